@@ -156,7 +156,7 @@ impl Runner for Deliver {
         let Ok(arn) = task.payload::<ExecutionArn>() else { return Done::Finished };
         match self.deliver(&arn).await {
             Ok(()) => Done::Committed,
-            Err(error) => again(&self.0, &task, &error),
+            Err(error) => again(&task, &error),
         }
     }
 }

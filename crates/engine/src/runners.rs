@@ -64,15 +64,15 @@ impl Runner for Wake {
         };
         match self.0.tell(&address.execution, event, Some(task.id.clone())).await {
             Ok(_) => Done::Committed,
-            Err(error) => again(&self.0, &task, &error),
+            Err(error) => again(&task, &error),
         }
     }
 }
 
 /// Storage refused; the work is still to be done.
-pub(crate) fn again(engine: &Engine, task: &Task, error: &Error) -> Done {
+pub(crate) fn again(task: &Task, error: &Error) -> Done {
     tracing::error!(task = task.id, error = %error, "an execution's turn could not be taken; trying again");
-    Done::Retry(engine.router().now() + jiff::SignedDuration::from_secs(1))
+    Done::RetryAfter(jiff::SignedDuration::from_secs(1))
 }
 
 struct Announce(Engine);
@@ -83,7 +83,7 @@ impl Runner for Announce {
         let Ok(announcement) = task.payload::<Announcement>() else { return Done::Finished };
         match self.announce(&announcement, &task.id).await {
             Ok(()) => Done::Finished,
-            Err(error) => again(&self.0, &task, &error),
+            Err(error) => again(&task, &error),
         }
     }
 }

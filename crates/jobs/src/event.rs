@@ -55,7 +55,7 @@ impl Runner for Sender {
         match cx.call_json("events", "putEvents", json!({ "Entries": [entry] })).await {
             Err(error) if task.attempt < ATTEMPTS && !error.is("NotImplemented") => {
                 tracing::warn!(%error, task = task.id, "the event of a job could not be sent; trying again");
-                Done::Retry(cx.now() + jiff::SignedDuration::from_secs(1 << task.attempt))
+                Done::RetryAfter(jiff::SignedDuration::from_secs(1 << task.attempt))
             }
             Err(error) if !error.is("NotImplemented") => {
                 tracing::error!(%error, task = task.id, "the event of a job could not be sent and is dropped");

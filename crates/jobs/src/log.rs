@@ -1,9 +1,11 @@
 //! Shipping lines to CloudWatch Logs: one stream per process, in batches, in order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use service::Cx;
+use store::Clock;
 use tokio::sync::mpsc;
 
 /// Lines wait this long for others to go with them.
@@ -14,7 +16,10 @@ const TRIES: u32 = 5;
 
 /// The writing end of a log stream. Slows its writer when the log does not keep up.
 #[derive(Debug)]
-pub struct Stream(mpsc::Sender<Line>);
+pub struct Stream {
+    lines: mpsc::Sender<Line>,
+    clock: Arc<dyn Clock>,
+}
 
 struct Line {
     timestamp: i64,
@@ -25,15 +30,16 @@ impl Stream {
     /// `cx` acts for the platform. The stream is made at the first line.
     pub fn open(cx: Cx, group: String, name: String) -> Self {
         let (sender, events) = mpsc::channel(2 * MAX_EVENTS);
+        let clock = Arc::clone(cx.router().clock());
         tokio::spawn(ship(cx, group, name, events));
-        Self(sender)
+        Self { lines: sender, clock }
     }
 
     pub async fn write(&self, message: String) {
         if !message.is_empty() {
-            let event = Line { timestamp: jiff::Timestamp::now().as_millisecond(), message };
+            let event = Line { timestamp: self.clock.now_ms(), message };
             // The shipper ends only after its last sender.
-            let _ = self.0.send(event).await;
+            let _ = self.lines.send(event).await;
         }
     }
 }

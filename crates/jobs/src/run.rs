@@ -42,7 +42,7 @@ impl<K: Kind> Runner for Jobs<K> {
             Ok(done) => done,
             Err(error) => {
                 tracing::error!(job = task.id, %error, "a job is interrupted; it goes on in a while");
-                Done::Retry(self.router.now() + PAUSE)
+                Done::RetryAfter(PAUSE)
             }
         }
     }
@@ -132,7 +132,7 @@ impl<K: Kind> Job<'_, K> {
                 tracing::warn!(job = id, ?end, "an attempt came to nothing; another one is made");
                 // Between two attempts nothing of the job is anywhere.
                 self.finish(None, Outcome::Rollback).await?;
-                Ok(Done::Retry(router.now() + PAUSE))
+                Ok(Done::RetryAfter(PAUSE))
             }
             Left::Worked(Worked::Passing(end) | Worked::Ended(end)) => self.note(end, attempt.used()).await,
         }
@@ -211,7 +211,7 @@ impl<K: Kind> Job<'_, K> {
                     return self.wind_up(self.jobs.kind.stopped(), Used::default(), None).await;
                 }
                 self.finish(None, Outcome::Rollback).await?;
-                Ok(Done::Retry(self.jobs.router.now()))
+                Ok(Done::RetryAfter(jiff::SignedDuration::ZERO))
             }
             (false, _) => self.forget().await,
         }

@@ -224,7 +224,7 @@ impl Router {
     }
     /// A random UUID, with dashes.
     pub fn uuid(&self) -> String {
-        uuid::Builder::from_random_bytes(self.clock.random().to_be_bytes()).into_uuid().to_string()
+        self.clock.uuid()
     }
 
     /// A UUID whose order is that of time (version 7): records under it lie beside those made before and after it, so that many of

@@ -17,6 +17,18 @@ pub trait Clock: Debug + Send + Sync {
     fn now_ms(&self) -> i64 {
         self.now().as_millisecond()
     }
+
+    /// A random number in `[0, 1)`.
+    fn fraction(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
+        let numerator = (self.random() >> 75) as f64;
+        numerator / 9_007_199_254_740_992.0
+    }
+
+    /// A random UUID.
+    fn uuid(&self) -> String {
+        uuid::Builder::from_random_bytes(self.random().to_be_bytes()).into_uuid().to_string()
+    }
 }
 
 /// The machine's own.

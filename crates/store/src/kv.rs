@@ -67,6 +67,11 @@ pub struct Tx<'a> {
 }
 
 impl<'a> Tx<'a> {
+    /// When the transaction began, on the store's clock.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.now
+    }
+
     fn new(raw: &'a mut dyn RawTx, now: jiff::Timestamp, watches: &'a [Watch]) -> Self {
         Self { raw, now, enqueued: Vec::new(), cancelled: Vec::new(), watches, touched: Vec::new(), journal: None }
     }

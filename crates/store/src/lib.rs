@@ -7,7 +7,7 @@
 //! - [`queue`]: the durable task queue. `tx.enqueue(NewTask::new("lambda:invoke", id).payload(&p)?.at(t))` in the transaction
 //!   that asks for the work; `Queue::register("lambda:invoke", 16, Arc::new(runner))`; the runner ends with
 //!   `Done::Finished`, or removes the task itself in the transaction that records the result (`tx.finish_task(&task.id)`,
-//!   then `Done::Committed`), or asks to be run again (`Done::Retry(at)`). After a crash, tasks run again. Timers are tasks.
+//!   then `Done::Committed`), or asks to be run again (`Done::RetryAfter(pause)`). After a crash, tasks run again. Timers are tasks.
 //! - [`journal`]: what records held before a job changed them; [`sweep`]: forgets what nothing needs any more.
 //! - [`Cache`]: decoded records, kept in memory until somebody writes records like them.
 //! - [`objects`]: object bytes.

@@ -38,7 +38,7 @@ pub struct Task {
     /// Which runner: `service:what`.
     pub kind: String,
     payload: Arc<RawValue>,
-    /// 1 at first; one more per `Done::Retry`. A crash does not count.
+    /// 1 at first; one more per `Done::RetryAfter`. A crash does not count.
     pub attempt: u32,
     pub at_ms: i64,
     pub created_ms: i64,
@@ -126,8 +126,8 @@ pub enum Done {
     Finished,
     /// The runner's own transaction removed it (`Tx::finish_task`).
     Committed,
-    /// Run it again then, with `attempt + 1`.
-    Retry(jiff::Timestamp),
+    /// Run it again when so long has passed on the store's clock, with `attempt + 1`.
+    RetryAfter(jiff::SignedDuration),
 }
 
 /// Does the work of one kind of task. It must stand being run again from the start at any point.
@@ -556,7 +556,7 @@ impl Dispatcher {
             let run = AssertUnwindSafe(async { runner.run(task.clone()).await }).catch_unwind();
             let outcome = run.await.unwrap_or_else(|_| {
                 tracing::error!(task = task.id, kind = task.kind, "a runner panicked; the task runs again");
-                Done::Retry(store.clock().now() + jiff::SignedDuration::from_secs(5))
+                Done::RetryAfter(jiff::SignedDuration::from_secs(5))
             });
             let recorded = record(&store, &task, outcome).await;
             if let Err(e) = &recorded {
@@ -597,7 +597,7 @@ async fn record(store: &Store, task: &Task, done: Done) -> Result<(), Error> {
     let again = match done {
         Done::Committed => return Ok(()),
         Done::Finished => None,
-        Done::Retry(at) => Some(at),
+        Done::RetryAfter(pause) => Some(store.clock().now() + pause),
     };
     let task = task.clone();
     store

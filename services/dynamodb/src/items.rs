@@ -255,7 +255,7 @@ pub(crate) fn note_expiries(tx: &mut Tx<'_>, table: &Table) -> Result<(), Error>
 
 /// Puts the expiry task at the time of the first expiry.
 fn wake_at_first_expiry(tx: &mut Tx<'_>, table: &Table) -> Result<(), Error> {
-    let oldest = Timestamp::now().as_second() - OLDEST_EXPIRY_SECONDS;
+    let oldest = tx.now().as_second() - OLDEST_EXPIRY_SECONDS;
     let from = table.expiries().push_i64(oldest);
     let first = tx.scan_after(table.expiries(), from.as_bytes(), 1)?;
     let Some(second) = first.first().and_then(|(key, _)| expiry_of(key)) else { return Ok(()) };

@@ -156,7 +156,7 @@ pub(crate) fn record(tx: &mut Tx<'_>, table: &Table, stream: &TableStream, chang
     let old = image(matches!(stream.view.as_str(), "OLD_IMAGE" | "NEW_AND_OLD_IMAGES"), change.old);
     let bytes = item_size(&keys) + new.as_ref().map_or(0, item_size) + old.as_ref().map_or(0, item_size);
     let record = Record {
-        at_ms: jiff::Timestamp::now().as_millisecond(),
+        at_ms: tx.now().as_millisecond(),
         name: name.to_owned(),
         keys,
         new,

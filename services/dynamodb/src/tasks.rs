@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use store::{Done, Key, Runner, Store, Task, Tx};
 use wire::Error;
@@ -52,7 +52,7 @@ impl Runner for Tasks {
         };
         result.unwrap_or_else(|error| {
             tracing::error!(task = task.id, %error, "a DynamoDB task failed; it runs again");
-            Done::Retry(Timestamp::now() + SignedDuration::from_secs(10))
+            Done::RetryAfter(SignedDuration::from_secs(10))
         })
     }
 }
@@ -66,7 +66,7 @@ impl Tasks {
                 tx.finish_task(&id)?;
                 let home = Home { account: about.account.clone(), region: about.region.clone() };
                 match home.find(tx, &about.table)? {
-                    Some(table) if table.id == about.table_id => items::expire(tx, &table, Timestamp::now(), BATCH),
+                    Some(table) if table.id == about.table_id => items::expire(tx, &table, tx.now(), BATCH),
                     _ => Ok(()),
                 }
             })
@@ -133,7 +133,7 @@ impl Tasks {
             let done = self
                 .store
                 .write(move |tx| {
-                    let now_ms = Timestamp::now().as_millisecond();
+                    let now_ms = tx.now().as_millisecond();
                     tx.finish_task(&id)?;
                     streams::trim(tx, &stream, now_ms, BATCH)
                 })
@@ -204,7 +204,7 @@ impl Tasks {
             let (about, id) = (about.clone(), id.clone());
             let step = move |tx: &mut Tx<'_>| {
                 tx.finish_task(&id)?;
-                recovery::trim(tx, &about, Timestamp::now().as_millisecond(), BATCH)
+                recovery::trim(tx, &about, tx.now().as_millisecond(), BATCH)
             };
             if self.store.write(step).await? {
                 return Ok(Done::Committed);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::{Cx, Router};
@@ -60,14 +60,14 @@ impl Runner for Deliverer {
         };
         let Err(error) = self.deliver(&task.id, &delivery).await else { return Done::Finished };
         let again = error.status() >= 500 || matches!(error.code(), "ThrottlingException" | "TooManyRequestsException");
-        let age = Timestamp::now().as_millisecond() - task.created_ms;
+        let age = self.router.clock().now_ms() - task.created_ms;
         if again && task.attempt <= delivery.max_attempts && age < delivery.max_age_seconds * 1000 {
             tracing::warn!(task = task.id, attempt = task.attempt, %error, "a delivery failed and is tried again");
-            return Done::Retry(Timestamp::now() + pause(task.attempt));
+            return Done::RetryAfter(pause(task.attempt));
         }
         tracing::error!(task = task.id, target = delivery.target_arn, %error, "a delivery failed for good");
         match self.bury(&task.id, &delivery, &error).await {
-            Err(error) if error.status() >= 500 => Done::Retry(Timestamp::now() + pause(task.attempt)),
+            Err(error) if error.status() >= 500 => Done::RetryAfter(pause(task.attempt)),
             Err(error) => {
                 tracing::error!(task = task.id, %error, "the dead-letter queue did not take the event");
                 Done::Finished

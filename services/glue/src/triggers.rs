@@ -322,7 +322,7 @@ impl Runner for ScheduleRunner {
             Ok(()) => Done::Committed,
             Err(error) => {
                 tracing::error!(task = task.id, %error, "a scheduled trigger could not fire");
-                Done::Retry(now + jiff::SignedDuration::from_secs(10))
+                Done::RetryAfter(jiff::SignedDuration::from_secs(10))
             }
         }
     }

@@ -341,7 +341,7 @@ impl Identity {
     fn lend_out(&self, (credentials, record): (Credentials, SessionRecord)) -> Credentials {
         let mut lent = self.lent();
         if lent.len() >= MAX_LENT {
-            let now = jiff::Timestamp::now().as_millisecond();
+            let now = self.store.clock().now_ms();
             lent.retain(|_, record| record.expires_ms > now);
         }
         lent.insert(credentials.access_key.clone(), record);
@@ -358,9 +358,9 @@ impl Identity {
         let access_key = format!("ASIA{}", random_text(16, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"));
         let secret_key = random_text(40, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/+");
         let mut token = [0u8; 96];
-        rand::rng().fill_bytes(&mut token);
+        fill(&mut token);
         let session_token = STANDARD.encode(token);
-        let expires = jiff::Timestamp::now() + valid;
+        let expires = self.store.clock().now() + valid;
         let mut principal = principal.clone();
         if let Principal::Role { access_key: held, .. } | Principal::User { access_key: held, .. } = &mut principal {
             *held = Some(access_key.clone());
@@ -434,11 +434,19 @@ pub(crate) fn split_role(arn: &str) -> Option<(String, String)> {
 /// `n` random letters of an alphabet of at most 256: for keys, ids and tokens.
 pub fn random_text(n: usize, alphabet: &[u8]) -> String {
     let mut bytes = vec![0u8; n];
-    rand::rng().fill_bytes(&mut bytes);
+    fill(&mut bytes);
     bytes.into_iter().map(|b| char::from(alphabet[usize::from(b) % alphabet.len()])).collect()
 }
 
 /// 256 random bits as text.
 pub fn random_token() -> String {
     random_text(43, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "secrets are longer than the clock's 128 bits, and no seed may give them back"
+)]
+fn fill(bytes: &mut [u8]) {
+    rand::rng().fill_bytes(bytes);
 }

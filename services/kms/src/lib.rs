@@ -77,7 +77,7 @@ impl Runner for Kms {
             Ok(()) => Done::Committed,
             Err(error) => {
                 tracing::error!(%error, "a key could not be deleted; trying again in an hour");
-                Done::Retry(self.store.clock().now() + jiff::SignedDuration::from_hours(1))
+                Done::RetryAfter(jiff::SignedDuration::from_hours(1))
             }
         }
     }

@@ -70,7 +70,7 @@ impl Runner for Lambda {
         };
         done.unwrap_or_else(|error| {
             tracing::warn!(%error, task = task.id, "a task of Lambda failed; it runs again");
-            Done::Retry(self.router.now() + SignedDuration::from_secs(5))
+            Done::RetryAfter(SignedDuration::from_secs(5))
         })
     }
 }
@@ -275,7 +275,7 @@ impl Lambda {
         match sent {
             Err(error) if error.status() >= 500 && task.attempt < OUTCOME_TRIES => {
                 tracing::warn!(%error, task = task.id, "the outcome of an event could not be sent on yet");
-                Ok(Done::Retry(self.router.now() + SignedDuration::from_secs(1 << task.attempt)))
+                Ok(Done::RetryAfter(SignedDuration::from_secs(1 << task.attempt)))
             }
             Err(error) => {
                 tracing::warn!(%error, task = task.id, "the outcome of an event could not be sent on");

@@ -10,7 +10,6 @@ use base64::Engine as _;
 use bytes::Bytes;
 use compute::budget::Permit;
 use compute::pool::Found;
-use rand::RngExt as _;
 use service::lineage::Worker;
 use service::meter::Measured;
 use service::{Cx, Router};
@@ -81,7 +80,7 @@ impl Lambda {
     }
 
     async fn invoke(&self, cx: &Cx, call: Call, attempt: Option<&str>) -> Result<Finished, Error> {
-        let chance = rand::rng().random_range(0.0..1.0);
+        let chance = self.router.clock().fraction();
         let place = Place::of(cx);
         let resolved = self.store.read(|tx| place.resolve_call(tx, &call.name, chance)).await?;
         let slot = self.slots.enter(&resolved, self.config.concurrency)?;

@@ -69,12 +69,11 @@ pub fn register(platform: &Platform) -> Arc<Lineage> {
 }
 
 fn forget_daily(tx: &mut store::Tx<'_>) -> Result<(), store::Error> {
-    if tx.has_task(FORGET)? { Ok(()) } else { tx.enqueue(NewTask::new(FORGET, FORGET).at(tomorrow())) }
+    if tx.has_task(FORGET)? { Ok(()) } else { tx.enqueue(NewTask::new(FORGET, FORGET).at(tx.now() + DAY)) }
 }
 
-fn tomorrow() -> jiff::Timestamp {
-    jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24)
-}
+/// How often old lineage is removed.
+const DAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 impl Lineage {
     fn pending<T>(&self, f: impl FnOnce(&mut Pending) -> T) -> T {
@@ -162,6 +161,6 @@ impl Runner for Lineage {
                 }
             }
         }
-        Done::Retry(tomorrow())
+        Done::RetryAfter(DAY)
     }
 }

@@ -374,7 +374,7 @@ impl Runner for S3 {
             Err(error) => {
                 tracing::warn!(task = task.id, attempt = task.attempt, %error, "an event could not be delivered yet");
                 let seconds = 1_i64 << task.attempt.min(8);
-                Done::Retry(self.router.now() + jiff::SignedDuration::from_secs(seconds))
+                Done::RetryAfter(jiff::SignedDuration::from_secs(seconds))
             }
         }
     }

@@ -478,7 +478,7 @@ impl S3 {
         if let Err(error) = self.sweep_lifecycle().await {
             tracing::warn!(%error, "lifecycle rules could not be carried out; they are tried again");
         }
-        Done::Retry(self.router.now() + jiff::SignedDuration::from_millis((self.day_ms() / 24).clamp(500, 3_600_000)))
+        Done::RetryAfter(jiff::SignedDuration::from_millis((self.day_ms() / 24).clamp(500, 3_600_000)))
     }
 
     /// Carries out every rule of every bucket that is due.

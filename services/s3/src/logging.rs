@@ -140,7 +140,7 @@ impl S3 {
             Ok(()) => Done::Finished,
             Err(error) => {
                 tracing::warn!(%error, "access logs could not be delivered; they are kept");
-                Done::Retry(self.router.now() + self.delivery())
+                Done::RetryAfter(self.delivery())
             }
         }
     }

@@ -52,7 +52,7 @@ impl Runner for Secrets {
             Ok(()) => Done::Committed,
             Err(e) => {
                 tracing::error!(error = %e, "a secret could not be deleted; trying again in an hour");
-                Done::Retry(jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1))
+                Done::RetryAfter(jiff::SignedDuration::from_hours(1))
             }
         }
     }

@@ -50,10 +50,10 @@ impl Runner for Remover {
         let Ok(deletion) = task.payload::<Deletion>() else { return Done::Finished };
         match self.0.delete_marked(&deletion.arn).await {
             Ok(true) => Done::Finished,
-            Ok(false) => Done::Retry(self.0.now() + PAUSE),
+            Ok(false) => Done::RetryAfter(PAUSE),
             Err(error) => {
                 tracing::error!(task = task.id, %error, "a state machine could not be deleted; trying again");
-                Done::Retry(self.0.now() + PAUSE)
+                Done::RetryAfter(PAUSE)
             }
         }
     }

@@ -105,7 +105,7 @@ impl Runner for Express {
             Ok(()) => Done::Finished,
             Err(error) => {
                 tracing::error!(task = task.id, %error, "an express execution could not be started");
-                Done::Retry(self.router.now() + jiff::SignedDuration::from_secs(1))
+                Done::RetryAfter(jiff::SignedDuration::from_secs(1))
             }
         }
     }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use encryption::owned_key;
 use engine::{Engine, ExecutionArn};
-use service::{Cx, Platform, Router, operations};
+use service::{Cx, Platform, operations};
 use store::{Cache, Store};
 use wire::Error;
 
@@ -33,7 +33,6 @@ pub struct States {
     engine: Engine,
     store: Store,
     machines: Cache<machine::Ready>,
-    router: Arc<Router>,
     activities: activity::Tasks,
     express: express::Express,
     http: Arc<integrations::Http>,
@@ -66,19 +65,11 @@ pub fn register(platform: &Platform) -> Result<Arc<States>, String> {
     let store = platform.control.store().clone();
     let machines = Cache::new(&store, MAX_MACHINES, machine::is_machine);
     let activities = activity::Tasks::new(engine.clone(), store.clone());
-    let router = Arc::clone(&platform.router);
     let http = Arc::new(integrations::Http::new(platform.settings.section::<integrations::Config>("states")?));
     let tasks = Arc::new(integrations::Tasks::new(engine.clone(), &platform.router, activities.clone(), &http));
     let express = express::Express::new(engine.clone(), &platform.router, &tasks);
-    let service = Arc::new(States {
-        engine: engine.clone(),
-        store,
-        machines,
-        router,
-        activities,
-        express: express.clone(),
-        http,
-    });
+    let service =
+        Arc::new(States { engine: engine.clone(), store, machines, activities, express: express.clone(), http });
     operations!(platform.router, service, api_states:
         CreateActivity,
         CreateStateMachine,
@@ -130,10 +121,6 @@ pub fn register(platform: &Platform) -> Result<Arc<States>, String> {
 }
 
 impl States {
-    fn now(&self) -> jiff::Timestamp {
-        self.router.now()
-    }
-
     /// The machine of that name, whatever qualifier the ARN has.
     async fn machine(&self, arn: &machine::MachineArn) -> Result<Option<Arc<machine::Ready>>, Error> {
         self.machines.find(arn.key(), |tx| Ok(tx.get_json::<machine::StateMachine>(arn.key())?.map(Into::into))).await

@@ -71,15 +71,14 @@ impl Telemetry {
                 if tx.has_task(RETAIN)? {
                     return Ok(());
                 }
-                tx.enqueue(NewTask::new(RETAIN, RETAIN).at(tomorrow()))
+                tx.enqueue(NewTask::new(RETAIN, RETAIN).at(tx.now() + DAY))
             })
             .await
     }
 }
 
-fn tomorrow() -> jiff::Timestamp {
-    jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24)
-}
+/// How often what is older than its retention is removed.
+const DAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 #[async_trait]
 impl Runner for Telemetry {
@@ -87,6 +86,6 @@ impl Runner for Telemetry {
         if let Err(e) = self.forget_old().await {
             tracing::error!(error = %e, "log retention failed; it runs again tomorrow");
         }
-        Done::Retry(tomorrow())
+        Done::RetryAfter(DAY)
     }
 }

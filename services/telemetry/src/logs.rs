@@ -170,7 +170,7 @@ impl Telemetry {
     /// Deletes batches that are past their group's retention, in every account and region.
     pub(crate) async fn forget_old(&self) -> Result<(), Error> {
         let groups = self.store.read(|tx| tx.scan_prefix(Key::new("logs"), usize::MAX)).await?;
-        let now = jiff::Timestamp::now().as_millisecond();
+        let now = self.store.clock().now_ms();
         for (key, value) in groups {
             let parts = Key::parts(&key);
             let [_, account, region, kind, name] = parts.as_slice() else { continue };

@@ -37,7 +37,7 @@ impl Runner for Subscriptions {
         let age = now.as_millisecond() - task.created_ms;
         let again = error.status() >= 500 || error.is("TooManyRequestsException");
         if again && i128::from(age) < LONGEST.as_millis() {
-            return Done::Retry(now + SignedDuration::from_secs((1 << task.attempt.min(9)).min(300)));
+            return Done::RetryAfter(SignedDuration::from_secs((1 << task.attempt.min(9)).min(300)));
         }
         tracing::warn!(task = task.id, %error, "a subscription's function did not take its events");
         Done::Finished

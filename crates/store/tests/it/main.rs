@@ -80,7 +80,7 @@ impl Runner for Count {
         self.0.fetch_add(1, Ordering::SeqCst);
         self.1.notify_one();
         match task.payload::<Option<String>>().unwrap().as_deref() {
-            Some("retry") if task.attempt == 1 => Done::Retry(jiff::Timestamp::now()),
+            Some("retry") if task.attempt == 1 => Done::RetryAfter(jiff::SignedDuration::ZERO),
             Some("hang") => {
                 task.cancelled().await;
                 Done::Finished

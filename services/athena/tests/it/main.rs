@@ -1,7 +1,12 @@
 //! The operations over a store in memory. The queue is not started, so queries stay QUEUED: what a worker makes of them is
 //! tested in crate `query`.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that panics has failed, which is what is meant")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that panics has failed, which is what is meant"
+)]
 
 use std::sync::Arc;
 

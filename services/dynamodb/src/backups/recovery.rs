@@ -65,7 +65,7 @@ pub(crate) fn count(tx: &mut Tx<'_>, table_id: &str) -> Result<u64, Error> {
 
 /// Keeps what a write is about to change.
 pub(crate) fn record(tx: &mut Tx<'_>, table: &Table, key: &Key, old: Option<&Item>) -> Result<(), Error> {
-    let before = Before { at_ms: Timestamp::now().as_millisecond(), key: key.as_bytes().to_vec(), old: old.cloned() };
+    let before = Before { at_ms: tx.now().as_millisecond(), key: key.as_bytes().to_vec(), old: old.cloned() };
     let number = tx.next_number(counter(&table.id))?;
     Ok(tx.put_json(changes(&table.id).push_u64(number), &before)?)
 }

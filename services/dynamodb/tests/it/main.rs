@@ -1,6 +1,6 @@
 //! The operations over stores in memory, called as Step Functions calls them.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -214,7 +214,7 @@ pub(crate) struct Retainer(pub(crate) Store);
 impl Runner for Retainer {
     async fn run(&self, task: Task) -> Done {
         let now = self.0.clock().now();
-        let again = Done::Retry(now + jiff::SignedDuration::from_hours(24));
+        let again = Done::RetryAfter(jiff::SignedDuration::from_hours(24));
         let Ok((account, region, name)) = task.payload::<(String, String, String)>() else { return Done::Finished };
         let found = self.0.read(|tx| tx.get_json::<Archive>(all(&account, &region).push(&name))).await;
         let Ok(found) = found else { return again };

@@ -221,7 +221,7 @@ impl Runner for Replayer {
                 Ok(false) => return Done::Committed,
                 Err(error) => {
                     tracing::error!(task = task.id, %error, "a replay is interrupted; it goes on in a while");
-                    return Done::Retry(self.0.clock().now() + jiff::SignedDuration::from_secs(10));
+                    return Done::RetryAfter(jiff::SignedDuration::from_secs(10));
                 }
             }
         }

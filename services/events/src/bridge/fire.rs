@@ -50,7 +50,7 @@ impl Runner for Firer {
             Ok(()) => Done::Committed,
             Err(error) => {
                 tracing::error!(task = task.id, %error, "a scheduled rule did not fire; trying again");
-                Done::Retry(Timestamp::now() + SignedDuration::from_secs(5))
+                Done::RetryAfter(SignedDuration::from_secs(5))
             }
         }
     }
@@ -60,8 +60,8 @@ impl Firer {
     async fn fire(&self, task: &Task) -> Result<(), Error> {
         let (home, name): (Home, String) = task.payload()?;
         let (task_id, due) = (task.id.clone(), Timestamp::from_millisecond(task.at_ms).map_err(Error::internal)?);
-        let event_id = uuid::Uuid::new_v4().to_string();
-        let now = Timestamp::now();
+        let event_id = self.0.clock().uuid();
+        let now = self.0.clock().now();
         self.0
             .write(move |tx| {
                 tx.finish_task(&task_id)?;

@@ -71,7 +71,7 @@ impl Runner for Firer {
             Ok(()) => Done::Committed,
             Err(error) => {
                 tracing::error!(task = task.id, %error, "a schedule did not fire; trying again");
-                Done::Retry(Timestamp::now() + SignedDuration::from_secs(5))
+                Done::RetryAfter(SignedDuration::from_secs(5))
             }
         }
     }
@@ -81,8 +81,8 @@ impl Firer {
     async fn fire(&self, task: &Task) -> Result<(), Error> {
         let fire: Fire = task.payload()?;
         let (task_id, due) = (task.id.clone(), Timestamp::from_millisecond(task.at_ms).map_err(Error::internal)?);
-        let execution = uuid::Uuid::new_v4().to_string();
-        let now = Timestamp::now();
+        let execution = self.0.clock().uuid();
+        let now = self.0.clock().now();
         self.0
             .write(move |tx| {
                 tx.finish_task(&task_id)?;

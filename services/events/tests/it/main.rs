@@ -1,6 +1,6 @@
 //! Rules and schedules over a store in memory; a queue that keeps what it gets stands for SQS.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
 mod connections;
 

@@ -58,7 +58,7 @@ impl Runner for EventRunner {
         let sent = send(&cx.with_task(&format!("{}:event", task.id)), &told).await;
         match logged.and(sent) {
             Err(error) if error.status() >= 500 && task.attempt < ATTEMPTS => {
-                Done::Retry(router.now() + jiff::SignedDuration::from_secs(1))
+                Done::RetryAfter(jiff::SignedDuration::from_secs(1))
             }
             Err(error) => {
                 tracing::warn!(task = task.id, %error, "a crawl's event or log could not be written");

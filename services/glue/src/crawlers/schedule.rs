@@ -44,13 +44,13 @@ impl Runner for ScheduleRunner {
     async fn run(&self, task: Task) -> Done {
         let Ok(payload) = task.payload::<Payload>() else { return Done::Finished };
         let (now, id) = (self.0.platform.router.now(), task.id.clone());
-        let run = uuid::Uuid::new_v4().to_string();
+        let run = self.0.platform.router.uuid();
         let fired = self.0.store.write(move |tx| fire(tx, &payload, &run, &id, now)).await;
         match fired {
             Ok(()) => Done::Committed,
             Err(error) => {
                 tracing::error!(task = task.id, %error, "a scheduled crawl could not be started");
-                Done::Retry(now + jiff::SignedDuration::from_secs(10))
+                Done::RetryAfter(jiff::SignedDuration::from_secs(10))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What operations ask of IAM, and what policies make of it, over the real service with stand-ins for those that tell tags and schemas.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
 mod operations;
 mod policies;

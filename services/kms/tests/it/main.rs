@@ -1,6 +1,6 @@
 //! KMS over the real service, as the owner calls it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
 use serde_json::{Value, json};
 use service::{Cx, Platform, Principal, Router};

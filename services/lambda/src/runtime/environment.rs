@@ -253,7 +253,7 @@ impl Environment {
     pub(crate) async fn invoke(&mut self, invocation: Invocation<'_>) -> Outcome {
         let (reply, mut answer) = oneshot::channel();
         let deadline =
-            jiff::Timestamp::now().as_millisecond() + i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
+            crate::lines::now().as_millisecond() + i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
         let mut headers = vec![
             ("lambda-runtime-deadline-ms", deadline.to_string()),
             ("lambda-runtime-invoked-function-arn", invocation.function_arn.to_owned()),
@@ -341,7 +341,7 @@ fn stream_name(cx: &Cx, version: &str) -> String {
 /// A made-up trace in X-Ray's form, unsampled, so that libraries that read it find what they expect.
 fn trace_id(request_id: &str) -> String {
     let hex: String = request_id.chars().filter(char::is_ascii_hexdigit).collect();
-    let (seconds, rest) = (jiff::Timestamp::now().as_second(), hex.get(..24).unwrap_or("000000000000000000000000"));
+    let (seconds, rest) = (crate::lines::now().as_second(), hex.get(..24).unwrap_or("000000000000000000000000"));
     format!("Root=1-{seconds:08x}-{rest};Parent={};Sampled=0", rest.get(..16).unwrap_or_default())
 }
 

@@ -1,6 +1,6 @@
 //! Lineage as services note it and as it is asked for.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 

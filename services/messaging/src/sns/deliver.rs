@@ -48,7 +48,7 @@ impl Runner for Deliverer {
         };
         if retry {
             tracing::warn!(task = task.id, attempt = task.attempt, cause, "a delivery failed and is tried again");
-            return Done::Retry(Timestamp::now() + pause(task.attempt));
+            return Done::RetryAfter(pause(task.attempt));
         }
         tracing::error!(task = task.id, cause, "a delivery failed for good");
         let buried = match task.payload::<Delivery>() {
@@ -58,7 +58,7 @@ impl Runner for Deliverer {
         };
         match buried {
             Ok(()) => Done::Finished,
-            Err(_) => Done::Retry(Timestamp::now() + pause(task.attempt)),
+            Err(_) => Done::RetryAfter(pause(task.attempt)),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use service::{Platform, operations};
 use store::{Done, Runner, Store, Task};
 use tokio::sync::Notify;
@@ -77,7 +77,7 @@ impl Runner for Clear {
             Ok(()) => Done::Finished,
             Err(error) => {
                 tracing::error!(%error, task = task.id, "a queue could not be cleared; trying again");
-                Done::Retry(Timestamp::now() + SignedDuration::from_secs(10))
+                Done::RetryAfter(SignedDuration::from_secs(10))
             }
         }
     }

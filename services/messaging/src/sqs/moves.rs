@@ -179,7 +179,7 @@ impl Runner for Mover {
             Ok(work) => self.some(&work).await,
             Err(error) => Err(error.into()),
         };
-        let after = |duration| Done::Retry(self.router.now() + duration);
+        let after = |duration| Done::RetryAfter(duration);
         match moved {
             Ok(None) => Done::Finished,
             // A rate over what one transaction takes is reached by several a second.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use api_sagemakerruntime::error;
 use compute::pool::Found;
-use rand::RngExt as _;
 use service::Cx;
 use wire::Error;
 
@@ -24,11 +23,13 @@ pub(crate) struct Way {
     pub(crate) endpoint: String,
     pub(crate) record: EndpointRecord,
     pub(crate) deployment: Deployment,
+    /// In `[0, 1)`: which variant gets the call where none is asked for.
+    pub(crate) chance: f64,
 }
 
 impl Way {
     pub(crate) fn variant(&self, target: Option<&str>) -> Result<&Variant, Error> {
-        choose(&self.record, &self.deployment, target, rand::rng().random_range(0.0..1.0))
+        choose(&self.record, &self.deployment, target, self.chance)
     }
 }
 
@@ -68,7 +69,7 @@ impl SageMaker {
                         Deployment::of(tx, cx, &config, "")?
                     }
                 };
-                Ok(Way { endpoint: endpoint.to_owned(), record, deployment })
+                Ok(Way { endpoint: endpoint.to_owned(), record, deployment, chance: cx.router().clock().fraction() })
             })
             .await
     }

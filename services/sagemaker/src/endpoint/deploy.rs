@@ -64,7 +64,7 @@ impl Runner for SageMaker {
     async fn run(&self, task: Task) -> Done {
         self.deploy(&task).await.unwrap_or_else(|error| {
             tracing::warn!(%error, task = task.id, "an endpoint could not be deployed yet");
-            Done::Retry(self.router.now() + jiff::SignedDuration::from_secs(5))
+            Done::RetryAfter(jiff::SignedDuration::from_secs(5))
         })
     }
 }

@@ -37,7 +37,7 @@ impl Runner for Notices {
         match self.0.tell(&task).await {
             Err(error) if task.attempt < TRIES => {
                 tracing::warn!(%error, task = task.id, "the end of a call could not be told yet");
-                Done::Retry(self.0.router.now() + jiff::SignedDuration::from_secs(1 << task.attempt))
+                Done::RetryAfter(jiff::SignedDuration::from_secs(1 << task.attempt))
             }
             Err(error) => {
                 tracing::warn!(%error, task = task.id, "the end of a call could not be told");

@@ -16,7 +16,6 @@ use api_secretsmanager::{
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rand::Rng as _;
 use service::{Cx, Handle};
 use store::NewTask;
 use wire::types::Empty;
@@ -93,7 +92,7 @@ impl Handle<CreateSecret> for Secrets {
         let first = version(cx, req.secret_string, req.secret_binary)?;
         let token = req.client_request_token.unwrap_or_else(|| cx.uuid());
         let new = Secret {
-            arn: cx.arn("secretsmanager", format!("secret:{}-{}", req.name, suffix())),
+            arn: cx.arn("secretsmanager", format!("secret:{}-{}", req.name, suffix(cx))),
             name: req.name,
             description: req.description,
             kms_key_id: req.kms_key_id,
@@ -133,11 +132,10 @@ impl Handle<CreateSecret> for Secrets {
     }
 }
 
-fn suffix() -> String {
+fn suffix(cx: &Cx) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut bytes = [0u8; 6];
-    rand::rng().fill_bytes(&mut bytes);
-    bytes.iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect()
+    let bits = cx.router().clock().random().to_be_bytes();
+    bits.iter().take(6).map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect()
 }
 
 #[async_trait]

@@ -1,6 +1,6 @@
 //! Secrets and parameters over a stand-in for KMS: what is kept is what it has encrypted, bound to what it is a value of.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 

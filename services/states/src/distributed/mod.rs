@@ -57,7 +57,7 @@ impl Runner for MapRuns {
         self.engine.close_map_run(&arn);
         ended.unwrap_or_else(|error| {
             tracing::error!(task = task.id, error = %error, "a map run could not go on; it is taken up again");
-            Done::Retry(self.router.now() + jiff::SignedDuration::from_secs(1))
+            Done::RetryAfter(jiff::SignedDuration::from_secs(1))
         })
     }
 }

@@ -89,7 +89,7 @@ impl Runner for Tasks {
         };
         done.unwrap_or_else(|error| {
             tracing::error!(task = task.id, error = %error, "a task's end could not be written; it runs again");
-            Done::Retry(self.router.now() + jiff::SignedDuration::from_secs(1))
+            Done::RetryAfter(jiff::SignedDuration::from_secs(1))
         })
     }
 }

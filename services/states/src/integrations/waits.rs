@@ -99,7 +99,7 @@ impl Tasks {
             Err(failure) => Some(Ending::Failed(failure)),
         };
         let Some(ending) = ending else {
-            return Ok(Done::Retry(self.router.now() + how.job.delay(task.attempt + 1)));
+            return Ok(Done::RetryAfter(how.job.delay(task.attempt + 1)));
         };
         self.engine.job_over(&wait.job).await?;
         self.tell(&wait.execution, wait.task, ending, task).await
@@ -112,7 +112,7 @@ impl Tasks {
         let cx = Cx::platform(&self.router, &wait.job.account, &wait.job.region).with_task(&task.id);
         match stop(&cx, &how).await {
             Err(error) if passes(&error) && task.attempt < STOP_ATTEMPTS => {
-                Ok(Done::Retry(cx.now() + jiff::SignedDuration::from_secs(1 << task.attempt)))
+                Ok(Done::RetryAfter(jiff::SignedDuration::from_secs(1 << task.attempt)))
             }
             Err(error) => {
                 tracing::warn!(task = task.id, error = %error, "a job that nobody waits for could not be stopped");

@@ -1,6 +1,11 @@
 //! Executions over stand-ins: tasks, jobs, tokens, timers, restarts.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that panics has failed, which is what is meant")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that panics has failed, which is what is meant"
+)]
 
 mod api;
 mod buckets;

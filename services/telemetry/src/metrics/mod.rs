@@ -31,6 +31,8 @@ const WRITTEN_EVERY: Duration = Duration::from_secs(5);
 /// Actions of alarms that are carried out side by side.
 const ACTIONS_AT_ONCE: usize = 8;
 /// The daily task that forgets.
+/// How often old points are removed.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 const FORGET: &str = "metrics:forget";
 
 /// The service.
@@ -67,13 +69,13 @@ impl Metrics {
     /// # Errors
     /// When the store refuses.
     pub(crate) async fn start(self: &Arc<Self>) -> Result<(), store::Error> {
-        let (service, tomorrow) = (Arc::clone(self), self.tomorrow());
+        let service = Arc::clone(self);
         self.store
             .write(move |tx| {
                 if tx.has_task(FORGET)? {
                     return Ok(());
                 }
-                tx.enqueue(NewTask::new(FORGET, FORGET).at(tomorrow))
+                tx.enqueue(NewTask::new(FORGET, FORGET).at(tx.now() + DAY))
             })
             .await?;
         tokio::spawn(async move {
@@ -85,10 +87,6 @@ impl Metrics {
             }
         });
         Ok(())
-    }
-
-    fn tomorrow(&self) -> jiff::Timestamp {
-        self.router.now() + SignedDuration::from_hours(24)
     }
 }
 
@@ -104,6 +102,6 @@ impl Runner for Metrics {
         if let Err(error) = forgotten.await {
             tracing::error!(%error, "old metrics could not be forgotten; it is tried again tomorrow");
         }
-        Done::Retry(self.tomorrow())
+        Done::RetryAfter(DAY)
     }
 }

@@ -1,6 +1,6 @@
 //! Metrics over a store in memory: what the platform measures and what clients put, read back.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};

@@ -55,7 +55,7 @@ impl Runner for Actor {
             && error.status() >= 500
             && task.attempt < TRIES
         {
-            return Done::Retry(now + SignedDuration::from_secs(1 << task.attempt.min(8)));
+            return Done::RetryAfter(SignedDuration::from_secs(1 << task.attempt.min(8)));
         }
         let summary = match &outcome {
             Ok(()) => format!("Successfully executed action {}", act.action),

@@ -44,22 +44,18 @@ impl Runner for Watch {
                         Ok::<_, store::Error>(none)
                     })
                     .await;
-                if matches!(ended, Ok(true)) { Done::Committed } else { self.again() }
+                if matches!(ended, Ok(true)) { Done::Committed } else { Done::RetryAfter(EVERY) }
             }
-            Ok(true) => self.again(),
+            Ok(true) => Done::RetryAfter(EVERY),
             Err(error) => {
                 tracing::warn!(%error, "alarms could not be evaluated; it is tried again");
-                self.again()
+                Done::RetryAfter(EVERY)
             }
         }
     }
 }
 
 impl Watch {
-    fn again(&self) -> Done {
-        Done::Retry(self.0.router.now() + EVERY)
-    }
-
     /// Evaluates every alarm; whether there are any.
     async fn look(&self) -> Result<bool, Error> {
         let alarms = self.0.store.read(all).await?;
