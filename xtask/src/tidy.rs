@@ -1,5 +1,5 @@
 //! `cargo xtask tidy`: what a machine can check of the structure. Layers (who may depend on whom), a header in every file, no
-//! `#[allow]`, licences of dependencies, what becomes of each member of each input, that each operation is tested, the size of the example's application parts.
+//! `#[allow]`, licences of dependencies and that each is used, what becomes of each member of each input, that each operation is tested, the size of the example's application parts.
 
 use std::path::{Path, PathBuf};
 
@@ -107,11 +107,63 @@ fn layers(faults: &mut Vec<String>) -> Result<()> {
             }
             continue;
         };
+        unused(package, packages, faults)?;
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
             let Some(to) = dependency["path"].as_str().and_then(|p| layer(&format!("{p}/"))) else { continue };
             if dependency["kind"].as_str() != Some("dev") && !allowed(from, to) {
                 faults.push(format!("{name} ({from}) must not depend on {} ({to})", dependency["name"]));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Dependencies whose name stands nowhere in a package's sources. `unify` has them for their features only.
+fn unused(package: &Value, packages: &[Value], faults: &mut Vec<String>) -> Result<()> {
+    let (name, manifest) = (package["name"].as_str().unwrap_or_default(), package["manifest_path"].as_str());
+    let folder = Path::new(manifest.unwrap_or_default()).parent().context("a package has a folder")?;
+    if name == "unify" {
+        return Ok(());
+    }
+    let mut text = String::new();
+    read_all(folder, &mut text)?;
+    for dependency in package["dependencies"].as_array().into_iter().flatten() {
+        let called = dependency["name"].as_str().unwrap_or_default();
+        let word =
+            dependency["rename"].as_str().or_else(|| library(called, packages)).unwrap_or(called).replace('-', "_");
+        let stands = text.match_indices(&word).any(|(at, _)| {
+            let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+            !is_part(text[..at].chars().next_back()) && !is_part(text[at + word.len()..].chars().next())
+        });
+        if !stands {
+            faults.push(format!("{name} depends on {called} and does not use it"));
+        }
+    }
+    Ok(())
+}
+
+/// What a package's library is called.
+fn library<'a>(name: &str, packages: &'a [Value]) -> Option<&'a str> {
+    let package = packages.iter().find(|package| package["name"].as_str() == Some(name))?;
+    let is_library = |target: &&Value| {
+        let kinds = target["kind"].as_array().into_iter().flatten();
+        kinds.filter_map(Value::as_str).any(|kind| kind.ends_with("lib") || kind == "proc-macro")
+    };
+    package["targets"].as_array()?.iter().find(is_library)?["name"].as_str()
+}
+
+/// The text of every source file under a folder, but those of packages within.
+fn read_all(folder: &Path, text: &mut String) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            let is_own =
+                !path.join("Cargo.toml").exists() && !["target", "node_modules"].iter().any(|n| path.ends_with(n));
+            if is_own {
+                read_all(&path, text)?;
+            }
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            text.push_str(&std::fs::read_to_string(&path)?);
         }
     }
     Ok(())
