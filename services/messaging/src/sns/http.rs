@@ -126,7 +126,7 @@ impl Deliverer {
                 return Done::Finished;
             }
         };
-        let soon = || Done::Retry(Timestamp::now() + SignedDuration::from_secs(5));
+        let soon = || Done::RetryAfter(SignedDuration::from_secs(5));
         let (letter, policy) = match self.letter(&task, &post.what).await {
             Ok(Some(found)) => found,
             Ok(None) => return Done::Finished,
@@ -135,7 +135,7 @@ impl Deliverer {
                 return soon();
             }
         };
-        let now = Timestamp::now().as_millisecond();
+        let now = self.store.clock().now_ms();
         let turn = policy.interval_ms().zip(letter.subscription.as_deref());
         if let Some(at) = turn.and_then(|(interval, arn)| self.poster.turn(arn, interval, now)) {
             return self.again(&task, post, at).await;
@@ -147,7 +147,7 @@ impl Deliverer {
         };
         if let Some(pause) = retry {
             tracing::warn!(task = task.id, failures = post.failures + 1, cause, "a delivery failed and is tried again");
-            let at = Timestamp::now().as_millisecond() + pause;
+            let at = self.store.clock().now_ms() + pause;
             return self.again(&task, Post { failures: post.failures + 1, ..post }, at).await;
         }
         tracing::error!(task = task.id, cause, "a delivery failed for good");
@@ -163,14 +163,14 @@ impl Deliverer {
     /// The same task at a later time. A turn that was waited for is no failure.
     async fn again(&self, task: &Task, post: Post, at_ms: i64) -> Done {
         let id = task.id.clone();
-        let at = Timestamp::from_millisecond(at_ms).unwrap_or_else(|_| Timestamp::now());
+        let at = Timestamp::from_millisecond(at_ms).unwrap_or_else(|_| self.store.clock().now());
         let written = self.store.write(move |tx| {
             tx.finish_task(&id)?;
             tx.enqueue(NewTask::new(POST, id.clone()).payload(&post)?.at(at))
         });
         match written.await {
             Ok(()) => Done::Committed,
-            Err(_) => Done::Retry(at),
+            Err(_) => Done::RetryAfter(at.duration_since(self.store.clock().now())),
         }
     }
 

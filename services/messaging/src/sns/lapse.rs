@@ -53,7 +53,7 @@ impl Deliverer {
             Ok(()) => Done::Committed,
             Err(error) => {
                 tracing::error!(task = task.id, %error, "what lapsed could not be removed");
-                Done::Retry(Timestamp::now() + SignedDuration::from_secs(60))
+                Done::RetryAfter(SignedDuration::from_secs(60))
             }
         }
     }
