@@ -289,7 +289,7 @@ def access_keys():
     equal(len(iam().list_access_keys(UserName=name)["AccessKeyMetadata"]), 1)
 
 
-@operations("iam", "GetAccountSummary", "ListAccountAliases", "ListMFADevices", "ListSSHPublicKeys", "ListServiceSpecificCredentials",
+@operations("iam", "GetAccountSummary", "ListMFADevices", "ListSSHPublicKeys", "ListServiceSpecificCredentials",
             "ListSigningCertificates", "GetAccountAuthorizationDetails")
 def account():
     name = named("counted")
@@ -302,7 +302,6 @@ def account():
     after = iam().get_account_summary()["SummaryMap"]
     equal([after[key] - before[key] for key in ("Users", "Groups", "Policies", "Roles")], [1, 1, 1, 0])
     equal((after["AccessKeysPerUserQuota"], after["VersionsPerPolicyQuota"]), (2, 5))
-    equal(iam().list_account_aliases()["AccountAliases"], [])
     details = iam().get_account_authorization_details(Filter=["User"])
     user = next(user for user in details["UserDetailList"] if user["UserName"] == name)
     equal((user["GroupList"], user["UserPolicyList"]), ([name], [{"PolicyName": "in", "PolicyDocument": json.loads(READ)}]))
@@ -359,3 +358,58 @@ def simulation():
     no = f"arn:aws:iam::{ACCOUNT}:user/nobody-here"
     refused("NoSuchEntity", "nobody-here", iam().get_context_keys_for_principal_policy, PolicySourceArn=no)
     refused("NoSuchEntity", "nobody-here", iam().simulate_principal_policy, PolicySourceArn=no, ActionNames=["s3:GetObject"])
+
+
+@operations("iam", "CreateOpenIDConnectProvider", "GetOpenIDConnectProvider", "ListOpenIDConnectProviders", "AddClientIDToOpenIDConnectProvider",
+            "RemoveClientIDFromOpenIDConnectProvider", "UpdateOpenIDConnectProviderThumbprint", "TagOpenIDConnectProvider",
+            "UntagOpenIDConnectProvider", "ListOpenIDConnectProviderTags", "DeleteOpenIDConnectProvider")
+def oidc_providers():
+    host = named("issuer") + ".example.org/id"
+    arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{host}"
+    made = {"Url": f"https://{host}", "ClientIDList": ["one"], "ThumbprintList": ["a" * 40]}
+    equal(iam().create_open_id_connect_provider(**made, Tags=[{"Key": "a", "Value": "1"}])["OpenIDConnectProviderArn"], arn)
+    holds(iam().get_open_id_connect_provider(OpenIDConnectProviderArn=arn), **{**made, "Url": host}, Tags=[{"Key": "a", "Value": "1"}])
+    assert {"Arn": arn} in [{"Arn": one["Arn"]} for one in iam().list_open_id_connect_providers()["OpenIDConnectProviderList"]]
+    refused("EntityAlreadyExists", f"Provider with url https://{host} already exists", iam().create_open_id_connect_provider, **made)
+    refused("InvalidInput", "URL", iam().create_open_id_connect_provider, **{**made, "Url": "http://plain.example.org"})
+    for _ in range(2):
+        iam().add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="two")
+    iam().remove_client_id_from_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="one")
+    iam().update_open_id_connect_provider_thumbprint(OpenIDConnectProviderArn=arn, ThumbprintList=["b" * 40])
+    holds(iam().get_open_id_connect_provider(OpenIDConnectProviderArn=arn), ClientIDList=["two"], ThumbprintList=["b" * 40])
+    iam().tag_open_id_connect_provider(OpenIDConnectProviderArn=arn, Tags=[{"Key": "b", "Value": "2"}])
+    iam().untag_open_id_connect_provider(OpenIDConnectProviderArn=arn, TagKeys=["a"])
+    equal(iam().list_open_id_connect_provider_tags(OpenIDConnectProviderArn=arn)["Tags"], [{"Key": "b", "Value": "2"}])
+    iam().delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    for operation, given in (("get_open_id_connect_provider", {}), ("add_client_id_to_open_id_connect_provider", {"ClientID": "x"}),
+                             ("remove_client_id_from_open_id_connect_provider", {"ClientID": "x"}), ("list_open_id_connect_provider_tags", {}),
+                             ("update_open_id_connect_provider_thumbprint", {"ThumbprintList": []}), ("delete_open_id_connect_provider", {}),
+                             ("tag_open_id_connect_provider", {"Tags": []}), ("untag_open_id_connect_provider", {"TagKeys": ["a"]})):
+        refused("NoSuchEntity", f"OpenIDConnect Provider not found for arn {arn}", getattr(iam(), operation), OpenIDConnectProviderArn=arn, **given)
+    denied("AccessDenied", "iam:ListOpenIDConnectProviders", "list_open_id_connect_providers")
+
+
+@operations("iam", "CreateAccountAlias", "DeleteAccountAlias", "ListAccountAliases", "GetAccountPasswordPolicy", "UpdateAccountPasswordPolicy",
+            "DeleteAccountPasswordPolicy", "ListVirtualMFADevices")
+def account_settings():
+    alias, other = named("alias"), named("alias")
+    iam().create_account_alias(AccountAlias=alias)
+    equal(iam().list_account_aliases()["AccountAliases"], [alias])
+    refused("EntityAlreadyExists", alias, iam().create_account_alias, AccountAlias=alias)
+    iam().create_account_alias(AccountAlias=other)
+    equal(iam().list_account_aliases()["AccountAliases"], [other])
+    refused("NoSuchEntity", alias, iam().delete_account_alias, AccountAlias=alias)
+    iam().delete_account_alias(AccountAlias=other)
+    equal(iam().list_account_aliases()["AccountAliases"], [])
+    denied("AccessDenied", "iam:ListAccountAliases", "list_account_aliases")
+    missing = f"The Password Policy with domain name {ACCOUNT} {NO}"
+    refused("NoSuchEntity", missing, iam().get_account_password_policy)
+    iam().update_account_password_policy(MinimumPasswordLength=10, RequireNumbers=True, MaxPasswordAge=90)
+    equal(iam().get_account_password_policy()["PasswordPolicy"], {
+        "MinimumPasswordLength": 10, "RequireSymbols": False, "RequireNumbers": True, "RequireUppercaseCharacters": False,
+        "RequireLowercaseCharacters": False, "AllowUsersToChangePassword": False, "ExpirePasswords": True, "MaxPasswordAge": 90})
+    refused("ValidationError", "minimumPasswordLength", iam().update_account_password_policy, MinimumPasswordLength=5)
+    iam().delete_account_password_policy()
+    refused("NoSuchEntity", missing, iam().delete_account_password_policy)
+    equal(iam().list_virtual_mfa_devices(AssignmentStatus="Assigned")["VirtualMFADevices"], [])
+    refused("ValidationError", "assignmentStatus", iam().list_virtual_mfa_devices, AssignmentStatus="Perhaps")

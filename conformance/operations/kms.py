@@ -71,6 +71,8 @@ def aliases():
     for call, given in ((kms().delete_alias, {}), (kms().update_alias, {"TargetKeyId": one})):
         refused("NotFoundException", f"Alias arn:aws:kms:{REGION}:{ACCOUNT}:{alias} is not found", call, AliasName=alias, **given)
     refused("NotFoundException", NO, kms().list_aliases, KeyId=NO)
+    # An alias of a service's own key is there before its key is.
+    assert "alias/aws/athena" in names(pages(kms().list_aliases, "Aliases", "NextMarker", "Marker")[0], "AliasName")
 
 
 @operations("kms", "GetKeyPolicy", "PutKeyPolicy", "ListKeyPolicies")

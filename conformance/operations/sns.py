@@ -152,6 +152,23 @@ def publishing():
     refused("InvalidParameter", "Empty message", sns().publish, TopicArn=arn, Message="")
 
 
+@operations("sns", "Publish", "SetTopicAttributes")
+def encryption():
+    kms, (url, endpoint) = client("kms"), queue()
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    arn = topic(Attributes={"KmsMasterKeyId": key})
+    sns().subscribe(TopicArn=arn, Protocol="sqs", Endpoint=endpoint, Attributes={"FilterPolicyScope": "MessageBody", "FilterPolicy": '{"a":[1]}'})
+    sns().publish(TopicArn=arn, Message='{"a":1}')
+    equal(json.loads(received(url, 1)[0]["Body"])["Message"], '{"a":1}')
+    # Its key makes no new data keys, and what a topic has kept of one runs out only later: another topic has none.
+    other = topic(Attributes={"KmsMasterKeyId": key})
+    kms.disable_key(KeyId=key)
+    refused("KMSDisabled", key, sns().publish, TopicArn=other, Message="x")
+    sns().set_topic_attributes(TopicArn=other, AttributeName="KmsMasterKeyId", AttributeValue="alias/nothing-here")
+    refused("KMSNotFound", "alias/nothing-here", sns().publish, TopicArn=other, Message="x")
+    refused("NotFound", "Topic does not exist", sns().set_topic_attributes, TopicArn=GONE, AttributeName="KmsMasterKeyId", AttributeValue=key)
+
+
 class Endpoint:
     """An HTTP endpoint that keeps what is posted, and answers with the statuses that it is told, then with 200."""
 

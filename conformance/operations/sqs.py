@@ -184,3 +184,30 @@ def dead_letters():
     refused("ResourceNotFoundException", "", sqs().start_message_move_task, SourceArn=arn(gone()))
     refused("ResourceNotFoundException", "", sqs().list_message_move_tasks, SourceArn=arn(gone()))
     refused(MISSING, "does not exist", sqs().list_dead_letter_source_queues, QueueUrl=gone())
+
+
+@operations("sqs", "SendMessage", "SendMessageBatch", "ReceiveMessage", "SetQueueAttributes")
+def encryption():
+    kms = client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    dead = queue()
+    url = queue(KmsMasterKeyId=key, VisibilityTimeout=0, RedrivePolicy=json.dumps({"deadLetterTargetArn": arn(dead), "maxReceiveCount": 1}))
+    holds(sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"], KmsMasterKeyId=key, KmsDataKeyReusePeriodSeconds="300",
+          SqsManagedSseEnabled="false")
+    sent = sqs().send_message(QueueUrl=url, MessageBody="hidden")
+    equal(sent["MD5OfMessageBody"], hashlib.md5(b"hidden").hexdigest())
+    sqs().send_message_batch(QueueUrl=url, Entries=[{"Id": "a", "MessageBody": "too"}])
+    found = sqs().receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    equal(sorted((m["Body"], m["MD5OfBody"]) for m in found), sorted((body, hashlib.md5(body.encode()).hexdigest()) for body in ("hidden", "too")))
+    # What was sealed stays so in the dead-letter queue, which has no key of its own.
+    equal(sqs().receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []), [])
+    equal(sorted(m["Body"] for m in sqs().receive_message(QueueUrl=dead, MaxNumberOfMessages=10)["Messages"]), ["hidden", "too"])
+    other = queue(KmsMasterKeyId=key)
+    kms.disable_key(KeyId=key)
+    refused("KMS.DisabledException", key, sqs().send_message, QueueUrl=other, MessageBody="x")
+    refused("KMS.DisabledException", key, sqs().send_message_batch, QueueUrl=other, Entries=[{"Id": "a", "MessageBody": "x"}])
+    sqs().set_queue_attributes(QueueUrl=other, Attributes={"SqsManagedSseEnabled": "true"})
+    sqs().send_message(QueueUrl=other, MessageBody="x")
+    both = {"SqsManagedSseEnabled": "true", "KmsMasterKeyId": key}
+    refused("InvalidAttributeValue", "one type of server-side encryption", sqs().set_queue_attributes, QueueUrl=other, Attributes=both)
+    refused(MISSING, "does not exist", sqs().receive_message, QueueUrl=gone())

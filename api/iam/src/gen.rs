@@ -13,6 +13,32 @@ pub static SERVICE: ServiceSpec = ServiceSpec {
     iam_prefix: "iam",
 };
 
+/// `iam:AddClientIDToOpenIDConnectProvider`.
+#[derive(Debug)]
+pub struct AddClientIDToOpenIDConnectProvider;
+impl wire::Operation for AddClientIDToOpenIDConnectProvider {
+    type Input = AddClientIDToOpenIDConnectProviderRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "AddClientIDToOpenIDConnectProvider",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "iam:AddClientIDToOpenIDConnectProvider",
+            resource: "arn:aws:iam::{account}:{OpenIDConnectProviderArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `iam:AddRoleToInstanceProfile`.
 #[derive(Debug)]
 pub struct AddRoleToInstanceProfile;
@@ -177,6 +203,27 @@ impl wire::Operation for CreateAccessKey {
     };
 }
 
+/// `iam:CreateAccountAlias`.
+#[derive(Debug)]
+pub struct CreateAccountAlias;
+impl wire::Operation for CreateAccountAlias {
+    type Input = CreateAccountAliasRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateAccountAlias",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_ACCOUNT_ALIAS_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need { action: "iam:CreateAccountAlias", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `iam:CreateGroup`.
 #[derive(Debug)]
 pub struct CreateGroup;
@@ -222,6 +269,32 @@ impl wire::Operation for CreateInstanceProfile {
         needs: &[wire::operation::Need {
             action: "iam:CreateInstanceProfile",
             resource: "arn:aws:iam::{account}:instance-profile{Path:/}{InstanceProfileName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `iam:CreateOpenIDConnectProvider`.
+#[derive(Debug)]
+pub struct CreateOpenIDConnectProvider;
+impl wire::Operation for CreateOpenIDConnectProvider {
+    type Input = CreateOpenIDConnectProviderRequest;
+    type Output = CreateOpenIDConnectProviderResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateOpenIDConnectProvider",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+        output: &S_CREATE_OPEN_ID_CONNECT_PROVIDER_RESPONSE,
+        result_wrapper: "CreateOpenIDConnectProviderResult",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "iam:CreateOpenIDConnectProvider",
+            resource: "arn:aws:iam::{account}:oidc-provider/{Url|without-scheme}",
             when: None,
             passes: "",
         }],
@@ -385,6 +458,53 @@ impl wire::Operation for DeleteAccessKey {
     };
 }
 
+/// `iam:DeleteAccountAlias`.
+#[derive(Debug)]
+pub struct DeleteAccountAlias;
+impl wire::Operation for DeleteAccountAlias {
+    type Input = DeleteAccountAliasRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteAccountAlias",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_ACCOUNT_ALIAS_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need { action: "iam:DeleteAccountAlias", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `iam:DeleteAccountPasswordPolicy`.
+#[derive(Debug)]
+pub struct DeleteAccountPasswordPolicy;
+impl wire::Operation for DeleteAccountPasswordPolicy {
+    type Input = wire::types::Empty;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteAccountPasswordPolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &EMPTY,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "iam:DeleteAccountPasswordPolicy",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `iam:DeleteGroup`.
 #[derive(Debug)]
 pub struct DeleteGroup;
@@ -482,6 +602,32 @@ impl wire::Operation for DeleteLoginProfile {
         needs: &[wire::operation::Need {
             action: "iam:DeleteLoginProfile",
             resource: "arn:aws:iam::{account}:user/{UserName|user} ; arn:aws:iam::{account}:{self}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `iam:DeleteOpenIDConnectProvider`.
+#[derive(Debug)]
+pub struct DeleteOpenIDConnectProvider;
+impl wire::Operation for DeleteOpenIDConnectProvider {
+    type Input = DeleteOpenIDConnectProviderRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteOpenIDConnectProvider",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "iam:DeleteOpenIDConnectProvider",
+            resource: "arn:aws:iam::{account}:{OpenIDConnectProviderArn}",
             when: None,
             passes: "",
         }],
@@ -853,6 +999,32 @@ impl wire::Operation for GetAccountAuthorizationDetails {
     };
 }
 
+/// `iam:GetAccountPasswordPolicy`.
+#[derive(Debug)]
+pub struct GetAccountPasswordPolicy;
+impl wire::Operation for GetAccountPasswordPolicy {
+    type Input = wire::types::Empty;
+    type Output = GetAccountPasswordPolicyResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetAccountPasswordPolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &EMPTY,
+        output: &S_GET_ACCOUNT_PASSWORD_POLICY_RESPONSE,
+        result_wrapper: "GetAccountPasswordPolicyResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "iam:GetAccountPasswordPolicy",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `iam:GetAccountSummary`.
 #[derive(Debug)]
 pub struct GetAccountSummary;
@@ -1023,6 +1195,32 @@ impl wire::Operation for GetLoginProfile {
         needs: &[wire::operation::Need {
             action: "iam:GetLoginProfile",
             resource: "arn:aws:iam::{account}:user/{UserName|user} ; arn:aws:iam::{account}:{self}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `iam:GetOpenIDConnectProvider`.
+#[derive(Debug)]
+pub struct GetOpenIDConnectProvider;
+impl wire::Operation for GetOpenIDConnectProvider {
+    type Input = GetOpenIDConnectProviderRequest;
+    type Output = GetOpenIDConnectProviderResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetOpenIDConnectProvider",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+        output: &S_GET_OPEN_ID_CONNECT_PROVIDER_RESPONSE,
+        result_wrapper: "GetOpenIDConnectProviderResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "iam:GetOpenIDConnectProvider",
+            resource: "arn:aws:iam::{account}:{OpenIDConnectProviderArn}",
             when: None,
             passes: "",
         }],
@@ -1535,6 +1733,58 @@ impl wire::Operation for ListMFADevices {
     };
 }
 
+/// `iam:ListOpenIDConnectProviderTags`.
+#[derive(Debug)]
+pub struct ListOpenIDConnectProviderTags;
+impl wire::Operation for ListOpenIDConnectProviderTags {
+    type Input = ListOpenIDConnectProviderTagsRequest;
+    type Output = ListOpenIDConnectProviderTagsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListOpenIDConnectProviderTags",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_REQUEST,
+        output: &S_LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_RESPONSE,
+        result_wrapper: "ListOpenIDConnectProviderTagsResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "iam:ListOpenIDConnectProviderTags",
+            resource: "arn:aws:iam::{account}:{OpenIDConnectProviderArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `iam:ListOpenIDConnectProviders`.
+#[derive(Debug)]
+pub struct ListOpenIDConnectProviders;
+impl wire::Operation for ListOpenIDConnectProviders {
+    type Input = ListOpenIDConnectProvidersRequest;
+    type Output = ListOpenIDConnectProvidersResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListOpenIDConnectProviders",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_OPEN_ID_CONNECT_PROVIDERS_REQUEST,
+        output: &S_LIST_OPEN_ID_CONNECT_PROVIDERS_RESPONSE,
+        result_wrapper: "ListOpenIDConnectProvidersResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "iam:ListOpenIDConnectProviders",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `iam:ListPolicies`.
 #[derive(Debug)]
 pub struct ListPolicies;
@@ -1832,6 +2082,27 @@ impl wire::Operation for ListUsers {
     };
 }
 
+/// `iam:ListVirtualMFADevices`.
+#[derive(Debug)]
+pub struct ListVirtualMFADevices;
+impl wire::Operation for ListVirtualMFADevices {
+    type Input = ListVirtualMFADevicesRequest;
+    type Output = ListVirtualMFADevicesResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListVirtualMFADevices",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_VIRTUAL_MFA_DEVICES_REQUEST,
+        output: &S_LIST_VIRTUAL_MFA_DEVICES_RESPONSE,
+        result_wrapper: "ListVirtualMFADevicesResult",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "iam:ListVirtualMFADevices", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `iam:PutGroupPolicy`.
 #[derive(Debug)]
 pub struct PutGroupPolicy;
@@ -1955,6 +2226,32 @@ impl wire::Operation for PutUserPolicy {
         needs: &[wire::operation::Need {
             action: "iam:PutUserPolicy",
             resource: "arn:aws:iam::{account}:user/{UserName|user} ; arn:aws:iam::{account}:{self}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `iam:RemoveClientIDFromOpenIDConnectProvider`.
+#[derive(Debug)]
+pub struct RemoveClientIDFromOpenIDConnectProvider;
+impl wire::Operation for RemoveClientIDFromOpenIDConnectProvider {
+    type Input = RemoveClientIDFromOpenIDConnectProviderRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "RemoveClientIDFromOpenIDConnectProvider",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "iam:RemoveClientIDFromOpenIDConnectProvider",
+            resource: "arn:aws:iam::{account}:{OpenIDConnectProviderArn}",
             when: None,
             passes: "",
         }],
@@ -2113,6 +2410,32 @@ impl wire::Operation for TagInstanceProfile {
     };
 }
 
+/// `iam:TagOpenIDConnectProvider`.
+#[derive(Debug)]
+pub struct TagOpenIDConnectProvider;
+impl wire::Operation for TagOpenIDConnectProvider {
+    type Input = TagOpenIDConnectProviderRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "TagOpenIDConnectProvider",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_TAG_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "iam:TagOpenIDConnectProvider",
+            resource: "arn:aws:iam::{account}:{OpenIDConnectProviderArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `iam:TagPolicy`.
 #[derive(Debug)]
 pub struct TagPolicy;
@@ -2210,6 +2533,32 @@ impl wire::Operation for UntagInstanceProfile {
         needs: &[wire::operation::Need {
             action: "iam:UntagInstanceProfile",
             resource: "arn:aws:iam::{account}:instance-profile/{InstanceProfileName|instance-profile}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `iam:UntagOpenIDConnectProvider`.
+#[derive(Debug)]
+pub struct UntagOpenIDConnectProvider;
+impl wire::Operation for UntagOpenIDConnectProvider {
+    type Input = UntagOpenIDConnectProviderRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UntagOpenIDConnectProvider",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UNTAG_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "iam:UntagOpenIDConnectProvider",
+            resource: "arn:aws:iam::{account}:{OpenIDConnectProviderArn}",
             when: None,
             passes: "",
         }],
@@ -2321,6 +2670,32 @@ impl wire::Operation for UpdateAccessKey {
     };
 }
 
+/// `iam:UpdateAccountPasswordPolicy`.
+#[derive(Debug)]
+pub struct UpdateAccountPasswordPolicy;
+impl wire::Operation for UpdateAccountPasswordPolicy {
+    type Input = UpdateAccountPasswordPolicyRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateAccountPasswordPolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_ACCOUNT_PASSWORD_POLICY_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "iam:UpdateAccountPasswordPolicy",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `iam:UpdateAssumeRolePolicy`.
 #[derive(Debug)]
 pub struct UpdateAssumeRolePolicy;
@@ -2366,6 +2741,32 @@ impl wire::Operation for UpdateGroup {
         needs: &[wire::operation::Need {
             action: "iam:UpdateGroup",
             resource: "arn:aws:iam::{account}:group/{GroupName|group}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `iam:UpdateOpenIDConnectProviderThumbprint`.
+#[derive(Debug)]
+pub struct UpdateOpenIDConnectProviderThumbprint;
+impl wire::Operation for UpdateOpenIDConnectProviderThumbprint {
+    type Input = UpdateOpenIDConnectProviderThumbprintRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateOpenIDConnectProviderThumbprint",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "iam:UpdateOpenIDConnectProviderThumbprint",
+            resource: "arn:aws:iam::{account}:{OpenIDConnectProviderArn}",
             when: None,
             passes: "",
         }],
@@ -2453,24 +2854,30 @@ impl wire::Operation for UpdateUser {
 
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
+    <AddClientIDToOpenIDConnectProvider as wire::Operation>::SPEC,
     <AddRoleToInstanceProfile as wire::Operation>::SPEC,
     <AddUserToGroup as wire::Operation>::SPEC,
     <AttachGroupPolicy as wire::Operation>::SPEC,
     <AttachRolePolicy as wire::Operation>::SPEC,
     <AttachUserPolicy as wire::Operation>::SPEC,
     <CreateAccessKey as wire::Operation>::SPEC,
+    <CreateAccountAlias as wire::Operation>::SPEC,
     <CreateGroup as wire::Operation>::SPEC,
     <CreateInstanceProfile as wire::Operation>::SPEC,
+    <CreateOpenIDConnectProvider as wire::Operation>::SPEC,
     <CreatePolicy as wire::Operation>::SPEC,
     <CreatePolicyVersion as wire::Operation>::SPEC,
     <CreateRole as wire::Operation>::SPEC,
     <CreateServiceLinkedRole as wire::Operation>::SPEC,
     <CreateUser as wire::Operation>::SPEC,
     <DeleteAccessKey as wire::Operation>::SPEC,
+    <DeleteAccountAlias as wire::Operation>::SPEC,
+    <DeleteAccountPasswordPolicy as wire::Operation>::SPEC,
     <DeleteGroup as wire::Operation>::SPEC,
     <DeleteGroupPolicy as wire::Operation>::SPEC,
     <DeleteInstanceProfile as wire::Operation>::SPEC,
     <DeleteLoginProfile as wire::Operation>::SPEC,
+    <DeleteOpenIDConnectProvider as wire::Operation>::SPEC,
     <DeletePolicy as wire::Operation>::SPEC,
     <DeletePolicyVersion as wire::Operation>::SPEC,
     <DeleteRole as wire::Operation>::SPEC,
@@ -2485,6 +2892,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DetachUserPolicy as wire::Operation>::SPEC,
     <GetAccessKeyLastUsed as wire::Operation>::SPEC,
     <GetAccountAuthorizationDetails as wire::Operation>::SPEC,
+    <GetAccountPasswordPolicy as wire::Operation>::SPEC,
     <GetAccountSummary as wire::Operation>::SPEC,
     <GetContextKeysForCustomPolicy as wire::Operation>::SPEC,
     <GetContextKeysForPrincipalPolicy as wire::Operation>::SPEC,
@@ -2492,6 +2900,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetGroupPolicy as wire::Operation>::SPEC,
     <GetInstanceProfile as wire::Operation>::SPEC,
     <GetLoginProfile as wire::Operation>::SPEC,
+    <GetOpenIDConnectProvider as wire::Operation>::SPEC,
     <GetPolicy as wire::Operation>::SPEC,
     <GetPolicyVersion as wire::Operation>::SPEC,
     <GetRole as wire::Operation>::SPEC,
@@ -2512,6 +2921,8 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListInstanceProfiles as wire::Operation>::SPEC,
     <ListInstanceProfilesForRole as wire::Operation>::SPEC,
     <ListMFADevices as wire::Operation>::SPEC,
+    <ListOpenIDConnectProviderTags as wire::Operation>::SPEC,
+    <ListOpenIDConnectProviders as wire::Operation>::SPEC,
     <ListPolicies as wire::Operation>::SPEC,
     <ListPolicyTags as wire::Operation>::SPEC,
     <ListPolicyVersions as wire::Operation>::SPEC,
@@ -2524,27 +2935,33 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListUserPolicies as wire::Operation>::SPEC,
     <ListUserTags as wire::Operation>::SPEC,
     <ListUsers as wire::Operation>::SPEC,
+    <ListVirtualMFADevices as wire::Operation>::SPEC,
     <PutGroupPolicy as wire::Operation>::SPEC,
     <PutRolePermissionsBoundary as wire::Operation>::SPEC,
     <PutRolePolicy as wire::Operation>::SPEC,
     <PutUserPermissionsBoundary as wire::Operation>::SPEC,
     <PutUserPolicy as wire::Operation>::SPEC,
+    <RemoveClientIDFromOpenIDConnectProvider as wire::Operation>::SPEC,
     <RemoveRoleFromInstanceProfile as wire::Operation>::SPEC,
     <RemoveUserFromGroup as wire::Operation>::SPEC,
     <SetDefaultPolicyVersion as wire::Operation>::SPEC,
     <SimulateCustomPolicy as wire::Operation>::SPEC,
     <SimulatePrincipalPolicy as wire::Operation>::SPEC,
     <TagInstanceProfile as wire::Operation>::SPEC,
+    <TagOpenIDConnectProvider as wire::Operation>::SPEC,
     <TagPolicy as wire::Operation>::SPEC,
     <TagRole as wire::Operation>::SPEC,
     <TagUser as wire::Operation>::SPEC,
     <UntagInstanceProfile as wire::Operation>::SPEC,
+    <UntagOpenIDConnectProvider as wire::Operation>::SPEC,
     <UntagPolicy as wire::Operation>::SPEC,
     <UntagRole as wire::Operation>::SPEC,
     <UntagUser as wire::Operation>::SPEC,
     <UpdateAccessKey as wire::Operation>::SPEC,
+    <UpdateAccountPasswordPolicy as wire::Operation>::SPEC,
     <UpdateAssumeRolePolicy as wire::Operation>::SPEC,
     <UpdateGroup as wire::Operation>::SPEC,
+    <UpdateOpenIDConnectProviderThumbprint as wire::Operation>::SPEC,
     <UpdateRole as wire::Operation>::SPEC,
     <UpdateRoleDescription as wire::Operation>::SPEC,
     <UpdateUser as wire::Operation>::SPEC,
@@ -2579,6 +2996,14 @@ pub struct AccessKeyMetadata {
     pub create_date: Option<wire::Timestamp>,
 }
 wire::shape!(AccessKeyMetadata: "UserName" user_name, "AccessKeyId" access_key_id, "Status" status, "CreateDate" create_date,);
+
+/// `AddClientIDToOpenIDConnectProviderRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AddClientIDToOpenIDConnectProviderRequest {
+    pub open_id_connect_provider_arn: String,
+    pub client_id: String,
+}
+wire::shape!(AddClientIDToOpenIDConnectProviderRequest: "OpenIDConnectProviderArn" open_id_connect_provider_arn, "ClientID" client_id,);
 
 /// `AddRoleToInstanceProfileRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2645,6 +3070,24 @@ pub struct ContextEntry {
 }
 wire::shape!(ContextEntry: "ContextKeyName" context_key_name, "ContextKeyValues" context_key_values, "ContextKeyType" context_key_type,);
 
+/// `ContextProvider`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContextProvider {
+    pub key_definition_list: Option<Vec<ContextProviderKeyDefinition>>,
+    pub subject_source_key: String,
+    pub subject_type_value: Option<String>,
+    pub subject_type_source_key: Option<String>,
+}
+wire::shape!(ContextProvider: "KeyDefinitionList" key_definition_list, "SubjectSourceKey" subject_source_key, "SubjectTypeValue" subject_type_value, "SubjectTypeSourceKey" subject_type_source_key,);
+
+/// `ContextProviderKeyDefinition`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContextProviderKeyDefinition {
+    pub source_key: String,
+    pub target_key: Option<String>,
+}
+wire::shape!(ContextProviderKeyDefinition: "SourceKey" source_key, "TargetKey" target_key,);
+
 /// `CreateAccessKeyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateAccessKeyRequest {
@@ -2658,6 +3101,13 @@ pub struct CreateAccessKeyResponse {
     pub access_key: AccessKey,
 }
 wire::shape!(CreateAccessKeyResponse: "AccessKey" access_key,);
+
+/// `CreateAccountAliasRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateAccountAliasRequest {
+    pub account_alias: String,
+}
+wire::shape!(CreateAccountAliasRequest: "AccountAlias" account_alias,);
 
 /// `CreateGroupRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2689,6 +3139,26 @@ pub struct CreateInstanceProfileResponse {
     pub instance_profile: InstanceProfile,
 }
 wire::shape!(CreateInstanceProfileResponse: "InstanceProfile" instance_profile,);
+
+/// `CreateOpenIDConnectProviderRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateOpenIDConnectProviderRequest {
+    pub url: String,
+    pub client_id_list: Option<Vec<String>>,
+    pub thumbprint_list: Option<Vec<String>>,
+    pub tags: Option<Vec<Tag>>,
+    pub context_provider: Option<ContextProvider>,
+    pub identity_center_instance_arn: Option<String>,
+}
+wire::shape!(CreateOpenIDConnectProviderRequest: "Url" url, "ClientIDList" client_id_list, "ThumbprintList" thumbprint_list, "Tags" tags, "ContextProvider" context_provider, "IdentityCenterInstanceArn" identity_center_instance_arn,);
+
+/// `CreateOpenIDConnectProviderResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateOpenIDConnectProviderResponse {
+    pub open_id_connect_provider_arn: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+}
+wire::shape!(CreateOpenIDConnectProviderResponse: "OpenIDConnectProviderArn" open_id_connect_provider_arn, "Tags" tags,);
 
 /// `CreatePolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2786,6 +3256,13 @@ pub struct DeleteAccessKeyRequest {
 }
 wire::shape!(DeleteAccessKeyRequest: "UserName" user_name, "AccessKeyId" access_key_id,);
 
+/// `DeleteAccountAliasRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteAccountAliasRequest {
+    pub account_alias: String,
+}
+wire::shape!(DeleteAccountAliasRequest: "AccountAlias" account_alias,);
+
 /// `DeleteGroupPolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteGroupPolicyRequest {
@@ -2814,6 +3291,13 @@ pub struct DeleteLoginProfileRequest {
     pub user_name: Option<String>,
 }
 wire::shape!(DeleteLoginProfileRequest: "UserName" user_name,);
+
+/// `DeleteOpenIDConnectProviderRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteOpenIDConnectProviderRequest {
+    pub open_id_connect_provider_arn: String,
+}
+wire::shape!(DeleteOpenIDConnectProviderRequest: "OpenIDConnectProviderArn" open_id_connect_provider_arn,);
 
 /// `DeletePolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2971,6 +3455,13 @@ pub struct GetAccountAuthorizationDetailsResponse {
 }
 wire::shape!(GetAccountAuthorizationDetailsResponse: "UserDetailList" user_detail_list, "GroupDetailList" group_detail_list, "RoleDetailList" role_detail_list, "Policies" policies, "IsTruncated" is_truncated, "Marker" marker,);
 
+/// `GetAccountPasswordPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetAccountPasswordPolicyResponse {
+    pub password_policy: PasswordPolicy,
+}
+wire::shape!(GetAccountPasswordPolicyResponse: "PasswordPolicy" password_policy,);
+
 /// `GetAccountSummaryResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetAccountSummaryResponse {
@@ -3063,6 +3554,27 @@ pub struct GetLoginProfileResponse {
     pub login_profile: LoginProfile,
 }
 wire::shape!(GetLoginProfileResponse: "LoginProfile" login_profile,);
+
+/// `GetOpenIDConnectProviderRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetOpenIDConnectProviderRequest {
+    pub open_id_connect_provider_arn: String,
+}
+wire::shape!(GetOpenIDConnectProviderRequest: "OpenIDConnectProviderArn" open_id_connect_provider_arn,);
+
+/// `GetOpenIDConnectProviderResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetOpenIDConnectProviderResponse {
+    pub url: Option<String>,
+    pub client_id_list: Option<Vec<String>>,
+    pub thumbprint_list: Option<Vec<String>>,
+    pub create_date: Option<wire::Timestamp>,
+    pub tags: Option<Vec<Tag>>,
+    pub context_provider: Option<ContextProvider>,
+    pub identity_center_instance_arn: Option<String>,
+    pub identity_store_arn: Option<String>,
+}
+wire::shape!(GetOpenIDConnectProviderResponse: "Url" url, "ClientIDList" client_id_list, "ThumbprintList" thumbprint_list, "CreateDate" create_date, "Tags" tags, "ContextProvider" context_provider, "IdentityCenterInstanceArn" identity_center_instance_arn, "IdentityStoreArn" identity_store_arn,);
 
 /// `GetPolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3457,6 +3969,36 @@ pub struct ListMFADevicesResponse {
 }
 wire::shape!(ListMFADevicesResponse: "MFADevices" mfa_devices, "IsTruncated" is_truncated, "Marker" marker,);
 
+/// `ListOpenIDConnectProviderTagsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListOpenIDConnectProviderTagsRequest {
+    pub open_id_connect_provider_arn: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+wire::shape!(ListOpenIDConnectProviderTagsRequest: "OpenIDConnectProviderArn" open_id_connect_provider_arn, "Marker" marker, "MaxItems" max_items,);
+
+/// `ListOpenIDConnectProviderTagsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListOpenIDConnectProviderTagsResponse {
+    pub tags: Vec<Tag>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+wire::shape!(ListOpenIDConnectProviderTagsResponse: "Tags" tags, "IsTruncated" is_truncated, "Marker" marker,);
+
+/// `ListOpenIDConnectProvidersRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListOpenIDConnectProvidersRequest {}
+wire::shape!(ListOpenIDConnectProvidersRequest:);
+
+/// `ListOpenIDConnectProvidersResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListOpenIDConnectProvidersResponse {
+    pub open_id_connect_provider_list: Option<Vec<OpenIDConnectProviderListEntry>>,
+}
+wire::shape!(ListOpenIDConnectProvidersResponse: "OpenIDConnectProviderList" open_id_connect_provider_list,);
+
 /// `ListPoliciesRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListPoliciesRequest {
@@ -3678,6 +4220,24 @@ pub struct ListUsersResponse {
 }
 wire::shape!(ListUsersResponse: "Users" users, "IsTruncated" is_truncated, "Marker" marker,);
 
+/// `ListVirtualMFADevicesRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListVirtualMFADevicesRequest {
+    pub assignment_status: Option<String>,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+wire::shape!(ListVirtualMFADevicesRequest: "AssignmentStatus" assignment_status, "Marker" marker, "MaxItems" max_items,);
+
+/// `ListVirtualMFADevicesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListVirtualMFADevicesResponse {
+    pub virtual_mfa_devices: Vec<VirtualMFADevice>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+wire::shape!(ListVirtualMFADevicesResponse: "VirtualMFADevices" virtual_mfa_devices, "IsTruncated" is_truncated, "Marker" marker,);
+
 /// `LoginProfile`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoginProfile {
@@ -3715,6 +4275,14 @@ pub struct ManagedPolicyDetail {
 }
 wire::shape!(ManagedPolicyDetail: "PolicyName" policy_name, "PolicyId" policy_id, "Arn" arn, "Path" path, "DefaultVersionId" default_version_id, "AttachmentCount" attachment_count, "PermissionsBoundaryUsageCount" permissions_boundary_usage_count, "IsAttachable" is_attachable, "Description" description, "CreateDate" create_date, "UpdateDate" update_date, "PolicyVersionList" policy_version_list,);
 
+/// `OpenIDConnectProviderListEntry`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OpenIDConnectProviderListEntry {
+    pub arn: Option<String>,
+    pub is_trusted_identity_propagation_enabled: Option<bool>,
+}
+wire::shape!(OpenIDConnectProviderListEntry: "Arn" arn, "IsTrustedIdentityPropagationEnabled" is_trusted_identity_propagation_enabled,);
+
 /// `OrderedOrganizationPolicyType`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OrderedOrganizationPolicyType {
@@ -3728,6 +4296,22 @@ pub struct OrganizationsDecisionDetail {
     pub allowed_by_organizations: Option<bool>,
 }
 wire::shape!(OrganizationsDecisionDetail: "AllowedByOrganizations" allowed_by_organizations,);
+
+/// `PasswordPolicy`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PasswordPolicy {
+    pub minimum_password_length: Option<i32>,
+    pub require_symbols: Option<bool>,
+    pub require_numbers: Option<bool>,
+    pub require_uppercase_characters: Option<bool>,
+    pub require_lowercase_characters: Option<bool>,
+    pub allow_users_to_change_password: Option<bool>,
+    pub expire_passwords: Option<bool>,
+    pub max_password_age: Option<i32>,
+    pub password_reuse_prevention: Option<i32>,
+    pub hard_expiry: Option<bool>,
+}
+wire::shape!(PasswordPolicy: "MinimumPasswordLength" minimum_password_length, "RequireSymbols" require_symbols, "RequireNumbers" require_numbers, "RequireUppercaseCharacters" require_uppercase_characters, "RequireLowercaseCharacters" require_lowercase_characters, "AllowUsersToChangePassword" allow_users_to_change_password, "ExpirePasswords" expire_passwords, "MaxPasswordAge" max_password_age, "PasswordReusePrevention" password_reuse_prevention, "HardExpiry" hard_expiry,);
 
 /// `PermissionsBoundaryDecisionDetail`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3855,6 +4439,14 @@ pub struct PutUserPolicyRequest {
     pub policy_document: String,
 }
 wire::shape!(PutUserPolicyRequest: "UserName" user_name, "PolicyName" policy_name, "PolicyDocument" policy_document,);
+
+/// `RemoveClientIDFromOpenIDConnectProviderRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RemoveClientIDFromOpenIDConnectProviderRequest {
+    pub open_id_connect_provider_arn: String,
+    pub client_id: String,
+}
+wire::shape!(RemoveClientIDFromOpenIDConnectProviderRequest: "OpenIDConnectProviderArn" open_id_connect_provider_arn, "ClientID" client_id,);
 
 /// `RemoveRoleFromInstanceProfileRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4060,6 +4652,14 @@ pub struct TagInstanceProfileRequest {
 }
 wire::shape!(TagInstanceProfileRequest: "InstanceProfileName" instance_profile_name, "Tags" tags,);
 
+/// `TagOpenIDConnectProviderRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TagOpenIDConnectProviderRequest {
+    pub open_id_connect_provider_arn: String,
+    pub tags: Vec<Tag>,
+}
+wire::shape!(TagOpenIDConnectProviderRequest: "OpenIDConnectProviderArn" open_id_connect_provider_arn, "Tags" tags,);
+
 /// `TagPolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagPolicyRequest {
@@ -4091,6 +4691,14 @@ pub struct UntagInstanceProfileRequest {
     pub tag_keys: Vec<String>,
 }
 wire::shape!(UntagInstanceProfileRequest: "InstanceProfileName" instance_profile_name, "TagKeys" tag_keys,);
+
+/// `UntagOpenIDConnectProviderRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UntagOpenIDConnectProviderRequest {
+    pub open_id_connect_provider_arn: String,
+    pub tag_keys: Vec<String>,
+}
+wire::shape!(UntagOpenIDConnectProviderRequest: "OpenIDConnectProviderArn" open_id_connect_provider_arn, "TagKeys" tag_keys,);
 
 /// `UntagPolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4125,6 +4733,21 @@ pub struct UpdateAccessKeyRequest {
 }
 wire::shape!(UpdateAccessKeyRequest: "UserName" user_name, "AccessKeyId" access_key_id, "Status" status,);
 
+/// `UpdateAccountPasswordPolicyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateAccountPasswordPolicyRequest {
+    pub minimum_password_length: Option<i32>,
+    pub require_symbols: Option<bool>,
+    pub require_numbers: Option<bool>,
+    pub require_uppercase_characters: Option<bool>,
+    pub require_lowercase_characters: Option<bool>,
+    pub allow_users_to_change_password: Option<bool>,
+    pub max_password_age: Option<i32>,
+    pub password_reuse_prevention: Option<i32>,
+    pub hard_expiry: Option<bool>,
+}
+wire::shape!(UpdateAccountPasswordPolicyRequest: "MinimumPasswordLength" minimum_password_length, "RequireSymbols" require_symbols, "RequireNumbers" require_numbers, "RequireUppercaseCharacters" require_uppercase_characters, "RequireLowercaseCharacters" require_lowercase_characters, "AllowUsersToChangePassword" allow_users_to_change_password, "MaxPasswordAge" max_password_age, "PasswordReusePrevention" password_reuse_prevention, "HardExpiry" hard_expiry,);
+
 /// `UpdateAssumeRolePolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateAssumeRolePolicyRequest {
@@ -4141,6 +4764,14 @@ pub struct UpdateGroupRequest {
     pub new_group_name: Option<String>,
 }
 wire::shape!(UpdateGroupRequest: "GroupName" group_name, "NewPath" new_path, "NewGroupName" new_group_name,);
+
+/// `UpdateOpenIDConnectProviderThumbprintRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateOpenIDConnectProviderThumbprintRequest {
+    pub open_id_connect_provider_arn: String,
+    pub thumbprint_list: Vec<String>,
+}
+wire::shape!(UpdateOpenIDConnectProviderThumbprintRequest: "OpenIDConnectProviderArn" open_id_connect_provider_arn, "ThumbprintList" thumbprint_list,);
 
 /// `UpdateRoleDescriptionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4211,6 +4842,18 @@ pub struct UserDetail {
     pub tags: Option<Vec<Tag>>,
 }
 wire::shape!(UserDetail: "Path" path, "UserName" user_name, "UserId" user_id, "Arn" arn, "CreateDate" create_date, "UserPolicyList" user_policy_list, "GroupList" group_list, "AttachedManagedPolicies" attached_managed_policies, "PermissionsBoundary" permissions_boundary, "Tags" tags,);
+
+/// `VirtualMFADevice`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VirtualMFADevice {
+    pub serial_number: String,
+    pub base32_string_seed: Option<wire::Blob>,
+    pub qr_code_png: Option<wire::Blob>,
+    pub user: Option<User>,
+    pub enable_date: Option<wire::Timestamp>,
+    pub tags: Option<Vec<Tag>>,
+}
+wire::shape!(VirtualMFADevice: "SerialNumber" serial_number, "Base32StringSeed" base32_string_seed, "QRCodePNG" qr_code_png, "User" user, "EnableDate" enable_date, "Tags" tags,);
 
 static S_ACCESS_KEY: Shape = Shape::Structure(Structure {
     name: "AccessKey",
@@ -4330,6 +4973,28 @@ static S_ACTION_NAME_LIST_TYPE: Shape =
     Shape::List(List { member: &S_ACTION_NAME_TYPE, element: "member", flattened: false, min: None, max: None });
 static S_ACTION_NAME_TYPE: Shape =
     Shape::String { min: Some(3), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::Structure(Structure {
+    name: "AddClientIDToOpenIDConnectProviderRequest",
+    members: &[
+        Member {
+            name: "OpenIDConnectProviderArn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientID",
+            wire: "",
+            shape: &S_CLIENT_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ADD_ROLE_TO_INSTANCE_PROFILE_REQUEST: Shape = Shape::Structure(Structure {
     name: "AddRoleToInstanceProfileRequest",
     members: &[
@@ -4490,6 +5155,7 @@ static S_ATTACHMENT_NAME: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
 static S_ATTACHMENT_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["user", "group", "role"], sensitive: false };
+static S_BOOTSTRAP_DATUM: Shape = Shape::Blob { min: None, max: None };
 static S_COLUMN_NUMBER: Shape = Shape::Integer { min: None, max: None };
 static S_CONTEXT_ENTRY: Shape = Shape::Structure(Structure {
     name: "ContextEntry",
@@ -4551,6 +5217,66 @@ static S_CONTEXT_KEY_VALUE_LIST_TYPE: Shape =
     Shape::List(List { member: &S_CONTEXT_KEY_VALUE_TYPE, element: "member", flattened: false, min: None, max: None });
 static S_CONTEXT_KEY_VALUE_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CONTEXT_PROVIDER: Shape = Shape::Structure(Structure {
+    name: "ContextProvider",
+    members: &[
+        Member {
+            name: "KeyDefinitionList",
+            wire: "",
+            shape: &S_KEY_DEFINITION_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SubjectSourceKey",
+            wire: "",
+            shape: &S_CONTEXT_PROVIDER_SOURCE_KEY_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SubjectTypeValue",
+            wire: "",
+            shape: &S_SUBJECT_TYPE_VALUE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SubjectTypeSourceKey",
+            wire: "",
+            shape: &S_CONTEXT_PROVIDER_SOURCE_KEY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CONTEXT_PROVIDER_KEY_DEFINITION: Shape = Shape::Structure(Structure {
+    name: "ContextProviderKeyDefinition",
+    members: &[
+        Member {
+            name: "SourceKey",
+            wire: "",
+            shape: &S_CONTEXT_PROVIDER_SOURCE_KEY_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TargetKey",
+            wire: "",
+            shape: &S_CONTEXT_PROVIDER_TARGET_KEY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_CREATE_ACCESS_KEY_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateAccessKeyRequest",
     members: &[Member {
@@ -4569,6 +5295,18 @@ static S_CREATE_ACCESS_KEY_RESPONSE: Shape = Shape::Structure(Structure {
         name: "AccessKey",
         wire: "",
         shape: &S_ACCESS_KEY,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CREATE_ACCOUNT_ALIAS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateAccountAliasRequest",
+    members: &[Member {
+        name: "AccountAlias",
+        wire: "",
+        shape: &S_ACCOUNT_ALIAS_TYPE,
         required: true,
         location: Location::Body,
         idempotency_token: false,
@@ -4649,6 +5387,82 @@ static S_CREATE_INSTANCE_PROFILE_RESPONSE: Shape = Shape::Structure(Structure {
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_CREATE_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateOpenIDConnectProviderRequest",
+    members: &[
+        Member {
+            name: "Url",
+            wire: "",
+            shape: &S_OPEN_ID_CONNECT_PROVIDER_URL_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientIDList",
+            wire: "",
+            shape: &S_CLIENT_ID_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ThumbprintList",
+            wire: "",
+            shape: &S_THUMBPRINT_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAG_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContextProvider",
+            wire: "",
+            shape: &S_CONTEXT_PROVIDER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IdentityCenterInstanceArn",
+            wire: "",
+            shape: &S_IDENTITY_CENTER_INSTANCE_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_OPEN_ID_CONNECT_PROVIDER_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CreateOpenIDConnectProviderResponse",
+    members: &[
+        Member {
+            name: "OpenIDConnectProviderArn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAG_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_CREATE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
@@ -4947,6 +5761,18 @@ static S_DELETE_ACCESS_KEY_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DELETE_ACCOUNT_ALIAS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteAccountAliasRequest",
+    members: &[Member {
+        name: "AccountAlias",
+        wire: "",
+        shape: &S_ACCOUNT_ALIAS_TYPE,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_DELETE_GROUP_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteGroupPolicyRequest",
     members: &[
@@ -5000,6 +5826,18 @@ static S_DELETE_LOGIN_PROFILE_REQUEST: Shape = Shape::Structure(Structure {
         wire: "",
         shape: &S_USER_NAME_TYPE,
         required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteOpenIDConnectProviderRequest",
+    members: &[Member {
+        name: "OpenIDConnectProviderArn",
+        wire: "",
+        shape: &S_ARN_TYPE,
+        required: true,
         location: Location::Body,
         idempotency_token: false,
     }],
@@ -5467,6 +6305,18 @@ static S_GET_ACCOUNT_AUTHORIZATION_DETAILS_RESPONSE: Shape = Shape::Structure(St
     ],
     payload: None,
 });
+static S_GET_ACCOUNT_PASSWORD_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetAccountPasswordPolicyResponse",
+    members: &[Member {
+        name: "PasswordPolicy",
+        wire: "",
+        shape: &S_PASSWORD_POLICY,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_GET_ACCOUNT_SUMMARY_RESPONSE: Shape = Shape::Structure(Structure {
     name: "GetAccountSummaryResponse",
     members: &[Member {
@@ -5691,6 +6541,88 @@ static S_GET_LOGIN_PROFILE_RESPONSE: Shape = Shape::Structure(Structure {
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_GET_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetOpenIDConnectProviderRequest",
+    members: &[Member {
+        name: "OpenIDConnectProviderArn",
+        wire: "",
+        shape: &S_ARN_TYPE,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_OPEN_ID_CONNECT_PROVIDER_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetOpenIDConnectProviderResponse",
+    members: &[
+        Member {
+            name: "Url",
+            wire: "",
+            shape: &S_OPEN_ID_CONNECT_PROVIDER_URL_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientIDList",
+            wire: "",
+            shape: &S_CLIENT_ID_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ThumbprintList",
+            wire: "",
+            shape: &S_THUMBPRINT_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreateDate",
+            wire: "",
+            shape: &S_DATE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAG_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContextProvider",
+            wire: "",
+            shape: &S_CONTEXT_PROVIDER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IdentityCenterInstanceArn",
+            wire: "",
+            shape: &S_IDENTITY_CENTER_INSTANCE_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IdentityStoreArn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_GET_POLICY_REQUEST: Shape = Shape::Structure(Structure {
@@ -6974,6 +7906,80 @@ static S_LIST_MFA_DEVICES_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListOpenIDConnectProviderTagsRequest",
+    members: &[
+        Member {
+            name: "OpenIDConnectProviderArn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "",
+            shape: &S_MARKER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxItems",
+            wire: "",
+            shape: &S_MAX_ITEMS_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListOpenIDConnectProviderTagsResponse",
+    members: &[
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAG_LIST_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IsTruncated",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "",
+            shape: &S_RESPONSE_MARKER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_OPEN_ID_CONNECT_PROVIDERS_REQUEST: Shape =
+    Shape::Structure(Structure { name: "ListOpenIDConnectProvidersRequest", members: &[], payload: None });
+static S_LIST_OPEN_ID_CONNECT_PROVIDERS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListOpenIDConnectProvidersResponse",
+    members: &[Member {
+        name: "OpenIDConnectProviderList",
+        wire: "",
+        shape: &S_OPEN_ID_CONNECT_PROVIDER_LIST_TYPE,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_LIST_POLICIES_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListPoliciesRequest",
     members: &[
@@ -7734,6 +8740,66 @@ static S_LIST_USERS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LIST_VIRTUAL_MFA_DEVICES_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListVirtualMFADevicesRequest",
+    members: &[
+        Member {
+            name: "AssignmentStatus",
+            wire: "",
+            shape: &S_ASSIGNMENT_STATUS_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "",
+            shape: &S_MARKER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxItems",
+            wire: "",
+            shape: &S_MAX_ITEMS_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_VIRTUAL_MFA_DEVICES_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListVirtualMFADevicesResponse",
+    members: &[
+        Member {
+            name: "VirtualMFADevices",
+            wire: "",
+            shape: &S_VIRTUAL_MFA_DEVICE_LIST_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IsTruncated",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "",
+            shape: &S_RESPONSE_MARKER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LOGIN_PROFILE: Shape = Shape::Structure(Structure {
     name: "LoginProfile",
     members: &[
@@ -7906,6 +8972,37 @@ static S_MANAGED_POLICY_DETAIL: Shape = Shape::Structure(Structure {
 });
 static S_MANAGED_POLICY_DETAIL_LIST_TYPE: Shape =
     Shape::List(List { member: &S_MANAGED_POLICY_DETAIL, element: "member", flattened: false, min: None, max: None });
+static S_OPEN_ID_CONNECT_PROVIDER_LIST_ENTRY: Shape = Shape::Structure(Structure {
+    name: "OpenIDConnectProviderListEntry",
+    members: &[
+        Member {
+            name: "Arn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IsTrustedIdentityPropagationEnabled",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_OPEN_ID_CONNECT_PROVIDER_LIST_TYPE: Shape = Shape::List(List {
+    member: &S_OPEN_ID_CONNECT_PROVIDER_LIST_ENTRY,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_OPEN_ID_CONNECT_PROVIDER_URL_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_ORDERED_ORGANIZATION_POLICY_TYPE: Shape = Shape::Structure(Structure {
     name: "OrderedOrganizationPolicyType",
     members: &[Member {
@@ -7935,6 +9032,92 @@ static S_ORGANIZATIONS_DECISION_DETAIL: Shape = Shape::Structure(Structure {
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_PASSWORD_POLICY: Shape = Shape::Structure(Structure {
+    name: "PasswordPolicy",
+    members: &[
+        Member {
+            name: "MinimumPasswordLength",
+            wire: "",
+            shape: &S_MINIMUM_PASSWORD_LENGTH_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequireSymbols",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequireNumbers",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequireUppercaseCharacters",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequireLowercaseCharacters",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AllowUsersToChangePassword",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpirePasswords",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxPasswordAge",
+            wire: "",
+            shape: &S_MAX_PASSWORD_AGE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PasswordReusePrevention",
+            wire: "",
+            shape: &S_PASSWORD_REUSE_PREVENTION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HardExpiry",
+            wire: "",
+            shape: &S_BOOLEAN_OBJECT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_PERMISSIONS_BOUNDARY_ATTACHMENT_TYPE: Shape =
@@ -8407,6 +9590,28 @@ static S_REASON_TYPE: Shape =
     Shape::String { min: None, max: Some(1000), pattern: None, values: &[], sensitive: false };
 static S_REGION_NAME_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(100), pattern: None, values: &[], sensitive: false };
+static S_REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::Structure(Structure {
+    name: "RemoveClientIDFromOpenIDConnectProviderRequest",
+    members: &[
+        Member {
+            name: "OpenIDConnectProviderArn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientID",
+            wire: "",
+            shape: &S_CLIENT_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_REMOVE_ROLE_FROM_INSTANCE_PROFILE_REQUEST: Shape = Shape::Structure(Structure {
     name: "RemoveRoleFromInstanceProfileRequest",
     members: &[
@@ -9311,6 +10516,28 @@ static S_TAG_INSTANCE_PROFILE_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_TAG_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::Structure(Structure {
+    name: "TagOpenIDConnectProviderRequest",
+    members: &[
+        Member {
+            name: "OpenIDConnectProviderArn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAG_LIST_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_TAG_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     name: "TagPolicyRequest",
     members: &[
@@ -9384,6 +10611,28 @@ static S_UNTAG_INSTANCE_PROFILE_REQUEST: Shape = Shape::Structure(Structure {
             name: "InstanceProfileName",
             wire: "",
             shape: &S_INSTANCE_PROFILE_NAME_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TagKeys",
+            wire: "",
+            shape: &S_TAG_KEY_LIST_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UNTAG_OPEN_ID_CONNECT_PROVIDER_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UntagOpenIDConnectProviderRequest",
+    members: &[
+        Member {
+            name: "OpenIDConnectProviderArn",
+            wire: "",
+            shape: &S_ARN_TYPE,
             required: true,
             location: Location::Body,
             idempotency_token: false,
@@ -9495,6 +10744,84 @@ static S_UPDATE_ACCESS_KEY_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_UPDATE_ACCOUNT_PASSWORD_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateAccountPasswordPolicyRequest",
+    members: &[
+        Member {
+            name: "MinimumPasswordLength",
+            wire: "",
+            shape: &S_MINIMUM_PASSWORD_LENGTH_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequireSymbols",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequireNumbers",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequireUppercaseCharacters",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequireLowercaseCharacters",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AllowUsersToChangePassword",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxPasswordAge",
+            wire: "",
+            shape: &S_MAX_PASSWORD_AGE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PasswordReusePrevention",
+            wire: "",
+            shape: &S_PASSWORD_REUSE_PREVENTION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HardExpiry",
+            wire: "",
+            shape: &S_BOOLEAN_OBJECT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_UPDATE_ASSUME_ROLE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     name: "UpdateAssumeRolePolicyRequest",
     members: &[
@@ -9541,6 +10868,28 @@ static S_UPDATE_GROUP_REQUEST: Shape = Shape::Structure(Structure {
             wire: "",
             shape: &S_GROUP_NAME_TYPE,
             required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateOpenIDConnectProviderThumbprintRequest",
+    members: &[
+        Member {
+            name: "OpenIDConnectProviderArn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ThumbprintList",
+            wire: "",
+            shape: &S_THUMBPRINT_LIST_TYPE,
+            required: true,
             location: Location::Body,
             idempotency_token: false,
         },
@@ -9815,6 +11164,60 @@ static S_USER_DETAIL: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_VIRTUAL_MFA_DEVICE: Shape = Shape::Structure(Structure {
+    name: "VirtualMFADevice",
+    members: &[
+        Member {
+            name: "SerialNumber",
+            wire: "",
+            shape: &S_SERIAL_NUMBER_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Base32StringSeed",
+            wire: "",
+            shape: &S_BOOTSTRAP_DATUM,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "QRCodePNG",
+            wire: "",
+            shape: &S_BOOTSTRAP_DATUM,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "User",
+            wire: "",
+            shape: &S_USER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EnableDate",
+            wire: "",
+            shape: &S_DATE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAG_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ACCESS_KEY_ID_TYPE: Shape =
     Shape::String { min: Some(16), max: Some(128), pattern: Some("[\\w]+"), values: &[], sensitive: false };
 static S_ACCESS_KEY_METADATA_LIST_TYPE: Shape =
@@ -9833,6 +11236,8 @@ static S_ACCOUNT_ALIAS_TYPE: Shape = Shape::String {
 static S_ALL_USERS: Shape = Shape::Boolean;
 static S_ARN_TYPE: Shape =
     Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[], sensitive: false };
+static S_ASSIGNMENT_STATUS_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["Assigned", "Unassigned", "Any"], sensitive: false };
 static S_ATTACHED_POLICIES_LIST_TYPE: Shape =
     Shape::List(List { member: &S_ATTACHED_POLICY, element: "member", flattened: false, min: None, max: None });
 static S_ATTACHMENT_COUNT_TYPE: Shape = Shape::Integer { min: None, max: None };
@@ -9849,6 +11254,14 @@ static S_CERTIFICATE_ID_TYPE: Shape =
     Shape::String { min: Some(24), max: Some(128), pattern: Some("[\\w]+"), values: &[], sensitive: false };
 static S_CERTIFICATE_LIST_TYPE: Shape =
     Shape::List(List { member: &S_SIGNING_CERTIFICATE, element: "member", flattened: false, min: None, max: None });
+static S_CLIENT_ID_LIST_TYPE: Shape =
+    Shape::List(List { member: &S_CLIENT_ID_TYPE, element: "member", flattened: false, min: None, max: None });
+static S_CLIENT_ID_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_CONTEXT_PROVIDER_SOURCE_KEY_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_CONTEXT_PROVIDER_TARGET_KEY_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_CUSTOM_SUFFIX_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
 static S_DATE_TYPE: Shape = Shape::Timestamp { iso: true };
@@ -9866,17 +11279,29 @@ static S_GROUP_NAME_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
 static S_ID_TYPE: Shape =
     Shape::String { min: Some(16), max: Some(128), pattern: Some("[\\w]+"), values: &[], sensitive: false };
+static S_IDENTITY_CENTER_INSTANCE_ARN_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(1224), pattern: None, values: &[], sensitive: false };
 static S_INSTANCE_PROFILE_LIST_TYPE: Shape =
     Shape::List(List { member: &S_INSTANCE_PROFILE, element: "member", flattened: false, min: None, max: None });
 static S_INSTANCE_PROFILE_NAME_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
 static S_INTEGER_TYPE: Shape = Shape::Integer { min: None, max: None };
+static S_KEY_DEFINITION_LIST_TYPE: Shape = Shape::List(List {
+    member: &S_CONTEXT_PROVIDER_KEY_DEFINITION,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(10),
+});
 static S_MARKER_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(320), pattern: Some("[\\u0020-\\u00FF]+"), values: &[], sensitive: false };
 static S_MAX_ITEMS_TYPE: Shape = Shape::Integer { min: Some(1), max: Some(1000) };
+static S_MAX_PASSWORD_AGE_TYPE: Shape = Shape::Integer { min: Some(1), max: Some(1095) };
 static S_MAX_SIGNIN_SESSION_DURATION_TYPE: Shape = Shape::Integer { min: Some(3600), max: Some(7776000) };
 static S_MFA_DEVICE_LIST_TYPE: Shape =
     Shape::List(List { member: &S_MFA_DEVICE, element: "member", flattened: false, min: None, max: None });
+static S_MINIMUM_PASSWORD_LENGTH_TYPE: Shape = Shape::Integer { min: Some(6), max: Some(128) };
+static S_PASSWORD_REUSE_PREVENTION_TYPE: Shape = Shape::Integer { min: Some(1), max: Some(24) };
 static S_PATH_PREFIX_TYPE: Shape = Shape::String {
     min: Some(1),
     max: Some(512),
@@ -9956,6 +11381,8 @@ static S_SERVICE_USER_NAME: Shape =
 static S_STATUS_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["Active", "Inactive", "Expired"], sensitive: false };
 static S_STRING_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_SUBJECT_TYPE_VALUE_TYPE: Shape =
+    Shape::String { min: Some(0), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_SUMMARY_KEY_TYPE: Shape = Shape::String {
     min: None,
     max: None,
@@ -10025,12 +11452,18 @@ static S_TAG_VALUE_TYPE: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_THUMBPRINT_LIST_TYPE: Shape =
+    Shape::List(List { member: &S_THUMBPRINT_TYPE, element: "member", flattened: false, min: None, max: None });
+static S_THUMBPRINT_TYPE: Shape =
+    Shape::String { min: Some(40), max: Some(40), pattern: None, values: &[], sensitive: false };
 static S_USER_DETAIL_LIST_TYPE: Shape =
     Shape::List(List { member: &S_USER_DETAIL, element: "member", flattened: false, min: None, max: None });
 static S_USER_LIST_TYPE: Shape =
     Shape::List(List { member: &S_USER, element: "member", flattened: false, min: None, max: None });
 static S_USER_NAME_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
+static S_VIRTUAL_MFA_DEVICE_LIST_TYPE: Shape =
+    Shape::List(List { member: &S_VIRTUAL_MFA_DEVICE, element: "member", flattened: false, min: None, max: None });
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 
 /// The service's exceptions.
@@ -10067,6 +11500,10 @@ pub mod error {
     /// `NoSuchEntity`.
     pub fn no_such_entity_exception(message: impl Into<String>) -> Error {
         Error::new("NoSuchEntity", 404, message)
+    }
+    /// `OpenIdIdpCommunicationError`.
+    pub fn open_id_idp_communication_error_exception(message: impl Into<String>) -> Error {
+        Error::new("OpenIdIdpCommunicationError", 400, message)
     }
     /// `PolicyEvaluation`.
     pub fn policy_evaluation_exception(message: impl Into<String>) -> Error {

@@ -22,6 +22,16 @@ impl Schedule {
         Self::read(text).ok_or_else(|| Invalid::new("Parameter ScheduleExpression is not valid."))
     }
 
+    /// As EventBridge Scheduler reads it: `rate(1 hours)` is as good as `rate(1 hour)`, which rules insist on.
+    pub(crate) fn parse_of_scheduler(text: &str) -> Result<Self, Invalid> {
+        let singular = ["minute", "hour", "day"].into_iter().find_map(|unit| {
+            let (count, given) = text.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
+            let other = if count.parse() == Ok(1) { unit.to_owned() } else { format!("{unit}s") };
+            (given.strip_suffix('s').unwrap_or(given) == unit).then(|| format!("rate({count} {other})"))
+        });
+        Self::parse(singular.as_deref().unwrap_or(text))
+    }
+
     fn read(text: &str) -> Option<Self> {
         let (kind, inside) = text.strip_suffix(')')?.split_once('(')?;
         match kind {
@@ -100,6 +110,25 @@ fn rate(inside: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_scheduler_takes_units_in_either_number() {
+        let seconds = |text: &str| match Schedule::parse_of_scheduler(text) {
+            Ok(Schedule::Rate { seconds }) => Some(seconds),
+            _ => None,
+        };
+        for (text, expected) in [
+            ("rate(1 hours)", Some(3600)),
+            ("rate(1 hour)", Some(3600)),
+            ("rate(5 minute)", Some(300)),
+            ("rate(2 days)", Some(172_800)),
+            ("rate(0 days)", None),
+            ("rate(1 hourss)", None),
+            ("rate(1 seconds)", None),
+        ] {
+            assert_eq!(seconds(text), expected, "{text}");
+        }
+    }
 
     fn check(expression: &str, zone: &str, after: &str, expected: &[&str]) {
         let schedule = Schedule::parse(expression).unwrap();

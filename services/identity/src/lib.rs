@@ -67,25 +67,28 @@ pub fn register(platform: &Platform, root: RootKeys) -> Arc<Identity> {
     let identity = Arc::new(Identity { store, account, root, accounts, principals, lent });
     let router = &platform.router;
     operations!(router, identity, api_iam:
-        AddRoleToInstanceProfile, AddUserToGroup, AttachGroupPolicy, AttachRolePolicy, AttachUserPolicy,
-        CreateAccessKey, CreateGroup, CreateInstanceProfile, CreatePolicy, CreatePolicyVersion, CreateRole,
-        CreateServiceLinkedRole, CreateUser, DeleteAccessKey, DeleteGroup, DeleteGroupPolicy, DeleteInstanceProfile,
-        DeleteLoginProfile, DeletePolicy, DeletePolicyVersion, DeleteRole, DeleteRolePermissionsBoundary,
-        DeleteRolePolicy, DeleteServiceLinkedRole, DeleteUser, DeleteUserPermissionsBoundary, DeleteUserPolicy,
-        DetachGroupPolicy, DetachRolePolicy, DetachUserPolicy, GetAccessKeyLastUsed, GetAccountAuthorizationDetails,
-        GetAccountSummary, GetContextKeysForCustomPolicy, GetContextKeysForPrincipalPolicy, GetGroup, GetGroupPolicy,
-        GetInstanceProfile, GetLoginProfile, GetPolicy, GetPolicyVersion, GetRole, GetRolePolicy,
+        AddClientIDToOpenIDConnectProvider, AddRoleToInstanceProfile, AddUserToGroup, AttachGroupPolicy,
+        AttachRolePolicy, AttachUserPolicy, CreateAccessKey, CreateAccountAlias, CreateGroup, CreateInstanceProfile,
+        CreateOpenIDConnectProvider, CreatePolicy, CreatePolicyVersion, CreateRole, CreateServiceLinkedRole,
+        CreateUser, DeleteAccessKey, DeleteAccountAlias, DeleteAccountPasswordPolicy, DeleteGroup, DeleteGroupPolicy,
+        DeleteInstanceProfile, DeleteLoginProfile, DeleteOpenIDConnectProvider, DeletePolicy, DeletePolicyVersion,
+        DeleteRole, DeleteRolePermissionsBoundary, DeleteRolePolicy, DeleteServiceLinkedRole, DeleteUser,
+        DeleteUserPermissionsBoundary, DeleteUserPolicy, DetachGroupPolicy, DetachRolePolicy, DetachUserPolicy,
+        GetAccessKeyLastUsed, GetAccountAuthorizationDetails, GetAccountPasswordPolicy, GetAccountSummary,
+        GetContextKeysForCustomPolicy, GetContextKeysForPrincipalPolicy, GetGroup, GetGroupPolicy, GetInstanceProfile,
+        GetLoginProfile, GetOpenIDConnectProvider, GetPolicy, GetPolicyVersion, GetRole, GetRolePolicy,
         GetServiceLinkedRoleDeletionStatus, GetUser, GetUserPolicy, ListAccessKeys, ListAccountAliases,
         ListAttachedGroupPolicies, ListAttachedRolePolicies, ListAttachedUserPolicies, ListEntitiesForPolicy,
         ListGroupPolicies, ListGroups, ListGroupsForUser, ListInstanceProfileTags, ListInstanceProfiles,
-        ListInstanceProfilesForRole, ListMFADevices, ListPolicies, ListPolicyTags, ListPolicyVersions,
-        ListRolePolicies, ListRoleTags, ListRoles, ListSSHPublicKeys, ListServiceSpecificCredentials,
-        ListSigningCertificates, ListUserPolicies, ListUserTags, ListUsers, PutGroupPolicy,
-        PutRolePermissionsBoundary, PutRolePolicy, PutUserPermissionsBoundary, PutUserPolicy,
-        RemoveRoleFromInstanceProfile, RemoveUserFromGroup, SetDefaultPolicyVersion, SimulateCustomPolicy,
-        SimulatePrincipalPolicy, TagInstanceProfile, TagPolicy, TagRole, TagUser, UntagInstanceProfile, UntagPolicy,
-        UntagRole, UntagUser, UpdateAccessKey, UpdateAssumeRolePolicy, UpdateGroup, UpdateRole,
-        UpdateRoleDescription, UpdateUser);
+        ListInstanceProfilesForRole, ListMFADevices, ListOpenIDConnectProviderTags, ListOpenIDConnectProviders,
+        ListPolicies, ListPolicyTags, ListPolicyVersions, ListRolePolicies, ListRoleTags, ListRoles, ListSSHPublicKeys,
+        ListServiceSpecificCredentials, ListSigningCertificates, ListUserPolicies, ListUserTags, ListUsers,
+        ListVirtualMFADevices, PutGroupPolicy, PutRolePermissionsBoundary, PutRolePolicy, PutUserPermissionsBoundary,
+        PutUserPolicy, RemoveClientIDFromOpenIDConnectProvider, RemoveRoleFromInstanceProfile, RemoveUserFromGroup,
+        SetDefaultPolicyVersion, SimulateCustomPolicy, SimulatePrincipalPolicy, TagInstanceProfile,
+        TagOpenIDConnectProvider, TagPolicy, TagRole, TagUser, UntagInstanceProfile, UntagOpenIDConnectProvider,
+        UntagPolicy, UntagRole, UntagUser, UpdateAccessKey, UpdateAccountPasswordPolicy, UpdateAssumeRolePolicy,
+        UpdateGroup, UpdateOpenIDConnectProviderThumbprint, UpdateRole, UpdateRoleDescription, UpdateUser);
     operations!(router, identity, api_sts: GetCallerIdentity, AssumeRole, GetSessionToken);
     router.set_identity(identity.clone());
     identity

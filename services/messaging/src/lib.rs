@@ -1,6 +1,7 @@
 //! SQS and SNS: queues, topics, and their deliveries, e-mail among them.
 
 mod permissions;
+mod seal;
 mod sns;
 mod sqs;
 

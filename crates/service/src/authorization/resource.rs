@@ -160,6 +160,9 @@ async fn member(
             })
         }
         "url" => Some(Part::Text(value.to_owned())),
+        "without-scheme" => {
+            Some(Part::Text(value.split_once("://").map_or(value, |(_, rest)| rest).trim_end_matches('/').to_owned()))
+        }
         // The iterator of a stream's shard begins with the stream's ARN.
         "iterator" => Some(Part::Arn(value.split('|').next().unwrap_or(value).to_owned())),
         "machine" => Some(Part::Arn(machine(value))),

@@ -148,7 +148,7 @@ fn check(req: &CreateScheduleInput) -> Result<(), Error> {
     if req.kms_key_arn.is_some() {
         return Err(Error::not_implemented("encryption of schedules with KMS keys"));
     }
-    Schedule::parse(&req.schedule_expression)
+    Schedule::parse_of_scheduler(&req.schedule_expression)
         .map_err(|_| Error::validation(format!("Invalid Schedule Expression {}.", req.schedule_expression)))?;
     if let Some(zone) = &req.schedule_expression_timezone {
         TimeZone::get(zone)

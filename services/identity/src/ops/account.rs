@@ -2,9 +2,9 @@
 
 use api_iam::{
     GetAccountAuthorizationDetails, GetAccountAuthorizationDetailsRequest, GetAccountAuthorizationDetailsResponse,
-    GetAccountSummary, GetAccountSummaryResponse, GroupDetail, ListAccountAliases, ListAccountAliasesRequest,
-    ListAccountAliasesResponse, ListEntitiesForPolicy, ListEntitiesForPolicyRequest, ListEntitiesForPolicyResponse,
-    ManagedPolicyDetail, PolicyDetail, PolicyGroup, PolicyRole, PolicyUser, PolicyVersion, RoleDetail, UserDetail,
+    GetAccountSummary, GetAccountSummaryResponse, GroupDetail, ListEntitiesForPolicy, ListEntitiesForPolicyRequest,
+    ListEntitiesForPolicyResponse, ManagedPolicyDetail, PolicyDetail, PolicyGroup, PolicyRole, PolicyUser,
+    PolicyVersion, RoleDetail, UserDetail,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
@@ -254,14 +254,6 @@ fn uses<H: Holder>(
     let bounded = holder.boundary() == Some(arn);
     let used = (attached && (!bounds || either)) || (bounded && (bounds || either));
     (used && holder.path().starts_with(path)).then(|| (H::KIND, holder.name().to_owned(), holder.id().to_owned()))
-}
-
-#[async_trait]
-impl Handle<ListAccountAliases> for Identity {
-    /// An account has no alias here, as `CreateAccountAlias` is refused.
-    async fn handle(&self, _: &Cx, _: ListAccountAliasesRequest) -> Result<ListAccountAliasesResponse, Error> {
-        Ok(ListAccountAliasesResponse { is_truncated: Some(false), ..Default::default() })
-    }
 }
 
 #[async_trait]

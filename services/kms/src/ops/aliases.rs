@@ -10,6 +10,7 @@ use service::{Cx, Handle};
 use wire::types::Empty;
 use wire::{Error, Timestamp};
 
+use super::keys::MANAGED;
 use super::page::page;
 use crate::Kms;
 use crate::records::{AliasRecord, alias_key, alias_prefix, find, place};
@@ -102,14 +103,25 @@ impl Handle<ListAliases> for Kms {
                 Ok::<_, Error>(all)
             })
             .await?;
-        let entries = all.into_iter().map(|alias| AliasListEntry {
+        // An alias of AWS's own key is there before the key is, which is made when it is first used.
+        // Source: KMS API reference, ListAliases ("might include aliases that have no TargetKeyId field").
+        let unused = MANAGED.iter().filter(|_| req.key_id.is_none()).map(|service| format!("alias/aws/{service}"));
+        let unused: Vec<String> = unused.filter(|name| all.iter().all(|alias| alias.name != *name)).collect();
+        let made = all.into_iter().map(|alias| AliasListEntry {
             alias_arn: Some(arn_of(cx, &alias.name)),
             alias_name: Some(alias.name),
             target_key_id: Some(alias.target),
             creation_date: Some(alias.created),
             last_updated_date: Some(alias.updated),
         });
-        let (aliases, truncated, next_marker) = page(entries.collect(), req.limit, req.marker.as_deref())?;
+        let unused = unused.into_iter().map(|name| AliasListEntry {
+            alias_arn: Some(arn_of(cx, &name)),
+            alias_name: Some(name),
+            ..AliasListEntry::default()
+        });
+        let mut entries: Vec<AliasListEntry> = made.chain(unused).collect();
+        entries.sort_by(|a, b| a.alias_name.cmp(&b.alias_name));
+        let (aliases, truncated, next_marker) = page(entries, req.limit, req.marker.as_deref())?;
         Ok(ListAliasesResponse { aliases: Some(aliases), truncated: Some(truncated), next_marker })
     }
 }

@@ -27,7 +27,7 @@ use crate::records::{AliasRecord, KeyRecord, Material, Place, alias_key, find, k
 use crate::{DELETE, Kms};
 
 /// Services that have keys of their own, made when they are first named.
-const MANAGED: [&str; 11] =
+pub(super) const MANAGED: [&str; 11] =
     ["athena", "dynamodb", "events", "glue", "lambda", "s3", "sagemaker", "secretsmanager", "sns", "sqs", "ssm"];
 /// Days until a key is gone, where the caller does not say.
 const DELETION_DAYS: i32 = 30;

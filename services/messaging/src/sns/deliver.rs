@@ -14,9 +14,11 @@ use wire::arn::Arn;
 use super::http::{POST, Poster};
 use super::lapse::LAPSE;
 use super::mail::{CONFIRM, Mail, Mailer, Refused};
+use super::of_topic;
 use super::publish::{Delivery, Notification};
 use super::sign::Signer;
 use super::topic::Subscription;
+use crate::seal::Sealer;
 
 pub(super) const DELIVER: &str = "sns:deliver";
 /// Tries before a message is given up: over three days, with the pauses of [`pause`].
@@ -29,6 +31,7 @@ pub(super) struct Deliverer {
     pub(super) mailer: Mailer,
     pub(super) poster: Poster,
     pub(super) signer: Arc<Signer>,
+    pub(super) sealer: Arc<Sealer>,
     pub(super) store: Store,
 }
 
@@ -88,6 +91,7 @@ impl Deliverer {
     async fn deliver(&self, task: &Task) -> Result<(), Refused> {
         let Delivery { subscription_arn, notification } = task.payload()?;
         let Some(subscription) = self.subscription(&subscription_arn).await? else { return Ok(()) };
+        let notification = self.opened(notification).await?;
         let text = notification.text(&subscription.protocol);
         match subscription.protocol.as_str() {
             "email" => self.mail(&task.id, &subscription, &notification, text).await,
@@ -104,6 +108,19 @@ impl Deliverer {
             "lambda" => self.invoke(&task.id, &subscription, &notification, &text).await,
             other => Err(Refused::ForGood(format!("no deliveries to protocol {other}"))),
         }
+    }
+
+    /// The message as it was published: SNS opens what was sealed for it.
+    pub(super) async fn opened(&self, mut notification: Notification) -> Result<Notification, Refused> {
+        if let Some(sealed) = notification.sealed.take() {
+            let topic = notification.topic_arn.clone();
+            let arn = Arn::parse(&topic).ok_or_else(|| Refused::ForGood(format!("not an ARN: {topic}")))?;
+            let cx = Cx::platform(&self.router, &arn.account, &arn.region);
+            // A key that cannot be used now may be used again later.
+            let opened = self.sealer.open(&cx, of_topic(&topic), &sealed).await;
+            notification.message = opened.map_err(|error| Refused::ForNow(error.to_string()))?;
+        }
+        Ok(notification)
     }
 
     pub(super) async fn subscription(&self, arn: &str) -> Result<Option<Subscription>, Refused> {
@@ -222,6 +239,7 @@ impl Deliverer {
         let policy = subscription.attributes.get("RedrivePolicy");
         let policy: Value = policy.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let Some(target) = policy["deadLetterTargetArn"].as_str() else { return Ok(()) };
+        let notification = self.opened(notification).await?;
         let text = notification.text(&subscription.protocol);
         let raw = subscription.is_raw();
         let body = if raw { text } else { self.envelope(&notification, &text, &subscription.arn).await?.to_string() };

@@ -209,7 +209,7 @@ impl Deliverer {
 
     async fn message(&self, delivery: &Delivery) -> Result<Option<(Letter, Effective)>, Refused> {
         let Some((topic, subscription)) = self.with_topic(&delivery.subscription_arn).await? else { return Ok(None) };
-        let notification = &delivery.notification;
+        let notification = &self.opened(delivery.notification.clone()).await?;
         let text = notification.text(&subscription.protocol);
         let raw = subscription.is_raw();
         let body = if raw { text } else { self.envelope(notification, &text, &subscription.arn).await?.to_string() };

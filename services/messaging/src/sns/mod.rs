@@ -20,9 +20,12 @@ mod topic;
 
 use std::sync::Arc;
 
+use api_sns::error;
 use service::{Platform, Router, operations};
 use store::Store;
+use wire::Error;
 
+use crate::seal::{By, Of, Sealer};
 use deliver::{DELIVER, Deliverer};
 use http::{POST, Poster};
 use lapse::LAPSE;
@@ -35,6 +38,26 @@ pub(crate) struct Sns {
     store: Store,
     auto_confirm: bool,
     signer: Arc<Signer>,
+    sealer: Arc<Sealer>,
+}
+
+/// How KMS's refusals are told. Source: SNS API Reference, Publish, "Errors".
+fn kms_error(error: &Error) -> Option<Error> {
+    let named = match error.code() {
+        "AccessDeniedException" => error::kms_access_denied_exception,
+        "NotFoundException" => error::kms_not_found_exception,
+        "DisabledException" => error::kms_disabled_exception,
+        "KMSInvalidStateException" => error::kms_invalid_state_exception,
+        _ => return None,
+    };
+    Some(named(error.message()))
+}
+
+const KMS: By = By { via: "sns.amazonaws.com", context: "aws:sns:topicArn", named: kms_error };
+
+/// A topic's messages; their data keys are used for five minutes.
+fn of_topic(arn: &str) -> Of<'_> {
+    Of { arn, reuse_seconds: 300 }
 }
 
 impl std::fmt::Debug for Sns {
@@ -47,8 +70,14 @@ pub(crate) fn register(platform: &Platform) -> Result<Links, String> {
     let store = platform.control.store().clone();
     let smtp: Smtp = platform.settings.section("smtp")?;
     let settings: http::Settings = platform.settings.section("sns")?;
+    let sealer = Arc::new(Sealer::new(KMS));
     let signer = Arc::new(Signer::new(store.clone()));
-    let service = Arc::new(Sns { store: store.clone(), auto_confirm: smtp.auto_confirm, signer: signer.clone() });
+    let service = Arc::new(Sns {
+        store: store.clone(),
+        auto_confirm: smtp.auto_confirm,
+        signer: signer.clone(),
+        sealer: sealer.clone(),
+    });
     operations!(platform.router, service, api_sns:
         AddPermission, ConfirmSubscription, CreateTopic, DeleteTopic, GetSubscriptionAttributes, GetTopicAttributes, ListSubscriptions,
         ListSubscriptionsByTopic, ListTagsForResource, ListTopics, Publish, PublishBatch, RemovePermission, SetSubscriptionAttributes,
@@ -63,6 +92,7 @@ pub(crate) fn register(platform: &Platform) -> Result<Links, String> {
         mailer: mail::Mailer::new(smtp)?,
         poster: Poster::new(settings),
         signer,
+        sealer,
         store,
     });
     platform.control.register(DELIVER, 8, deliverer.clone());

@@ -32,6 +32,9 @@ pub(super) struct Notification {
     /// Of the topic at the time; none in what was published before messages were signed.
     #[serde(default)]
     pub(super) signature_version: Option<String>,
+    /// The message as it is kept, where the topic has a key; then `message` is empty.
+    #[serde(default)]
+    pub(super) sealed: Option<String>,
     /// Of FIFO topics.
     #[serde(default)]
     pub(super) sequence: Option<String>,
@@ -180,7 +183,10 @@ pub(super) fn publish(tx: &mut Tx<'_>, topic: &Topic, mut notification: Notifica
             continue;
         }
         let id = subscription.arn.rsplit(':').next().unwrap_or_default();
-        let delivery = Delivery { subscription_arn: subscription.arn.clone(), notification: notification.clone() };
+        let mut delivery = Delivery { subscription_arn: subscription.arn.clone(), notification: notification.clone() };
+        if delivery.notification.sealed.is_some() {
+            delivery.notification.message.clear();
+        }
         let named = |kind: &str| NewTask::new(kind, format!("{kind}/{}/{id}", notification.id));
         let task = if subscription.is_http() {
             named(POST).payload(&Post { what: What::Message(Box::new(delivery)), failures: 0 })

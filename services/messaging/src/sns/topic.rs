@@ -84,7 +84,7 @@ const TOPIC_ATTRIBUTES: [(&str, Effect); 10] = [
     ("DisplayName", Effect::Obeyed),
     ("FifoThroughputScope", Effect::Obeyed),
     ("FifoTopic", Effect::Obeyed),
-    ("KmsMasterKeyId", Effect::Refused),
+    ("KmsMasterKeyId", Effect::Obeyed),
     ("Policy", Effect::Kept),
     ("SignatureVersion", Effect::Obeyed),
     ("TracingConfig", Effect::Kept),
@@ -343,6 +343,7 @@ mod tests {
             ("DisplayName".to_owned(), "n", ""),
             ("FifoThroughputScope".to_owned(), "MessageGroup", "messageGroup"),
             ("FifoTopic".to_owned(), "true", "1"),
+            ("KmsMasterKeyId".to_owned(), "alias/aws/sns", ""),
             ("Policy".to_owned(), policy, "{}"),
             ("SignatureVersion".to_owned(), "2", "3"),
             ("TracingConfig".to_owned(), "Active", "active"),
@@ -360,9 +361,7 @@ mod tests {
             topic.set(&name, "").unwrap();
             assert!(topic.attributes.is_empty());
         }
-        for refused in ["ArchivePolicy", "KmsMasterKeyId"] {
-            assert_eq!(topic().set(refused, "x").unwrap_err().code(), "NotImplemented");
-        }
+        assert_eq!(topic().set("ArchivePolicy", "x").unwrap_err().code(), "NotImplemented");
         assert_eq!(topic().set("Unknown", "x").unwrap_err().message(), "Invalid parameter: AttributeName");
     }
 }

@@ -26,6 +26,9 @@ pub(super) struct Message {
     pub(super) id: String,
     pub(super) number: u64,
     pub(super) body: String,
+    /// The queue for which the body was sealed, if it is; it stays so in a dead-letter queue.
+    #[serde(default)]
+    pub(super) sealed_for: Option<String>,
     pub(super) attributes: Attributes,
     pub(super) trace: Option<String>,
     pub(super) sender: String,
@@ -46,6 +49,8 @@ pub(super) struct Message {
 pub(super) struct New {
     pub(super) id: String,
     pub(super) body: String,
+    /// The body as it is kept, where the queue has a key.
+    pub(super) sealed: Option<String>,
     pub(super) delay_seconds: Option<i32>,
     pub(super) attributes: Attributes,
     pub(super) trace: Option<String>,
@@ -247,11 +252,14 @@ pub(super) fn send(tx: &mut Tx<'_>, queue: &Queue, new: New, now_ms: i64) -> Res
         return Ok(sent);
     }
     drop_expired(tx, queue, now_ms)?;
+    let body_md5 = digest::of_body(&new.body);
+    let sealed_for = new.sealed.is_some().then(|| queue.arn());
     let delay = new.delay_seconds.map_or_else(|| queue.number("DelaySeconds"), i64::from);
     let message = Message {
         id: new.id,
         number: tx.next_number(queue.counter())?,
-        body: new.body,
+        body: new.sealed.unwrap_or(new.body),
+        sealed_for,
         attributes: new.attributes,
         trace: new.trace,
         sender: new.sender,
@@ -267,7 +275,7 @@ pub(super) fn send(tx: &mut Tx<'_>, queue: &Queue, new: New, now_ms: i64) -> Res
     message.insert(tx, queue)?;
     let sent = Sent {
         id: message.id.clone(),
-        body_md5: digest::of_body(&message.body),
+        body_md5,
         attributes_md5: message.attributes_md5(),
         sequence: queue.is_fifo().then(|| sequence(message.number)),
     };

@@ -13,6 +13,7 @@ mod queue;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use api_sqs::error;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use service::{Platform, operations};
@@ -20,6 +21,7 @@ use store::{Done, Runner, Store, Task};
 use tokio::sync::Notify;
 use wire::Error;
 
+use crate::seal::{By, Sealer};
 use queue::Queue;
 
 /// The service.
@@ -28,7 +30,24 @@ pub(crate) struct Sqs {
     store: Store,
     endpoint: String,
     waiting: Arc<Waiting>,
+    sealer: Sealer,
 }
+
+/// How KMS's refusals are told. Source: SQS API Reference, SendMessage, "Errors".
+fn kms_error(error: &Error) -> Option<Error> {
+    let message = error.message();
+    let (named, code) = match error.code() {
+        "AccessDeniedException" => (error::kms_access_denied(message), "KMS.AccessDeniedException"),
+        "NotFoundException" => (error::kms_not_found(message), "KMS.NotFoundException"),
+        "DisabledException" => (error::kms_disabled(message), "KMS.DisabledException"),
+        "KMSInvalidStateException" => (error::kms_invalid_state(message), "KMS.InvalidStateException"),
+        "InvalidKeyUsageException" => (error::kms_invalid_key_usage(message), "KMS.InvalidKeyUsageException"),
+        _ => return None,
+    };
+    Some(named.with_query_code(code))
+}
+
+const KMS: By = By { via: "sqs.amazonaws.com", context: "aws:sqs:arn", named: kms_error };
 
 /// Receivers that wait, by queue.
 #[derive(Debug, Default)]
@@ -55,7 +74,12 @@ const CLEAR: &str = "sqs:clear";
 
 pub(crate) fn register(platform: &Platform) {
     let store = platform.control.store().clone();
-    let service = Arc::new(Sqs { store: store.clone(), endpoint: platform.endpoint.clone(), waiting: Arc::default() });
+    let service = Arc::new(Sqs {
+        store: store.clone(),
+        endpoint: platform.endpoint.clone(),
+        waiting: Arc::default(),
+        sealer: Sealer::new(KMS),
+    });
     operations!(platform.router, service, api_sqs:
         AddPermission, CancelMessageMoveTask, ChangeMessageVisibility, ChangeMessageVisibilityBatch, CreateQueue, DeleteMessage, DeleteMessageBatch,
         DeleteQueue, GetQueueAttributes, GetQueueUrl, ListDeadLetterSourceQueues, ListMessageMoveTasks, ListQueueTags, ListQueues, PurgeQueue,

@@ -52,7 +52,7 @@ const SETTABLE: [Settable; 15] = [
     ("RedrivePolicy", None, None),
     ("RedriveAllowPolicy", None, None),
     ("KmsMasterKeyId", None, None),
-    ("KmsDataKeyReusePeriodSeconds", None, Some((60, 86_400))),
+    ("KmsDataKeyReusePeriodSeconds", Some("300"), Some((60, 86_400))),
     ("FifoQueue", None, None),
     ("ContentBasedDeduplication", None, None),
     ("DeduplicationScope", None, None),
@@ -222,6 +222,18 @@ impl Queue {
 
     /// Sets attributes, checked; an empty text removes one.
     pub(super) fn set(&mut self, attributes: &BTreeMap<String, String>) -> Result<(), Error> {
+        let set = |name: &str| attributes.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        if set("KmsMasterKeyId").is_some() {
+            if set("SqsManagedSseEnabled") == Some("true") {
+                return Err(error::invalid_attribute_value(
+                    "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.",
+                ));
+            }
+            self.attributes.remove("SqsManagedSseEnabled");
+        }
+        if set("SqsManagedSseEnabled") == Some("true") {
+            self.attributes.remove("KmsMasterKeyId");
+        }
         for (name, value) in attributes {
             let Some((_, _, range)) = SETTABLE.iter().find(|(known, ..)| known == name) else {
                 return Err(error::invalid_attribute_name(format!("Unknown Attribute {name}.")));
@@ -239,7 +251,6 @@ impl Queue {
                 value.parse().ok().filter(|number: &i64| (*low..=*high).contains(number)).ok_or_else(invalid)?;
             }
             match name.as_str() {
-                "KmsMasterKeyId" => return Err(Error::not_implemented("encryption of queues with KMS keys")),
                 "FifoQueue" if value != "true" => return Err(invalid()),
                 "ContentBasedDeduplication" | "SqsManagedSseEnabled" if !matches!(value.as_str(), "true" | "false") => {
                     return Err(invalid());
@@ -300,6 +311,11 @@ impl Queue {
             .iter()
             .filter_map(|(name, default, _)| Some(((*name).to_owned(), (*default)?.to_owned())))
             .collect();
+        if self.attributes.contains_key("KmsMasterKeyId") {
+            shown.insert("SqsManagedSseEnabled".to_owned(), "false".to_owned());
+        } else {
+            shown.remove("KmsDataKeyReusePeriodSeconds");
+        }
         shown.extend(self.attributes.clone());
         if self.is_fifo() {
             for (name, default) in [

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::sns::Sns;
 use crate::sns::publish::{Notification, publish};
 use crate::sns::topic::{Topic, invalid};
+use crate::sns::{Sns, of_topic};
 
 #[async_trait]
 impl Handle<Publish> for Sns {
@@ -20,7 +20,7 @@ impl Handle<Publish> for Sns {
         if req.phone_number.is_some() {
             return Err(Error::not_implemented("Publish: text messages to phones"));
         }
-        let notification = Notification {
+        let mut notification = Notification {
             id: cx.uuid(),
             topic_arn: req
                 .topic_arn
@@ -34,8 +34,10 @@ impl Handle<Publish> for Sns {
             group: req.message_group_id,
             duplicate: req.message_deduplication_id,
             signature_version: None,
+            sealed: None,
             sequence: None,
         };
+        self.seal(cx, &mut notification).await?;
         let published = cx
             .write(&self.store, move |tx| {
                 let topic = Topic::load(tx, &notification.topic_arn)?;
@@ -78,9 +80,13 @@ impl Handle<PublishBatch> for Sns {
                 group: entry.message_group_id,
                 duplicate: entry.message_deduplication_id,
                 signature_version: None,
+                sealed: None,
                 sequence: None,
             };
             notifications.push((entry.id, notification));
+        }
+        for (_, notification) in &mut notifications {
+            self.seal(cx, notification).await?;
         }
         let topic_arn = req.topic_arn;
         let (successful, failed) = cx
@@ -109,6 +115,19 @@ impl Handle<PublishBatch> for Sns {
             })
             .await?;
         Ok(PublishBatchResponse { successful: Some(successful), failed: Some(failed) })
+    }
+}
+
+impl Sns {
+    /// Encrypts the message where its topic has a key.
+    async fn seal(&self, cx: &Cx, notification: &mut Notification) -> Result<(), Error> {
+        let topic = self.store.read(|tx| Topic::load(tx, &notification.topic_arn)).await?;
+        if let Some(key) = topic.attributes.get("KmsMasterKeyId") {
+            notification.check(&topic)?;
+            let sealed = self.sealer.seal(cx, key, of_topic(&topic.arn), &notification.message).await?;
+            notification.sealed = Some(sealed);
+        }
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
+use crate::seal::Of;
 use crate::sqs::message::{self, Message, Take, attributes_md5, sequence};
 use crate::sqs::queue::{Place, Queue, invalid_parameter, is_attribute};
 use crate::sqs::{Sqs, digest};
@@ -58,6 +59,7 @@ impl Handle<ReceiveMessage> for Sqs {
             let messages = self.take(cx, &place, &take).await?;
             let now = cx.now().as_millisecond();
             if !messages.is_empty() || now >= deadline {
+                let messages = self.opened(cx, &queue, messages).await?;
                 let shapes: Vec<Shape> = messages.into_iter().map(|message| show(&queue, message, &req)).collect();
                 return Ok(ReceiveMessageResult { messages: (!shapes.is_empty()).then_some(shapes) });
             }
@@ -71,6 +73,17 @@ impl Handle<ReceiveMessage> for Sqs {
 }
 
 impl Sqs {
+    /// The bodies as they were sent. Who may not use a queue's key is told so, and the messages come back after their timeout.
+    async fn opened(&self, cx: &Cx, queue: &Queue, mut messages: Vec<Message>) -> Result<Vec<Message>, Error> {
+        let reuse_seconds = queue.number("KmsDataKeyReusePeriodSeconds");
+        for message in &mut messages {
+            if let Some(arn) = message.sealed_for.take() {
+                message.body = self.sealer.open(cx, Of { arn: &arn, reuse_seconds }, &message.body).await?;
+            }
+        }
+        Ok(messages)
+    }
+
     async fn take(&self, cx: &Cx, place: &Place, take: &Take) -> Result<Vec<Message>, Error> {
         let now = cx.now().as_millisecond();
         // Always the same first write of a task: its repetition finds what the first one took.

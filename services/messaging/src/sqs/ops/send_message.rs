@@ -11,9 +11,10 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use super::{check_batch, failed};
+use crate::seal::Of;
 use crate::sqs::Sqs;
 use crate::sqs::message::{self, New, Sent, attribute_size};
-use crate::sqs::queue::Place;
+use crate::sqs::queue::{Place, Queue};
 
 const MAX_BATCH_BYTES: usize = 1_048_576;
 
@@ -21,9 +22,10 @@ const MAX_BATCH_BYTES: usize = 1_048_576;
 impl Handle<SendMessage> for Sqs {
     async fn handle(&self, cx: &Cx, req: SendMessageRequest) -> Result<SendMessageResult, Error> {
         let place = Place::of_url(cx, &req.queue_url);
-        let new = New {
+        let mut new = New {
             id: cx.uuid(),
             body: req.message_body,
+            sealed: None,
             delay_seconds: req.delay_seconds,
             attributes: req.message_attributes.unwrap_or_default(),
             trace: trace(req.message_system_attributes),
@@ -32,6 +34,10 @@ impl Handle<SendMessage> for Sqs {
             sender: cx.principal().arn(cx.account()),
         };
         let now = cx.now().as_millisecond();
+        if let Some((queue, key)) = self.key_of(&place).await? {
+            message::check(&queue, &new)?;
+            new.sealed = Some(self.seal(cx, &queue, &key, &new.body).await?);
+        }
         let (queue_id, sent) = cx
             .write(&self.store, move |tx| {
                 let queue = place.queue(tx)?;
@@ -62,6 +68,7 @@ impl Handle<SendMessageBatch> for Sqs {
             let new = New {
                 id: cx.uuid(),
                 body: entry.message_body,
+                sealed: None,
                 delay_seconds: entry.delay_seconds,
                 attributes: entry.message_attributes.unwrap_or_default(),
                 trace: trace(entry.message_system_attributes),
@@ -79,6 +86,11 @@ impl Handle<SendMessageBatch> for Sqs {
             .with_query_code("AWS.SimpleQueueService.BatchRequestTooLong"));
         }
         let now = cx.now().as_millisecond();
+        if let Some((queue, key)) = self.key_of(&place).await? {
+            for (_, new) in &mut entries {
+                new.sealed = Some(self.seal(cx, &queue, &key, &new.body).await?);
+            }
+        }
         let (queue_id, successful, failed) = cx
             .write(&self.store, move |tx| {
                 let queue = place.queue(tx)?;
@@ -95,6 +107,20 @@ impl Handle<SendMessageBatch> for Sqs {
             .await?;
         self.waiting.wake(&queue_id);
         Ok(SendMessageBatchResult { successful, failed })
+    }
+}
+
+impl Sqs {
+    /// The queue and its key, where it has one.
+    async fn key_of(&self, place: &Place) -> Result<Option<(Queue, String)>, Error> {
+        let queue = self.store.read(|tx| place.queue(tx)).await?;
+        let key = queue.attributes.get("KmsMasterKeyId").cloned();
+        Ok(key.map(|key| (queue, key)))
+    }
+
+    async fn seal(&self, cx: &Cx, queue: &Queue, key: &str, body: &str) -> Result<String, Error> {
+        let reuse_seconds = queue.number("KmsDataKeyReusePeriodSeconds");
+        self.sealer.seal(cx, key, Of { arn: &queue.arn(), reuse_seconds }, body).await
     }
 }
 
