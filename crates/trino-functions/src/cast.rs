@@ -246,8 +246,19 @@ fn address(text: &str) -> Option<Vec<u8>> {
 
 /// Whether a decimal's digits are within its precision.
 pub fn fits(value: i128, precision: u8) -> bool {
-    10u128.checked_pow(u32::from(precision)).is_none_or(|limit| value.unsigned_abs() < limit)
+    LIMITS.get(usize::from(precision)).is_none_or(|limit| value.unsigned_abs() < *limit)
 }
+
+/// Powers of ten by their exponents.
+const LIMITS: [u128; 39] = {
+    let mut limits = [1; 39];
+    let mut exponent = 1;
+    while exponent < limits.len() {
+        limits[exponent] = limits[exponent - 1] * 10;
+        exponent += 1;
+    }
+    limits
+};
 
 fn limits(to: &Type) -> (i64, i64) {
     match to {

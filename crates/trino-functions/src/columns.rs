@@ -167,4 +167,29 @@ mod tests {
             assert_eq!(run("$mul", [one(&a[2..], &x), all(&right)]), ["-"; 4]);
         }
     }
+
+    /// Products of 64 bits take a shorter way; the largest of them fit, and one more bit is looked at row by row.
+    #[test]
+    fn products_of_decimals() {
+        let ty = Type::Decimal(38, 0);
+        let run = |a: i128, b: i128| {
+            let column = |value| Column {
+                array: build(&ty, &[Value::Decimal(value), Value::Decimal(value)]).unwrap(),
+                constant: false,
+            };
+            let arguments = [ty.clone(), ty.clone()].map(|ty| Argument { ty, literal: None });
+            let call = resolve("$mul", &arguments).unwrap();
+            let done = call.run(&[column(a), column(b)], &[ty.clone(), ty.clone()], 2).ok()?;
+            match read_all(done.as_ref(), &call.returns).pop() {
+                Some(Value::Decimal(value)) => Some(value),
+                _ => None,
+            }
+        };
+        let (low, high) = (i128::from(i64::MIN), i128::from(i64::MAX));
+        for (a, b) in [(low, low), (low, high), (high, high), (high + 1, 2), (low - 1, -2), (high + 1, high), (3, -7)] {
+            assert_eq!(run(a, b), Some(a * b), "{a} {b}");
+        }
+        assert_eq!(run(high * 2, high), None, "more than 38 digits");
+        assert_eq!(run(10i128.pow(19), 10i128.pow(19)), None, "one too many");
+    }
 }
