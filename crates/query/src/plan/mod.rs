@@ -1,5 +1,6 @@
 //! What Trino's queries need of DataFusion's planner beyond functions: relations that it does not plan.
 
+mod conjunction;
 mod join_order;
 mod lambdas;
 mod relations;
@@ -16,7 +17,9 @@ use datafusion::prelude::SessionContext;
 
 /// DataFusion's rules for physical plans, kept from lambdas where they would break them.
 pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    PhysicalOptimizer::new().rules.into_iter().map(lambdas::kept_from).collect()
+    let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().map(lambdas::kept_from).collect();
+    rules.push(Arc::new(conjunction::Conjunctions));
+    rules
 }
 
 /// Makes a session plan Trino's relations.
