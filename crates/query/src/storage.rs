@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use datafusion::common::DataFusionError;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use futures::stream::BoxStream;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::client::{HttpClient, HttpConnector, ReqwestConnector};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, RetryConfig,
+    ClientOptions, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, RetryConfig,
 };
 use url::Url;
 
@@ -95,6 +96,7 @@ fn s3(connection: &Connection, bucket: &str) -> Result<object_store::aws::Amazon
         .with_secret_access_key(&connection.secret_access_key)
         .with_virtual_hosted_style_request(false)
         .with_allow_http(true)
+        .with_http_connector(OneClient)
         .with_config(AmazonS3ConfigKey::UnsignedPayload, "true")
         .with_retry(RetryConfig {
             max_retries: 3,
@@ -105,6 +107,22 @@ fn s3(connection: &Connection, bucket: &str) -> Result<object_store::aws::Amazon
         builder = builder.with_token(token);
     }
     builder.build().map_err(Error::from)
+}
+
+/// The one HTTP client of a process: to make one reads all certificates of the system, which costs more than a small query.
+#[derive(Debug)]
+pub(crate) struct OneClient;
+
+static CLIENT: OnceLock<HttpClient> = OnceLock::new();
+
+impl HttpConnector for OneClient {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        if let Some(client) = CLIENT.get() {
+            return Ok(client.clone());
+        }
+        let client = ReqwestConnector::default().connect(options)?;
+        Ok(CLIENT.get_or_init(|| client).clone())
+    }
 }
 
 impl ObjectStoreRegistry for Storage {

@@ -9,14 +9,14 @@ use futures::FutureExt;
 use http_body_util::BodyExt;
 use object_store::ClientOptions;
 use object_store::aws::{AwsAuthorizer, AwsCredential};
-use object_store::client::{HttpClient, HttpConnector, HttpRequestBody, ReqwestConnector};
+use object_store::client::{HttpClient, HttpConnector, HttpRequestBody};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::catalog::{GlueCatalog, JsonCall};
 use crate::error::{Error, Result};
 use crate::run::{Engine, Job, Outcome};
-use crate::storage::{Connection, Storage};
+use crate::storage::{Connection, OneClient, Storage};
 
 /// What a worker is asked.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -88,7 +88,7 @@ async fn answer(request: Value) -> Reply {
 
 /// Calls of Glue at the endpoint.
 fn glue(connection: &Connection) -> Result<JsonCall> {
-    let client = ReqwestConnector::default().connect(&ClientOptions::new().with_allow_http(true))?;
+    let client = OneClient.connect(&ClientOptions::new().with_allow_http(true))?;
     let connection = Arc::new(connection.clone());
     Ok(Arc::new(move |operation, input| {
         let (client, connection) = (client.clone(), Arc::clone(&connection));
