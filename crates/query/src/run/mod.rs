@@ -77,7 +77,7 @@ struct Clock {
 
 /// What a statement leaves behind besides its effect.
 enum Answer {
-    /// Rows are in `<id>.csv` already.
+    /// Rows are in `<id>.csv` already, and its metadata beside it.
     Csv { columns: Vec<ColumnInfo>, rows: u64 },
     /// Lines of a utility's text.
     Lines { columns: Vec<ColumnInfo>, lines: Vec<String> },
@@ -202,18 +202,19 @@ impl Run<'_> {
 
     async fn finish(&self, answer: Answer, outcome: &mut Outcome) -> Result<()> {
         let base = self.output()?;
-        let (location, metadata, columns) = match answer {
+        let (location, columns) = match answer {
             Answer::Csv { columns, rows } => {
                 outcome.rows = rows;
-                let file = base.with_suffix(".csv");
-                (file.clone(), file.with_suffix(".metadata"), columns)
+                outcome.output_location = base.with_suffix(".csv").to_string();
+                outcome.columns = columns;
+                return Ok(());
             }
             Answer::Lines { columns, lines } => {
                 outcome.rows = lines.len() as u64;
                 let file = base.with_suffix(".txt");
                 // The last line has no end, as in Athena's files.
                 self.storage.put(&file, lines.join("\n").into_bytes()).await?;
-                (file.clone(), file.with_suffix(".metadata"), columns)
+                (file, columns)
             }
             Answer::Files { kind, files, rows } => {
                 outcome.update_count = i64::try_from(rows).unwrap_or(i64::MAX);
@@ -236,13 +237,18 @@ impl Run<'_> {
                 let list: String = files.into_iter().flat_map(|file| [file, "\n".to_owned()]).collect();
                 self.storage.put(&manifest, list.into_bytes()).await?;
                 outcome.manifest_location = Some(manifest.to_string());
-                (base.clone(), base.with_suffix(".metadata"), columns)
+                (base, columns)
             }
         };
-        self.storage.put(&metadata, result::metadata(&self.job.id, &columns)).await?;
+        self.write_metadata(&location, &columns).await?;
         outcome.output_location = location.to_string();
         outcome.columns = columns;
         Ok(())
+    }
+
+    /// The columns of a result beside it.
+    async fn write_metadata(&self, result: &Location, columns: &[ColumnInfo]) -> Result<()> {
+        self.storage.put(&result.with_suffix(".metadata"), result::metadata(&self.job.id, columns)).await
     }
 
     fn database_of(&self, name: &Name) -> String {

@@ -40,7 +40,9 @@ impl Run<'_> {
             }
         }
         writer.write_all(text.as_bytes()).await.map_err(unwritten)?;
-        writer.shutdown().await.map_err(unwritten)?;
+        // Two objects, one wait for the disk.
+        let end = async { writer.shutdown().await.map_err(unwritten) };
+        tokio::try_join!(end, self.write_metadata(&file, &columns))?;
         Ok(Answer::Csv { columns, rows })
     }
 
