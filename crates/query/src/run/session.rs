@@ -7,6 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::{
     CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
+use datafusion::config::ConfigOptions;
 use datafusion::datasource::ViewTable;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SessionStateBuilder;
@@ -55,6 +56,16 @@ impl Session {
     }
 }
 
+/// Joins on one machine: what a hash table is built of is the same memory for all threads, so that neither side need be
+/// spread over them by the key, which costs more than the join itself. Only what is large is spread, to build it in
+/// parallel. Integer keys are places in an array wherever that takes about as much memory as a hash table.
+fn joins(options: &mut ConfigOptions) {
+    options.optimizer.hash_join_single_partition_threshold = 128 << 20;
+    options.optimizer.hash_join_single_partition_threshold_rows = 4 << 20;
+    options.execution.perfect_hash_join_small_build_threshold = 1 << 20;
+    options.execution.perfect_hash_join_min_key_density = 0.08;
+}
+
 impl Run<'_> {
     /// A context whose unqualified names are of this database.
     pub(super) fn session(&self, database: &str) -> Result<Session> {
@@ -78,6 +89,7 @@ impl Run<'_> {
         "nulls_last".clone_into(&mut options.sql_parser.default_null_ordering);
         options.execution.parquet.schema_force_view_types = false;
         options.execution.time_zone = Some("UTC".to_owned());
+        joins(options);
         let mut runtime = RuntimeEnvBuilder::new().with_object_store_registry(Arc::clone(&self.storage) as _);
         if self.job.memory_bytes > 0 {
             runtime = runtime.with_memory_limit(self.job.memory_bytes, 1.0);
