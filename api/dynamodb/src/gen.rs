@@ -341,6 +341,58 @@ impl wire::Operation for DescribeEndpoints {
     };
 }
 
+/// `dynamodb:DescribeExport`.
+#[derive(Debug)]
+pub struct DescribeExport;
+impl wire::Operation for DescribeExport {
+    type Input = DescribeExportInput;
+    type Output = DescribeExportOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeExport",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_EXPORT_INPUT,
+        output: &S_DESCRIBE_EXPORT_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DescribeExport",
+            resource: "arn:aws:dynamodb:{region}:{account}:{ExportArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `dynamodb:DescribeImport`.
+#[derive(Debug)]
+pub struct DescribeImport;
+impl wire::Operation for DescribeImport {
+    type Input = DescribeImportInput;
+    type Output = DescribeImportOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeImport",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_IMPORT_INPUT,
+        output: &S_DESCRIBE_IMPORT_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DescribeImport",
+            resource: "arn:aws:dynamodb:{region}:{account}:{ImportArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `dynamodb:DescribeKinesisStreamingDestination`.
 #[derive(Debug)]
 pub struct DescribeKinesisStreamingDestination;
@@ -534,6 +586,32 @@ impl wire::Operation for ExecuteTransaction {
     };
 }
 
+/// `dynamodb:ExportTableToPointInTime`.
+#[derive(Debug)]
+pub struct ExportTableToPointInTime;
+impl wire::Operation for ExportTableToPointInTime {
+    type Input = ExportTableToPointInTimeInput;
+    type Output = ExportTableToPointInTimeOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ExportTableToPointInTime",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_EXPORT_TABLE_TO_POINT_IN_TIME_INPUT,
+        output: &S_EXPORT_TABLE_TO_POINT_IN_TIME_OUTPUT,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "dynamodb:ExportTableToPointInTime",
+            resource: "arn:aws:dynamodb:{region}:{account}:{TableArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("FilterSpecification", &[])],
+    };
+}
+
 /// `dynamodb:GetItem`.
 #[derive(Debug)]
 pub struct GetItem;
@@ -586,6 +664,32 @@ impl wire::Operation for GetResourcePolicy {
     };
 }
 
+/// `dynamodb:ImportTable`.
+#[derive(Debug)]
+pub struct ImportTable;
+impl wire::Operation for ImportTable {
+    type Input = ImportTableInput;
+    type Output = ImportTableOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ImportTable",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_IMPORT_TABLE_INPUT,
+        output: &S_IMPORT_TABLE_OUTPUT,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "dynamodb:ImportTable",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableCreationParameters.TableName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("TableCreationParameters.VectorIndexes", &[])],
+    };
+}
+
 /// `dynamodb:ListBackups`.
 #[derive(Debug)]
 pub struct ListBackups;
@@ -629,6 +733,48 @@ impl wire::Operation for ListContributorInsights {
             when: None,
             passes: "",
         }],
+        refused: &[],
+    };
+}
+
+/// `dynamodb:ListExports`.
+#[derive(Debug)]
+pub struct ListExports;
+impl wire::Operation for ListExports {
+    type Input = ListExportsInput;
+    type Output = ListExportsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListExports",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_EXPORTS_INPUT,
+        output: &S_LIST_EXPORTS_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "dynamodb:ListExports", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `dynamodb:ListImports`.
+#[derive(Debug)]
+pub struct ListImports;
+impl wire::Operation for ListImports {
+    type Input = ListImportsInput;
+    type Output = ListImportsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListImports",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_IMPORTS_INPUT,
+        output: &S_LIST_IMPORTS_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "dynamodb:ListImports", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -1125,6 +1271,8 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DescribeContinuousBackups as wire::Operation>::SPEC,
     <DescribeContributorInsights as wire::Operation>::SPEC,
     <DescribeEndpoints as wire::Operation>::SPEC,
+    <DescribeExport as wire::Operation>::SPEC,
+    <DescribeImport as wire::Operation>::SPEC,
     <DescribeKinesisStreamingDestination as wire::Operation>::SPEC,
     <DescribeLimits as wire::Operation>::SPEC,
     <DescribeTable as wire::Operation>::SPEC,
@@ -1133,10 +1281,14 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <EnableKinesisStreamingDestination as wire::Operation>::SPEC,
     <ExecuteStatement as wire::Operation>::SPEC,
     <ExecuteTransaction as wire::Operation>::SPEC,
+    <ExportTableToPointInTime as wire::Operation>::SPEC,
     <GetItem as wire::Operation>::SPEC,
     <GetResourcePolicy as wire::Operation>::SPEC,
+    <ImportTable as wire::Operation>::SPEC,
     <ListBackups as wire::Operation>::SPEC,
     <ListContributorInsights as wire::Operation>::SPEC,
+    <ListExports as wire::Operation>::SPEC,
+    <ListImports as wire::Operation>::SPEC,
     <ListTables as wire::Operation>::SPEC,
     <ListTagsOfResource as wire::Operation>::SPEC,
     <PutItem as wire::Operation>::SPEC,
@@ -1472,6 +1624,14 @@ pub struct CreateVectorIndexAction {
 }
 wire::shape!(CreateVectorIndexAction: "IndexName" index_name, "VectorAttribute" vector_attribute, "SearchSchema" search_schema, "Projection" projection, "Dimensions" dimensions, "DistanceFunction" distance_function,);
 
+/// `CsvOptions`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CsvOptions {
+    pub delimiter: Option<String>,
+    pub header_list: Option<Vec<String>>,
+}
+wire::shape!(CsvOptions: "Delimiter" delimiter, "HeaderList" header_list,);
+
 /// `Delete`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Delete {
@@ -1649,6 +1809,34 @@ pub struct DescribeEndpointsResponse {
 }
 wire::shape!(DescribeEndpointsResponse: "Endpoints" endpoints,);
 
+/// `DescribeExportInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeExportInput {
+    pub export_arn: String,
+}
+wire::shape!(DescribeExportInput: "ExportArn" export_arn,);
+
+/// `DescribeExportOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeExportOutput {
+    pub export_description: Option<ExportDescription>,
+}
+wire::shape!(DescribeExportOutput: "ExportDescription" export_description,);
+
+/// `DescribeImportInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeImportInput {
+    pub import_arn: String,
+}
+wire::shape!(DescribeImportInput: "ImportArn" import_arn,);
+
+/// `DescribeImportOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeImportOutput {
+    pub import_table_description: ImportTableDescription,
+}
+wire::shape!(DescribeImportOutput: "ImportTableDescription" import_table_description,);
+
 /// `DescribeKinesisStreamingDestinationInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeKinesisStreamingDestinationInput {
@@ -1780,6 +1968,68 @@ pub struct ExpectedAttributeValue {
 }
 wire::shape!(ExpectedAttributeValue: "Value" value, "Exists" exists, "ComparisonOperator" comparison_operator, "AttributeValueList" attribute_value_list,);
 
+/// `ExportDescription`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExportDescription {
+    pub export_arn: Option<String>,
+    pub export_status: Option<String>,
+    pub start_time: Option<wire::Timestamp>,
+    pub end_time: Option<wire::Timestamp>,
+    pub export_manifest: Option<String>,
+    pub table_arn: Option<String>,
+    pub table_id: Option<String>,
+    pub export_time: Option<wire::Timestamp>,
+    pub client_token: Option<String>,
+    pub s3_bucket: Option<String>,
+    pub s3_bucket_owner: Option<String>,
+    pub s3_prefix: Option<String>,
+    pub s3_sse_algorithm: Option<String>,
+    pub s3_sse_kms_key_id: Option<String>,
+    pub failure_code: Option<String>,
+    pub failure_message: Option<String>,
+    pub export_format: Option<String>,
+    pub billed_size_bytes: Option<i64>,
+    pub item_count: Option<i64>,
+    pub export_type: Option<String>,
+    pub incremental_export_specification: Option<IncrementalExportSpecification>,
+    pub filter_specification: Option<FilterSpecification>,
+}
+wire::shape!(ExportDescription: "ExportArn" export_arn, "ExportStatus" export_status, "StartTime" start_time, "EndTime" end_time, "ExportManifest" export_manifest, "TableArn" table_arn, "TableId" table_id, "ExportTime" export_time, "ClientToken" client_token, "S3Bucket" s3_bucket, "S3BucketOwner" s3_bucket_owner, "S3Prefix" s3_prefix, "S3SseAlgorithm" s3_sse_algorithm, "S3SseKmsKeyId" s3_sse_kms_key_id, "FailureCode" failure_code, "FailureMessage" failure_message, "ExportFormat" export_format, "BilledSizeBytes" billed_size_bytes, "ItemCount" item_count, "ExportType" export_type, "IncrementalExportSpecification" incremental_export_specification, "FilterSpecification" filter_specification,);
+
+/// `ExportSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExportSummary {
+    pub export_arn: Option<String>,
+    pub export_status: Option<String>,
+    pub export_type: Option<String>,
+}
+wire::shape!(ExportSummary: "ExportArn" export_arn, "ExportStatus" export_status, "ExportType" export_type,);
+
+/// `ExportTableToPointInTimeInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExportTableToPointInTimeInput {
+    pub table_arn: String,
+    pub export_time: Option<wire::Timestamp>,
+    pub client_token: Option<String>,
+    pub s3_bucket: String,
+    pub s3_bucket_owner: Option<String>,
+    pub s3_prefix: Option<String>,
+    pub s3_sse_algorithm: Option<String>,
+    pub s3_sse_kms_key_id: Option<String>,
+    pub export_format: Option<String>,
+    pub export_type: Option<String>,
+    pub incremental_export_specification: Option<IncrementalExportSpecification>,
+    pub filter_specification: Option<FilterSpecification>,
+}
+wire::shape!(ExportTableToPointInTimeInput: "TableArn" table_arn, "ExportTime" export_time, "ClientToken" client_token, "S3Bucket" s3_bucket, "S3BucketOwner" s3_bucket_owner, "S3Prefix" s3_prefix, "S3SseAlgorithm" s3_sse_algorithm, "S3SseKmsKeyId" s3_sse_kms_key_id, "ExportFormat" export_format, "ExportType" export_type, "IncrementalExportSpecification" incremental_export_specification, "FilterSpecification" filter_specification,);
+
+/// `ExportTableToPointInTimeOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExportTableToPointInTimeOutput {
+    pub export_description: Option<ExportDescription>,
+}
+wire::shape!(ExportTableToPointInTimeOutput: "ExportDescription" export_description,);
+
 /// `FailureException`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FailureException {
@@ -1787,6 +2037,17 @@ pub struct FailureException {
     pub exception_description: Option<String>,
 }
 wire::shape!(FailureException: "ExceptionName" exception_name, "ExceptionDescription" exception_description,);
+
+/// `FilterSpecification`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FilterSpecification {
+    pub filter_expression: Option<String>,
+    pub projection_expression: Option<String>,
+    pub key_condition_expression: Option<String>,
+    pub expression_attribute_names: Option<std::collections::BTreeMap<String, String>>,
+    pub expression_attribute_values: Option<std::collections::BTreeMap<String, AttributeValue>>,
+}
+wire::shape!(FilterSpecification: "FilterExpression" filter_expression, "ProjectionExpression" projection_expression, "KeyConditionExpression" key_condition_expression, "ExpressionAttributeNames" expression_attribute_names, "ExpressionAttributeValues" expression_attribute_values,);
 
 /// `Get`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1908,6 +2169,80 @@ pub struct GlobalTableWitnessGroupUpdate {
 }
 wire::shape!(GlobalTableWitnessGroupUpdate: "Create" create, "Delete" delete,);
 
+/// `ImportSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ImportSummary {
+    pub import_arn: Option<String>,
+    pub import_status: Option<String>,
+    pub table_arn: Option<String>,
+    pub s3_bucket_source: Option<S3BucketSource>,
+    pub cloud_watch_log_group_arn: Option<String>,
+    pub input_format: Option<String>,
+    pub start_time: Option<wire::Timestamp>,
+    pub end_time: Option<wire::Timestamp>,
+}
+wire::shape!(ImportSummary: "ImportArn" import_arn, "ImportStatus" import_status, "TableArn" table_arn, "S3BucketSource" s3_bucket_source, "CloudWatchLogGroupArn" cloud_watch_log_group_arn, "InputFormat" input_format, "StartTime" start_time, "EndTime" end_time,);
+
+/// `ImportTableDescription`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ImportTableDescription {
+    pub import_arn: Option<String>,
+    pub import_status: Option<String>,
+    pub table_arn: Option<String>,
+    pub table_id: Option<String>,
+    pub client_token: Option<String>,
+    pub s3_bucket_source: Option<S3BucketSource>,
+    pub error_count: Option<i64>,
+    pub cloud_watch_log_group_arn: Option<String>,
+    pub input_format: Option<String>,
+    pub input_format_options: Option<InputFormatOptions>,
+    pub input_compression_type: Option<String>,
+    pub table_creation_parameters: Option<TableCreationParameters>,
+    pub start_time: Option<wire::Timestamp>,
+    pub end_time: Option<wire::Timestamp>,
+    pub processed_size_bytes: Option<i64>,
+    pub processed_item_count: Option<i64>,
+    pub imported_item_count: Option<i64>,
+    pub failure_code: Option<String>,
+    pub failure_message: Option<String>,
+}
+wire::shape!(ImportTableDescription: "ImportArn" import_arn, "ImportStatus" import_status, "TableArn" table_arn, "TableId" table_id, "ClientToken" client_token, "S3BucketSource" s3_bucket_source, "ErrorCount" error_count, "CloudWatchLogGroupArn" cloud_watch_log_group_arn, "InputFormat" input_format, "InputFormatOptions" input_format_options, "InputCompressionType" input_compression_type, "TableCreationParameters" table_creation_parameters, "StartTime" start_time, "EndTime" end_time, "ProcessedSizeBytes" processed_size_bytes, "ProcessedItemCount" processed_item_count, "ImportedItemCount" imported_item_count, "FailureCode" failure_code, "FailureMessage" failure_message,);
+
+/// `ImportTableInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ImportTableInput {
+    pub client_token: Option<String>,
+    pub s3_bucket_source: S3BucketSource,
+    pub input_format: String,
+    pub input_format_options: Option<InputFormatOptions>,
+    pub input_compression_type: Option<String>,
+    pub table_creation_parameters: TableCreationParameters,
+}
+wire::shape!(ImportTableInput: "ClientToken" client_token, "S3BucketSource" s3_bucket_source, "InputFormat" input_format, "InputFormatOptions" input_format_options, "InputCompressionType" input_compression_type, "TableCreationParameters" table_creation_parameters,);
+
+/// `ImportTableOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ImportTableOutput {
+    pub import_table_description: ImportTableDescription,
+}
+wire::shape!(ImportTableOutput: "ImportTableDescription" import_table_description,);
+
+/// `IncrementalExportSpecification`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IncrementalExportSpecification {
+    pub export_from_time: Option<wire::Timestamp>,
+    pub export_to_time: Option<wire::Timestamp>,
+    pub export_view_type: Option<String>,
+}
+wire::shape!(IncrementalExportSpecification: "ExportFromTime" export_from_time, "ExportToTime" export_to_time, "ExportViewType" export_view_type,);
+
+/// `InputFormatOptions`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InputFormatOptions {
+    pub csv: Option<CsvOptions>,
+}
+wire::shape!(InputFormatOptions: "Csv" csv,);
+
 /// `ItemCollectionMetrics`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ItemCollectionMetrics {
@@ -2007,6 +2342,40 @@ pub struct ListContributorInsightsOutput {
     pub next_token: Option<String>,
 }
 wire::shape!(ListContributorInsightsOutput: "ContributorInsightsSummaries" contributor_insights_summaries, "NextToken" next_token,);
+
+/// `ListExportsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListExportsInput {
+    pub table_arn: Option<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListExportsInput: "TableArn" table_arn, "MaxResults" max_results, "NextToken" next_token,);
+
+/// `ListExportsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListExportsOutput {
+    pub export_summaries: Option<Vec<ExportSummary>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListExportsOutput: "ExportSummaries" export_summaries, "NextToken" next_token,);
+
+/// `ListImportsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListImportsInput {
+    pub table_arn: Option<String>,
+    pub page_size: Option<i32>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListImportsInput: "TableArn" table_arn, "PageSize" page_size, "NextToken" next_token,);
+
+/// `ListImportsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListImportsOutput {
+    pub import_summary_list: Option<Vec<ImportSummary>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListImportsOutput: "ImportSummaryList" import_summary_list, "NextToken" next_token,);
 
 /// `ListTablesInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2347,6 +2716,15 @@ pub struct RestoreTableToPointInTimeOutput {
 }
 wire::shape!(RestoreTableToPointInTimeOutput: "TableDescription" table_description,);
 
+/// `S3BucketSource`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct S3BucketSource {
+    pub s3_bucket_owner: Option<String>,
+    pub s3_bucket: String,
+    pub s3_key_prefix: Option<String>,
+}
+wire::shape!(S3BucketSource: "S3BucketOwner" s3_bucket_owner, "S3Bucket" s3_bucket, "S3KeyPrefix" s3_key_prefix,);
+
 /// `SSEDescription`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SSEDescription {
@@ -2450,6 +2828,21 @@ pub struct TableClassSummary {
     pub last_update_date_time: Option<wire::Timestamp>,
 }
 wire::shape!(TableClassSummary: "TableClass" table_class, "LastUpdateDateTime" last_update_date_time,);
+
+/// `TableCreationParameters`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableCreationParameters {
+    pub table_name: String,
+    pub attribute_definitions: Vec<AttributeDefinition>,
+    pub key_schema: Vec<KeySchemaElement>,
+    pub billing_mode: Option<String>,
+    pub provisioned_throughput: Option<ProvisionedThroughput>,
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    pub sse_specification: Option<SSESpecification>,
+    pub global_secondary_indexes: Option<Vec<GlobalSecondaryIndex>>,
+    pub vector_indexes: Option<Vec<VectorIndex>>,
+}
+wire::shape!(TableCreationParameters: "TableName" table_name, "AttributeDefinitions" attribute_definitions, "KeySchema" key_schema, "BillingMode" billing_mode, "ProvisionedThroughput" provisioned_throughput, "OnDemandThroughput" on_demand_throughput, "SSESpecification" sse_specification, "GlobalSecondaryIndexes" global_secondary_indexes, "VectorIndexes" vector_indexes,);
 
 /// `TableDescription`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3500,6 +3893,7 @@ static S_BATCH_WRITE_ITEM_REQUEST_MAP: Shape = Shape::Map(Map {
     flattened: false,
     max: Some(25),
 });
+static S_BILLED_SIZE_BYTES: Shape = Shape::Integer { min: Some(0), max: None };
 static S_BILLING_MODE: Shape = Shape::String {
     min: None,
     max: None,
@@ -3566,6 +3960,10 @@ static S_CAPACITY: Shape = Shape::Structure(Structure {
 });
 static S_CLIENT_REQUEST_TOKEN: Shape =
     Shape::String { min: Some(1), max: Some(36), pattern: None, values: &[], sensitive: false };
+static S_CLIENT_TOKEN: Shape =
+    Shape::String { min: None, max: None, pattern: Some("^[^\\$]+$"), values: &[], sensitive: false };
+static S_CLOUD_WATCH_LOG_GROUP_ARN: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_COMPARISON_OPERATOR: Shape = Shape::String {
     min: None,
     max: None,
@@ -4211,6 +4609,39 @@ static S_CREATE_VECTOR_INDEX_ACTION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_CSV_DELIMITER: Shape =
+    Shape::String { min: Some(1), max: Some(1), pattern: Some("[,;:|\\t ]"), values: &[], sensitive: false };
+static S_CSV_HEADER: Shape = Shape::String {
+    min: Some(1),
+    max: Some(65536),
+    pattern: Some("[\\x20-\\x21\\x23-\\x2B\\x2D-\\x7E]*"),
+    values: &[],
+    sensitive: false,
+};
+static S_CSV_HEADER_LIST: Shape =
+    Shape::List(List { member: &S_CSV_HEADER, element: "member", flattened: false, min: Some(1), max: Some(255) });
+static S_CSV_OPTIONS: Shape = Shape::Structure(Structure {
+    name: "CsvOptions",
+    members: &[
+        Member {
+            name: "Delimiter",
+            wire: "",
+            shape: &S_CSV_DELIMITER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HeaderList",
+            wire: "",
+            shape: &S_CSV_HEADER_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DATE: Shape = Shape::Timestamp { iso: false };
 static S_DELETE: Shape = Shape::Structure(Structure {
     name: "Delete",
@@ -4679,6 +5110,54 @@ static S_DESCRIBE_ENDPOINTS_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_DESCRIBE_EXPORT_INPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeExportInput",
+    members: &[Member {
+        name: "ExportArn",
+        wire: "",
+        shape: &S_EXPORT_ARN,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DESCRIBE_EXPORT_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeExportOutput",
+    members: &[Member {
+        name: "ExportDescription",
+        wire: "",
+        shape: &S_EXPORT_DESCRIPTION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DESCRIBE_IMPORT_INPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeImportInput",
+    members: &[Member {
+        name: "ImportArn",
+        wire: "",
+        shape: &S_IMPORT_ARN,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DESCRIBE_IMPORT_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeImportOutput",
+    members: &[Member {
+        name: "ImportTableDescription",
+        wire: "",
+        shape: &S_IMPORT_TABLE_DESCRIPTION,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_DESCRIBE_KINESIS_STREAMING_DESTINATION_INPUT: Shape = Shape::Structure(Structure {
     name: "DescribeKinesisStreamingDestinationInput",
     members: &[Member {
@@ -4869,6 +5348,7 @@ static S_ENDPOINT: Shape = Shape::Structure(Structure {
 });
 static S_ENDPOINTS: Shape =
     Shape::List(List { member: &S_ENDPOINT, element: "member", flattened: false, min: None, max: None });
+static S_ERROR_COUNT: Shape = Shape::Integer { min: Some(0), max: None };
 static S_EXCEPTION_DESCRIPTION: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_EXCEPTION_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
@@ -5070,6 +5550,367 @@ static S_EXPECTED_ATTRIBUTE_VALUE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_EXPORT_ARN: Shape =
+    Shape::String { min: Some(37), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_EXPORT_DESCRIPTION: Shape = Shape::Structure(Structure {
+    name: "ExportDescription",
+    members: &[
+        Member {
+            name: "ExportArn",
+            wire: "",
+            shape: &S_EXPORT_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExportStatus",
+            wire: "",
+            shape: &S_EXPORT_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartTime",
+            wire: "",
+            shape: &S_EXPORT_START_TIME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndTime",
+            wire: "",
+            shape: &S_EXPORT_END_TIME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExportManifest",
+            wire: "",
+            shape: &S_EXPORT_MANIFEST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableArn",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableId",
+            wire: "",
+            shape: &S_TABLE_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExportTime",
+            wire: "",
+            shape: &S_EXPORT_TIME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientToken",
+            wire: "",
+            shape: &S_CLIENT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3Bucket",
+            wire: "",
+            shape: &S_S3_BUCKET,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3BucketOwner",
+            wire: "",
+            shape: &S_S3_BUCKET_OWNER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3Prefix",
+            wire: "",
+            shape: &S_S3_PREFIX,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3SseAlgorithm",
+            wire: "",
+            shape: &S_S3_SSE_ALGORITHM,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3SseKmsKeyId",
+            wire: "",
+            shape: &S_S3_SSE_KMS_KEY_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FailureCode",
+            wire: "",
+            shape: &S_FAILURE_CODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FailureMessage",
+            wire: "",
+            shape: &S_FAILURE_MESSAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExportFormat",
+            wire: "",
+            shape: &S_EXPORT_FORMAT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BilledSizeBytes",
+            wire: "",
+            shape: &S_BILLED_SIZE_BYTES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ItemCount",
+            wire: "",
+            shape: &S_ITEM_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExportType",
+            wire: "",
+            shape: &S_EXPORT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IncrementalExportSpecification",
+            wire: "",
+            shape: &S_INCREMENTAL_EXPORT_SPECIFICATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FilterSpecification",
+            wire: "",
+            shape: &S_FILTER_SPECIFICATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EXPORT_END_TIME: Shape = Shape::Timestamp { iso: false };
+static S_EXPORT_FORMAT: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["DYNAMODB_JSON", "ION"], sensitive: false };
+static S_EXPORT_FROM_TIME: Shape = Shape::Timestamp { iso: false };
+static S_EXPORT_MANIFEST: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EXPORT_NEXT_TOKEN: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EXPORT_START_TIME: Shape = Shape::Timestamp { iso: false };
+static S_EXPORT_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["IN_PROGRESS", "COMPLETED", "FAILED"],
+    sensitive: false,
+};
+static S_EXPORT_SUMMARIES: Shape =
+    Shape::List(List { member: &S_EXPORT_SUMMARY, element: "member", flattened: false, min: None, max: None });
+static S_EXPORT_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "ExportSummary",
+    members: &[
+        Member {
+            name: "ExportArn",
+            wire: "",
+            shape: &S_EXPORT_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExportStatus",
+            wire: "",
+            shape: &S_EXPORT_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExportType",
+            wire: "",
+            shape: &S_EXPORT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EXPORT_TABLE_TO_POINT_IN_TIME_INPUT: Shape = Shape::Structure(Structure {
+    name: "ExportTableToPointInTimeInput",
+    members: &[
+        Member {
+            name: "TableArn",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExportTime",
+            wire: "",
+            shape: &S_EXPORT_TIME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientToken",
+            wire: "",
+            shape: &S_CLIENT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: true,
+        },
+        Member {
+            name: "S3Bucket",
+            wire: "",
+            shape: &S_S3_BUCKET,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3BucketOwner",
+            wire: "",
+            shape: &S_S3_BUCKET_OWNER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3Prefix",
+            wire: "",
+            shape: &S_S3_PREFIX,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3SseAlgorithm",
+            wire: "",
+            shape: &S_S3_SSE_ALGORITHM,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3SseKmsKeyId",
+            wire: "",
+            shape: &S_S3_SSE_KMS_KEY_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExportFormat",
+            wire: "",
+            shape: &S_EXPORT_FORMAT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExportType",
+            wire: "",
+            shape: &S_EXPORT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IncrementalExportSpecification",
+            wire: "",
+            shape: &S_INCREMENTAL_EXPORT_SPECIFICATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FilterSpecification",
+            wire: "",
+            shape: &S_FILTER_SPECIFICATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EXPORT_TABLE_TO_POINT_IN_TIME_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ExportTableToPointInTimeOutput",
+    members: &[Member {
+        name: "ExportDescription",
+        wire: "",
+        shape: &S_EXPORT_DESCRIPTION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_EXPORT_TIME: Shape = Shape::Timestamp { iso: false };
+static S_EXPORT_TO_TIME: Shape = Shape::Timestamp { iso: false };
+static S_EXPORT_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["FULL_EXPORT", "INCREMENTAL_EXPORT"],
+    sensitive: false,
+};
+static S_EXPORT_VIEW_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["NEW_IMAGE", "NEW_AND_OLD_IMAGES"],
+    sensitive: false,
+};
 static S_EXPRESSION_ATTRIBUTE_NAME_MAP: Shape = Shape::Map(Map {
     key: &S_EXPRESSION_ATTRIBUTE_NAME_VARIABLE,
     value: &S_ATTRIBUTE_NAME,
@@ -5090,6 +5931,7 @@ static S_EXPRESSION_ATTRIBUTE_VALUE_MAP: Shape = Shape::Map(Map {
 });
 static S_EXPRESSION_ATTRIBUTE_VALUE_VARIABLE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_FAILURE_CODE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_FAILURE_EXCEPTION: Shape = Shape::Structure(Structure {
     name: "FailureException",
     members: &[
@@ -5112,6 +5954,7 @@ static S_FAILURE_EXCEPTION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_FAILURE_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_FILTER_CONDITION_MAP: Shape = Shape::Map(Map {
     key: &S_ATTRIBUTE_NAME,
     value: &S_CONDITION,
@@ -5119,6 +5962,52 @@ static S_FILTER_CONDITION_MAP: Shape = Shape::Map(Map {
     value_name: "value",
     flattened: false,
     max: None,
+});
+static S_FILTER_SPECIFICATION: Shape = Shape::Structure(Structure {
+    name: "FilterSpecification",
+    members: &[
+        Member {
+            name: "FilterExpression",
+            wire: "",
+            shape: &S_CONDITION_EXPRESSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProjectionExpression",
+            wire: "",
+            shape: &S_PROJECTION_EXPRESSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyConditionExpression",
+            wire: "",
+            shape: &S_KEY_EXPRESSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpressionAttributeNames",
+            wire: "",
+            shape: &S_EXPRESSION_ATTRIBUTE_NAME_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpressionAttributeValues",
+            wire: "",
+            shape: &S_EXPRESSION_ATTRIBUTE_VALUE_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
 });
 static S_GET: Shape = Shape::Structure(Structure {
     name: "Get",
@@ -5618,6 +6507,346 @@ static S_GLOBAL_TABLE_WITNESS_GROUP_UPDATE_LIST: Shape = Shape::List(List {
     min: Some(1),
     max: Some(1),
 });
+static S_IMPORT_ARN: Shape =
+    Shape::String { min: Some(37), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_IMPORT_END_TIME: Shape = Shape::Timestamp { iso: false };
+static S_IMPORT_NEXT_TOKEN: Shape =
+    Shape::String { min: Some(112), max: Some(1024), pattern: Some("([0-9a-f]{16})+"), values: &[], sensitive: false };
+static S_IMPORT_START_TIME: Shape = Shape::Timestamp { iso: false };
+static S_IMPORT_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["IN_PROGRESS", "COMPLETED", "CANCELLING", "CANCELLED", "FAILED"],
+    sensitive: false,
+};
+static S_IMPORT_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "ImportSummary",
+    members: &[
+        Member {
+            name: "ImportArn",
+            wire: "",
+            shape: &S_IMPORT_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ImportStatus",
+            wire: "",
+            shape: &S_IMPORT_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableArn",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3BucketSource",
+            wire: "",
+            shape: &S_S3_BUCKET_SOURCE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CloudWatchLogGroupArn",
+            wire: "",
+            shape: &S_CLOUD_WATCH_LOG_GROUP_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InputFormat",
+            wire: "",
+            shape: &S_INPUT_FORMAT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartTime",
+            wire: "",
+            shape: &S_IMPORT_START_TIME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndTime",
+            wire: "",
+            shape: &S_IMPORT_END_TIME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_IMPORT_SUMMARY_LIST: Shape =
+    Shape::List(List { member: &S_IMPORT_SUMMARY, element: "member", flattened: false, min: None, max: None });
+static S_IMPORT_TABLE_DESCRIPTION: Shape = Shape::Structure(Structure {
+    name: "ImportTableDescription",
+    members: &[
+        Member {
+            name: "ImportArn",
+            wire: "",
+            shape: &S_IMPORT_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ImportStatus",
+            wire: "",
+            shape: &S_IMPORT_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableArn",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableId",
+            wire: "",
+            shape: &S_TABLE_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientToken",
+            wire: "",
+            shape: &S_CLIENT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3BucketSource",
+            wire: "",
+            shape: &S_S3_BUCKET_SOURCE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorCount",
+            wire: "",
+            shape: &S_ERROR_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CloudWatchLogGroupArn",
+            wire: "",
+            shape: &S_CLOUD_WATCH_LOG_GROUP_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InputFormat",
+            wire: "",
+            shape: &S_INPUT_FORMAT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InputFormatOptions",
+            wire: "",
+            shape: &S_INPUT_FORMAT_OPTIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InputCompressionType",
+            wire: "",
+            shape: &S_INPUT_COMPRESSION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableCreationParameters",
+            wire: "",
+            shape: &S_TABLE_CREATION_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartTime",
+            wire: "",
+            shape: &S_IMPORT_START_TIME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndTime",
+            wire: "",
+            shape: &S_IMPORT_END_TIME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProcessedSizeBytes",
+            wire: "",
+            shape: &S_LONG_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProcessedItemCount",
+            wire: "",
+            shape: &S_PROCESSED_ITEM_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ImportedItemCount",
+            wire: "",
+            shape: &S_IMPORTED_ITEM_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FailureCode",
+            wire: "",
+            shape: &S_FAILURE_CODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FailureMessage",
+            wire: "",
+            shape: &S_FAILURE_MESSAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_IMPORT_TABLE_INPUT: Shape = Shape::Structure(Structure {
+    name: "ImportTableInput",
+    members: &[
+        Member {
+            name: "ClientToken",
+            wire: "",
+            shape: &S_CLIENT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: true,
+        },
+        Member {
+            name: "S3BucketSource",
+            wire: "",
+            shape: &S_S3_BUCKET_SOURCE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InputFormat",
+            wire: "",
+            shape: &S_INPUT_FORMAT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InputFormatOptions",
+            wire: "",
+            shape: &S_INPUT_FORMAT_OPTIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InputCompressionType",
+            wire: "",
+            shape: &S_INPUT_COMPRESSION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableCreationParameters",
+            wire: "",
+            shape: &S_TABLE_CREATION_PARAMETERS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_IMPORT_TABLE_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ImportTableOutput",
+    members: &[Member {
+        name: "ImportTableDescription",
+        wire: "",
+        shape: &S_IMPORT_TABLE_DESCRIPTION,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_IMPORTED_ITEM_COUNT: Shape = Shape::Integer { min: Some(0), max: None };
+static S_INCREMENTAL_EXPORT_SPECIFICATION: Shape = Shape::Structure(Structure {
+    name: "IncrementalExportSpecification",
+    members: &[
+        Member {
+            name: "ExportFromTime",
+            wire: "",
+            shape: &S_EXPORT_FROM_TIME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExportToTime",
+            wire: "",
+            shape: &S_EXPORT_TO_TIME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExportViewType",
+            wire: "",
+            shape: &S_EXPORT_VIEW_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_INDEX_NAME: Shape =
     Shape::String { min: Some(3), max: Some(255), pattern: Some("[a-zA-Z0-9_.-]+"), values: &[], sensitive: false };
 static S_INDEX_STATUS: Shape = Shape::String {
@@ -5627,6 +6856,22 @@ static S_INDEX_STATUS: Shape = Shape::String {
     values: &["CREATING", "UPDATING", "DELETING", "ACTIVE"],
     sensitive: false,
 };
+static S_INPUT_COMPRESSION_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["GZIP", "ZSTD", "NONE"], sensitive: false };
+static S_INPUT_FORMAT: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["DYNAMODB_JSON", "ION", "CSV"], sensitive: false };
+static S_INPUT_FORMAT_OPTIONS: Shape = Shape::Structure(Structure {
+    name: "InputFormatOptions",
+    members: &[Member {
+        name: "Csv",
+        wire: "",
+        shape: &S_CSV_OPTIONS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_INTEGER: Shape = Shape::Integer { min: None, max: None };
 static S_ITEM_COLLECTION_KEY_ATTRIBUTE_MAP: Shape = Shape::Map(Map {
     key: &S_ATTRIBUTE_NAME,
@@ -6028,6 +7273,112 @@ static S_LIST_CONTRIBUTOR_INSIGHTS_OUTPUT: Shape = Shape::Structure(Structure {
             name: "NextToken",
             wire: "",
             shape: &S_NEXT_TOKEN_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_EXPORTS_INPUT: Shape = Shape::Structure(Structure {
+    name: "ListExportsInput",
+    members: &[
+        Member {
+            name: "TableArn",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_LIST_EXPORTS_MAX_LIMIT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_EXPORT_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_EXPORTS_MAX_LIMIT: Shape = Shape::Integer { min: Some(1), max: Some(25) };
+static S_LIST_EXPORTS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ListExportsOutput",
+    members: &[
+        Member {
+            name: "ExportSummaries",
+            wire: "",
+            shape: &S_EXPORT_SUMMARIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_EXPORT_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_IMPORTS_INPUT: Shape = Shape::Structure(Structure {
+    name: "ListImportsInput",
+    members: &[
+        Member {
+            name: "TableArn",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PageSize",
+            wire: "",
+            shape: &S_LIST_IMPORTS_MAX_LIMIT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_IMPORT_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_IMPORTS_MAX_LIMIT: Shape = Shape::Integer { min: Some(1), max: Some(25) };
+static S_LIST_IMPORTS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ListImportsOutput",
+    members: &[
+        Member {
+            name: "ImportSummaryList",
+            wire: "",
+            shape: &S_IMPORT_SUMMARY_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_IMPORT_NEXT_TOKEN,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -6440,6 +7791,7 @@ static S_POSITIVE_INTEGER_OBJECT: Shape = Shape::Integer { min: Some(1), max: No
 static S_POSITIVE_LONG_OBJECT: Shape = Shape::Integer { min: Some(1), max: None };
 static S_PREPARED_STATEMENT_PARAMETERS: Shape =
     Shape::List(List { member: &S_ATTRIBUTE_VALUE, element: "member", flattened: false, min: Some(1), max: None });
+static S_PROCESSED_ITEM_COUNT: Shape = Shape::Integer { min: Some(0), max: None };
 static S_PROJECTION: Shape = Shape::Structure(Structure {
     name: "Projection",
     members: &[
@@ -7504,6 +8856,50 @@ static S_RETURN_VALUE: Shape = Shape::String {
 };
 static S_RETURN_VALUES_ON_CONDITION_CHECK_FAILURE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["ALL_OLD", "NONE"], sensitive: false };
+static S_S3_BUCKET: Shape = Shape::String {
+    min: None,
+    max: Some(255),
+    pattern: Some("^[a-z0-9A-Z]+[\\.\\-\\w]*[a-z0-9A-Z]+$"),
+    values: &[],
+    sensitive: false,
+};
+static S_S3_BUCKET_OWNER: Shape =
+    Shape::String { min: None, max: None, pattern: Some("[0-9]{12}"), values: &[], sensitive: false };
+static S_S3_BUCKET_SOURCE: Shape = Shape::Structure(Structure {
+    name: "S3BucketSource",
+    members: &[
+        Member {
+            name: "S3BucketOwner",
+            wire: "",
+            shape: &S_S3_BUCKET_OWNER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3Bucket",
+            wire: "",
+            shape: &S_S3_BUCKET,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3KeyPrefix",
+            wire: "",
+            shape: &S_S3_PREFIX,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_S3_PREFIX: Shape = Shape::String { min: None, max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_S3_SSE_ALGORITHM: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["AES256", "KMS"], sensitive: false };
+static S_S3_SSE_KMS_KEY_ID: Shape =
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_SSE_DESCRIPTION: Shape = Shape::Structure(Structure {
     name: "SSEDescription",
     members: &[
@@ -8021,6 +9417,84 @@ static S_TABLE_CLASS_SUMMARY: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_TABLE_CREATION_DATE_TIME: Shape = Shape::Timestamp { iso: false };
+static S_TABLE_CREATION_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "TableCreationParameters",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AttributeDefinitions",
+            wire: "",
+            shape: &S_ATTRIBUTE_DEFINITIONS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeySchema",
+            wire: "",
+            shape: &S_KEY_SCHEMA,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BillingMode",
+            wire: "",
+            shape: &S_BILLING_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProvisionedThroughput",
+            wire: "",
+            shape: &S_PROVISIONED_THROUGHPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OnDemandThroughput",
+            wire: "",
+            shape: &S_ON_DEMAND_THROUGHPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SSESpecification",
+            wire: "",
+            shape: &S_SSE_SPECIFICATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GlobalSecondaryIndexes",
+            wire: "",
+            shape: &S_GLOBAL_SECONDARY_INDEX_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VectorIndexes",
+            wire: "",
+            shape: &S_VECTOR_INDEX_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_TABLE_DESCRIPTION: Shape = Shape::Structure(Structure {
     name: "TableDescription",
     members: &[
@@ -9582,13 +11056,33 @@ pub mod error {
     pub fn duplicate_item_exception(message: impl Into<String>) -> Error {
         Error::new("DuplicateItemException", 400, message)
     }
+    /// `ExportConflictException`.
+    pub fn export_conflict_exception(message: impl Into<String>) -> Error {
+        Error::new("ExportConflictException", 400, message)
+    }
+    /// `ExportNotFoundException`.
+    pub fn export_not_found_exception(message: impl Into<String>) -> Error {
+        Error::new("ExportNotFoundException", 400, message)
+    }
     /// `IdempotentParameterMismatchException`.
     pub fn idempotent_parameter_mismatch_exception(message: impl Into<String>) -> Error {
         Error::new("IdempotentParameterMismatchException", 400, message)
     }
+    /// `ImportConflictException`.
+    pub fn import_conflict_exception(message: impl Into<String>) -> Error {
+        Error::new("ImportConflictException", 400, message)
+    }
+    /// `ImportNotFoundException`.
+    pub fn import_not_found_exception(message: impl Into<String>) -> Error {
+        Error::new("ImportNotFoundException", 400, message)
+    }
     /// `InternalServerError`.
     pub fn internal_server_error(message: impl Into<String>) -> Error {
         Error::new("InternalServerError", 500, message)
+    }
+    /// `InvalidExportTimeException`.
+    pub fn invalid_export_time_exception(message: impl Into<String>) -> Error {
+        Error::new("InvalidExportTimeException", 400, message)
     }
     /// `InvalidRestoreTimeException`.
     pub fn invalid_restore_time_exception(message: impl Into<String>) -> Error {

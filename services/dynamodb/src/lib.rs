@@ -11,7 +11,9 @@
 //!
 //! [`policies`] policies of tables and streams.
 //!
-//! Not here: export and import, global tables.
+//! [`transfer`] exports to S3 and imports from it.
+//!
+//! Not here: global tables.
 
 mod backups;
 mod capacity;
@@ -29,6 +31,7 @@ mod read;
 mod streams;
 mod table;
 mod tasks;
+mod transfer;
 mod value;
 mod write;
 
@@ -51,9 +54,10 @@ pub fn register(platform: &Platform) -> Arc<DynamoDb> {
     operations!(platform.router, service, api_dynamodb:
         BatchExecuteStatement, BatchGetItem, BatchWriteItem, CreateBackup, CreateTable, DeleteBackup, DeleteItem,
         DeleteResourcePolicy, DeleteTable, DescribeBackup, DescribeContinuousBackups, DescribeContributorInsights, DescribeEndpoints,
+        DescribeExport, DescribeImport,
         DescribeKinesisStreamingDestination, DescribeLimits, DescribeTable, DescribeTimeToLive,
         DisableKinesisStreamingDestination, EnableKinesisStreamingDestination, ExecuteStatement, ExecuteTransaction,
-        GetItem, GetResourcePolicy, ListBackups, ListContributorInsights, ListTables, ListTagsOfResource, PutItem,
+        ExportTableToPointInTime, GetItem, GetResourcePolicy, ImportTable, ListBackups, ListContributorInsights, ListExports, ListImports, ListTables, ListTagsOfResource, PutItem,
         PutResourcePolicy, Query, RestoreTableFromBackup, RestoreTableToPointInTime, Scan, TagResource, TransactGetItems, TransactWriteItems, UntagResource,
         UpdateContinuousBackups, UpdateContributorInsights, UpdateItem, UpdateTable, UpdateTimeToLive,
     );
@@ -61,7 +65,7 @@ pub fn register(platform: &Platform) -> Arc<DynamoDb> {
         DescribeStream, GetRecords, GetShardIterator, ListStreams,
     );
     platform.router.add_guard("dynamodb", service.clone());
-    let tasks = Arc::new(tasks::Tasks { store });
+    let tasks = Arc::new(tasks::Tasks { store, router: platform.router.clone() });
     for kind in tasks::KINDS {
         platform.dynamodb.register(kind, 2, tasks.clone());
     }

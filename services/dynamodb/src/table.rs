@@ -57,6 +57,9 @@ pub(crate) struct Table {
     /// What it was restored from.
     #[serde(default)]
     pub(crate) origin: Option<Origin>,
+    /// Whether it still takes what is imported.
+    #[serde(default)]
+    pub(crate) importing: bool,
     /// The ARN of the key that it names, see [`crate::encryption`].
     #[serde(default)]
     pub(crate) sse_key: Option<String>,
@@ -165,19 +168,19 @@ impl Table {
         Key::new(OWNER).push("table").push(account).push(region)
     }
 
-    /// Is it still taking what it is restored from?
-    pub(crate) fn is_being_restored(&self) -> bool {
-        self.origin.as_ref().is_some_and(|origin| origin.in_progress)
+    /// Is it still taking what it is restored from, or what is imported?
+    pub(crate) fn is_being_made(&self) -> bool {
+        self.importing || self.origin.as_ref().is_some_and(|origin| origin.in_progress)
     }
 
-    /// `CREATING` as long as it is restored, `ACTIVE` otherwise.
+    /// `CREATING` as long as it is restored or imported, `ACTIVE` otherwise.
     pub(crate) fn status(&self) -> &'static str {
-        if self.is_being_restored() { "CREATING" } else { "ACTIVE" }
+        if self.is_being_made() { "CREATING" } else { "ACTIVE" }
     }
 
     /// Fails for a table that is being made.
     pub(crate) fn may_change(&self) -> Result<(), Error> {
-        if self.is_being_restored() {
+        if self.is_being_made() {
             return Err(api_dynamodb::error::resource_in_use_exception(format!(
                 "Attempt to change a resource which is still in use: Table is being created: {}",
                 self.name

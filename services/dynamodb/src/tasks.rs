@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+use service::Router;
 use store::{Done, Key, Runner, Store, Task, Tx};
 use wire::Error;
 
@@ -14,12 +15,15 @@ use crate::backups::{self, Backup, COPY, Copy, Then};
 use crate::items::{self, EXPIRE, Expire};
 use crate::streams::{self, Stream, TRIM};
 use crate::table::{Index, Table};
+use crate::transfer::export::EXPORT;
+use crate::transfer::import::IMPORT;
 use crate::write::Home;
 
 pub(crate) const CLEAR: &str = "dynamodb:clear";
 pub(crate) const CLEAR_INDEX: &str = "dynamodb:clear-index";
 pub(crate) const BACKFILL: &str = "dynamodb:backfill";
-pub(crate) const KINDS: [&str; 9] = [EXPIRE, CLEAR, CLEAR_INDEX, BACKFILL, TRIM, COPY, RESTORE, CLEAR_COPIES, TRIM_LOG];
+pub(crate) const KINDS: [&str; 11] =
+    [EXPIRE, CLEAR, CLEAR_INDEX, BACKFILL, TRIM, COPY, RESTORE, CLEAR_COPIES, TRIM_LOG, EXPORT, IMPORT];
 
 /// An index that is being filled, and how far it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,10 +34,11 @@ pub(crate) struct Backfill {
 }
 
 /// Records deleted in one transaction.
-const BATCH: usize = 500;
+pub(crate) const BATCH: usize = 500;
 
 pub(crate) struct Tasks {
     pub(crate) store: Store,
+    pub(crate) router: Arc<Router>,
 }
 
 #[async_trait]
@@ -48,6 +53,8 @@ impl Runner for Tasks {
             RESTORE => self.restore(&task).await,
             CLEAR_COPIES => self.clear_copies(&task).await,
             TRIM_LOG => self.trim_log(&task).await,
+            EXPORT => self.export(&task).await,
+            IMPORT => self.import(&task).await,
             _ => self.clear_index(&task).await,
         };
         result.unwrap_or_else(|error| {
@@ -152,7 +159,13 @@ impl Tasks {
             let step = move |tx: &mut Tx<'_>| {
                 let home = Home { account: about.account.clone(), region: about.region.clone() };
                 let now = home.find(tx, &about.table)?.filter(|now| now.id == about.table_id);
-                let Some(mut table) = now.map(Arc::unwrap_or_clone) else { return Ok(true) };
+                let Some(mut table) = now.map(Arc::unwrap_or_clone) else {
+                    // An export ends by finding its table gone.
+                    if let Then::Export(place) = &about.then {
+                        place.enqueue(tx)?;
+                    }
+                    return Ok(true);
+                };
                 let complete = backups::copy(tx, &mut table, &about.snapshot, BATCH)?;
                 match &about.then {
                     Then::Backup(arn) if complete => {
@@ -163,6 +176,7 @@ impl Tasks {
                         }
                     }
                     Then::Restore(restore) if complete => restore::enqueue(tx, restore)?,
+                    Then::Export(place) if complete => place.enqueue(tx)?,
                     _ => {}
                 }
                 table.save(tx)?;

@@ -31,7 +31,7 @@ impl Home {
 
     /// The table of this name or ARN.
     pub(crate) fn table(&self, tx: &mut Tx<'_>, name: &str) -> Result<Arc<Table>, Error> {
-        let found = self.find(tx, name)?.filter(|table| !table.is_being_restored());
+        let found = self.find(tx, name)?.filter(|table| !table.is_being_made());
         found.ok_or_else(|| error::resource_not_found_exception("Requested resource not found"))
     }
 

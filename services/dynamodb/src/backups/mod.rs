@@ -12,6 +12,7 @@ use store::{Key, NewTask, Tx};
 use wire::Error;
 
 use crate::table::{Contents, Table};
+use crate::transfer::export;
 use crate::value::Item;
 use crate::write::Home;
 
@@ -88,6 +89,8 @@ pub(crate) enum Then {
     Backup(String),
     /// The table is made of it.
     Restore(restore::Restore),
+    /// It is written to S3.
+    Export(export::Place),
 }
 
 /// Where a snapshot's items are, by the place that they had. `null` stands for none.

@@ -101,7 +101,7 @@ fn finish(tx: &mut Tx<'_>, home: &Home, restore: &Restore) -> Result<(), Error> 
 pub(crate) const CLEAR_COPIES: &str = "dynamodb:clear-copies";
 
 /// Takes back at most `limit` changes, the newest first.
-fn take_back(tx: &mut Tx<'_>, undo: &mut Undo, snapshot: &str, limit: usize) -> Result<(), Error> {
+pub(crate) fn take_back(tx: &mut Tx<'_>, undo: &mut Undo, snapshot: &str, limit: usize) -> Result<(), Error> {
     let changes = recovery::changes(&undo.table_id);
     let to = changes.clone().push_u64(undo.below);
     let records = tx.scan(changes.as_bytes(), Some(to.as_bytes()), limit, true)?;

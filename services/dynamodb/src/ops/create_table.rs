@@ -91,6 +91,7 @@ pub(super) fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
         snapshots: Vec::new(),
         recovery: None,
         origin: None,
+        importing: false,
         sse_key: None,
     };
     table.check_definitions()?;

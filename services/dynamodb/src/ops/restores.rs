@@ -203,6 +203,7 @@ impl New {
             snapshots: Vec::new(),
             recovery: None,
             origin: Some(origin),
+            importing: false,
             ..source.clone()
         };
         if self.billing_mode.is_some() || self.throughput.is_some() {
