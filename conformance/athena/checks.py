@@ -20,6 +20,20 @@ def check(what, holds, seen=""):
         print(f"FAIL {what} | {str(seen)[:600]}", flush=True)
 
 
+def equal(what, seen, expected):
+    check(what, seen == expected, f"{seen} instead of {expected}")
+
+
+def refused(what, says, function):
+    """What must fail, with words that its error has."""
+    try:
+        seen = function()
+    except Exception as error:
+        check(what, says in str(error), f"{type(error).__name__}: {error}")
+    else:
+        check(what, False, f"it answers {seen}")
+
+
 def case(function):
     """Runs a case; what it raises is its failure."""
     try:
@@ -30,6 +44,28 @@ def case(function):
         if os.environ.get("CONFORMANCE_TRACE"):
             traceback.print_exc()
     return function
+
+
+class Athena:
+    def __init__(self):
+        self.client = boto3.client("athena", region_name="us-east-1")
+
+    def run(self, sql):
+        started = self.client.start_query_execution(
+            QueryString=sql, QueryExecutionContext={"Database": DATABASE},
+            ResultConfiguration={"OutputLocation": f"s3://{BUCKET}/results/"})
+        while True:
+            found = self.client.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]
+            state = found["Status"]["State"]
+            if state == "FAILED":
+                raise RuntimeError(found["Status"]["StateChangeReason"])
+            if state == "SUCCEEDED":
+                return started["QueryExecutionId"]
+
+    def rows(self, sql):
+        pages = self.client.get_paginator("get_query_results").paginate(QueryExecutionId=self.run(sql))
+        rows = [[cell.get("VarCharValue") for cell in row["Data"]] for page in pages for row in page["ResultSet"]["Rows"]]
+        return rows[1:]
 
 
 def close():

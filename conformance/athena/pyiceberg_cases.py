@@ -13,13 +13,9 @@ from pyiceberg.transforms import BucketTransform, DayTransform, IdentityTransfor
 from pyiceberg.types import (DateType, DecimalType, DoubleType, IntegerType, ListType, LongType, NestedField, StringType,
                              StructType, TimestampType, TimestamptzType)
 
-from checks import BUCKET, DATABASE, case, check, close, place
+from checks import BUCKET, DATABASE, Athena, case, check, close, equal, place
 
 ENDPOINT = os.environ["AWS_ENDPOINT_URL"]
-
-
-def equal(what, seen, expected):
-    check(what, seen == expected, f"{seen} instead of {expected}")
 
 
 def catalog():
@@ -27,28 +23,6 @@ def catalog():
             "region": os.environ.get("AWS_REGION", "us-east-1"), "endpoint": ENDPOINT}
     options = {f"{service}.{key}": value for service in ("glue", "s3") for key, value in keys.items()}
     return load_catalog("glue", **{"type": "glue", "warehouse": f"s3://{BUCKET}/warehouse", "s3.force-virtual-addressing": "false", **options})
-
-
-class Athena:
-    def __init__(self):
-        self.client = boto3.client("athena", region_name="us-east-1")
-
-    def run(self, sql):
-        started = self.client.start_query_execution(
-            QueryString=sql, QueryExecutionContext={"Database": DATABASE},
-            ResultConfiguration={"OutputLocation": f"s3://{BUCKET}/results/"})
-        while True:
-            found = self.client.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]
-            state = found["Status"]["State"]
-            if state == "FAILED":
-                raise RuntimeError(found["Status"]["StateChangeReason"])
-            if state == "SUCCEEDED":
-                return started["QueryExecutionId"]
-
-    def rows(self, sql):
-        pages = self.client.get_paginator("get_query_results").paginate(QueryExecutionId=self.run(sql))
-        rows = [[cell.get("VarCharValue") for cell in row["Data"]] for page in pages for row in page["ResultSet"]["Rows"]]
-        return rows[1:]
 
 
 place()

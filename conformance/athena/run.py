@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Real clients of Athena against a server, as their users use them.
 
-    eval "$(lakerun env)" && python3 conformance/athena/run.py [pyathena|awswrangler|dbt|pyiceberg|ibis|dlt|gx|sqlmesh ...]
+    eval "$(lakerun env)" && python3 conformance/athena/run.py [pyathena|awswrangler|dbt|pyiceberg|iceberg_rest|duckdb|spark_rest|ibis|dlt|gx|sqlmesh ...]
     python3 conformance/athena/run.py --lakerun target/debug/lakerun        # against a server of its own
 
-The pinned packages of requirements.txt, and of requirements-dbt.txt, requirements-pyiceberg.txt and requirements-tools.txt for some, are installed into environments of their own
+The pinned packages of requirements.txt, and of requirements-dbt.txt, requirements-pyiceberg.txt, requirements-duckdb.txt, requirements-spark.txt and requirements-tools.txt for some, are installed into environments of their own
 (CONFORMANCE_VENV names a folder to keep them in). Where they cannot be had, each client is skipped with the reason. Closes with 'N passed, N failed, N skipped'.
 """
 import argparse
@@ -20,9 +20,12 @@ sys.path.insert(0, str(HERE.parent))
 
 from server import Server  # noqa: E402
 
-CLIENTS = ("pyathena", "awswrangler", "dbt", "pyiceberg", "ibis", "dlt", "gx", "sqlmesh")
+CLIENTS = ("pyathena", "awswrangler", "dbt", "pyiceberg", "iceberg_rest", "duckdb", "ibis", "dlt", "gx", "sqlmesh")
+# Spark and the jars that it fetches are large: only who names it has it.
+ON_DEMAND = ("spark_rest",)
 # Those whose packages do not go together with the others'.
-REQUIREMENTS = {"dbt": "requirements-dbt", "pyiceberg": "requirements-pyiceberg", **dict.fromkeys(["ibis", "dlt", "gx", "sqlmesh"], "requirements-tools")}
+REQUIREMENTS = {"dbt": "requirements-dbt", "pyiceberg": "requirements-pyiceberg", "iceberg_rest": "requirements-pyiceberg",
+                "duckdb": "requirements-duckdb", "spark_rest": "requirements-spark", **dict.fromkeys(["ibis", "dlt", "gx", "sqlmesh"], "requirements-tools")}
 
 
 def environment(folder, requirements):
@@ -40,7 +43,7 @@ def environment(folder, requirements):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lakerun", help="the binary; without it the server of AWS_ENDPOINT_URL")
-    parser.add_argument("clients", nargs="*", metavar="CLIENT", choices=[*CLIENTS, []])
+    parser.add_argument("clients", nargs="*", metavar="CLIENT", choices=[*CLIENTS, *ON_DEMAND, []])
     given = parser.parse_args()
     server = Server(os.path.abspath(given.lakerun)) if given.lakerun else None
     try:

@@ -48,6 +48,57 @@ def databases():
     refused(NOT_FOUND, name, glue().get_table, DatabaseName=name, Name="t")
 
 
+@operations("glue", "CreateTable", "UpdateTable")
+def open_formats():
+    db, where = database(), bucket()
+    at = {"DatabaseName": db}
+    columns = [{"Name": "id", "Type": "bigint", "Comment": "the key"}, {"Name": "tags", "Type": "array<struct<a:int,b:string>>"}]
+    given = {"Name": "Plain", "TableType": "EXTERNAL_TABLE", "StorageDescriptor": {"Columns": columns, "Location": f"s3://{where}/plain/"}}
+    of_iceberg = {"IcebergInput": {"MetadataOperation": "CREATE", "Version": "2"}}
+    glue().create_table(**at, TableInput=given, OpenTableFormatInput=of_iceberg)
+    found = glue().get_table(**at, Name="plain")["Table"]
+    holds(found["Parameters"], table_type="ICEBERG")
+
+    def metadata(name):
+        place = glue().get_table(**at, Name=name)["Table"]["Parameters"]["metadata_location"]
+        bucket_name, key = place.removeprefix("s3://").split("/", 1)
+        return json.loads(client("s3").get_object(Bucket=bucket_name, Key=key)["Body"].read())
+
+    first = metadata("plain")
+    holds(first, **{"format-version": 2, "location": f"s3://{where}/plain", "last-column-id": 5, "current-schema-id": 0})
+    equal([(f["id"], f["name"], f.get("doc")) for f in first["schemas"][0]["fields"]], [(1, "id", "the key"), (2, "tags", None)])
+    field = {"Id": 1, "Name": "id", "Type": "long", "Required": True}
+    spec = {"Fields": [{"SourceId": 2, "Transform": "day", "Name": "at_day"}]}
+    whole = {"Location": f"s3://{where}/own", "Schema": {"Type": "struct", "Fields": [field, {"Id": 2, "Name": "at", "Type": "timestamp", "Required": False}]},
+             "PartitionSpec": spec, "Properties": {"owner": "me"},
+             "WriteOrder": {"OrderId": 1, "Fields": [{"SourceId": 1, "Transform": "identity", "Direction": "asc", "NullOrder": "nulls-last"}]}}
+    glue().create_table(**at, Name="own", OpenTableFormatInput={"IcebergInput": {"MetadataOperation": "CREATE", "CreateIcebergTableInput": whole}})
+    own = metadata("own")
+    equal(own["partition-specs"], [{"spec-id": 0, "fields": [{"source-id": 2, "field-id": 1000, "transform": "day", "name": "at_day"}]}])
+    holds(own, **{"properties": {"owner": "me"}, "default-sort-order-id": 1})
+    more = {"Id": 3, "Name": "price", "Type": "decimal(9,2)", "Required": False}
+    change = {"Location": whole["Location"], "Schema": {**whole["Schema"], "Fields": [*whole["Schema"]["Fields"], more]}, "Properties": {"note": "x"}}
+
+    def update(**one):
+        updates = {"UpdateIcebergInput": {"UpdateIcebergTableInput": {"Updates": [{**change, **one}]}}}
+        glue().update_table(**at, Name="own", UpdateOpenTableFormatInput=updates)
+
+    update()
+    now = metadata("own")
+    equal((now["current-schema-id"], now["properties"], now["last-column-id"]), (1, {"owner": "me", "note": "x"}, 3))
+    equal([c["Name"] for c in glue().get_table(**at, Name="own")["Table"]["StorageDescriptor"]["Columns"]], ["id", "at", "price"])
+    update(Action="remove-properties", Properties={"note": ""})
+    equal(metadata("own")["properties"], {"owner": "me"})
+    refused("NotImplemented", "add-encryption-key", update, Action="add-encryption-key")
+    refused("AlreadyExistsException", "Table already exists", glue().create_table, **at, TableInput=given, OpenTableFormatInput=of_iceberg)
+    keys = {**given, "Name": "k", "PartitionKeys": [{"Name": "day", "Type": "string"}]}
+    refused("InvalidInputException", "Cannot create partitions in an iceberg table", glue().create_table, **at, TableInput=keys, OpenTableFormatInput=of_iceberg)
+    refused("InvalidInputException", "not supported for Iceberg", glue().create_table, **at, OpenTableFormatInput=of_iceberg, TableInput={
+        **given, "Name": "k", "StorageDescriptor": {"Columns": [{"Name": "a", "Type": "tinyint"}], "Location": f"s3://{where}/k/"}})
+    refused(NOT_FOUND, "Iceberg table", glue().update_table, **at, Name="nothing", UpdateOpenTableFormatInput={
+        "UpdateIcebergInput": {"UpdateIcebergTableInput": {"Updates": [change]}}})
+
+
 @operations("glue", "CreateTable", "GetTable", "GetTables", "UpdateTable", "DeleteTable", "BatchDeleteTable", "GetTableVersion", "GetTableVersions",
             "DeleteTableVersion", "SearchTables", "GetPartitionIndexes")
 def tables():

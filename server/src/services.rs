@@ -22,6 +22,7 @@ pub(crate) struct Wired {
     pub(crate) lambda: Arc<lambda::Lambda>,
     pub(crate) cloudformation: Arc<cloudformation::CloudFormation>,
     pub(crate) links: messaging::Links,
+    pub(crate) glue: Arc<glue::Glue>,
     pub(crate) telemetry: Arc<telemetry::Telemetry>,
     pub(crate) lineage: Arc<lineage::Lineage>,
 }
@@ -59,7 +60,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     telemetry.start().await?;
     let lambda = lambda::register(platform, &compute).map_err(text)?;
     jobs::event::register(&platform.control, &platform.router);
-    glue::register(platform, &compute);
+    let glue = glue::register(platform, &compute);
     athena::register(platform, &compute);
     sagemaker::register(platform, &compute);
     tokio::spawn(identity.clone().sweep_sessions());
@@ -67,7 +68,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     tokio::spawn(store::sweep::run(stores.to_vec()));
     tokio::spawn(jobs::sweep::run(platform.router.clone(), platform.control.store().clone()));
     let door = s3_service::Door::new(s3.clone(), &platform.account, &platform.region);
-    Ok(Wired { cloudformation, links, s3: door, objects: s3, lambda, telemetry, lineage })
+    Ok(Wired { cloudformation, links, glue, s3: door, objects: s3, lambda, telemetry, lineage })
 }
 
 /// `lakerun operations`: every operation that exists, for COMPATIBILITY.md.

@@ -118,8 +118,9 @@ async fn serve(settings: Settings) -> Result<()> {
         tracing::warn!(%error, "no backups can be made while the server runs");
     }
     let (telemetry, lineage) = (Arc::clone(&wired.telemetry), Arc::clone(&wired.lineage));
-    let front = front::Front::new(&platform, wired.s3, (wired.lambda, wired.cloudformation), wired.links, token)
-        .map_err(|e| anyhow::anyhow!(e))?;
+    let front =
+        front::Front::new(&platform, wired.s3, (wired.lambda, wired.cloudformation, wired.glue), wired.links, token)
+            .map_err(|e| anyhow::anyhow!(e))?;
     let front = Arc::new(front);
     if let Err(error) = front.hand_over(&platform.objects_socket()) {
         tracing::info!(%error, "workers read objects over HTTP alone");

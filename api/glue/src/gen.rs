@@ -683,7 +683,6 @@ impl wire::Operation for CreateTable {
             ("TableInput.FederatedTable", &[]),
             ("TableInput.ViewDefinition", &[]),
             ("TransactionId", &[]),
-            ("OpenTableFormatInput", &[]),
         ],
     };
 }
@@ -2880,7 +2879,6 @@ impl wire::Operation for UpdateTable {
             ("TableInput.ViewDefinition", &[]),
             ("TransactionId", &[]),
             ("ViewUpdateAction", &[]),
-            ("UpdateOpenTableFormatInput", &[]),
         ],
     };
 }

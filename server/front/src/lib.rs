@@ -2,8 +2,8 @@
 //! console's paths to the console, everything else through the codecs to the Router.
 //!
 //! Map: this file HTTP/1.1 and what every request passes through · [`console`] the console's bundle, sessions and calls ·
-//! [`dynamodb`] what `DynamoDB`'s answers have that no other service's have · [`files`] open files of objects for workers · [`quiet`]
-//! a connection's own wakes.
+//! [`dynamodb`] what `DynamoDB`'s answers have that no other service's have · [`files`] open files of objects for workers ·
+//! [`iceberg`] the Iceberg REST catalog's door · [`quiet`] a connection's own wakes.
 //!
 //! A crate of its own, because it and what it makes of hyper run for every request and are worth optimising fully, while the rest of
 //! the binary is quicker to build without.
@@ -11,6 +11,7 @@
 mod console;
 mod dynamodb;
 mod files;
+mod iceberg;
 mod quiet;
 
 use std::collections::BTreeMap;
@@ -62,6 +63,7 @@ pub struct Front {
     lambda: Arc<lambda::Lambda>,
     cloudformation: Arc<cloudformation::CloudFormation>,
     links: messaging::Links,
+    glue: Arc<glue::Glue>,
     console: console::Console,
     signing_keys: SigningKeys,
     /// Connections.
@@ -78,7 +80,7 @@ impl Front {
     pub fn new(
         platform: &Platform,
         s3: s3_service::Door,
-        (lambda, cloudformation): (Arc<lambda::Lambda>, Arc<cloudformation::CloudFormation>),
+        (lambda, cloudformation, glue): (Arc<lambda::Lambda>, Arc<cloudformation::CloudFormation>, Arc<glue::Glue>),
         links: messaging::Links,
         token: String,
     ) -> Result<Self, String> {
@@ -90,6 +92,7 @@ impl Front {
             lambda,
             cloudformation,
             links,
+            glue,
             console: console::Console::new(platform, token)?,
             signing_keys: SigningKeys::default(),
             open: AtomicUsize::new(0),
@@ -194,8 +197,9 @@ impl Front {
         {
             return answer;
         }
+        let is_iceberg = iceberg::is_meant(&parts, &claim);
         let named = named_service(&parts, claim.as_ref().ok().and_then(Option::as_ref));
-        if named == Some("s3") || (named.is_none() && is_s3(&parts)) {
+        if !is_iceberg && (named == Some("s3") || (named.is_none() && is_s3(&parts))) {
             let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(Patient::new(body)));
             let response = self.s3.serve(request).await;
             return response.map(|body| body.map_err(Into::into).boxed_unsync());
@@ -218,6 +222,9 @@ impl Front {
             text(http::header::USER_AGENT),
             text(http::header::REFERER),
         ));
+        if is_iceberg {
+            return whole(self.iceberg(&cx, &claim, &request, &body).await);
+        }
         let id = cx.request_id().to_owned();
         let is_dynamodb = dynamodb::is_meant(named, request.headers);
         if is_dynamodb && request.body.len() > dynamodb::MAX_BODY {
@@ -408,6 +415,9 @@ impl Front {
         keys.check_session(claim.session_token.as_deref(), cx.now())?;
         let hash = sha256_hex(request.body);
         let said = request.headers.get("x-amz-content-sha256").and_then(|v| v.to_str().ok());
+        // Iceberg's Java client says the hash in base64, and signs its hex. Source: `RESTSigV4AuthSession` of iceberg-aws.
+        let said = said.map(|text| hex_of_base64(text).unwrap_or_else(|| text.to_owned()));
+        let said = said.as_deref();
         if said.is_some_and(|s| s.len() == 64 && s != hash) {
             return Err(Error::new(
                 "SignatureDoesNotMatch",
@@ -428,6 +438,17 @@ impl Front {
         }
         Ok(cx.with_credentials(keys).with_region(&claim.region))
     }
+}
+
+/// The hex of a SHA-256 that is in base64.
+fn hex_of_base64(text: &str) -> Option<String> {
+    use base64::Engine as _;
+    use std::fmt::Write as _;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok().filter(|bytes| bytes.len() == 32)?;
+    Some(bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    }))
 }
 
 /// Keys derived for a day, a region and a service, which a client uses again and again; with the secrets that they are of.

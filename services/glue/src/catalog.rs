@@ -11,6 +11,7 @@ use store::{Key, Tx};
 use wire::Error;
 
 use crate::scope::{self, Scope};
+use crate::tags;
 
 /// Names of databases and tables are lower case.
 pub(crate) fn fold(name: &str) -> String {
@@ -134,6 +135,16 @@ pub(crate) fn delete_table(tx: &mut Tx<'_>, scope: &Scope, db: &str, name: &str)
     scope::clear(tx, &scope.versions(db, name))?;
     tx.delete(scope.indexes(db, name))?;
     tx.delete(scope.table(db, name))?;
+    Ok(())
+}
+
+/// Removes a database with all that it holds.
+pub(crate) fn delete_database(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<(), Error> {
+    for kind in ["table", "version", "partition", "index"] {
+        scope::clear(tx, &scope.key(kind).push(name))?;
+    }
+    tags::clear(tx, scope, &scope.arn(&format!("database/{name}")))?;
+    tx.delete(scope.database(name))?;
     Ok(())
 }
 

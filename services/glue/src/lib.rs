@@ -9,6 +9,7 @@
 //! | `connections` | where databases are |
 //! | `quality` | rulesets of data quality, and what evaluations have found |
 //! | `worker` | the child process in which a crawl reads S3 |
+//! | `iceberg` | tables whose metadata the catalog writes itself, and the REST catalog over them |
 //! | `jobs` | job definitions and their runs, with operations of their own |
 //! | `ops` | one file for each operation or pair of them |
 
@@ -16,6 +17,7 @@ mod catalog;
 mod connections;
 pub mod crawl;
 mod crawlers;
+pub mod iceberg;
 mod jobs;
 mod ops;
 mod quality;

@@ -9,12 +9,7 @@ impl Handle<DeleteDatabase> for Glue {
         let name = catalog::fold(&req.name);
         cx.write(&self.store, move |tx| {
             catalog::database(tx, &scope, &name)?;
-            for kind in ["table", "version", "partition", "index"] {
-                scope::clear(tx, &scope.key(kind).push(&name))?;
-            }
-            tags::clear(tx, &scope, &scope.arn(&format!("database/{name}")))?;
-            tx.delete(scope.database(&name))?;
-            Ok::<_, Error>(())
+            catalog::delete_database(tx, &scope, &name)
         })
         .await?;
         Ok(DeleteDatabaseResponse::default())

@@ -450,7 +450,8 @@ mod tests {
 
     #[test]
     fn the_sum_of_no_body_is_harmless() {
-        let takes = |name: &str| OPERATIONS.iter().find(|one| one.name == name).unwrap().takes_header("x-amz-checksum-crc32");
+        let takes =
+            |name: &str| OPERATIONS.iter().find(|one| one.name == name).unwrap().takes_header("x-amz-checksum-crc32");
         assert_eq!(["GetObject", "HeadObject", "PutObject", "CreateBucket"].map(takes), [true, true, true, false]);
     }
 }
