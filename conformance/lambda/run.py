@@ -383,7 +383,6 @@ def handler(event, context):
     url = made["FunctionUrl"]
     check("a URL is told", f.la.get_function_url_config(FunctionName="web")["FunctionUrl"] == url and made["InvokeMode"] == "BUFFERED" and url.endswith("/"), made)
     refused("only one", "ResourceConflictException", lambda: f.la.create_function_url_config(FunctionName="web", AuthType="NONE"))
-    refused("response streams are refused by name", "InvalidParameterValueException", lambda: f.la.update_function_url_config(FunctionName="web", InvokeMode="RESPONSE_STREAM"), "InvokeMode")
     status, headers, body = ask(url)
     check("nobody may call it yet", status == 403 and b"Forbidden" in body, (status, body))
     f.la.add_permission(FunctionName="web", StatementId="url", Action="lambda:InvokeFunctionUrl", Principal="*", FunctionUrlAuthType="NONE")
@@ -455,6 +454,114 @@ def concurrency(f):
     check("no more than is reserved", got == [throttled, throttled, "ok"], got)
 
 
+STREAM = r"""
+const rest = (ms) => new Promise((done) => setTimeout(done, ms));
+exports.handler = awslambda.streamifyResponse(async (event, stream, context) => {
+  if (event.rawPath === "/head" || event.head) {
+    stream = awslambda.HttpResponseStream.from(stream, { statusCode: 207, headers: { "X-Own": "1", "Content-Type": "text/x" }, cookies: ["a=b"] });
+  } else {
+    stream.setContentType("text/plain");
+  }
+  if (event.early) throw new TypeError("early");
+  if (event.big) { const piece = Buffer.alloc(1 << 20, 120); for (let n = 0; n < event.big; n++) if (!stream.write(piece)) await new Promise((go) => stream.once("drain", go)); }
+  stream.write("one ");
+  await rest(event.rest ?? (event.rawPath ? 300 : 50));
+  if (event.late || event.rawPath === "/late") throw new RangeError("late");
+  if (event.exit) process.exit(3);
+  if (event.hang) await rest(60000);
+  stream.write("two");
+  stream.end();
+  await stream.finished?.();
+});
+exports.plain = async (event) => ({ plain: event.n });
+"""
+STREAMING_BOOTSTRAP = """#!/bin/sh
+set -u
+api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation"
+while true; do
+  head=$(mktemp)
+  curl -sS -LD "$head" "$api/next" > /dev/null
+  id=$(grep -Fi Lambda-Runtime-Aws-Request-Id "$head" | tr -d '[:space:]' | cut -d: -f2)
+  (echo first; sleep 0.2; echo second) | curl -sS -T - -X POST -H "Lambda-Runtime-Function-Response-Mode: streaming" -H "Transfer-Encoding: chunked" -H "Content-Type: text/plain" "$api/$id/response" > /dev/null
+done
+"""
+
+
+def streams(f):
+    """Responses that are sent while the function writes them."""
+    import http.client
+    import urllib.parse
+
+    def stream(name, event=None, **more):
+        """Pieces with the time of each, and the last event."""
+        began, pieces, last = time.time(), [], None
+        answer = f.la.invoke_with_response_stream(FunctionName=name, Payload=json.dumps(event or {}), **more)
+        for one in answer["EventStream"]:
+            if "PayloadChunk" in one:
+                pieces.append((one["PayloadChunk"]["Payload"], time.time() - began))
+            else:
+                last = one["InvokeComplete"]
+        return answer, pieces, last
+
+    f.make("streams", {"app.js": STREAM}, "nodejs20.x", MemorySize=512, Timeout=8)
+    answer, pieces, last = stream("streams", {"rest": 400}, LogType="Tail")
+    check("pieces come as they are written", [p[0] for p in pieces] == [b"one ", b"two"] and pieces[1][1] - pieces[0][1] > 0.2, pieces)
+    check("then the end", "ErrorCode" not in last and "REPORT RequestId" in base64.b64decode(last["LogResult"]).decode() and answer["ExecutedVersion"] == "$LATEST" and answer["StatusCode"] == 200
+          and answer["ResponseStreamContentType"] == "application/vnd.amazon.eventstream", (answer, last))
+    check("the log only where it is asked for", "LogResult" not in stream("streams")[2])
+    answer, pieces, last = stream("streams", {"early": 1})
+    check("an error before the first piece", pieces == [] and last["ErrorCode"] == "TypeError" and json.loads(last["ErrorDetails"])["errorMessage"] == "early", (pieces, last))
+    answer, pieces, last = stream("streams", {"late": 1})
+    check("an error on the way", [p[0] for p in pieces] == [b"one "] and last["ErrorCode"] == "RangeError" and json.loads(last["ErrorDetails"])["errorMessage"] == "late", (pieces, last))
+    answer, pieces, last = stream("streams", {"exit": 1})
+    check("a process that ends on the way", [p[0] for p in pieces] == [b"one "] and last["ErrorCode"] == "Runtime.ExitError" and "exit status 3" in last["ErrorDetails"], (pieces, last))
+    answer, pieces, last = stream("streams", {"hang": 1})
+    check("time that is up on the way", [p[0] for p in pieces] == [b"one "] and last["ErrorCode"] == "Sandbox.Timedout" and "8.00 seconds" in last["ErrorDetails"], (pieces, last))
+    answer, pieces, last = stream("streams", {"big": 30})
+    check("more than an answer at once may have", sum(len(p[0]) for p in pieces) == (30 << 20) + 7 and "ErrorCode" not in last, last)
+    answer = f.la.invoke(FunctionName="streams", Payload=b'{"big": 30}')
+    check("which Invoke has no room for", answer.get("FunctionError") == "Unhandled" and json.load(answer["Payload"])["errorType"] == "Function.ResponseSizeTooLarge")
+    check("Invoke gathers", f.la.invoke(FunctionName="streams")["Payload"].read() == b"one two")
+    answer = f.la.invoke(FunctionName="streams", Payload=b'{"late": 1}')
+    check("and hears errors on the way", answer.get("FunctionError") == "Unhandled" and json.load(answer["Payload"])["errorType"] == "RangeError")
+    f.make("whole", {"app.js": STREAM}, "nodejs20.x", "app.plain")
+    answer, pieces, last = stream("whole", {"n": 7})
+    check("what is no stream is one piece", [json.loads(p[0]) for p in pieces] == [{"plain": 7}] and "ErrorCode" not in last, (pieces, last))
+    f.make("streams-own", {"bootstrap": STREAMING_BOOTSTRAP}, "provided.al2023", "mine")
+    answer, pieces, last = stream("streams-own")
+    check("runtimes of one's own", b"".join(p[0] for p in pieces) == b"first\nsecond\n" and len(pieces) > 1 and "ErrorCode" not in last, (pieces, last))
+    refused("no such function", "ResourceNotFoundException", lambda: stream("nothing-here"))
+    f.la.put_function_concurrency(FunctionName="whole", ReservedConcurrentExecutions=0)
+    refused("no room", "TooManyRequestsException", lambda: stream("whole"))
+
+    url = f.la.create_function_url_config(FunctionName="streams", AuthType="NONE", InvokeMode="RESPONSE_STREAM")
+    check("a URL's mode", url["InvokeMode"] == "RESPONSE_STREAM" and f.la.get_function_url_config(FunctionName="streams")["InvokeMode"] == "RESPONSE_STREAM", url)
+    f.la.add_permission(FunctionName="streams", StatementId="url", Action="lambda:InvokeFunctionUrl", Principal="*", FunctionUrlAuthType="NONE")
+    place = urllib.parse.urlsplit(url["FunctionUrl"])
+
+    def ask(path=""):
+        connection = http.client.HTTPConnection(place.netloc, timeout=600)
+        connection.request("GET", place.path + path)
+        answer, parts, began = connection.getresponse(), [], time.time()
+        while part := answer.read1(1 << 16):
+            parts.append((part, time.time() - began))
+        return answer, parts
+
+    answer, parts = ask()
+    check("a URL answers as it is written", answer.status == 200 and answer.getheader("content-type") == "text/plain" and [p[0] for p in parts] == [b"one ", b"two"] and parts[1][1] > 0.1, (answer.getheaders(), parts))
+    answer, parts = ask("head")
+    check("with status, headers and cookies", answer.status == 207 and answer.getheader("x-own") == "1" and answer.getheader("content-type") == "text/x" and answer.getheader("set-cookie") == "a=b"
+          and b"".join(p[0] for p in parts) == b"one two", (answer.status, answer.getheaders(), parts))
+    try:
+        answer, parts = ask("late")
+        check("an error on the way breaks the connection", False, parts)
+    except http.client.IncompleteRead as error:
+        check("an error on the way breaks the connection", True)
+    f.la.update_function_url_config(FunctionName="streams", InvokeMode="BUFFERED")
+    answer, parts = ask()
+    check("or whole, by its mode", answer.status == 200 and b"".join(p[0] for p in parts) == b"one two" and answer.getheader("content-length") == "7", (answer.getheaders(), parts))
+
+
 FORKED = """
 import json, os, random, sys, time, uuid
 import bz2
@@ -507,7 +614,7 @@ def main(binary):
     server = Server(binary)
     try:
         f = Functions()
-        for part in (templates, node, versions, custom, sources, events, urls, concurrency, metrics):
+        for part in (streams, templates, node, versions, custom, sources, events, urls, concurrency, metrics):
             start = time.time()
             part(f)
             print(f"{part.__name__}: {time.time() - start:.1f} s", flush=True)

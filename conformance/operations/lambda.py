@@ -29,7 +29,7 @@ def missing(call, **given):
 
 
 @operations("lambda", "CreateFunction", "GetFunction", "GetFunctionConfiguration", "ListFunctions", "UpdateFunctionConfiguration", "UpdateFunctionCode",
-            "DeleteFunction", "Invoke", "GetFunctionCodeSigningConfig")
+            "DeleteFunction", "Invoke", "InvokeWithResponseStream", "GetFunctionCodeSigningConfig")
 def functions():
     name = function(Environment={"Variables": {"MODE": "one"}}, Timeout=7, MemorySize=256, Description="d")
     sha = base64.b64encode(hashlib.sha256(CODE).digest()).decode()
@@ -44,6 +44,13 @@ def functions():
     equal((failed["StatusCode"], failed["FunctionError"]), (200, "Unhandled"))
     holds(json.load(failed["Payload"]), errorType="ValueError", errorMessage="bad")
     equal(lam().invoke(FunctionName=name, InvocationType="DryRun")["StatusCode"], 204)
+    answer = lam().invoke_with_response_stream(FunctionName=name, Payload="2")
+    pieces, end = list(answer["EventStream"])
+    equal((answer["StatusCode"], answer["ExecutedVersion"], json.loads(pieces["PayloadChunk"]["Payload"]), end), (200, "$LATEST", [2, "one", "$LATEST"], {"InvokeComplete": {}}))
+    failed, = list(lam().invoke_with_response_stream(FunctionName=name, Payload='"bad"')["EventStream"])
+    equal((failed["InvokeComplete"]["ErrorCode"], json.loads(failed["InvokeComplete"]["ErrorDetails"])["errorMessage"]), ("ValueError", "bad"))
+    missing(lam().invoke_with_response_stream)
+    denied("AccessDeniedException", "lambda:InvokeFunction", "invoke_with_response_stream", FunctionName=name)
     lam().update_function_configuration(FunctionName=name, Environment={"Variables": {"MODE": "two"}}, Timeout=8)
     until(lambda: lam().get_function_configuration(FunctionName=name)["LastUpdateStatus"], lambda status: status == "Successful")
     holds(lam().get_function_configuration(FunctionName=name), Timeout=8, MemorySize=256)

@@ -181,15 +181,45 @@ async function load() {
   return handler;
 }
 
-// Responses that are written piece by piece: they are gathered, and answered whole.
+// Responses that are written piece by piece: they are sent as they are written.
 
 const STREAMED = Symbol.for("aws.lambda.runtime.handler.streaming");
+const WITH_HEAD = "application/vnd.awslambda.http-integration-response";
 
 class ResponseStream extends Writable {
-  parts = [];
+  contentType = "application/octet-stream";
+
+  /** The Runtime API's answer, once it is there. */
+  begin() {
+    if (this.request) return;
+    this.answered = new Promise((resolve, reject) => {
+      this.request = http.request({ method: "POST", host: HOST, port: PORT, agent, path: `/2018-06-01/runtime/invocation/${requestId}/response`,
+        headers: { "lakerun-runtime-token": TOKEN, "lambda-runtime-function-response-mode": "streaming", "transfer-encoding": "chunked",
+          "content-type": this.contentType, trailer: "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body" } }, (response) => {
+        const parts = [];
+        response.on("data", (part) => parts.push(part));
+        response.on("end", () => resolve({ status: response.statusCode, body: Buffer.concat(parts) }));
+      });
+      this.request.on("error", reject);
+    });
+    this.request.flushHeaders();
+  }
   _write(part, encoding, done) {
-    this.parts.push(Buffer.isBuffer(part) ? part : Buffer.from(part, encoding));
-    done();
+    this.begin();
+    this.request.write(Buffer.isBuffer(part) ? part : Buffer.from(part, encoding), () => done());
+  }
+  _final(done) {
+    this.begin();
+    this.request.end();
+    this.answered.then(() => done(), done);
+  }
+  /** Ends what was begun with an error. */
+  async failed(error) {
+    const told = described(error);
+    this.request.addTrailers({ "Lambda-Runtime-Function-Error-Type": encodeURIComponent(told.errorType),
+      "Lambda-Runtime-Function-Error-Body": Buffer.from(JSON.stringify(told)).toString("base64") });
+    this.request.end();
+    await this.answered;
   }
   setContentType(kind) {
     this.contentType = kind;
@@ -200,6 +230,7 @@ globalThis.awslambda = {
   streamifyResponse: (handler) => Object.assign(handler, { [STREAMED]: "response" }),
   HttpResponseStream: class {
     static from(stream, prelude) {
+      stream.setContentType(WITH_HEAD);
       stream.write(Buffer.concat([Buffer.from(JSON.stringify(prelude)), Buffer.alloc(8)]));
       return stream;
     }
@@ -232,6 +263,9 @@ function context(headers, settle) {
   };
 }
 
+/** A handler failed that had begun to write. */
+class Begun extends Error {}
+
 /** The handler's result, by whichever way it gives one. */
 function invoked(handler, event, headers) {
   return new Promise((resolve, reject) => {
@@ -247,8 +281,8 @@ function invoked(handler, event, headers) {
     if (handler[STREAMED]) {
       const stream = new ResponseStream();
       stream.on("error", reject);
-      stream.on("finish", () => resolve(Buffer.concat(stream.parts)));
-      Promise.resolve(handler(event, stream, made)).then(() => stream.writableEnded || stream.end(), reject);
+      stream.on("finish", () => resolve(stream));
+      Promise.resolve(handler(event, stream, made)).then(() => stream.writableEnded || stream.end(), (error) => reject(stream.request ? Object.assign(new Begun(), { stream, error }) : error));
       return;
     }
     const returned = handler(event, made, (error, result) => settle(error, result));
@@ -282,8 +316,19 @@ async function serve(handler) {
     process.env._X_AMZN_TRACE_ID = next.headers["lambda-runtime-trace-id"] ?? "";
     let answer;
     try {
-      answer = body(await invoked(handler, JSON.parse(next.body.toString("utf8")), next.headers));
+      const result = await invoked(handler, JSON.parse(next.body.toString("utf8")), next.headers);
+      if (result instanceof ResponseStream) {
+        const said = await result.answered;
+        if (said.status === 413) log("ERROR", [JSON.parse(said.body).errorMessage]);
+        continue;
+      }
+      answer = body(result);
     } catch (error) {
+      if (error instanceof Begun) {
+        logError("Invoke Error", error.error);
+        await error.stream.failed(error.error);
+        continue;
+      }
       logError("Invoke Error", error);
       await fail(`invocation/${requestId}/error`, described(error));
       continue;

@@ -198,7 +198,7 @@ impl wire::Operation for CreateFunctionUrlConfig {
             when: None,
             passes: "",
         }],
-        refused: &[("InvokeMode", &["BUFFERED"])],
+        refused: &[],
     };
 }
 
@@ -771,6 +771,32 @@ impl wire::Operation for Invoke {
             passes: "",
         }],
         refused: &[("DurableExecutionName", &[]), ("TenantId", &[])],
+    };
+}
+
+/// `lambda:InvokeWithResponseStream`.
+#[derive(Debug)]
+pub struct InvokeWithResponseStream;
+impl wire::Operation for InvokeWithResponseStream {
+    type Input = InvokeWithResponseStreamRequest;
+    type Output = InvokeWithResponseStreamResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "InvokeWithResponseStream",
+        method: "POST",
+        uri: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations",
+        success_status: 200,
+        input: &S_INVOKE_WITH_RESPONSE_STREAM_REQUEST,
+        output: &S_INVOKE_WITH_RESPONSE_STREAM_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:InvokeFunction",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("TenantId", &[])],
     };
 }
 
@@ -1405,7 +1431,7 @@ impl wire::Operation for UpdateFunctionUrlConfig {
             when: None,
             passes: "",
         }],
-        refused: &[("InvokeMode", &["BUFFERED"])],
+        refused: &[],
     };
 }
 
@@ -1439,6 +1465,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetPolicy as wire::Operation>::SPEC,
     <GetProvisionedConcurrencyConfig as wire::Operation>::SPEC,
     <Invoke as wire::Operation>::SPEC,
+    <InvokeWithResponseStream as wire::Operation>::SPEC,
     <ListAliases as wire::Operation>::SPEC,
     <ListEventSourceMappings as wire::Operation>::SPEC,
     <ListFunctionEventInvokeConfigs as wire::Operation>::SPEC,
@@ -2237,6 +2264,53 @@ pub struct InvocationResponse {
     pub durable_execution_arn: Option<String>,
 }
 wire::shape!(InvocationResponse: "StatusCode" status_code, "FunctionError" function_error, "LogResult" log_result, "Payload" payload, "ExecutedVersion" executed_version, "DurableExecutionArn" durable_execution_arn,);
+
+/// `InvokeResponseStreamUpdate`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InvokeResponseStreamUpdate {
+    pub payload: Option<wire::Blob>,
+}
+wire::shape!(InvokeResponseStreamUpdate: "Payload" payload,);
+
+/// `InvokeWithResponseStreamCompleteEvent`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InvokeWithResponseStreamCompleteEvent {
+    pub error_code: Option<String>,
+    pub error_details: Option<String>,
+    pub log_result: Option<String>,
+}
+wire::shape!(InvokeWithResponseStreamCompleteEvent: "ErrorCode" error_code, "ErrorDetails" error_details, "LogResult" log_result,);
+
+/// `InvokeWithResponseStreamRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InvokeWithResponseStreamRequest {
+    pub function_name: String,
+    pub log_type: Option<String>,
+    pub client_context: Option<String>,
+    pub qualifier: Option<String>,
+    pub payload: Option<wire::Blob>,
+    pub tenant_id: Option<String>,
+    pub invocation_type: Option<String>,
+}
+wire::shape!(InvokeWithResponseStreamRequest: "FunctionName" function_name, "LogType" log_type, "ClientContext" client_context, "Qualifier" qualifier, "Payload" payload, "TenantId" tenant_id, "InvocationType" invocation_type,);
+
+/// `InvokeWithResponseStreamResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InvokeWithResponseStreamResponse {
+    pub status_code: Option<i32>,
+    pub executed_version: Option<String>,
+    pub event_stream: Option<InvokeWithResponseStreamResponseEvent>,
+    pub response_stream_content_type: Option<String>,
+}
+wire::shape!(InvokeWithResponseStreamResponse: "StatusCode" status_code, "ExecutedVersion" executed_version, "EventStream" event_stream, "ResponseStreamContentType" response_stream_content_type,);
+
+/// `InvokeWithResponseStreamResponseEvent`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InvokeWithResponseStreamResponseEvent {
+    pub payload_chunk: Option<InvokeResponseStreamUpdate>,
+    pub invoke_complete: Option<InvokeWithResponseStreamCompleteEvent>,
+}
+wire::shape!(InvokeWithResponseStreamResponseEvent: "PayloadChunk" payload_chunk, "InvokeComplete" invoke_complete,);
 
 /// `KafkaSchemaRegistryAccessConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -6258,6 +6332,170 @@ static S_INVOCATION_TYPE: Shape = Shape::String {
 };
 static S_INVOKE_MODE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["BUFFERED", "RESPONSE_STREAM"], sensitive: false };
+static S_INVOKE_RESPONSE_STREAM_UPDATE: Shape = Shape::Structure(Structure {
+    name: "InvokeResponseStreamUpdate",
+    members: &[Member {
+        name: "Payload",
+        wire: "",
+        shape: &S_BLOB,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_INVOKE_WITH_RESPONSE_STREAM_COMPLETE_EVENT: Shape = Shape::Structure(Structure {
+    name: "InvokeWithResponseStreamCompleteEvent",
+    members: &[
+        Member {
+            name: "ErrorCode",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorDetails",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LogResult",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_INVOKE_WITH_RESPONSE_STREAM_REQUEST: Shape = Shape::Structure(Structure {
+    name: "InvokeWithResponseStreamRequest",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "FunctionName",
+            shape: &S_NAMESPACED_FUNCTION_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LogType",
+            wire: "X-Amz-Log-Type",
+            shape: &S_LOG_TYPE,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientContext",
+            wire: "X-Amz-Client-Context",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Qualifier",
+            wire: "Qualifier",
+            shape: &S_NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Payload",
+            wire: "",
+            shape: &S_BLOB,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TenantId",
+            wire: "X-Amz-Tenant-Id",
+            shape: &S_TENANT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationType",
+            wire: "X-Amz-Invocation-Type",
+            shape: &S_RESPONSE_STREAMING_INVOCATION_TYPE,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: Some("Payload"),
+});
+static S_INVOKE_WITH_RESPONSE_STREAM_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "InvokeWithResponseStreamResponse",
+    members: &[
+        Member {
+            name: "StatusCode",
+            wire: "",
+            shape: &S_INTEGER,
+            required: false,
+            location: Location::StatusCode,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutedVersion",
+            wire: "X-Amz-Executed-Version",
+            shape: &S_VERSION,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventStream",
+            wire: "",
+            shape: &S_INVOKE_WITH_RESPONSE_STREAM_RESPONSE_EVENT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResponseStreamContentType",
+            wire: "Content-Type",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: Some("EventStream"),
+});
+static S_INVOKE_WITH_RESPONSE_STREAM_RESPONSE_EVENT: Shape = Shape::Structure(Structure {
+    name: "InvokeWithResponseStreamResponseEvent",
+    members: &[
+        Member {
+            name: "PayloadChunk",
+            wire: "",
+            shape: &S_INVOKE_RESPONSE_STREAM_UPDATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvokeComplete",
+            wire: "",
+            shape: &S_INVOKE_WITH_RESPONSE_STREAM_COMPLETE_EVENT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_INVOKED_VIA_FUNCTION_URL: Shape = Shape::Boolean;
 static S_KMS_KEY_ARN: Shape = Shape::String {
     min: Some(0),
@@ -7868,6 +8106,8 @@ static S_RESOURCE_ARN: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_RESPONSE_STREAMING_INVOCATION_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["RequestResponse", "DryRun"], sensitive: false };
 static S_RETENTION_PERIOD_IN_DAYS: Shape = Shape::Integer { min: Some(1), max: Some(90) };
 static S_ROLE_ARN: Shape = Shape::String {
     min: Some(0),

@@ -254,7 +254,14 @@ impl Front {
             self.router.call_canonical(&cx, found, input).await
         };
         let answer = match outcome.await {
-            Ok(output) => codec::encode_output(found, protocol, &output, &id),
+            Ok(output) => {
+                let head = codec::encode_output(found, protocol, &output, &id);
+                // The one answer that is sent while it is made.
+                match self.lambda.fetch_stream(&id).filter(|_| found.name == "InvokeWithResponseStream") {
+                    Some(events) => return streamed(head, events),
+                    None => head,
+                }
+            }
             Err(e) => {
                 let e = masked(by_service(renamed(e, protocol), found), found, &id);
                 codec::encode_error(protocol, &if is_dynamodb { dynamodb::named(&e) } else { e }, &id)
@@ -299,7 +306,10 @@ impl Front {
         let address = parts.extensions.get::<s3_service::Peer>().map(|peer| peer.0);
         let (method, headers) = (&parts.method, &parts.headers);
         let call = lambda::UrlCall { method, path, query, headers, body: body.clone(), address, caller };
-        whole(self.lambda.call_url(call).await)
+        self.lambda.call_url(call).await.map(|body| match body {
+            lambda::UrlBody::Whole(bytes) => Full::new(bytes).map_err(|never| match never {}).boxed_unsync(),
+            lambda::UrlBody::Pieces(pieces) => Written(pieces).boxed_unsync(),
+        })
     }
 
     /// What the links in SNS's messages lead to.
@@ -707,6 +717,27 @@ fn masked(e: Error, spec: &OperationSpec, id: &str) -> Error {
         500,
         format!("An internal error occurred; the log has its cause under request id {id}"),
     )
+}
+
+/// An answer of which the head is known, and its body as it is written.
+fn streamed(head: http::Response<Bytes>, pieces: lambda::Pieces) -> http::Response<ResponseBody> {
+    let mut response = head.map(|_| Written(pieces).boxed_unsync());
+    response.headers_mut().remove(http::header::CONTENT_LENGTH);
+    let kind = http::HeaderValue::from_static("application/vnd.amazon.eventstream");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+    response
+}
+
+/// A body that is sent piece by piece as somebody writes it.
+struct Written(lambda::Pieces);
+
+impl Body for Written {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.0.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(Frame::data).map_err(Into::into)))
+    }
 }
 
 fn whole(response: http::Response<Bytes>) -> http::Response<ResponseBody> {

@@ -141,6 +141,7 @@ impl Kind for Events {
             payload: event.payload().into(),
             client_context: event.client_context.clone(),
             request_id: event.request_id.clone(),
+            sink: None,
         };
         Worked::Ended(match Lambda::run(&self.0, &cx, call, Some(attempt.name())).await {
             Ok(finished) => Tried {

@@ -13,6 +13,7 @@ use compute::pool::Found;
 use service::lineage::Worker;
 use service::meter::Measured;
 use service::{Cx, Router};
+use tokio::sync::mpsc;
 use wire::Error;
 
 use crate::Lambda;
@@ -21,6 +22,7 @@ use crate::function::{Name, Place, Resolved};
 use crate::lines::{self, End, Report};
 use crate::prepare::{Language, Ready};
 use crate::runtime::{Answer, Blueprint, Environment, Invocation, Keys, Outcome, Templates};
+use crate::streaming::Piece;
 
 /// How long a call waits for a place on this machine before it is throttled.
 const ADMISSION: Duration = Duration::from_mins(5);
@@ -36,6 +38,8 @@ pub(crate) struct Call {
     pub(crate) payload: Bytes,
     pub(crate) client_context: Option<String>,
     pub(crate) request_id: String,
+    /// Where the pieces of a streamed response go.
+    pub(crate) sink: Option<mpsc::Sender<Piece>>,
 }
 
 /// How an invocation ended.
@@ -44,6 +48,8 @@ pub(crate) struct Finished {
     pub(crate) payload: Bytes,
     /// The function failed; the payload says how.
     pub(crate) failed: bool,
+    /// The response went to the call's sink.
+    pub(crate) streamed: bool,
     pub(crate) tail: String,
     pub(crate) version: String,
     /// As it was called.
@@ -89,6 +95,7 @@ impl Lambda {
         let finished = |payload, failed, tail: &[u8], took| Finished {
             payload,
             failed,
+            streamed: false,
             tail: base64::engine::general_purpose::STANDARD.encode(tail),
             version: resolved.version.number().to_owned(),
             function_arn: resolved.arn.clone(),
@@ -144,23 +151,29 @@ impl Lambda {
         place.started();
         if outcome.is_ok() {
             clock = Instant::now();
+            if let Some(sink) = &call.sink {
+                // Whoever has hung up does not hear it.
+                let _ = sink.send(Piece::Began { version: version.to_owned() }).await;
+            }
             let invocation = Invocation {
                 request_id,
                 function_arn: &resolved.arn,
                 payload: call.payload.clone(),
                 client_context: call.client_context.clone(),
                 keys: keys.clone().filter(|_| warmed),
+                sink: call.sink.clone(),
             };
             outcome = Err(environment.invoke(invocation).await);
         }
         let outcome = outcome.err().unwrap_or(Outcome::TimedOut);
         let took = clock.elapsed();
+        let streamed = matches!(outcome, Outcome::Answer(Answer::Streamed));
         let (payload, failed, alive) = report(&mut environment, request_id, &blueprint, took, outcome).await;
         let tail = environment.tail().await;
         if alive {
             self.pool.keep(&blueprint.key, environment, Some(took));
         }
-        Ok(finished(payload, failed, &tail, took))
+        Ok(Finished { streamed, ..finished(payload, failed, &tail, took) })
     }
 
     /// Keys of one invocation, or of an environment for `long`.
@@ -284,6 +297,7 @@ async fn report(
     let timed_out = matches!(outcome, Outcome::TimedOut);
     let result = match outcome {
         Outcome::Answer(Answer::Response(payload)) => (payload, false, true),
+        Outcome::Answer(Answer::Streamed) => (Bytes::new(), false, true),
         Outcome::Answer(Answer::Error(payload)) => (payload, true, true),
         Outcome::Answer(Answer::Last(payload)) => (payload, true, false),
         Outcome::StartFailed(error) => (failure::of_start(request_id, &error), true, false),

@@ -8,6 +8,7 @@
 //! | [`code`], [`prepare`] | archives on disk; unpacking; Python environments |
 //! | [`runtime`] | environments: process, Runtime API, output, warm pool |
 //! | [`invoke`] | one invocation from function to result |
+//! | [`streaming`] | responses that are sent while they are written |
 //! | [`url`], [`provision`] | function URLs; environments that are there before anybody calls |
 //! | [`filters`] | which events of a source a function wants |
 //! | [`asynchronous`], [`mapping`], [`stream`] | what runs off the durable queue: `Event` invocations; event source mappings of SQS and of streams |
@@ -33,6 +34,7 @@ mod prepare;
 mod provision;
 mod runtime;
 mod stream;
+mod streaming;
 mod url;
 
 use std::collections::BTreeMap;
@@ -53,7 +55,8 @@ use crate::config::Config;
 use crate::invoke::Slots;
 use crate::prepare::Preparer;
 use crate::runtime::{Environment, Templates};
-pub use crate::url::{PREFIX as URL_PREFIX, UrlCall};
+pub use crate::streaming::Pieces;
+pub use crate::url::{PREFIX as URL_PREFIX, UrlBody, UrlCall};
 
 /// Asynchronous invocations that run side by side.
 const EVENTS_AT_ONCE: usize = 64;
@@ -74,6 +77,8 @@ pub struct Lambda {
     answers: Answers,
     scratch: PathBuf,
     endpoint: String,
+    /// Answers on their way, by request.
+    streams: Mutex<BTreeMap<String, (jiff::Timestamp, Pieces)>>,
     links: Mutex<BTreeMap<String, (jiff::Timestamp, PathBuf)>>,
 }
 
@@ -103,11 +108,12 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
         answers: Answers::default(),
         scratch,
         endpoint: platform.endpoint.clone(),
+        streams: Mutex::default(),
         links: Mutex::default(),
     });
     operations!(
         platform.router, service, api_lambda:
-        AddLayerVersionPermission, AddPermission, CreateAlias, CreateEventSourceMapping, CreateFunction, CreateFunctionUrlConfig, DeleteAlias, DeleteEventSourceMapping, DeleteFunction, DeleteFunctionConcurrency, DeleteFunctionEventInvokeConfig, DeleteFunctionUrlConfig, DeleteLayerVersion, DeleteProvisionedConcurrencyConfig, GetAlias, GetEventSourceMapping, GetFunction, GetFunctionCodeSigningConfig, GetFunctionConcurrency, GetFunctionConfiguration, GetFunctionEventInvokeConfig, GetFunctionUrlConfig, GetLayerVersion, GetLayerVersionByArn, GetLayerVersionPolicy, GetPolicy, GetProvisionedConcurrencyConfig, Invoke, ListAliases, ListEventSourceMappings, ListFunctionEventInvokeConfigs, ListFunctionUrlConfigs, ListFunctions, ListLayerVersions, ListLayers, ListTags, ListVersionsByFunction, PublishLayerVersion, PublishVersion, PutFunctionConcurrency, PutFunctionEventInvokeConfig, PutProvisionedConcurrencyConfig, RemoveLayerVersionPermission, RemovePermission, TagResource, UntagResource, UpdateAlias, UpdateEventSourceMapping, UpdateFunctionCode, UpdateFunctionConfiguration, UpdateFunctionEventInvokeConfig, UpdateFunctionUrlConfig,
+        AddLayerVersionPermission, AddPermission, CreateAlias, CreateEventSourceMapping, CreateFunction, CreateFunctionUrlConfig, DeleteAlias, DeleteEventSourceMapping, DeleteFunction, DeleteFunctionConcurrency, DeleteFunctionEventInvokeConfig, DeleteFunctionUrlConfig, DeleteLayerVersion, DeleteProvisionedConcurrencyConfig, GetAlias, GetEventSourceMapping, GetFunction, GetFunctionCodeSigningConfig, GetFunctionConcurrency, GetFunctionConfiguration, GetFunctionEventInvokeConfig, GetFunctionUrlConfig, GetLayerVersion, GetLayerVersionByArn, GetLayerVersionPolicy, GetPolicy, GetProvisionedConcurrencyConfig, Invoke, InvokeWithResponseStream, ListAliases, ListEventSourceMappings, ListFunctionEventInvokeConfigs, ListFunctionUrlConfigs, ListFunctions, ListLayerVersions, ListLayers, ListTags, ListVersionsByFunction, PublishLayerVersion, PublishVersion, PutFunctionConcurrency, PutFunctionEventInvokeConfig, PutProvisionedConcurrencyConfig, RemoveLayerVersionPermission, RemovePermission, TagResource, UntagResource, UpdateAlias, UpdateEventSourceMapping, UpdateFunctionCode, UpdateFunctionConfiguration, UpdateFunctionEventInvokeConfig, UpdateFunctionUrlConfig,
     );
     let events = Arc::new(asynchronous::Events(service.clone()));
     jobs::register(&platform.control, &platform.router, events, EVENTS_AT_ONCE);

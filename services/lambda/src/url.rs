@@ -9,23 +9,30 @@ use std::net::IpAddr;
 use api_lambda::Cors;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use service::{Cx, Principal};
 use store::Key;
+use tokio::sync::mpsc;
 use wire::{Error, Timestamp};
 
 use crate::Lambda;
 use crate::function::{Name, Place};
 use crate::invoke::{Call, Finished};
+use crate::streaming::{Piece, Pieces};
 
 /// Where function URLs begin, before their id.
 pub const PREFIX: &str = "/_lakerun/lambda/url/";
 /// Source: Lambda quotas: "6 MB each for request and response (synchronous)".
 const MAX_BYTES: usize = 6 << 20;
+/// The mode in which answers are sent while they are written.
+pub(crate) const STREAM: &str = "RESPONSE_STREAM";
+/// The type of a response that begins with status, headers and cookies, as JSON, and eight zeros.
+const WITH_HEAD: &str = "application/vnd.awslambda.http-integration-response";
+const MAX_HEAD_BYTES: usize = 64 << 10;
 const ACTION: &str = "lambda:InvokeFunctionUrl";
 
 /// A function's URL, by function and by id.
@@ -40,11 +47,25 @@ pub(crate) struct Url {
     pub(crate) qualifier: Option<String>,
     pub(crate) auth_type: String,
     pub(crate) cors: Option<Cors>,
+    /// Whether answers are sent while the function writes them.
+    #[serde(default)]
+    pub(crate) streams: bool,
     pub(crate) created: Timestamp,
     pub(crate) modified: Timestamp,
 }
 
+/// The body of an answer.
+#[derive(Debug)]
+pub enum UrlBody {
+    Whole(Bytes),
+    Pieces(Pieces),
+}
+
 impl Url {
+    pub(crate) fn invoke_mode(&self) -> String {
+        if self.streams { STREAM } else { "BUFFERED" }.to_owned()
+    }
+
     pub(crate) fn index(id: &str) -> Key {
         Key::new("lambda").push("url-by-id").push(id)
     }
@@ -83,41 +104,46 @@ impl Lambda {
     }
 
     /// Answers a call of a URL.
-    pub async fn call_url(&self, call: UrlCall<'_>) -> Response<Bytes> {
+    pub async fn call_url(&self, call: UrlCall<'_>) -> Response<UrlBody> {
         let rest = call.path.strip_prefix(PREFIX).unwrap_or_default();
         let (id, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let path = if path.is_empty() { "/" } else { path };
         let found = self.store.read(|tx| tx.get_json::<Url>(Url::index(id))).await;
-        let Ok(Some(url)) = found else { return forbidden() };
+        let Ok(Some(url)) = found else { return forbidden().map(UrlBody::Whole) };
         let origin = call.headers.get("origin").and_then(|value| value.to_str().ok());
         if let (Some(cors), Some(origin)) = (&url.cors, origin)
             && call.method == Method::OPTIONS
             && call.headers.contains_key("access-control-request-method")
         {
-            let mut response = Response::new(Bytes::new());
+            let mut response = Response::new(UrlBody::Whole(Bytes::new()));
             allow(cors, origin, true, response.headers_mut());
             return response;
         }
-        let mut response = self.answer_url(&url, path, &call).await;
+        let mut response = match self.invocation(&url, path, &call).await {
+            Err(refused) => refused.map(UrlBody::Whole),
+            Ok((platform, invocation)) if url.streams => self.stream_url(&platform, invocation).await,
+            Ok((platform, invocation)) => self.answer_url(&url, platform, invocation).await.map(UrlBody::Whole),
+        };
         if let (Some(cors), Some(origin)) = (&url.cors, origin) {
             allow(cors, origin, false, response.headers_mut());
         }
         response
     }
 
-    async fn answer_url(&self, url: &Url, path: &str, call: &UrlCall<'_>) -> Response<Bytes> {
+    /// The event of a request that its caller may make.
+    async fn invocation(&self, url: &Url, path: &str, call: &UrlCall<'_>) -> Result<(Cx, Call), Response<Bytes>> {
         let platform = Cx::platform(&self.router, &url.account, &url.region);
         let caller = match (&call.caller, url.auth_type.as_str()) {
             (_, "NONE") => platform.as_principal(Principal::Anonymous),
             (Ok(Some(cx)), _) => cx.clone(),
-            (Ok(None) | Err(_), _) => return forbidden(),
+            (Ok(None) | Err(_), _) => return Err(forbidden()),
         };
         let keys = [("lambda:FunctionUrlAuthType", url.auth_type.as_str()), ("lambda:InvokedViaFunctionUrl", "true")];
         if self.router.authorize_with(&caller, ACTION, &url.arn(), &keys).await.is_err() {
-            return forbidden();
+            return Err(forbidden());
         }
         if call.body.len() > MAX_BYTES {
-            return text(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+            return Err(text(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"));
         }
         let event = event(url, path, call, &caller, &platform);
         let name = Name { name: url.name.clone(), qualifier: url.qualifier.clone() };
@@ -126,20 +152,115 @@ impl Lambda {
             payload: event.to_string().into(),
             client_context: None,
             request_id: platform.request_id().to_owned(),
+            sink: None,
         };
+        Ok((platform, invocation))
+    }
+
+    async fn answer_url(&self, url: &Url, platform: Cx, invocation: Call) -> Response<Bytes> {
         let Some(me) = self.me.upgrade() else { return text(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable") };
         // As on AWS, a function runs to its end though its caller hung up.
         let run = tokio::spawn(async move { me.run(&platform, invocation, None).await });
         match run.await {
             Ok(Ok(finished)) => response(&finished),
-            Ok(Err(error)) if error.status() == 429 => text(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, function = url.name, "a function URL could not be served");
-                text(StatusCode::BAD_GATEWAY, "Internal Server Error")
-            }
+            Ok(Err(error)) => refused(&error, &url.name),
             Err(_) => text(StatusCode::BAD_GATEWAY, "Internal Server Error"),
         }
     }
+
+    /// Answers while the function writes. A failure before its first piece is a response of its own; one on the way breaks the
+    /// connection.
+    async fn stream_url(&self, platform: &Cx, invocation: Call) -> Response<UrlBody> {
+        let function = invocation.name.name.clone();
+        let failed = || text(StatusCode::BAD_GATEWAY, "Internal Server Error").map(UrlBody::Whole);
+        let mut pieces = match self.run_streaming(platform, invocation) {
+            Ok(pieces) => pieces,
+            Err(error) => return refused(&error, &function).map(UrlBody::Whole),
+        };
+        let (mut content_type, mut seen) = (None, BytesMut::new());
+        let first = loop {
+            match pieces.recv().await {
+                Some(Piece::Began { .. }) => {}
+                Some(Piece::Head { content_type: told }) => content_type = told,
+                Some(Piece::Data(data)) if content_type.as_deref() == Some(WITH_HEAD) => {
+                    seen.extend_from_slice(&data);
+                    if seen.len() > MAX_HEAD_BYTES && end_of_head(&seen).is_none() {
+                        return failed();
+                    }
+                    if end_of_head(&seen).is_some() {
+                        break None;
+                    }
+                }
+                Some(Piece::Data(data)) => {
+                    seen.extend_from_slice(&data);
+                    break None;
+                }
+                Some(Piece::Refused(error)) => return refused(&error, &function).map(UrlBody::Whole),
+                Some(Piece::End(finished)) if finished.failed => return failed(),
+                Some(end @ Piece::End(_)) => break Some(end),
+                None => return failed(),
+            }
+        };
+        let mut response = Response::new(());
+        let mut body = seen.freeze();
+        if content_type.as_deref() == Some(WITH_HEAD) {
+            let head = end_of_head(&body).unwrap_or(body.len());
+            let Some(told) = head_of(&body[..head]) else { return failed() };
+            body = body.slice((head + 8).min(body.len())..);
+            response = told;
+        } else {
+            let kind = content_type.as_deref().and_then(|kind| HeaderValue::from_str(kind).ok());
+            let kind = kind.unwrap_or_else(|| HeaderValue::from_static("application/octet-stream"));
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+        }
+        let (sender, receiver) = mpsc::channel(4);
+        tokio::spawn(async move {
+            let mut next = Some(first.unwrap_or(Piece::Data(body)));
+            while let Some(piece) = next {
+                let sent = match piece {
+                    Piece::Data(data) if !data.is_empty() => sender.send(Ok(data)).await,
+                    Piece::End(finished) if finished.failed => {
+                        sender.send(Err(std::io::Error::other("the function failed while it wrote"))).await
+                    }
+                    _ => Ok(()),
+                };
+                if sent.is_err() {
+                    return;
+                }
+                next = pieces.recv().await;
+            }
+        });
+        response.map(|()| UrlBody::Pieces(receiver))
+    }
+}
+
+/// Where eight zeros end the head of a streamed response.
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(8).position(|window| window == [0; 8])
+}
+
+/// Status, headers and cookies, as the head of a streamed response says them; the status is 200 where it says none.
+fn head_of(json: &[u8]) -> Option<Response<()>> {
+    let Ok(Value::Object(mut head)) = serde_json::from_slice(json) else { return None };
+    head.entry("statusCode").or_insert_with(|| 200.into());
+    head.remove("body");
+    let kind = head
+        .get("headers")
+        .and_then(Value::as_object)
+        .is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")));
+    let mut response = told(&head)?.map(drop);
+    if !kind {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    }
+    Some(response)
+}
+
+fn refused(error: &Error, function: &str) -> Response<Bytes> {
+    if error.status() == 429 {
+        return text(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+    }
+    tracing::warn!(%error, function, "a function URL could not be served");
+    text(StatusCode::BAD_GATEWAY, "Internal Server Error")
 }
 
 fn text(status: StatusCode, words: &'static str) -> Response<Bytes> {
@@ -342,6 +463,7 @@ mod tests {
         let finished = Finished {
             payload: Bytes::copy_from_slice(payload.as_bytes()),
             failed: false,
+            streamed: false,
             tail: String::new(),
             version: String::new(),
             function_arn: String::new(),
@@ -363,6 +485,20 @@ mod tests {
         assert_eq!(answered(r#"{"a": 1}"#).body().as_ref(), br#"{"a": 1}"#);
         assert_eq!(answered(r#"{"statusCode": 200, "headers": {"bad name": "x"}}"#).status(), 502);
         assert_eq!(answered(r#"{"statusCode": 99999}"#).status(), 502);
+    }
+
+    #[test]
+    fn the_head_of_a_streamed_response() {
+        assert_eq!((end_of_head(b"{}\0\0\0\0\0\0\0\0body"), end_of_head(b"{}\0\0")), (Some(2), None));
+        let head = head_of(br#"{"statusCode": 201, "headers": {"X-A": "1"}, "cookies": ["a=b"]}"#).unwrap();
+        let headers = head.headers();
+        assert_eq!(
+            (head.status().as_u16(), &headers["x-a"], &headers["set-cookie"]),
+            (201, &"1".parse().unwrap(), &"a=b".parse().unwrap())
+        );
+        assert_eq!(head.headers()[CONTENT_TYPE], "application/octet-stream");
+        assert_eq!(head_of(b"{}").unwrap().status(), 200);
+        assert!(head_of(b"no json").is_none() && head_of(br#"{"statusCode": 9999}"#).is_none());
     }
 
     #[test]

@@ -14,9 +14,7 @@ use wire::types::Empty;
 
 use crate::Lambda;
 use crate::function::{LATEST, Name, Place};
-use crate::url::Url;
-
-const BUFFERED: &str = "BUFFERED";
+use crate::url::{STREAM, Url};
 
 #[async_trait]
 impl Handle<CreateFunctionUrlConfig> for Lambda {
@@ -37,6 +35,7 @@ impl Handle<CreateFunctionUrlConfig> for Lambda {
             qualifier: name.qualifier.clone(),
             auth_type: req.auth_type,
             cors: req.cors,
+            streams: req.invoke_mode.as_deref() == Some(STREAM),
             created: now,
             modified: now,
         };
@@ -59,7 +58,7 @@ impl Handle<CreateFunctionUrlConfig> for Lambda {
                 auth_type: url.auth_type.clone(),
                 cors: url.cors.clone(),
                 creation_time: url.created.to_iso(),
-                invoke_mode: Some(BUFFERED.to_owned()),
+                invoke_mode: Some(url.invoke_mode()),
             })
         })
         .await
@@ -86,6 +85,9 @@ impl Handle<UpdateFunctionUrlConfig> for Lambda {
             if req.cors.is_some() {
                 url.cors.clone_from(&req.cors);
             }
+            if let Some(mode) = &req.invoke_mode {
+                url.streams = mode == STREAM;
+            }
             url.modified = now;
             tx.put_json(key, &url)?;
             tx.put_json(Url::index(&url.id), &url)?;
@@ -94,9 +96,9 @@ impl Handle<UpdateFunctionUrlConfig> for Lambda {
                 function_arn: url.arn(),
                 creation_time: url.created.to_iso(),
                 last_modified_time: url.modified.to_iso(),
+                invoke_mode: Some(url.invoke_mode()),
                 auth_type: url.auth_type,
                 cors: url.cors,
-                invoke_mode: Some(BUFFERED.to_owned()),
             })
         })
         .await
@@ -114,9 +116,9 @@ impl Handle<GetFunctionUrlConfig> for Lambda {
             function_arn: url.arn(),
             creation_time: url.created.to_iso(),
             last_modified_time: url.modified.to_iso(),
+            invoke_mode: Some(url.invoke_mode()),
             auth_type: url.auth_type,
             cors: url.cors,
-            invoke_mode: Some(BUFFERED.to_owned()),
         })
     }
 }
@@ -164,7 +166,7 @@ impl Handle<ListFunctionUrlConfigs> for Lambda {
             last_modified_time: url.modified.to_iso(),
             cors: url.cors.clone(),
             auth_type: url.auth_type.clone(),
-            invoke_mode: Some(BUFFERED.to_owned()),
+            invoke_mode: Some(url.invoke_mode()),
         };
         Ok(ListFunctionUrlConfigsResponse { function_url_configs: sent.iter().map(shown).collect(), next_marker })
     }

@@ -1,6 +1,10 @@
-//! Invoke: runs a function and waits, or puts the event on the durable queue, or only checks.
+//! Invoke: runs a function and waits, or puts the event on the durable queue, or only checks. InvokeWithResponseStream: runs it and
+//! answers while it writes.
 
-use api_lambda::{InvocationRequest, InvocationResponse, Invoke, error};
+use api_lambda::{
+    InvocationRequest, InvocationResponse, Invoke, InvokeWithResponseStream, InvokeWithResponseStreamRequest,
+    InvokeWithResponseStreamResponse, error,
+};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,17 +26,11 @@ const MAX_EVENT_BYTES: usize = 1 << 20;
 impl Handle<Invoke> for Lambda {
     async fn handle(&self, cx: &Cx, req: InvocationRequest) -> Result<InvocationResponse, Error> {
         let name = Name::parse(&req.function_name, req.qualifier.as_deref())?;
-        let payload = req.payload.map(|payload| payload.0).filter(|payload| !payload.is_empty());
-        let payload = payload.unwrap_or_else(|| Bytes::from_static(b"{}"));
-        if let Err(error) = serde_json::from_slice::<IgnoredAny>(&payload) {
-            return Err(error::invalid_request_content_exception(format!(
-                "Could not parse request body into json: Could not parse payload into json: {error}"
-            )));
-        }
+        let payload = event_of(req.payload)?;
         // A task's invocations each have an id of their own; a client's is its request's.
         let request_id = if cx.task_id().is_some() { cx.uuid() } else { cx.request_id().to_owned() };
         let context = req.client_context.map(|context| decode_context(&context)).transpose()?;
-        let call = Call { name, payload, client_context: context, request_id };
+        let call = Call { name, payload, client_context: context, request_id, sink: None };
         match req.invocation_type.as_deref() {
             None | Some("RequestResponse") => {
                 let version_and_log = self.synchronous(cx, call).await?;
@@ -98,6 +96,52 @@ impl Lambda {
         cx.began(Worker::Job(task));
         self.measure(cx, &function, "AsyncEventsReceived", 1.0, "Count");
         Ok(InvocationResponse { status_code: Some(202), ..Default::default() })
+    }
+}
+
+/// A streamed answer's head; the front fetches the rest.
+#[async_trait]
+impl Handle<InvokeWithResponseStream> for Lambda {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        req: InvokeWithResponseStreamRequest,
+    ) -> Result<InvokeWithResponseStreamResponse, Error> {
+        let name = Name::parse(&req.function_name, req.qualifier.as_deref())?;
+        let payload = event_of(req.payload)?;
+        too_large(payload.len(), MAX_RESPONSE_BYTES, "RequestResponse")?;
+        if req.invocation_type.as_deref() == Some("DryRun") {
+            let place = Place::of(cx);
+            self.store.read(|tx| place.resolve_call(tx, &name, 1.0)).await?;
+            return Ok(InvokeWithResponseStreamResponse { status_code: Some(204), ..Default::default() });
+        }
+        if cx.task_id().is_some() {
+            return Err(Error::validation(
+                "InvokeWithResponseStream has no answer that a service could take: use Invoke.",
+            ));
+        }
+        let context = req.client_context.map(|context| decode_context(&context)).transpose()?;
+        let request_id = cx.request_id().to_owned();
+        let call = Call { name, payload, client_context: context, request_id, sink: None };
+        let version = self.stream(cx, call, req.log_type.as_deref() == Some("Tail")).await?;
+        Ok(InvokeWithResponseStreamResponse {
+            status_code: Some(200),
+            executed_version: Some(version),
+            response_stream_content_type: Some("application/vnd.amazon.eventstream".to_owned()),
+            event_stream: None,
+        })
+    }
+}
+
+/// The event as the function gets it.
+fn event_of(payload: Option<wire::Blob>) -> Result<Bytes, Error> {
+    let payload = payload.map(|payload| payload.0).filter(|payload| !payload.is_empty());
+    let payload = payload.unwrap_or_else(|| Bytes::from_static(b"{}"));
+    match serde_json::from_slice::<IgnoredAny>(&payload) {
+        Ok(_) => Ok(payload),
+        Err(error) => Err(error::invalid_request_content_exception(format!(
+            "Could not parse request body into json: Could not parse payload into json: {error}"
+        ))),
     }
 }
 

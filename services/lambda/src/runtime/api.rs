@@ -4,9 +4,11 @@ use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use compute::sandbox::Group;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::failure;
+use crate::streaming::{MAX_STREAM_BYTES, Piece};
 
 /// What a function may return, in bytes.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 6_291_556;
@@ -30,12 +33,16 @@ pub(super) struct Delivery {
     /// Name and value, as the runtime is told.
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) reply: oneshot::Sender<Answer>,
+    /// Where the pieces of a response go that is written piece by piece; gathered without.
+    pub(super) sink: Option<mpsc::Sender<Piece>>,
 }
 
 /// What the runtime said of an invocation.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Response(Bytes),
+    /// It went to the sink.
+    Streamed,
     Error(Bytes),
     /// An error after which the runtime ends.
     Last(Bytes),
@@ -63,8 +70,15 @@ struct Shared {
     /// The environment's processes: of other runtimes the connection itself must be theirs.
     owner: watch::Sender<Option<Group>>,
     deliveries: tokio::sync::Mutex<mpsc::Receiver<Delivery>>,
-    current: Mutex<Option<(String, oneshot::Sender<Answer>)>>,
+    current: Mutex<Option<Current>>,
     phase: watch::Sender<Phase>,
+}
+
+/// The invocation that the runtime works on.
+struct Current {
+    request_id: String,
+    reply: oneshot::Sender<Answer>,
+    sink: Option<mpsc::Sender<Piece>>,
 }
 
 impl Api {
@@ -170,6 +184,9 @@ impl Shared {
         let parts: Vec<_> = path.split('/').collect();
         match (&head.method, parts.as_slice()) {
             (&Method::GET, ["invocation", "next"]) => self.next().await,
+            (&Method::POST, ["invocation", id, "response"]) if is_streaming(&head.headers) => {
+                self.stream(id, &head.headers, body).await
+            }
             (&Method::POST, ["invocation", id, kind @ ("response" | "error")]) => {
                 let ends = head.headers.contains_key("lakerun-runtime-ends");
                 self.answer(id, (*kind == "error", ends), body).await
@@ -195,40 +212,77 @@ impl Shared {
         let mut response = Response::builder()
             .header("content-type", "application/json")
             .header("lambda-runtime-aws-request-id", &delivery.request_id);
-        for (name, value) in delivery.headers {
-            response = response.header(name, value);
+        for (name, value) in &delivery.headers {
+            response = response.header(*name, value);
         }
-        *self.current() = Some((delivery.request_id, delivery.reply));
+        let payload = delivery.payload;
+        let Delivery { request_id, reply, sink, .. } = delivery;
+        *self.current() = Some(Current { request_id, reply, sink });
         response
-            .body(Full::new(delivery.payload))
+            .body(Full::new(payload))
             .unwrap_or_else(|error| refuse(StatusCode::INTERNAL_SERVER_ERROR, "Runtime.Unknown", &error.to_string()))
     }
 
     async fn answer(&self, id: &str, (is_error, ends): (bool, bool), body: Incoming) -> Response<Full<Bytes>> {
         let body = read(body).await;
-        let Some((_, reply)) = self.current().take_if(|(current, _)| current == id) else {
-            return refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID");
-        };
+        let Some(Current { reply, .. }) = self.take(id) else { return not_current() };
         let (answer, response) = match body {
             Some(body) if is_error && ends => (Answer::Last(body), accepted()),
             Some(body) if is_error => (Answer::Error(body), accepted()),
             Some(body) => (Answer::Response(body), accepted()),
-            None => {
-                let message = format!(
-                    "Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
-                );
-                (
-                    Answer::Error(failure::payload("Function.ResponseSizeTooLarge", &message)),
-                    refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message),
-                )
-            }
+            None => too_large(MAX_RESPONSE_BYTES),
         };
         // Nobody waits any more for an invocation that was given up.
         let _ = reply.send(answer);
         response
     }
 
-    fn current(&self) -> std::sync::MutexGuard<'_, Option<(String, oneshot::Sender<Answer>)>> {
+    /// A response that comes piece by piece. Source: Lambda Developer Guide, "Building a custom runtime", response streaming: errors
+    /// on the way stand in trailers.
+    async fn stream(&self, id: &str, headers: &HeaderMap, mut body: Incoming) -> Response<Full<Bytes>> {
+        let Some(Current { reply, sink, .. }) = self.take(id) else { return not_current() };
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        if let Some(sink) = &sink {
+            // Nobody listens any more: the function runs to its end all the same.
+            let _ = sink.send(Piece::Head { content_type: text("content-type") }).await;
+        }
+        let limit = if sink.is_some() { MAX_STREAM_BYTES } else { MAX_RESPONSE_BYTES };
+        let (mut kept, mut bytes, mut trailers) = (BytesMut::new(), 0_usize, HeaderMap::new());
+        while let Some(frame) = body.frame().await {
+            // The connection broke: its process's end, or the time, ends the invocation.
+            let Ok(frame) = frame else { return unknown() };
+            match frame.into_data() {
+                Ok(data) => {
+                    bytes += data.len();
+                    match &sink {
+                        _ if bytes > limit => {}
+                        Some(sink) => drop(sink.send(Piece::Data(data)).await),
+                        None => kept.extend_from_slice(&data),
+                    }
+                }
+                Err(frame) => trailers.extend(frame.into_trailers().unwrap_or_default()),
+            }
+        }
+        let failed = trailers.get("lambda-runtime-function-error-type").and_then(|value| value.to_str().ok());
+        let (answer, response) = match failed {
+            _ if bytes > limit => too_large(limit),
+            Some(kind) => {
+                let told = trailers.get("lambda-runtime-function-error-body");
+                let told = told.and_then(|told| STANDARD.decode(told).ok()).map(Bytes::from);
+                (Answer::Error(told.unwrap_or_else(|| failure::payload(kind, ""))), accepted())
+            }
+            None if sink.is_some() => (Answer::Streamed, accepted()),
+            None => (Answer::Response(kept.freeze()), accepted()),
+        };
+        let _ = reply.send(answer);
+        response
+    }
+
+    fn take(&self, id: &str) -> Option<Current> {
+        self.current().take_if(|current| current.request_id == id)
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Option<Current>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -246,6 +300,25 @@ async fn read(mut body: Incoming) -> Option<Bytes> {
         }
     }
     fits.then(|| kept.freeze())
+}
+
+fn is_streaming(headers: &HeaderMap) -> bool {
+    headers
+        .get("lambda-runtime-function-response-mode")
+        .is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"streaming"))
+}
+
+/// What the caller and the runtime are told of a response past `limit`.
+fn too_large(limit: usize) -> (Answer, Response<Full<Bytes>>) {
+    let message = format!("Response payload size exceeded maximum allowed payload size ({limit} bytes).");
+    (
+        Answer::Error(failure::payload("Function.ResponseSizeTooLarge", &message)),
+        refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message),
+    )
+}
+
+fn not_current() -> Response<Full<Bytes>> {
+    refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
 }
 
 fn accepted() -> Response<Full<Bytes>> {

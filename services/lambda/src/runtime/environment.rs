@@ -12,11 +12,12 @@ use compute::pool::Warm;
 use compute::pyenv::PyEnv;
 use compute::sandbox::{Child, Command, Exit, Meter};
 use service::Cx;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::api::{Answer, Api, Delivery};
 use super::output::Output;
 use super::templates::{Forks, Templates};
+use crate::streaming::Piece;
 use jobs::log::Stream;
 
 /// AWS gives a start this long before it counts against the function's own timeout.
@@ -89,6 +90,8 @@ pub(crate) struct Invocation<'a> {
     pub(crate) client_context: Option<String>,
     /// Keys for this invocation; `None` leaves those of the start.
     pub(crate) keys: Option<Keys>,
+    /// Where the pieces of a streamed response go.
+    pub(crate) sink: Option<mpsc::Sender<Piece>>,
 }
 
 /// How an invocation ended. After all but an answer the environment is gone.
@@ -268,7 +271,9 @@ impl Environment {
             headers.extend(keys.session_token.map(|token| ("lakerun-session-token", token)));
         }
         let request_id = invocation.request_id.to_owned();
-        self.api.deliver(Delivery { request_id, payload: invocation.payload, headers, reply }).await;
+        self.api
+            .deliver(Delivery { request_id, payload: invocation.payload, headers, reply, sink: invocation.sink })
+            .await;
         tokio::select! {
             biased;
             Ok(answer) = &mut answer => Outcome::Answer(answer),
