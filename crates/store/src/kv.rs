@@ -40,7 +40,7 @@ pub trait Job: Send {
     fn done(self: Box<Self>, committed: Result<(), Error>);
 }
 
-/// What a backend offers. Three exist: SQLite for servers, memory for tests, and the one of `sim/`, which fails.
+/// What a backend offers. Four exist: SQLite and PostgreSQL for servers, memory for tests, and the one of `sim/`, which fails.
 pub trait Backend: Send + Sync {
     fn read(&self, f: &mut dyn FnMut(&mut dyn RawTx)) -> Result<(), Error>;
     /// Takes the job; it is acknowledged by `done` after its commit is on disk.

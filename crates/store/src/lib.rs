@@ -15,7 +15,7 @@
 //! - [`clock::Clock`]: time and chance, which the simulation replaces.
 //! - [`dir::DataDir`]: the data folder with its lock and format version.
 //!
-//! Backends: SQLite for servers, memory for tests, and that of `sim/`, which fails. Not here: what the records mean.
+//! Backends: SQLite for servers, [`postgres`] for several that take each other's place, memory for tests, and that of `sim/`, which fails. Not here: what the records mean.
 
 mod cache;
 pub mod clock;
@@ -25,10 +25,12 @@ mod error;
 pub mod journal;
 pub mod key;
 pub mod kv;
+mod layered;
 mod log;
 mod memory;
 pub mod objects;
 mod overlay;
+pub mod postgres;
 pub mod queue;
 mod sqlite;
 pub mod sweep;

@@ -132,7 +132,7 @@ impl Segment {
     }
 }
 
-fn encode(buffer: &mut Vec<u8>, number: u64, writes: &Writes) -> Result<(), Error> {
+pub(crate) fn encode(buffer: &mut Vec<u8>, number: u64, writes: &Writes) -> Result<(), Error> {
     buffer.clear();
     buffer.resize(HEADER, 0);
     let length = |bytes: usize| match u32::try_from(bytes) {
@@ -155,6 +155,11 @@ fn encode(buffer: &mut Vec<u8>, number: u64, writes: &Writes) -> Result<(), Erro
     Ok(())
 }
 
+/// What one whole record of that number wrote.
+pub(crate) fn decode(bytes: &[u8], number: u64) -> Option<Vec<Write>> {
+    record(bytes).filter(|(found, _, after)| *found == number && after.is_empty()).map(|(_, writes, _)| writes)
+}
+
 /// The records at the beginning of a file.
 fn read(bytes: &[u8], records: &mut BTreeMap<u64, Vec<Write>>) {
     let (mut rest, mut expected) = (bytes, None);
@@ -169,7 +174,7 @@ fn read(bytes: &[u8], records: &mut BTreeMap<u64, Vec<Write>>) {
 }
 
 /// One key and its new value.
-type Write = (Vec<u8>, Option<Vec<u8>>);
+pub(crate) type Write = (Vec<u8>, Option<Vec<u8>>);
 /// A record's number and writes, and the bytes behind it.
 type Record<'a> = (u64, Vec<Write>, &'a [u8]);
 

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod ownership;
+mod postgres;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,9 +13,17 @@ use async_trait::async_trait;
 use store::kv::memo_prefix;
 use store::{DataDir, Done, Error, Key, NewTask, Queue, Runner, Store, Task};
 
-fn stores() -> Vec<(Store, Option<tempfile::TempDir>)> {
+/// A store, and what it lives in.
+type Made = (Store, Box<dyn std::any::Any>);
+
+fn stores() -> Vec<Made> {
     let dir = tempfile::tempdir().unwrap();
-    vec![(Store::memory(), None), (Store::open(&dir.path().join("t.db")).unwrap(), Some(dir))]
+    let sqlite = Store::open(&dir.path().join("t.db")).unwrap();
+    let mut stores: Vec<Made> = vec![(Store::memory(), Box::new(())), (sqlite, Box::new(dir))];
+    if let Some((_, lease)) = postgres::owned() {
+        stores.push((lease.store("t").unwrap(), Box::new(lease)));
+    }
+    stores
 }
 
 #[tokio::test]
