@@ -78,6 +78,7 @@ impl World {
             s3: queue(),
             dynamodb: queue(),
             data: folder.clone(),
+            objects: None,
             endpoint: "http://127.0.0.1:1".to_owned(),
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),

@@ -1,12 +1,14 @@
 //! `lakerun`: the server and its command line. This crate wires: settings, HTTP, the services, workers, the console.
 //!
-//! Map: [`settings`] what can be set · [`up`] start and stop · [`services`] which services there are · [`memory`] what is
+//! Map: [`settings`] what can be set · [`up`] start and stop · [`services`] which services there are · [`cluster`] nodes
+//! that take each other's place · [`memory`] what is
 //! given back when there is nothing to do · [`worker`] child
 //! processes' side · [`client`] the signed client that the other commands use, a file each: [`executions`], [`deploy`],
 //! [`dev`], [`execution_logs`], [`look`], [`sql`], [`objects`], [`init`], [`info`] · [`output`] how they print.
 
 mod backup;
 mod client;
+mod cluster;
 mod deploy;
 mod dev;
 mod execution_logs;

@@ -82,6 +82,7 @@ pub(crate) fn print_operations() -> Result<()> {
         s3: queue(),
         dynamodb: queue(),
         data: dir.clone(),
+        objects: None,
         endpoint: "http://127.0.0.1:1".to_owned(),
         account: "000000000000".to_owned(),
         region: "us-east-1".to_owned(),

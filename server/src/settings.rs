@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Sections that services read with `Settings::section`.
-const SECTIONS: [&str; 7] = ["smtp", "lambda", "s3", "states", "compute", "console", "kms"];
+const SECTIONS: [&str; 8] = ["smtp", "lambda", "s3", "states", "compute", "console", "kms", "cluster"];
 /// Variables with our prefix that are not settings of the server.
 const FOREIGN: [&str; 6] = ["cache", "python", "shared", "config", "demo_profile", "target"];
 
@@ -27,6 +27,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
+    /// A PostgreSQL database for all records, postgres://USER@HOST/DATABASE; several servers may share it [default: files in the data folder]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<String>,
     /// Settings file [default: lakerun.toml here, where there is one]
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -40,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) listen: String,
     /// Folder for everything that is kept.
     pub(crate) data: PathBuf,
+    /// A PostgreSQL database for all records; files in the data folder where it is not set.
+    pub(crate) store: Option<String>,
     /// The account that everything belongs to.
     pub(crate) account: String,
     /// The region of what has none in its request: the console, the CLI.
@@ -95,6 +101,11 @@ pub(crate) fn load(flags: &Flags) -> Result<Settings> {
                 SECTIONS.join(", ")
             );
         }
+    }
+    if let Some(url) = &settings.store
+        && !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
+    {
+        bail!("store must be postgres://USER@HOST/DATABASE, or not be set: records are in the data folder then");
     }
     if settings.account.len() != 12 || !settings.account.bytes().all(|b| b.is_ascii_digit()) {
         bail!("account must be 12 digits, not {:?}", settings.account);

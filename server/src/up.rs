@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::settings::{self, Flags, Settings};
-use crate::{backup, services};
+use crate::{backup, cluster, services};
 
 /// How long requests under way may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ pub(crate) struct ServerFile {
 }
 
 pub(crate) const SERVER_FILE: &str = "server.json";
-const KEYS_FILE: &str = "root-key.json";
+pub(crate) const KEYS_FILE: &str = "root-key.json";
 
 pub(crate) fn run(flags: &Flags) -> Result<()> {
     let settings = settings::load(flags)?;
@@ -55,18 +55,34 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
 
 async fn serve(settings: Settings) -> Result<()> {
     let dir = DataDir::open(&settings.data)?;
-    let root = root_keys(&settings)?;
     let addresses = settings.addresses()?;
     let listener = TcpListener::bind(addresses.as_slice()).await.with_context(|| {
         format!("cannot listen on {}: is another server there? (choose another address with --listen)", settings.listen)
     })?;
     let address = listener.local_addr()?;
     let endpoint = format!("http://{address}");
+    let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let term = match &settings.store {
+        None => None,
+        Some(url) => tokio::select! {
+            term = cluster::join(url, &settings, &listener) => Some(term?),
+            _ = terminated.recv() => return Ok(()),
+            _ = interrupted.recv() => return Ok(()),
+        },
+    };
+    if let Some(term) = &term {
+        term.fetch_keys(dir.path()).await?;
+    }
+    let root = root_keys(&settings)?;
+    let lease = term.as_ref().map(|term| term.lease.clone());
     // Side by side: each waits for the disk.
-    let [control, s3, dynamodb] = std::thread::scope(|scope| {
-        ["control", "s3", "dynamodb"]
-            .map(|name| scope.spawn(|| dir.store(name).map(Queue::new)))
-            .map(|opening| opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    let open = |name| lease.as_ref().map_or_else(|| dir.store(name), |lease| lease.store(name)).map(Queue::new);
+    let [control, s3, dynamodb] = tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            ["control", "s3", "dynamodb"]
+                .map(|name| scope.spawn(move || open(name)))
+                .map(|opening| opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
     });
     let platform = service::Platform {
         router: service::Router::new(),
@@ -74,6 +90,7 @@ async fn serve(settings: Settings) -> Result<()> {
         s3: s3?,
         dynamodb: dynamodb?,
         data: std::path::absolute(dir.path())?,
+        objects: None,
         endpoint: endpoint.clone(),
         account: settings.account.clone(),
         region: settings.region.clone(),
@@ -92,6 +109,9 @@ async fn serve(settings: Settings) -> Result<()> {
             }
         }
     };
+    if let Some(term) = &term {
+        term.share_keys(dir.path()).await?;
+    }
     let running: Vec<_> = [&platform.control, &platform.s3, &platform.dynamodb].into_iter().map(Queue::start).collect();
     // Of use only as long as this server runs: it need not outlive the machine.
     write_private_unsynced(
@@ -121,18 +141,25 @@ async fn serve(settings: Settings) -> Result<()> {
     let front =
         front::Front::new(&platform, wired.s3, (wired.lambda, wired.cloudformation, wired.glue), wired.links, token)
             .map_err(|e| anyhow::anyhow!(e))?;
+    let front = match &term {
+        None => front,
+        Some(term) => {
+            let lease = term.lease.clone();
+            front.during(move || lease.is_valid(), term.prefaces.clone())
+        }
+    };
     let front = Arc::new(front);
     if let Err(error) = front.hand_over(&platform.objects_socket()) {
         tracing::info!(%error, "workers read objects over HTTP alone");
     }
     let stores = [&platform.control, &platform.s3, &platform.dynamodb].map(|queue| queue.store().clone());
     tokio::spawn(crate::memory::watch(stores.to_vec()));
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // It goes on while the server drains, to tell who comes when to come again.
     let accepting = tokio::spawn(front.clone().accept(listener));
     tokio::select! {
-        _ = term.recv() => tracing::info!("SIGTERM: draining"),
-        _ = int.recv() => tracing::info!("interrupted: draining"),
+        _ = terminated.recv() => tracing::info!("SIGTERM: draining"),
+        _ = interrupted.recv() => tracing::info!("interrupted: draining"),
+        () = lost(lease.as_ref()) => cluster::begin_anew()?,
     }
     front.drain(DRAIN).await;
     for queue in running {
@@ -141,8 +168,19 @@ async fn serve(settings: Settings) -> Result<()> {
     telemetry.flush().await?;
     lineage.flush().await?;
     accepting.abort();
+    if let Some(term) = term {
+        term.end().await;
+    }
     let _ = std::fs::remove_file(settings.data.join(SERVER_FILE));
     Ok(())
+}
+
+/// Returns when another node has taken the lease; never where there is none.
+async fn lost(lease: Option<&store::postgres::Lease>) {
+    match lease {
+        Some(lease) => lease.lost().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Where to go now. The link that signs in is for the person at the terminal alone: what goes to a file is kept and read by others.
@@ -183,7 +221,7 @@ fn root_keys(settings: &Settings) -> Result<RootKeys> {
 }
 
 /// Writes whole or not at all, readable by the owner alone.
-fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     write_private_and(path, bytes, std::fs::File::sync_all)
 }
 

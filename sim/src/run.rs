@@ -153,6 +153,7 @@ fn platform(world: &World) -> Cx {
         s3: other(),
         dynamodb: other(),
         data: std::env::temp_dir(),
+        objects: None,
         endpoint: "http://127.0.0.1:1".to_owned(),
         account: "000000000000".to_owned(),
         region: "us-east-1".to_owned(),

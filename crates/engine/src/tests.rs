@@ -66,6 +66,7 @@ async fn who_waits_for_an_end_is_told_of_one_in_doubt() {
         s3: other(),
         dynamodb: other(),
         data: std::env::temp_dir(),
+        objects: None,
         endpoint: "http://127.0.0.1:1".to_owned(),
         account: "000000000000".to_owned(),
         region: "us-east-1".to_owned(),

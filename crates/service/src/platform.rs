@@ -20,6 +20,8 @@ pub struct Platform {
     pub dynamodb: Queue,
     /// Folder for what is not a record: object bytes, function code.
     pub data: PathBuf,
+    /// Where object bytes are that nodes share. `None`: in the data folder.
+    pub objects: Option<store::objects::Objects>,
     /// Where children reach the server, e.g. `http://127.0.0.1:4566`.
     pub endpoint: String,
     pub account: String,

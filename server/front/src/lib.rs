@@ -3,7 +3,8 @@
 //!
 //! Map: this file HTTP/1.1 and what every request passes through · [`console`] the console's bundle, sessions and calls ·
 //! [`dynamodb`] what `DynamoDB`'s answers have that no other service's have · [`files`] open files of objects for workers ·
-//! [`iceberg`] the Iceberg REST catalog's door · [`quiet`] a connection's own wakes.
+//! [`forward`] connections that a node which stands by passes on, and what is said of a node's health · [`iceberg`] the Iceberg REST
+//! catalog's door · [`quiet`] a connection's own wakes.
 //!
 //! A crate of its own, because it and what it makes of hyper run for every request and are worth optimising fully, while the rest of
 //! the binary is quicker to build without.
@@ -11,8 +12,11 @@
 mod console;
 mod dynamodb;
 mod files;
+mod forward;
 mod iceberg;
 mod quiet;
+
+pub use forward::{Owner, PrefaceKey, standing_by};
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -70,6 +74,14 @@ pub struct Front {
     open: AtomicUsize,
     requests: AtomicUsize,
     stopping: AtomicBool,
+    /// Set where several nodes take each other's place.
+    term: Option<Term>,
+}
+
+/// A term of ownership: while it lasts this node alone answers.
+struct Term {
+    lasts: Box<dyn Fn() -> bool + Send + Sync>,
+    prefaces: PrefaceKey,
 }
 
 impl Front {
@@ -98,7 +110,19 @@ impl Front {
             open: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
+            term: None,
         })
+    }
+
+    /// Answers only as long as `lasts` says so, and believes nodes that pass connections on.
+    #[must_use]
+    pub fn during(mut self, lasts: impl Fn() -> bool + Send + Sync + 'static, prefaces: PrefaceKey) -> Self {
+        self.term = Some(Term { lasts: Box::new(lasts), prefaces });
+        self
+    }
+
+    fn is_owner(&self) -> bool {
+        self.term.as_ref().is_none_or(|term| (term.lasts)())
     }
 
     /// Serves connections until dropped.
@@ -108,7 +132,7 @@ impl Front {
 
     async fn connections(self: Arc<Self>, listener: TcpListener) {
         loop {
-            let (stream, peer) = match listener.accept().await {
+            let (mut stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(e) => {
                     // Out of file descriptors, mostly: wait for connections to end.
@@ -125,9 +149,20 @@ impl Front {
             let front = self.clone();
             tokio::spawn(async move {
                 let handler = front.clone();
+                let mut client = peer.ip();
+                if let Some(term) = &front.term {
+                    match term.prefaces.take(&mut stream, client).await {
+                        Ok(told) => client = told,
+                        Err(e) => {
+                            tracing::debug!(error = %e, "a connection did not begin as it should");
+                            front.open.fetch_sub(1, Ordering::Relaxed);
+                            return;
+                        }
+                    }
+                }
                 let service = service_fn(move |mut request: http::Request<Incoming>| {
                     let front = handler.clone();
-                    request.extensions_mut().insert(s3_service::Peer(peer.ip()));
+                    request.extensions_mut().insert(s3_service::Peer(client));
                     async move { Ok::<_, Infallible>(front.answer(request).await) }
                 });
                 let connection = hyper::server::conn::http1::Builder::new()
@@ -153,12 +188,25 @@ impl Front {
     }
 
     async fn answer(&self, request: http::Request<Incoming>) -> http::Response<ResponseBody> {
-        if self.stopping.load(Ordering::Relaxed) {
+        let is_stopping = self.stopping.load(Ordering::Relaxed);
+        if let Some(health) = forward::Health::of(request.method(), request.uri().path())
+            && !request.headers().contains_key(http::header::AUTHORIZATION)
+        {
+            return whole(health.answer(!is_stopping && self.is_owner()));
+        }
+        if is_stopping {
             return unavailable(&request.into_parts().0, "stopping");
+        }
+        if !self.is_owner() {
+            return unavailable(&request.into_parts().0, NOT_OWNER);
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         let waits = request.headers().contains_key(http::header::EXPECT);
         let mut response = self.route(request).await;
+        if !self.is_owner() {
+            // What was read may have been written over by another node meanwhile.
+            response = whole(codec::encode_error(Protocol::RestJson, &turned_away(NOT_OWNER), ""));
+        }
         if waits && !response.status().is_success() {
             // Who waited for 100 (Continue) keeps its body to itself now; what it sends next would be taken for that body
             // (RFC 9110, 10.1.1).
@@ -647,6 +695,13 @@ fn too_large(limit: usize) -> Error {
     Error::new("RequestEntityTooLargeException", 413, format!("The request body is larger than {limit} bytes"))
 }
 
+/// What a node says that may no longer own the stores: it could not reach the database for too long.
+const NOT_OWNER: &str = "without its lease";
+
+fn turned_away(what: &str) -> Error {
+    Error::new("ServiceUnavailable", 503, format!("The server is {what}; try again"))
+}
+
 /// What a request is told while the server starts or stops, and when to come again: SDKs that know the header wait so long, which is
 /// what a restart takes, before they try once more. Source: botocore 1.44's `retries/standard.py`, which reads milliseconds.
 fn unavailable(parts: &http::request::Parts, what: &str) -> http::Response<ResponseBody> {
@@ -656,7 +711,7 @@ fn unavailable(parts: &http::request::Parts, what: &str) -> http::Response<Respo
         .flatten()
         .is_some_and(|c| c.service == "s3");
     let protocol = if s3 { Protocol::RestXml } else { asked(&parts.headers) };
-    let error = Error::new("ServiceUnavailable", 503, format!("The server is {what}; try again"));
+    let error = turned_away(what);
     let mut response = codec::encode_error(protocol, &error, "");
     let headers = response.headers_mut();
     headers.insert("x-amz-retry-after", http::HeaderValue::from_static(AGAIN_MS));
@@ -671,19 +726,26 @@ pub async fn starting(listener: &TcpListener) {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        tokio::spawn(async move {
-            let answer = |request: http::Request<Incoming>| async move {
-                Ok::<_, Infallible>(unavailable(&request.into_parts().0, "starting"))
-            };
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), service_fn(answer));
-            if let Err(e) = connection.await {
-                tracing::debug!(error = %e, "connection ended");
-            }
-        });
+        tokio::spawn(turn_away(stream, "starting"));
     }
+}
+
+/// Tells the client to come again.
+async fn turn_away(stream: tokio::net::TcpStream, what: &'static str) -> std::io::Result<()> {
+    let answer = move |request: http::Request<Incoming>| async move {
+        Ok::<_, Infallible>(match forward::Health::of(request.method(), request.uri().path()) {
+            Some(health) => whole(health.answer(false)),
+            None => unavailable(&request.into_parts().0, what),
+        })
+    };
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service_fn(answer));
+    if let Err(e) = connection.await {
+        tracing::debug!(error = %e, "connection ended");
+    }
+    Ok(())
 }
 
 /// JSON services have names of their own for two errors of authentication.

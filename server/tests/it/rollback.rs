@@ -75,6 +75,7 @@ impl World {
             s3: Queue::new(Store::memory()),
             dynamodb: Queue::new(Store::memory()),
             data: data.path().to_owned(),
+            objects: None,
             endpoint: String::new(),
             account: ACCOUNT.into(),
             region: REGION.into(),

@@ -122,7 +122,10 @@ pub fn register(platform: &Platform) -> std::io::Result<Arc<S3>> {
         return Err(wrong(format!("[s3] object_ownership: {:?} is none", settings.object_ownership)));
     }
     let known = Known::new(&platform.account, &platform.region, platform.settings.accounts().map_err(wrong)?);
-    let objects = Objects::disk(platform.data.join("objects"))?;
+    let objects = match &platform.objects {
+        Some(shared) => shared.clone(),
+        None => Objects::disk(platform.data.join("objects"))?,
+    };
     let keys = sse::Keys::open(&platform.data.join("s3.key"))?;
     let service = S3::over(platform.router.clone(), platform.s3.store().clone(), objects, known, settings, keys);
     Ok(enlist(platform, service))

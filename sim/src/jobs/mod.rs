@@ -222,6 +222,7 @@ fn platform(ground: &Ground) -> Cx {
         s3: Queue::new(Store::over(Arc::new(ground.s3.clone()), clock)),
         dynamodb: Queue::new(Store::memory()),
         data: std::env::temp_dir(),
+        objects: None,
         endpoint: "http://127.0.0.1:1".to_owned(),
         account: ACCOUNT.to_owned(),
         region: REGION.to_owned(),

@@ -14,6 +14,7 @@ mod log;
 mod net;
 mod schema;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use self::log::Log;
 use self::net::{Net, storage, wait};
 use self::schema::columns;
 use crate::clock::SystemClock;
+use crate::cut::Cut;
 use crate::kv::{Backend, Job, RawTx};
 use crate::layered::{Home, Looked as _, Move, Threads};
 use crate::log::Writes;
@@ -56,6 +58,8 @@ pub struct Owner {
     pub endpoint: String,
     /// It has renewed the lease in time.
     pub is_alive: bool,
+    /// The number of its ownership.
+    pub fence: i64,
 }
 
 impl Database {
@@ -102,9 +106,9 @@ impl Database {
 
     /// Who has it, or had it last. `None`: nobody ever.
     pub fn owner(&self) -> Result<Option<Owner>, Error> {
-        let text = "SELECT owner, endpoint, until >= clock_timestamp() FROM lakerun_lease WHERE owner <> ''";
+        let text = "SELECT owner, endpoint, until >= clock_timestamp(), fence FROM lakerun_lease, lakerun_fence WHERE owner <> ''";
         let row = self.with(|client| wait(client.query_opt(text, &[])).map_err(storage))?;
-        Ok(row.map(|row| Owner { node: row.get(0), endpoint: row.get(1), is_alive: row.get(2) }))
+        Ok(row.map(|row| Owner { node: row.get(0), endpoint: row.get(1), is_alive: row.get(2), fence: row.get(3) }))
     }
 
     /// A small file that all nodes have, e.g. of a key.
@@ -123,12 +127,12 @@ impl Database {
 }
 
 impl Lease {
-    /// Opens the store of this name (lower-case letters), of which this node is the only writer.
+    /// Opens the store of this name (lower-case letters and digits), of which this node is the only writer.
     ///
     /// # Errors
     /// `Closed` when another node has taken the lease.
     pub fn store(&self, name: &str) -> Result<Store, Error> {
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase()) {
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
             return Err(Error::Unusable(format!("a store cannot be called {name:?}")));
         }
         let client = self.0.net.connect()?;
@@ -167,6 +171,12 @@ impl Backend for Postgres {
 
     fn rest(&self) {
         let _ = self.threads.mover.send(Move::Rest);
+    }
+
+    fn cut(&self, _: &Path, _: &mut dyn FnMut() -> Result<(), Error>) -> Result<Cut, Error> {
+        Err(Error::Unusable(
+            "the records are in PostgreSQL: they are copied by its own means (docs/scale.md)".to_owned(),
+        ))
     }
 }
 

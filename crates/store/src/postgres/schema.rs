@@ -42,6 +42,7 @@ pub(crate) fn make(client: &Client) -> Result<(), Error> {
 
 /// `lakerun_lease` is written with every renewal; `lakerun_fence`, which every commit looks at, only when the owner changes.
 const COMMON: &str = "
+    SET client_min_messages = warning;
     CREATE TABLE IF NOT EXISTS lakerun_format (one int PRIMARY KEY DEFAULT 1 CHECK (one = 1), version int NOT NULL);
     INSERT INTO lakerun_format (version) VALUES (1) ON CONFLICT DO NOTHING;
     CREATE TABLE IF NOT EXISTS lakerun_lease (one int PRIMARY KEY DEFAULT 1 CHECK (one = 1), owner text NOT NULL,
@@ -57,7 +58,8 @@ const COMMON: &str = "
 /// leaves the table's length alone, since to cut it needs a lock that commits would wait for.
 pub(crate) fn make_store(client: &Client, store: &str) -> Result<(), Error> {
     let text = format!(
-        "CREATE TABLE IF NOT EXISTS lakerun_log_{store} (record bigint PRIMARY KEY, fence bigint NOT NULL,
+        "SET client_min_messages = warning;
+         CREATE TABLE IF NOT EXISTS lakerun_log_{store} (record bigint PRIMARY KEY, fence bigint NOT NULL,
              is_mark boolean NOT NULL, made_at timestamptz NOT NULL DEFAULT now(), writes bytea NOT NULL)
              WITH (toast_tuple_target = 8160, vacuum_truncate = off, toast.vacuum_truncate = off,
                    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);

@@ -27,6 +27,7 @@ fn bench() -> Bench {
         s3: queue(),
         dynamodb: queue(),
         data: std::env::temp_dir(),
+        objects: None,
         endpoint: "http://127.0.0.1:1".to_owned(),
         account: "000000000000".to_owned(),
         region: "eu-west-1".to_owned(),

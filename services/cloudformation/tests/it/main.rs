@@ -105,6 +105,7 @@ impl World {
             s3: Queue::new(Store::memory()),
             dynamodb: Queue::new(Store::memory()),
             data: std::path::PathBuf::new(),
+            objects: None,
             endpoint: String::new(),
             account: "000000000000".into(),
             region: "us-east-1".into(),

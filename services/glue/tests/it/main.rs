@@ -22,6 +22,7 @@ fn world() -> World {
         s3: queue(),
         dynamodb: queue(),
         data: data.path().to_owned(),
+        objects: None,
         endpoint: "http://127.0.0.1:1".into(),
         account: "000000000000".into(),
         region: "us-east-1".into(),

@@ -27,6 +27,7 @@ impl World {
             s3: queue(),
             dynamodb: queue(),
             data: std::env::temp_dir(),
+            objects: None,
             endpoint: "http://127.0.0.1:1".to_owned(),
             account: ACCOUNT.to_owned(),
             region: REGION.to_owned(),

@@ -37,6 +37,7 @@ fn bench_with(settings: &Value) -> Bench {
         s3: queue(),
         dynamodb: queue(),
         data: folder.path().to_owned(),
+        objects: None,
         endpoint: "http://127.0.0.1:1".to_owned(),
         account: "000000000000".to_owned(),
         region: "eu-west-1".to_owned(),

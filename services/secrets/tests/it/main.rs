@@ -48,6 +48,7 @@ fn world() -> (Cx, Store) {
         s3: queue(),
         dynamodb: queue(),
         data: std::env::temp_dir(),
+        objects: None,
         endpoint: "http://127.0.0.1:1".to_owned(),
         account: "000000000000".to_owned(),
         region: "us-east-1".to_owned(),

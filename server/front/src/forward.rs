@@ -1,0 +1,205 @@
+//! What a node does that stands by: it says that it lives, and passes connections on, as they are, to the node that owns the stores.
+//!
+//! Before the first byte goes a *preface*: who the client is, under a key that nodes share, for conditions on addresses to hold. An owner
+//! takes it from no one else.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use ring::hmac;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// No HTTP request begins like this.
+const MAGIC: &[u8; 9] = b"\0lakerun1";
+/// Magic, fence, address.
+const SIGNED: usize = 9 + 8 + 16;
+const PREFACE: usize = SIGNED + 32;
+/// A connection's first bytes, and the owner's answer, must come within this.
+const PATIENCE: Duration = Duration::from_secs(20);
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// The node that owns the stores.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// `HOST:PORT`.
+    pub address: String,
+    pub key: PrefaceKey,
+}
+
+impl std::fmt::Debug for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Owner({})", self.address)
+    }
+}
+
+/// What prefaces are signed with, and for which term of ownership.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PrefaceKey {
+    pub secret: Vec<u8>,
+    pub fence: i64,
+}
+
+impl std::fmt::Debug for PrefaceKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PrefaceKey({})", self.fence)
+    }
+}
+
+impl PrefaceKey {
+    fn signer(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &self.secret)
+    }
+
+    fn preface(&self, client: IpAddr) -> Vec<u8> {
+        let address = match client {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        let mut preface = [&MAGIC[..], &self.fence.to_be_bytes(), &address.octets()].concat();
+        let tag = hmac::sign(&self.signer(), &preface);
+        preface.extend_from_slice(tag.as_ref());
+        preface
+    }
+
+    fn client(&self, preface: &[u8; PREFACE]) -> Option<IpAddr> {
+        let (signed, tag) = preface.split_at(SIGNED);
+        hmac::verify(&self.signer(), signed, tag).ok()?;
+        let fence = i64::from_be_bytes(signed[9..17].try_into().ok()?);
+        let address: [u8; 16] = signed[17..].try_into().ok()?;
+        (fence == self.fence && signed.starts_with(MAGIC)).then(|| Ipv6Addr::from(address).to_canonical())
+    }
+
+    /// Takes the preface off a connection that has one: who the client is. An error ends the connection.
+    pub(crate) async fn take(&self, stream: &mut TcpStream, peer: IpAddr) -> std::io::Result<IpAddr> {
+        let mut first = [1];
+        let begun = async {
+            stream.peek(&mut first).await?;
+            if first[0] != MAGIC[0] {
+                return Ok(peer);
+            }
+            let mut preface = [0; PREFACE];
+            stream.read_exact(&mut preface).await?;
+            self.client(&preface).ok_or_else(|| std::io::Error::other("a preface that no node has made"))
+        };
+        tokio::time::timeout(PATIENCE, begun).await?
+    }
+}
+
+/// Passes connections on until dropped. `owner`: who is alive, as far as is known.
+pub async fn standing_by(listener: &TcpListener, owner: watch::Receiver<Option<Owner>>) {
+    loop {
+        let Ok((stream, peer)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let owner = owner.clone();
+        tokio::spawn(async move {
+            if let Err(error) = pass_on(stream, peer.ip(), owner).await {
+                tracing::debug!(%error, "a connection that was passed on ended");
+            }
+        });
+    }
+}
+
+async fn pass_on(
+    mut stream: TcpStream,
+    client: IpAddr,
+    mut owner: watch::Receiver<Option<Owner>>,
+) -> std::io::Result<()> {
+    let asked = tokio::time::timeout(PATIENCE, health(&stream)).await??;
+    let known = owner.borrow_and_update().clone();
+    if let Some(asked) = asked {
+        let status =
+            if asked == Health::Lives || known.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let said = if known.is_some() { "standby: passes on\n" } else { "standby: no owner\n" };
+        let text = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{said}",
+            said.len()
+        );
+        stream.write_all(text.as_bytes()).await?;
+        return stream.shutdown().await;
+    }
+    let Some(known) = known else { return super::turn_away(stream, "standing by, and no other is the owner").await };
+    let connecting = tokio::time::timeout(CONNECT, TcpStream::connect(&known.address));
+    let Ok(Ok(mut to)) = connecting.await else {
+        return super::turn_away(stream, "standing by, and the owner does not answer").await;
+    };
+    let _ = (stream.set_nodelay(true), to.set_nodelay(true));
+    to.write_all(&known.key.preface(client)).await?;
+    tokio::select! {
+        done = tokio::io::copy_bidirectional(&mut stream, &mut to) => done.map(drop),
+        // What is on its way there gets no answer: the client asks again.
+        _ = owner.wait_for(|owner| owner.as_ref() != Some(&known)) => Ok(()),
+    }
+}
+
+/// What a look at a node's health asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// `/healthz`: does it live?
+    Lives,
+    /// `/readyz`: can requests go there?
+    Ready,
+}
+
+impl Health {
+    pub(crate) fn of(method: &http::Method, path: &str) -> Option<Self> {
+        match path {
+            _ if method != http::Method::GET => None,
+            "/healthz" => Some(Self::Lives),
+            "/readyz" => Some(Self::Ready),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn answer(self, is_ready: bool) -> http::Response<Bytes> {
+        let is_well = is_ready || self == Self::Lives;
+        let mut response =
+            http::Response::new(Bytes::from_static(if is_ready { b"serves\n" } else { b"does not serve\n" }));
+        *response.status_mut() = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        response
+    }
+}
+
+/// Is that what the connection's first request asks? Nothing is taken from it.
+async fn health(stream: &TcpStream) -> std::io::Result<Option<Health>> {
+    const ASKED: [(&[u8], Health); 2] = [(b"GET /healthz ", Health::Lives), (b"GET /readyz ", Health::Ready)];
+    let mut seen = [0; 16];
+    loop {
+        let n = stream.peek(&mut seen).await?;
+        if let Some((_, health)) = ASKED.iter().find(|(text, _)| seen[..n].starts_with(text)) {
+            return Ok(Some(*health));
+        }
+        if n == 0 || !ASKED.iter().any(|(text, _)| text.starts_with(&seen[..n])) {
+            return Ok(None);
+        }
+        // The rest of the line is on its way.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preface_is_taken_from_nodes_alone() {
+        let key = PrefaceKey { secret: vec![7; 32], fence: 3 };
+        for client in ["192.0.2.1", "2001:db8::1"] {
+            let client: IpAddr = client.parse().unwrap();
+            let preface: [u8; PREFACE] = key.preface(client).try_into().unwrap();
+            assert_eq!(key.client(&preface), Some(client));
+            let later = PrefaceKey { fence: 4, ..key.clone() };
+            assert_eq!(later.client(&preface), None, "of an earlier owner's time");
+            for at in [0, 10, 20, 40] {
+                let mut changed = preface;
+                changed[at] ^= 1;
+                assert_eq!(key.client(&changed), None);
+            }
+        }
+    }
+}
