@@ -20,12 +20,15 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, Tr
 use datafusion::common::{Result, internal_datafusion_err};
 use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::expressions::{
-    BinaryExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr, Literal, NotExpr,
+    BinaryExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr, Literal, NotExpr,
 };
 use datafusion::physical_expr::utils::{reassign_expr_columns, split_conjunction};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+
+use super::dynamic::Tried;
+use super::empty_text::{Empty, by_length};
 
 /// A condition on numbers is evaluated for all rows unless at most one in so many is left: to copy those costs as much.
 const FEW: usize = 8;
@@ -54,10 +57,13 @@ impl PhysicalOptimizerRule for Conjunctions {
         plan.transform_up(|node| {
             let Some(filter) = node.downcast_ref::<FilterExec>() else { return Ok(Transformed::no(node)) };
             let schema = filter.input().schema();
-            let Some(conjunction) = Conjunction::of(filter.predicate(), &schema)? else {
-                return Ok(Transformed::no(node));
+            let predicate = by_length(Arc::clone(filter.predicate()), &schema)?;
+            let predicate = match Conjunction::of(&predicate, &schema)? {
+                Some(conjunction) => Arc::new(conjunction) as Arc<dyn PhysicalExpr>,
+                None if Arc::ptr_eq(&predicate, filter.predicate()) => return Ok(Transformed::no(node)),
+                None => predicate,
             };
-            let filter = FilterExecBuilder::from(filter).with_predicate(Arc::new(conjunction)).build()?;
+            let filter = FilterExecBuilder::from(filter).with_predicate(predicate).build()?;
             Ok(Transformed::yes(Arc::new(filter) as Arc<dyn ExecutionPlan>))
         })
         .data()
@@ -97,6 +103,7 @@ struct Narrow {
 enum Cost {
     Numbers,
     Texts,
+    Lookups,
     Patterns,
 }
 
@@ -195,6 +202,10 @@ fn cost(condition: &Arc<dyn PhysicalExpr>, schema: &Schema, columns: &mut Vec<us
     let mut cost = Cost::Numbers;
     let mut known = true;
     let walked = condition.apply(|expr| {
+        if let Some(text) = expr.downcast_ref::<Empty>().and_then(|empty| empty.text().downcast_ref::<Column>()) {
+            columns.push(text.index());
+            return Ok(TreeNodeRecursion::Jump);
+        }
         if let Some(column) = expr.downcast_ref::<Column>() {
             columns.push(column.index());
             let field = schema.fields().get(column.index()).filter(|field| field.name() == column.name());
@@ -203,12 +214,15 @@ fn cost(condition: &Arc<dyn PhysicalExpr>, schema: &Schema, columns: &mut Vec<us
                 Some(DataType::Utf8 | DataType::Binary) => cost = cost.max(Cost::Texts),
                 _ => known = false,
             }
+        } else if expr.downcast_ref::<Tried>().is_some() {
+            cost = cost.max(Cost::Lookups);
         } else if expr.downcast_ref::<LikeExpr>().is_some() {
             cost = cost.max(Cost::Patterns);
         } else if let Some(binary) = expr.downcast_ref::<BinaryExpr>() {
             known &= INFALLIBLE.contains(binary.op());
         } else {
             known &= expr.downcast_ref::<Literal>().is_some()
+                || expr.downcast_ref::<DynamicFilterPhysicalExpr>().is_some()
                 || expr.downcast_ref::<InListExpr>().is_some()
                 || expr.downcast_ref::<IsNullExpr>().is_some()
                 || expr.downcast_ref::<IsNotNullExpr>().is_some()
@@ -334,7 +348,13 @@ mod tests {
         let batch = |from: i32| {
             let numbers = |n: i32, modulus: i32| (n % 11 != 3).then_some(n % modulus);
             let a: Int32Array = (from..from + 100).map(|n| numbers(n, 7)).collect();
-            let b: StringArray = (from..from + 100).map(|n| (n % 13 != 5).then(|| format!("text {}", n % 5))).collect();
+            let b: StringArray = (from..from + 100)
+                .map(|n| match n % 13 {
+                    5 => None,
+                    7 => Some(String::new()),
+                    _ => Some(format!("text {}", n % 5)),
+                })
+                .collect();
             let c: Int32Array = (from..from + 100).map(|n| numbers(n + 1, 17)).collect();
             let columns: [(&str, ArrayRef, bool); 3] =
                 [("a", Arc::new(a), true), ("b", Arc::new(b), true), ("c", Arc::new(c), true)];
@@ -366,6 +386,9 @@ mod tests {
             "a > 0 AND c - a > 1 AND b = 'text 3'",
             "a > 2 AND c - a > 1 AND b <> 'text 3' AND c + a < 9",
             "a IS NULL AND b IS NULL",
+            "b <> ''",
+            "'' = b OR b IS NULL",
+            "a > 2 AND NOT (b = '') AND c < 9",
             "NOT (a = 1 OR b = 'text 0') AND c <> 5",
         ] {
             let sql = format!("SELECT * FROM t WHERE {condition} ORDER BY a, b, c");

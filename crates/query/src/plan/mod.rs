@@ -1,6 +1,8 @@
 //! What Trino's queries need of DataFusion's planner beyond functions: relations that it does not plan.
 
 mod conjunction;
+mod dynamic;
+mod empty_text;
 mod join_order;
 mod lambdas;
 mod relations;
@@ -18,6 +20,7 @@ use datafusion::prelude::SessionContext;
 /// DataFusion's rules for physical plans, kept from lambdas where they would break them.
 pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().map(lambdas::kept_from).collect();
+    rules.push(Arc::new(dynamic::DynamicFilters));
     rules.push(Arc::new(conjunction::Conjunctions));
     rules
 }
