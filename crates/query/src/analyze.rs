@@ -482,7 +482,8 @@ fn native(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Option<(Type, 
         ("sum", ty) if ty.is_integer() => {
             let wide = Type::Decimal(20, 0);
             let sum = Type::Decimal(30, 0);
-            Some((with(sum_udaf(), coerced(argument, ty, &wide)), Some((sum, Type::Bigint))))
+            // Not by the kernel's cast, which looks at each value's digits.
+            Some((with(sum_udaf(), cast_to(argument, &wide)), Some((sum, Type::Bigint))))
         }
         ("sum", ty @ Type::Decimal(_, s)) => {
             let wide = Type::Decimal(38, *s);
