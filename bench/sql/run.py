@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""run.py --binary LAKERUN [--suite tpch|tpcds] [--scale 1] [--times 3] [--folder FOLDER] [--only 1,6]
+"""run.py --binary LAKERUN [--suite tpch|tpcds|clickbench] [--scale 1] [--times 3] [--folder FOLDER] [--only 1,6] [--queries FILE]
 
-TPC-H or TPC-DS through Athena's API, beside DuckDB in this process over the same Parquet files, one query after the other, in turn.
+TPC-H, TPC-DS or ClickBench through Athena's API, beside DuckDB in this process over the same Parquet files, one query after the other, in turn.
+ClickBench's queries are given by `--queries` (its `trino/queries.sql`), its rows are made by `hits.py`, so many millions of them.
 Prints for each query the best time of both, their ratio and whether the rows are equal; then the sums. Nothing is asserted about time;
 the exit status is 1 when rows differ or a query fails. The time of a query is from StartQueryExecution to the moment when
 GetQueryExecution says SUCCEEDED; DuckDB's until all rows are fetched.
@@ -40,7 +41,10 @@ def tables(given):
     folder = given.folder / f"{given.suite}-{given.scale:g}"
     if not (folder / "queries.json").exists():
         python = environment(given.folder / "generator", GENERATOR)
-        subprocess.run([python, HERE / "generate.py", folder, given.suite, str(given.scale)], check=True)
+        made = [HERE / "generate.py", folder, given.suite, str(given.scale)]
+        if given.suite == "clickbench":
+            made = [HERE / "hits.py", folder, given.queries, str(int(given.scale * 1_000_000))]
+        subprocess.run([python, *made], check=True)
     return folder
 
 
@@ -88,10 +92,10 @@ class Athena:
             raise RuntimeError(told["Status"].get("StateChangeReason", ""))
         return took, told
 
-    def rows(self, told):
+    def rows(self, told, header=False):
         bucket, _, key = told["ResultConfiguration"]["OutputLocation"].removeprefix("s3://").partition("/")
         text = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
-        return [[value or None for value in row] or [None] for row in csv.reader(io.StringIO(text))][1:]
+        return [[value or None for value in row] or [None] for row in csv.reader(io.StringIO(text))][0 if header else 1:]
 
 
 def exact(sql):
@@ -106,6 +110,8 @@ def same(ours, theirs):
         return theirs in (None, "") and ours is None
     if isinstance(theirs, (int, float, decimal.Decimal)) and not isinstance(theirs, bool):
         return math.isclose(float(ours), float(theirs), rel_tol=1e-6, abs_tol=0.011)
+    if isinstance(theirs, datetime.datetime):
+        return ours == theirs.isoformat(" ", "milliseconds")
     return ours.rstrip() == (theirs.isoformat() if isinstance(theirs, datetime.date) else str(theirs)).rstrip()
 
 
@@ -125,16 +131,31 @@ def total(rows):
     return sorted(rows, key=key)
 
 
+def tied(sql, header, ours, theirs):
+    """Whether rows may differ: as many, of which those that the order is of have the same values; of others no more is known."""
+    if "LIMIT" not in sql or len(ours) != len(theirs):
+        return False
+    by = re.search(r"(?i)ORDER BY (?:COUNT\(\*\)|(\w+))", sql)
+    if by is None:
+        return True
+    name = (by[1] or "_col").lower()
+    at = [number for number, column in enumerate(header) if column == name or (name == "_col" and column.startswith(name))]
+    return not at or equal(*[[[row[at[-1]]] for row in rows] for rows in (ours, theirs)]) == ""
+
+
 def measure(given, athena, peer, number, sql):
     ours = theirs = math.inf
     for _ in range(given.times):
-        took, told = athena.run(sql)
+        # A group in a replacement is Java's here, RE2's there.
+        took, told = athena.run(sql.replace(r"'\1'", "'$1'"))
         ours = min(ours, took)
         begun = time.perf_counter()
         rows = peer.execute(sql).fetchall()
         theirs = min(theirs, time.perf_counter() - begun)
-    got = athena.rows(told)
+    header, *got = athena.rows(told, header=True)
     wrong = equal(got, rows) and equal(total(got), total(rows))
+    if wrong and given.suite == "clickbench" and tied(sql, header, got, rows):
+        wrong = ""
     inside = told["Statistics"]["EngineExecutionTimeInMillis"] / 1000
     print(f"{number:3} {ours:8.3f} s {inside:8.3f} s {theirs:8.3f} s {ours / theirs:7.2f}  {wrong or 'equal'}", flush=True)
     return ours, theirs, not wrong
@@ -143,10 +164,11 @@ def measure(given, athena, peer, number, sql):
 def main():
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--binary", required=True, type=pathlib.Path)
-    ask.add_argument("--suite", default="tpch", choices=["tpch", "tpcds"])
+    ask.add_argument("--suite", default="tpch", choices=["tpch", "tpcds", "clickbench"])
     ask.add_argument("--scale", default=1, type=float)
     ask.add_argument("--times", default=3, type=int)
     ask.add_argument("--only", default="")
+    ask.add_argument("--queries", type=pathlib.Path, help="ClickBench's queries, one a line")
     ask.add_argument("--folder", type=pathlib.Path, default=pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "lakerun/bench-sql")
     given = ask.parse_args()
     folder = tables(given)
