@@ -66,7 +66,8 @@ pub fn time(text: &str) -> Option<(i64, u8, Option<i16>)> {
     let (picos, precision, rest) = clock_prefix(text)?;
     match rest.trim_start() {
         "" => Some((picos, precision, None)),
-        zone => Some((picos, precision, Some(offset(zone)?))),
+        // Hours and minutes of two digits each, unlike a timestamp's.
+        zone => Some((picos, precision, Some(offset(zone).filter(|_| zone.contains(':'))?))),
     }
 }
 
@@ -159,60 +160,60 @@ pub fn divide_half_up(a: i128, b: i128) -> i128 {
     }
 }
 
-/// `INTERVAL 'value' from [TO to]`: milliseconds or months.
+/// `INTERVAL 'value' from [TO to]`: milliseconds or months. Each field may have a plus and has at most ten digits, which an `int`
+/// holds; the last may be left out, and all after one that is. Source: Trino 476, asked (its reader is Joda's `PeriodFormatter`).
 pub fn interval(text: &str, from: &str, to: Option<&str>, negative: bool) -> Option<Value> {
-    let sign = |negative_too: bool| if negative == negative_too { 1 } else { -1 };
-    let (minus, text) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let units = ["day", "hour", "minute", "second"];
-    match (from, to) {
-        ("year", None) => {
-            Some(Value::IntervalYear(i32::try_from(text.parse::<i64>().ok()?.checked_mul(12 * sign(minus))?).ok()?))
+    const UNITS: [(&str, i64); 6] =
+        [("year", 12), ("month", 1), ("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1000)];
+    let (minus, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));
+    let sign = if minus == negative { 1 } else { -1 };
+    let place = |name: &str| UNITS.iter().position(|(unit, _)| *unit == name);
+    let (first, last) = (place(from)?, place(to.unwrap_or(from))?);
+    let (mut rest, mut sum) = (text, 0i64);
+    for (at, (unit, size)) in UNITS.iter().enumerate().take(last + 1).skip(first) {
+        if rest.is_empty() {
+            break;
         }
-        ("month", None) => Some(Value::IntervalYear(i32::try_from(text.parse::<i64>().ok()? * sign(minus)).ok()?)),
-        ("year", Some("month")) => {
-            let (years, months) = text.split_once('-').unwrap_or((text, "0"));
-            let (years, months): (i64, i64) = (years.parse().ok()?, months.parse().ok()?);
-            Some(Value::IntervalYear(i32::try_from((years * 12 + months) * sign(minus)).ok()?))
-        }
-        _ => {
-            let first = units.iter().position(|unit| *unit == from)?;
-            let last = units.iter().position(|unit| *unit == to.unwrap_or(from))?;
-            let mut rest = text;
-            let mut ms = 0i64;
-            for (index, unit) in units.iter().enumerate().take(last + 1).skip(first) {
-                if index > first {
-                    let separator = if index == 1 { ' ' } else { ':' };
-                    match rest.strip_prefix(separator) {
-                        Some(after) => rest = after,
-                        None if rest.is_empty() => break,
-                        None => return None,
-                    }
-                }
-                let (number, after) = digits(rest, 1, 18)?;
-                rest = after;
-                let number: i64 = number.parse().ok()?;
-                ms = ms.checked_add(number.checked_mul(match *unit {
-                    "day" => 86_400_000,
-                    "hour" => 3_600_000,
-                    "minute" => 60_000,
-                    _ => 1000,
-                })?)?;
-                if *unit == "second"
-                    && let Some(after) = rest.strip_prefix('.')
-                {
-                    let (fraction, after) = digits(after, 1, 9)?;
-                    rest = after;
-                    let millis: String = fraction.chars().chain("000".chars()).take(3).collect();
-                    ms = ms.checked_add(millis.parse().ok()?)?;
-                }
+        if at > first {
+            rest = rest.strip_prefix(match *unit {
+                "month" => '-',
+                "hour" => ' ',
+                _ => ':',
+            })?;
+            if rest.is_empty() {
+                break;
             }
-            rest.is_empty().then_some(Value::IntervalDay(ms * sign(minus)))
         }
+        let (whole, millis, after) = interval_field(rest, *unit == "second")?;
+        sum += i64::from(whole) * size + millis;
+        rest = after;
     }
+    if !rest.is_empty() {
+        return None;
+    }
+    if first < 2 {
+        Some(Value::IntervalYear(i32::try_from(sum * sign).ok()?))
+    } else {
+        Some(Value::IntervalDay(sum * sign))
+    }
+}
+
+/// A field's number, its milliseconds where it may have a fraction, and what follows it.
+fn interval_field(text: &str, has_fraction: bool) -> Option<(i32, i64, &str)> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let number = |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let length = number(text);
+    let (whole, rest) = text.split_at(length);
+    let (fraction, rest) = match rest.strip_prefix(['.', ',']).filter(|_| has_fraction) {
+        Some(rest) => rest.split_at(number(rest)),
+        None => ("", rest),
+    };
+    if !(1..=10).contains(&(whole.len() + fraction.len())) {
+        return None;
+    }
+    let millis: String = fraction.chars().chain("000".chars()).take(3).collect();
+    let whole = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    Some((whole, millis.parse().ok()?, rest))
 }
 
 /// Seconds of a count of picoseconds.

@@ -112,7 +112,7 @@ pub fn write_offset(minutes: i16, out: &mut impl std::fmt::Write) -> std::fmt::R
     write!(out, "{sign}{:02}:{:02}", minutes.unsigned_abs() / 60, minutes.unsigned_abs() % 60)
 }
 
-/// Minutes of `+05:30`, `-0530`, `+5`; up to fourteen hours.
+/// Minutes of `+05:30`, `-0530`, `+05`, `+5`; up to fourteen hours. Source: Trino 476, asked.
 pub fn offset(text: &str) -> Option<i16> {
     let (sign, rest) = match text.split_at_checked(1)? {
         ("+", rest) => (1, rest),
@@ -123,11 +123,13 @@ pub fn offset(text: &str) -> Option<i16> {
         return None;
     }
     let (hours, minutes) = match rest.split_once(':') {
-        Some((hours, minutes)) if minutes.len() == 2 => (hours, minutes),
+        Some((hours, minutes)) if hours.len() == 2 && minutes.len() == 2 => (hours, minutes),
         Some(_) => return None,
         None if rest.len() == 4 => rest.split_at(2),
-        None => (rest, "0"),
+        None if rest.len() <= 2 => (rest, "0"),
+        None => return None,
     };
     let (hours, minutes): (i16, i16) = (hours.parse().ok()?, minutes.parse().ok()?);
-    (hours <= 14 && minutes < 60 && hours * 60 + minutes <= 840).then_some(sign * (hours * 60 + minutes))
+    let total = hours * 60 + minutes;
+    (minutes < 60 && total <= 840).then_some(sign * total)
 }
