@@ -32,7 +32,7 @@ const PARTS: [&str; 4] = ["sourcing/handler.py", "etl/job.py", "view/handler.py"
 pub(crate) fn run() -> Result<()> {
     let mut faults = Vec::new();
     layers(&mut faults)?;
-    for folder in ["crates", "services", "server", "sim", "xtask", "bench"] {
+    for folder in ["crates", "services", "server", "sim", "fuzz", "xtask", "bench"] {
         sources(&root().join(folder), &mut faults)?;
     }
     for part in PARTS {
@@ -60,7 +60,7 @@ fn layer(manifest: &str) -> Option<&'static str> {
         "server" => "server",
         "sim" => "sim",
         "xtask" => "xtask",
-        "bench" => "bench",
+        "bench" | "fuzz" => "bench",
         _ => match path.split('/').nth(2)? {
             "wire" => "wire",
             "asl" => "asl",
@@ -78,7 +78,9 @@ fn layer(manifest: &str) -> Option<&'static str> {
 fn allowed(from: &str, to: &str) -> bool {
     let below: &[&str] = match from {
         "server" => &["server", "services", "platform", "service", "store", "wire"],
-        "bench" | "sim" => &["services", "api", "platform", "service", "store", "asl", "wire"],
+        "bench" | "sim" => {
+            &["services", "api", "platform", "functions", "service", "store", "asl", "expressions", "wire"]
+        }
         "services" => &["api", "platform", "service", "store", "asl", "wire"],
         "platform" => &["functions", "service", "store", "asl", "wire"],
         "service" => &["store", "wire"],

@@ -37,3 +37,11 @@ pub use error::{Error, Result};
 pub use run::{Engine, Job, Outcome};
 pub use storage::{Connection, Location, Storage};
 pub use types::ColumnInfo;
+
+/// Reads a statement, without any table or function being looked up.
+///
+/// # Errors
+/// What Athena says of a text that is no statement.
+pub fn check(statement: &str) -> Result<()> {
+    sql::parse(statement).map(drop)
+}
