@@ -9,6 +9,7 @@ use clap::Subcommand;
 use identity::RootKeys;
 use serde_json::{Value, json};
 use service::{Cx, Platform, Principal, Router, Settings};
+use store::postgres::{Database, Lease};
 use store::{Queue, Store};
 
 use crate::machines;
@@ -51,14 +52,18 @@ pub(crate) enum Load {
 pub(crate) const SOON: Duration = Duration::from_millis(5);
 pub(crate) const SELDOM: Duration = Duration::from_millis(500);
 
+const LEASE: Duration = Duration::from_mins(1);
+
 struct World {
     cx: Cx,
     folder: PathBuf,
     _temporary: Option<tempfile::TempDir>,
+    /// The right to write to the database, where there is one.
+    _lease: Option<Lease>,
 }
 
-pub(crate) async fn run(load: Load, folder: Option<PathBuf>) -> Result<()> {
-    let world = World::new(folder).await?;
+pub(crate) async fn run(load: Load, folder: Option<PathBuf>, store: Option<String>) -> Result<()> {
+    let world = World::new(folder, store).await?;
     match load {
         Load::Starts { states, executions, clients } => world.starts(states, executions, clients).await,
         Load::Tasks { states, executions, clients } => world.tasks(states, executions, clients).await,
@@ -67,14 +72,22 @@ pub(crate) async fn run(load: Load, folder: Option<PathBuf>) -> Result<()> {
 }
 
 impl World {
-    async fn new(folder: Option<PathBuf>) -> Result<Self> {
+    async fn new(folder: Option<PathBuf>, store: Option<String>) -> Result<Self> {
         let temporary = if folder.is_none() { Some(tempfile::tempdir_in(".")?) } else { None };
         let folder = folder.or_else(|| temporary.as_ref().map(|t| t.path().to_owned())).context("a folder")?;
         std::fs::create_dir_all(&folder)?;
         let queue = || Queue::new(Store::memory());
+        let lease = match store {
+            None => None,
+            Some(url) => Some(Database::open(&url)?.take("", LEASE)?.context("the database is another's")?),
+        };
+        let control = match &lease {
+            Some(lease) => lease.store("control")?,
+            None => Store::open(&folder.join("control.sqlite"))?,
+        };
         let platform = Platform {
             router: Router::new(),
-            control: Queue::new(Store::open(&folder.join("control.sqlite"))?),
+            control: Queue::new(control),
             s3: queue(),
             dynamodb: queue(),
             data: folder.clone(),
@@ -89,7 +102,7 @@ impl World {
         states::register(&platform).expect("no settings, none wrong");
         platform.control.start();
         let cx = Cx::new(platform.router, Principal::Root, &platform.account, &platform.region);
-        let world = Self { cx, folder, _temporary: temporary };
+        let world = Self { cx, folder, _temporary: temporary, _lease: lease };
         let trust = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Principal": { "Service": "states.amazonaws.com" }, "Action": "sts:AssumeRole" }] });
         world
             .cx

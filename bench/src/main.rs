@@ -44,6 +44,9 @@ enum Mode {
         /// Where the store is made; a temporary folder when not given
         #[arg(long, global = true)]
         folder: Option<PathBuf>,
+        /// A PostgreSQL database for the records instead: postgres://…
+        #[arg(long)]
+        store: Option<String>,
     },
     /// A running server, through HTTP
     Http {
@@ -70,7 +73,7 @@ fn main() -> Result<()> {
         let run = async {
             match cli.mode {
                 Mode::Interpreter { transitions, bytes } => interpreter::run(transitions, bytes),
-                Mode::Inside { load, folder } => inside::run(load, folder).await,
+                Mode::Inside { load, folder, store } => inside::run(load, folder, store).await,
                 Mode::Http { data, load } => http::run(load, data).await,
                 Mode::Fsync { folder, count } => measure::fsync_only(&folder, count),
             }

@@ -135,6 +135,20 @@ async fn take(
 }
 
 impl Term {
+    /// For work on the stores while no server runs.
+    ///
+    /// # Errors
+    /// When a server does.
+    pub(crate) async fn alone(url: &str) -> Result<Self> {
+        let database = Arc::new(open(url).await?);
+        let (trying, lasts) = (Arc::clone(&database), Duration::from_mins(1));
+        let Some(lease) = blocking(move || trying.take("", lasts)).await? else {
+            bail!("a server owns the database: stop all of them first");
+        };
+        let prefaces = front::PrefaceKey { secret: Vec::new(), fence: lease.fence() };
+        Ok(Self { lease, prefaces, database })
+    }
+
     /// Brings the keys that nodes share into the data folder.
     ///
     /// # Errors
@@ -164,6 +178,13 @@ impl Term {
             blocking(move || database.share(name, &own)).await?;
         }
         Ok(())
+    }
+
+    /// What the nodes' installation is called: `new` if it has no name yet.
+    pub(crate) async fn installation(&self, new: String) -> Result<String> {
+        let database = Arc::clone(&self.database);
+        let name = blocking(move || database.share("installation", new.as_bytes())).await?;
+        Ok(String::from_utf8(name)?)
     }
 
     /// Lets another node go on at once.

@@ -1,12 +1,14 @@
 //! `lakerun`: the server and its command line. This crate wires: settings, HTTP, the services, workers, the console.
 //!
 //! Map: [`settings`] what can be set · [`up`] start and stop · [`services`] which services there are · [`cluster`] nodes
-//! that take each other's place · [`memory`] what is
+//! that take each other's place · [`bucket`] where they share objects' bytes · [`migrate`] from a
+//! folder to these, and back · [`memory`] what is
 //! given back when there is nothing to do · [`worker`] child
 //! processes' side · [`client`] the signed client that the other commands use, a file each: [`executions`], [`deploy`],
 //! [`dev`], [`execution_logs`], [`look`], [`sql`], [`objects`], [`init`], [`info`] · [`output`] how they print.
 
 mod backup;
+mod bucket;
 mod client;
 mod cluster;
 mod deploy;
@@ -17,6 +19,7 @@ mod info;
 mod init;
 mod look;
 mod memory;
+mod migrate;
 mod objects;
 mod output;
 mod services;
@@ -207,6 +210,8 @@ enum Command {
         #[command(flatten)]
         data: DataFlag,
     },
+    /// Bring a data folder's records and objects to the PostgreSQL database and the bucket that settings name, or back
+    Migrate(migrate::MigrateArgs),
     /// Print the completion of a shell, e.g. lakerun completion bash > /etc/bash_completion.d/lakerun
     Completion { shell: clap_complete::Shell },
     /// Write the man pages into a folder, one for each command
@@ -272,6 +277,7 @@ fn plain(command: Command) -> anyhow::Result<()> {
         Command::Status { output, data } => block(info::status(&data.path(), output)),
         Command::Open { what, data } => block(info::open(&data.path(), &what)),
         Command::Init { folder } => init::run(&folder),
+        Command::Migrate(args) => block(migrate::run(&args)),
         Command::Describe { name, output, data } => {
             block(async { look::describe(&client::Client::open(&data.path())?, &name, output).await })
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Sections that services read with `Settings::section`.
-const SECTIONS: [&str; 8] = ["smtp", "lambda", "s3", "states", "compute", "console", "kms", "cluster"];
+const SECTIONS: [&str; 9] = ["smtp", "lambda", "s3", "states", "compute", "console", "kms", "cluster", "bucket"];
 /// Variables with our prefix that are not settings of the server.
 const FOREIGN: [&str; 6] = ["cache", "python", "shared", "config", "demo_profile", "target"];
 
@@ -31,6 +31,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<String>,
+    /// A bucket of any S3 for the bytes of large objects, s3://BUCKET/PREFIX [default: files in the data folder]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objects: Option<String>,
     /// Settings file [default: lakerun.toml here, where there is one]
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -46,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     /// A PostgreSQL database for all records; files in the data folder where it is not set.
     pub(crate) store: Option<String>,
+    /// A bucket for the bytes of large objects; files in the data folder where it is not set.
+    pub(crate) objects: Option<String>,
     /// The account that everything belongs to.
     pub(crate) account: String,
     /// The region of what has none in its request: the console, the CLI.

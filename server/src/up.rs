@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::settings::{self, Flags, Settings};
-use crate::{backup, cluster, services};
+use crate::{backup, bucket, cluster, migrate, services};
 
 /// How long requests under way may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -63,6 +63,9 @@ async fn serve(settings: Settings) -> Result<()> {
     let endpoint = format!("http://{address}");
     let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let term = match &settings.store {
+        None if settings.sections().0.contains_key("cluster") => {
+            bail!("[cluster] is set, and `store`, the database that its nodes share, is not")
+        }
         None => None,
         Some(url) => tokio::select! {
             term = cluster::join(url, &settings, &listener) => Some(term?),
@@ -74,6 +77,7 @@ async fn serve(settings: Settings) -> Result<()> {
         term.fetch_keys(dir.path()).await?;
     }
     let root = root_keys(&settings)?;
+    let objects = bucket::open(&settings, term.as_ref()).await?;
     let lease = term.as_ref().map(|term| term.lease.clone());
     // Side by side: each waits for the disk.
     let open = |name| lease.as_ref().map_or_else(|| dir.store(name), |lease| lease.store(name)).map(Queue::new);
@@ -90,12 +94,13 @@ async fn serve(settings: Settings) -> Result<()> {
         s3: s3?,
         dynamodb: dynamodb?,
         data: std::path::absolute(dir.path())?,
-        objects: None,
+        objects,
         endpoint: endpoint.clone(),
         account: settings.account.clone(),
         region: settings.region.clone(),
         settings: settings.sections(),
     };
+    migrate::refuse_unfinished(platform.control.store()).await?;
     let token = identity::random_token();
     // Who comes meanwhile waits at the port; where that becomes long, they are told when to come again.
     let wired = {

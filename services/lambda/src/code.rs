@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use api_lambda::error;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
+use store::objects::Objects;
 use wire::Error;
 use zip::ZipArchive;
 
@@ -27,21 +28,40 @@ pub(crate) struct Code {
     pub(crate) unpacked_bytes: u64,
 }
 
-/// The folder that holds all functions' code.
+/// The folder that holds all functions' code, and where nodes share the archives.
 #[derive(Clone, Debug)]
-pub(crate) struct Archive(PathBuf);
+pub(crate) struct Archive {
+    folder: PathBuf,
+    shared: Option<Objects>,
+}
 
 impl Archive {
-    pub(crate) fn new(folder: PathBuf) -> Self {
-        Self(folder)
+    pub(crate) fn new(folder: PathBuf, shared: Option<Objects>) -> Self {
+        Self { folder, shared }
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(format!("{name}.zip"))
+        self.folder.join(format!("{name}.zip"))
     }
 
     pub(crate) fn folder(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.folder.join(name)
+    }
+
+    /// Brings an archive here that another node has kept.
+    pub(crate) async fn fetch(&self, name: &str) -> io::Result<()> {
+        let file = self.file(name);
+        match &self.shared {
+            Some(shared) if !file.exists() => shared.fetch_file(&format!("lambda-{name}.zip"), &file).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives it to all nodes.
+    pub(crate) async fn share(&self, code: &Code) -> Result<(), Error> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let name = format!("lambda-{}.zip", code.name);
+        shared.share_file(&name, &self.file(&code.name)).await.map_err(Error::internal)
     }
 
     /// Checks an archive and keeps it: on disk when this returns.
@@ -59,12 +79,12 @@ impl Archive {
     }
 
     fn write(&self, file: &Path, zip: &[u8]) -> io::Result<()> {
-        fs::create_dir_all(&self.0)?;
-        let mut temporary = tempfile::NamedTempFile::new_in(&self.0)?;
+        fs::create_dir_all(&self.folder)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(&self.folder)?;
         temporary.write_all(zip)?;
         temporary.as_file().sync_all()?;
         temporary.persist(file)?;
-        File::open(&self.0)?.sync_all()
+        File::open(&self.folder)?.sync_all()
     }
 
     /// The folder with the code in it, unpacked now if it is not there.
@@ -82,7 +102,7 @@ impl Archive {
         if folder.exists() {
             return Ok(folder.to_owned());
         }
-        let partial = tempfile::Builder::new().prefix("unpacking").tempdir_in(&self.0)?;
+        let partial = tempfile::Builder::new().prefix("unpacking").tempdir_in(&self.folder)?;
         for name in names {
             let file = io::BufReader::new(File::open(self.file(name.as_ref()))?);
             unpack(ZipArchive::new(file).map_err(io::Error::other)?, partial.path())?;
@@ -208,7 +228,7 @@ mod tests {
     #[test]
     fn code_is_kept_and_unpacked_once() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Archive::new(folder.path().join("code"));
+        let store = Archive::new(folder.path().join("code"), None);
         let code = store.keep(&archive(&[("handler.py", "x = 1"), ("lib/a.py", "")])).unwrap();
         assert_eq!(code.sha256.len(), 44);
         let unpacked = store.unpack(&code.name).unwrap();
@@ -220,7 +240,7 @@ mod tests {
     #[test]
     fn what_is_no_archive_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Archive::new(folder.path().to_owned());
+        let store = Archive::new(folder.path().to_owned(), None);
         for bad in [b"no zip at all".to_vec(), archive(&[]), archive(&[("../outside", "x")])] {
             assert_eq!(store.keep(&bad).unwrap_err().code(), "InvalidParameterValueException");
         }

@@ -91,7 +91,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
     let folder = platform.data.join("lambda");
     let scratch = folder.join("scratch");
     compute::sandbox::empty_folder(&scratch).map_err(|error| error.to_string())?;
-    let archive = Archive::new(folder.join("code"));
+    let archive = Archive::new(folder.join("code"), platform.objects.clone());
     let preparer = Preparer::new(archive.clone(), compute.envs.clone(), folder.join("runtime"))?;
     let pool = Pool::new(compute.budget.clone(), Duration::from_secs(config.idle_seconds));
     let templates = Templates::new(compute.budget.clone(), Duration::from_secs(config.template_seconds));

@@ -111,7 +111,10 @@ impl Lambda {
             _ => return Err(error::invalid_parameter_value_exception("Please provide a source for function code.")),
         };
         let archive = self.archive.clone();
-        tokio::task::spawn_blocking(move || archive.keep(zip.as_bytes())).await.map_err(Error::internal)?
+        let code =
+            tokio::task::spawn_blocking(move || archive.keep(zip.as_bytes())).await.map_err(Error::internal)??;
+        self.archive.share(&code).await?;
+        Ok(code)
     }
 }
 

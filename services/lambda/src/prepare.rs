@@ -109,6 +109,9 @@ impl Preparer {
         {
             return Ok(ready.clone());
         }
+        for name in layers.iter().map(String::as_str).chain([code]) {
+            self.archive.fetch(name).await.map_err(|error| format!("fetching the code: {error}"))?;
+        }
         let (archive, name, names) = (self.archive.clone(), code.to_owned(), layers.to_owned());
         let unpacked = tokio::task::spawn_blocking(move || {
             let layers = if names.is_empty() { None } else { Some(archive.merge(&names)?) };

@@ -65,9 +65,19 @@ impl Disk {
 
     /// A temporary file for a new blob.
     pub(super) fn create(&self) -> io::Result<NewFile> {
-        let id = self.0.ids.make();
-        let file = File::create_new(self.0.temporary(&id))?;
-        Ok(NewFile { disk: Arc::clone(&self.0), id, file, kept: false })
+        self.create_as(&self.0.ids.make())
+    }
+
+    /// The same for a blob that has a name already, a copy of one.
+    pub(super) fn create_as(&self, id: &BlobId) -> io::Result<NewFile> {
+        let temporary = self.0.ids.make();
+        let file = File::create_new(self.0.temporary(&temporary))?;
+        Ok(NewFile { disk: Arc::clone(&self.0), id: id.clone(), temporary, file, kept: false })
+    }
+
+    /// Is this a blob of an earlier run?
+    pub(super) fn is_earlier(&self, id: &BlobId) -> bool {
+        id.millis() < self.0.ids.start
     }
 
     pub(super) async fn open_blob(&self, id: &BlobId) -> io::Result<File> {
@@ -107,6 +117,20 @@ impl Disk {
         if let Err(error) = removed.await {
             tracing::warn!(%error, "a blob could not be removed; the next start will");
         }
+    }
+
+    pub(super) async fn names(&self) -> io::Result<Vec<BlobId>> {
+        let inner = Arc::clone(&self.0);
+        blocking(move || {
+            let mut names = Vec::new();
+            for folder in (0..SHARDS).map(|i| shard(&inner.root, i)) {
+                for entry in fs::read_dir(folder)? {
+                    names.extend(entry?.file_name().to_str().and_then(BlobId::parse));
+                }
+            }
+            Ok(names)
+        })
+        .await
     }
 
     pub(super) fn hold(&self) {
@@ -151,6 +175,8 @@ impl Disk {
 pub(super) struct NewFile {
     disk: Arc<Inner>,
     id: BlobId,
+    /// What it is called as long as it is being written.
+    temporary: BlobId,
     file: File,
     kept: bool,
 }
@@ -163,17 +189,36 @@ impl NewFile {
     /// Makes it durable and gives it its final name. Blocks.
     pub(super) fn keep(mut self) -> io::Result<BlobId> {
         self.file.sync_all()?;
-        fs::rename(self.disk.temporary(&self.id), self.disk.place(&self.id))?;
-        self.kept = true;
+        self.rename()?;
         self.disk.sync_folder_of(&self.id)?;
         Ok(self.id.clone())
+    }
+
+    /// Gives it its final name as long as the machine runs: of what is durable elsewhere. Blocks.
+    pub(super) fn keep_copy(mut self) -> io::Result<()> {
+        self.rename()
+    }
+
+    fn rename(&mut self) -> io::Result<()> {
+        fs::rename(self.disk.temporary(&self.temporary), self.disk.place(&self.id))?;
+        self.kept = true;
+        Ok(())
+    }
+
+    pub(super) fn id(&self) -> &BlobId {
+        &self.id
+    }
+
+    /// Where it is while it is being written.
+    pub(super) fn path(&self) -> PathBuf {
+        self.disk.temporary(&self.temporary)
     }
 }
 
 impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.kept
-            && let Err(error) = remove(&self.disk.temporary(&self.id))
+            && let Err(error) = remove(&self.disk.temporary(&self.temporary))
         {
             tracing::warn!(%error, "a temporary file could not be removed; the next start will");
         }

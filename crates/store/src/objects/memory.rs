@@ -34,6 +34,10 @@ impl Memory {
         Ok(self.keep(bytes))
     }
 
+    pub(super) fn names(&self) -> Vec<BlobId> {
+        self.blobs().keys().cloned().collect()
+    }
+
     pub(super) fn delete(&self, ids: &[BlobId]) {
         let mut blobs = self.blobs();
         for id in ids {

@@ -11,6 +11,7 @@ mod disk;
 mod folder;
 mod id;
 mod memory;
+mod remote;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -23,6 +24,7 @@ use bytes::Bytes;
 use futures::Stream;
 
 pub use id::BlobId;
+pub use remote::Bucket;
 pub use writer::{Body, Digest, Seal, Writer, Written};
 
 /// Bodies up to this size are handed back to be kept with their metadata.
@@ -31,7 +33,7 @@ pub const INLINE_LIMIT: usize = 16 * 1024;
 /// How much one read brings into memory.
 const READ_CHUNK: u64 = 1024 * 1024;
 
-/// A place for blobs: a folder, or memory in tests. Cheap to clone.
+/// A place for blobs: a folder, a bucket that nodes share, or memory in tests. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Objects(Arc<Place>);
 
@@ -39,12 +41,51 @@ pub struct Objects(Arc<Place>);
 enum Place {
     Disk(disk::Disk),
     Memory(memory::Memory),
+    Remote(remote::Remote),
 }
 
 impl Objects {
     /// Opens (and makes) the folder. What was in it before is garbage unless [`Objects::sweep`] is told that it lives.
     pub fn disk(root: impl Into<PathBuf>) -> io::Result<Self> {
         Ok(Self(Arc::new(Place::Disk(disk::Disk::open(root.into())?))))
+    }
+
+    /// A bucket's. `folder` is for copies on this machine: what it holds is deleted. `installation` names whose the blobs are.
+    ///
+    /// # Errors
+    /// When another installation's are there, or the bucket cannot be reached.
+    pub async fn bucket(bucket: Bucket, folder: impl Into<PathBuf>, installation: &str) -> io::Result<Self> {
+        let remote = remote::Remote::open(bucket, folder.into())?;
+        remote.claim(installation).await?;
+        Ok(Self(Arc::new(Place::Remote(remote))))
+    }
+
+    /// Where files are made.
+    fn folder(&self) -> Option<&disk::Disk> {
+        match &*self.0 {
+            Place::Disk(disk) => Some(disk),
+            Place::Remote(remote) => Some(&remote.disk),
+            Place::Memory(_) => None,
+        }
+    }
+
+    /// Gives all nodes a file that is not a blob; nothing where only this one has the blobs.
+    pub async fn share_file(&self, name: &str, path: &std::path::Path) -> io::Result<()> {
+        match &*self.0 {
+            Place::Remote(remote) => remote.share_file(name, path).await,
+            Place::Disk(_) | Place::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Brings such a file here.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none.
+    pub async fn fetch_file(&self, name: &str, path: &std::path::Path) -> io::Result<()> {
+        match &*self.0 {
+            Place::Remote(remote) => remote.fetch_file(name, path).await,
+            Place::Disk(_) | Place::Memory(_) => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     pub fn memory() -> Self {
@@ -65,6 +106,7 @@ impl Objects {
     pub fn new_id(&self) -> BlobId {
         match &*self.0 {
             Place::Disk(disk) => disk.new_id(),
+            Place::Remote(remote) => remote.disk.new_id(),
             Place::Memory(memory) => memory.new_id(),
         }
     }
@@ -74,6 +116,10 @@ impl Objects {
         match &*self.0 {
             Place::Disk(disk) => disk.open_blob(id).await.map(|file| Blob(Source::File(Arc::new(file)))),
             Place::Memory(memory) => memory.read(id).map(|bytes| Blob(Source::Bytes(bytes))),
+            Place::Remote(remote) => Ok(Blob(match remote.open_blob(id).await? {
+                remote::Opened::File(file) => Source::File(Arc::new(file)),
+                remote::Opened::Far(far) => Source::Far(far),
+            })),
         }
     }
 
@@ -89,6 +135,42 @@ impl Objects {
         match &*self.0 {
             Place::Disk(disk) => disk.duplicate(id).await,
             Place::Memory(memory) => memory.duplicate(id),
+            Place::Remote(remote) => remote.duplicate(id).await,
+        }
+    }
+
+    /// The names of all blobs.
+    pub async fn names(&self) -> io::Result<Vec<BlobId>> {
+        match &*self.0 {
+            Place::Disk(disk) => disk.names().await,
+            Place::Memory(memory) => Ok(memory.names()),
+            Place::Remote(remote) => {
+                remote.names("blobs").await.map(|names| names.iter().filter_map(|name| BlobId::parse(name)).collect())
+            }
+        }
+    }
+
+    /// The names of all shared files.
+    pub async fn file_names(&self) -> io::Result<Vec<String>> {
+        match &*self.0 {
+            Place::Remote(remote) => remote.names("files").await,
+            Place::Disk(_) | Place::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Keeps a copy of another place's blob, under its name.
+    pub async fn take_over(&self, from: &Self, id: &BlobId) -> io::Result<()> {
+        let mut file = self.folder().ok_or(io::ErrorKind::Unsupported)?.create_as(id)?;
+        let blob = from.open(id).await?;
+        let range = 0..blob.len()?;
+        let mut pieces = std::pin::pin!(blob.stream(range));
+        while let Some(piece) = futures::StreamExt::next(&mut pieces).await {
+            let piece = piece?;
+            file = disk::blocking(move || file.write(&piece).map(|()| file)).await?;
+        }
+        match &*self.0 {
+            Place::Remote(remote) => remote.keep(file).await.map(drop),
+            Place::Disk(_) | Place::Memory(_) => disk::blocking(move || file.keep()).await.map(drop),
         }
     }
 
@@ -97,6 +179,7 @@ impl Objects {
         match &*self.0 {
             Place::Disk(disk) => disk.delete(ids).await,
             Place::Memory(memory) => memory.delete(&ids),
+            Place::Remote(remote) => remote.delete(ids).await,
         }
     }
 
@@ -115,6 +198,7 @@ impl Objects {
         match &*self.0 {
             Place::Disk(disk) => disk.sweep(live).await,
             Place::Memory(_) => Ok(0),
+            Place::Remote(remote) => remote.sweep(live).await,
         }
     }
 }
@@ -151,6 +235,7 @@ pub struct Blob(Source);
 enum Source {
     File(Arc<std::fs::File>),
     Bytes(Bytes),
+    Far(remote::Far),
 }
 
 impl Blob {
@@ -162,6 +247,7 @@ impl Blob {
         match &self.0 {
             Source::File(file) => Ok(file.metadata()?.len()),
             Source::Bytes(bytes) => Ok(bytes.len() as u64),
+            Source::Far(far) => Ok(far.size),
         }
     }
 
@@ -169,7 +255,7 @@ impl Blob {
     pub fn file(&self) -> Option<&Arc<std::fs::File>> {
         match &self.0 {
             Source::File(file) => Some(file),
-            Source::Bytes(_) => None,
+            Source::Bytes(_) | Source::Far(_) => None,
         }
     }
 
@@ -188,6 +274,7 @@ impl Blob {
                 }
                 Ok(bytes.slice(start..end))
             }
+            Source::Far(far) => far.read(range).await,
         }
     }
 

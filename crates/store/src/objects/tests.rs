@@ -1,4 +1,4 @@
-//! The contract of object bytes, held by disk and memory.
+//! The contract of object bytes, held by disk, bucket and memory.
 
 use std::collections::BTreeSet;
 
@@ -30,10 +30,61 @@ fn blob(written: &Written<Count>) -> BlobId {
     }
 }
 
+/// A place in a bucket, with hardly room for copies.
+async fn bucket(store: &Arc<dyn object_store::ObjectStore>, folder: PathBuf) -> io::Result<Objects> {
+    let bucket =
+        Bucket { store: Arc::clone(store), prefix: "a/b".to_owned(), cache_bytes: 40_000, is_owner: Arc::new(|| true) };
+    Objects::bucket(bucket, folder, "mine").await
+}
+
+#[tokio::test]
+async fn nodes_share_a_bucket() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+    let first = bucket(&store, folder.path().join("1")).await.unwrap();
+    let (dead, alive) = (blob(&put(&first, 20_000).await), blob(&put(&first, 9 << 20).await));
+    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    let second = bucket(&store, folder.path().join("2")).await.unwrap();
+    assert_eq!(second.read(&alive).await.unwrap(), first.read(&alive).await.unwrap());
+    for _ in 0..4 {
+        put(&second, 20_000).await;
+    }
+    // Their copies have given way to others; the bucket has them.
+    assert_eq!(second.read(&dead).await.unwrap().len(), 20_000);
+    assert_eq!(second.sweep(BTreeSet::from([alive.clone()])).await.unwrap(), 1);
+    assert_eq!(second.open(&dead).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+    let copy = second.duplicate(&alive).await.unwrap();
+    first.delete(vec![alive.clone()]).await;
+    assert_eq!(first.read(&copy).await.unwrap().len(), 9 << 20);
+
+    let (path, other) = (folder.path().join("f"), folder.path().join("g/f"));
+    std::fs::write(&path, b"code").unwrap();
+    first.share_file("f.zip", &path).await.unwrap();
+    second.fetch_file("f.zip", &other).await.unwrap();
+    assert_eq!(std::fs::read(other).unwrap(), b"code");
+
+    let disk = Objects::disk(folder.path().join("d")).unwrap();
+    for id in second.names().await.unwrap() {
+        disk.take_over(&second, &id).await.unwrap();
+    }
+    assert_eq!(disk.read(&copy).await.unwrap(), second.read(&copy).await.unwrap());
+    assert_eq!(disk.names().await.unwrap().len(), second.names().await.unwrap().len());
+    let moved = blob(&put(&disk, 30_000).await);
+    first.take_over(&disk, &moved).await.unwrap();
+    assert_eq!(second.read(&moved).await.unwrap(), disk.read(&moved).await.unwrap());
+    assert_eq!(second.file_names().await.unwrap(), ["f.zip"]);
+
+    let theirs = Bucket { store, prefix: "/a/b/".to_owned(), cache_bytes: 0, is_owner: Arc::new(|| true) };
+    let refused = Objects::bucket(theirs, folder.path().join("3"), "another's").await.unwrap_err();
+    assert!(refused.to_string().contains("another installation"), "{refused}");
+}
+
 #[tokio::test]
 async fn small_bodies_come_back_and_large_ones_are_blobs() {
     let folder = tempfile::tempdir().unwrap();
-    for objects in [Objects::memory(), Objects::disk(folder.path().join("o")).unwrap()] {
+    let shared =
+        bucket(&(Arc::new(object_store::memory::InMemory::new()) as _), folder.path().join("c")).await.unwrap();
+    for objects in [Objects::memory(), Objects::disk(folder.path().join("o")).unwrap(), shared] {
         for len in [0, 1, INLINE_LIMIT] {
             let written = put(&objects, len).await;
             assert_eq!((written.size, written.digest.0), (len as u64, len as u64));

@@ -101,10 +101,13 @@ impl<D: Digest> Writer<D> {
         self.flush(true).await?;
         let Sink { digest, kept, .. } = self.take_sink()?;
         let id = match kept {
-            Kept::File(file) => blocking(move || file.keep()).await?,
+            Kept::File(file) => match &*self.objects.0 {
+                Place::Remote(remote) => remote.keep(file).await?,
+                Place::Disk(_) | Place::Memory(_) => blocking(move || file.keep()).await?,
+            },
             Kept::Memory(bytes) => match &*self.objects.0 {
                 Place::Memory(memory) => memory.keep(bytes.freeze()),
-                Place::Disk(_) => return Err(io::ErrorKind::InvalidInput.into()),
+                Place::Disk(_) | Place::Remote(_) => return Err(io::ErrorKind::InvalidInput.into()),
             },
             Kept::Nothing => return Err(io::ErrorKind::UnexpectedEof.into()),
         };
@@ -124,8 +127,8 @@ impl<D: Digest> Writer<D> {
                 (Kept::File(file), _) => file.write(&block)?,
                 (Kept::Memory(bytes), _) => bytes.extend_from_slice(&block),
                 (Kept::Nothing, Place::Memory(_)) => kept = Kept::Memory(block),
-                (Kept::Nothing, Place::Disk(disk)) => {
-                    let mut file = disk.create()?;
+                (Kept::Nothing, Place::Disk(_) | Place::Remote(_)) => {
+                    let mut file = objects.folder().ok_or(io::ErrorKind::InvalidInput)?.create()?;
                     file.write(&block)?;
                     kept = Kept::File(file);
                 }

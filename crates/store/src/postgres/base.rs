@@ -179,7 +179,8 @@ impl Reader {
     fn over(client: Client, store: &str) -> Result<Self, tokio_postgres::Error> {
         let table = format!("lakerun_kv_{store}");
         // A bound that is absent is NULL, and every row is within it.
-        let long = "(head, rest) >= ($1, $2) AND ($3::bytea IS NULL OR (head, rest) < ($3, $4::bytea)) AND head >= $1";
+        let long = "(head, rest) >= ($1, $2) AND ($3::bytea IS NULL OR (head, rest) < ($3, $4::bytea))
+                    AND head >= $1 AND head <= coalesce($3, decode(repeat('ff', 2001), 'hex'))";
         let texts = [
             format!("SELECT v FROM {table} WHERE head = $1 AND md5(rest) = md5($2::bytea)"),
             format!("SELECT head, rest, v FROM {table} WHERE head >= $1 AND head < $2 ORDER BY head LIMIT $3"),

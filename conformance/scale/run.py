@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Two nodes on one PostgreSQL, executions started through both all the while, and faults: the owner killed, frozen for longer than its
-lease and woken, drained; PostgreSQL crashed and started again. Every execution whose start was acknowledged must end once, and its
-effect (one item's counter) must be there once.
+"""Two nodes on one PostgreSQL and one bucket (of a third Lakerun), with data folders of their own; executions are started and objects put
+through both all the while, and faults: the owner killed, frozen for longer than its lease and woken, drained; PostgreSQL crashed and
+started again. Every execution whose start was acknowledged must end once, and its effect (one item's counter) must be there once; every
+object that was acknowledged must have its bytes; a function made on the first node must run on each.
 
-    faults.py LAKERUN [ROUNDS]
+    run.py LAKERUN [ROUNDS]
 
 Times are printed, not judged: they are the machine's."""
+import io
 import json
 import os
 import pathlib
@@ -18,6 +20,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -41,15 +44,16 @@ def free_port():
 
 
 class Node:
-    def __init__(self, binary, store, folder, name):
+    def __init__(self, binary, folder, name, *arguments, **variables):
         self.data, self.log, self.port = os.path.join(folder, name), os.path.join(folder, name + ".log"), free_port()
-        self.name, self.command = name, [os.path.abspath(binary), "up", "--listen", f"127.0.0.1:{self.port}", "--data", self.data, "--store", store]
+        self.name, self.command = name, [os.path.abspath(binary), "up", "--listen", f"127.0.0.1:{self.port}", "--data", self.data, *arguments]
+        self.variables = variables
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.start()
 
     def start(self):
         with open(self.log, "a") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, env=os.environ | self.variables)
 
     def kill(self):
         self.process.kill()
@@ -68,6 +72,10 @@ class Node:
         except OSError:
             return None
 
+    def keys(self):
+        told = json.load(open(os.path.join(self.data, "server.json")))
+        return told["access_key"], told["secret_key"]
+
     def owns(self):
         return self.get("/readyz") == (200, "serves\n")
 
@@ -81,8 +89,8 @@ def until(what, condition):
     return time.monotonic() - begun
 
 
-def clients(node, keys, service):
-    config = botocore.config.Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=5, connect_timeout=2)
+def clients(node, keys, service, patience=5):
+    config = botocore.config.Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=patience, connect_timeout=2)
     access, secret = keys
     return boto3.client(service, endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id=access,
                         aws_secret_access_key=secret, config=config)
@@ -111,6 +119,7 @@ class Load(threading.Thread):
     def __init__(self, nodes, keys, machine, lane):
         super().__init__(daemon=True)
         self.ends, self.machine, self.lane = [clients(node, keys, "stepfunctions") for node in nodes], machine, lane
+        self.buckets, self.objects = [clients(node, keys, "s3") for node in nodes], []
         self.acknowledged, self.turned_away, self.stopping, self.longest = [], 0, False, 0.0
 
     def run(self):
@@ -120,6 +129,9 @@ class Load(threading.Thread):
             try:
                 started = self.ends[n % len(self.ends)].start_execution(
                     stateMachineArn=self.machine, name=name, input=json.dumps({"id": name}))
+                if n % 10 == 0:
+                    self.buckets[n % len(self.ends)].put_object(Bucket="things", Key=name, Body=thing(name))
+                    self.objects.append(name)
             except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
                 # Neither acknowledged nor refused: the next one has another name.
                 self.turned_away += 1
@@ -131,13 +143,17 @@ class Load(threading.Thread):
             time.sleep(0.02)
 
 
+def thing(name):
+    """What an object of that name holds: too much for its record."""
+    return name.encode() * 9000
+
+
 def taken_over(load, other):
-    """Seconds until an execution is acknowledged again, and the other node owns the stores."""
+    """In how many seconds the other node owns the stores, and an execution is acknowledged again: clients notice a frozen node later."""
     before = len(load.acknowledged)
-    begun = time.monotonic()
-    until("the other node to own the stores", other.owns)
+    owns = until("the other node to own the stores", other.owns)
     until("an execution to be started", lambda: len(load.acknowledged) > before)
-    return time.monotonic() - begun
+    return owns
 
 
 def role_of_machine(iam):
@@ -154,30 +170,38 @@ def main():
     database, folder = PostgreSQL(), tempfile.TemporaryDirectory()
     nodes = []
     try:
-        store = database.url("faults")
-        nodes = [Node(binary, store, folder.name, "one")]
+        bucket = Node(binary, folder.name, "bucket")
+        nodes = [bucket]
+        until("the bucket's server to serve", bucket.owns)
+        clients(bucket, bucket.keys(), "s3").create_bucket(Bucket="shared")
+        access, secret = bucket.keys()
+        shared = {"LAKERUN_BUCKET_ENDPOINT": bucket.endpoint, "LAKERUN_BUCKET_ACCESS_KEY_ID": access, "LAKERUN_BUCKET_SECRET_ACCESS_KEY": secret}
+        where = ("--store", database.url("faults"), "--objects", "s3://shared/nodes")
+        nodes = [Node(binary, folder.name, "one", *where, **shared), bucket]
         until("the first node to serve", nodes[0].owns)
-        nodes.append(Node(binary, store, folder.name, "two"))
+        nodes.insert(1, Node(binary, folder.name, "two", *where, **shared))
         until("the second node to stand by", lambda: nodes[1].get("/readyz") == (200, "standby: passes on\n"))
         assert nodes[1].get("/healthz")[0] == 200
-        told = json.load(open(os.path.join(nodes[0].data, "server.json")))
-        keys = (told["access_key"], told["secret_key"])
+        keys = nodes[0].keys()
         # Through the node that stands by.
         tables, states = clients(nodes[1], keys, "dynamodb"), clients(nodes[1], keys, "stepfunctions")
         tables.create_table(TableName="effects", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
                             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}])
         role = role_of_machine(clients(nodes[1], keys, "iam"))
         machine = states.create_state_machine(name="faults", definition=json.dumps(DEFINITION), roleArn=role)["stateMachineArn"]
-        loads = [Load(nodes, keys, machine, lane) for lane in range(2)]
+        clients(nodes[1], keys, "s3").create_bucket(Bucket="things")
+        function(clients(nodes[1], keys, "lambda"), clients(nodes[1], keys, "iam"))
+        loads = [Load(nodes[:2], keys, machine, lane) for lane in range(3)]
         for load in loads:
             load.start()
         until("load", lambda: len(loads[0].acknowledged) > 20)
         for _ in range(rounds):
-            owner, other = sorted(nodes, key=lambda node: not node.owns())
+            owner, other = sorted(nodes[:2], key=lambda node: not node.owns())
             owner.kill()
             print(f"owner killed: another serves after {taken_over(loads[0], other):.1f} s")
             owner.start()
             until("it to stand by", lambda: (owner.get("/readyz") or "")[1:] == ("standby: passes on\n",))
+            runs(other, keys)
 
             owner, other = other, owner
             owner.signal(signal.SIGSTOP)
@@ -195,7 +219,7 @@ def main():
             until("executions to go on", lambda: len(loads[0].acknowledged) > before + 3)
             print(f"PostgreSQL crashed and started: executions go on after {time.monotonic() - begun:.1f} s")
 
-            owner, other = sorted(nodes, key=lambda node: not node.owns())
+            owner, other = sorted(nodes[:2], key=lambda node: not node.owns())
             owner.signal(signal.SIGTERM)
             print(f"owner drained: another serves after {taken_over(loads[0], other):.1f} s")
             owner.process.wait()
@@ -204,7 +228,7 @@ def main():
         for load in loads:
             load.stopping = True
             load.join()
-        judge(nodes, keys, [arn for load in loads for arn in load.acknowledged])
+        judge(nodes[:2], keys, [arn for load in loads for arn in load.acknowledged], [name for load in loads for name in load.objects])
         print(f"turned away {sum(load.turned_away for load in loads)}, longest without an acknowledgement {max(load.longest for load in loads):.1f} s")
     except BaseException:
         for node in nodes:
@@ -218,9 +242,32 @@ def main():
         folder.cleanup()
 
 
-def judge(nodes, keys, acknowledged):
-    """Each has ended, once, and has had its effect once."""
+def function(functions, iam):
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": trust})
+    role = iam.create_role(RoleName="function", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as code:
+        code.writestr("f.py", "def handler(event, context):\n    return event['n'] + 1\n")
+    functions.create_function(FunctionName="f", Runtime="python3.12", Role=role, Handler="f.handler", Timeout=60,
+                              Code={"ZipFile": archive.getvalue()})
+
+
+def runs(node, keys):
+    """The function made on the first node runs where this one is the owner."""
+    functions = clients(node, keys, "lambda", 120)
+    until("the function to be active", lambda: functions.get_function(FunctionName="f")["Configuration"]["State"] == "Active")
+    answer = functions.invoke(FunctionName="f", Payload=b'{"n": 6}')
+    assert (answer.get("FunctionError"), answer["Payload"].read()) == (None, b"7"), answer
+
+
+def judge(nodes, keys, acknowledged, objects):
+    """Each has ended, once, and has had its effect once; each object has its bytes."""
     owner = next(node for node in nodes if node.owns())
+    kept = clients(owner, keys, "s3")
+    for name in objects:
+        assert kept.get_object(Bucket="things", Key=name)["Body"].read() == thing(name), name
+    print(f"{len(objects)} acknowledged objects have their bytes")
     states, tables = clients(owner, keys, "stepfunctions"), clients(owner, keys, "dynamodb")
     wrong = []
     for arn in acknowledged:
@@ -236,6 +283,7 @@ def judge(nodes, keys, acknowledged):
     if wrong:
         sys.exit(f"{len(wrong)} of {len(acknowledged)} acknowledged executions did not end once: {wrong[:5]}")
     print(f"{len(acknowledged)} acknowledged executions ended once, each with its effect once")
+    print("2 passed, 0 failed")
 
 
 if __name__ == "__main__":
