@@ -151,6 +151,7 @@ fn closed(data: &Path) -> Result<(Source, DataDir)> {
     if !data.join("format").exists() {
         bail!("{} is no data folder", data.display());
     }
+    crate::elsewhere::refuse(data)?;
     let dir = DataDir::open(data)?;
     let stores = STORES.iter().map(|name| dir.store(name)).collect::<Result<Vec<_>, _>>()?;
     let s3 = s3_service::over_folder(data, stores[1].clone())?;
@@ -177,6 +178,7 @@ async fn backup(source: &Source, to: &Path) -> Result<Copied> {
     if to.starts_with(&source.data) {
         bail!("{} lies in the data folder itself", to.display());
     }
+    crate::elsewhere::refuse(&source.data)?;
     empty(to)?;
     // From here on bytes stay, whatever is deleted; so what the stores name at their moment is there to be linked.
     let held = source.s3.hold_bytes();
@@ -262,7 +264,8 @@ fn copy_others(from: &Path, to: &Path) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_store = STORES.iter().any(|store| name.starts_with(&format!("{store}.db")));
-        let is_own = matches!(name.as_str(), "lock" | "scratch" | "objects" | crate::up::SERVER_FILE | MARK);
+        let is_own =
+            matches!(name.as_str(), "lock" | "scratch" | "objects" | "object-copies" | crate::up::SERVER_FILE | MARK);
         if is_store || is_own || Path::new(&name).extension().is_some_and(|kind| kind == "tmp") {
             continue;
         }

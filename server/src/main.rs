@@ -2,7 +2,7 @@
 //!
 //! Map: [`settings`] what can be set · [`up`] start and stop · [`services`] which services there are · [`cluster`] nodes
 //! that take each other's place · [`bucket`] where they share objects' bytes · [`migrate`] from a
-//! folder to these, and back · [`memory`] what is
+//! folder to these, and back · [`elsewhere`] what a folder lacks then · [`memory`] what is
 //! given back when there is nothing to do · [`worker`] child
 //! processes' side · [`client`] the signed client that the other commands use, a file each: [`executions`], [`deploy`],
 //! [`dev`], [`execution_logs`], [`look`], [`sql`], [`objects`], [`init`], [`info`] · [`output`] how they print.
@@ -13,6 +13,7 @@ mod client;
 mod cluster;
 mod deploy;
 mod dev;
+mod elsewhere;
 mod execution_logs;
 mod executions;
 mod info;

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::settings::{self, Flags, Settings};
-use crate::{backup, bucket, cluster, migrate, services};
+use crate::{backup, bucket, cluster, elsewhere, migrate, services};
 
 /// How long requests under way may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -55,6 +55,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
 
 async fn serve(settings: Settings) -> Result<()> {
     let dir = DataDir::open(&settings.data)?;
+    elsewhere::note(&settings)?;
     let addresses = settings.addresses()?;
     let listener = TcpListener::bind(addresses.as_slice()).await.with_context(|| {
         format!("cannot listen on {}: is another server there? (choose another address with --listen)", settings.listen)
