@@ -166,6 +166,10 @@ Resources:
   W: {{Type: AWS::Athena::WorkGroup, Properties: {{Name: w{X}}}}}
   P: {{Type: AWS::Athena::PreparedStatement, Properties: {{StatementName: p{X}, WorkGroup: !Ref W, QueryStatement: SELECT 1}}}}
   B: {{Type: AWS::Events::EventBus, Properties: {{Name: bus-{X}}}}}
+  From: {{Type: AWS::SQS::Queue}}
+  To: {{Type: AWS::SQS::Queue}}
+  Role: {{Type: AWS::IAM::Role, Properties: {{AssumeRolePolicyDocument: {{Statement: [{{Effect: Allow, Principal: {{Service: pipes.amazonaws.com}}, Action: 'sts:AssumeRole'}}]}}, Policies: [{{PolicyName: all, PolicyDocument: {{Statement: [{{Effect: Allow, Action: 'sqs:*', Resource: '*'}}]}}}}]}}}}
+  Pipe: {{Type: AWS::Pipes::Pipe, Properties: {{Source: !GetAtt From.Arn, Target: !GetAtt To.Arn, RoleArn: !GetAtt Role.Arn, TargetParameters: {{InputTemplate: '<$.body>'}}, Tags: {{a: b}}}}}}
   Q: {{Type: AWS::Logs::QueryDefinition, Properties: {{Name: q{X}, QueryString: fields @message}}}}
 """
 
@@ -174,6 +178,8 @@ Resources:
         check("the alarm's threshold", alarm["Threshold"] == 1, alarm)
         group = resource(stack, "AWS::Logs::LogGroup")
         filters = client("logs").describe_metric_filters(logGroupName=group)["metricFilters"]
+        pipe = client("pipes").describe_pipe(Name=resource(stack, "AWS::Pipes::Pipe"))
+        check("the pipe runs", (pipe["CurrentState"], pipe["Tags"]["a"]) == ("RUNNING", "b"), pipe)
         check("the filter's dimensions", filters[0]["metricTransformations"][0]["dimensions"] == {"P": "$.p"}, filters)
 
     made("one of each simple type", f"types-{X}", template, look)

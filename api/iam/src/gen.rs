@@ -298,7 +298,7 @@ impl wire::Operation for CreateOpenIDConnectProvider {
             when: None,
             passes: "",
         }],
-        refused: &[],
+        refused: &[("ContextProvider", &[]), ("IdentityCenterInstanceArn", &[])],
     };
 }
 

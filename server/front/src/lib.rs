@@ -430,7 +430,7 @@ impl Front {
             return Err((Protocol::AwsJson10, Error::unknown_operation(service, "without X-Amz-Target")));
         }
         let params = query::Params::parse(request);
-        let rest = matches!(service, "lambda" | "sagemakerruntime" | "scheduler");
+        let rest = matches!(service, "lambda" | "pipes" | "sagemakerruntime" | "scheduler");
         if rest || (params.action().is_none() && (request.method != "POST" || request.path != "/")) {
             let operations = self.router.operations();
             let own = operations.iter().filter(|o| rest && o.service.name == service);
@@ -578,6 +578,7 @@ fn named_service(parts: &http::request::Parts, claim: Option<&Claim>) -> Option<
         "sagemaker" => "sagemaker",
         "events" => "events",
         "scheduler" => "scheduler",
+        "pipes" => "pipes",
         "logs" => "logs",
         "monitoring" => "cloudwatch",
         "secretsmanager" => "secretsmanager",

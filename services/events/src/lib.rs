@@ -2,14 +2,16 @@
 //!
 //! Map: [`transform`] what a target receives · [`schedule`] when expressions fire (both pure; patterns are in the crate
 //! `pattern`) · [`deliver`] the task that brings one event to one target · [`bridge`] rules and events · [`scheduler`]
-//! schedules · [`connection`] credentials for HTTP endpoints · [`archive`] archives of events, and replays.
+//! schedules · [`connection`] credentials for HTTP endpoints · [`archive`] archives of events, and replays · [`pipes`] from queues and
+//! streams to targets.
 //!
-//! Not here: pipes, API destinations.
+//! Not here: API destinations.
 
 mod archive;
 mod bridge;
 mod connection;
 mod deliver;
+mod pipes;
 mod schedule;
 mod scheduler;
 mod transform;
@@ -25,6 +27,7 @@ pub fn register(platform: &Platform) {
     platform.control.register(deliver::DELIVER, 16, deliverer);
     bridge::register(platform);
     connection::register(platform);
+    pipes::register(platform);
     scheduler::register(platform);
 }
 

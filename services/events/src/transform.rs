@@ -62,6 +62,11 @@ pub(crate) struct Reserved<'a> {
 /// Fills `<name>` in the template. In a JSON template a value outside quotes is put as JSON and
 /// inside quotes as text; in a plain text always as text. What the event has not becomes empty.
 pub(crate) fn fill(template: &str, paths: &[(String, Path)], event: &Value, reserved: &Reserved<'_>) -> String {
+    fill_with(template, &|name| lookup(name, paths, event, reserved))
+}
+
+/// The same with whatever names there are.
+pub(crate) fn fill_with(template: &str, lookup: &dyn Fn(&str) -> Meaning) -> String {
     let json = template.trim_start().starts_with(['{', '[', '"']);
     let mut filled = String::with_capacity(template.len());
     let mut quoted = false;
@@ -70,7 +75,7 @@ pub(crate) fn fill(template: &str, paths: &[(String, Path)], event: &Value, rese
         if next == '<'
             && let Some(end) = rest.find('>')
         {
-            let put = match (lookup(&rest[1..end], paths, event, reserved), json, quoted) {
+            let put = match (lookup(&rest[1..end]), json, quoted) {
                 (Meaning::Unknown, ..) => None,
                 (Meaning::Nothing, true, false) => Some("\"\"".to_owned()),
                 (Meaning::Nothing, ..) => Some(String::new()),
@@ -100,7 +105,7 @@ pub(crate) fn fill(template: &str, paths: &[(String, Path)], event: &Value, rese
 }
 
 /// What a name in a template stands for.
-enum Meaning {
+pub(crate) enum Meaning {
     Value(Value),
     /// A path that leads to nothing in this event.
     Nothing,

@@ -62,7 +62,7 @@ impl Sealer {
 
     /// The text as it is kept: the data key as KMS sealed it, and what was encrypted with it.
     pub(crate) async fn seal(&self, cx: &Cx, key: &str, of: Of<'_>, text: &str) -> Result<String, Error> {
-        let name = self.name(cx, of, key);
+        let name = named_for(cx, of, key);
         if let Some(sealed) = with(&self.made, &name, cx, |known| encrypt(known, of.arn, text)) {
             return sealed;
         }
@@ -74,7 +74,7 @@ impl Sealer {
         };
         let made = cx.with_called_via(self.by.via).call::<GenerateDataKey>(request).await;
         let made = made.map_err(|error| self.named(error))?;
-        let known = self.known(cx, of, made.plaintext, made.ciphertext_blob)?;
+        let known = made_known(cx, of, made.plaintext, made.ciphertext_blob)?;
         let sealed = encrypt(&known, of.arn, text);
         keep(&self.made, name, known);
         sealed
@@ -83,7 +83,7 @@ impl Sealer {
     /// The text as it was before.
     pub(crate) async fn open(&self, cx: &Cx, of: Of<'_>, kept: &str) -> Result<String, Error> {
         let (key, content) = kept.split_once('.').ok_or_else(|| Error::internal("a sealed message is damaged"))?;
-        let name = self.name(cx, of, key);
+        let name = named_for(cx, of, key);
         if let Some(opened) = with(&self.opened, &name, cx, |known| decrypt(known, of.arn, content)) {
             return opened;
         }
@@ -95,33 +95,33 @@ impl Sealer {
         };
         let opened = cx.with_called_via(self.by.via).call::<Decrypt>(request).await;
         let opened = opened.map_err(|error| self.named(error))?;
-        let known = self.known(cx, of, opened.plaintext, Some(sealed))?;
+        let known = made_known(cx, of, opened.plaintext, Some(sealed))?;
         let text = decrypt(&known, of.arn, content);
         keep(&self.opened, name, known);
         text
-    }
-
-    /// Keys are kept for each caller, as KMS decides for each.
-    fn name(&self, cx: &Cx, of: Of<'_>, key: &str) -> String {
-        let caller = cx.service().map_or_else(|| cx.principal().arn(cx.account()), |service| service.name.clone());
-        format!("{caller} {} {key}", of.arn)
     }
 
     fn context(&self, of: Of<'_>) -> BTreeMap<String, String> {
         BTreeMap::from([(self.by.context.to_owned(), of.arn.to_owned())])
     }
 
-    fn known(&self, cx: &Cx, of: Of<'_>, plain: Option<Blob>, sealed: Option<Blob>) -> Result<Known, Error> {
-        let (Some(plain), Some(sealed)) = (plain, sealed) else { return Err(Error::internal("KMS has made no key")) };
-        let key = UnboundKey::new(&AES_256_GCM, plain.as_bytes())
-            .map_err(|_| Error::internal("a data key has another length"))?;
-        let until_ms = cx.now().as_millisecond() + of.reuse_seconds * 1000;
-        Ok(Known { until_ms, sealed, key: LessSafeKey::new(key) })
-    }
-
     fn named(&self, error: Error) -> Error {
         (self.by.named)(&error).unwrap_or(error)
     }
+}
+
+/// Keys are kept for each caller, as KMS decides for each.
+fn named_for(cx: &Cx, of: Of<'_>, key: &str) -> String {
+    let caller = cx.service().map_or_else(|| cx.principal().arn(cx.account()), |service| service.name.clone());
+    format!("{caller} {} {key}", of.arn)
+}
+
+fn made_known(cx: &Cx, of: Of<'_>, plain: Option<Blob>, sealed: Option<Blob>) -> Result<Known, Error> {
+    let (Some(plain), Some(sealed)) = (plain, sealed) else { return Err(Error::internal("KMS has made no key")) };
+    let key = UnboundKey::new(&AES_256_GCM, plain.as_bytes())
+        .map_err(|_| Error::internal("a data key has another length"))?;
+    let until_ms = cx.now().as_millisecond() + of.reuse_seconds * 1000;
+    Ok(Known { until_ms, sealed, key: LessSafeKey::new(key) })
 }
 
 fn with<T>(keys: &Mutex<BTreeMap<String, Known>>, name: &str, cx: &Cx, what: impl FnOnce(&Known) -> T) -> Option<T> {

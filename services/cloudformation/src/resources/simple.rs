@@ -172,7 +172,7 @@ const MAPPING: &[&str] = &[
     "TumblingWindowInSeconds",
 ];
 
-static TABLE: [(&str, Simple); 30] = [
+static TABLE: [(&str, Simple); 31] = [
     (
         "AWS::Athena::DataCatalog",
         Simple {
@@ -761,6 +761,39 @@ static TABLE: [(&str, Simple); 30] = [
             },
             made: |_, _, _, output| Made::new(text(&output["ARN"]), json!({ "Id": output["ARN"] })),
             key: |made, _| json!({ "SecretId": made.physical_id }),
+        },
+    ),
+    (
+        "AWS::Pipes::Pipe",
+        Simple {
+            service: "pipes",
+            create: "CreatePipe",
+            update: Some("UpdatePipe"),
+            delete: "DeletePipe",
+            name: Some(("Name", 64)),
+            members: &[
+                "Description",
+                "DesiredState",
+                "Enrichment",
+                "EnrichmentParameters",
+                "KmsKeyIdentifier",
+                "LogConfiguration",
+                "RoleArn",
+                "Source",
+                "SourceParameters",
+                "Target",
+                "TargetParameters",
+            ],
+            replace: &["Source"],
+            tags: Tags::Map,
+            shape: as_it_is,
+            made: |_, _, name, output| {
+                Made::new(
+                    name,
+                    json!({ "Arn": output["Arn"], "CurrentState": "RUNNING", "StateReason": "USER_INITIATED" }),
+                )
+            },
+            key: |made, _| json!({ "Name": made.physical_id }),
         },
     ),
     (

@@ -401,6 +401,14 @@ pub(super) const EXCEPTIONS: &[(&str, &[(&str, &str)])] = &[
         ("UnrecognizedClientException", "UnrecognizedClientException"),
         ("ValidationException", "ValidationException"),
     ]),
+    ("pipes", &[
+        ("ConflictException", "ConflictException"),
+        ("InternalException", "InternalException"),
+        ("NotFoundException", "NotFoundException"),
+        ("ServiceQuotaExceededException", "ServiceQuotaExceededException"),
+        ("ThrottlingException", "ThrottlingException"),
+        ("ValidationException", "ValidationException"),
+    ]),
     ("s3", &[
         ("AccessDenied", "AccessDenied"),
         ("AnnotationLimitExceeded", "AnnotationLimitExceeded"),

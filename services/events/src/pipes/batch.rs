@@ -1,0 +1,378 @@
+//! What becomes of a batch: what no filter wants is done with, the rest is changed, enriched, changed again, and brought to the target.
+//! Sources: EventBridge User Guide, "Event filtering in Amazon EventBridge Pipes", "Event enrichment", "Batching and concurrency",
+//! "Amazon EventBridge Pipes targets".
+
+use std::collections::BTreeSet;
+
+use api_lambda::{InvocationRequest, Invoke};
+use api_pipes::{DescribePipeResponse, PipeTargetEventBridgeEventBusParameters, PipeTargetParameters};
+use pattern::Pattern;
+use serde_json::{Value, json};
+use service::Cx;
+use wire::Error;
+use wire::arn::Arn;
+
+use super::record::{self, Record};
+use super::template::{Known, apply, dynamic, opened};
+
+/// Entries of one call of PutEvents.
+const PUT_AT_ONCE: usize = 10;
+/// `FIRE_AND_FORGET` beside `REQUEST_RESPONSE`.
+const FORGET: &str = "FIRE_AND_FORGET";
+
+/// A pipe as its batches see it.
+pub(super) struct Batch {
+    pub(super) endpoint: String,
+    filters: Vec<Pattern>,
+    shown: DescribePipeResponse,
+}
+
+/// An event, and by which name its source knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) id: String,
+    pub(super) value: Value,
+}
+
+/// An event as it came to the target's stage, to which paths in parameters lead, and as the target gets it.
+struct Bound {
+    from: Value,
+    sent: Value,
+}
+
+/// The events that were not dealt with, by their names.
+pub(super) type Failures = BTreeSet<String>;
+
+impl Batch {
+    pub(super) fn of(record: &Record, endpoint: &str) -> Self {
+        let criteria = record.shown.source_parameters.as_ref().and_then(|given| given.filter_criteria.as_ref());
+        Self {
+            endpoint: endpoint.to_owned(),
+            // They were checked when the pipe was made.
+            filters: record::filters(criteria).unwrap_or_default(),
+            shown: record.shown.clone(),
+        }
+    }
+
+    pub(super) fn wants(&self, event: &Value) -> bool {
+        let opened = opened(event);
+        self.filters.is_empty() || self.filters.iter().any(|pattern| pattern.matches(&opened))
+    }
+
+    /// Deals with events, of which there is one at least. An error: none was dealt with.
+    pub(super) async fn deliver(&self, role: &Cx, events: &[Event]) -> Result<Failures, Error> {
+        let known = self.known(role);
+        let changed = |template: Option<&str>, events: Vec<Value>| match template {
+            Some(template) => events.iter().map(|event| apply(template, event, &known)).collect(),
+            None => events,
+        };
+        let mut values: Vec<Value> = events.iter().map(|event| event.value.clone()).collect();
+        let mut names: Vec<String> = events.iter().map(|event| event.id.clone()).collect();
+        if let Some(enrichment) = &self.shown.enrichment {
+            let parameters = self.shown.enrichment_parameters.as_ref();
+            let asked = changed(parameters.and_then(|given| given.input_template.as_deref()), values);
+            let answer = call(role, enrichment, &Value::Array(asked), false).await?;
+            let Some(enriched) = enriched(answer) else { return Ok(Failures::new()) };
+            values = enriched;
+            // Which of them came from which event nobody knows.
+            if values.len() != names.len() {
+                names.clear();
+            }
+        }
+        let target = self.shown.target_parameters.clone().unwrap_or_default();
+        let sent = changed(target.input_template.as_deref(), values.clone());
+        let values: Vec<Bound> = values.into_iter().zip(sent).map(|(from, sent)| Bound { from, sent }).collect();
+        let all: Failures = events.iter().map(|event| event.id.clone()).collect();
+        let failed = self.bring(role, &target, &values, &all).await?;
+        match failed {
+            Failed::Named(failures) => Ok(failures),
+            Failed::From(at) if names.is_empty() => {
+                if at < values.len() {
+                    Ok(all)
+                } else {
+                    Ok(Failures::new())
+                }
+            }
+            Failed::From(at) => Ok(names.into_iter().skip(at).collect()),
+        }
+    }
+
+    fn known(&self, cx: &Cx) -> Known {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        Known {
+            pipe_arn: text(&self.shown.arn),
+            pipe_name: text(&self.shown.name),
+            source_arn: text(&self.shown.source),
+            enrichment_arn: text(&self.shown.enrichment),
+            target_arn: text(&self.shown.target),
+            ingestion_time: wire::Timestamp::from(cx.now()).to_iso(),
+        }
+    }
+
+    async fn bring(
+        &self,
+        role: &Cx,
+        parameters: &PipeTargetParameters,
+        events: &[Bound],
+        names: &Failures,
+    ) -> Result<Failed, Error> {
+        let target = self.shown.target.as_deref().unwrap_or_default();
+        let arn = Arn::parse(target).ok_or_else(|| Error::validation(format!("not an ARN: {target}")))?;
+        match record::kind(&arn).as_str() {
+            "lambda:function" => {
+                let own = parameters.lambda_function_parameters.as_ref();
+                let forget = own.and_then(|own| own.invocation_type.as_deref()) == Some(FORGET);
+                let answer =
+                    call(role, target, &events.iter().map(|event| event.sent.clone()).collect(), forget).await?;
+                partial(&answer, names)
+            }
+            "states:stateMachine" => {
+                let own = parameters.step_function_state_machine_parameters.as_ref();
+                let forget = own.and_then(|own| own.invocation_type.as_deref()) == Some(FORGET);
+                let answer =
+                    call(role, target, &events.iter().map(|event| event.sent.clone()).collect(), forget).await?;
+                partial(&answer, names)
+            }
+            "events:event-bus" => {
+                let own = parameters.event_bridge_event_bus_parameters.clone().unwrap_or_default();
+                self.put_events(role, target, &own, events).await
+            }
+            "logs:log-group" => self.log(role, &arn, parameters, events).await,
+            kind => {
+                for (at, event) in events.iter().enumerate() {
+                    let sent = if kind == "sns" {
+                        publish(role, target, &event.sent).await
+                    } else {
+                        self.send(role, &arn, parameters, event).await
+                    };
+                    match sent {
+                        Err(error) if at == 0 => return Err(error),
+                        Err(error) => {
+                            tracing::debug!(%error, target, "a part of a batch could not be delivered");
+                            return Ok(Failed::From(at));
+                        }
+                        Ok(()) => {}
+                    }
+                }
+                Ok(Failed::From(events.len()))
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        role: &Cx,
+        queue: &Arn,
+        parameters: &PipeTargetParameters,
+        event: &Bound,
+    ) -> Result<(), Error> {
+        let own = parameters.sqs_queue_parameters.clone().unwrap_or_default();
+        let value =
+            |given: Option<String>| given.map(|given| dynamic(&given, &event.from)).filter(|text| !text.is_empty());
+        let request = api_sqs::SendMessageRequest {
+            queue_url: format!("{}/{}/{}", self.endpoint.trim_end_matches('/'), queue.account, queue.resource),
+            message_body: as_text(&event.sent),
+            message_group_id: value(own.message_group_id),
+            message_deduplication_id: value(own.message_deduplication_id),
+            ..api_sqs::SendMessageRequest::default()
+        };
+        role.call::<api_sqs::SendMessage>(request).await.map(drop)
+    }
+
+    async fn put_events(
+        &self,
+        role: &Cx,
+        bus: &str,
+        own: &PipeTargetEventBridgeEventBusParameters,
+        events: &[Bound],
+    ) -> Result<Failed, Error> {
+        let source = self.shown.source.as_deref().and_then(Arn::parse).map(|arn| arn.service).unwrap_or_default();
+        let default_type = format!("Event from aws:{source}");
+        let default_source = format!("Pipe {}", self.shown.name.as_deref().unwrap_or_default());
+        let entry = |Bound { from, sent }: &Bound| {
+            let time = own.time.as_deref().map(|path| dynamic(path, from));
+            api_events::PutEventsRequestEntry {
+                event_bus_name: Some(bus.to_owned()),
+                detail_type: Some(dynamic(own.detail_type.as_deref().unwrap_or(&default_type), from)),
+                source: Some(dynamic(own.source.as_deref().unwrap_or(&default_source), from)),
+                resources: own.resources.as_ref().map(|all| all.iter().map(|one| dynamic(one, from)).collect()),
+                time: time.and_then(|text| text.parse::<jiff::Timestamp>().ok()).map(Into::into),
+                detail: Some(if sent.is_object() { sent.to_string() } else { json!({ "data": sent }).to_string() }),
+                ..api_events::PutEventsRequestEntry::default()
+            }
+        };
+        for (index, chunk) in events.chunks(PUT_AT_ONCE).enumerate() {
+            let entries = chunk.iter().map(entry).collect();
+            let request = api_events::PutEventsRequest { entries, ..api_events::PutEventsRequest::default() };
+            let answer = role.call::<api_events::PutEvents>(request).await;
+            let answer = match answer {
+                Err(error) if index == 0 => return Err(error),
+                Err(_) => return Ok(Failed::From(index * PUT_AT_ONCE)),
+                Ok(answer) => answer,
+            };
+            let entries = answer.entries.unwrap_or_default();
+            let failed = entries.iter().position(|entry| entry.error_code.is_some());
+            if let Some(at) = failed {
+                let cause = entries.get(at).and_then(|entry| entry.error_message.as_deref());
+                tracing::warn!(cause, bus, "a bus did not take an event of a pipe");
+                return Ok(Failed::From(index * PUT_AT_ONCE + at));
+            }
+        }
+        Ok(Failed::From(events.len()))
+    }
+
+    async fn log(
+        &self,
+        role: &Cx,
+        group: &Arn,
+        parameters: &PipeTargetParameters,
+        events: &[Bound],
+    ) -> Result<Failed, Error> {
+        let own = parameters.cloud_watch_logs_parameters.clone().unwrap_or_default();
+        let name = group.resource.trim_start_matches("log-group:").trim_end_matches(":*");
+        let stream = own.log_stream_name.or_else(|| self.shown.name.clone()).unwrap_or_default();
+        let stream = events.first().map(|event| dynamic(&stream, &event.from)).unwrap_or(stream);
+        let made = role
+            .call_json("cloudwatchlogs", "createLogStream", json!({ "LogGroupName": name, "LogStreamName": stream }))
+            .await;
+        if let Err(error) = made
+            && !error.is("ResourceAlreadyExistsException")
+        {
+            return Err(error);
+        }
+        let now = role.now().as_millisecond();
+        let at = |event: &Bound| {
+            let given = own.timestamp.as_deref().map(|path| dynamic(path, &event.from));
+            given.and_then(|text| milliseconds(&text)).unwrap_or(now)
+        };
+        let mut lines: Vec<(i64, String)> = events.iter().map(|event| (at(event), as_text(&event.sent))).collect();
+        lines.sort_by_key(|(at, _)| *at);
+        let lines: Vec<Value> =
+            lines.into_iter().map(|(at, text)| json!({ "Timestamp": at, "Message": text })).collect();
+        let put = json!({ "LogGroupName": name, "LogStreamName": stream, "LogEvents": lines });
+        role.call_json("cloudwatchlogs", "putLogEvents", put).await?;
+        Ok(Failed::From(events.len()))
+    }
+}
+
+/// What a target did not take.
+enum Failed {
+    /// As it named them itself.
+    Named(Failures),
+    /// All from this one on.
+    From(usize),
+}
+
+async fn publish(role: &Cx, topic: &str, event: &Value) -> Result<(), Error> {
+    let request = api_sns::PublishInput {
+        topic_arn: Some(topic.to_owned()),
+        message: as_text(event),
+        ..api_sns::PublishInput::default()
+    };
+    role.call::<api_sns::Publish>(request).await.map(drop)
+}
+
+/// Calls a function or a machine and waits for what it answers, unless it is to be forgotten.
+async fn call(role: &Cx, arn: &str, input: &Value, forget: bool) -> Result<Value, Error> {
+    if arn.split(':').nth(2) == Some("lambda") {
+        let request = InvocationRequest {
+            function_name: arn.to_owned(),
+            invocation_type: Some(if forget { "Event" } else { "RequestResponse" }.to_owned()),
+            payload: Some(input.to_string().into_bytes().into()),
+            ..InvocationRequest::default()
+        };
+        let answer = role.call::<Invoke>(request).await?;
+        let payload = answer.payload.unwrap_or_default();
+        if let Some(kind) = answer.function_error {
+            let text = String::from_utf8_lossy(payload.as_bytes()).into_owned();
+            return Err(Error::validation(format!("the function {arn} failed ({kind}): {text}")));
+        }
+        return Ok(serde_json::from_slice(payload.as_bytes()).unwrap_or_default());
+    }
+    if forget {
+        let request = api_states::StartExecutionInput {
+            state_machine_arn: arn.to_owned(),
+            input: Some(input.to_string()),
+            ..api_states::StartExecutionInput::default()
+        };
+        return role.call::<api_states::StartExecution>(request).await.map(|_| Value::Null);
+    }
+    let request = api_states::StartSyncExecutionInput {
+        state_machine_arn: arn.to_owned(),
+        input: Some(input.to_string()),
+        ..api_states::StartSyncExecutionInput::default()
+    };
+    let answer = role.call::<api_states::StartSyncExecution>(request).await?;
+    if answer.status != "SUCCEEDED" {
+        let cause = answer.cause.unwrap_or_default();
+        return Err(Error::validation(format!("the execution of {arn} ended {}: {cause}", answer.status)));
+    }
+    Ok(answer.output.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+/// The events of an enrichment's answer; none for an empty one, which no target is called with.
+fn enriched(answer: Value) -> Option<Vec<Value>> {
+    match answer {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::Object(object) if object.is_empty() => None,
+        Value::Array(all) if all.is_empty() => None,
+        Value::Array(all) => Some(all),
+        other => Some(vec![other]),
+    }
+}
+
+/// `{"batchItemFailures": [{"itemIdentifier": …}]}`; nothing means that all went well, and what is not understood that nothing did.
+fn partial(answer: &Value, names: &Failures) -> Result<Failed, Error> {
+    let failures = match answer.get("batchItemFailures") {
+        None | Some(Value::Null) => return Ok(Failed::Named(Failures::new())),
+        Some(Value::Array(items)) => {
+            items.iter().map(|item| item["itemIdentifier"].as_str().map(str::to_owned)).collect::<Option<Failures>>()
+        }
+        Some(_) => None,
+    };
+    match failures.filter(|failures| failures.is_subset(names)) {
+        Some(failures) => Ok(Failed::Named(failures)),
+        None => Err(Error::validation("batchItemFailures names what was not in the batch")),
+    }
+}
+
+fn as_text(event: &Value) -> String {
+    match event {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Of a number of milliseconds, or an ISO time.
+fn milliseconds(text: &str) -> Option<i64> {
+    text.parse().ok().or_else(|| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_answer_calls_no_target() {
+        for empty in [json!(null), json!(""), json!({}), json!([])] {
+            assert_eq!(enriched(empty.clone()), None, "{empty}");
+        }
+        assert_eq!(enriched(json!([{}])), Some(vec![json!({})]));
+        assert_eq!(enriched(json!({"a": 1})), Some(vec![json!({"a": 1})]));
+    }
+
+    #[test]
+    fn failures_are_named_or_all() {
+        let batch: Failures = ["a", "b"].map(str::to_owned).into();
+        let named = |answer: Value| match partial(&answer, &batch) {
+            Ok(Failed::Named(failures)) => Some(failures.into_iter().collect::<Vec<_>>().join(" ")),
+            _ => None,
+        };
+        assert_eq!(named(json!(null)).as_deref(), Some(""));
+        assert_eq!(named(json!({"batchItemFailures": [{"itemIdentifier": "b"}]})).as_deref(), Some("b"));
+        assert_eq!(named(json!({"batchItemFailures": [{"itemIdentifier": "c"}]})), None);
+        assert_eq!(named(json!({"batchItemFailures": [{}]})), None);
+        assert_eq!(named(json!({"batchItemFailures": "b"})), None);
+    }
+}

@@ -1,0 +1,4 @@
+//! Pipes' operations.
+
+mod pipes;
+mod tags;
