@@ -8,6 +8,7 @@ boto3. NAME picks cases. Closes with 'N passed, N failed'. What is right is said
 """
 import argparse
 import base64
+import gzip
 import hashlib
 import hmac
 import http.client
@@ -33,7 +34,7 @@ need_boto3(__file__)
 import boto3  # noqa: E402
 from botocore import UNSIGNED  # noqa: E402
 from botocore.config import Config  # noqa: E402
-from botocore.exceptions import ClientError  # noqa: E402
+from botocore.exceptions import ClientError, EventStreamError  # noqa: E402
 
 MAIN, ALT = ("000000000000", "AKIAMAINMAINMAINMAIN", "main-secret"), ("111111111111", "AKIAALTALTALTALTALTA", "alt-secret")
 SETTINGS = """
@@ -770,6 +771,50 @@ def lengths_and_times_that_are_none(w):
     parts = w.main.list_parts(Bucket=b, Key="m", UploadId=upload)
     assert parts["Initiator"] == parts["Owner"], parts
     assert w.main.list_multipart_uploads(Bucket=b)["Uploads"][0]["Initiator"]["ID"] == parts["Owner"]["ID"]
+
+
+@case
+def selects(w):
+    b = w.bucket()
+    rows = "".join(f"n{i},{i},\"a, b\"\n" for i in range(60_000))
+    w.main.put_object(Bucket=b, Key="rows.csv", Body="name,number,text\n" + rows)
+    w.main.put_object(Bucket=b, Key="rows.json.gz", Body=gzip.compress(b'{"a": 1, "b": {"c": [1, "x"]}}\n{"a": 2}\n'))
+
+    def select(sql, key="rows.csv", given=None, told=None, **more):
+        answer = w.main.select_object_content(
+            Bucket=b, Key=key, ExpressionType="SQL", Expression=sql, InputSerialization=given or {"CSV": {"FileHeaderInfo": "USE"}},
+            OutputSerialization=told or {"CSV": {}}, **more)
+        events = list(answer["Payload"])
+        assert list(events[-1]) == ["End"] and list(events[-2]) == ["Stats"], events[-3:]
+        return b"".join(event["Records"]["Payload"] for event in events if "Records" in event).decode(), events
+
+    everything, events = select("SELECT * FROM S3Object")
+    assert everything == rows
+    details = events[-2]["Stats"]["Details"]
+    size = w.main.head_object(Bucket=b, Key="rows.csv")["ContentLength"]
+    assert details == {"BytesScanned": size, "BytesProcessed": size, "BytesReturned": len(rows)}, details
+    found, _ = select("SELECT COUNT(*), SUM(CAST(number AS INT)) FROM S3Object s WHERE s.name LIKE 'n1%'")
+    wanted = [i for i in range(60_000) if str(i).startswith("1")]
+    assert found == f"{len(wanted)},{sum(wanted)}\n", found
+    found, _ = select("SELECT s.number AS n FROM S3Object s WHERE s.number > 5 LIMIT 2", told={"JSON": {}})
+    assert found == '{"n":"6"}\n{"n":"7"}\n', found
+    _, events = select("SELECT COUNT(*) FROM S3Object", RequestProgress={"Enabled": True})
+    assert any("Progress" in event for event in events)
+    lines = {"JSON": {"Type": "LINES"}, "CompressionType": "GZIP"}
+    assert select("SELECT s.b.c[1] AS c, s.a FROM S3Object s", "rows.json.gz", lines, {"JSON": {}})[0] == '{"c":"x","a":1}\n{"a":2}\n'
+    for sql, code in (("SELEC", "ParseSelectFailure"), ("SELECT * FROM x", "InvalidDataSource"), ("SELECT FOO(1) FROM S3Object", "UnsupportedFunction")):
+        refused((code, "InvalidDataSource"), select, sql)
+    refused("NoSuchKey", select, "SELECT * FROM S3Object", "none")
+    refused("NotImplemented", select, "SELECT * FROM S3Object", given={"Parquet": {}})
+    refused("NotImplemented", select, "SELECT * FROM S3Object", ScanRange={"Start": 1, "End": 2})
+    denied = w.alt.select_object_content
+    refused("AccessDenied", denied, Bucket=b, Key="rows.csv", ExpressionType="SQL", Expression="SELECT * FROM S3Object", InputSerialization={"CSV": {}}, OutputSerialization={"CSV": {}})
+    # What goes wrong on the way is told on the way.
+    try:
+        select("SELECT CAST(name AS INT) FROM S3Object")
+        raise AssertionError("a name was cast")
+    except EventStreamError as error:
+        assert error.response["Error"]["Code"] == "CastFailed", error.response
 
 
 def run(world, names):

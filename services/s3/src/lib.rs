@@ -41,6 +41,7 @@ mod policy;
 mod put;
 mod records;
 mod scrub;
+mod select;
 mod settings;
 mod sse;
 mod state;

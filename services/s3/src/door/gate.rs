@@ -81,7 +81,7 @@ pub(super) enum Target {
 }
 
 /// The operations that the door serves: those that [`super::Handler`] has a function for.
-const SERVED: [&str; 84] = [
+const SERVED: [&str; 85] = [
     "AbortMultipartUpload",
     "CompleteMultipartUpload",
     "CopyObject",
@@ -164,6 +164,7 @@ const SERVED: [&str; 84] = [
     "PutObjectTagging",
     "PutPublicAccessBlock",
     "RestoreObject",
+    "SelectObjectContent",
     "UploadPart",
     "UploadPartCopy",
 ];

@@ -14,6 +14,7 @@ mod listing;
 mod log;
 mod objects;
 mod requests;
+mod select;
 mod settings;
 mod uploads;
 
@@ -301,6 +302,12 @@ impl s3s::S3 for Handler {
     }
     async fn put_object_legal_hold(&self, req: S3Request<PutObjectLegalHoldInput>) -> Answer<PutObjectLegalHoldOutput> {
         settings::put_legal_hold(&self.s3, req).await
+    }
+    async fn select_object_content(
+        &self,
+        req: S3Request<SelectObjectContentInput>,
+    ) -> Answer<SelectObjectContentOutput> {
+        select::object(&self.s3, req).await
     }
     async fn restore_object(&self, req: S3Request<RestoreObjectInput>) -> Answer<RestoreObjectOutput> {
         settings::restore(&self.s3, req).await

@@ -1,0 +1,170 @@
+//! SelectObjectContent: an SQL expression over one object, record by record, so that no object is ever whole in memory (a JSON document
+//! is). Rows are read by csv-core and serde_json, the expression by sqlparser; what it means is here, because its values have the types
+//! that each record has, which an engine of columns does not know.
+//!
+//! [`sql`] the expression · [`value`] values · [`eval`] what an expression is of a record · [`input`] records out of bytes ·
+//! [`output`] records as bytes. Source: Amazon S3 User Guide, "Querying data in place with Amazon S3 Select".
+
+mod eval;
+mod input;
+mod output;
+mod sql;
+mod value;
+
+use bytes::Bytes;
+use jiff::Zoned;
+use s3s::dto::SelectObjectContentRequest;
+use wire::Error;
+
+use eval::{Scope, Total};
+use input::{Rows, Unpack};
+use output::Output;
+use sql::Query;
+use value::Value;
+
+/// What is wrong with an expression, its parameters or the object, under AWS's code for it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Invalid {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+impl Invalid {
+    fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::new(invalid.code, 400, invalid.message)
+    }
+}
+
+/// A query under way. Bytes of the object go in, bytes of the answer come out.
+pub(crate) struct Select {
+    query: Query,
+    unpack: Unpack,
+    rows: Rows,
+    output: Output,
+    now: Zoned,
+    totals: Vec<Total>,
+    /// Records that may still be answered.
+    left: u64,
+    pub(crate) scanned: u64,
+    pub(crate) processed: u64,
+    pub(crate) returned: u64,
+}
+
+impl Select {
+    pub(crate) fn new(request: &SelectObjectContentRequest, now: jiff::Timestamp) -> Result<Self, Invalid> {
+        if !request.expression_type.as_str().eq_ignore_ascii_case("SQL") {
+            return Err(Invalid::new(
+                "InvalidExpressionType",
+                "The ExpressionType is not valid. Only SQL expressions are supported.",
+            ));
+        }
+        if request.scan_range.is_some() {
+            return Err(Invalid::new("NotImplemented", "ScanRange of SelectObjectContent is not implemented"));
+        }
+        let input = &request.input_serialization;
+        let query = Query::parse(&request.expression)?;
+        let rows = Rows::of(input)?;
+        if matches!(rows, Rows::Csv(_)) && query.from.iter().any(|step| *step != sql::Step::Each) {
+            return Err(Invalid::new("InvalidDataSource", "A path in FROM leads into JSON only"));
+        }
+        Ok(Self {
+            unpack: Unpack::of(input.compression_type.as_ref().map(s3s::dto::CompressionType::as_str))?,
+            rows,
+            output: Output::of(&request.output_serialization)?,
+            now: now.to_zoned(jiff::tz::TimeZone::UTC),
+            totals: vec![Total::default(); query.aggregates.len()],
+            left: query.limit.unwrap_or(u64::MAX),
+            query,
+            scanned: 0,
+            processed: 0,
+            returned: 0,
+        })
+    }
+
+    /// Whether no more of the object is wanted.
+    pub(crate) fn is_done(&self) -> bool {
+        self.left == 0 && self.query.aggregates.is_empty()
+    }
+
+    /// What the next piece of the object gives.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Bytes, Invalid> {
+        self.scanned += bytes.len() as u64;
+        let text = self.unpack.feed(bytes)?;
+        // No bytes would be the end.
+        if !text.is_empty() {
+            self.records(&text)?;
+        }
+        Ok(self.taken())
+    }
+
+    /// What the end of the object gives.
+    pub(crate) fn end(&mut self) -> Result<Bytes, Invalid> {
+        if !self.is_done() {
+            let rest = self.unpack.end()?;
+            if !rest.is_empty() {
+                self.records(&rest)?;
+            }
+            self.records(&[])?;
+        }
+        if !self.query.aggregates.is_empty() && self.left > 0 {
+            let totals = eval::totals(&self.query, std::mem::take(&mut self.totals))?;
+            let (record, names) = (Value::Missing, &self.query.names);
+            let scope = Scope { record: &record, names, now: &self.now, totals: &totals };
+            self.output.row(columns(&self.query, &scope)?)?;
+        }
+        Ok(self.taken())
+    }
+
+    fn taken(&mut self) -> Bytes {
+        let bytes = self.output.take();
+        self.returned += bytes.len() as u64;
+        bytes
+    }
+
+    fn records(&mut self, text: &[u8]) -> Result<(), Invalid> {
+        self.processed += text.len() as u64;
+        let mut records = Vec::new();
+        self.rows.feed(text, &mut records)?;
+        for record in records {
+            for record in eval::sources(record, &self.query.from) {
+                if self.is_done() {
+                    return Ok(());
+                }
+                let scope = Scope { record: &record, names: &self.query.names, now: &self.now, totals: &[] };
+                if let Some(filter) = &self.query.filter
+                    && !filter.holds(&scope)?
+                {
+                    continue;
+                }
+                if !self.query.aggregates.is_empty() {
+                    eval::take(&self.query, &mut self.totals, &scope)?;
+                    continue;
+                }
+                let row = columns(&self.query, &scope)?;
+                self.output.row(row)?;
+                self.left -= 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The columns of an answer's record, by their names.
+fn columns(query: &Query, scope: &Scope<'_>) -> Result<Vec<(String, Value)>, Invalid> {
+    let Some(columns) = &query.columns else {
+        return Ok(match scope.record {
+            Value::Struct(members) => members.clone(),
+            other => vec![("_1".to_owned(), other.clone())],
+        });
+    };
+    columns.iter().map(|column| Ok((column.name.clone(), column.expr.value(scope)?))).collect()
+}
+
+#[cfg(test)]
+mod tests;
