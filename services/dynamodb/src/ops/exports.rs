@@ -31,7 +31,7 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
         let incremental = req.incremental_export_specification.is_some().then_some("a structure");
         only("IncrementalExportSpecification", incremental, &[])?;
         let (home, now) = (Home::of(cx), cx.now().as_millisecond());
-        let at_ms = req.export_time.map_or(now, |at| at.as_millis());
+        let at_ms = req.export_time.map_or(now, Timestamp::as_millis);
         let id = format!("{now:014}-{}", cx.uuid().replace('-', "").get(..8).unwrap_or_default());
         let target = Target {
             bucket: req.s3_bucket,
@@ -43,7 +43,7 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
         if target.key.is_some() && target.algorithm.as_deref() != Some("KMS") {
             return Err(Error::validation("S3SseKmsKeyId can only be specified when S3SseAlgorithm is KMS"));
         }
-        let request = json!([req.table_arn, req.export_time.map(|at| at.as_millis()), target]).to_string();
+        let request = json!([req.table_arn, req.export_time.map(Timestamp::as_millis), target]).to_string();
         let caller = cx.principal().clone();
         let export = cx
             .write(&self.store, move |tx| {

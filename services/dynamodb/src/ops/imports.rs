@@ -147,7 +147,7 @@ impl Handle<ListImports> for DynamoDb {
 
 /// What stands for the page after an import.
 fn token(id: &str) -> String {
-    let mut digits: String = id.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut digits = hex::encode(id);
     while digits.len() < TOKEN_DIGITS || !digits.len().is_multiple_of(16) {
         digits.push('0');
     }

@@ -118,8 +118,7 @@ impl Export {
     /// The nth data file: the same name and content each time.
     fn file(&self, number: usize) -> String {
         let name = Md5::digest(format!("{}/{number}", self.arn));
-        let name: String = name.iter().take(13).map(|byte| format!("{byte:02x}")).collect();
-        format!("{}data/{name}.json.gz", self.folder())
+        format!("{}data/{}.json.gz", self.folder(), hex::encode(&name[..13]))
     }
 
     fn home(&self) -> Home {
@@ -141,7 +140,7 @@ impl Tasks {
         self.store
             .write(move |tx| {
                 let (state, export) = (state.clone(), export.clone());
-                end(tx, Export { state, items, bytes, ended_ms: Some(ended), ..export })
+                end(tx, &Export { state, items, bytes, ended_ms: Some(ended), ..export })
             })
             .await?;
         Ok(Done::Finished)
@@ -155,17 +154,16 @@ impl Tasks {
         put(&cx, export, format!("{}_started", export.folder()), Vec::new(), None).await?;
         self.taken_back(export).await?;
         let (files, items, bytes) = self.data(&cx, export).await?;
-        let lines: String = files
-            .iter()
-            .map(|file| {
-                let line = json!({
-                    "itemCount": file.items, "md5Checksum": file.md5, "etag": file.etag, "dataFileS3Key": file.key,
-                });
-                format!("{line}\n")
-            })
-            .collect();
+        let mut lines = Vec::new();
+        for file in &files {
+            let line = json!({
+                "itemCount": file.items, "md5Checksum": file.md5, "etag": file.etag, "dataFileS3Key": file.key,
+            });
+            serde_json::to_writer(&mut lines, &line).map_err(Error::internal)?;
+            lines.push(b'\n');
+        }
         let list = format!("{}manifest-files.json", export.folder());
-        put_with_checksum(&cx, export, &list, lines.into_bytes()).await?;
+        put_with_checksum(&cx, export, &list, lines).await?;
         let time = |ms: i64| Timestamp::from_millisecond(ms).map_err(Error::internal);
         let told = |ms| time(ms).map(|at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
         let summary = json!({
@@ -299,7 +297,7 @@ async fn put(cx: &Cx, export: &Export, key: String, content: Vec<u8>, kind: Opti
 }
 
 /// Ends an export: its table goes on without the snapshot, whose items are cleared.
-pub(crate) fn end(tx: &mut Tx<'_>, export: Export) -> Result<(), Error> {
+pub(crate) fn end(tx: &mut Tx<'_>, export: &Export) -> Result<(), Error> {
     let id = export.place.id.clone();
     let table = export.home().find(tx, &export.place.table)?.filter(|table| table.id == export.table_id);
     if let Some(mut table) = table.map(Arc::unwrap_or_clone) {

@@ -227,22 +227,21 @@ pub(super) async fn list(s3: &S3, req: S3Request<ListMultipartUploadsInput>) -> 
             break;
         }
         last = Some((upload.key.clone(), upload.id.clone()));
-        match rolled {
-            Some(prefix) => prefixes.push(prefix),
-            None => {
-                let owner = convert::owner(&s3.known, upload.owner.as_deref().unwrap_or_else(|| home.owner()));
-                uploads.push(MultipartUpload {
-                    checksum_algorithm: upload.algorithm.map(Into::into),
-                    checksum_type: upload.checksum_type.map(Into::into),
-                    initiated: Some(convert::time(upload.initiated_ms)),
-                    initiator: Some(Initiator { display_name: owner.display_name.clone(), id: owner.id.clone() }),
-                    key: Some(encode(&upload.key, url)),
-                    owner: Some(owner),
-                    storage_class: Some(class(upload.headers.storage_class)),
-                    upload_id: Some(upload.id),
-                });
-            }
+        if let Some(prefix) = rolled {
+            prefixes.push(prefix);
+            continue;
         }
+        let owner = convert::owner(&s3.known, upload.owner.as_deref().unwrap_or_else(|| home.owner()));
+        uploads.push(MultipartUpload {
+            checksum_algorithm: upload.algorithm.map(Into::into),
+            checksum_type: upload.checksum_type.map(Into::into),
+            initiated: Some(convert::time(upload.initiated_ms)),
+            initiator: Some(Initiator { display_name: owner.display_name.clone(), id: owner.id.clone() }),
+            key: Some(encode(&upload.key, url)),
+            owner: Some(owner),
+            storage_class: Some(class(upload.headers.storage_class)),
+            upload_id: Some(upload.id),
+        });
     }
     let last = last.filter(|_| truncated);
     answer(ListMultipartUploadsOutput {

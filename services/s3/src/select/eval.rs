@@ -95,7 +95,7 @@ impl Expr {
                 }
                 otherwise.as_ref().map_or(Ok(Value::Null), |otherwise| otherwise.value(scope))?
             }
-            Self::Cast(inner, kind) => cast(inner.value(scope)?, *kind)?,
+            Self::Cast(inner, kind) => cast(&inner.value(scope)?, *kind)?,
             Self::Function(name, arguments) => {
                 let values = arguments.iter().map(|one| one.value(scope)).collect::<Result<Vec<_>, _>>()?;
                 function(name, values, scope)?
@@ -230,13 +230,13 @@ fn arithmetic(operator: Operator, a: &Value, b: &Value) -> Result<Value, Invalid
     }
 }
 
-fn cast(value: Value, kind: Type) -> Result<Value, Invalid> {
+fn cast(value: &Value, kind: Type) -> Result<Value, Invalid> {
     if value.is_absent() {
         return Ok(Value::Null);
     }
     let failed =
         |value: &Value| Invalid::new("CastFailed", format!("Attempt to convert {} failed in CAST", value.text()));
-    let cast = match (kind, &value) {
+    let cast = match (kind, value) {
         (Type::Text, value) => Some(Value::Text(value.text())),
         (Type::Bool, Value::Bool(value)) => Some(Value::Bool(*value)),
         (Type::Bool, Value::Text(text)) => boolean(text).map(Value::Bool),
@@ -251,7 +251,7 @@ fn cast(value: Value, kind: Type) -> Result<Value, Invalid> {
         (Type::Time, Value::Text(text)) => moment(text).map(Value::Time),
         _ => None,
     };
-    cast.ok_or_else(|| failed(&value))
+    cast.ok_or_else(|| failed(value))
 }
 
 /// What is before the point.
@@ -510,6 +510,7 @@ mod tests {
             ("DATE_ADD(day, 1, TO_TIMESTAMP('2010-01-31T'))", "2010-02-01T00:00:00Z"),
             ("DATE_DIFF(month, TO_TIMESTAMP('2010-01-01T'), TO_TIMESTAMP('2011-03-01T'))", "14"),
             ("UTCNOW()", "2024-05-06T07:08:09Z"),
+            (&format!("n = 0{}", " OR n = 7".repeat(99)), "true"),
         ] {
             assert_eq!(value(expression, record.clone()).unwrap().text(), wanted, "{expression}");
         }
@@ -537,6 +538,9 @@ mod tests {
             ("SELECT _1 FROM S3Object GROUP BY _1", "UnsupportedSyntax"),
             ("DELETE FROM S3Object", "UnsupportedSyntax"),
             ("SELECT", "InvalidDataSource"),
+            (&format!("SELECT 1{} FROM S3Object", "+1".repeat(100_000)), "UnsupportedSyntax"),
+            (&format!("SELECT {}1{} FROM S3Object", "(".repeat(60_000), ")".repeat(60_000)), "ParseSelectFailure"),
+            (&format!("SELECT {}1 FROM S3Object", "NOT ".repeat(50_000)), "UnsupportedSyntax"),
         ] {
             assert_eq!(Query::parse(query).unwrap_err().code, code, "{query}");
         }

@@ -7,15 +7,17 @@ use sqlparser::ast::{
     UnaryOperator, Value as Literal,
 };
 use sqlparser::dialect::GenericDialect;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::Invalid;
 use super::value::Value;
 
 /// Longest expression. Source: S3 User Guide, "Requirements and limits".
 const MAX_BYTES: usize = 256 * 1024;
-/// Deepest nesting of an expression.
-const MAX_DEPTH: usize = 64;
+/// Deepest nesting of an expression; a chain of operators nests as deep as it is long.
+const MAX_DEPTH: usize = 100;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Query {
@@ -122,8 +124,14 @@ impl Query {
             return Err(Invalid::new("ExpressionTooLong", "The SQL expression is longer than 256 KB"));
         }
         let (text, path) = without_path(text)?;
-        let parsed = Parser::parse_sql(&GenericDialect {}, text.trim().trim_end_matches(';'));
-        let mut parsed = parsed.map_err(|error| Invalid::new("ParseSelectFailure", error.to_string()))?;
+        let failed = |error: &dyn std::fmt::Display| Invalid::new("ParseSelectFailure", error.to_string());
+        let tokens = Tokenizer::new(&GenericDialect {}, text.trim().trim_end_matches(';')).tokenize();
+        let tokens = tokens.map_err(|error| failed(&error))?;
+        if tokens.iter().filter(|token| is_operator(token)).count() > MAX_DEPTH {
+            return Err(unsupported(format!("an expression of more than {MAX_DEPTH} operators")));
+        }
+        let parsed = Parser::new(&GenericDialect {}).with_tokens(tokens).parse_statements();
+        let mut parsed = parsed.map_err(|error| failed(&error))?;
         let (Some(Statement::Query(query)), true) = (parsed.pop(), parsed.is_empty()) else {
             return Err(unsupported("a statement other than one SELECT"));
         };
@@ -174,6 +182,14 @@ impl Query {
 }
 
 const SOURCE: &str = "S3Object";
+
+fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(word.keyword, Keyword::AND | Keyword::OR | Keyword::NOT),
+        Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat => true,
+        _ => false,
+    }
+}
 
 /// The expression without the path behind `S3Object`, and that path: `S3Object[*].a."b"[*]`.
 fn without_path(text: &str) -> Result<(String, Vec<Step>), Invalid> {
@@ -289,7 +305,7 @@ impl Reader<'_> {
             Sql::UnaryOp { op: UnaryOperator::Not, expr } => Expr::Not(self.boxed(*expr)?),
             Sql::UnaryOp { op: UnaryOperator::Minus, expr } => Expr::Negate(self.boxed(*expr)?),
             Sql::UnaryOp { op: UnaryOperator::Plus, expr } => self.expr(*expr)?,
-            Sql::BinaryOp { left, op, right } => Expr::Binary(operator(&op)?, self.boxed(*left)?, self.boxed(*right)?),
+            chain @ Sql::BinaryOp { .. } => self.chain(chain)?,
             Sql::Between { expr, negated, low, high } => {
                 let (expr, low, high) = (self.expr(*expr)?, self.boxed(*low)?, self.boxed(*high)?);
                 let above = Expr::Binary(Operator::GreaterOrEqual, Box::new(expr.clone()), low);
@@ -364,6 +380,20 @@ impl Reader<'_> {
             }
             other => return Err(unsupported(other)),
         })
+    }
+
+    /// `a OR b OR c …` nests to the left: read from the innermost on, not one in the other.
+    fn chain(&mut self, mut expr: Sql) -> Result<Expr, Invalid> {
+        let mut rest = Vec::new();
+        while let Sql::BinaryOp { left, op, right } = expr {
+            rest.push((operator(&op)?, *right));
+            expr = *left;
+        }
+        let mut read = self.expr(expr)?;
+        for (operator, right) in rest.into_iter().rev() {
+            read = Expr::Binary(operator, Box::new(read), self.boxed(right)?);
+        }
+        Ok(read)
     }
 
     fn function(&mut self, name: String, arguments: Vec<FunctionArg>) -> Result<Expr, Invalid> {

@@ -133,15 +133,14 @@ pub(super) fn moment(text: &str) -> Option<Zoned> {
     if time.is_empty() {
         return zoned(date.at(0, 0, 0, 0), Offset::UTC);
     }
-    let (clock, offset) = match time.strip_suffix('Z') {
-        Some(clock) => (clock, Offset::UTC),
-        None => {
-            let at = time.rfind(['+', '-'])?;
-            let (hours, minutes) = time[at + 1..].split_once(':')?;
-            let seconds = hours.parse::<i32>().ok()? * 3600 + minutes.parse::<i32>().ok()? * 60;
-            let sign = if time.as_bytes()[at] == b'-' { -1 } else { 1 };
-            (&time[..at], Offset::from_seconds(sign * seconds).ok()?)
-        }
+    let (clock, offset) = if let Some(clock) = time.strip_suffix('Z') {
+        (clock, Offset::UTC)
+    } else {
+        let at = time.rfind(['+', '-'])?;
+        let (hours, minutes) = time[at + 1..].split_once(':')?;
+        let seconds = i32::from(hours.parse::<u8>().ok()?) * 3600 + i32::from(minutes.parse::<u8>().ok()?) * 60;
+        let sign = if time.as_bytes()[at] == b'-' { -1 } else { 1 };
+        (&time[..at], Offset::from_seconds(sign * seconds).ok()?)
     };
     // Minutes are enough.
     let clock = if clock.matches(':').count() == 1 { format!("{clock}:00") } else { clock.to_owned() };
@@ -175,7 +174,9 @@ mod tests {
         ] {
             assert_eq!(told(&moment(text).unwrap()), wanted, "{text}");
         }
-        for text in ["", "07T", "2007-13", "2007-02-23T", "2007-02-23T25:00Z", "x"] {
+        for text in
+            ["", "07T", "2007-13", "2007-02-23T", "2007-02-23T25:00Z", "2007-02-23T12:14+999999999:00", "é-é", "x"]
+        {
             assert_eq!(moment(text).is_none(), text != "2007-02-23T", "{text}");
         }
     }
