@@ -48,6 +48,159 @@ def databases():
     refused(NOT_FOUND, name, glue().get_table, DatabaseName=name, Name="t")
 
 
+@operations("glue", "CreateRegistry", "GetRegistry", "ListRegistries", "UpdateRegistry", "DeleteRegistry", "CreateSchema", "GetSchema", "ListSchemas",
+            "UpdateSchema", "DeleteSchema", "RegisterSchemaVersion", "GetSchemaVersion", "ListSchemaVersions", "DeleteSchemaVersions",
+            "GetSchemaByDefinition", "GetSchemaVersionsDiff", "CheckSchemaVersionValidity", "PutSchemaVersionMetadata", "QuerySchemaVersionMetadata",
+            "RemoveSchemaVersionMetadata")
+def schema_registry():
+    name = named("registry")
+    made = glue().create_registry(RegistryName=name, Description="d", Tags={"k": "v"})
+    holds(made, RegistryArn=f"arn:aws:glue:{REGION}:{ACCOUNT}:registry/{name}", Description="d", Tags={"k": "v"})
+    registry = {"RegistryId": {"RegistryName": name}}
+    refused("AlreadyExistsException", name, glue().create_registry, RegistryName=name)
+    glue().update_registry(**registry, Description="e")
+    holds(glue().get_registry(RegistryId={"RegistryArn": made["RegistryArn"]}), RegistryName=name, Description="e", Status="AVAILABLE")
+    assert name in names(pages(glue().list_registries, "Registries", "NextToken", "NextToken", MaxResults=1)[0], "RegistryName")
+    refused("ValidationException", "maxResults", glue().list_registries, MaxResults=101)
+
+    def avro(*fields):
+        return json.dumps({"type": "record", "name": "Flight", "fields": [{"name": n, "type": t, **more} for n, t, more in fields]})
+
+    first = avro(("id", "int", {}))
+    schema = glue().create_schema(**registry, SchemaName="s", DataFormat="AVRO", Compatibility="BACKWARD", SchemaDefinition=first, Tags={"a": "b"})
+    arn = f"arn:aws:glue:{REGION}:{ACCOUNT}:schema/{name}/s"
+    holds(schema, SchemaArn=arn, LatestSchemaVersion=1, NextSchemaVersion=2, SchemaCheckpoint=1, SchemaStatus="AVAILABLE", SchemaVersionStatus="AVAILABLE")
+    equal(glue().get_tags(ResourceArn=arn)["Tags"], {"a": "b"})
+    of = {"SchemaId": {"SchemaName": "s", "RegistryName": name}}
+    refused("AlreadyExistsException", "s", glue().create_schema, **registry, SchemaName="s", DataFormat="AVRO", Compatibility="NONE", SchemaDefinition=first)
+    refused("InvalidInputException", "AVRO data format is invalid", glue().create_schema, **registry, SchemaName="t", DataFormat="AVRO", SchemaDefinition="{}")
+    refused("NotImplemented", "PROTOBUF", glue().create_schema, **registry, SchemaName="t", DataFormat="PROTOBUF", SchemaDefinition="message A {}")
+    same = glue().register_schema_version(**of, SchemaDefinition=json.dumps(json.loads(first), indent=2))
+    holds(same, SchemaVersionId=schema["SchemaVersionId"], VersionNumber=1, Status="AVAILABLE")
+    second = avro(("id", "long", {}), ("to", "string", {"default": ""}))
+    holds(glue().register_schema_version(**of, SchemaDefinition=second), VersionNumber=2, Status="AVAILABLE")
+    # What cannot read what was written before is kept as a failure.
+    holds(glue().register_schema_version(**of, SchemaDefinition=avro(("id", "long", {}), ("from", "string", {}))), VersionNumber=3, Status="FAILURE")
+    holds(glue().get_schema(**of), LatestSchemaVersion=2, NextSchemaVersion=4, Compatibility="BACKWARD", DataFormat="AVRO")
+    found = glue().get_schema_version(SchemaVersionId=schema["SchemaVersionId"])
+    holds(found, SchemaDefinition=first, VersionNumber=1, SchemaArn=arn, Status="AVAILABLE")
+    equal(glue().get_schema_version(SchemaId={"SchemaArn": arn}, SchemaVersionNumber={"LatestVersion": True})["VersionNumber"], 2)
+    equal(glue().get_schema_by_definition(**of, SchemaDefinition=first)["SchemaVersionId"], schema["SchemaVersionId"])
+    refused(NOT_FOUND, "Schema version is not found", glue().get_schema_by_definition, **of, SchemaDefinition=avro(("x", "int", {})))
+    equal([v["VersionNumber"] for v in pages(glue().list_schema_versions, "Schemas", "NextToken", "NextToken", **of, MaxResults=1)[0]], [1, 2, 3])
+    patch = json.loads(glue().get_schema_versions_diff(**of, FirstSchemaVersionNumber={"VersionNumber": 1}, SecondSchemaVersionNumber={"VersionNumber": 2},
+                                                       SchemaDiffType="SYNTAX_DIFF")["Diff"])
+    assert {"op": "replace", "path": "/fields/0/type", "value": "long"} in patch, patch
+    refused(NOT_FOUND, "VersionNumber: 9", glue().get_schema_versions_diff, **of, FirstSchemaVersionNumber={"VersionNumber": 9},
+            SecondSchemaVersionNumber={"VersionNumber": 2}, SchemaDiffType="SYNTAX_DIFF")
+    holds(glue().check_schema_version_validity(DataFormat="AVRO", SchemaDefinition=first), Valid=True)
+    holds(glue().check_schema_version_validity(DataFormat="JSON", SchemaDefinition='{"type": "text"}'), Valid=False)
+    refused("ValidationException", "dataFormat", glue().check_schema_version_validity, DataFormat="XML", SchemaDefinition="x")
+    version = {"SchemaVersionId": schema["SchemaVersionId"]}
+    pair = {"MetadataKey": "k", "MetadataValue": "v"}
+    holds(glue().put_schema_version_metadata(**version, MetadataKeyValue=pair), MetadataKey="k", VersionNumber=1, LatestVersion=False, SchemaName="s")
+    glue().put_schema_version_metadata(**of, SchemaVersionNumber={"VersionNumber": 1}, MetadataKeyValue={"MetadataKey": "k", "MetadataValue": "w"})
+    refused("AlreadyExistsException", "k", glue().put_schema_version_metadata, **version, MetadataKeyValue=pair)
+    info = glue().query_schema_version_metadata(**version)["MetadataInfoMap"]["k"]
+    equal((info["MetadataValue"], [o["MetadataValue"] for o in info["OtherMetadataValueList"]]), ("v", ["w"]))
+    glue().remove_schema_version_metadata(**version, MetadataKeyValue=pair)
+    equal(glue().query_schema_version_metadata(**version, MetadataList=[{"MetadataKey": "k"}])["MetadataInfoMap"]["k"]["MetadataValue"], "w")
+    refused(NOT_FOUND, "Metadata is not found", glue().remove_schema_version_metadata, **version, MetadataKeyValue=pair)
+    for call in (glue().query_schema_version_metadata, glue().get_schema_version):
+        refused(NOT_FOUND, "Schema version is not found", call, SchemaVersionId="00000000-0000-4000-8000-000000000000")
+    refused("InvalidInputException", "SchemaVersionNumber", glue().update_schema, **of, Compatibility="FULL")
+    glue().update_schema(**of, SchemaVersionNumber={"VersionNumber": 2}, Compatibility="FULL", Description="x")
+    holds(glue().get_schema(**of), SchemaCheckpoint=2, Compatibility="FULL", Description="x")
+    holds(glue().register_schema_version(**of, SchemaDefinition=avro(("id", "long", {}))), Status="AVAILABLE")
+    errors = glue().delete_schema_versions(**of, Versions="1-2")["SchemaVersionErrors"]
+    equal([e["VersionNumber"] for e in errors], [2])
+    refused("InvalidInputException", "range", glue().delete_schema_versions, **of, Versions="3-1")
+    refused(NOT_FOUND, "", glue().get_schema_version, SchemaVersionId=schema["SchemaVersionId"])
+    glue().create_schema(**registry, SchemaName="j", DataFormat="JSON", Compatibility="DISABLED", SchemaDefinition='{"type": "object"}')
+    refused("InvalidInputException", "DISABLED", glue().register_schema_version, SchemaId={"SchemaName": "j", "RegistryName": name}, SchemaDefinition="{}")
+    refused("NotImplemented", "Compatibility BACKWARD of DataFormat JSON", glue().create_schema, **registry, SchemaName="k", DataFormat="JSON",
+            Compatibility="BACKWARD", SchemaDefinition="{}")
+    equal(names(glue().list_schemas(**registry)["Schemas"], "SchemaName"), ["j", "s"])
+    glue().delete_schema(**of)
+    for call, given in ((glue().get_schema, {}), (glue().delete_schema, {}), (glue().list_schema_versions, {}),
+                        (glue().register_schema_version, {"SchemaDefinition": first})):
+        refused(NOT_FOUND, "Schema is not found", call, **of, **given)
+    holds(glue().delete_registry(**registry), RegistryName=name, Status="DELETING")
+    for call, given in ((glue().get_registry, {}), (glue().delete_registry, {}), (glue().update_registry, {"Description": "f"}), (glue().list_schemas, {})):
+        refused(NOT_FOUND, "Registry is not found", call, **registry, **given)
+    refused(NOT_FOUND, "", glue().get_tags, ResourceArn=arn)
+
+
+@operations("glue", "CreateUserDefinedFunction", "GetUserDefinedFunction", "GetUserDefinedFunctions", "UpdateUserDefinedFunction",
+            "DeleteUserDefinedFunction")
+def user_defined_functions():
+    db = database()
+    at = {"DatabaseName": db}
+    given = {"FunctionName": "f1", "ClassName": "org.F", "OwnerName": "me", "OwnerType": "USER", "FunctionType": "REGULAR_FUNCTION",
+             "ResourceUris": [{"ResourceType": "JAR", "Uri": "s3://b/f.jar"}]}
+    glue().create_user_defined_function(**at, FunctionInput=given)
+    glue().create_user_defined_function(**at, FunctionInput={"FunctionName": "other", "ClassName": "org.O"})
+    holds(glue().get_user_defined_function(**at, FunctionName="f1")["UserDefinedFunction"], DatabaseName=db, CatalogId=ACCOUNT, **given)
+    equal(names(glue().get_user_defined_functions(**at, Pattern="f.*")["UserDefinedFunctions"], "FunctionName"), ["f1"])
+    equal(names(pages(glue().get_user_defined_functions, "UserDefinedFunctions", "NextToken", "NextToken", **at, Pattern="*", MaxResults=1)[0], "FunctionName"),
+          ["f1", "other"])
+    assert {"f1", "other"} <= set(names(glue().get_user_defined_functions(Pattern="*")["UserDefinedFunctions"], "FunctionName"))
+    glue().update_user_defined_function(**at, FunctionName="f1", FunctionInput={**given, "ClassName": "org.G"})
+    equal(glue().get_user_defined_function(**at, FunctionName="f1")["UserDefinedFunction"]["ClassName"], "org.G")
+    refused("AlreadyExistsException", "already exists", glue().create_user_defined_function, **at, FunctionInput=given)
+    refused("InvalidInputException", "can not be changed", glue().update_user_defined_function, **at, FunctionName="f1", FunctionInput={"FunctionName": "g"})
+    glue().delete_user_defined_function(**at, FunctionName="f1")
+    for call in (glue().get_user_defined_function, glue().delete_user_defined_function):
+        refused(NOT_FOUND, "Function f1 not found", call, **at, FunctionName="f1")
+    refused(NOT_FOUND, "Database", glue().get_user_defined_functions, DatabaseName="nowhere", Pattern="*")
+    glue().delete_database(Name=db)
+    glue().create_database(DatabaseInput={"Name": db})
+    refused(NOT_FOUND, "Function other not found", glue().get_user_defined_function, **at, FunctionName="other")
+
+
+@operations("glue", "GetColumnStatisticsForTable", "UpdateColumnStatisticsForTable", "DeleteColumnStatisticsForTable",
+            "GetColumnStatisticsForPartition", "UpdateColumnStatisticsForPartition", "DeleteColumnStatisticsForPartition",
+            "CreatePartitionIndex", "DeletePartitionIndex")
+def statistics_and_indexes():
+    db = database()
+    table(db)
+    glue().create_partition(DatabaseName=db, TableName="t", PartitionInput={"Values": ["1"], "StorageDescriptor": storage()})
+    at = {"DatabaseName": db, "TableName": "t"}
+
+    def statistics(column="a", **more):
+        data = {"Type": "LONG", "LongColumnStatisticsData": {"MinimumValue": 1, "MaximumValue": 9, "NumberOfNulls": 0, "NumberOfDistinctValues": 5}}
+        return {"ColumnName": column, "ColumnType": "int", "AnalyzedTime": "2024-05-01T00:00:00Z", "StatisticsData": {**data, **more}}
+
+    for whose, calls in (({}, "table"), ({"PartitionValues": ["1"]}, "partition")):
+        get, update, delete = (getattr(glue(), f"{verb}_column_statistics_for_{calls}") for verb in ("get", "update", "delete"))
+        answer = update(**at, **whose, ColumnStatisticsList=[statistics(), statistics("nothing"), statistics(Type="DATE")])
+        equal([(e["ColumnStatistics"]["ColumnName"], e["Error"]["ErrorCode"]) for e in answer["Errors"]],
+              [("nothing", NOT_FOUND), ("a", "InvalidInputException")])
+        found = get(**at, **whose, ColumnNames=["A", "b"])
+        equal(found["ColumnStatisticsList"][0]["StatisticsData"], statistics()["StatisticsData"])
+        equal([(e["ColumnName"], e["Error"]["ErrorCode"]) for e in found["Errors"]], [("b", NOT_FOUND)])
+        delete(**at, **whose, ColumnName="a")
+        refused(NOT_FOUND, "column a", delete, **at, **whose, ColumnName="a")
+        wrong = {"PartitionValues": ["2"]} if whose else {}
+        other = {"DatabaseName": db, "TableName": "t" if whose else "u"}
+        refused(NOT_FOUND, "", get, **other, **wrong, ColumnNames=["a"])
+        refused(NOT_FOUND, "", update, **other, **wrong, ColumnStatisticsList=[statistics()])
+        update(**at, **whose, ColumnStatisticsList=[statistics()])
+    # Statistics go with what they are of.
+    glue().delete_partition(**at, PartitionValues=["1"])
+    glue().create_partition(**at, PartitionInput={"Values": ["1"], "StorageDescriptor": storage()})
+    equal(glue().get_column_statistics_for_partition(**at, PartitionValues=["1"], ColumnNames=["a"])["ColumnStatisticsList"], [])
+    glue().create_partition_index(**at, PartitionIndex={"Keys": ["day"], "IndexName": "i"})
+    equal(names(glue().get_partition_indexes(**at)["PartitionIndexDescriptorList"], "IndexName"), ["i"])
+    refused("AlreadyExistsException", "i", glue().create_partition_index, **at, PartitionIndex={"Keys": ["day"], "IndexName": "i"})
+    refused("InvalidInputException", "no partition key", glue().create_partition_index, **at, PartitionIndex={"Keys": ["a"], "IndexName": "j"})
+    glue().delete_partition_index(**at, IndexName="i")
+    refused(NOT_FOUND, "i", glue().delete_partition_index, **at, IndexName="i")
+    glue().delete_table(DatabaseName=db, Name="t")
+    table(db)
+    equal(glue().get_column_statistics_for_table(**at, ColumnNames=["a"])["ColumnStatisticsList"], [])
+
+
 @operations("glue", "CreateTable", "UpdateTable")
 def open_formats():
     db, where = database(), bucket()

@@ -403,6 +403,32 @@ impl wire::Operation for BatchUpdatePartition {
     };
 }
 
+/// `glue:CheckSchemaVersionValidity`.
+#[derive(Debug)]
+pub struct CheckSchemaVersionValidity;
+impl wire::Operation for CheckSchemaVersionValidity {
+    type Input = CheckSchemaVersionValidityInput;
+    type Output = CheckSchemaVersionValidityResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CheckSchemaVersionValidity",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CHECK_SCHEMA_VERSION_VALIDITY_INPUT,
+        output: &S_CHECK_SCHEMA_VERSION_VALIDITY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:CheckSchemaVersionValidity",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:CreateClassifier`.
 #[derive(Debug)]
 pub struct CreateClassifier;
@@ -642,6 +668,106 @@ impl wire::Operation for CreatePartition {
     };
 }
 
+/// `glue:CreatePartitionIndex`.
+#[derive(Debug)]
+pub struct CreatePartitionIndex;
+impl wire::Operation for CreatePartitionIndex {
+    type Input = CreatePartitionIndexRequest;
+    type Output = CreatePartitionIndexResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreatePartitionIndex",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_PARTITION_INDEX_REQUEST,
+        output: &S_CREATE_PARTITION_INDEX_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:CreatePartitionIndex",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:CreatePartitionIndex",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:CreatePartitionIndex",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
+/// `glue:CreateRegistry`.
+#[derive(Debug)]
+pub struct CreateRegistry;
+impl wire::Operation for CreateRegistry {
+    type Input = CreateRegistryInput;
+    type Output = CreateRegistryResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateRegistry",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_REGISTRY_INPUT,
+        output: &S_CREATE_REGISTRY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:CreateRegistry",
+            resource: "arn:aws:glue:{region}:{account}:registry/{RegistryName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:CreateSchema`.
+#[derive(Debug)]
+pub struct CreateSchema;
+impl wire::Operation for CreateSchema {
+    type Input = CreateSchemaInput;
+    type Output = CreateSchemaResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateSchema",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_SCHEMA_INPUT,
+        output: &S_CREATE_SCHEMA_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:CreateSchema",
+                resource: "arn:aws:glue:{region}:{account}:registry/{RegistryId.RegistryArn} ; arn:aws:glue:{region}:{account}:registry/{RegistryId.RegistryName:default-registry}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:CreateSchema",
+                resource: "arn:aws:glue:{region}:{account}:schema/{RegistryId.RegistryName:default-registry}/{SchemaName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
 /// `glue:CreateTable`.
 #[derive(Debug)]
 pub struct CreateTable;
@@ -713,6 +839,46 @@ impl wire::Operation for CreateTrigger {
     };
 }
 
+/// `glue:CreateUserDefinedFunction`.
+#[derive(Debug)]
+pub struct CreateUserDefinedFunction;
+impl wire::Operation for CreateUserDefinedFunction {
+    type Input = CreateUserDefinedFunctionRequest;
+    type Output = CreateUserDefinedFunctionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateUserDefinedFunction",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_USER_DEFINED_FUNCTION_REQUEST,
+        output: &S_CREATE_USER_DEFINED_FUNCTION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:CreateUserDefinedFunction",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:CreateUserDefinedFunction",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:CreateUserDefinedFunction",
+                resource: "arn:aws:glue:{region}:{account}:userDefinedFunction/{DatabaseName}/{FunctionInput.FunctionName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[("FunctionInput.ArtifactLocation", &[]), ("FunctionInput.GovernanceMode", &["IAM_ONLY"])],
+    };
+}
+
 /// `glue:CreateWorkflow`.
 #[derive(Debug)]
 pub struct CreateWorkflow;
@@ -756,6 +922,86 @@ impl wire::Operation for DeleteClassifier {
         result_wrapper: "",
         readonly: false,
         needs: &[wire::operation::Need { action: "glue:DeleteClassifier", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `glue:DeleteColumnStatisticsForPartition`.
+#[derive(Debug)]
+pub struct DeleteColumnStatisticsForPartition;
+impl wire::Operation for DeleteColumnStatisticsForPartition {
+    type Input = DeleteColumnStatisticsForPartitionRequest;
+    type Output = DeleteColumnStatisticsForPartitionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteColumnStatisticsForPartition",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_COLUMN_STATISTICS_FOR_PARTITION_REQUEST,
+        output: &S_DELETE_COLUMN_STATISTICS_FOR_PARTITION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:DeleteColumnStatisticsForPartition",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteColumnStatisticsForPartition",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteColumnStatisticsForPartition",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
+/// `glue:DeleteColumnStatisticsForTable`.
+#[derive(Debug)]
+pub struct DeleteColumnStatisticsForTable;
+impl wire::Operation for DeleteColumnStatisticsForTable {
+    type Input = DeleteColumnStatisticsForTableRequest;
+    type Output = DeleteColumnStatisticsForTableResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteColumnStatisticsForTable",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_COLUMN_STATISTICS_FOR_TABLE_REQUEST,
+        output: &S_DELETE_COLUMN_STATISTICS_FOR_TABLE_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:DeleteColumnStatisticsForTable",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteColumnStatisticsForTable",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteColumnStatisticsForTable",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -958,6 +1204,72 @@ impl wire::Operation for DeletePartition {
     };
 }
 
+/// `glue:DeletePartitionIndex`.
+#[derive(Debug)]
+pub struct DeletePartitionIndex;
+impl wire::Operation for DeletePartitionIndex {
+    type Input = DeletePartitionIndexRequest;
+    type Output = DeletePartitionIndexResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeletePartitionIndex",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_PARTITION_INDEX_REQUEST,
+        output: &S_DELETE_PARTITION_INDEX_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:DeletePartitionIndex",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeletePartitionIndex",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeletePartitionIndex",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
+/// `glue:DeleteRegistry`.
+#[derive(Debug)]
+pub struct DeleteRegistry;
+impl wire::Operation for DeleteRegistry {
+    type Input = DeleteRegistryInput;
+    type Output = DeleteRegistryResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteRegistry",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_REGISTRY_INPUT,
+        output: &S_DELETE_REGISTRY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:DeleteRegistry",
+            resource: "arn:aws:glue:{region}:{account}:registry/{RegistryId.RegistryArn} ; arn:aws:glue:{region}:{account}:registry/{RegistryId.RegistryName:default-registry}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:DeleteResourcePolicy`.
 #[derive(Debug)]
 pub struct DeleteResourcePolicy;
@@ -977,6 +1289,58 @@ impl wire::Operation for DeleteResourcePolicy {
         needs: &[wire::operation::Need {
             action: "glue:DeleteResourcePolicy",
             resource: "arn:aws:glue:{region}:{account}:catalog",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:DeleteSchema`.
+#[derive(Debug)]
+pub struct DeleteSchema;
+impl wire::Operation for DeleteSchema {
+    type Input = DeleteSchemaInput;
+    type Output = DeleteSchemaResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteSchema",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_SCHEMA_INPUT,
+        output: &S_DELETE_SCHEMA_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:DeleteSchema",
+            resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:DeleteSchemaVersions`.
+#[derive(Debug)]
+pub struct DeleteSchemaVersions;
+impl wire::Operation for DeleteSchemaVersions {
+    type Input = DeleteSchemaVersionsInput;
+    type Output = DeleteSchemaVersionsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteSchemaVersions",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_SCHEMA_VERSIONS_INPUT,
+        output: &S_DELETE_SCHEMA_VERSIONS_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:DeleteSchemaVersions",
+            resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
             when: None,
             passes: "",
         }],
@@ -1090,6 +1454,46 @@ impl wire::Operation for DeleteTrigger {
     };
 }
 
+/// `glue:DeleteUserDefinedFunction`.
+#[derive(Debug)]
+pub struct DeleteUserDefinedFunction;
+impl wire::Operation for DeleteUserDefinedFunction {
+    type Input = DeleteUserDefinedFunctionRequest;
+    type Output = DeleteUserDefinedFunctionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteUserDefinedFunction",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_USER_DEFINED_FUNCTION_REQUEST,
+        output: &S_DELETE_USER_DEFINED_FUNCTION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:DeleteUserDefinedFunction",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteUserDefinedFunction",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteUserDefinedFunction",
+                resource: "arn:aws:glue:{region}:{account}:userDefinedFunction/{DatabaseName}/{FunctionName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
 /// `glue:DeleteWorkflow`.
 #[derive(Debug)]
 pub struct DeleteWorkflow;
@@ -1154,6 +1558,86 @@ impl wire::Operation for GetClassifiers {
         result_wrapper: "",
         readonly: true,
         needs: &[wire::operation::Need { action: "glue:GetClassifiers", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `glue:GetColumnStatisticsForPartition`.
+#[derive(Debug)]
+pub struct GetColumnStatisticsForPartition;
+impl wire::Operation for GetColumnStatisticsForPartition {
+    type Input = GetColumnStatisticsForPartitionRequest;
+    type Output = GetColumnStatisticsForPartitionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetColumnStatisticsForPartition",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_COLUMN_STATISTICS_FOR_PARTITION_REQUEST,
+        output: &S_GET_COLUMN_STATISTICS_FOR_PARTITION_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetColumnStatisticsForPartition",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetColumnStatisticsForPartition",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetColumnStatisticsForPartition",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
+/// `glue:GetColumnStatisticsForTable`.
+#[derive(Debug)]
+pub struct GetColumnStatisticsForTable;
+impl wire::Operation for GetColumnStatisticsForTable {
+    type Input = GetColumnStatisticsForTableRequest;
+    type Output = GetColumnStatisticsForTableResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetColumnStatisticsForTable",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_COLUMN_STATISTICS_FOR_TABLE_REQUEST,
+        output: &S_GET_COLUMN_STATISTICS_FOR_TABLE_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetColumnStatisticsForTable",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetColumnStatisticsForTable",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetColumnStatisticsForTable",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -1649,6 +2133,32 @@ impl wire::Operation for GetPartitions {
     };
 }
 
+/// `glue:GetRegistry`.
+#[derive(Debug)]
+pub struct GetRegistry;
+impl wire::Operation for GetRegistry {
+    type Input = GetRegistryInput;
+    type Output = GetRegistryResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetRegistry",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_REGISTRY_INPUT,
+        output: &S_GET_REGISTRY_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetRegistry",
+            resource: "arn:aws:glue:{region}:{account}:registry/{RegistryId.RegistryArn} ; arn:aws:glue:{region}:{account}:registry/{RegistryId.RegistryName:default-registry}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:GetResourcePolicy`.
 #[derive(Debug)]
 pub struct GetResourcePolicy;
@@ -1668,6 +2178,110 @@ impl wire::Operation for GetResourcePolicy {
         needs: &[wire::operation::Need {
             action: "glue:GetResourcePolicy",
             resource: "arn:aws:glue:{region}:{account}:catalog",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:GetSchema`.
+#[derive(Debug)]
+pub struct GetSchema;
+impl wire::Operation for GetSchema {
+    type Input = GetSchemaInput;
+    type Output = GetSchemaResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetSchema",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_SCHEMA_INPUT,
+        output: &S_GET_SCHEMA_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetSchema",
+            resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:GetSchemaByDefinition`.
+#[derive(Debug)]
+pub struct GetSchemaByDefinition;
+impl wire::Operation for GetSchemaByDefinition {
+    type Input = GetSchemaByDefinitionInput;
+    type Output = GetSchemaByDefinitionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetSchemaByDefinition",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_SCHEMA_BY_DEFINITION_INPUT,
+        output: &S_GET_SCHEMA_BY_DEFINITION_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetSchemaByDefinition",
+            resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:GetSchemaVersion`.
+#[derive(Debug)]
+pub struct GetSchemaVersion;
+impl wire::Operation for GetSchemaVersion {
+    type Input = GetSchemaVersionInput;
+    type Output = GetSchemaVersionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetSchemaVersion",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_SCHEMA_VERSION_INPUT,
+        output: &S_GET_SCHEMA_VERSION_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetSchemaVersion",
+            resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:GetSchemaVersionsDiff`.
+#[derive(Debug)]
+pub struct GetSchemaVersionsDiff;
+impl wire::Operation for GetSchemaVersionsDiff {
+    type Input = GetSchemaVersionsDiffInput;
+    type Output = GetSchemaVersionsDiffResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetSchemaVersionsDiff",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_SCHEMA_VERSIONS_DIFF_INPUT,
+        output: &S_GET_SCHEMA_VERSIONS_DIFF_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetSchemaVersionsDiff",
+            resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
             when: None,
             passes: "",
         }],
@@ -1908,6 +2522,86 @@ impl wire::Operation for GetTriggers {
     };
 }
 
+/// `glue:GetUserDefinedFunction`.
+#[derive(Debug)]
+pub struct GetUserDefinedFunction;
+impl wire::Operation for GetUserDefinedFunction {
+    type Input = GetUserDefinedFunctionRequest;
+    type Output = GetUserDefinedFunctionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetUserDefinedFunction",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_USER_DEFINED_FUNCTION_REQUEST,
+        output: &S_GET_USER_DEFINED_FUNCTION_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetUserDefinedFunction",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetUserDefinedFunction",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetUserDefinedFunction",
+                resource: "arn:aws:glue:{region}:{account}:userDefinedFunction/{DatabaseName}/{FunctionName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
+/// `glue:GetUserDefinedFunctions`.
+#[derive(Debug)]
+pub struct GetUserDefinedFunctions;
+impl wire::Operation for GetUserDefinedFunctions {
+    type Input = GetUserDefinedFunctionsRequest;
+    type Output = GetUserDefinedFunctionsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetUserDefinedFunctions",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_USER_DEFINED_FUNCTIONS_REQUEST,
+        output: &S_GET_USER_DEFINED_FUNCTIONS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetUserDefinedFunctions",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetUserDefinedFunctions",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetUserDefinedFunctions",
+                resource: "arn:aws:glue:{region}:{account}:userDefinedFunction/{DatabaseName:*}/*",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
 /// `glue:GetWorkflow`.
 #[derive(Debug)]
 pub struct GetWorkflow;
@@ -2137,6 +2831,79 @@ impl wire::Operation for ListJobs {
     };
 }
 
+/// `glue:ListRegistries`.
+#[derive(Debug)]
+pub struct ListRegistries;
+impl wire::Operation for ListRegistries {
+    type Input = ListRegistriesInput;
+    type Output = ListRegistriesResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListRegistries",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_REGISTRIES_INPUT,
+        output: &S_LIST_REGISTRIES_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "glue:ListRegistries", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `glue:ListSchemaVersions`.
+#[derive(Debug)]
+pub struct ListSchemaVersions;
+impl wire::Operation for ListSchemaVersions {
+    type Input = ListSchemaVersionsInput;
+    type Output = ListSchemaVersionsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListSchemaVersions",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_SCHEMA_VERSIONS_INPUT,
+        output: &S_LIST_SCHEMA_VERSIONS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:ListSchemaVersions",
+            resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:ListSchemas`.
+#[derive(Debug)]
+pub struct ListSchemas;
+impl wire::Operation for ListSchemas {
+    type Input = ListSchemasInput;
+    type Output = ListSchemasResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListSchemas",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_SCHEMAS_INPUT,
+        output: &S_LIST_SCHEMAS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:ListSchemas",
+            resource: "arn:aws:glue:{region}:{account}:registry/{RegistryId.RegistryArn} ; arn:aws:glue:{region}:{account}:registry/{RegistryId.RegistryName:*}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:ListTriggers`.
 #[derive(Debug)]
 pub struct ListTriggers;
@@ -2205,6 +2972,32 @@ impl wire::Operation for PutResourcePolicy {
     };
 }
 
+/// `glue:PutSchemaVersionMetadata`.
+#[derive(Debug)]
+pub struct PutSchemaVersionMetadata;
+impl wire::Operation for PutSchemaVersionMetadata {
+    type Input = PutSchemaVersionMetadataInput;
+    type Output = PutSchemaVersionMetadataResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutSchemaVersionMetadata",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_PUT_SCHEMA_VERSION_METADATA_INPUT,
+        output: &S_PUT_SCHEMA_VERSION_METADATA_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:PutSchemaVersionMetadata",
+            resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:PutWorkflowRunProperties`.
 #[derive(Debug)]
 pub struct PutWorkflowRunProperties;
@@ -2224,6 +3017,84 @@ impl wire::Operation for PutWorkflowRunProperties {
         needs: &[wire::operation::Need {
             action: "glue:PutWorkflowRunProperties",
             resource: "arn:aws:glue:{region}:{account}:workflow/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:QuerySchemaVersionMetadata`.
+#[derive(Debug)]
+pub struct QuerySchemaVersionMetadata;
+impl wire::Operation for QuerySchemaVersionMetadata {
+    type Input = QuerySchemaVersionMetadataInput;
+    type Output = QuerySchemaVersionMetadataResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "QuerySchemaVersionMetadata",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_QUERY_SCHEMA_VERSION_METADATA_INPUT,
+        output: &S_QUERY_SCHEMA_VERSION_METADATA_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:QuerySchemaVersionMetadata",
+            resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:RegisterSchemaVersion`.
+#[derive(Debug)]
+pub struct RegisterSchemaVersion;
+impl wire::Operation for RegisterSchemaVersion {
+    type Input = RegisterSchemaVersionInput;
+    type Output = RegisterSchemaVersionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "RegisterSchemaVersion",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_REGISTER_SCHEMA_VERSION_INPUT,
+        output: &S_REGISTER_SCHEMA_VERSION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:RegisterSchemaVersion",
+            resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:RemoveSchemaVersionMetadata`.
+#[derive(Debug)]
+pub struct RemoveSchemaVersionMetadata;
+impl wire::Operation for RemoveSchemaVersionMetadata {
+    type Input = RemoveSchemaVersionMetadataInput;
+    type Output = RemoveSchemaVersionMetadataResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "RemoveSchemaVersionMetadata",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_REMOVE_SCHEMA_VERSION_METADATA_INPUT,
+        output: &S_REMOVE_SCHEMA_VERSION_METADATA_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:RemoveSchemaVersionMetadata",
+            resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
             when: None,
             passes: "",
         }],
@@ -2593,6 +3464,86 @@ impl wire::Operation for UpdateClassifier {
     };
 }
 
+/// `glue:UpdateColumnStatisticsForPartition`.
+#[derive(Debug)]
+pub struct UpdateColumnStatisticsForPartition;
+impl wire::Operation for UpdateColumnStatisticsForPartition {
+    type Input = UpdateColumnStatisticsForPartitionRequest;
+    type Output = UpdateColumnStatisticsForPartitionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateColumnStatisticsForPartition",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_COLUMN_STATISTICS_FOR_PARTITION_REQUEST,
+        output: &S_UPDATE_COLUMN_STATISTICS_FOR_PARTITION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:UpdateColumnStatisticsForPartition",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdateColumnStatisticsForPartition",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdateColumnStatisticsForPartition",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
+/// `glue:UpdateColumnStatisticsForTable`.
+#[derive(Debug)]
+pub struct UpdateColumnStatisticsForTable;
+impl wire::Operation for UpdateColumnStatisticsForTable {
+    type Input = UpdateColumnStatisticsForTableRequest;
+    type Output = UpdateColumnStatisticsForTableResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateColumnStatisticsForTable",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_COLUMN_STATISTICS_FOR_TABLE_REQUEST,
+        output: &S_UPDATE_COLUMN_STATISTICS_FOR_TABLE_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:UpdateColumnStatisticsForTable",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdateColumnStatisticsForTable",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdateColumnStatisticsForTable",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
 /// `glue:UpdateConnection`.
 #[derive(Debug)]
 pub struct UpdateConnection;
@@ -2837,6 +3788,58 @@ impl wire::Operation for UpdatePartition {
     };
 }
 
+/// `glue:UpdateRegistry`.
+#[derive(Debug)]
+pub struct UpdateRegistry;
+impl wire::Operation for UpdateRegistry {
+    type Input = UpdateRegistryInput;
+    type Output = UpdateRegistryResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateRegistry",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_REGISTRY_INPUT,
+        output: &S_UPDATE_REGISTRY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:UpdateRegistry",
+            resource: "arn:aws:glue:{region}:{account}:registry/{RegistryId.RegistryArn} ; arn:aws:glue:{region}:{account}:registry/{RegistryId.RegistryName:default-registry}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:UpdateSchema`.
+#[derive(Debug)]
+pub struct UpdateSchema;
+impl wire::Operation for UpdateSchema {
+    type Input = UpdateSchemaInput;
+    type Output = UpdateSchemaResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateSchema",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_SCHEMA_INPUT,
+        output: &S_UPDATE_SCHEMA_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:UpdateSchema",
+            resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:UpdateTable`.
 #[derive(Debug)]
 pub struct UpdateTable;
@@ -2879,6 +3882,8 @@ impl wire::Operation for UpdateTable {
             ("TableInput.ViewDefinition", &[]),
             ("TransactionId", &[]),
             ("ViewUpdateAction", &[]),
+            ("UpdateOpenTableFormatInput.UpdateIcebergInput.UpdateIcebergTableInput.Updates.EncryptionKey", &[]),
+            ("UpdateOpenTableFormatInput.UpdateIcebergInput.UpdateIcebergTableInput.Updates.KeyId", &[]),
         ],
     };
 }
@@ -2906,6 +3911,46 @@ impl wire::Operation for UpdateTrigger {
             passes: "",
         }],
         refused: &[("TriggerUpdate.EventBatchingCondition", &[])],
+    };
+}
+
+/// `glue:UpdateUserDefinedFunction`.
+#[derive(Debug)]
+pub struct UpdateUserDefinedFunction;
+impl wire::Operation for UpdateUserDefinedFunction {
+    type Input = UpdateUserDefinedFunctionRequest;
+    type Output = UpdateUserDefinedFunctionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateUserDefinedFunction",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_USER_DEFINED_FUNCTION_REQUEST,
+        output: &S_UPDATE_USER_DEFINED_FUNCTION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:UpdateUserDefinedFunction",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdateUserDefinedFunction",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdateUserDefinedFunction",
+                resource: "arn:aws:glue:{region}:{account}:userDefinedFunction/{DatabaseName}/{FunctionName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[("FunctionInput.ArtifactLocation", &[]), ("FunctionInput.GovernanceMode", &["IAM_ONLY"])],
     };
 }
 
@@ -2949,6 +3994,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <BatchGetWorkflows as wire::Operation>::SPEC,
     <BatchStopJobRun as wire::Operation>::SPEC,
     <BatchUpdatePartition as wire::Operation>::SPEC,
+    <CheckSchemaVersionValidity as wire::Operation>::SPEC,
     <CreateClassifier as wire::Operation>::SPEC,
     <CreateConnection as wire::Operation>::SPEC,
     <CreateCrawler as wire::Operation>::SPEC,
@@ -2956,23 +4002,36 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <CreateDatabase as wire::Operation>::SPEC,
     <CreateJob as wire::Operation>::SPEC,
     <CreatePartition as wire::Operation>::SPEC,
+    <CreatePartitionIndex as wire::Operation>::SPEC,
+    <CreateRegistry as wire::Operation>::SPEC,
+    <CreateSchema as wire::Operation>::SPEC,
     <CreateTable as wire::Operation>::SPEC,
     <CreateTrigger as wire::Operation>::SPEC,
+    <CreateUserDefinedFunction as wire::Operation>::SPEC,
     <CreateWorkflow as wire::Operation>::SPEC,
     <DeleteClassifier as wire::Operation>::SPEC,
+    <DeleteColumnStatisticsForPartition as wire::Operation>::SPEC,
+    <DeleteColumnStatisticsForTable as wire::Operation>::SPEC,
     <DeleteConnection as wire::Operation>::SPEC,
     <DeleteCrawler as wire::Operation>::SPEC,
     <DeleteDataQualityRuleset as wire::Operation>::SPEC,
     <DeleteDatabase as wire::Operation>::SPEC,
     <DeleteJob as wire::Operation>::SPEC,
     <DeletePartition as wire::Operation>::SPEC,
+    <DeletePartitionIndex as wire::Operation>::SPEC,
+    <DeleteRegistry as wire::Operation>::SPEC,
     <DeleteResourcePolicy as wire::Operation>::SPEC,
+    <DeleteSchema as wire::Operation>::SPEC,
+    <DeleteSchemaVersions as wire::Operation>::SPEC,
     <DeleteTable as wire::Operation>::SPEC,
     <DeleteTableVersion as wire::Operation>::SPEC,
     <DeleteTrigger as wire::Operation>::SPEC,
+    <DeleteUserDefinedFunction as wire::Operation>::SPEC,
     <DeleteWorkflow as wire::Operation>::SPEC,
     <GetClassifier as wire::Operation>::SPEC,
     <GetClassifiers as wire::Operation>::SPEC,
+    <GetColumnStatisticsForPartition as wire::Operation>::SPEC,
+    <GetColumnStatisticsForTable as wire::Operation>::SPEC,
     <GetConnection as wire::Operation>::SPEC,
     <GetConnections as wire::Operation>::SPEC,
     <GetCrawler as wire::Operation>::SPEC,
@@ -2990,7 +4049,12 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetPartition as wire::Operation>::SPEC,
     <GetPartitionIndexes as wire::Operation>::SPEC,
     <GetPartitions as wire::Operation>::SPEC,
+    <GetRegistry as wire::Operation>::SPEC,
     <GetResourcePolicy as wire::Operation>::SPEC,
+    <GetSchema as wire::Operation>::SPEC,
+    <GetSchemaByDefinition as wire::Operation>::SPEC,
+    <GetSchemaVersion as wire::Operation>::SPEC,
+    <GetSchemaVersionsDiff as wire::Operation>::SPEC,
     <GetTable as wire::Operation>::SPEC,
     <GetTableVersion as wire::Operation>::SPEC,
     <GetTableVersions as wire::Operation>::SPEC,
@@ -2998,6 +4062,8 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetTags as wire::Operation>::SPEC,
     <GetTrigger as wire::Operation>::SPEC,
     <GetTriggers as wire::Operation>::SPEC,
+    <GetUserDefinedFunction as wire::Operation>::SPEC,
+    <GetUserDefinedFunctions as wire::Operation>::SPEC,
     <GetWorkflow as wire::Operation>::SPEC,
     <GetWorkflowRun as wire::Operation>::SPEC,
     <GetWorkflowRunProperties as wire::Operation>::SPEC,
@@ -3007,10 +4073,17 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListDataQualityResults as wire::Operation>::SPEC,
     <ListDataQualityRulesets as wire::Operation>::SPEC,
     <ListJobs as wire::Operation>::SPEC,
+    <ListRegistries as wire::Operation>::SPEC,
+    <ListSchemaVersions as wire::Operation>::SPEC,
+    <ListSchemas as wire::Operation>::SPEC,
     <ListTriggers as wire::Operation>::SPEC,
     <ListWorkflows as wire::Operation>::SPEC,
     <PutResourcePolicy as wire::Operation>::SPEC,
+    <PutSchemaVersionMetadata as wire::Operation>::SPEC,
     <PutWorkflowRunProperties as wire::Operation>::SPEC,
+    <QuerySchemaVersionMetadata as wire::Operation>::SPEC,
+    <RegisterSchemaVersion as wire::Operation>::SPEC,
+    <RemoveSchemaVersionMetadata as wire::Operation>::SPEC,
     <ResetJobBookmark as wire::Operation>::SPEC,
     <SearchTables as wire::Operation>::SPEC,
     <StartCrawler as wire::Operation>::SPEC,
@@ -3025,6 +4098,8 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <TagResource as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
     <UpdateClassifier as wire::Operation>::SPEC,
+    <UpdateColumnStatisticsForPartition as wire::Operation>::SPEC,
+    <UpdateColumnStatisticsForTable as wire::Operation>::SPEC,
     <UpdateConnection as wire::Operation>::SPEC,
     <UpdateCrawler as wire::Operation>::SPEC,
     <UpdateCrawlerSchedule as wire::Operation>::SPEC,
@@ -3032,8 +4107,11 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <UpdateDatabase as wire::Operation>::SPEC,
     <UpdateJob as wire::Operation>::SPEC,
     <UpdatePartition as wire::Operation>::SPEC,
+    <UpdateRegistry as wire::Operation>::SPEC,
+    <UpdateSchema as wire::Operation>::SPEC,
     <UpdateTable as wire::Operation>::SPEC,
     <UpdateTrigger as wire::Operation>::SPEC,
+    <UpdateUserDefinedFunction as wire::Operation>::SPEC,
     <UpdateWorkflow as wire::Operation>::SPEC,
 ];
 
@@ -3459,6 +4537,15 @@ pub struct BatchUpdatePartitionResponse {
 }
 wire::shape!(BatchUpdatePartitionResponse: "Errors" errors,);
 
+/// `BinaryColumnStatisticsData`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BinaryColumnStatisticsData {
+    pub maximum_length: i64,
+    pub average_length: f64,
+    pub number_of_nulls: i64,
+}
+wire::shape!(BinaryColumnStatisticsData: "MaximumLength" maximum_length, "AverageLength" average_length, "NumberOfNulls" number_of_nulls,);
+
 /// `BlueprintDetails`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BlueprintDetails {
@@ -3466,6 +4553,15 @@ pub struct BlueprintDetails {
     pub run_id: Option<String>,
 }
 wire::shape!(BlueprintDetails: "BlueprintName" blueprint_name, "RunId" run_id,);
+
+/// `BooleanColumnStatisticsData`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BooleanColumnStatisticsData {
+    pub number_of_trues: i64,
+    pub number_of_falses: i64,
+    pub number_of_nulls: i64,
+}
+wire::shape!(BooleanColumnStatisticsData: "NumberOfTrues" number_of_trues, "NumberOfFalses" number_of_falses, "NumberOfNulls" number_of_nulls,);
 
 /// `CatalogDeltaSource`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3555,6 +4651,22 @@ pub struct CatalogTarget {
     pub dlq_event_queue_arn: Option<String>,
 }
 wire::shape!(CatalogTarget: "DatabaseName" database_name, "Tables" tables, "ConnectionName" connection_name, "EventQueueArn" event_queue_arn, "DlqEventQueueArn" dlq_event_queue_arn,);
+
+/// `CheckSchemaVersionValidityInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CheckSchemaVersionValidityInput {
+    pub data_format: String,
+    pub schema_definition: String,
+}
+wire::shape!(CheckSchemaVersionValidityInput: "DataFormat" data_format, "SchemaDefinition" schema_definition,);
+
+/// `CheckSchemaVersionValidityResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CheckSchemaVersionValidityResponse {
+    pub valid: Option<bool>,
+    pub error: Option<String>,
+}
+wire::shape!(CheckSchemaVersionValidityResponse: "Valid" valid, "Error" error,);
 
 /// `Classifier`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3660,6 +4772,46 @@ pub struct Column {
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
 }
 wire::shape!(Column: "Name" name, "Type" r#type, "Comment" comment, "Parameters" parameters,);
+
+/// `ColumnError`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ColumnError {
+    pub column_name: Option<String>,
+    pub error: Option<ErrorDetail>,
+}
+wire::shape!(ColumnError: "ColumnName" column_name, "Error" error,);
+
+/// `ColumnStatistics`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ColumnStatistics {
+    pub column_name: String,
+    pub column_type: String,
+    pub analyzed_time: wire::Timestamp,
+    pub statistics_data: ColumnStatisticsData,
+}
+wire::shape!(ColumnStatistics: "ColumnName" column_name, "ColumnType" column_type, "AnalyzedTime" analyzed_time, "StatisticsData" statistics_data,);
+
+/// `ColumnStatisticsData`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ColumnStatisticsData {
+    pub r#type: String,
+    pub boolean_column_statistics_data: Option<BooleanColumnStatisticsData>,
+    pub date_column_statistics_data: Option<DateColumnStatisticsData>,
+    pub decimal_column_statistics_data: Option<DecimalColumnStatisticsData>,
+    pub double_column_statistics_data: Option<DoubleColumnStatisticsData>,
+    pub long_column_statistics_data: Option<LongColumnStatisticsData>,
+    pub string_column_statistics_data: Option<StringColumnStatisticsData>,
+    pub binary_column_statistics_data: Option<BinaryColumnStatisticsData>,
+}
+wire::shape!(ColumnStatisticsData: "Type" r#type, "BooleanColumnStatisticsData" boolean_column_statistics_data, "DateColumnStatisticsData" date_column_statistics_data, "DecimalColumnStatisticsData" decimal_column_statistics_data, "DoubleColumnStatisticsData" double_column_statistics_data, "LongColumnStatisticsData" long_column_statistics_data, "StringColumnStatisticsData" string_column_statistics_data, "BinaryColumnStatisticsData" binary_column_statistics_data,);
+
+/// `ColumnStatisticsError`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ColumnStatisticsError {
+    pub column_statistics: Option<ColumnStatistics>,
+    pub error: Option<ErrorDetail>,
+}
+wire::shape!(ColumnStatisticsError: "ColumnStatistics" column_statistics, "Error" error,);
 
 /// `Condition`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4024,6 +5176,21 @@ pub struct CreateJsonClassifierRequest {
 }
 wire::shape!(CreateJsonClassifierRequest: "Name" name, "JsonPath" json_path,);
 
+/// `CreatePartitionIndexRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreatePartitionIndexRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: String,
+    pub table_name: String,
+    pub partition_index: PartitionIndex,
+}
+wire::shape!(CreatePartitionIndexRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "PartitionIndex" partition_index,);
+
+/// `CreatePartitionIndexResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreatePartitionIndexResponse {}
+wire::shape!(CreatePartitionIndexResponse:);
+
 /// `CreatePartitionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePartitionRequest {
@@ -4038,6 +5205,58 @@ wire::shape!(CreatePartitionRequest: "CatalogId" catalog_id, "DatabaseName" data
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePartitionResponse {}
 wire::shape!(CreatePartitionResponse:);
+
+/// `CreateRegistryInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateRegistryInput {
+    pub registry_name: String,
+    pub description: Option<String>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(CreateRegistryInput: "RegistryName" registry_name, "Description" description, "Tags" tags,);
+
+/// `CreateRegistryResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateRegistryResponse {
+    pub registry_arn: Option<String>,
+    pub registry_name: Option<String>,
+    pub description: Option<String>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(CreateRegistryResponse: "RegistryArn" registry_arn, "RegistryName" registry_name, "Description" description, "Tags" tags,);
+
+/// `CreateSchemaInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateSchemaInput {
+    pub registry_id: Option<RegistryId>,
+    pub schema_name: String,
+    pub data_format: String,
+    pub compatibility: Option<String>,
+    pub description: Option<String>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+    pub schema_definition: Option<String>,
+}
+wire::shape!(CreateSchemaInput: "RegistryId" registry_id, "SchemaName" schema_name, "DataFormat" data_format, "Compatibility" compatibility, "Description" description, "Tags" tags, "SchemaDefinition" schema_definition,);
+
+/// `CreateSchemaResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateSchemaResponse {
+    pub registry_name: Option<String>,
+    pub registry_arn: Option<String>,
+    pub schema_name: Option<String>,
+    pub schema_arn: Option<String>,
+    pub description: Option<String>,
+    pub data_format: Option<String>,
+    pub compatibility: Option<String>,
+    pub schema_checkpoint: Option<i64>,
+    pub latest_schema_version: Option<i64>,
+    pub next_schema_version: Option<i64>,
+    pub schema_status: Option<String>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+    pub schema_version_id: Option<String>,
+    pub schema_version_status: Option<String>,
+}
+wire::shape!(CreateSchemaResponse: "RegistryName" registry_name, "RegistryArn" registry_arn, "SchemaName" schema_name, "SchemaArn" schema_arn, "Description" description, "DataFormat" data_format, "Compatibility" compatibility, "SchemaCheckpoint" schema_checkpoint, "LatestSchemaVersion" latest_schema_version, "NextSchemaVersion" next_schema_version, "SchemaStatus" schema_status, "Tags" tags, "SchemaVersionId" schema_version_id, "SchemaVersionStatus" schema_version_status,);
 
 /// `CreateTableRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4079,6 +5298,20 @@ pub struct CreateTriggerResponse {
     pub name: Option<String>,
 }
 wire::shape!(CreateTriggerResponse: "Name" name,);
+
+/// `CreateUserDefinedFunctionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateUserDefinedFunctionRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: String,
+    pub function_input: UserDefinedFunctionInput,
+}
+wire::shape!(CreateUserDefinedFunctionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "FunctionInput" function_input,);
+
+/// `CreateUserDefinedFunctionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateUserDefinedFunctionResponse {}
+wire::shape!(CreateUserDefinedFunctionResponse:);
 
 /// `CreateWorkflowRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4386,6 +5619,34 @@ pub struct Datatype {
 }
 wire::shape!(Datatype: "Id" id, "Label" label,);
 
+/// `DateColumnStatisticsData`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DateColumnStatisticsData {
+    pub minimum_value: Option<wire::Timestamp>,
+    pub maximum_value: Option<wire::Timestamp>,
+    pub number_of_nulls: i64,
+    pub number_of_distinct_values: i64,
+}
+wire::shape!(DateColumnStatisticsData: "MinimumValue" minimum_value, "MaximumValue" maximum_value, "NumberOfNulls" number_of_nulls, "NumberOfDistinctValues" number_of_distinct_values,);
+
+/// `DecimalColumnStatisticsData`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DecimalColumnStatisticsData {
+    pub minimum_value: Option<DecimalNumber>,
+    pub maximum_value: Option<DecimalNumber>,
+    pub number_of_nulls: i64,
+    pub number_of_distinct_values: i64,
+}
+wire::shape!(DecimalColumnStatisticsData: "MinimumValue" minimum_value, "MaximumValue" maximum_value, "NumberOfNulls" number_of_nulls, "NumberOfDistinctValues" number_of_distinct_values,);
+
+/// `DecimalNumber`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DecimalNumber {
+    pub unscaled_value: wire::Blob,
+    pub scale: i32,
+}
+wire::shape!(DecimalNumber: "UnscaledValue" unscaled_value, "Scale" scale,);
+
 /// `DeleteClassifierRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteClassifierRequest {
@@ -4397,6 +5658,37 @@ wire::shape!(DeleteClassifierRequest: "Name" name,);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteClassifierResponse {}
 wire::shape!(DeleteClassifierResponse:);
+
+/// `DeleteColumnStatisticsForPartitionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteColumnStatisticsForPartitionRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: String,
+    pub table_name: String,
+    pub partition_values: Vec<String>,
+    pub column_name: String,
+}
+wire::shape!(DeleteColumnStatisticsForPartitionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "PartitionValues" partition_values, "ColumnName" column_name,);
+
+/// `DeleteColumnStatisticsForPartitionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteColumnStatisticsForPartitionResponse {}
+wire::shape!(DeleteColumnStatisticsForPartitionResponse:);
+
+/// `DeleteColumnStatisticsForTableRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteColumnStatisticsForTableRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: String,
+    pub table_name: String,
+    pub column_name: String,
+}
+wire::shape!(DeleteColumnStatisticsForTableRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "ColumnName" column_name,);
+
+/// `DeleteColumnStatisticsForTableResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteColumnStatisticsForTableResponse {}
+wire::shape!(DeleteColumnStatisticsForTableResponse:);
 
 /// `DeleteConnectionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4462,6 +5754,21 @@ pub struct DeleteJobResponse {
 }
 wire::shape!(DeleteJobResponse: "JobName" job_name,);
 
+/// `DeletePartitionIndexRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeletePartitionIndexRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: String,
+    pub table_name: String,
+    pub index_name: String,
+}
+wire::shape!(DeletePartitionIndexRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "IndexName" index_name,);
+
+/// `DeletePartitionIndexResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeletePartitionIndexResponse {}
+wire::shape!(DeletePartitionIndexResponse:);
+
 /// `DeletePartitionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeletePartitionRequest {
@@ -4477,6 +5784,22 @@ wire::shape!(DeletePartitionRequest: "CatalogId" catalog_id, "DatabaseName" data
 pub struct DeletePartitionResponse {}
 wire::shape!(DeletePartitionResponse:);
 
+/// `DeleteRegistryInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteRegistryInput {
+    pub registry_id: RegistryId,
+}
+wire::shape!(DeleteRegistryInput: "RegistryId" registry_id,);
+
+/// `DeleteRegistryResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteRegistryResponse {
+    pub registry_name: Option<String>,
+    pub registry_arn: Option<String>,
+    pub status: Option<String>,
+}
+wire::shape!(DeleteRegistryResponse: "RegistryName" registry_name, "RegistryArn" registry_arn, "Status" status,);
+
 /// `DeleteResourcePolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteResourcePolicyRequest {
@@ -4489,6 +5812,37 @@ wire::shape!(DeleteResourcePolicyRequest: "PolicyHashCondition" policy_hash_cond
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteResourcePolicyResponse {}
 wire::shape!(DeleteResourcePolicyResponse:);
+
+/// `DeleteSchemaInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteSchemaInput {
+    pub schema_id: SchemaId,
+}
+wire::shape!(DeleteSchemaInput: "SchemaId" schema_id,);
+
+/// `DeleteSchemaResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteSchemaResponse {
+    pub schema_arn: Option<String>,
+    pub schema_name: Option<String>,
+    pub status: Option<String>,
+}
+wire::shape!(DeleteSchemaResponse: "SchemaArn" schema_arn, "SchemaName" schema_name, "Status" status,);
+
+/// `DeleteSchemaVersionsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteSchemaVersionsInput {
+    pub schema_id: SchemaId,
+    pub versions: String,
+}
+wire::shape!(DeleteSchemaVersionsInput: "SchemaId" schema_id, "Versions" versions,);
+
+/// `DeleteSchemaVersionsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteSchemaVersionsResponse {
+    pub schema_version_errors: Option<Vec<SchemaVersionErrorItem>>,
+}
+wire::shape!(DeleteSchemaVersionsResponse: "SchemaVersionErrors" schema_version_errors,);
 
 /// `DeleteTableRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4533,6 +5887,20 @@ pub struct DeleteTriggerResponse {
     pub name: Option<String>,
 }
 wire::shape!(DeleteTriggerResponse: "Name" name,);
+
+/// `DeleteUserDefinedFunctionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteUserDefinedFunctionRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: String,
+    pub function_name: String,
+}
+wire::shape!(DeleteUserDefinedFunctionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "FunctionName" function_name,);
+
+/// `DeleteUserDefinedFunctionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteUserDefinedFunctionResponse {}
+wire::shape!(DeleteUserDefinedFunctionResponse:);
 
 /// `DeleteWorkflowRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4611,6 +5979,16 @@ pub struct DistributionData {
     pub data_type: Option<String>,
 }
 wire::shape!(DistributionData: "BinEdges" bin_edges, "Count" count, "DataType" data_type,);
+
+/// `DoubleColumnStatisticsData`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DoubleColumnStatisticsData {
+    pub minimum_value: Option<f64>,
+    pub maximum_value: Option<f64>,
+    pub number_of_nulls: i64,
+    pub number_of_distinct_values: i64,
+}
+wire::shape!(DoubleColumnStatisticsData: "MinimumValue" minimum_value, "MaximumValue" maximum_value, "NumberOfNulls" number_of_nulls, "NumberOfDistinctValues" number_of_distinct_values,);
 
 /// `DropDuplicates`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4698,6 +6076,14 @@ pub struct ErrorDetail {
     pub error_message: Option<String>,
 }
 wire::shape!(ErrorDetail: "ErrorCode" error_code, "ErrorMessage" error_message,);
+
+/// `ErrorDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ErrorDetails {
+    pub error_code: Option<String>,
+    pub error_message: Option<String>,
+}
+wire::shape!(ErrorDetails: "ErrorCode" error_code, "ErrorMessage" error_message,);
 
 /// `EvaluateDataQuality`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4824,6 +6210,43 @@ pub struct GetClassifiersResponse {
     pub next_token: Option<String>,
 }
 wire::shape!(GetClassifiersResponse: "Classifiers" classifiers, "NextToken" next_token,);
+
+/// `GetColumnStatisticsForPartitionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetColumnStatisticsForPartitionRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: String,
+    pub table_name: String,
+    pub partition_values: Vec<String>,
+    pub column_names: Vec<String>,
+}
+wire::shape!(GetColumnStatisticsForPartitionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "PartitionValues" partition_values, "ColumnNames" column_names,);
+
+/// `GetColumnStatisticsForPartitionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetColumnStatisticsForPartitionResponse {
+    pub column_statistics_list: Option<Vec<ColumnStatistics>>,
+    pub errors: Option<Vec<ColumnError>>,
+}
+wire::shape!(GetColumnStatisticsForPartitionResponse: "ColumnStatisticsList" column_statistics_list, "Errors" errors,);
+
+/// `GetColumnStatisticsForTableRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetColumnStatisticsForTableRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: String,
+    pub table_name: String,
+    pub column_names: Vec<String>,
+}
+wire::shape!(GetColumnStatisticsForTableRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "ColumnNames" column_names,);
+
+/// `GetColumnStatisticsForTableResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetColumnStatisticsForTableResponse {
+    pub column_statistics_list: Option<Vec<ColumnStatistics>>,
+    pub errors: Option<Vec<ColumnError>>,
+}
+wire::shape!(GetColumnStatisticsForTableResponse: "ColumnStatisticsList" column_statistics_list, "Errors" errors,);
 
 /// `GetConnectionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -5141,6 +6564,25 @@ pub struct GetPartitionsResponse {
 }
 wire::shape!(GetPartitionsResponse: "Partitions" partitions, "NextToken" next_token,);
 
+/// `GetRegistryInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetRegistryInput {
+    pub registry_id: RegistryId,
+}
+wire::shape!(GetRegistryInput: "RegistryId" registry_id,);
+
+/// `GetRegistryResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetRegistryResponse {
+    pub registry_name: Option<String>,
+    pub registry_arn: Option<String>,
+    pub description: Option<String>,
+    pub status: Option<String>,
+    pub created_time: Option<String>,
+    pub updated_time: Option<String>,
+}
+wire::shape!(GetRegistryResponse: "RegistryName" registry_name, "RegistryArn" registry_arn, "Description" description, "Status" status, "CreatedTime" created_time, "UpdatedTime" updated_time,);
+
 /// `GetResourcePolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetResourcePolicyRequest {
@@ -5157,6 +6599,90 @@ pub struct GetResourcePolicyResponse {
     pub update_time: Option<wire::Timestamp>,
 }
 wire::shape!(GetResourcePolicyResponse: "PolicyInJson" policy_in_json, "PolicyHash" policy_hash, "CreateTime" create_time, "UpdateTime" update_time,);
+
+/// `GetSchemaByDefinitionInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSchemaByDefinitionInput {
+    pub schema_id: SchemaId,
+    pub schema_definition: String,
+}
+wire::shape!(GetSchemaByDefinitionInput: "SchemaId" schema_id, "SchemaDefinition" schema_definition,);
+
+/// `GetSchemaByDefinitionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSchemaByDefinitionResponse {
+    pub schema_version_id: Option<String>,
+    pub schema_arn: Option<String>,
+    pub data_format: Option<String>,
+    pub status: Option<String>,
+    pub created_time: Option<String>,
+}
+wire::shape!(GetSchemaByDefinitionResponse: "SchemaVersionId" schema_version_id, "SchemaArn" schema_arn, "DataFormat" data_format, "Status" status, "CreatedTime" created_time,);
+
+/// `GetSchemaInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSchemaInput {
+    pub schema_id: SchemaId,
+}
+wire::shape!(GetSchemaInput: "SchemaId" schema_id,);
+
+/// `GetSchemaResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSchemaResponse {
+    pub registry_name: Option<String>,
+    pub registry_arn: Option<String>,
+    pub schema_name: Option<String>,
+    pub schema_arn: Option<String>,
+    pub description: Option<String>,
+    pub data_format: Option<String>,
+    pub compatibility: Option<String>,
+    pub schema_checkpoint: Option<i64>,
+    pub latest_schema_version: Option<i64>,
+    pub next_schema_version: Option<i64>,
+    pub schema_status: Option<String>,
+    pub created_time: Option<String>,
+    pub updated_time: Option<String>,
+}
+wire::shape!(GetSchemaResponse: "RegistryName" registry_name, "RegistryArn" registry_arn, "SchemaName" schema_name, "SchemaArn" schema_arn, "Description" description, "DataFormat" data_format, "Compatibility" compatibility, "SchemaCheckpoint" schema_checkpoint, "LatestSchemaVersion" latest_schema_version, "NextSchemaVersion" next_schema_version, "SchemaStatus" schema_status, "CreatedTime" created_time, "UpdatedTime" updated_time,);
+
+/// `GetSchemaVersionInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSchemaVersionInput {
+    pub schema_id: Option<SchemaId>,
+    pub schema_version_id: Option<String>,
+    pub schema_version_number: Option<SchemaVersionNumber>,
+}
+wire::shape!(GetSchemaVersionInput: "SchemaId" schema_id, "SchemaVersionId" schema_version_id, "SchemaVersionNumber" schema_version_number,);
+
+/// `GetSchemaVersionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSchemaVersionResponse {
+    pub schema_version_id: Option<String>,
+    pub schema_definition: Option<String>,
+    pub data_format: Option<String>,
+    pub schema_arn: Option<String>,
+    pub version_number: Option<i64>,
+    pub status: Option<String>,
+    pub created_time: Option<String>,
+}
+wire::shape!(GetSchemaVersionResponse: "SchemaVersionId" schema_version_id, "SchemaDefinition" schema_definition, "DataFormat" data_format, "SchemaArn" schema_arn, "VersionNumber" version_number, "Status" status, "CreatedTime" created_time,);
+
+/// `GetSchemaVersionsDiffInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSchemaVersionsDiffInput {
+    pub schema_id: SchemaId,
+    pub first_schema_version_number: SchemaVersionNumber,
+    pub second_schema_version_number: SchemaVersionNumber,
+    pub schema_diff_type: String,
+}
+wire::shape!(GetSchemaVersionsDiffInput: "SchemaId" schema_id, "FirstSchemaVersionNumber" first_schema_version_number, "SecondSchemaVersionNumber" second_schema_version_number, "SchemaDiffType" schema_diff_type,);
+
+/// `GetSchemaVersionsDiffResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSchemaVersionsDiffResponse {
+    pub diff: Option<String>,
+}
+wire::shape!(GetSchemaVersionsDiffResponse: "Diff" diff,);
 
 /// `GetTableRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -5286,6 +6812,42 @@ pub struct GetTriggersResponse {
     pub next_token: Option<String>,
 }
 wire::shape!(GetTriggersResponse: "Triggers" triggers, "NextToken" next_token,);
+
+/// `GetUserDefinedFunctionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetUserDefinedFunctionRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: String,
+    pub function_name: String,
+}
+wire::shape!(GetUserDefinedFunctionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "FunctionName" function_name,);
+
+/// `GetUserDefinedFunctionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetUserDefinedFunctionResponse {
+    pub user_defined_function: Option<UserDefinedFunction>,
+}
+wire::shape!(GetUserDefinedFunctionResponse: "UserDefinedFunction" user_defined_function,);
+
+/// `GetUserDefinedFunctionsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetUserDefinedFunctionsRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: Option<String>,
+    pub pattern: String,
+    pub function_type: Option<String>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+wire::shape!(GetUserDefinedFunctionsRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "Pattern" pattern, "FunctionType" function_type, "NextToken" next_token, "MaxResults" max_results,);
+
+/// `GetUserDefinedFunctionsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetUserDefinedFunctionsResponse {
+    pub user_defined_functions: Option<Vec<UserDefinedFunction>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(GetUserDefinedFunctionsResponse: "UserDefinedFunctions" user_defined_functions, "NextToken" next_token,);
 
 /// `GetWorkflowRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -5938,6 +7500,56 @@ pub struct ListJobsResponse {
 }
 wire::shape!(ListJobsResponse: "JobNames" job_names, "NextToken" next_token,);
 
+/// `ListRegistriesInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListRegistriesInput {
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListRegistriesInput: "MaxResults" max_results, "NextToken" next_token,);
+
+/// `ListRegistriesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListRegistriesResponse {
+    pub registries: Option<Vec<RegistryListItem>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListRegistriesResponse: "Registries" registries, "NextToken" next_token,);
+
+/// `ListSchemaVersionsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListSchemaVersionsInput {
+    pub schema_id: SchemaId,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListSchemaVersionsInput: "SchemaId" schema_id, "MaxResults" max_results, "NextToken" next_token,);
+
+/// `ListSchemaVersionsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListSchemaVersionsResponse {
+    pub schemas: Option<Vec<SchemaVersionListItem>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListSchemaVersionsResponse: "Schemas" schemas, "NextToken" next_token,);
+
+/// `ListSchemasInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListSchemasInput {
+    pub registry_id: Option<RegistryId>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListSchemasInput: "RegistryId" registry_id, "MaxResults" max_results, "NextToken" next_token,);
+
+/// `ListSchemasResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListSchemasResponse {
+    pub schemas: Option<Vec<SchemaListItem>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListSchemasResponse: "Schemas" schemas, "NextToken" next_token,);
+
 /// `ListTriggersRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTriggersRequest {
@@ -5972,6 +7584,16 @@ pub struct ListWorkflowsResponse {
 }
 wire::shape!(ListWorkflowsResponse: "Workflows" workflows, "NextToken" next_token,);
 
+/// `LongColumnStatisticsData`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LongColumnStatisticsData {
+    pub minimum_value: Option<i64>,
+    pub maximum_value: Option<i64>,
+    pub number_of_nulls: i64,
+    pub number_of_distinct_values: i64,
+}
+wire::shape!(LongColumnStatisticsData: "MinimumValue" minimum_value, "MaximumValue" maximum_value, "NumberOfNulls" number_of_nulls, "NumberOfDistinctValues" number_of_distinct_values,);
+
 /// `Mapping`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mapping {
@@ -5993,6 +7615,23 @@ pub struct Merge {
     pub primary_keys: Vec<Vec<String>>,
 }
 wire::shape!(Merge: "Name" name, "Inputs" inputs, "Source" source, "PrimaryKeys" primary_keys,);
+
+/// `MetadataInfo`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetadataInfo {
+    pub metadata_value: Option<String>,
+    pub created_time: Option<String>,
+    pub other_metadata_value_list: Option<Vec<OtherMetadataValueListItem>>,
+}
+wire::shape!(MetadataInfo: "MetadataValue" metadata_value, "CreatedTime" created_time, "OtherMetadataValueList" other_metadata_value_list,);
+
+/// `MetadataKeyValuePair`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetadataKeyValuePair {
+    pub metadata_key: Option<String>,
+    pub metadata_value: Option<String>,
+}
+wire::shape!(MetadataKeyValuePair: "MetadataKey" metadata_key, "MetadataValue" metadata_value,);
 
 /// `MetricBasedObservation`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -6170,6 +7809,14 @@ pub struct Order {
 }
 wire::shape!(Order: "Column" column, "SortOrder" sort_order,);
 
+/// `OtherMetadataValueListItem`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OtherMetadataValueListItem {
+    pub metadata_value: Option<String>,
+    pub created_time: Option<String>,
+}
+wire::shape!(OtherMetadataValueListItem: "MetadataValue" metadata_value, "CreatedTime" created_time,);
+
 /// `PIIDetection`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PIIDetection {
@@ -6329,6 +7976,30 @@ pub struct PutResourcePolicyResponse {
 }
 wire::shape!(PutResourcePolicyResponse: "PolicyHash" policy_hash,);
 
+/// `PutSchemaVersionMetadataInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutSchemaVersionMetadataInput {
+    pub schema_id: Option<SchemaId>,
+    pub schema_version_number: Option<SchemaVersionNumber>,
+    pub schema_version_id: Option<String>,
+    pub metadata_key_value: MetadataKeyValuePair,
+}
+wire::shape!(PutSchemaVersionMetadataInput: "SchemaId" schema_id, "SchemaVersionNumber" schema_version_number, "SchemaVersionId" schema_version_id, "MetadataKeyValue" metadata_key_value,);
+
+/// `PutSchemaVersionMetadataResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutSchemaVersionMetadataResponse {
+    pub schema_arn: Option<String>,
+    pub schema_name: Option<String>,
+    pub registry_name: Option<String>,
+    pub latest_version: Option<bool>,
+    pub version_number: Option<i64>,
+    pub schema_version_id: Option<String>,
+    pub metadata_key: Option<String>,
+    pub metadata_value: Option<String>,
+}
+wire::shape!(PutSchemaVersionMetadataResponse: "SchemaArn" schema_arn, "SchemaName" schema_name, "RegistryName" registry_name, "LatestVersion" latest_version, "VersionNumber" version_number, "SchemaVersionId" schema_version_id, "MetadataKey" metadata_key, "MetadataValue" metadata_value,);
+
 /// `PutWorkflowRunPropertiesRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutWorkflowRunPropertiesRequest {
@@ -6342,6 +8013,27 @@ wire::shape!(PutWorkflowRunPropertiesRequest: "Name" name, "RunId" run_id, "RunP
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutWorkflowRunPropertiesResponse {}
 wire::shape!(PutWorkflowRunPropertiesResponse:);
+
+/// `QuerySchemaVersionMetadataInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QuerySchemaVersionMetadataInput {
+    pub schema_id: Option<SchemaId>,
+    pub schema_version_number: Option<SchemaVersionNumber>,
+    pub schema_version_id: Option<String>,
+    pub metadata_list: Option<Vec<MetadataKeyValuePair>>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+wire::shape!(QuerySchemaVersionMetadataInput: "SchemaId" schema_id, "SchemaVersionNumber" schema_version_number, "SchemaVersionId" schema_version_id, "MetadataList" metadata_list, "MaxResults" max_results, "NextToken" next_token,);
+
+/// `QuerySchemaVersionMetadataResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QuerySchemaVersionMetadataResponse {
+    pub metadata_info_map: Option<std::collections::BTreeMap<String, MetadataInfo>>,
+    pub schema_version_id: Option<String>,
+    pub next_token: Option<String>,
+}
+wire::shape!(QuerySchemaVersionMetadataResponse: "MetadataInfoMap" metadata_info_map, "SchemaVersionId" schema_version_id, "NextToken" next_token,);
 
 /// `QuerySessionContext`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -6426,6 +8118,43 @@ pub struct RedshiftTarget {
 }
 wire::shape!(RedshiftTarget: "Name" name, "Inputs" inputs, "Database" database, "Table" table, "RedshiftTmpDir" redshift_tmp_dir, "TmpDirIAMRole" tmp_dir_iam_role, "UpsertRedshiftOptions" upsert_redshift_options,);
 
+/// `RegisterSchemaVersionInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RegisterSchemaVersionInput {
+    pub schema_id: SchemaId,
+    pub schema_definition: String,
+}
+wire::shape!(RegisterSchemaVersionInput: "SchemaId" schema_id, "SchemaDefinition" schema_definition,);
+
+/// `RegisterSchemaVersionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RegisterSchemaVersionResponse {
+    pub schema_version_id: Option<String>,
+    pub version_number: Option<i64>,
+    pub status: Option<String>,
+}
+wire::shape!(RegisterSchemaVersionResponse: "SchemaVersionId" schema_version_id, "VersionNumber" version_number, "Status" status,);
+
+/// `RegistryId`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RegistryId {
+    pub registry_name: Option<String>,
+    pub registry_arn: Option<String>,
+}
+wire::shape!(RegistryId: "RegistryName" registry_name, "RegistryArn" registry_arn,);
+
+/// `RegistryListItem`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RegistryListItem {
+    pub registry_name: Option<String>,
+    pub registry_arn: Option<String>,
+    pub description: Option<String>,
+    pub status: Option<String>,
+    pub created_time: Option<String>,
+    pub updated_time: Option<String>,
+}
+wire::shape!(RegistryListItem: "RegistryName" registry_name, "RegistryArn" registry_arn, "Description" description, "Status" status, "CreatedTime" created_time, "UpdatedTime" updated_time,);
+
 /// `RelationalCatalogSource`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RelationalCatalogSource {
@@ -6434,6 +8163,30 @@ pub struct RelationalCatalogSource {
     pub table: String,
 }
 wire::shape!(RelationalCatalogSource: "Name" name, "Database" database, "Table" table,);
+
+/// `RemoveSchemaVersionMetadataInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RemoveSchemaVersionMetadataInput {
+    pub schema_id: Option<SchemaId>,
+    pub schema_version_number: Option<SchemaVersionNumber>,
+    pub schema_version_id: Option<String>,
+    pub metadata_key_value: MetadataKeyValuePair,
+}
+wire::shape!(RemoveSchemaVersionMetadataInput: "SchemaId" schema_id, "SchemaVersionNumber" schema_version_number, "SchemaVersionId" schema_version_id, "MetadataKeyValue" metadata_key_value,);
+
+/// `RemoveSchemaVersionMetadataResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RemoveSchemaVersionMetadataResponse {
+    pub schema_arn: Option<String>,
+    pub schema_name: Option<String>,
+    pub registry_name: Option<String>,
+    pub latest_version: Option<bool>,
+    pub version_number: Option<i64>,
+    pub schema_version_id: Option<String>,
+    pub metadata_key: Option<String>,
+    pub metadata_value: Option<String>,
+}
+wire::shape!(RemoveSchemaVersionMetadataResponse: "SchemaArn" schema_arn, "SchemaName" schema_name, "RegistryName" registry_name, "LatestVersion" latest_version, "VersionNumber" version_number, "SchemaVersionId" schema_version_id, "MetadataKey" metadata_key, "MetadataValue" metadata_value,);
 
 /// `RenameField`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -6459,6 +8212,15 @@ pub struct ResetJobBookmarkResponse {
     pub job_bookmark_entry: Option<JobBookmarkEntry>,
 }
 wire::shape!(ResetJobBookmarkResponse: "JobBookmarkEntry" job_bookmark_entry,);
+
+/// `ResourceUri`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResourceUri {
+    pub resource_type: Option<String>,
+    pub uri: Option<String>,
+    pub last_modified: Option<wire::Timestamp>,
+}
+wire::shape!(ResourceUri: "ResourceType" resource_type, "Uri" uri, "LastModified" last_modified,);
 
 /// `Route`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -6821,6 +8583,19 @@ pub struct SchemaId {
 }
 wire::shape!(SchemaId: "SchemaArn" schema_arn, "SchemaName" schema_name, "RegistryName" registry_name,);
 
+/// `SchemaListItem`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SchemaListItem {
+    pub registry_name: Option<String>,
+    pub schema_name: Option<String>,
+    pub schema_arn: Option<String>,
+    pub description: Option<String>,
+    pub schema_status: Option<String>,
+    pub created_time: Option<String>,
+    pub updated_time: Option<String>,
+}
+wire::shape!(SchemaListItem: "RegistryName" registry_name, "SchemaName" schema_name, "SchemaArn" schema_arn, "Description" description, "SchemaStatus" schema_status, "CreatedTime" created_time, "UpdatedTime" updated_time,);
+
 /// `SchemaReference`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SchemaReference {
@@ -6829,6 +8604,33 @@ pub struct SchemaReference {
     pub schema_version_number: Option<i64>,
 }
 wire::shape!(SchemaReference: "SchemaId" schema_id, "SchemaVersionId" schema_version_id, "SchemaVersionNumber" schema_version_number,);
+
+/// `SchemaVersionErrorItem`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SchemaVersionErrorItem {
+    pub version_number: Option<i64>,
+    pub error_details: Option<ErrorDetails>,
+}
+wire::shape!(SchemaVersionErrorItem: "VersionNumber" version_number, "ErrorDetails" error_details,);
+
+/// `SchemaVersionListItem`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SchemaVersionListItem {
+    pub schema_arn: Option<String>,
+    pub schema_version_id: Option<String>,
+    pub version_number: Option<i64>,
+    pub status: Option<String>,
+    pub created_time: Option<String>,
+}
+wire::shape!(SchemaVersionListItem: "SchemaArn" schema_arn, "SchemaVersionId" schema_version_id, "VersionNumber" version_number, "Status" status, "CreatedTime" created_time,);
+
+/// `SchemaVersionNumber`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SchemaVersionNumber {
+    pub latest_version: Option<bool>,
+    pub version_number: Option<i64>,
+}
+wire::shape!(SchemaVersionNumber: "LatestVersion" latest_version, "VersionNumber" version_number,);
 
 /// `SearchTablesRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -7201,6 +9003,16 @@ pub struct StreamingDataPreviewOptions {
 }
 wire::shape!(StreamingDataPreviewOptions: "PollingTime" polling_time, "RecordPollingLimit" record_polling_limit,);
 
+/// `StringColumnStatisticsData`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StringColumnStatisticsData {
+    pub maximum_length: i64,
+    pub average_length: f64,
+    pub number_of_nulls: i64,
+    pub number_of_distinct_values: i64,
+}
+wire::shape!(StringColumnStatisticsData: "MaximumLength" maximum_length, "AverageLength" average_length, "NumberOfNulls" number_of_nulls, "NumberOfDistinctValues" number_of_distinct_values,);
+
 /// `SubObjectStatistics`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubObjectStatistics {
@@ -7404,6 +9216,41 @@ wire::shape!(UpdateClassifierRequest: "GrokClassifier" grok_classifier, "XMLClas
 pub struct UpdateClassifierResponse {}
 wire::shape!(UpdateClassifierResponse:);
 
+/// `UpdateColumnStatisticsForPartitionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateColumnStatisticsForPartitionRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: String,
+    pub table_name: String,
+    pub partition_values: Vec<String>,
+    pub column_statistics_list: Vec<ColumnStatistics>,
+}
+wire::shape!(UpdateColumnStatisticsForPartitionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "PartitionValues" partition_values, "ColumnStatisticsList" column_statistics_list,);
+
+/// `UpdateColumnStatisticsForPartitionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateColumnStatisticsForPartitionResponse {
+    pub errors: Option<Vec<ColumnStatisticsError>>,
+}
+wire::shape!(UpdateColumnStatisticsForPartitionResponse: "Errors" errors,);
+
+/// `UpdateColumnStatisticsForTableRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateColumnStatisticsForTableRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: String,
+    pub table_name: String,
+    pub column_statistics_list: Vec<ColumnStatistics>,
+}
+wire::shape!(UpdateColumnStatisticsForTableRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "ColumnStatisticsList" column_statistics_list,);
+
+/// `UpdateColumnStatisticsForTableResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateColumnStatisticsForTableResponse {
+    pub errors: Option<Vec<ColumnStatisticsError>>,
+}
+wire::shape!(UpdateColumnStatisticsForTableResponse: "Errors" errors,);
+
 /// `UpdateConnectionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateConnectionRequest {
@@ -7575,6 +9422,41 @@ wire::shape!(UpdatePartitionRequest: "CatalogId" catalog_id, "DatabaseName" data
 pub struct UpdatePartitionResponse {}
 wire::shape!(UpdatePartitionResponse:);
 
+/// `UpdateRegistryInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateRegistryInput {
+    pub registry_id: RegistryId,
+    pub description: String,
+}
+wire::shape!(UpdateRegistryInput: "RegistryId" registry_id, "Description" description,);
+
+/// `UpdateRegistryResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateRegistryResponse {
+    pub registry_name: Option<String>,
+    pub registry_arn: Option<String>,
+}
+wire::shape!(UpdateRegistryResponse: "RegistryName" registry_name, "RegistryArn" registry_arn,);
+
+/// `UpdateSchemaInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateSchemaInput {
+    pub schema_id: SchemaId,
+    pub schema_version_number: Option<SchemaVersionNumber>,
+    pub compatibility: Option<String>,
+    pub description: Option<String>,
+}
+wire::shape!(UpdateSchemaInput: "SchemaId" schema_id, "SchemaVersionNumber" schema_version_number, "Compatibility" compatibility, "Description" description,);
+
+/// `UpdateSchemaResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateSchemaResponse {
+    pub schema_arn: Option<String>,
+    pub schema_name: Option<String>,
+    pub registry_name: Option<String>,
+}
+wire::shape!(UpdateSchemaResponse: "SchemaArn" schema_arn, "SchemaName" schema_name, "RegistryName" registry_name,);
+
 /// `UpdateTableRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateTableRequest {
@@ -7611,6 +9493,21 @@ pub struct UpdateTriggerResponse {
 }
 wire::shape!(UpdateTriggerResponse: "Trigger" trigger,);
 
+/// `UpdateUserDefinedFunctionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateUserDefinedFunctionRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: String,
+    pub function_name: String,
+    pub function_input: UserDefinedFunctionInput,
+}
+wire::shape!(UpdateUserDefinedFunctionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "FunctionName" function_name, "FunctionInput" function_input,);
+
+/// `UpdateUserDefinedFunctionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateUserDefinedFunctionResponse {}
+wire::shape!(UpdateUserDefinedFunctionResponse:);
+
 /// `UpdateWorkflowRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateWorkflowRequest {
@@ -7645,6 +9542,37 @@ pub struct UpsertRedshiftTargetOptions {
     pub upsert_keys: Option<Vec<String>>,
 }
 wire::shape!(UpsertRedshiftTargetOptions: "TableLocation" table_location, "ConnectionName" connection_name, "UpsertKeys" upsert_keys,);
+
+/// `UserDefinedFunction`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UserDefinedFunction {
+    pub function_name: Option<String>,
+    pub database_name: Option<String>,
+    pub class_name: Option<String>,
+    pub owner_name: Option<String>,
+    pub function_type: Option<String>,
+    pub owner_type: Option<String>,
+    pub create_time: Option<wire::Timestamp>,
+    pub resource_uris: Option<Vec<ResourceUri>>,
+    pub artifact_location: Option<String>,
+    pub governance_mode: Option<String>,
+    pub catalog_id: Option<String>,
+}
+wire::shape!(UserDefinedFunction: "FunctionName" function_name, "DatabaseName" database_name, "ClassName" class_name, "OwnerName" owner_name, "FunctionType" function_type, "OwnerType" owner_type, "CreateTime" create_time, "ResourceUris" resource_uris, "ArtifactLocation" artifact_location, "GovernanceMode" governance_mode, "CatalogId" catalog_id,);
+
+/// `UserDefinedFunctionInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UserDefinedFunctionInput {
+    pub function_name: Option<String>,
+    pub class_name: Option<String>,
+    pub owner_name: Option<String>,
+    pub function_type: Option<String>,
+    pub owner_type: Option<String>,
+    pub resource_uris: Option<Vec<ResourceUri>>,
+    pub artifact_location: Option<String>,
+    pub governance_mode: Option<String>,
+}
+wire::shape!(UserDefinedFunctionInput: "FunctionName" function_name, "ClassName" class_name, "OwnerName" owner_name, "FunctionType" function_type, "OwnerType" owner_type, "ResourceUris" resource_uris, "ArtifactLocation" artifact_location, "GovernanceMode" governance_mode,);
 
 /// `ViewDefinition`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -9369,6 +11297,37 @@ static S_BATCH_UPDATE_PARTITION_RESPONSE: Shape = Shape::Structure(Structure {
 static S_BATCH_WINDOW: Shape = Shape::Integer { min: Some(1), max: Some(900) };
 static S_BIN_EDGES: Shape =
     Shape::List(List { member: &S_GENERIC_STRING, element: "member", flattened: false, min: None, max: None });
+static S_BINARY_COLUMN_STATISTICS_DATA: Shape = Shape::Structure(Structure {
+    name: "BinaryColumnStatisticsData",
+    members: &[
+        Member {
+            name: "MaximumLength",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AverageLength",
+            wire: "",
+            shape: &S_NON_NEGATIVE_DOUBLE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfNulls",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_BLOB: Shape = Shape::Blob { min: None, max: None };
 static S_BLUEPRINT_DETAILS: Shape = Shape::Structure(Structure {
     name: "BlueprintDetails",
     members: &[
@@ -9392,6 +11351,36 @@ static S_BLUEPRINT_DETAILS: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_BOOLEAN: Shape = Shape::Boolean;
+static S_BOOLEAN_COLUMN_STATISTICS_DATA: Shape = Shape::Structure(Structure {
+    name: "BooleanColumnStatisticsData",
+    members: &[
+        Member {
+            name: "NumberOfTrues",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfFalses",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfNulls",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_BOOLEAN_NULLABLE: Shape = Shape::Boolean;
 static S_BOOLEAN_VALUE: Shape = Shape::Boolean;
 static S_BOUNDED_PARTITION_VALUE_LIST: Shape =
@@ -9790,6 +11779,50 @@ static S_CATALOG_TARGET: Shape = Shape::Structure(Structure {
 });
 static S_CATALOG_TARGET_LIST: Shape =
     Shape::List(List { member: &S_CATALOG_TARGET, element: "member", flattened: false, min: None, max: None });
+static S_CHECK_SCHEMA_VERSION_VALIDITY_INPUT: Shape = Shape::Structure(Structure {
+    name: "CheckSchemaVersionValidityInput",
+    members: &[
+        Member {
+            name: "DataFormat",
+            wire: "",
+            shape: &S_DATA_FORMAT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaDefinition",
+            wire: "",
+            shape: &S_SCHEMA_DEFINITION_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CHECK_SCHEMA_VERSION_VALIDITY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CheckSchemaVersionValidityResponse",
+    members: &[
+        Member {
+            name: "Valid",
+            wire: "",
+            shape: &S_IS_VERSION_VALID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_SCHEMA_VALIDATION_ERROR,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_CLASSIFICATION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CLASSIFIER: Shape = Shape::Structure(Structure {
     name: "Classifier",
@@ -10517,6 +12550,30 @@ static S_COLUMN: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_COLUMN_ERROR: Shape = Shape::Structure(Structure {
+    name: "ColumnError",
+    members: &[
+        Member {
+            name: "ColumnName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_ERROR_DETAIL,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_COLUMN_ERRORS: Shape =
+    Shape::List(List { member: &S_COLUMN_ERROR, element: "member", flattened: false, min: None, max: None });
 static S_COLUMN_LIST: Shape =
     Shape::List(List { member: &S_COLUMN, element: "member", flattened: false, min: None, max: None });
 static S_COLUMN_NAME_STRING: Shape = Shape::String {
@@ -10524,6 +12581,147 @@ static S_COLUMN_NAME_STRING: Shape = Shape::String {
     max: Some(1024),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
+};
+static S_COLUMN_STATISTICS: Shape = Shape::Structure(Structure {
+    name: "ColumnStatistics",
+    members: &[
+        Member {
+            name: "ColumnName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnType",
+            wire: "",
+            shape: &S_TYPE_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AnalyzedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatisticsData",
+            wire: "",
+            shape: &S_COLUMN_STATISTICS_DATA,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_COLUMN_STATISTICS_DATA: Shape = Shape::Structure(Structure {
+    name: "ColumnStatisticsData",
+    members: &[
+        Member {
+            name: "Type",
+            wire: "",
+            shape: &S_COLUMN_STATISTICS_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BooleanColumnStatisticsData",
+            wire: "",
+            shape: &S_BOOLEAN_COLUMN_STATISTICS_DATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DateColumnStatisticsData",
+            wire: "",
+            shape: &S_DATE_COLUMN_STATISTICS_DATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DecimalColumnStatisticsData",
+            wire: "",
+            shape: &S_DECIMAL_COLUMN_STATISTICS_DATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DoubleColumnStatisticsData",
+            wire: "",
+            shape: &S_DOUBLE_COLUMN_STATISTICS_DATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LongColumnStatisticsData",
+            wire: "",
+            shape: &S_LONG_COLUMN_STATISTICS_DATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StringColumnStatisticsData",
+            wire: "",
+            shape: &S_STRING_COLUMN_STATISTICS_DATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BinaryColumnStatisticsData",
+            wire: "",
+            shape: &S_BINARY_COLUMN_STATISTICS_DATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_COLUMN_STATISTICS_ERROR: Shape = Shape::Structure(Structure {
+    name: "ColumnStatisticsError",
+    members: &[
+        Member {
+            name: "ColumnStatistics",
+            wire: "",
+            shape: &S_COLUMN_STATISTICS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_ERROR_DETAIL,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_COLUMN_STATISTICS_ERRORS: Shape =
+    Shape::List(List { member: &S_COLUMN_STATISTICS_ERROR, element: "member", flattened: false, min: None, max: None });
+static S_COLUMN_STATISTICS_LIST: Shape =
+    Shape::List(List { member: &S_COLUMN_STATISTICS, element: "member", flattened: false, min: None, max: None });
+static S_COLUMN_STATISTICS_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["BOOLEAN", "DATE", "DECIMAL", "DOUBLE", "LONG", "STRING", "BINARY"],
     sensitive: false,
 };
 static S_COLUMN_TYPE_STRING: Shape = Shape::String {
@@ -10549,6 +12747,13 @@ static S_COMPARATOR: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["EQUALS", "GREATER_THAN", "LESS_THAN", "GREATER_THAN_EQUALS", "LESS_THAN_EQUALS"],
+    sensitive: false,
+};
+static S_COMPATIBILITY: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["NONE", "DISABLED", "BACKWARD", "BACKWARD_ALL", "FORWARD", "FORWARD_ALL", "FULL", "FULL_ALL"],
     sensitive: false,
 };
 static S_COMPRESSION_TYPE: Shape =
@@ -12436,6 +14641,46 @@ static S_CREATE_JSON_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_CREATE_PARTITION_INDEX_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreatePartitionIndexRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PartitionIndex",
+            wire: "",
+            shape: &S_PARTITION_INDEX,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_PARTITION_INDEX_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "CreatePartitionIndexResponse", members: &[], payload: None });
 static S_CREATE_PARTITION_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreatePartitionRequest",
     members: &[
@@ -12476,6 +14721,254 @@ static S_CREATE_PARTITION_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_CREATE_PARTITION_RESPONSE: Shape =
     Shape::Structure(Structure { name: "CreatePartitionResponse", members: &[], payload: None });
+static S_CREATE_REGISTRY_INPUT: Shape = Shape::Structure(Structure {
+    name: "CreateRegistryInput",
+    members: &[
+        Member {
+            name: "RegistryName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAGS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_REGISTRY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CreateRegistryResponse",
+    members: &[
+        Member {
+            name: "RegistryArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RegistryName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAGS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_SCHEMA_INPUT: Shape = Shape::Structure(Structure {
+    name: "CreateSchemaInput",
+    members: &[
+        Member {
+            name: "RegistryId",
+            wire: "",
+            shape: &S_REGISTRY_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataFormat",
+            wire: "",
+            shape: &S_DATA_FORMAT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Compatibility",
+            wire: "",
+            shape: &S_COMPATIBILITY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAGS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaDefinition",
+            wire: "",
+            shape: &S_SCHEMA_DEFINITION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_SCHEMA_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CreateSchemaResponse",
+    members: &[
+        Member {
+            name: "RegistryName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RegistryArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataFormat",
+            wire: "",
+            shape: &S_DATA_FORMAT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Compatibility",
+            wire: "",
+            shape: &S_COMPATIBILITY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaCheckpoint",
+            wire: "",
+            shape: &S_SCHEMA_CHECKPOINT_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LatestSchemaVersion",
+            wire: "",
+            shape: &S_VERSION_LONG_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextSchemaVersion",
+            wire: "",
+            shape: &S_VERSION_LONG_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaStatus",
+            wire: "",
+            shape: &S_SCHEMA_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAGS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionId",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionStatus",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_CREATE_TABLE_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateTableRequest",
     members: &[
@@ -12638,6 +15131,38 @@ static S_CREATE_TRIGGER_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_CREATE_USER_DEFINED_FUNCTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateUserDefinedFunctionRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionInput",
+            wire: "",
+            shape: &S_USER_DEFINED_FUNCTION_INPUT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_USER_DEFINED_FUNCTION_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "CreateUserDefinedFunctionResponse", members: &[], payload: None });
 static S_CREATE_WORKFLOW_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateWorkflowRequest",
     members: &[
@@ -12726,6 +15251,8 @@ static S_CREATE_XML_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_CREATED_TIMESTAMP: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CREDENTIAL_KEY: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_CREDENTIAL_MAP: Shape = Shape::Map(Map {
@@ -13085,6 +15612,8 @@ static S_DQ_TRANSFORM_OUTPUT: Shape = Shape::String {
     values: &["PrimaryInput", "EvaluationResults"],
     sensitive: false,
 };
+static S_DATA_FORMAT: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["AVRO", "JSON", "PROTOBUF"], sensitive: false };
 static S_DATA_LAKE_PRINCIPAL: Shape = Shape::Structure(Structure {
     name: "DataLakePrincipal",
     members: &[Member {
@@ -14092,8 +16621,106 @@ static S_DATATYPE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DATE_COLUMN_STATISTICS_DATA: Shape = Shape::Structure(Structure {
+    name: "DateColumnStatisticsData",
+    members: &[
+        Member {
+            name: "MinimumValue",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaximumValue",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfNulls",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfDistinctValues",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DDB_EXPORT_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["ddb", "s3"], sensitive: false };
+static S_DECIMAL_COLUMN_STATISTICS_DATA: Shape = Shape::Structure(Structure {
+    name: "DecimalColumnStatisticsData",
+    members: &[
+        Member {
+            name: "MinimumValue",
+            wire: "",
+            shape: &S_DECIMAL_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaximumValue",
+            wire: "",
+            shape: &S_DECIMAL_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfNulls",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfDistinctValues",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DECIMAL_NUMBER: Shape = Shape::Structure(Structure {
+    name: "DecimalNumber",
+    members: &[
+        Member {
+            name: "UnscaledValue",
+            wire: "",
+            shape: &S_BLOB,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Scale",
+            wire: "",
+            shape: &S_INTEGER,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DELETE_BEHAVIOR: Shape = Shape::String {
     min: None,
     max: None,
@@ -14115,6 +16742,94 @@ static S_DELETE_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_DELETE_CLASSIFIER_RESPONSE: Shape =
     Shape::Structure(Structure { name: "DeleteClassifierResponse", members: &[], payload: None });
+static S_DELETE_COLUMN_STATISTICS_FOR_PARTITION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteColumnStatisticsForPartitionRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PartitionValues",
+            wire: "",
+            shape: &S_VALUE_STRING_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_COLUMN_STATISTICS_FOR_PARTITION_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "DeleteColumnStatisticsForPartitionResponse", members: &[], payload: None });
+static S_DELETE_COLUMN_STATISTICS_FOR_TABLE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteColumnStatisticsForTableRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_COLUMN_STATISTICS_FOR_TABLE_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "DeleteColumnStatisticsForTableResponse", members: &[], payload: None });
 static S_DELETE_CONNECTION_NAME_LIST: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: Some(0), max: Some(25) });
 static S_DELETE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
@@ -14217,6 +16932,46 @@ static S_DELETE_JOB_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_DELETE_PARTITION_INDEX_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeletePartitionIndexRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IndexName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_PARTITION_INDEX_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "DeletePartitionIndexResponse", members: &[], payload: None });
 static S_DELETE_PARTITION_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeletePartitionRequest",
     members: &[
@@ -14257,6 +17012,48 @@ static S_DELETE_PARTITION_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_DELETE_PARTITION_RESPONSE: Shape =
     Shape::Structure(Structure { name: "DeletePartitionResponse", members: &[], payload: None });
+static S_DELETE_REGISTRY_INPUT: Shape = Shape::Structure(Structure {
+    name: "DeleteRegistryInput",
+    members: &[Member {
+        name: "RegistryId",
+        wire: "",
+        shape: &S_REGISTRY_ID,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_REGISTRY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DeleteRegistryResponse",
+    members: &[
+        Member {
+            name: "RegistryName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RegistryArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_REGISTRY_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DELETE_RESOURCE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteResourcePolicyRequest",
     members: &[
@@ -14281,6 +17078,82 @@ static S_DELETE_RESOURCE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_DELETE_RESOURCE_POLICY_RESPONSE: Shape =
     Shape::Structure(Structure { name: "DeleteResourcePolicyResponse", members: &[], payload: None });
+static S_DELETE_SCHEMA_INPUT: Shape = Shape::Structure(Structure {
+    name: "DeleteSchemaInput",
+    members: &[Member {
+        name: "SchemaId",
+        wire: "",
+        shape: &S_SCHEMA_ID,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_SCHEMA_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DeleteSchemaResponse",
+    members: &[
+        Member {
+            name: "SchemaArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_SCHEMA_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_SCHEMA_VERSIONS_INPUT: Shape = Shape::Structure(Structure {
+    name: "DeleteSchemaVersionsInput",
+    members: &[
+        Member {
+            name: "SchemaId",
+            wire: "",
+            shape: &S_SCHEMA_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Versions",
+            wire: "",
+            shape: &S_VERSIONS_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_SCHEMA_VERSIONS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DeleteSchemaVersionsResponse",
+    members: &[Member {
+        name: "SchemaVersionErrors",
+        wire: "",
+        shape: &S_SCHEMA_VERSION_ERROR_LIST,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_DELETE_TABLE_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteTableRequest",
     members: &[
@@ -14385,6 +17258,38 @@ static S_DELETE_TRIGGER_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_DELETE_USER_DEFINED_FUNCTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteUserDefinedFunctionRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_USER_DEFINED_FUNCTION_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "DeleteUserDefinedFunctionResponse", members: &[], payload: None });
 static S_DELETE_WORKFLOW_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteWorkflowRequest",
     members: &[Member {
@@ -14681,6 +17586,45 @@ static S_DISTRIBUTION_DATA: Shape = Shape::Structure(Structure {
             wire: "",
             shape: &S_NAME_STRING,
             required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DOUBLE: Shape = Shape::Float;
+static S_DOUBLE_COLUMN_STATISTICS_DATA: Shape = Shape::Structure(Structure {
+    name: "DoubleColumnStatisticsData",
+    members: &[
+        Member {
+            name: "MinimumValue",
+            wire: "",
+            shape: &S_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaximumValue",
+            wire: "",
+            shape: &S_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfNulls",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfDistinctValues",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
             location: Location::Body,
             idempotency_token: false,
         },
@@ -15041,6 +17985,8 @@ static S_ERROR_BY_NAME: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
+static S_ERROR_CODE_STRING: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ERROR_DETAIL: Shape = Shape::Structure(Structure {
     name: "ErrorDetail",
     members: &[
@@ -15063,6 +18009,30 @@ static S_ERROR_DETAIL: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_ERROR_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ErrorDetails",
+    members: &[
+        Member {
+            name: "ErrorCode",
+            wire: "",
+            shape: &S_ERROR_CODE_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorMessage",
+            wire: "",
+            shape: &S_ERROR_MESSAGE_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ERROR_MESSAGE_STRING: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ERROR_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_EVALUATE_DATA_QUALITY: Shape = Shape::Structure(Structure {
     name: "EvaluateDataQuality",
@@ -15489,6 +18459,13 @@ static S_FORMAT_STRING: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_FUNCTION_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["REGULAR_FUNCTION", "AGGREGATE_FUNCTION", "STORED_PROCEDURE"],
+    sensitive: false,
+};
 static S_GENERIC512_CHAR_STRING: Shape =
     Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[], sensitive: false };
 static S_GENERIC_BOUNDED_DOUBLE: Shape = Shape::Float;
@@ -15564,6 +18541,136 @@ static S_GET_CLASSIFIERS_RESPONSE: Shape = Shape::Structure(Structure {
             name: "NextToken",
             wire: "",
             shape: &S_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_COLUMN_NAMES_LIST: Shape =
+    Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: Some(0), max: Some(100) });
+static S_GET_COLUMN_STATISTICS_FOR_PARTITION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetColumnStatisticsForPartitionRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PartitionValues",
+            wire: "",
+            shape: &S_VALUE_STRING_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnNames",
+            wire: "",
+            shape: &S_GET_COLUMN_NAMES_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_COLUMN_STATISTICS_FOR_PARTITION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetColumnStatisticsForPartitionResponse",
+    members: &[
+        Member {
+            name: "ColumnStatisticsList",
+            wire: "",
+            shape: &S_COLUMN_STATISTICS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Errors",
+            wire: "",
+            shape: &S_COLUMN_ERRORS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_COLUMN_STATISTICS_FOR_TABLE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetColumnStatisticsForTableRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnNames",
+            wire: "",
+            shape: &S_GET_COLUMN_NAMES_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_COLUMN_STATISTICS_FOR_TABLE_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetColumnStatisticsForTableResponse",
+    members: &[
+        Member {
+            name: "ColumnStatisticsList",
+            wire: "",
+            shape: &S_COLUMN_STATISTICS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Errors",
+            wire: "",
+            shape: &S_COLUMN_ERRORS,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -16607,6 +19714,72 @@ static S_GET_PARTITIONS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_GET_REGISTRY_INPUT: Shape = Shape::Structure(Structure {
+    name: "GetRegistryInput",
+    members: &[Member {
+        name: "RegistryId",
+        wire: "",
+        shape: &S_REGISTRY_ID,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_REGISTRY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetRegistryResponse",
+    members: &[
+        Member {
+            name: "RegistryName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RegistryArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_REGISTRY_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedTime",
+            wire: "",
+            shape: &S_CREATED_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UpdatedTime",
+            wire: "",
+            shape: &S_UPDATED_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_GET_RESOURCE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetResourcePolicyRequest",
     members: &[Member {
@@ -16655,6 +19828,338 @@ static S_GET_RESOURCE_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
     ],
+    payload: None,
+});
+static S_GET_SCHEMA_BY_DEFINITION_INPUT: Shape = Shape::Structure(Structure {
+    name: "GetSchemaByDefinitionInput",
+    members: &[
+        Member {
+            name: "SchemaId",
+            wire: "",
+            shape: &S_SCHEMA_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaDefinition",
+            wire: "",
+            shape: &S_SCHEMA_DEFINITION_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_SCHEMA_BY_DEFINITION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetSchemaByDefinitionResponse",
+    members: &[
+        Member {
+            name: "SchemaVersionId",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataFormat",
+            wire: "",
+            shape: &S_DATA_FORMAT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedTime",
+            wire: "",
+            shape: &S_CREATED_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_SCHEMA_INPUT: Shape = Shape::Structure(Structure {
+    name: "GetSchemaInput",
+    members: &[Member {
+        name: "SchemaId",
+        wire: "",
+        shape: &S_SCHEMA_ID,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_SCHEMA_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetSchemaResponse",
+    members: &[
+        Member {
+            name: "RegistryName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RegistryArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataFormat",
+            wire: "",
+            shape: &S_DATA_FORMAT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Compatibility",
+            wire: "",
+            shape: &S_COMPATIBILITY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaCheckpoint",
+            wire: "",
+            shape: &S_SCHEMA_CHECKPOINT_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LatestSchemaVersion",
+            wire: "",
+            shape: &S_VERSION_LONG_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextSchemaVersion",
+            wire: "",
+            shape: &S_VERSION_LONG_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaStatus",
+            wire: "",
+            shape: &S_SCHEMA_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedTime",
+            wire: "",
+            shape: &S_CREATED_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UpdatedTime",
+            wire: "",
+            shape: &S_UPDATED_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_SCHEMA_VERSION_INPUT: Shape = Shape::Structure(Structure {
+    name: "GetSchemaVersionInput",
+    members: &[
+        Member {
+            name: "SchemaId",
+            wire: "",
+            shape: &S_SCHEMA_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionId",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionNumber",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_SCHEMA_VERSION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetSchemaVersionResponse",
+    members: &[
+        Member {
+            name: "SchemaVersionId",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaDefinition",
+            wire: "",
+            shape: &S_SCHEMA_DEFINITION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataFormat",
+            wire: "",
+            shape: &S_DATA_FORMAT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionNumber",
+            wire: "",
+            shape: &S_VERSION_LONG_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedTime",
+            wire: "",
+            shape: &S_CREATED_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_SCHEMA_VERSIONS_DIFF_INPUT: Shape = Shape::Structure(Structure {
+    name: "GetSchemaVersionsDiffInput",
+    members: &[
+        Member {
+            name: "SchemaId",
+            wire: "",
+            shape: &S_SCHEMA_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FirstSchemaVersionNumber",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_NUMBER,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecondSchemaVersionNumber",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_NUMBER,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaDiffType",
+            wire: "",
+            shape: &S_SCHEMA_DIFF_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_SCHEMA_VERSIONS_DIFF_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetSchemaVersionsDiffResponse",
+    members: &[Member {
+        name: "Diff",
+        wire: "",
+        shape: &S_SCHEMA_DEFINITION_DIFF,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
     payload: None,
 });
 static S_GET_TABLE_REQUEST: Shape = Shape::Structure(Structure {
@@ -17091,6 +20596,124 @@ static S_GET_TRIGGERS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_GET_USER_DEFINED_FUNCTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetUserDefinedFunctionRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_USER_DEFINED_FUNCTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetUserDefinedFunctionResponse",
+    members: &[Member {
+        name: "UserDefinedFunction",
+        wire: "",
+        shape: &S_USER_DEFINED_FUNCTION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_USER_DEFINED_FUNCTIONS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetUserDefinedFunctionsRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Pattern",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionType",
+            wire: "",
+            shape: &S_FUNCTION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_CATALOG_GETTER_PAGE_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_USER_DEFINED_FUNCTIONS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetUserDefinedFunctionsResponse",
+    members: &[
+        Member {
+            name: "UserDefinedFunctions",
+            wire: "",
+            shape: &S_USER_DEFINED_FUNCTION_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_GET_WORKFLOW_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetWorkflowRequest",
     members: &[
@@ -17401,6 +21024,8 @@ static S_GLUE_VERSION_STRING: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_GOVERNANCE_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["IAM_ONLY", "LAKE_FORMATION"], sensitive: false };
 static S_GOVERNED_CATALOG_SOURCE: Shape = Shape::Structure(Structure {
     name: "GovernedCatalogSource",
     members: &[
@@ -18219,6 +21844,7 @@ static S_INTEGER_FLAG: Shape = Shape::Integer { min: Some(0), max: Some(1) };
 static S_INTEGER_LIST: Shape =
     Shape::List(List { member: &S_INTEGER, element: "member", flattened: false, min: None, max: None });
 static S_INTEGER_VALUE: Shape = Shape::Integer { min: None, max: None };
+static S_IS_VERSION_VALID: Shape = Shape::Boolean;
 static S_ISO8601_DATE_TIME: Shape = Shape::Timestamp { iso: true };
 static S_JDBC_CONNECTION_TYPE: Shape = Shape::String {
     min: None,
@@ -19931,6 +23557,7 @@ static S_LAST_CRAWL_STATUS: Shape = Shape::String {
 };
 static S_LAST_REFRESH_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["FULL", "INCREMENTAL"], sensitive: false };
+static S_LATEST_SCHEMA_VERSION_BOOLEAN: Shape = Shape::Boolean;
 static S_LIMITED_PATH_LIST: Shape =
     Shape::List(List { member: &S_LIMITED_STRING_LIST, element: "member", flattened: false, min: None, max: None });
 static S_LIMITED_STRING_LIST: Shape =
@@ -20223,6 +23850,154 @@ static S_LIST_JOBS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LIST_REGISTRIES_INPUT: Shape = Shape::Structure(Structure {
+    name: "ListRegistriesInput",
+    members: &[
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_MAX_RESULTS_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_TOKEN_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_REGISTRIES_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListRegistriesResponse",
+    members: &[
+        Member {
+            name: "Registries",
+            wire: "",
+            shape: &S_REGISTRY_LIST_DEFINITION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_TOKEN_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_SCHEMA_VERSIONS_INPUT: Shape = Shape::Structure(Structure {
+    name: "ListSchemaVersionsInput",
+    members: &[
+        Member {
+            name: "SchemaId",
+            wire: "",
+            shape: &S_SCHEMA_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_MAX_RESULTS_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_TOKEN_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_SCHEMA_VERSIONS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListSchemaVersionsResponse",
+    members: &[
+        Member {
+            name: "Schemas",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_TOKEN_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_SCHEMAS_INPUT: Shape = Shape::Structure(Structure {
+    name: "ListSchemasInput",
+    members: &[
+        Member {
+            name: "RegistryId",
+            wire: "",
+            shape: &S_REGISTRY_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_MAX_RESULTS_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_TOKEN_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_SCHEMAS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListSchemasResponse",
+    members: &[
+        Member {
+            name: "Schemas",
+            wire: "",
+            shape: &S_SCHEMA_LIST_DEFINITION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_TOKEN_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_TRIGGERS_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListTriggersRequest",
     members: &[
@@ -20357,6 +24132,45 @@ static S_LOGICAL: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["AND", "ANY"], sensitive: false };
 static S_LOGICAL_OPERATOR: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["EQUALS"], sensitive: false };
+static S_LONG: Shape = Shape::Integer { min: None, max: None };
+static S_LONG_COLUMN_STATISTICS_DATA: Shape = Shape::Structure(Structure {
+    name: "LongColumnStatisticsData",
+    members: &[
+        Member {
+            name: "MinimumValue",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaximumValue",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfNulls",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfDistinctValues",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LONG_VALUE_STRING: Shape =
     Shape::String { min: Some(1), max: Some(16384), pattern: None, values: &[], sensitive: false };
 static S_MAINTENANCE_WINDOW: Shape = Shape::String {
@@ -20429,6 +24243,7 @@ static S_MASK_VALUE: Shape =
 static S_MATCH_CRITERIA: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: Some(0), max: Some(10) });
 static S_MAX_CONCURRENT_RUNS: Shape = Shape::Integer { min: None, max: None };
+static S_MAX_RESULTS_NUMBER: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_MAX_RETRIES: Shape = Shape::Integer { min: None, max: None };
 static S_MERGE: Shape = Shape::Structure(Structure {
     name: "Merge",
@@ -20475,8 +24290,84 @@ static S_MESSAGE_PREFIX: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_METADATA_INFO: Shape = Shape::Structure(Structure {
+    name: "MetadataInfo",
+    members: &[
+        Member {
+            name: "MetadataValue",
+            wire: "",
+            shape: &S_METADATA_VALUE_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedTime",
+            wire: "",
+            shape: &S_CREATED_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OtherMetadataValueList",
+            wire: "",
+            shape: &S_OTHER_METADATA_VALUE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_METADATA_INFO_MAP: Shape = Shape::Map(Map {
+    key: &S_METADATA_KEY_STRING,
+    value: &S_METADATA_INFO,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: None,
+});
+static S_METADATA_KEY_STRING: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("[a-zA-Z0-9+-=._./@]+"),
+    values: &[],
+    sensitive: false,
+};
+static S_METADATA_KEY_VALUE_PAIR: Shape = Shape::Structure(Structure {
+    name: "MetadataKeyValuePair",
+    members: &[
+        Member {
+            name: "MetadataKey",
+            wire: "",
+            shape: &S_METADATA_KEY_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetadataValue",
+            wire: "",
+            shape: &S_METADATA_VALUE_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_METADATA_LIST: Shape =
+    Shape::List(List { member: &S_METADATA_KEY_VALUE_PAIR, element: "member", flattened: false, min: None, max: None });
 static S_METADATA_OPERATION: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["CREATE"], sensitive: false };
+static S_METADATA_VALUE_STRING: Shape = Shape::String {
+    min: Some(1),
+    max: Some(256),
+    pattern: Some("[a-zA-Z0-9+-=._./@]+"),
+    values: &[],
+    sensitive: false,
+};
 static S_METRIC_BASED_OBSERVATION: Shape = Shape::Structure(Structure {
     name: "MetricBasedObservation",
     members: &[
@@ -20760,6 +24651,7 @@ static S_NODE_TYPE: Shape =
 static S_NON_NEGATIVE_DOUBLE: Shape = Shape::Float;
 static S_NON_NEGATIVE_INT: Shape = Shape::Integer { min: Some(0), max: None };
 static S_NON_NEGATIVE_INTEGER: Shape = Shape::Integer { min: Some(0), max: None };
+static S_NON_NEGATIVE_LONG: Shape = Shape::Integer { min: Some(0), max: None };
 static S_NOTIFICATION_PROPERTY: Shape = Shape::Structure(Structure {
     name: "NotificationProperty",
     members: &[Member {
@@ -21141,6 +25033,35 @@ static S_ORDER: Shape = Shape::Structure(Structure {
 });
 static S_ORDER_LIST: Shape =
     Shape::List(List { member: &S_ORDER, element: "member", flattened: false, min: None, max: None });
+static S_OTHER_METADATA_VALUE_LIST: Shape = Shape::List(List {
+    member: &S_OTHER_METADATA_VALUE_LIST_ITEM,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_OTHER_METADATA_VALUE_LIST_ITEM: Shape = Shape::Structure(Structure {
+    name: "OtherMetadataValueListItem",
+    members: &[
+        Member {
+            name: "MetadataValue",
+            wire: "",
+            shape: &S_METADATA_VALUE_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedTime",
+            wire: "",
+            shape: &S_CREATED_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_PII_DETECTION: Shape = Shape::Structure(Structure {
     name: "PIIDetection",
     members: &[
@@ -21770,6 +25691,8 @@ static S_PRINCIPAL_PERMISSIONS: Shape = Shape::Structure(Structure {
 });
 static S_PRINCIPAL_PERMISSIONS_LIST: Shape =
     Shape::List(List { member: &S_PRINCIPAL_PERMISSIONS, element: "member", flattened: false, min: None, max: None });
+static S_PRINCIPAL_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["USER", "ROLE", "GROUP"], sensitive: false };
 static S_PROB: Shape = Shape::Float;
 static S_PROPERTY_KEY: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
@@ -21871,6 +25794,114 @@ static S_PUT_RESOURCE_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_PUT_SCHEMA_VERSION_METADATA_INPUT: Shape = Shape::Structure(Structure {
+    name: "PutSchemaVersionMetadataInput",
+    members: &[
+        Member {
+            name: "SchemaId",
+            wire: "",
+            shape: &S_SCHEMA_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionNumber",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionId",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetadataKeyValue",
+            wire: "",
+            shape: &S_METADATA_KEY_VALUE_PAIR,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PUT_SCHEMA_VERSION_METADATA_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "PutSchemaVersionMetadataResponse",
+    members: &[
+        Member {
+            name: "SchemaArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RegistryName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LatestVersion",
+            wire: "",
+            shape: &S_LATEST_SCHEMA_VERSION_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionNumber",
+            wire: "",
+            shape: &S_VERSION_LONG_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionId",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetadataKey",
+            wire: "",
+            shape: &S_METADATA_KEY_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetadataValue",
+            wire: "",
+            shape: &S_METADATA_VALUE_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_PUT_WORKFLOW_RUN_PROPERTIES_REQUEST: Shape = Shape::Structure(Structure {
     name: "PutWorkflowRunPropertiesRequest",
     members: &[
@@ -21905,6 +25936,91 @@ static S_PUT_WORKFLOW_RUN_PROPERTIES_RESPONSE: Shape =
     Shape::Structure(Structure { name: "PutWorkflowRunPropertiesResponse", members: &[], payload: None });
 static S_PYTHON_VERSION_STRING: Shape =
     Shape::String { min: None, max: None, pattern: Some("^([2-3]|3[.]9)$"), values: &[], sensitive: false };
+static S_QUERY_SCHEMA_VERSION_METADATA_INPUT: Shape = Shape::Structure(Structure {
+    name: "QuerySchemaVersionMetadataInput",
+    members: &[
+        Member {
+            name: "SchemaId",
+            wire: "",
+            shape: &S_SCHEMA_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionNumber",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionId",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetadataList",
+            wire: "",
+            shape: &S_METADATA_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_QUERY_SCHEMA_VERSION_METADATA_MAX_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_TOKEN_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_QUERY_SCHEMA_VERSION_METADATA_MAX_RESULTS: Shape = Shape::Integer { min: Some(1), max: Some(50) };
+static S_QUERY_SCHEMA_VERSION_METADATA_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "QuerySchemaVersionMetadataResponse",
+    members: &[
+        Member {
+            name: "MetadataInfoMap",
+            wire: "",
+            shape: &S_METADATA_INFO_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionId",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_TOKEN_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_QUERY_SESSION_CONTEXT: Shape = Shape::Structure(Structure {
     name: "QuerySessionContext",
     members: &[
@@ -22215,6 +26331,138 @@ static S_REDSHIFT_TARGET: Shape = Shape::Structure(Structure {
 static S_REFRESH_SECONDS: Shape = Shape::Integer { min: None, max: None };
 static S_REFRESH_TOKEN: Shape =
     Shape::String { min: None, max: Some(4096), pattern: Some("^[\\x20-\\x7E]*$"), values: &[], sensitive: true };
+static S_REGISTER_SCHEMA_VERSION_INPUT: Shape = Shape::Structure(Structure {
+    name: "RegisterSchemaVersionInput",
+    members: &[
+        Member {
+            name: "SchemaId",
+            wire: "",
+            shape: &S_SCHEMA_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaDefinition",
+            wire: "",
+            shape: &S_SCHEMA_DEFINITION_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_REGISTER_SCHEMA_VERSION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "RegisterSchemaVersionResponse",
+    members: &[
+        Member {
+            name: "SchemaVersionId",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionNumber",
+            wire: "",
+            shape: &S_VERSION_LONG_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_REGISTRY_ID: Shape = Shape::Structure(Structure {
+    name: "RegistryId",
+    members: &[
+        Member {
+            name: "RegistryName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RegistryArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_REGISTRY_LIST_DEFINITION: Shape =
+    Shape::List(List { member: &S_REGISTRY_LIST_ITEM, element: "member", flattened: false, min: None, max: None });
+static S_REGISTRY_LIST_ITEM: Shape = Shape::Structure(Structure {
+    name: "RegistryListItem",
+    members: &[
+        Member {
+            name: "RegistryName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RegistryArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_REGISTRY_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedTime",
+            wire: "",
+            shape: &S_CREATED_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UpdatedTime",
+            wire: "",
+            shape: &S_UPDATED_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_REGISTRY_STATUS: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["AVAILABLE", "DELETING"], sensitive: false };
 static S_RELATIONAL_CATALOG_SOURCE: Shape = Shape::Structure(Structure {
     name: "RelationalCatalogSource",
     members: &[
@@ -22239,6 +26487,114 @@ static S_RELATIONAL_CATALOG_SOURCE: Shape = Shape::Structure(Structure {
             wire: "",
             shape: &S_ENCLOSED_IN_STRING_PROPERTY,
             required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_REMOVE_SCHEMA_VERSION_METADATA_INPUT: Shape = Shape::Structure(Structure {
+    name: "RemoveSchemaVersionMetadataInput",
+    members: &[
+        Member {
+            name: "SchemaId",
+            wire: "",
+            shape: &S_SCHEMA_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionNumber",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionId",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetadataKeyValue",
+            wire: "",
+            shape: &S_METADATA_KEY_VALUE_PAIR,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_REMOVE_SCHEMA_VERSION_METADATA_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "RemoveSchemaVersionMetadataResponse",
+    members: &[
+        Member {
+            name: "SchemaArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RegistryName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LatestVersion",
+            wire: "",
+            shape: &S_LATEST_SCHEMA_VERSION_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionNumber",
+            wire: "",
+            shape: &S_VERSION_LONG_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionId",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetadataKey",
+            wire: "",
+            shape: &S_METADATA_KEY_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetadataValue",
+            wire: "",
+            shape: &S_METADATA_VALUE_STRING,
+            required: false,
             location: Location::Body,
             idempotency_token: false,
         },
@@ -22328,6 +26684,40 @@ static S_RESOURCE_STATE: Shape = Shape::String {
     values: &["QUEUED", "IN_PROGRESS", "SUCCESS", "STOPPED", "FAILED"],
     sensitive: false,
 };
+static S_RESOURCE_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["JAR", "FILE", "ARCHIVE"], sensitive: false };
+static S_RESOURCE_URI: Shape = Shape::Structure(Structure {
+    name: "ResourceUri",
+    members: &[
+        Member {
+            name: "ResourceType",
+            wire: "",
+            shape: &S_RESOURCE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Uri",
+            wire: "",
+            shape: &S_URI,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModified",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_RESOURCE_URI_LIST: Shape =
+    Shape::List(List { member: &S_RESOURCE_URI, element: "member", flattened: false, min: Some(0), max: Some(1000) });
 static S_ROLE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ROLE_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ROUTE: Shape = Shape::Structure(Structure {
@@ -24075,6 +28465,13 @@ static S_SCHEMA_CHANGE_POLICY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_SCHEMA_CHECKPOINT_NUMBER: Shape = Shape::Integer { min: Some(1), max: Some(100000) };
+static S_SCHEMA_DEFINITION_DIFF: Shape =
+    Shape::String { min: Some(1), max: Some(340000), pattern: Some(".*\\S.*"), values: &[], sensitive: false };
+static S_SCHEMA_DEFINITION_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(170000), pattern: Some(".*\\S.*"), values: &[], sensitive: false };
+static S_SCHEMA_DIFF_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["SYNTAX_DIFF"], sensitive: false };
 static S_SCHEMA_ID: Shape = Shape::Structure(Structure {
     name: "SchemaId",
     members: &[
@@ -24098,6 +28495,70 @@ static S_SCHEMA_ID: Shape = Shape::Structure(Structure {
             name: "RegistryName",
             wire: "",
             shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SCHEMA_LIST_DEFINITION: Shape =
+    Shape::List(List { member: &S_SCHEMA_LIST_ITEM, element: "member", flattened: false, min: None, max: None });
+static S_SCHEMA_LIST_ITEM: Shape = Shape::Structure(Structure {
+    name: "SchemaListItem",
+    members: &[
+        Member {
+            name: "RegistryName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaStatus",
+            wire: "",
+            shape: &S_SCHEMA_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedTime",
+            wire: "",
+            shape: &S_CREATED_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UpdatedTime",
+            wire: "",
+            shape: &S_UPDATED_TIMESTAMP,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -24137,11 +28598,133 @@ static S_SCHEMA_REFERENCE: Shape = Shape::Structure(Structure {
 });
 static S_SCHEMA_REGISTRY_NAME_STRING: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: Some("[a-zA-Z0-9-_$#.]+"), values: &[], sensitive: false };
+static S_SCHEMA_REGISTRY_TOKEN_STRING: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_SCHEMA_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["AVAILABLE", "PENDING", "DELETING"],
+    sensitive: false,
+};
+static S_SCHEMA_VALIDATION_ERROR: Shape =
+    Shape::String { min: Some(1), max: Some(5000), pattern: None, values: &[], sensitive: false };
+static S_SCHEMA_VERSION_ERROR_ITEM: Shape = Shape::Structure(Structure {
+    name: "SchemaVersionErrorItem",
+    members: &[
+        Member {
+            name: "VersionNumber",
+            wire: "",
+            shape: &S_VERSION_LONG_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorDetails",
+            wire: "",
+            shape: &S_ERROR_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SCHEMA_VERSION_ERROR_LIST: Shape = Shape::List(List {
+    member: &S_SCHEMA_VERSION_ERROR_ITEM,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
 static S_SCHEMA_VERSION_ID_STRING: Shape = Shape::String {
     min: Some(36),
     max: Some(36),
     pattern: Some("[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"),
     values: &[],
+    sensitive: false,
+};
+static S_SCHEMA_VERSION_LIST: Shape = Shape::List(List {
+    member: &S_SCHEMA_VERSION_LIST_ITEM,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_SCHEMA_VERSION_LIST_ITEM: Shape = Shape::Structure(Structure {
+    name: "SchemaVersionListItem",
+    members: &[
+        Member {
+            name: "SchemaArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionId",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionNumber",
+            wire: "",
+            shape: &S_VERSION_LONG_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedTime",
+            wire: "",
+            shape: &S_CREATED_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SCHEMA_VERSION_NUMBER: Shape = Shape::Structure(Structure {
+    name: "SchemaVersionNumber",
+    members: &[
+        Member {
+            name: "LatestVersion",
+            wire: "",
+            shape: &S_LATEST_SCHEMA_VERSION_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionNumber",
+            wire: "",
+            shape: &S_VERSION_LONG_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SCHEMA_VERSION_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["AVAILABLE", "PENDING", "FAILURE", "DELETING"],
     sensitive: false,
 };
 static S_SCRIPT_LOCATION_STRING: Shape =
@@ -25498,6 +30081,44 @@ static S_STREAMING_DATA_PREVIEW_OPTIONS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_STRING_COLUMN_STATISTICS_DATA: Shape = Shape::Structure(Structure {
+    name: "StringColumnStatisticsData",
+    members: &[
+        Member {
+            name: "MaximumLength",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AverageLength",
+            wire: "",
+            shape: &S_NON_NEGATIVE_DOUBLE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfNulls",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfDistinctValues",
+            wire: "",
+            shape: &S_NON_NEGATIVE_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_STRING_TO_STRING_MAP: Shape = Shape::Map(Map {
     key: &S_NULLABLE_STRING,
     value: &S_NULLABLE_STRING,
@@ -26412,6 +31033,13 @@ static S_TRIGGER_UPDATE: Shape = Shape::Structure(Structure {
 });
 static S_TWO_INPUTS: Shape =
     Shape::List(List { member: &S_NODE_ID, element: "member", flattened: false, min: Some(2), max: Some(2) });
+static S_TYPE_STRING: Shape = Shape::String {
+    min: Some(0),
+    max: Some(20000),
+    pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
+    values: &[],
+    sensitive: false,
+};
 static S_URI: Shape = Shape::String {
     min: Some(1),
     max: Some(1024),
@@ -26519,6 +31147,121 @@ static S_UPDATE_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_UPDATE_CLASSIFIER_RESPONSE: Shape =
     Shape::Structure(Structure { name: "UpdateClassifierResponse", members: &[], payload: None });
+static S_UPDATE_COLUMN_STATISTICS_FOR_PARTITION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateColumnStatisticsForPartitionRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PartitionValues",
+            wire: "",
+            shape: &S_VALUE_STRING_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnStatisticsList",
+            wire: "",
+            shape: &S_UPDATE_COLUMN_STATISTICS_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_COLUMN_STATISTICS_FOR_PARTITION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "UpdateColumnStatisticsForPartitionResponse",
+    members: &[Member {
+        name: "Errors",
+        wire: "",
+        shape: &S_COLUMN_STATISTICS_ERRORS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_UPDATE_COLUMN_STATISTICS_FOR_TABLE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateColumnStatisticsForTableRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnStatisticsList",
+            wire: "",
+            shape: &S_UPDATE_COLUMN_STATISTICS_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_COLUMN_STATISTICS_FOR_TABLE_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "UpdateColumnStatisticsForTableResponse",
+    members: &[Member {
+        name: "Errors",
+        wire: "",
+        shape: &S_COLUMN_STATISTICS_ERRORS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_UPDATE_COLUMN_STATISTICS_LIST: Shape = Shape::List(List {
+    member: &S_COLUMN_STATISTICS,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(25),
+});
 static S_UPDATE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
     name: "UpdateConnectionRequest",
     members: &[
@@ -27059,6 +31802,118 @@ static S_UPDATE_PARTITION_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_UPDATE_PARTITION_RESPONSE: Shape =
     Shape::Structure(Structure { name: "UpdatePartitionResponse", members: &[], payload: None });
+static S_UPDATE_REGISTRY_INPUT: Shape = Shape::Structure(Structure {
+    name: "UpdateRegistryInput",
+    members: &[
+        Member {
+            name: "RegistryId",
+            wire: "",
+            shape: &S_REGISTRY_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_REGISTRY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "UpdateRegistryResponse",
+    members: &[
+        Member {
+            name: "RegistryName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RegistryArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_SCHEMA_INPUT: Shape = Shape::Structure(Structure {
+    name: "UpdateSchemaInput",
+    members: &[
+        Member {
+            name: "SchemaId",
+            wire: "",
+            shape: &S_SCHEMA_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaVersionNumber",
+            wire: "",
+            shape: &S_SCHEMA_VERSION_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Compatibility",
+            wire: "",
+            shape: &S_COMPATIBILITY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_SCHEMA_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "UpdateSchemaResponse",
+    members: &[
+        Member {
+            name: "SchemaArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SchemaName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RegistryName",
+            wire: "",
+            shape: &S_SCHEMA_REGISTRY_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_UPDATE_TABLE_REQUEST: Shape = Shape::Structure(Structure {
     name: "UpdateTableRequest",
     members: &[
@@ -27181,6 +32036,46 @@ static S_UPDATE_TRIGGER_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_UPDATE_USER_DEFINED_FUNCTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateUserDefinedFunctionRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionInput",
+            wire: "",
+            shape: &S_USER_DEFINED_FUNCTION_INPUT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_USER_DEFINED_FUNCTION_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "UpdateUserDefinedFunctionResponse", members: &[], payload: None });
 static S_UPDATE_WORKFLOW_REQUEST: Shape = Shape::Structure(Structure {
     name: "UpdateWorkflowRequest",
     members: &[
@@ -27261,6 +32156,8 @@ static S_UPDATE_XML_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_UPDATED_TIMESTAMP: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_UPSERT_REDSHIFT_TARGET_OPTIONS: Shape = Shape::Structure(Structure {
     name: "UpsertRedshiftTargetOptions",
     members: &[
@@ -27292,6 +32189,172 @@ static S_UPSERT_REDSHIFT_TARGET_OPTIONS: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_URI_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_USER_DEFINED_FUNCTION: Shape = Shape::Structure(Structure {
+    name: "UserDefinedFunction",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClassName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OwnerName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionType",
+            wire: "",
+            shape: &S_FUNCTION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OwnerType",
+            wire: "",
+            shape: &S_PRINCIPAL_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreateTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResourceUris",
+            wire: "",
+            shape: &S_RESOURCE_URI_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ArtifactLocation",
+            wire: "",
+            shape: &S_URI,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GovernanceMode",
+            wire: "",
+            shape: &S_GOVERNANCE_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_USER_DEFINED_FUNCTION_INPUT: Shape = Shape::Structure(Structure {
+    name: "UserDefinedFunctionInput",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClassName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OwnerName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionType",
+            wire: "",
+            shape: &S_FUNCTION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OwnerType",
+            wire: "",
+            shape: &S_PRINCIPAL_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResourceUris",
+            wire: "",
+            shape: &S_RESOURCE_URI_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ArtifactLocation",
+            wire: "",
+            shape: &S_URI,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GovernanceMode",
+            wire: "",
+            shape: &S_GOVERNANCE_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_USER_DEFINED_FUNCTION_LIST: Shape =
+    Shape::List(List { member: &S_USER_DEFINED_FUNCTION, element: "member", flattened: false, min: None, max: None });
 static S_USER_MANAGED_CLIENT_APPLICATION_CLIENT_ID: Shape =
     Shape::String { min: None, max: Some(2048), pattern: Some("\\S+"), values: &[], sensitive: false };
 static S_USER_MANAGED_CLIENT_APPLICATION_CLIENT_SECRET: Shape =
@@ -27308,6 +32371,13 @@ static S_VERSION_STRING: Shape = Shape::String {
     min: Some(1),
     max: Some(255),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
+    values: &[],
+    sensitive: false,
+};
+static S_VERSIONS_STRING: Shape = Shape::String {
+    min: Some(1),
+    max: Some(100000),
+    pattern: Some("[1-9][0-9]*|[1-9][0-9]*-[1-9][0-9]*"),
     values: &[],
     sensitive: false,
 };
@@ -28061,6 +33131,10 @@ static S_XML_CLASSIFIER: Shape = Shape::Structure(Structure {
 /// The service's exceptions.
 pub mod error {
     use wire::Error;
+    /// `AccessDeniedException`.
+    pub fn access_denied_exception(message: impl Into<String>) -> Error {
+        Error::new("AccessDeniedException", 400, message)
+    }
     /// `AlreadyExistsException`.
     pub fn already_exists_exception(message: impl Into<String>) -> Error {
         Error::new("AlreadyExistsException", 400, message)

@@ -13,6 +13,9 @@ use wire::Error;
 use crate::scope::{self, Scope};
 use crate::tags;
 
+/// User-defined functions.
+pub(crate) const FUNCTIONS: &str = "function";
+
 /// Names of databases and tables are lower case.
 pub(crate) fn fold(name: &str) -> String {
     name.to_lowercase()
@@ -47,6 +50,15 @@ impl Scope {
     }
     pub(crate) fn partition(&self, database: &str, table: &str, values: &[String]) -> Key {
         values.iter().fold(self.partitions(database, table), Key::push)
+    }
+    pub(crate) fn column_statistics(&self, database: &str, table: &str) -> Key {
+        self.key("column-statistics").push(database).push(table)
+    }
+    pub(crate) fn partition_statistics(&self, database: &str, table: &str, values: &[String]) -> Key {
+        values.iter().fold(self.key("partition-statistics").push(database).push(table), Key::push)
+    }
+    pub(crate) fn functions(&self, database: &str) -> Key {
+        self.key(FUNCTIONS).push(database)
     }
     pub(crate) fn indexes(&self, database: &str, table: &str) -> Key {
         self.key("index").push(database).push(table)
@@ -133,6 +145,8 @@ pub(crate) fn version_number(table: &Table) -> u64 {
 pub(crate) fn delete_table(tx: &mut Tx<'_>, scope: &Scope, db: &str, name: &str) -> Result<(), Error> {
     scope::clear(tx, &scope.partitions(db, name))?;
     scope::clear(tx, &scope.versions(db, name))?;
+    scope::clear(tx, &scope.column_statistics(db, name))?;
+    scope::clear(tx, &scope.partition_statistics(db, name, &[]))?;
     tx.delete(scope.indexes(db, name))?;
     tx.delete(scope.table(db, name))?;
     Ok(())
@@ -140,7 +154,7 @@ pub(crate) fn delete_table(tx: &mut Tx<'_>, scope: &Scope, db: &str, name: &str)
 
 /// Removes a database with all that it holds.
 pub(crate) fn delete_database(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<(), Error> {
-    for kind in ["table", "version", "partition", "index"] {
+    for kind in ["table", "version", "partition", "index", "column-statistics", "partition-statistics", FUNCTIONS] {
         scope::clear(tx, &scope.key(kind).push(name))?;
     }
     tags::clear(tx, scope, &scope.arn(&format!("database/{name}")))?;
@@ -217,7 +231,15 @@ pub(crate) fn update_partition(
     if new_key != key && tx.get(&new_key)?.is_some() {
         return Err(already_exists_exception("Partition already exists."));
     }
-    tx.delete(key)?;
+    delete_partition(tx, scope, table, old)?;
     tx.put_json(new_key, &after)?;
+    Ok(())
+}
+
+/// Removes a partition with its statistics.
+pub(crate) fn delete_partition(tx: &mut Tx<'_>, scope: &Scope, table: &Table, values: &[String]) -> Result<(), Error> {
+    let db = table.database_name.as_deref().unwrap_or_default();
+    scope::clear(tx, &scope.partition_statistics(db, &table.name, values))?;
+    tx.delete(scope.partition(db, &table.name, values))?;
     Ok(())
 }

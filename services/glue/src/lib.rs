@@ -8,6 +8,7 @@
 //! | `triggers` | what starts jobs and crawlers, and when |
 //! | `connections` | where databases are |
 //! | `quality` | rulesets of data quality, and what evaluations have found |
+//! | `schemas` | the schema registry |
 //! | `worker` | the child process in which a crawl reads S3 |
 //! | `iceberg` | tables whose metadata the catalog writes itself, and the REST catalog over them |
 //! | `jobs` | job definitions and their runs, with operations of their own |
@@ -21,6 +22,7 @@ pub mod iceberg;
 mod jobs;
 mod ops;
 mod quality;
+mod schemas;
 mod scope;
 mod tags;
 mod triggers;
@@ -58,6 +60,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Arc<Glue> {
     platform.router.add_guard("glue", service.clone());
     platform.router.add_participant(service.clone());
     crawlers::register(&platform.control, &service);
+    schemas::register(&platform.router, &service);
     triggers::register(&platform.control, &service);
     jobs::register(platform, compute);
     service

@@ -20,6 +20,10 @@ pub(crate) fn exists(tx: &mut Tx<'_>, scope: &Scope, arn: &str) -> Result<(), Er
     let key = match resource.split_once('/') {
         Some(("database", name)) => Some(scope.database(name)),
         Some(("table", path)) => path.split_once('/').map(|(database, name)| scope.table(database, name)),
+        Some(("registry", name)) => Some(scope.key("registry").push(name)),
+        Some(("schema", path)) => {
+            path.split_once('/').map(|(registry, name)| scope.key("schema").push(registry).push(name))
+        }
         Some(("dataQualityRuleset", name)) => Some(scope.key("dq-ruleset").push(name)),
         Some((kind @ ("connection" | "crawler" | "job" | "trigger" | "workflow"), name)) => {
             Some(scope.key(kind).push(name))

@@ -15,7 +15,8 @@ use crate::Glue;
 use crate::scope::{self, Scope};
 
 /// The records of the catalog that jobs change.
-const KINDS: [&str; 5] = ["db", "index", "partition", "table", "version"];
+const KINDS: [&str; 8] =
+    ["column-statistics", "db", "function", "index", "partition", "partition-statistics", "table", "version"];
 
 #[async_trait]
 impl Participant for Glue {
@@ -128,7 +129,13 @@ fn undo(tx: &mut Tx<'_>, changes: &[Change]) -> Result<(), store::Error> {
     for place in gone.iter().filter(|place| place.kind == "table") {
         // What others have added to it has no table any more.
         let scope = place.scope();
-        for of in [scope.partitions(&place.database, &place.table), scope.versions(&place.database, &place.table)] {
+        let (database, table) = (&place.database, &place.table);
+        for of in [
+            scope.partitions(database, table),
+            scope.versions(database, table),
+            scope.column_statistics(database, table),
+            scope.partition_statistics(database, table, &[]),
+        ] {
             scope::clear(tx, &of)?;
         }
         tx.delete(scope.indexes(&place.database, &place.table))?;

@@ -94,9 +94,6 @@ fn changes(one: &IcebergTableUpdate) -> Result<Vec<Update>, Error> {
     if let Some("add-encryption-key" | "remove-encryption-key") = action {
         return Err(Error::not_implemented(format!("{} of an Iceberg table", action.unwrap_or_default())));
     }
-    if one.encryption_key.is_some() || one.key_id.is_some() {
-        return Err(Error::not_implemented("EncryptionKey and KeyId of an Iceberg table"));
-    }
     let missing = |what: &str| bad(format_args!("{} needs {what}", action.unwrap_or_default()));
     let mut all = Vec::new();
     if is("set-location") {

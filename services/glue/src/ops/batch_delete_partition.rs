@@ -10,12 +10,11 @@ impl Handle<BatchDeletePartition> for Glue {
         let lists = req.partitions_to_delete;
         let errors: Vec<PartitionError> = cx
             .write(&self.store, move |tx| {
-                catalog::table(tx, &scope, &db, &name)?;
+                let table = catalog::table(tx, &scope, &db, &name)?;
                 let mut errors = Vec::new();
                 for list in &lists {
-                    let key = scope.partition(&db, &name, &list.values);
-                    if tx.get(&key)?.is_some() {
-                        tx.delete(key)?;
+                    if tx.get(scope.partition(&db, &name, &list.values))?.is_some() {
+                        catalog::delete_partition(tx, &scope, &table, &list.values)?;
                     } else {
                         let values = list.values.clone();
                         errors.push(partition_error(values, "EntityNotFoundException", "Cannot find partition."));

@@ -9,13 +9,11 @@ impl Handle<DeletePartition> for Glue {
         let (db, name) = (catalog::fold(&req.database_name), catalog::fold(&req.table_name));
         let values = req.partition_values;
         cx.write(&self.store, move |tx| {
-            catalog::table(tx, &scope, &db, &name)?;
-            let key = scope.partition(&db, &name, &values);
-            if tx.get(&key)?.is_none() {
+            let table = catalog::table(tx, &scope, &db, &name)?;
+            if tx.get(scope.partition(&db, &name, &values))?.is_none() {
                 return Err(entity_not_found_exception("Cannot find partition."));
             }
-            tx.delete(key)?;
-            Ok::<_, Error>(())
+            catalog::delete_partition(tx, &scope, &table, &values)
         })
         .await?;
         Ok(DeletePartitionResponse::default())

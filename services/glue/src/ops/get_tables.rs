@@ -27,7 +27,7 @@ impl Handle<GetTables> for Glue {
 }
 
 /// A regular expression over the whole name; a bare `*`, as Hive has it, is any text.
-fn matcher(expression: &str) -> Result<Regex, Error> {
+pub(super) fn matcher(expression: &str) -> Result<Regex, Error> {
     let whole = |e: &str| Regex::new(&format!("(?i)^(?:{e})$"));
     let found = whole(expression).or_else(|_| whole(&expression.replace(".*", "*").replace('*', ".*")));
     found.map_err(|_| invalid_input_exception(format!("Invalid expression: {expression}")))

@@ -5,6 +5,7 @@ mod batch_delete_partition;
 mod batch_delete_table;
 mod batch_get_partition;
 mod batch_update_partition;
+mod column_statistics;
 mod create_classifier;
 mod create_connection;
 mod create_crawler;
@@ -35,6 +36,7 @@ mod get_table_version;
 mod get_table_versions;
 mod get_tables;
 mod get_trigger;
+mod partition_indexes;
 mod resource_policies;
 mod search_tables;
 mod start_crawler;
@@ -47,6 +49,7 @@ mod update_crawler_schedule;
 mod update_database;
 mod update_partition;
 mod update_table;
+mod user_defined_functions;
 mod workflows;
 
 use std::sync::Arc;
@@ -71,6 +74,10 @@ mod prelude {
 
 pub(crate) fn register(router: &Router, service: &Arc<Glue>) {
     operations!(router, service, api_glue:
+        CreateUserDefinedFunction, GetUserDefinedFunction, GetUserDefinedFunctions, UpdateUserDefinedFunction,
+        DeleteUserDefinedFunction, GetColumnStatisticsForTable, UpdateColumnStatisticsForTable,
+        DeleteColumnStatisticsForTable, GetColumnStatisticsForPartition, UpdateColumnStatisticsForPartition,
+        DeleteColumnStatisticsForPartition, CreatePartitionIndex, DeletePartitionIndex,
         PutResourcePolicy, GetResourcePolicy, DeleteResourcePolicy,
         BatchCreatePartition, BatchDeleteConnection, BatchDeletePartition, BatchDeleteTable, BatchGetCrawlers,
         BatchGetDataQualityResult, BatchGetPartition, BatchGetTriggers, BatchGetWorkflows, BatchUpdatePartition, CreateClassifier,
