@@ -620,6 +620,9 @@ def main(binary):
             print(f"{part.__name__}: {time.time() - start:.1f} s", flush=True)
     finally:
         server.stop()
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import durable
+    results.extend(durable.run(binary))
     print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
     return 0 if all(results) else 1
 

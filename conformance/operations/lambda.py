@@ -233,3 +233,83 @@ def function_urls():
     equal(lam().list_function_url_configs(FunctionName=name)["FunctionUrlConfigs"], [])
     for call in (lam().get_function_url_config, lam().delete_function_url_config):
         refused("ResourceNotFoundException", "", call, FunctionName=name)
+
+
+DURABLE = zipped(m="""
+import boto3
+def h(event, context):
+    la, arn, token = boto3.client("lambda"), event["DurableExecutionArn"], event["CheckpointToken"]
+    operations = event["InitialExecutionState"]["Operations"]
+    asked = [one for one in operations if one["Type"] == "CALLBACK"]
+    if not asked:
+        seen = la.get_durable_execution_state(DurableExecutionArn=arn, CheckpointToken=token, Marker="", MaxItems=10)["Operations"]
+        start = {"Id": "ask", "Name": "ask", "Type": "CALLBACK", "Action": "START", "CallbackOptions": {"TimeoutSeconds": 500, "HeartbeatTimeoutSeconds": 400}}
+        told = la.checkpoint_durable_execution(DurableExecutionArn=arn, CheckpointToken=token, Updates=[start, {"Id": "s", "Type": "STEP", "Action": "SUCCEED", "Payload": str(len(seen))}])
+        assert told["CheckpointToken"] != token and {one["Id"] for one in told["NewExecutionState"]["Operations"]} == {"ask", "s"}, told
+        print("token", arn, told["CheckpointToken"])
+        return {"Status": "PENDING"}
+    if asked[0]["Status"] == "FAILED":
+        return {"Status": "FAILED", "Error": asked[0]["CallbackDetails"]["Error"]}
+    step = next(one for one in operations if one["Type"] == "STEP")
+    return {"Status": "SUCCEEDED", "Result": asked[0]["CallbackDetails"]["Result"] + step["StepDetails"]["Result"] + operations[0]["ExecutionDetails"]["InputPayload"]}
+""")
+
+
+@operations("lambda", "CheckpointDurableExecution", "GetDurableExecution", "GetDurableExecutionHistory", "GetDurableExecutionState",
+            "ListDurableExecutionsByFunction", "SendDurableExecutionCallbackFailure", "SendDurableExecutionCallbackHeartbeat",
+            "SendDurableExecutionCallbackSuccess", "StopDurableExecution")
+def durable_executions():
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "lambda:*", "Resource": "*"}]}
+    own = role("lambda")
+    client("iam").put_role_policy(RoleName=own.rpartition("/")[2], PolicyName="durable", PolicyDocument=json.dumps(policy))
+    name = function(Code={"ZipFile": DURABLE}, Role=own, Timeout=60, DurableConfig={"ExecutionTimeout": 600})
+
+    def begun(payload):
+        answer = lam().invoke(FunctionName=name, Qualifier="$LATEST", InvocationType="Event", Payload=payload)
+        equal(answer["StatusCode"], 202)
+        at = answer["DurableExecutionArn"]
+        history = until(lambda: lam().get_durable_execution_history(DurableExecutionArn=at)["Events"],
+                        lambda events: any(e["EventType"] == "InvocationCompleted" for e in events))
+        equal([e["EventType"] for e in history], ["ExecutionStarted", "CallbackStarted", "StepSucceeded", "InvocationCompleted"])
+        return at, history[1]["CallbackStartedDetails"]["CallbackId"]
+
+    def over(at):
+        return until(lambda: lam().get_durable_execution(DurableExecutionArn=at), lambda found: found["Status"] != "RUNNING")
+
+    at, callback = begun("1")
+    lam().send_durable_execution_callback_heartbeat(CallbackId=callback)
+    lam().send_durable_execution_callback_success(CallbackId=callback, Result=b"yes")
+    holds(over(at), Status="SUCCEEDED", Result="yes11", DurableExecutionArn=at, InputPayload="1")
+    at, callback = begun("2")
+    lam().send_durable_execution_callback_failure(CallbackId=callback, Error={"ErrorType": "No", "ErrorMessage": "never"})
+    holds(over(at), Status="FAILED", Error={"ErrorType": "No", "ErrorMessage": "never"})
+    at, callback = begun("3")
+    said = until(lambda: [e["message"].split() for e in client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}", filterPattern="token")["events"]],
+                 lambda lines: any(line[1] == at for line in lines))
+    token = next(line[2] for line in said if line[1] == at)
+    state = lam().get_durable_execution_state(DurableExecutionArn=at, CheckpointToken=token, MaxItems=2)
+    equal([one["Type"] for one in state["Operations"]], ["EXECUTION", "CALLBACK"])
+    rest = lam().get_durable_execution_state(DurableExecutionArn=at, CheckpointToken=token, Marker=state["NextMarker"])
+    equal([(one["Type"], one["Status"]) for one in rest["Operations"]], [("STEP", "SUCCEEDED")])
+    update = {"Id": "more", "Type": "WAIT", "Action": "START", "WaitOptions": {"WaitSeconds": 300}}
+    told = lam().checkpoint_durable_execution(DurableExecutionArn=at, CheckpointToken=token, Updates=[update], ClientToken="mine")
+    holds(told["NewExecutionState"]["Operations"][0], Id="more", Type="WAIT", Status="STARTED")
+    # The same again, as after an answer that was lost.
+    equal(lam().checkpoint_durable_execution(DurableExecutionArn=at, CheckpointToken=token, Updates=[update], ClientToken="mine")["CheckpointToken"], told["CheckpointToken"])
+    refused("InvalidParameterValueException", "the operation has started", lam().checkpoint_durable_execution, DurableExecutionArn=at,
+            CheckpointToken=told["CheckpointToken"], Updates=[update])
+    assert lam().stop_durable_execution(DurableExecutionArn=at, Error={"ErrorMessage": "enough"})["StopTimestamp"]
+    holds(over(at), Status="STOPPED", Error={"ErrorMessage": "enough"})
+    listed = lam().list_durable_executions_by_function(FunctionName=name, Statuses=["STOPPED", "FAILED"])["DurableExecutions"]
+    equal([one["Status"] for one in listed], ["FAILED", "STOPPED"])
+    gone = at[:-3] + "xyz"
+    for call in (lam().get_durable_execution, lam().get_durable_execution_history, lam().stop_durable_execution):
+        refused("ResourceNotFoundException", "Durable execution not found", call, DurableExecutionArn=gone)
+    missing(lam().list_durable_executions_by_function)
+    refused("InvalidParameterValueException", "Invalid checkpoint token", lam().checkpoint_durable_execution, DurableExecutionArn=at, CheckpointToken="AAAA")
+    refused("InvalidParameterValueException", "Invalid checkpoint token", lam().get_durable_execution_state, DurableExecutionArn=at, CheckpointToken="AAAA")
+    refused("CallbackTimeoutException", "", lam().send_durable_execution_callback_success, CallbackId=callback, Result=b"1")
+    for call in (lam().send_durable_execution_callback_success, lam().send_durable_execution_callback_failure, lam().send_durable_execution_callback_heartbeat):
+        refused("ResourceNotFoundException", "Callback not found", call, CallbackId="AAAA")
+    refused("ValidationException", "durableExecutionArn", lam().get_durable_execution, DurableExecutionArn="arn:aws:lambda:us-east-1:000000000000:function:x")
+    denied("AccessDeniedException", "lambda:GetDurableExecution", "get_durable_execution", DurableExecutionArn=at)

@@ -65,6 +65,32 @@ impl wire::Operation for AddPermission {
     };
 }
 
+/// `lambda:CheckpointDurableExecution`.
+#[derive(Debug)]
+pub struct CheckpointDurableExecution;
+impl wire::Operation for CheckpointDurableExecution {
+    type Input = CheckpointDurableExecutionRequest;
+    type Output = CheckpointDurableExecutionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CheckpointDurableExecution",
+        method: "POST",
+        uri: "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint",
+        success_status: 200,
+        input: &S_CHECKPOINT_DURABLE_EXECUTION_REQUEST,
+        output: &S_CHECKPOINT_DURABLE_EXECUTION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:CheckpointDurableExecution",
+            resource: "arn:aws:lambda:{region}:{account}:{DurableExecutionArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("Updates.ChainedInvokeOptions.TenantId", &[])],
+    };
+}
+
 /// `lambda:CreateAlias`.
 #[derive(Debug)]
 pub struct CreateAlias;
@@ -169,7 +195,7 @@ impl wire::Operation for CreateFunction {
             ("ImageConfig", &[]),
             ("TenancyConfig", &[]),
             ("CapacityProviderConfig", &[]),
-            ("DurableConfig", &[]),
+            ("DurableConfig.KMSKeyArn", &[]),
             ("RuntimeConfig", &[]),
             ("AcceleratorConfig", &[]),
         ],
@@ -429,6 +455,84 @@ impl wire::Operation for GetAlias {
         needs: &[wire::operation::Need {
             action: "lambda:GetAlias",
             resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `lambda:GetDurableExecution`.
+#[derive(Debug)]
+pub struct GetDurableExecution;
+impl wire::Operation for GetDurableExecution {
+    type Input = GetDurableExecutionRequest;
+    type Output = GetDurableExecutionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetDurableExecution",
+        method: "GET",
+        uri: "/2025-12-01/durable-executions/{DurableExecutionArn}",
+        success_status: 200,
+        input: &S_GET_DURABLE_EXECUTION_REQUEST,
+        output: &S_GET_DURABLE_EXECUTION_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "lambda:GetDurableExecution",
+            resource: "arn:aws:lambda:{region}:{account}:{DurableExecutionArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `lambda:GetDurableExecutionHistory`.
+#[derive(Debug)]
+pub struct GetDurableExecutionHistory;
+impl wire::Operation for GetDurableExecutionHistory {
+    type Input = GetDurableExecutionHistoryRequest;
+    type Output = GetDurableExecutionHistoryResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetDurableExecutionHistory",
+        method: "GET",
+        uri: "/2025-12-01/durable-executions/{DurableExecutionArn}/history",
+        success_status: 200,
+        input: &S_GET_DURABLE_EXECUTION_HISTORY_REQUEST,
+        output: &S_GET_DURABLE_EXECUTION_HISTORY_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "lambda:GetDurableExecutionHistory",
+            resource: "arn:aws:lambda:{region}:{account}:{DurableExecutionArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `lambda:GetDurableExecutionState`.
+#[derive(Debug)]
+pub struct GetDurableExecutionState;
+impl wire::Operation for GetDurableExecutionState {
+    type Input = GetDurableExecutionStateRequest;
+    type Output = GetDurableExecutionStateResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetDurableExecutionState",
+        method: "GET",
+        uri: "/2025-12-01/durable-executions/{DurableExecutionArn}/state",
+        success_status: 200,
+        input: &S_GET_DURABLE_EXECUTION_STATE_REQUEST,
+        output: &S_GET_DURABLE_EXECUTION_STATE_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "lambda:GetDurableExecutionState",
+            resource: "arn:aws:lambda:{region}:{account}:{DurableExecutionArn}",
             when: None,
             passes: "",
         }],
@@ -770,7 +874,7 @@ impl wire::Operation for Invoke {
             when: None,
             passes: "",
         }],
-        refused: &[("DurableExecutionName", &[]), ("TenantId", &[])],
+        refused: &[("TenantId", &[])],
     };
 }
 
@@ -819,6 +923,32 @@ impl wire::Operation for ListAliases {
         needs: &[wire::operation::Need {
             action: "lambda:ListAliases",
             resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `lambda:ListDurableExecutionsByFunction`.
+#[derive(Debug)]
+pub struct ListDurableExecutionsByFunction;
+impl wire::Operation for ListDurableExecutionsByFunction {
+    type Input = ListDurableExecutionsByFunctionRequest;
+    type Output = ListDurableExecutionsByFunctionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListDurableExecutionsByFunction",
+        method: "GET",
+        uri: "/2025-12-01/functions/{FunctionName}/durable-executions",
+        success_status: 200,
+        input: &S_LIST_DURABLE_EXECUTIONS_BY_FUNCTION_REQUEST,
+        output: &S_LIST_DURABLE_EXECUTIONS_BY_FUNCTION_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "lambda:ListDurableExecutionsByFunction",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
             when: None,
             passes: "",
         }],
@@ -1201,6 +1331,110 @@ impl wire::Operation for RemovePermission {
     };
 }
 
+/// `lambda:SendDurableExecutionCallbackFailure`.
+#[derive(Debug)]
+pub struct SendDurableExecutionCallbackFailure;
+impl wire::Operation for SendDurableExecutionCallbackFailure {
+    type Input = SendDurableExecutionCallbackFailureRequest;
+    type Output = SendDurableExecutionCallbackFailureResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "SendDurableExecutionCallbackFailure",
+        method: "POST",
+        uri: "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail",
+        success_status: 200,
+        input: &S_SEND_DURABLE_EXECUTION_CALLBACK_FAILURE_REQUEST,
+        output: &S_SEND_DURABLE_EXECUTION_CALLBACK_FAILURE_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:SendDurableExecutionCallbackFailure",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `lambda:SendDurableExecutionCallbackHeartbeat`.
+#[derive(Debug)]
+pub struct SendDurableExecutionCallbackHeartbeat;
+impl wire::Operation for SendDurableExecutionCallbackHeartbeat {
+    type Input = SendDurableExecutionCallbackHeartbeatRequest;
+    type Output = SendDurableExecutionCallbackHeartbeatResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "SendDurableExecutionCallbackHeartbeat",
+        method: "POST",
+        uri: "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat",
+        success_status: 200,
+        input: &S_SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT_REQUEST,
+        output: &S_SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:SendDurableExecutionCallbackHeartbeat",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `lambda:SendDurableExecutionCallbackSuccess`.
+#[derive(Debug)]
+pub struct SendDurableExecutionCallbackSuccess;
+impl wire::Operation for SendDurableExecutionCallbackSuccess {
+    type Input = SendDurableExecutionCallbackSuccessRequest;
+    type Output = SendDurableExecutionCallbackSuccessResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "SendDurableExecutionCallbackSuccess",
+        method: "POST",
+        uri: "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed",
+        success_status: 200,
+        input: &S_SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS_REQUEST,
+        output: &S_SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:SendDurableExecutionCallbackSuccess",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `lambda:StopDurableExecution`.
+#[derive(Debug)]
+pub struct StopDurableExecution;
+impl wire::Operation for StopDurableExecution {
+    type Input = StopDurableExecutionRequest;
+    type Output = StopDurableExecutionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StopDurableExecution",
+        method: "POST",
+        uri: "/2025-12-01/durable-executions/{DurableExecutionArn}/stop",
+        success_status: 200,
+        input: &S_STOP_DURABLE_EXECUTION_REQUEST,
+        output: &S_STOP_DURABLE_EXECUTION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:StopDurableExecution",
+            resource: "arn:aws:lambda:{region}:{account}:{DurableExecutionArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `lambda:TagResource`.
 #[derive(Debug)]
 pub struct TagResource;
@@ -1376,7 +1610,7 @@ impl wire::Operation for UpdateFunctionConfiguration {
             ("FileSystemConfigs.S3FilesConfig", &[]),
             ("ImageConfig", &[]),
             ("CapacityProviderConfig", &[]),
-            ("DurableConfig", &[]),
+            ("DurableConfig.KMSKeyArn", &[]),
             ("RuntimeConfig", &[]),
             ("AcceleratorConfig", &[]),
         ],
@@ -1439,6 +1673,7 @@ impl wire::Operation for UpdateFunctionUrlConfig {
 pub static OPERATIONS: &[&OperationSpec] = &[
     <AddLayerVersionPermission as wire::Operation>::SPEC,
     <AddPermission as wire::Operation>::SPEC,
+    <CheckpointDurableExecution as wire::Operation>::SPEC,
     <CreateAlias as wire::Operation>::SPEC,
     <CreateEventSourceMapping as wire::Operation>::SPEC,
     <CreateFunction as wire::Operation>::SPEC,
@@ -1452,6 +1687,9 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteLayerVersion as wire::Operation>::SPEC,
     <DeleteProvisionedConcurrencyConfig as wire::Operation>::SPEC,
     <GetAlias as wire::Operation>::SPEC,
+    <GetDurableExecution as wire::Operation>::SPEC,
+    <GetDurableExecutionHistory as wire::Operation>::SPEC,
+    <GetDurableExecutionState as wire::Operation>::SPEC,
     <GetEventSourceMapping as wire::Operation>::SPEC,
     <GetFunction as wire::Operation>::SPEC,
     <GetFunctionCodeSigningConfig as wire::Operation>::SPEC,
@@ -1467,6 +1705,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <Invoke as wire::Operation>::SPEC,
     <InvokeWithResponseStream as wire::Operation>::SPEC,
     <ListAliases as wire::Operation>::SPEC,
+    <ListDurableExecutionsByFunction as wire::Operation>::SPEC,
     <ListEventSourceMappings as wire::Operation>::SPEC,
     <ListFunctionEventInvokeConfigs as wire::Operation>::SPEC,
     <ListFunctionUrlConfigs as wire::Operation>::SPEC,
@@ -1482,6 +1721,10 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <PutProvisionedConcurrencyConfig as wire::Operation>::SPEC,
     <RemoveLayerVersionPermission as wire::Operation>::SPEC,
     <RemovePermission as wire::Operation>::SPEC,
+    <SendDurableExecutionCallbackFailure as wire::Operation>::SPEC,
+    <SendDurableExecutionCallbackHeartbeat as wire::Operation>::SPEC,
+    <SendDurableExecutionCallbackSuccess as wire::Operation>::SPEC,
+    <StopDurableExecution as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
     <UpdateAlias as wire::Operation>::SPEC,
@@ -1572,6 +1815,53 @@ pub struct AmazonManagedKafkaEventSourceConfig {
 }
 wire::shape!(AmazonManagedKafkaEventSourceConfig: "ConsumerGroupId" consumer_group_id, "SchemaRegistryConfig" schema_registry_config,);
 
+/// `CallbackDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallbackDetails {
+    pub callback_id: Option<String>,
+    pub result: Option<String>,
+    pub error: Option<ErrorObject>,
+}
+wire::shape!(CallbackDetails: "CallbackId" callback_id, "Result" result, "Error" error,);
+
+/// `CallbackFailedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallbackFailedDetails {
+    pub error: EventError,
+}
+wire::shape!(CallbackFailedDetails: "Error" error,);
+
+/// `CallbackOptions`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallbackOptions {
+    pub timeout_seconds: Option<i32>,
+    pub heartbeat_timeout_seconds: Option<i32>,
+}
+wire::shape!(CallbackOptions: "TimeoutSeconds" timeout_seconds, "HeartbeatTimeoutSeconds" heartbeat_timeout_seconds,);
+
+/// `CallbackStartedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallbackStartedDetails {
+    pub callback_id: String,
+    pub heartbeat_timeout: Option<i32>,
+    pub timeout: Option<i32>,
+}
+wire::shape!(CallbackStartedDetails: "CallbackId" callback_id, "HeartbeatTimeout" heartbeat_timeout, "Timeout" timeout,);
+
+/// `CallbackSucceededDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallbackSucceededDetails {
+    pub result: EventResult,
+}
+wire::shape!(CallbackSucceededDetails: "Result" result,);
+
+/// `CallbackTimedOutDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallbackTimedOutDetails {
+    pub error: EventError,
+}
+wire::shape!(CallbackTimedOutDetails: "Error" error,);
+
 /// `CapacityProviderConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CapacityProviderConfig {
@@ -1579,12 +1869,129 @@ pub struct CapacityProviderConfig {
 }
 wire::shape!(CapacityProviderConfig: "LambdaManagedInstancesCapacityProviderConfig" lambda_managed_instances_capacity_provider_config,);
 
+/// `ChainedInvokeDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChainedInvokeDetails {
+    pub result: Option<String>,
+    pub error: Option<ErrorObject>,
+}
+wire::shape!(ChainedInvokeDetails: "Result" result, "Error" error,);
+
+/// `ChainedInvokeFailedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChainedInvokeFailedDetails {
+    pub error: EventError,
+}
+wire::shape!(ChainedInvokeFailedDetails: "Error" error,);
+
+/// `ChainedInvokeOptions`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChainedInvokeOptions {
+    pub function_name: String,
+    pub tenant_id: Option<String>,
+    pub x_amzn_trace_id: Option<String>,
+}
+wire::shape!(ChainedInvokeOptions: "FunctionName" function_name, "TenantId" tenant_id, "XAmznTraceId" x_amzn_trace_id,);
+
+/// `ChainedInvokeStartedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChainedInvokeStartedDetails {
+    pub function_name: String,
+    pub tenant_id: Option<String>,
+    pub input: Option<EventInput>,
+    pub executed_version: Option<String>,
+    pub durable_execution_arn: Option<String>,
+}
+wire::shape!(ChainedInvokeStartedDetails: "FunctionName" function_name, "TenantId" tenant_id, "Input" input, "ExecutedVersion" executed_version, "DurableExecutionArn" durable_execution_arn,);
+
+/// `ChainedInvokeStoppedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChainedInvokeStoppedDetails {
+    pub error: EventError,
+}
+wire::shape!(ChainedInvokeStoppedDetails: "Error" error,);
+
+/// `ChainedInvokeSucceededDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChainedInvokeSucceededDetails {
+    pub result: EventResult,
+}
+wire::shape!(ChainedInvokeSucceededDetails: "Result" result,);
+
+/// `ChainedInvokeTimedOutDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChainedInvokeTimedOutDetails {
+    pub error: EventError,
+}
+wire::shape!(ChainedInvokeTimedOutDetails: "Error" error,);
+
+/// `CheckpointDurableExecutionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CheckpointDurableExecutionRequest {
+    pub durable_execution_arn: String,
+    pub checkpoint_token: String,
+    pub updates: Option<Vec<OperationUpdate>>,
+    pub client_token: Option<String>,
+}
+wire::shape!(CheckpointDurableExecutionRequest: "DurableExecutionArn" durable_execution_arn, "CheckpointToken" checkpoint_token, "Updates" updates, "ClientToken" client_token,);
+
+/// `CheckpointDurableExecutionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CheckpointDurableExecutionResponse {
+    pub checkpoint_token: Option<String>,
+    pub new_execution_state: CheckpointUpdatedExecutionState,
+}
+wire::shape!(CheckpointDurableExecutionResponse: "CheckpointToken" checkpoint_token, "NewExecutionState" new_execution_state,);
+
+/// `CheckpointUpdatedExecutionState`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CheckpointUpdatedExecutionState {
+    pub operations: Option<Vec<Operation>>,
+    pub next_marker: Option<String>,
+}
+wire::shape!(CheckpointUpdatedExecutionState: "Operations" operations, "NextMarker" next_marker,);
+
 /// `Concurrency`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Concurrency {
     pub reserved_concurrent_executions: Option<i32>,
 }
 wire::shape!(Concurrency: "ReservedConcurrentExecutions" reserved_concurrent_executions,);
+
+/// `ContextDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContextDetails {
+    pub replay_children: Option<bool>,
+    pub result: Option<String>,
+    pub error: Option<ErrorObject>,
+}
+wire::shape!(ContextDetails: "ReplayChildren" replay_children, "Result" result, "Error" error,);
+
+/// `ContextFailedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContextFailedDetails {
+    pub error: EventError,
+}
+wire::shape!(ContextFailedDetails: "Error" error,);
+
+/// `ContextOptions`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContextOptions {
+    pub replay_children: Option<bool>,
+}
+wire::shape!(ContextOptions: "ReplayChildren" replay_children,);
+
+/// `ContextStartedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContextStartedDetails {}
+wire::shape!(ContextStartedDetails:);
+
+/// `ContextSucceededDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContextSucceededDetails {
+    pub result: EventResult,
+}
+wire::shape!(ContextSucceededDetails: "Result" result,);
 
 /// `Cors`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1834,6 +2241,95 @@ pub struct EphemeralStorage {
 }
 wire::shape!(EphemeralStorage: "Size" size,);
 
+/// `ErrorObject`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ErrorObject {
+    pub error_message: Option<String>,
+    pub error_type: Option<String>,
+    pub error_data: Option<String>,
+    pub stack_trace: Option<Vec<String>>,
+}
+wire::shape!(ErrorObject: "ErrorMessage" error_message, "ErrorType" error_type, "ErrorData" error_data, "StackTrace" stack_trace,);
+
+/// `Event`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Event {
+    pub event_type: Option<String>,
+    pub sub_type: Option<String>,
+    pub event_id: Option<i32>,
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub event_timestamp: Option<wire::Timestamp>,
+    pub parent_id: Option<String>,
+    pub execution_started_details: Option<ExecutionStartedDetails>,
+    pub execution_succeeded_details: Option<ExecutionSucceededDetails>,
+    pub execution_failed_details: Option<ExecutionFailedDetails>,
+    pub execution_timed_out_details: Option<ExecutionTimedOutDetails>,
+    pub execution_stopped_details: Option<ExecutionStoppedDetails>,
+    pub context_started_details: Option<ContextStartedDetails>,
+    pub context_succeeded_details: Option<ContextSucceededDetails>,
+    pub context_failed_details: Option<ContextFailedDetails>,
+    pub wait_started_details: Option<WaitStartedDetails>,
+    pub wait_succeeded_details: Option<WaitSucceededDetails>,
+    pub wait_cancelled_details: Option<WaitCancelledDetails>,
+    pub step_started_details: Option<StepStartedDetails>,
+    pub step_succeeded_details: Option<StepSucceededDetails>,
+    pub step_failed_details: Option<StepFailedDetails>,
+    pub chained_invoke_started_details: Option<ChainedInvokeStartedDetails>,
+    pub chained_invoke_succeeded_details: Option<ChainedInvokeSucceededDetails>,
+    pub chained_invoke_failed_details: Option<ChainedInvokeFailedDetails>,
+    pub chained_invoke_timed_out_details: Option<ChainedInvokeTimedOutDetails>,
+    pub chained_invoke_stopped_details: Option<ChainedInvokeStoppedDetails>,
+    pub callback_started_details: Option<CallbackStartedDetails>,
+    pub callback_succeeded_details: Option<CallbackSucceededDetails>,
+    pub callback_failed_details: Option<CallbackFailedDetails>,
+    pub callback_timed_out_details: Option<CallbackTimedOutDetails>,
+    pub invocation_completed_details: Option<InvocationCompletedDetails>,
+    pub execution_paused_details: Option<ExecutionPausedDetails>,
+    pub execution_resumed_details: Option<ExecutionResumedDetails>,
+}
+wire::shape!(Event: "EventType" event_type, "SubType" sub_type, "EventId" event_id, "Id" id, "Name" name, "EventTimestamp" event_timestamp, "ParentId" parent_id, "ExecutionStartedDetails" execution_started_details, "ExecutionSucceededDetails" execution_succeeded_details, "ExecutionFailedDetails" execution_failed_details, "ExecutionTimedOutDetails" execution_timed_out_details, "ExecutionStoppedDetails" execution_stopped_details, "ContextStartedDetails" context_started_details, "ContextSucceededDetails" context_succeeded_details, "ContextFailedDetails" context_failed_details, "WaitStartedDetails" wait_started_details, "WaitSucceededDetails" wait_succeeded_details, "WaitCancelledDetails" wait_cancelled_details, "StepStartedDetails" step_started_details, "StepSucceededDetails" step_succeeded_details, "StepFailedDetails" step_failed_details, "ChainedInvokeStartedDetails" chained_invoke_started_details, "ChainedInvokeSucceededDetails" chained_invoke_succeeded_details, "ChainedInvokeFailedDetails" chained_invoke_failed_details, "ChainedInvokeTimedOutDetails" chained_invoke_timed_out_details, "ChainedInvokeStoppedDetails" chained_invoke_stopped_details, "CallbackStartedDetails" callback_started_details, "CallbackSucceededDetails" callback_succeeded_details, "CallbackFailedDetails" callback_failed_details, "CallbackTimedOutDetails" callback_timed_out_details, "InvocationCompletedDetails" invocation_completed_details, "ExecutionPausedDetails" execution_paused_details, "ExecutionResumedDetails" execution_resumed_details,);
+
+/// `EventError`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventError {
+    pub payload: Option<ErrorObject>,
+    pub truncated: Option<bool>,
+}
+wire::shape!(EventError: "Payload" payload, "Truncated" truncated,);
+
+/// `EventInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventInput {
+    pub payload: Option<String>,
+    pub truncated: Option<bool>,
+}
+wire::shape!(EventInput: "Payload" payload, "Truncated" truncated,);
+
+/// `EventPauseReason`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventPauseReason {
+    pub payload: Option<String>,
+    pub truncated: Option<bool>,
+}
+wire::shape!(EventPauseReason: "Payload" payload, "Truncated" truncated,);
+
+/// `EventResult`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventResult {
+    pub payload: Option<String>,
+    pub truncated: Option<bool>,
+}
+wire::shape!(EventResult: "Payload" payload, "Truncated" truncated,);
+
+/// `EventResumeReason`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventResumeReason {
+    pub payload: Option<String>,
+    pub truncated: Option<bool>,
+}
+wire::shape!(EventResumeReason: "Payload" payload, "Truncated" truncated,);
+
 /// `EventSourceMappingConfiguration`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventSourceMappingConfiguration {
@@ -1886,6 +2382,79 @@ pub struct EventSourceMappingMetricsConfig {
     pub metrics: Option<Vec<String>>,
 }
 wire::shape!(EventSourceMappingMetricsConfig: "Metrics" metrics,);
+
+/// `Execution`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Execution {
+    pub durable_execution_arn: String,
+    pub durable_execution_name: String,
+    pub function_arn: String,
+    pub status: String,
+    pub start_timestamp: wire::Timestamp,
+    pub end_timestamp: Option<wire::Timestamp>,
+    pub kms_key_arn: Option<String>,
+}
+wire::shape!(Execution: "DurableExecutionArn" durable_execution_arn, "DurableExecutionName" durable_execution_name, "FunctionArn" function_arn, "Status" status, "StartTimestamp" start_timestamp, "EndTimestamp" end_timestamp, "KMSKeyArn" kms_key_arn,);
+
+/// `ExecutionDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecutionDetails {
+    pub input_payload: Option<String>,
+}
+wire::shape!(ExecutionDetails: "InputPayload" input_payload,);
+
+/// `ExecutionFailedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecutionFailedDetails {
+    pub error: EventError,
+}
+wire::shape!(ExecutionFailedDetails: "Error" error,);
+
+/// `ExecutionPausedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecutionPausedDetails {
+    pub pause_request_timestamp: wire::Timestamp,
+    pub reason: Option<EventPauseReason>,
+    pub execution_timeout_paused: bool,
+}
+wire::shape!(ExecutionPausedDetails: "PauseRequestTimestamp" pause_request_timestamp, "Reason" reason, "ExecutionTimeoutPaused" execution_timeout_paused,);
+
+/// `ExecutionResumedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecutionResumedDetails {
+    pub resume_request_timestamp: wire::Timestamp,
+    pub reason: Option<EventResumeReason>,
+}
+wire::shape!(ExecutionResumedDetails: "ResumeRequestTimestamp" resume_request_timestamp, "Reason" reason,);
+
+/// `ExecutionStartedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecutionStartedDetails {
+    pub input: EventInput,
+    pub execution_timeout: i32,
+}
+wire::shape!(ExecutionStartedDetails: "Input" input, "ExecutionTimeout" execution_timeout,);
+
+/// `ExecutionStoppedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecutionStoppedDetails {
+    pub error: EventError,
+}
+wire::shape!(ExecutionStoppedDetails: "Error" error,);
+
+/// `ExecutionSucceededDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecutionSucceededDetails {
+    pub result: EventResult,
+}
+wire::shape!(ExecutionSucceededDetails: "Result" result,);
+
+/// `ExecutionTimedOutDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecutionTimedOutDetails {
+    pub error: Option<EventError>,
+}
+wire::shape!(ExecutionTimedOutDetails: "Error" error,);
 
 /// `FileSystemConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2039,6 +2608,72 @@ pub struct GetAliasRequest {
     pub name: String,
 }
 wire::shape!(GetAliasRequest: "FunctionName" function_name, "Name" name,);
+
+/// `GetDurableExecutionHistoryRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetDurableExecutionHistoryRequest {
+    pub durable_execution_arn: String,
+    pub include_execution_data: Option<bool>,
+    pub max_items: Option<i32>,
+    pub marker: Option<String>,
+    pub reverse_order: Option<bool>,
+}
+wire::shape!(GetDurableExecutionHistoryRequest: "DurableExecutionArn" durable_execution_arn, "IncludeExecutionData" include_execution_data, "MaxItems" max_items, "Marker" marker, "ReverseOrder" reverse_order,);
+
+/// `GetDurableExecutionHistoryResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetDurableExecutionHistoryResponse {
+    pub events: Vec<Event>,
+    pub next_marker: Option<String>,
+}
+wire::shape!(GetDurableExecutionHistoryResponse: "Events" events, "NextMarker" next_marker,);
+
+/// `GetDurableExecutionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetDurableExecutionRequest {
+    pub durable_execution_arn: String,
+    pub include_execution_data: Option<bool>,
+}
+wire::shape!(GetDurableExecutionRequest: "DurableExecutionArn" durable_execution_arn, "IncludeExecutionData" include_execution_data,);
+
+/// `GetDurableExecutionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetDurableExecutionResponse {
+    pub durable_execution_arn: String,
+    pub durable_execution_name: String,
+    pub function_arn: String,
+    pub input_payload: Option<String>,
+    pub result: Option<String>,
+    pub error: Option<ErrorObject>,
+    pub start_timestamp: wire::Timestamp,
+    pub status: String,
+    pub end_timestamp: Option<wire::Timestamp>,
+    pub version: Option<String>,
+    pub trace_header: Option<TraceHeader>,
+    pub execution_data_included: Option<bool>,
+    pub durable_config: Option<DurableConfig>,
+    pub pause_details: Option<PauseDetails>,
+    pub expected_execution_timeout_timestamp: Option<wire::Timestamp>,
+}
+wire::shape!(GetDurableExecutionResponse: "DurableExecutionArn" durable_execution_arn, "DurableExecutionName" durable_execution_name, "FunctionArn" function_arn, "InputPayload" input_payload, "Result" result, "Error" error, "StartTimestamp" start_timestamp, "Status" status, "EndTimestamp" end_timestamp, "Version" version, "TraceHeader" trace_header, "ExecutionDataIncluded" execution_data_included, "DurableConfig" durable_config, "PauseDetails" pause_details, "ExpectedExecutionTimeoutTimestamp" expected_execution_timeout_timestamp,);
+
+/// `GetDurableExecutionStateRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetDurableExecutionStateRequest {
+    pub durable_execution_arn: String,
+    pub checkpoint_token: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+wire::shape!(GetDurableExecutionStateRequest: "DurableExecutionArn" durable_execution_arn, "CheckpointToken" checkpoint_token, "Marker" marker, "MaxItems" max_items,);
+
+/// `GetDurableExecutionStateResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetDurableExecutionStateResponse {
+    pub operations: Vec<Operation>,
+    pub next_marker: Option<String>,
+}
+wire::shape!(GetDurableExecutionStateResponse: "Operations" operations, "NextMarker" next_marker,);
 
 /// `GetEventSourceMappingRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2239,6 +2874,16 @@ pub struct ImageConfigResponse {
 }
 wire::shape!(ImageConfigResponse: "ImageConfig" image_config, "Error" error,);
 
+/// `InvocationCompletedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InvocationCompletedDetails {
+    pub start_timestamp: wire::Timestamp,
+    pub end_timestamp: wire::Timestamp,
+    pub request_id: String,
+    pub error: Option<EventError>,
+}
+wire::shape!(InvocationCompletedDetails: "StartTimestamp" start_timestamp, "EndTimestamp" end_timestamp, "RequestId" request_id, "Error" error,);
+
 /// `InvocationRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InvocationRequest {
@@ -2419,6 +3064,29 @@ pub struct ListAliasesResponse {
 }
 wire::shape!(ListAliasesResponse: "NextMarker" next_marker, "Aliases" aliases,);
 
+/// `ListDurableExecutionsByFunctionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListDurableExecutionsByFunctionRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+    pub durable_execution_name: Option<String>,
+    pub statuses: Option<Vec<String>>,
+    pub started_after: Option<wire::Timestamp>,
+    pub started_before: Option<wire::Timestamp>,
+    pub reverse_order: Option<bool>,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+wire::shape!(ListDurableExecutionsByFunctionRequest: "FunctionName" function_name, "Qualifier" qualifier, "DurableExecutionName" durable_execution_name, "Statuses" statuses, "StartedAfter" started_after, "StartedBefore" started_before, "ReverseOrder" reverse_order, "Marker" marker, "MaxItems" max_items,);
+
+/// `ListDurableExecutionsByFunctionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListDurableExecutionsByFunctionResponse {
+    pub durable_executions: Option<Vec<Execution>>,
+    pub next_marker: Option<String>,
+}
+wire::shape!(ListDurableExecutionsByFunctionResponse: "DurableExecutions" durable_executions, "NextMarker" next_marker,);
+
 /// `ListEventSourceMappingsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListEventSourceMappingsRequest {
@@ -2581,6 +3249,54 @@ pub struct OnSuccess {
 }
 wire::shape!(OnSuccess: "Destination" destination,);
 
+/// `Operation`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Operation {
+    pub id: String,
+    pub parent_id: Option<String>,
+    pub name: Option<String>,
+    pub r#type: String,
+    pub sub_type: Option<String>,
+    pub start_timestamp: wire::Timestamp,
+    pub end_timestamp: Option<wire::Timestamp>,
+    pub status: String,
+    pub execution_details: Option<ExecutionDetails>,
+    pub context_details: Option<ContextDetails>,
+    pub step_details: Option<StepDetails>,
+    pub wait_details: Option<WaitDetails>,
+    pub callback_details: Option<CallbackDetails>,
+    pub chained_invoke_details: Option<ChainedInvokeDetails>,
+}
+wire::shape!(Operation: "Id" id, "ParentId" parent_id, "Name" name, "Type" r#type, "SubType" sub_type, "StartTimestamp" start_timestamp, "EndTimestamp" end_timestamp, "Status" status, "ExecutionDetails" execution_details, "ContextDetails" context_details, "StepDetails" step_details, "WaitDetails" wait_details, "CallbackDetails" callback_details, "ChainedInvokeDetails" chained_invoke_details,);
+
+/// `OperationUpdate`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OperationUpdate {
+    pub id: String,
+    pub parent_id: Option<String>,
+    pub name: Option<String>,
+    pub r#type: String,
+    pub sub_type: Option<String>,
+    pub action: String,
+    pub payload: Option<String>,
+    pub error: Option<ErrorObject>,
+    pub context_options: Option<ContextOptions>,
+    pub step_options: Option<StepOptions>,
+    pub wait_options: Option<WaitOptions>,
+    pub callback_options: Option<CallbackOptions>,
+    pub chained_invoke_options: Option<ChainedInvokeOptions>,
+}
+wire::shape!(OperationUpdate: "Id" id, "ParentId" parent_id, "Name" name, "Type" r#type, "SubType" sub_type, "Action" action, "Payload" payload, "Error" error, "ContextOptions" context_options, "StepOptions" step_options, "WaitOptions" wait_options, "CallbackOptions" callback_options, "ChainedInvokeOptions" chained_invoke_options,);
+
+/// `PauseDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PauseDetails {
+    pub pause_request_timestamp: wire::Timestamp,
+    pub reason: Option<String>,
+    pub execution_timeout_paused: bool,
+}
+wire::shape!(PauseDetails: "PauseRequestTimestamp" pause_request_timestamp, "Reason" reason, "ExecutionTimeoutPaused" execution_timeout_paused,);
+
 /// `ProvisionedPollerConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProvisionedPollerConfig {
@@ -2697,6 +3413,14 @@ pub struct ResolvedS3Object {
 }
 wire::shape!(ResolvedS3Object: "S3Bucket" s3_bucket, "S3Key" s3_key, "S3ObjectVersion" s3_object_version,);
 
+/// `RetryDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RetryDetails {
+    pub current_attempt: Option<i32>,
+    pub next_attempt_delay_seconds: Option<i32>,
+}
+wire::shape!(RetryDetails: "CurrentAttempt" current_attempt, "NextAttemptDelaySeconds" next_attempt_delay_seconds,);
+
 /// `RuntimeVersionConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RuntimeVersionConfig {
@@ -2743,6 +3467,44 @@ pub struct SelfManagedKafkaEventSourceConfig {
 }
 wire::shape!(SelfManagedKafkaEventSourceConfig: "ConsumerGroupId" consumer_group_id, "SchemaRegistryConfig" schema_registry_config, "ConsumptionMode" consumption_mode,);
 
+/// `SendDurableExecutionCallbackFailureRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SendDurableExecutionCallbackFailureRequest {
+    pub callback_id: String,
+    pub error: Option<ErrorObject>,
+}
+wire::shape!(SendDurableExecutionCallbackFailureRequest: "CallbackId" callback_id, "Error" error,);
+
+/// `SendDurableExecutionCallbackFailureResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SendDurableExecutionCallbackFailureResponse {}
+wire::shape!(SendDurableExecutionCallbackFailureResponse:);
+
+/// `SendDurableExecutionCallbackHeartbeatRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SendDurableExecutionCallbackHeartbeatRequest {
+    pub callback_id: String,
+}
+wire::shape!(SendDurableExecutionCallbackHeartbeatRequest: "CallbackId" callback_id,);
+
+/// `SendDurableExecutionCallbackHeartbeatResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SendDurableExecutionCallbackHeartbeatResponse {}
+wire::shape!(SendDurableExecutionCallbackHeartbeatResponse:);
+
+/// `SendDurableExecutionCallbackSuccessRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SendDurableExecutionCallbackSuccessRequest {
+    pub callback_id: String,
+    pub result: Option<wire::Blob>,
+}
+wire::shape!(SendDurableExecutionCallbackSuccessRequest: "CallbackId" callback_id, "Result" result,);
+
+/// `SendDurableExecutionCallbackSuccessResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SendDurableExecutionCallbackSuccessResponse {}
+wire::shape!(SendDurableExecutionCallbackSuccessResponse:);
+
 /// `SnapStart`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapStart {
@@ -2766,6 +3528,59 @@ pub struct SourceAccessConfiguration {
 }
 wire::shape!(SourceAccessConfiguration: "Type" r#type, "URI" uri,);
 
+/// `StepDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepDetails {
+    pub attempt: Option<i32>,
+    pub next_attempt_timestamp: Option<wire::Timestamp>,
+    pub result: Option<String>,
+    pub error: Option<ErrorObject>,
+}
+wire::shape!(StepDetails: "Attempt" attempt, "NextAttemptTimestamp" next_attempt_timestamp, "Result" result, "Error" error,);
+
+/// `StepFailedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepFailedDetails {
+    pub error: EventError,
+    pub retry_details: RetryDetails,
+}
+wire::shape!(StepFailedDetails: "Error" error, "RetryDetails" retry_details,);
+
+/// `StepOptions`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepOptions {
+    pub next_attempt_delay_seconds: Option<i32>,
+}
+wire::shape!(StepOptions: "NextAttemptDelaySeconds" next_attempt_delay_seconds,);
+
+/// `StepStartedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepStartedDetails {}
+wire::shape!(StepStartedDetails:);
+
+/// `StepSucceededDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepSucceededDetails {
+    pub result: EventResult,
+    pub retry_details: RetryDetails,
+}
+wire::shape!(StepSucceededDetails: "Result" result, "RetryDetails" retry_details,);
+
+/// `StopDurableExecutionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopDurableExecutionRequest {
+    pub durable_execution_arn: String,
+    pub error: Option<ErrorObject>,
+}
+wire::shape!(StopDurableExecutionRequest: "DurableExecutionArn" durable_execution_arn, "Error" error,);
+
+/// `StopDurableExecutionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopDurableExecutionResponse {
+    pub stop_timestamp: wire::Timestamp,
+}
+wire::shape!(StopDurableExecutionResponse: "StopTimestamp" stop_timestamp,);
+
 /// `TagResourceRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceRequest {
@@ -2788,6 +3603,13 @@ pub struct TenancyConfig {
     pub tenant_isolation_mode: String,
 }
 wire::shape!(TenancyConfig: "TenantIsolationMode" tenant_isolation_mode,);
+
+/// `TraceHeader`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TraceHeader {
+    pub x_amzn_trace_id: Option<String>,
+}
+wire::shape!(TraceHeader: "XAmznTraceId" x_amzn_trace_id,);
 
 /// `TracingConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2952,6 +3774,42 @@ pub struct VpcConfigResponse {
     pub ipv6_allowed_for_dual_stack: Option<bool>,
 }
 wire::shape!(VpcConfigResponse: "SubnetIds" subnet_ids, "SecurityGroupIds" security_group_ids, "VpcId" vpc_id, "Ipv6AllowedForDualStack" ipv6_allowed_for_dual_stack,);
+
+/// `WaitCancelledDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WaitCancelledDetails {
+    pub error: Option<EventError>,
+}
+wire::shape!(WaitCancelledDetails: "Error" error,);
+
+/// `WaitDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WaitDetails {
+    pub scheduled_end_timestamp: Option<wire::Timestamp>,
+}
+wire::shape!(WaitDetails: "ScheduledEndTimestamp" scheduled_end_timestamp,);
+
+/// `WaitOptions`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WaitOptions {
+    pub wait_seconds: Option<i32>,
+}
+wire::shape!(WaitOptions: "WaitSeconds" wait_seconds,);
+
+/// `WaitStartedDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WaitStartedDetails {
+    pub duration: i32,
+    pub scheduled_end_timestamp: wire::Timestamp,
+}
+wire::shape!(WaitStartedDetails: "Duration" duration, "ScheduledEndTimestamp" scheduled_end_timestamp,);
+
+/// `WaitSucceededDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WaitSucceededDetails {
+    pub duration: Option<i32>,
+}
+wire::shape!(WaitSucceededDetails: "Duration" duration,);
 
 static S_ACCELERATOR_CONFIG: Shape = Shape::Structure(Structure {
     name: "AcceleratorConfig",
@@ -3303,10 +4161,140 @@ static S_ARN: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_ATTEMPT_COUNT: Shape = Shape::Integer { min: Some(0), max: None };
 static S_BATCH_SIZE: Shape = Shape::Integer { min: Some(1), max: Some(10000) };
+static S_BINARY_OPERATION_PAYLOAD: Shape = Shape::Blob { min: Some(0), max: Some(1048576) };
 static S_BISECT_BATCH_ON_FUNCTION_ERROR: Shape = Shape::Boolean;
 static S_BLOB: Shape = Shape::Blob { min: None, max: None };
 static S_BOOLEAN: Shape = Shape::Boolean;
+static S_CALLBACK_DETAILS: Shape = Shape::Structure(Structure {
+    name: "CallbackDetails",
+    members: &[
+        Member {
+            name: "CallbackId",
+            wire: "",
+            shape: &S_CALLBACK_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Result",
+            wire: "",
+            shape: &S_OPERATION_PAYLOAD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_ERROR_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CALLBACK_FAILED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "CallbackFailedDetails",
+    members: &[Member {
+        name: "Error",
+        wire: "",
+        shape: &S_EVENT_ERROR,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CALLBACK_ID: Shape = Shape::String {
+    min: Some(1),
+    max: Some(1024),
+    pattern: Some("[A-Za-z0-9+/]+={0,2}"),
+    values: &[],
+    sensitive: false,
+};
+static S_CALLBACK_OPTIONS: Shape = Shape::Structure(Structure {
+    name: "CallbackOptions",
+    members: &[
+        Member {
+            name: "TimeoutSeconds",
+            wire: "",
+            shape: &S_CALLBACK_OPTIONS_TIMEOUT_SECONDS_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HeartbeatTimeoutSeconds",
+            wire: "",
+            shape: &S_CALLBACK_OPTIONS_HEARTBEAT_TIMEOUT_SECONDS_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CALLBACK_OPTIONS_HEARTBEAT_TIMEOUT_SECONDS_INTEGER: Shape =
+    Shape::Integer { min: Some(0), max: Some(99999999) };
+static S_CALLBACK_OPTIONS_TIMEOUT_SECONDS_INTEGER: Shape = Shape::Integer { min: Some(0), max: Some(99999999) };
+static S_CALLBACK_STARTED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "CallbackStartedDetails",
+    members: &[
+        Member {
+            name: "CallbackId",
+            wire: "",
+            shape: &S_CALLBACK_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HeartbeatTimeout",
+            wire: "",
+            shape: &S_DURATION_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Timeout",
+            wire: "",
+            shape: &S_DURATION_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CALLBACK_SUCCEEDED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "CallbackSucceededDetails",
+    members: &[Member {
+        name: "Result",
+        wire: "",
+        shape: &S_EVENT_RESULT,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CALLBACK_TIMED_OUT_DETAILS: Shape = Shape::Structure(Structure {
+    name: "CallbackTimedOutDetails",
+    members: &[Member {
+        name: "Error",
+        wire: "",
+        shape: &S_EVENT_ERROR,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_CAPACITY_PROVIDER_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(140),
@@ -3328,6 +4316,243 @@ static S_CAPACITY_PROVIDER_CONFIG: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_CHAINED_INVOKE_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ChainedInvokeDetails",
+    members: &[
+        Member {
+            name: "Result",
+            wire: "",
+            shape: &S_OPERATION_PAYLOAD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_ERROR_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CHAINED_INVOKE_FAILED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ChainedInvokeFailedDetails",
+    members: &[Member {
+        name: "Error",
+        wire: "",
+        shape: &S_EVENT_ERROR,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CHAINED_INVOKE_OPTIONS: Shape = Shape::Structure(Structure {
+    name: "ChainedInvokeOptions",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "",
+            shape: &S_NAMESPACED_FUNCTION_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TenantId",
+            wire: "",
+            shape: &S_TENANT_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "XAmznTraceId",
+            wire: "",
+            shape: &S_X_AMZN_TRACE_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CHAINED_INVOKE_STARTED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ChainedInvokeStartedDetails",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "",
+            shape: &S_NAMESPACED_FUNCTION_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TenantId",
+            wire: "",
+            shape: &S_TENANT_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Input",
+            wire: "",
+            shape: &S_EVENT_INPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutedVersion",
+            wire: "",
+            shape: &S_VERSION_WITH_LATEST_PUBLISHED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DurableExecutionArn",
+            wire: "",
+            shape: &S_DURABLE_EXECUTION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CHAINED_INVOKE_STOPPED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ChainedInvokeStoppedDetails",
+    members: &[Member {
+        name: "Error",
+        wire: "",
+        shape: &S_EVENT_ERROR,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CHAINED_INVOKE_SUCCEEDED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ChainedInvokeSucceededDetails",
+    members: &[Member {
+        name: "Result",
+        wire: "",
+        shape: &S_EVENT_RESULT,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CHAINED_INVOKE_TIMED_OUT_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ChainedInvokeTimedOutDetails",
+    members: &[Member {
+        name: "Error",
+        wire: "",
+        shape: &S_EVENT_ERROR,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CHECKPOINT_DURABLE_EXECUTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CheckpointDurableExecutionRequest",
+    members: &[
+        Member {
+            name: "DurableExecutionArn",
+            wire: "DurableExecutionArn",
+            shape: &S_DURABLE_EXECUTION_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CheckpointToken",
+            wire: "",
+            shape: &S_CHECKPOINT_TOKEN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Updates",
+            wire: "",
+            shape: &S_OPERATION_UPDATES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientToken",
+            wire: "",
+            shape: &S_CLIENT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: true,
+        },
+    ],
+    payload: None,
+});
+static S_CHECKPOINT_DURABLE_EXECUTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CheckpointDurableExecutionResponse",
+    members: &[
+        Member {
+            name: "CheckpointToken",
+            wire: "",
+            shape: &S_CHECKPOINT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NewExecutionState",
+            wire: "",
+            shape: &S_CHECKPOINT_UPDATED_EXECUTION_STATE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CHECKPOINT_TOKEN: Shape = Shape::String {
+    min: Some(1),
+    max: Some(2048),
+    pattern: Some("[A-Za-z0-9+/]+={0,2}"),
+    values: &[],
+    sensitive: false,
+};
+static S_CHECKPOINT_UPDATED_EXECUTION_STATE: Shape = Shape::Structure(Structure {
+    name: "CheckpointUpdatedExecutionState",
+    members: &[
+        Member {
+            name: "Operations",
+            wire: "",
+            shape: &S_OPERATIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextMarker",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CLIENT_TOKEN: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\x21-\\x7E]+"), values: &[], sensitive: false };
 static S_CODE_SIGNING_CONFIG_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(200),
@@ -3355,6 +4580,74 @@ static S_CONCURRENCY: Shape = Shape::Structure(Structure {
         wire: "",
         shape: &S_RESERVED_CONCURRENT_EXECUTIONS,
         required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CONTEXT_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ContextDetails",
+    members: &[
+        Member {
+            name: "ReplayChildren",
+            wire: "",
+            shape: &S_REPLAY_CHILDREN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Result",
+            wire: "",
+            shape: &S_OPERATION_PAYLOAD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_ERROR_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CONTEXT_FAILED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ContextFailedDetails",
+    members: &[Member {
+        name: "Error",
+        wire: "",
+        shape: &S_EVENT_ERROR,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CONTEXT_OPTIONS: Shape = Shape::Structure(Structure {
+    name: "ContextOptions",
+    members: &[Member {
+        name: "ReplayChildren",
+        wire: "",
+        shape: &S_REPLAY_CHILDREN,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CONTEXT_STARTED_DETAILS: Shape =
+    Shape::Structure(Structure { name: "ContextStartedDetails", members: &[], payload: None });
+static S_CONTEXT_SUCCEEDED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ContextSucceededDetails",
+    members: &[Member {
+        name: "Result",
+        wire: "",
+        shape: &S_EVENT_RESULT,
+        required: true,
         location: Location::Body,
         idempotency_token: false,
     }],
@@ -4325,6 +5618,9 @@ static S_DURABLE_EXECUTION_ARN: Shape = Shape::String {
 };
 static S_DURABLE_EXECUTION_NAME: Shape =
     Shape::String { min: Some(1), max: Some(64), pattern: Some("[a-zA-Z0-9-_]+"), values: &[], sensitive: false };
+static S_DURABLE_EXECUTIONS: Shape =
+    Shape::List(List { member: &S_EXECUTION, element: "member", flattened: false, min: None, max: None });
+static S_DURATION_SECONDS: Shape = Shape::Integer { min: Some(0), max: None };
 static S_ENABLED: Shape = Shape::Boolean;
 static S_END_POINT_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["KAFKA_BOOTSTRAP_SERVERS"], sensitive: false };
@@ -4428,6 +5724,428 @@ static S_EPHEMERAL_STORAGE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_EPHEMERAL_STORAGE_SIZE: Shape = Shape::Integer { min: Some(512), max: Some(32768) };
+static S_ERROR_DATA: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
+static S_ERROR_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
+static S_ERROR_OBJECT: Shape = Shape::Structure(Structure {
+    name: "ErrorObject",
+    members: &[
+        Member {
+            name: "ErrorMessage",
+            wire: "",
+            shape: &S_ERROR_MESSAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorType",
+            wire: "",
+            shape: &S_ERROR_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorData",
+            wire: "",
+            shape: &S_ERROR_DATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StackTrace",
+            wire: "",
+            shape: &S_STACK_TRACE_ENTRIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ERROR_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
+static S_EVENT: Shape = Shape::Structure(Structure {
+    name: "Event",
+    members: &[
+        Member {
+            name: "EventType",
+            wire: "",
+            shape: &S_EVENT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SubType",
+            wire: "",
+            shape: &S_OPERATION_SUB_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventId",
+            wire: "",
+            shape: &S_EVENT_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Id",
+            wire: "",
+            shape: &S_OPERATION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_OPERATION_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ParentId",
+            wire: "",
+            shape: &S_OPERATION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionStartedDetails",
+            wire: "",
+            shape: &S_EXECUTION_STARTED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionSucceededDetails",
+            wire: "",
+            shape: &S_EXECUTION_SUCCEEDED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionFailedDetails",
+            wire: "",
+            shape: &S_EXECUTION_FAILED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionTimedOutDetails",
+            wire: "",
+            shape: &S_EXECUTION_TIMED_OUT_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionStoppedDetails",
+            wire: "",
+            shape: &S_EXECUTION_STOPPED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContextStartedDetails",
+            wire: "",
+            shape: &S_CONTEXT_STARTED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContextSucceededDetails",
+            wire: "",
+            shape: &S_CONTEXT_SUCCEEDED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContextFailedDetails",
+            wire: "",
+            shape: &S_CONTEXT_FAILED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WaitStartedDetails",
+            wire: "",
+            shape: &S_WAIT_STARTED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WaitSucceededDetails",
+            wire: "",
+            shape: &S_WAIT_SUCCEEDED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WaitCancelledDetails",
+            wire: "",
+            shape: &S_WAIT_CANCELLED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StepStartedDetails",
+            wire: "",
+            shape: &S_STEP_STARTED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StepSucceededDetails",
+            wire: "",
+            shape: &S_STEP_SUCCEEDED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StepFailedDetails",
+            wire: "",
+            shape: &S_STEP_FAILED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ChainedInvokeStartedDetails",
+            wire: "",
+            shape: &S_CHAINED_INVOKE_STARTED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ChainedInvokeSucceededDetails",
+            wire: "",
+            shape: &S_CHAINED_INVOKE_SUCCEEDED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ChainedInvokeFailedDetails",
+            wire: "",
+            shape: &S_CHAINED_INVOKE_FAILED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ChainedInvokeTimedOutDetails",
+            wire: "",
+            shape: &S_CHAINED_INVOKE_TIMED_OUT_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ChainedInvokeStoppedDetails",
+            wire: "",
+            shape: &S_CHAINED_INVOKE_STOPPED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CallbackStartedDetails",
+            wire: "",
+            shape: &S_CALLBACK_STARTED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CallbackSucceededDetails",
+            wire: "",
+            shape: &S_CALLBACK_SUCCEEDED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CallbackFailedDetails",
+            wire: "",
+            shape: &S_CALLBACK_FAILED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CallbackTimedOutDetails",
+            wire: "",
+            shape: &S_CALLBACK_TIMED_OUT_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationCompletedDetails",
+            wire: "",
+            shape: &S_INVOCATION_COMPLETED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionPausedDetails",
+            wire: "",
+            shape: &S_EXECUTION_PAUSED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionResumedDetails",
+            wire: "",
+            shape: &S_EXECUTION_RESUMED_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EVENT_ERROR: Shape = Shape::Structure(Structure {
+    name: "EventError",
+    members: &[
+        Member {
+            name: "Payload",
+            wire: "",
+            shape: &S_ERROR_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Truncated",
+            wire: "",
+            shape: &S_TRUNCATED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EVENT_ID: Shape = Shape::Integer { min: Some(1), max: None };
+static S_EVENT_INPUT: Shape = Shape::Structure(Structure {
+    name: "EventInput",
+    members: &[
+        Member {
+            name: "Payload",
+            wire: "",
+            shape: &S_INPUT_PAYLOAD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Truncated",
+            wire: "",
+            shape: &S_TRUNCATED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EVENT_PAUSE_REASON: Shape = Shape::Structure(Structure {
+    name: "EventPauseReason",
+    members: &[
+        Member {
+            name: "Payload",
+            wire: "",
+            shape: &S_PAUSE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Truncated",
+            wire: "",
+            shape: &S_TRUNCATED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EVENT_RESULT: Shape = Shape::Structure(Structure {
+    name: "EventResult",
+    members: &[
+        Member {
+            name: "Payload",
+            wire: "",
+            shape: &S_OPERATION_PAYLOAD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Truncated",
+            wire: "",
+            shape: &S_TRUNCATED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EVENT_RESUME_REASON: Shape = Shape::Structure(Structure {
+    name: "EventResumeReason",
+    members: &[
+        Member {
+            name: "Payload",
+            wire: "",
+            shape: &S_RESUME_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Truncated",
+            wire: "",
+            shape: &S_TRUNCATED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_EVENT_SOURCE_MAPPING_ARN: Shape = Shape::String {
     min: Some(85),
     max: Some(120),
@@ -4763,8 +6481,252 @@ static S_EVENT_SOURCE_POSITION: Shape = Shape::String {
 };
 static S_EVENT_SOURCE_TOKEN: Shape =
     Shape::String { min: Some(0), max: Some(256), pattern: Some("[a-zA-Z0-9._\\-]+"), values: &[], sensitive: false };
+static S_EVENT_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &[
+        "ExecutionStarted",
+        "ExecutionSucceeded",
+        "ExecutionFailed",
+        "ExecutionTimedOut",
+        "ExecutionStopped",
+        "ContextStarted",
+        "ContextSucceeded",
+        "ContextFailed",
+        "WaitStarted",
+        "WaitSucceeded",
+        "WaitCancelled",
+        "StepStarted",
+        "StepSucceeded",
+        "StepFailed",
+        "ChainedInvokeStarted",
+        "ChainedInvokeSucceeded",
+        "ChainedInvokeFailed",
+        "ChainedInvokeTimedOut",
+        "ChainedInvokeStopped",
+        "CallbackStarted",
+        "CallbackSucceeded",
+        "CallbackFailed",
+        "CallbackTimedOut",
+        "InvocationCompleted",
+        "ExecutionPaused",
+        "ExecutionResumed",
+    ],
+    sensitive: false,
+};
+static S_EVENTS: Shape =
+    Shape::List(List { member: &S_EVENT, element: "member", flattened: false, min: None, max: None });
+static S_EXECUTION: Shape = Shape::Structure(Structure {
+    name: "Execution",
+    members: &[
+        Member {
+            name: "DurableExecutionArn",
+            wire: "",
+            shape: &S_DURABLE_EXECUTION_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DurableExecutionName",
+            wire: "",
+            shape: &S_DURABLE_EXECUTION_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionArn",
+            wire: "",
+            shape: &S_NAME_SPACED_FUNCTION_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_EXECUTION_STATUS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KMSKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EXECUTION_DATA_INCLUDED: Shape = Shape::Boolean;
+static S_EXECUTION_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ExecutionDetails",
+    members: &[Member {
+        name: "InputPayload",
+        wire: "",
+        shape: &S_INPUT_PAYLOAD,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_EXECUTION_ENVIRONMENT_MEMORY_GI_B_PER_V_CPU: Shape = Shape::Float;
+static S_EXECUTION_FAILED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ExecutionFailedDetails",
+    members: &[Member {
+        name: "Error",
+        wire: "",
+        shape: &S_EVENT_ERROR,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_EXECUTION_PAUSED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ExecutionPausedDetails",
+    members: &[
+        Member {
+            name: "PauseRequestTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Reason",
+            wire: "",
+            shape: &S_EVENT_PAUSE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionTimeoutPaused",
+            wire: "",
+            shape: &S_EXECUTION_TIMEOUT_PAUSED,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EXECUTION_RESUMED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ExecutionResumedDetails",
+    members: &[
+        Member {
+            name: "ResumeRequestTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Reason",
+            wire: "",
+            shape: &S_EVENT_RESUME_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EXECUTION_STARTED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ExecutionStartedDetails",
+    members: &[
+        Member {
+            name: "Input",
+            wire: "",
+            shape: &S_EVENT_INPUT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionTimeout",
+            wire: "",
+            shape: &S_DURATION_SECONDS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EXECUTION_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "STOPPED", "DELETING", "PAUSING", "PAUSED"],
+    sensitive: false,
+};
+static S_EXECUTION_STATUS_LIST: Shape =
+    Shape::List(List { member: &S_EXECUTION_STATUS, element: "member", flattened: false, min: Some(1), max: Some(10) });
+static S_EXECUTION_STOPPED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ExecutionStoppedDetails",
+    members: &[Member {
+        name: "Error",
+        wire: "",
+        shape: &S_EVENT_ERROR,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_EXECUTION_SUCCEEDED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ExecutionSucceededDetails",
+    members: &[Member {
+        name: "Result",
+        wire: "",
+        shape: &S_EVENT_RESULT,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_EXECUTION_TIMED_OUT_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ExecutionTimedOutDetails",
+    members: &[Member {
+        name: "Error",
+        wire: "",
+        shape: &S_EVENT_ERROR,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_EXECUTION_TIMEOUT: Shape = Shape::Integer { min: Some(1), max: Some(31622400) };
+static S_EXECUTION_TIMEOUT_PAUSED: Shape = Shape::Boolean;
+static S_EXECUTION_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
 static S_FILE_SYSTEM_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(256),
@@ -5576,6 +7538,282 @@ static S_GET_ALIAS_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_GET_DURABLE_EXECUTION_HISTORY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetDurableExecutionHistoryRequest",
+    members: &[
+        Member {
+            name: "DurableExecutionArn",
+            wire: "DurableExecutionArn",
+            shape: &S_DURABLE_EXECUTION_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IncludeExecutionData",
+            wire: "IncludeExecutionData",
+            shape: &S_INCLUDE_EXECUTION_DATA,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxItems",
+            wire: "MaxItems",
+            shape: &S_ITEM_COUNT,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "Marker",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReverseOrder",
+            wire: "ReverseOrder",
+            shape: &S_REVERSE_ORDER,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_DURABLE_EXECUTION_HISTORY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetDurableExecutionHistoryResponse",
+    members: &[
+        Member {
+            name: "Events",
+            wire: "",
+            shape: &S_EVENTS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextMarker",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_DURABLE_EXECUTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetDurableExecutionRequest",
+    members: &[
+        Member {
+            name: "DurableExecutionArn",
+            wire: "DurableExecutionArn",
+            shape: &S_DURABLE_EXECUTION_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IncludeExecutionData",
+            wire: "IncludeExecutionData",
+            shape: &S_INCLUDE_EXECUTION_DATA,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_DURABLE_EXECUTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetDurableExecutionResponse",
+    members: &[
+        Member {
+            name: "DurableExecutionArn",
+            wire: "",
+            shape: &S_DURABLE_EXECUTION_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DurableExecutionName",
+            wire: "",
+            shape: &S_DURABLE_EXECUTION_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionArn",
+            wire: "",
+            shape: &S_NAME_SPACED_FUNCTION_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InputPayload",
+            wire: "",
+            shape: &S_INPUT_PAYLOAD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Result",
+            wire: "",
+            shape: &S_OUTPUT_PAYLOAD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_ERROR_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_EXECUTION_STATUS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Version",
+            wire: "",
+            shape: &S_VERSION_WITH_LATEST_PUBLISHED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TraceHeader",
+            wire: "",
+            shape: &S_TRACE_HEADER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionDataIncluded",
+            wire: "",
+            shape: &S_EXECUTION_DATA_INCLUDED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DurableConfig",
+            wire: "",
+            shape: &S_DURABLE_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PauseDetails",
+            wire: "",
+            shape: &S_PAUSE_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedExecutionTimeoutTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_DURABLE_EXECUTION_STATE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetDurableExecutionStateRequest",
+    members: &[
+        Member {
+            name: "DurableExecutionArn",
+            wire: "DurableExecutionArn",
+            shape: &S_DURABLE_EXECUTION_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CheckpointToken",
+            wire: "CheckpointToken",
+            shape: &S_CHECKPOINT_TOKEN,
+            required: true,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "Marker",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxItems",
+            wire: "MaxItems",
+            shape: &S_ITEM_COUNT,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_DURABLE_EXECUTION_STATE_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetDurableExecutionStateResponse",
+    members: &[
+        Member {
+            name: "Operations",
+            wire: "",
+            shape: &S_OPERATIONS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextMarker",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_GET_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetEventSourceMappingRequest",
     members: &[Member {
@@ -6198,7 +8436,48 @@ static S_IMAGE_CONFIG_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_INCLUDE_EXECUTION_DATA: Shape = Shape::Boolean;
+static S_INPUT_PAYLOAD: Shape =
+    Shape::String { min: Some(0), max: Some(6291456), pattern: None, values: &[], sensitive: true };
 static S_INTEGER: Shape = Shape::Integer { min: None, max: None };
+static S_INVOCATION_COMPLETED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "InvocationCompletedDetails",
+    members: &[
+        Member {
+            name: "StartTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequestId",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_EVENT_ERROR,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_INVOCATION_REQUEST: Shape = Shape::Structure(Structure {
     name: "InvocationRequest",
     members: &[
@@ -6497,6 +8776,7 @@ static S_INVOKE_WITH_RESPONSE_STREAM_RESPONSE_EVENT: Shape = Shape::Structure(St
     payload: None,
 });
 static S_INVOKED_VIA_FUNCTION_URL: Shape = Shape::Boolean;
+static S_ITEM_COUNT: Shape = Shape::Integer { min: Some(0), max: Some(1000) };
 static S_KMS_KEY_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(10000),
@@ -7034,6 +9314,106 @@ static S_LIST_ALIASES_RESPONSE: Shape = Shape::Structure(Structure {
             name: "Aliases",
             wire: "",
             shape: &S_ALIAS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_DURABLE_EXECUTIONS_BY_FUNCTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListDurableExecutionsByFunctionRequest",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "FunctionName",
+            shape: &S_NAMESPACED_FUNCTION_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Qualifier",
+            wire: "Qualifier",
+            shape: &S_NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DurableExecutionName",
+            wire: "DurableExecutionName",
+            shape: &S_DURABLE_EXECUTION_NAME,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Statuses",
+            wire: "Statuses",
+            shape: &S_EXECUTION_STATUS_LIST,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartedAfter",
+            wire: "StartedAfter",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartedBefore",
+            wire: "StartedBefore",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReverseOrder",
+            wire: "ReverseOrder",
+            shape: &S_REVERSE_ORDER,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "Marker",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxItems",
+            wire: "MaxItems",
+            shape: &S_ITEM_COUNT,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_DURABLE_EXECUTIONS_BY_FUNCTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListDurableExecutionsByFunctionResponse",
+    members: &[
+        Member {
+            name: "DurableExecutions",
+            wire: "",
+            shape: &S_DURABLE_EXECUTIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextMarker",
+            wire: "",
+            shape: &S_STRING,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -7602,15 +9982,310 @@ static S_ON_SUCCESS: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_OPERATION: Shape = Shape::Structure(Structure {
+    name: "Operation",
+    members: &[
+        Member {
+            name: "Id",
+            wire: "",
+            shape: &S_OPERATION_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ParentId",
+            wire: "",
+            shape: &S_OPERATION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_OPERATION_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Type",
+            wire: "",
+            shape: &S_OPERATION_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SubType",
+            wire: "",
+            shape: &S_OPERATION_SUB_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_OPERATION_STATUS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionDetails",
+            wire: "",
+            shape: &S_EXECUTION_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContextDetails",
+            wire: "",
+            shape: &S_CONTEXT_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StepDetails",
+            wire: "",
+            shape: &S_STEP_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WaitDetails",
+            wire: "",
+            shape: &S_WAIT_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CallbackDetails",
+            wire: "",
+            shape: &S_CALLBACK_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ChainedInvokeDetails",
+            wire: "",
+            shape: &S_CHAINED_INVOKE_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_OPERATION_ACTION: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["START", "SUCCEED", "FAIL", "RETRY", "CANCEL"],
+    sensitive: false,
+};
+static S_OPERATION_ID: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[a-zA-Z0-9-_]+"), values: &[], sensitive: false };
+static S_OPERATION_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(256), pattern: Some("[\\x20-\\x7E]+"), values: &[], sensitive: false };
+static S_OPERATION_PAYLOAD: Shape =
+    Shape::String { min: Some(0), max: Some(6291456), pattern: None, values: &[], sensitive: true };
+static S_OPERATION_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["STARTED", "PENDING", "READY", "SUCCEEDED", "FAILED", "CANCELLED", "TIMED_OUT", "STOPPED"],
+    sensitive: false,
+};
+static S_OPERATION_SUB_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(32), pattern: Some("[a-zA-Z0-9-_]+"), values: &[], sensitive: false };
+static S_OPERATION_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["EXECUTION", "CONTEXT", "STEP", "WAIT", "CALLBACK", "CHAINED_INVOKE"],
+    sensitive: false,
+};
+static S_OPERATION_UPDATE: Shape = Shape::Structure(Structure {
+    name: "OperationUpdate",
+    members: &[
+        Member {
+            name: "Id",
+            wire: "",
+            shape: &S_OPERATION_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ParentId",
+            wire: "",
+            shape: &S_OPERATION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_OPERATION_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Type",
+            wire: "",
+            shape: &S_OPERATION_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SubType",
+            wire: "",
+            shape: &S_OPERATION_SUB_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Action",
+            wire: "",
+            shape: &S_OPERATION_ACTION,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Payload",
+            wire: "",
+            shape: &S_OPERATION_PAYLOAD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_ERROR_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContextOptions",
+            wire: "",
+            shape: &S_CONTEXT_OPTIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StepOptions",
+            wire: "",
+            shape: &S_STEP_OPTIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WaitOptions",
+            wire: "",
+            shape: &S_WAIT_OPTIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CallbackOptions",
+            wire: "",
+            shape: &S_CALLBACK_OPTIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ChainedInvokeOptions",
+            wire: "",
+            shape: &S_CHAINED_INVOKE_OPTIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_OPERATION_UPDATES: Shape =
+    Shape::List(List { member: &S_OPERATION_UPDATE, element: "member", flattened: false, min: None, max: None });
+static S_OPERATIONS: Shape =
+    Shape::List(List { member: &S_OPERATION, element: "member", flattened: false, min: None, max: None });
 static S_ORGANIZATION_ID: Shape =
     Shape::String { min: Some(0), max: Some(34), pattern: Some("o-[a-z0-9]{10,32}"), values: &[], sensitive: false };
 static S_ORIGIN: Shape =
     Shape::String { min: Some(1), max: Some(253), pattern: Some(".*"), values: &[], sensitive: false };
+static S_OUTPUT_PAYLOAD: Shape =
+    Shape::String { min: Some(0), max: Some(6291456), pattern: None, values: &[], sensitive: true };
 static S_PACKAGE_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["Zip", "Image"], sensitive: false };
 static S_PARALLELIZATION_FACTOR: Shape = Shape::Integer { min: Some(1), max: Some(10) };
 static S_PATTERN: Shape =
     Shape::String { min: Some(0), max: Some(4096), pattern: Some("[\\s\\S]*"), values: &[], sensitive: false };
+static S_PAUSE_DETAILS: Shape = Shape::Structure(Structure {
+    name: "PauseDetails",
+    members: &[
+        Member {
+            name: "PauseRequestTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Reason",
+            wire: "",
+            shape: &S_PAUSE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionTimeoutPaused",
+            wire: "",
+            shape: &S_EXECUTION_TIMEOUT_PAUSED,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PAUSE_REASON: Shape =
+    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: true };
 static S_PER_EXECUTION_ENVIRONMENT_MAX_CONCURRENCY: Shape = Shape::Integer { min: Some(1), max: Some(1600) };
 static S_POSITIVE_INTEGER: Shape = Shape::Integer { min: Some(1), max: None };
 static S_PRINCIPAL: Shape =
@@ -8068,6 +10743,7 @@ static S_REMOVE_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_REPLAY_CHILDREN: Shape = Shape::Boolean;
 static S_RESERVED_CONCURRENT_EXECUTIONS: Shape = Shape::Integer { min: Some(0), max: None };
 static S_RESOLVED_S3_OBJECT: Shape = Shape::Structure(Structure {
     name: "ResolvedS3Object",
@@ -8108,7 +10784,32 @@ static S_RESOURCE_ARN: Shape = Shape::String {
 };
 static S_RESPONSE_STREAMING_INVOCATION_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["RequestResponse", "DryRun"], sensitive: false };
+static S_RESUME_REASON: Shape =
+    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: true };
 static S_RETENTION_PERIOD_IN_DAYS: Shape = Shape::Integer { min: Some(1), max: Some(90) };
+static S_RETRY_DETAILS: Shape = Shape::Structure(Structure {
+    name: "RetryDetails",
+    members: &[
+        Member {
+            name: "CurrentAttempt",
+            wire: "",
+            shape: &S_ATTEMPT_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextAttemptDelaySeconds",
+            wire: "",
+            shape: &S_DURATION_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_REVERSE_ORDER: Shape = Shape::Boolean;
 static S_ROLE_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(10000),
@@ -8321,6 +11022,68 @@ static S_SELF_MANAGED_KAFKA_EVENT_SOURCE_CONFIG: Shape = Shape::Structure(Struct
     ],
     payload: None,
 });
+static S_SEND_DURABLE_EXECUTION_CALLBACK_FAILURE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "SendDurableExecutionCallbackFailureRequest",
+    members: &[
+        Member {
+            name: "CallbackId",
+            wire: "CallbackId",
+            shape: &S_CALLBACK_ID,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_ERROR_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: Some("Error"),
+});
+static S_SEND_DURABLE_EXECUTION_CALLBACK_FAILURE_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "SendDurableExecutionCallbackFailureResponse", members: &[], payload: None });
+static S_SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT_REQUEST: Shape = Shape::Structure(Structure {
+    name: "SendDurableExecutionCallbackHeartbeatRequest",
+    members: &[Member {
+        name: "CallbackId",
+        wire: "CallbackId",
+        shape: &S_CALLBACK_ID,
+        required: true,
+        location: Location::Uri,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_SEND_DURABLE_EXECUTION_CALLBACK_HEARTBEAT_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "SendDurableExecutionCallbackHeartbeatResponse", members: &[], payload: None });
+static S_SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "SendDurableExecutionCallbackSuccessRequest",
+    members: &[
+        Member {
+            name: "CallbackId",
+            wire: "CallbackId",
+            shape: &S_CALLBACK_ID,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Result",
+            wire: "",
+            shape: &S_BINARY_OPERATION_PAYLOAD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: Some("Result"),
+});
+static S_SEND_DURABLE_EXECUTION_CALLBACK_SUCCESS_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "SendDurableExecutionCallbackSuccessResponse", members: &[], payload: None });
 static S_SENSITIVE_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
 static S_SENSITIVE_STRING_ON_SERVER_ONLY: Shape =
     Shape::String { min: Some(0), max: Some(10000), pattern: None, values: &[], sensitive: false };
@@ -8416,6 +11179,9 @@ static S_SOURCE_ACCESS_TYPE: Shape = Shape::String {
 };
 static S_SOURCE_OWNER: Shape =
     Shape::String { min: Some(0), max: Some(12), pattern: Some("\\d{12}"), values: &[], sensitive: false };
+static S_STACK_TRACE_ENTRIES: Shape =
+    Shape::List(List { member: &S_STACK_TRACE_ENTRY, element: "member", flattened: false, min: None, max: None });
+static S_STACK_TRACE_ENTRY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
 static S_STATE: Shape = Shape::String {
     min: None,
     max: None,
@@ -8484,6 +11250,137 @@ static S_STATE_REASON_CODE: Shape = Shape::String {
 };
 static S_STATEMENT_ID: Shape =
     Shape::String { min: Some(1), max: Some(100), pattern: Some("([a-zA-Z0-9-_]+)"), values: &[], sensitive: false };
+static S_STEP_DETAILS: Shape = Shape::Structure(Structure {
+    name: "StepDetails",
+    members: &[
+        Member {
+            name: "Attempt",
+            wire: "",
+            shape: &S_ATTEMPT_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextAttemptTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Result",
+            wire: "",
+            shape: &S_OPERATION_PAYLOAD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_ERROR_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_STEP_FAILED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "StepFailedDetails",
+    members: &[
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_EVENT_ERROR,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RetryDetails",
+            wire: "",
+            shape: &S_RETRY_DETAILS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_STEP_OPTIONS: Shape = Shape::Structure(Structure {
+    name: "StepOptions",
+    members: &[Member {
+        name: "NextAttemptDelaySeconds",
+        wire: "",
+        shape: &S_STEP_OPTIONS_NEXT_ATTEMPT_DELAY_SECONDS_INTEGER,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_STEP_OPTIONS_NEXT_ATTEMPT_DELAY_SECONDS_INTEGER: Shape = Shape::Integer { min: Some(1), max: Some(31622400) };
+static S_STEP_STARTED_DETAILS: Shape =
+    Shape::Structure(Structure { name: "StepStartedDetails", members: &[], payload: None });
+static S_STEP_SUCCEEDED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "StepSucceededDetails",
+    members: &[
+        Member {
+            name: "Result",
+            wire: "",
+            shape: &S_EVENT_RESULT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RetryDetails",
+            wire: "",
+            shape: &S_RETRY_DETAILS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_STOP_DURABLE_EXECUTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StopDurableExecutionRequest",
+    members: &[
+        Member {
+            name: "DurableExecutionArn",
+            wire: "DurableExecutionArn",
+            shape: &S_DURABLE_EXECUTION_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_ERROR_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: Some("Error"),
+});
+static S_STOP_DURABLE_EXECUTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "StopDurableExecutionResponse",
+    members: &[Member {
+        name: "StopTimestamp",
+        wire: "",
+        shape: &S_EXECUTION_TIMESTAMP,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STRING_LIST: Shape =
     Shape::List(List { member: &S_STRING, element: "member", flattened: false, min: Some(0), max: Some(1500) });
@@ -8607,6 +11504,18 @@ static S_TOPIC: Shape = Shape::String {
 };
 static S_TOPICS: Shape =
     Shape::List(List { member: &S_TOPIC, element: "member", flattened: false, min: Some(1), max: Some(1) });
+static S_TRACE_HEADER: Shape = Shape::Structure(Structure {
+    name: "TraceHeader",
+    members: &[Member {
+        name: "XAmznTraceId",
+        wire: "",
+        shape: &S_X_AMZN_TRACE_ID,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_TRACING_CONFIG: Shape = Shape::Structure(Structure {
     name: "TracingConfig",
     members: &[Member {
@@ -8633,6 +11542,7 @@ static S_TRACING_CONFIG_RESPONSE: Shape = Shape::Structure(Structure {
 });
 static S_TRACING_MODE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["Active", "PassThrough"], sensitive: false };
+static S_TRUNCATED: Shape = Shape::Boolean;
 static S_TUMBLING_WINDOW_IN_SECONDS: Shape = Shape::Integer { min: Some(0), max: Some(900) };
 static S_URI: Shape = Shape::String {
     min: Some(1),
@@ -9433,9 +12343,82 @@ static S_VPC_CONFIG_RESPONSE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_VPC_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_WAIT_CANCELLED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "WaitCancelledDetails",
+    members: &[Member {
+        name: "Error",
+        wire: "",
+        shape: &S_EVENT_ERROR,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_WAIT_DETAILS: Shape = Shape::Structure(Structure {
+    name: "WaitDetails",
+    members: &[Member {
+        name: "ScheduledEndTimestamp",
+        wire: "",
+        shape: &S_EXECUTION_TIMESTAMP,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_WAIT_OPTIONS: Shape = Shape::Structure(Structure {
+    name: "WaitOptions",
+    members: &[Member {
+        name: "WaitSeconds",
+        wire: "",
+        shape: &S_WAIT_OPTIONS_WAIT_SECONDS_INTEGER,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_WAIT_OPTIONS_WAIT_SECONDS_INTEGER: Shape = Shape::Integer { min: Some(1), max: Some(31622400) };
+static S_WAIT_STARTED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "WaitStartedDetails",
+    members: &[
+        Member {
+            name: "Duration",
+            wire: "",
+            shape: &S_DURATION_SECONDS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ScheduledEndTimestamp",
+            wire: "",
+            shape: &S_EXECUTION_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_WAIT_SUCCEEDED_DETAILS: Shape = Shape::Structure(Structure {
+    name: "WaitSucceededDetails",
+    members: &[Member {
+        name: "Duration",
+        wire: "",
+        shape: &S_DURATION_SECONDS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_WEIGHT: Shape = Shape::Float;
 static S_WORKING_DIRECTORY: Shape =
     Shape::String { min: Some(0), max: Some(1000), pattern: None, values: &[], sensitive: false };
+static S_X_AMZN_TRACE_ID: Shape =
+    Shape::String { min: Some(0), max: Some(8192), pattern: None, values: &[], sensitive: false };
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 
 /// The service's exceptions.
@@ -9444,6 +12427,10 @@ pub mod error {
     /// `AliasLimitExceededException`.
     pub fn alias_limit_exceeded_exception(message: impl Into<String>) -> Error {
         Error::new("AliasLimitExceededException", 400, message)
+    }
+    /// `CallbackTimeoutException`.
+    pub fn callback_timeout_exception(message: impl Into<String>) -> Error {
+        Error::new("CallbackTimeoutException", 400, message)
     }
     /// `CodeArtifactUserDeletedException`.
     pub fn code_artifact_user_deleted_exception(message: impl Into<String>) -> Error {

@@ -16,6 +16,7 @@ use store::{Done, NewTask, Runner, Task, Tx};
 use wire::Error;
 
 use crate::Lambda;
+use crate::durable::drive as durable;
 use crate::function::{Function, Name, Place, Resolved, Version};
 use crate::invoke::Call;
 use crate::{mapping, provision};
@@ -65,6 +66,7 @@ impl Runner for Lambda {
         let done = match task.kind.as_str() {
             PREPARE => self.run_prepare(&task).await,
             OUTCOME => self.run_outcome(&task).await,
+            durable::DRIVE | durable::CHAIN | durable::EXPIRE => Box::pin(durable::run(self, &task)).await,
             provision::PROVISION => Box::pin(provision::hold(self, &task)).await,
             _ => Box::pin(mapping::poll(self, &task)).await,
         };
@@ -142,6 +144,7 @@ impl Kind for Events {
             client_context: event.client_context.clone(),
             request_id: event.request_id.clone(),
             sink: None,
+            durable: None,
         };
         Worked::Ended(match Lambda::run(&self.0, &cx, call, Some(attempt.name())).await {
             Ok(finished) => Tried {

@@ -111,7 +111,7 @@ impl Place {
         Self { account: cx.account().to_owned(), region: cx.region().to_owned() }
     }
 
-    fn key(&self, kind: &str) -> Key {
+    pub(crate) fn key(&self, kind: &str) -> Key {
         Key::new("lambda").push(kind).push(&self.account).push(&self.region)
     }
     pub(crate) fn functions(&self) -> Key {

@@ -40,6 +40,8 @@ pub(crate) struct Call {
     pub(crate) request_id: String,
     /// Where the pieces of a streamed response go.
     pub(crate) sink: Option<mpsc::Sender<Piece>>,
+    /// The execution whose call this is; what is called otherwise of a durable function starts one.
+    pub(crate) durable: Option<String>,
 }
 
 /// How an invocation ended.
@@ -56,6 +58,8 @@ pub(crate) struct Finished {
     pub(crate) function_arn: String,
     /// How long its handler took.
     pub(crate) took: Duration,
+    /// The durable execution that this was.
+    pub(crate) durable: Option<String>,
 }
 
 impl Lambda {
@@ -66,6 +70,8 @@ impl Lambda {
         let count =
             |metric: &str, value: bool| self.measure(cx, &function, metric, f64::from(u8::from(value)), "Count");
         match &outcome {
+            // Its calls have been counted.
+            Ok(finished) if finished.durable.is_some() => {}
             Ok(finished) => {
                 count("Invocations", true);
                 count("Errors", finished.failed);
@@ -89,6 +95,9 @@ impl Lambda {
         let chance = self.router.clock().fraction();
         let place = Place::of(cx);
         let resolved = self.store.read(|tx| place.resolve_call(tx, &call.name, chance)).await?;
+        if resolved.version.config.durable_config.is_some() && call.durable.is_none() {
+            return Box::pin(self.run_durable(cx, &resolved, &call, None)).await;
+        }
         let slot = self.slots.enter(&resolved, self.config.concurrency)?;
         self.measure(cx, &call.name.name, "ConcurrentExecutions", slot.in_use(), "Count");
         let config = &resolved.version.config;
@@ -96,6 +105,7 @@ impl Lambda {
             payload,
             failed,
             streamed: false,
+            durable: None,
             tail: base64::engine::general_purpose::STANDARD.encode(tail),
             version: resolved.version.number().to_owned(),
             function_arn: resolved.arn.clone(),

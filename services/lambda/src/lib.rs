@@ -12,6 +12,7 @@
 //! | [`url`], [`provision`] | function URLs; environments that are there before anybody calls |
 //! | [`filters`] | which events of a source a function wants |
 //! | [`asynchronous`], [`mapping`], [`stream`] | what runs off the durable queue: `Event` invocations; event source mappings of SQS and of streams |
+//! | [`durable`] | durable executions |
 //! | [`lines`] | the platform's own lines, as text and as JSON |
 //!
 //! Not here: container images, managed runtimes other than Python and Node.js (a `bootstrap` of one's own works),
@@ -22,6 +23,7 @@ mod asynchronous;
 mod check;
 mod code;
 mod config;
+mod durable;
 mod failure;
 mod filters;
 mod function;
@@ -77,6 +79,8 @@ pub struct Lambda {
     answers: Answers,
     scratch: PathBuf,
     endpoint: String,
+    /// Told whenever a durable execution may have ended.
+    ended: tokio::sync::Notify,
     /// Answers on their way, by request.
     streams: Mutex<BTreeMap<String, (jiff::Timestamp, Pieces)>>,
     links: Mutex<BTreeMap<String, (jiff::Timestamp, PathBuf)>>,
@@ -108,17 +112,21 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
         answers: Answers::default(),
         scratch,
         endpoint: platform.endpoint.clone(),
+        ended: tokio::sync::Notify::new(),
         streams: Mutex::default(),
         links: Mutex::default(),
     });
     operations!(
         platform.router, service, api_lambda:
-        AddLayerVersionPermission, AddPermission, CreateAlias, CreateEventSourceMapping, CreateFunction, CreateFunctionUrlConfig, DeleteAlias, DeleteEventSourceMapping, DeleteFunction, DeleteFunctionConcurrency, DeleteFunctionEventInvokeConfig, DeleteFunctionUrlConfig, DeleteLayerVersion, DeleteProvisionedConcurrencyConfig, GetAlias, GetEventSourceMapping, GetFunction, GetFunctionCodeSigningConfig, GetFunctionConcurrency, GetFunctionConfiguration, GetFunctionEventInvokeConfig, GetFunctionUrlConfig, GetLayerVersion, GetLayerVersionByArn, GetLayerVersionPolicy, GetPolicy, GetProvisionedConcurrencyConfig, Invoke, InvokeWithResponseStream, ListAliases, ListEventSourceMappings, ListFunctionEventInvokeConfigs, ListFunctionUrlConfigs, ListFunctions, ListLayerVersions, ListLayers, ListTags, ListVersionsByFunction, PublishLayerVersion, PublishVersion, PutFunctionConcurrency, PutFunctionEventInvokeConfig, PutProvisionedConcurrencyConfig, RemoveLayerVersionPermission, RemovePermission, TagResource, UntagResource, UpdateAlias, UpdateEventSourceMapping, UpdateFunctionCode, UpdateFunctionConfiguration, UpdateFunctionEventInvokeConfig, UpdateFunctionUrlConfig,
+        AddLayerVersionPermission, AddPermission, CheckpointDurableExecution, CreateAlias, CreateEventSourceMapping, CreateFunction, CreateFunctionUrlConfig, DeleteAlias, DeleteEventSourceMapping, DeleteFunction, DeleteFunctionConcurrency, DeleteFunctionEventInvokeConfig, DeleteFunctionUrlConfig, DeleteLayerVersion, DeleteProvisionedConcurrencyConfig, GetAlias, GetDurableExecution, GetDurableExecutionHistory, GetDurableExecutionState, GetEventSourceMapping, GetFunction, GetFunctionCodeSigningConfig, GetFunctionConcurrency, GetFunctionConfiguration, GetFunctionEventInvokeConfig, GetFunctionUrlConfig, GetLayerVersion, GetLayerVersionByArn, GetLayerVersionPolicy, GetPolicy, GetProvisionedConcurrencyConfig, Invoke, InvokeWithResponseStream, ListAliases, ListDurableExecutionsByFunction, ListEventSourceMappings, ListFunctionEventInvokeConfigs, ListFunctionUrlConfigs, ListFunctions, ListLayerVersions, ListLayers, ListTags, ListVersionsByFunction, PublishLayerVersion, PublishVersion, PutFunctionConcurrency, PutFunctionEventInvokeConfig, PutProvisionedConcurrencyConfig, RemoveLayerVersionPermission, RemovePermission, SendDurableExecutionCallbackFailure, SendDurableExecutionCallbackHeartbeat, SendDurableExecutionCallbackSuccess, StopDurableExecution, TagResource, UntagResource, UpdateAlias, UpdateEventSourceMapping, UpdateFunctionCode, UpdateFunctionConfiguration, UpdateFunctionEventInvokeConfig, UpdateFunctionUrlConfig,
     );
     let events = Arc::new(asynchronous::Events(service.clone()));
     jobs::register(&platform.control, &platform.router, events, EVENTS_AT_ONCE);
     platform.control.register(asynchronous::OUTCOME, 16, service.clone());
     platform.control.register(asynchronous::PREPARE, 2, service.clone());
+    for kind in [durable::drive::DRIVE, durable::drive::CHAIN, durable::drive::EXPIRE] {
+        platform.control.register(kind, durable::drive::AT_ONCE, service.clone());
+    }
     platform.control.register(mapping::POLL, 1000, service.clone());
     platform.control.register(provision::PROVISION, provision::AT_ONCE, service.clone());
     platform.router.add_guard("lambda", service.clone());

@@ -190,7 +190,7 @@ impl Source {
         let records: Vec<_> = messages.iter().map(shown).collect();
         let Ok(name) = Name::parse(&self.function_arn, None) else { return };
         let payload = json!({ "Records": records }).to_string().into();
-        let call = Call { name, payload, client_context: None, request_id: cx.uuid(), sink: None };
+        let call = Call { name, payload, client_context: None, request_id: cx.uuid(), sink: None, durable: None };
         let done = match lambda.run(cx, call, None).await {
             Ok(finished) => self.done(&messages, &finished),
             Err(error) => {

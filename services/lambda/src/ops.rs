@@ -11,6 +11,7 @@ mod delete_function;
 mod delete_function_concurrency;
 mod delete_function_event_invoke_config;
 mod delete_layer_version;
+mod durable;
 mod event_invoke_configs;
 mod function_urls;
 mod get_alias;

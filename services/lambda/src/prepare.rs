@@ -147,8 +147,14 @@ impl Preparer {
     async fn python(&self, folder: &Path, layers: Option<&Path>, minor: u32) -> Result<(Kind, Option<String>), String> {
         let (envs, note) = self.python_envs(minor).await?;
         let wanted = fs::read(folder.join("requirements.txt")).unwrap_or_default();
-        let wanted = with_included(&String::from_utf8_lossy(&wanted));
-        let env = envs.ensure(&wanted, &progress).await.map_err(|error| error.to_string())?;
+        let wanted = String::from_utf8_lossy(&wanted);
+        let env = match envs.ensure(&with_included(&wanted, INCLUDED), &progress).await {
+            Ok(env) => env,
+            // What the function asks for may need a later boto3 than the runtime's, and goes before it.
+            Err(first) => {
+                envs.ensure(&with_included(&wanted, "boto3"), &progress).await.map_err(|_| first.to_string())?
+            }
+        };
         let base = envs.known(&format!("{INCLUDED}\n")).await;
         let forks = base.filter(|base| env.extends(base)).map(|base| {
             let python = layers.map(|layers| layers.join("python"));
@@ -247,13 +253,13 @@ fn custom(code: &Path, layers: Option<&Path>) -> Result<Kind, String> {
 }
 
 /// The requirements with what the runtime includes, unless they name it themselves.
-fn with_included(requirements: &str) -> String {
+fn with_included(requirements: &str, included: &str) -> String {
     let names_it = |line: &str| {
         let line = line.trim().to_ascii_lowercase();
         line.strip_prefix("boto3")
             .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-'))
     };
-    if requirements.lines().any(names_it) { requirements.to_owned() } else { format!("{INCLUDED}\n{requirements}") }
+    if requirements.lines().any(names_it) { requirements.to_owned() } else { format!("{included}\n{requirements}") }
 }
 
 #[cfg(test)]
@@ -281,8 +287,8 @@ mod tests {
 
     #[test]
     fn boto3_is_included_once() {
-        assert_eq!(with_included("pg8000\n"), "boto3==1.43.11\npg8000\n");
-        assert_eq!(with_included("Boto3 >= 1.35\n"), "Boto3 >= 1.35\n");
-        assert_eq!(with_included("boto3-stubs\n"), "boto3==1.43.11\nboto3-stubs\n");
+        assert_eq!(with_included("pg8000\n", INCLUDED), "boto3==1.43.11\npg8000\n");
+        assert_eq!(with_included("Boto3 >= 1.35\n", INCLUDED), "Boto3 >= 1.35\n");
+        assert_eq!(with_included("boto3-stubs\n", INCLUDED), "boto3==1.43.11\nboto3-stubs\n");
     }
 }

@@ -267,7 +267,7 @@ impl Source {
         let name = Name::parse(&self.function, None)?;
         let events: Vec<Value> = records.iter().map(|record| event(record, &self.stream)).collect();
         let payload = json!({ "Records": events }).to_string().into();
-        let call = Call { name, payload, client_context: None, request_id: cx.uuid(), sink: None };
+        let call = Call { name, payload, client_context: None, request_id: cx.uuid(), sink: None, durable: None };
         let finished = lambda.run(cx, call, None).await;
         if let Err(error) = &finished {
             tracing::debug!(%error, function = self.function, "a batch of a stream could not be delivered");

@@ -153,6 +153,7 @@ impl Lambda {
             client_context: None,
             request_id: platform.request_id().to_owned(),
             sink: None,
+            durable: None,
         };
         Ok((platform, invocation))
     }
@@ -464,6 +465,7 @@ mod tests {
             payload: Bytes::copy_from_slice(payload.as_bytes()),
             failed: false,
             streamed: false,
+            durable: None,
             tail: String::new(),
             version: String::new(),
             function_arn: String::new(),

@@ -142,6 +142,7 @@ fn configuration(place: &Place, name: &str, req: &CreateFunctionRequest) -> Func
             optimization_status: Some("Off".to_owned()),
         }),
         logging_config: Some(settled(logging, name)),
+        durable_config: req.durable_config.clone(),
         ..FunctionConfiguration::default()
     }
 }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 use service::lineage::Worker;
 use service::{Cx, Handle};
+use sha2::{Digest as _, Sha256};
 use wire::Error;
 
 use crate::Lambda;
@@ -30,7 +31,16 @@ impl Handle<Invoke> for Lambda {
         // A task's invocations each have an id of their own; a client's is its request's.
         let request_id = if cx.task_id().is_some() { cx.uuid() } else { cx.request_id().to_owned() };
         let context = req.client_context.map(|context| decode_context(&context)).transpose()?;
-        let call = Call { name, payload, client_context: context, request_id, sink: None };
+        let call = Call { name, payload, client_context: context, request_id, sink: None, durable: None };
+        let kind = req.invocation_type.as_deref();
+        // A plain call finds out by itself: one look at the function less.
+        let may_differ = kind == Some("Event") || req.durable_execution_name.is_some() || cx.task_id().is_some();
+        if may_differ
+            && kind != Some("DryRun")
+            && let Some(answer) = self.invoke_durable(cx, &call, kind, req.durable_execution_name.clone()).await?
+        {
+            return Ok(answer);
+        }
         match req.invocation_type.as_deref() {
             None | Some("RequestResponse") => {
                 let version_and_log = self.synchronous(cx, call).await?;
@@ -51,6 +61,42 @@ impl Handle<Invoke> for Lambda {
 }
 
 impl Lambda {
+    /// An invocation of a durable function; none where the function is not durable.
+    async fn invoke_durable(
+        &self,
+        cx: &Cx,
+        call: &Call,
+        kind: Option<&str>,
+        name: Option<String>,
+    ) -> Result<Option<InvocationResponse>, Error> {
+        let place = Place::of(cx);
+        let resolved = self.store.read(|tx| place.resolve_call(tx, &call.name, 1.0)).await?;
+        if resolved.version.config.durable_config.is_none() {
+            return match name {
+                None => Ok(None),
+                Some(_) => Err(error::invalid_parameter_value_exception(
+                    "DurableExecutionName is for durable functions: this one has no DurableConfig.",
+                )),
+            };
+        }
+        // A task that asks again gets the execution that it has started.
+        let name = name.or_else(|| cx.task_id().map(|task| hex::encode(&Sha256::digest(task)[..24])));
+        if kind == Some("Event") {
+            too_large(call.payload.len(), MAX_EVENT_BYTES, "Event")?;
+            let started =
+                self.start_durable(cx, &resolved, call.name.qualifier.as_deref(), (name, &call.payload)).await?;
+            let durable_execution_arn = Some(started.id.arn());
+            return Ok(Some(InvocationResponse {
+                status_code: Some(202),
+                durable_execution_arn,
+                ..Default::default()
+            }));
+        }
+        too_large(call.payload.len(), MAX_RESPONSE_BYTES, "RequestResponse")?;
+        let finished = self.run_durable(cx, &resolved, call, name).await?;
+        Ok(Some(response(finished, false)))
+    }
+
     async fn synchronous(&self, cx: &Cx, call: Call) -> Result<Finished, Error> {
         too_large(call.payload.len(), MAX_RESPONSE_BYTES, "RequestResponse")?;
         let Some(task) = cx.task_id() else {
@@ -122,7 +168,7 @@ impl Handle<InvokeWithResponseStream> for Lambda {
         }
         let context = req.client_context.map(|context| decode_context(&context)).transpose()?;
         let request_id = cx.request_id().to_owned();
-        let call = Call { name, payload, client_context: context, request_id, sink: None };
+        let call = Call { name, payload, client_context: context, request_id, sink: None, durable: None };
         let version = self.stream(cx, call, req.log_type.as_deref() == Some("Tail")).await?;
         Ok(InvokeWithResponseStreamResponse {
             status_code: Some(200),
@@ -152,6 +198,7 @@ fn response(finished: Finished, with_log: bool) -> InvocationResponse {
         log_result: with_log.then_some(finished.tail),
         payload: Some(wire::Blob(finished.payload)),
         executed_version: Some(finished.version),
+        durable_execution_arn: finished.durable,
         ..Default::default()
     }
 }

@@ -81,6 +81,16 @@ fn apply(config: &mut FunctionConfiguration, req: UpdateFunctionConfigurationReq
     if let Some(key) = req.kms_key_arn {
         config.kms_key_arn = Some(key).filter(|key| !key.is_empty());
     }
+    if let Some(durable) = req.durable_config {
+        // Source: Lambda Developer Guide, "Configure durable functions": only when a function is created.
+        let Some(current) = &mut config.durable_config else {
+            return Err(error::invalid_parameter_value_exception(
+                "DurableConfig cannot be given to a function that was created without: create a durable function.",
+            ));
+        };
+        set(&mut current.execution_timeout, durable.execution_timeout);
+        set(&mut current.retention_period_in_days, durable.retention_period_in_days);
+    }
     if let Some(snap) = req.snap_start {
         config.snap_start =
             Some(SnapStartResponse { apply_on: snap.apply_on, optimization_status: Some("Off".to_owned()) });

@@ -1,0 +1,480 @@
+//! Durable executions: their records, and what happens to them. A function with a `DurableConfig` is called again and again until its
+//! execution ends; what it has done stands in operations, which it checkpoints and is given at each call. A durable task drives each
+//! execution ([`drive`]); what the function checkpoints, and timers and callbacks, change operations ([`checkpoint`]).
+//! Sources: Lambda API reference, `CheckpointDurableExecution`; AWS's SDK for Python, `aws-durable-execution-sdk-python`, whose
+//! expectations the operations' states follow.
+
+mod checkpoint;
+pub(crate) mod drive;
+
+pub(crate) use checkpoint::Said;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api_lambda::{ErrorObject, Event, EventError, EventInput, EventResult, ExecutionStartedDetails, Operation, error};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{Key, NewTask, Tx};
+use wire::{Error, Timestamp};
+
+use crate::function::{Place, Resolved};
+
+/// Source: Lambda Developer Guide, "Durable functions": executions last a day and are kept for 14 days where nothing is said.
+const DEFAULT_TIMEOUT_SECONDS: i32 = 86_400;
+const DEFAULT_RETENTION_DAYS: i32 = 14;
+
+pub(crate) const RUNNING: &str = "RUNNING";
+pub(crate) const SUCCEEDED: &str = "SUCCEEDED";
+pub(crate) const FAILED: &str = "FAILED";
+pub(crate) const TIMED_OUT: &str = "TIMED_OUT";
+pub(crate) const STARTED: &str = "STARTED";
+pub(crate) const PENDING: &str = "PENDING";
+
+/// Which execution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Id {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) function: String,
+    pub(crate) version: String,
+    pub(crate) name: String,
+    pub(crate) id: String,
+}
+
+impl Id {
+    pub(crate) fn arn(&self) -> String {
+        let (name, id) = (&self.name, &self.id);
+        format!("{}/durable-execution/{name}/{id}", self.place().arn(&self.function, Some(&self.version)))
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let parts = || {
+            let (function, rest) = text.split_once("/durable-execution/")?;
+            let (name, id) = rest.split_once('/')?;
+            let arn = wire::arn::Arn::parse(function)?;
+            let (function, version) = arn.resource.strip_prefix("function:")?.split_once(':')?;
+            let text = str::to_owned;
+            let (account, region) = (arn.account.clone(), arn.region.clone());
+            Some(Self {
+                account,
+                region,
+                function: text(function),
+                version: text(version),
+                name: text(name),
+                id: text(id),
+            })
+        };
+        parts()
+            .ok_or_else(|| error::invalid_parameter_value_exception(format!("Invalid durable execution ARN: {text}")))
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place { account: self.account.clone(), region: self.region.clone() }
+    }
+
+    fn key(&self, kind: &str) -> Key {
+        self.place().key(kind).push(&self.function).push(&self.id)
+    }
+
+    pub(crate) fn record(&self) -> Key {
+        self.key("durable")
+    }
+
+    pub(crate) fn operations(&self) -> Key {
+        self.key("durable-operation")
+    }
+
+    pub(crate) fn operation(&self, id: &str) -> Key {
+        self.operations().push(id)
+    }
+
+    pub(crate) fn events(&self) -> Key {
+        self.key("durable-event")
+    }
+
+    /// The task that drives it.
+    pub(crate) fn task(&self) -> String {
+        format!("{}:{}", drive::DRIVE, self.arn())
+    }
+
+    fn by_name(&self) -> Key {
+        named(&self.place(), &self.function, &self.name)
+    }
+}
+
+pub(crate) fn of_function(place: &Place, function: &str) -> Key {
+    place.key("durable").push(function)
+}
+
+fn named(place: &Place, function: &str, name: &str) -> Key {
+    place.key("durable-name").push(function).push(name)
+}
+
+/// An execution.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Format of the record.
+    pub(crate) v: u8,
+    pub(crate) id: Id,
+    /// As it was called.
+    pub(crate) function_arn: String,
+    pub(crate) qualifier: String,
+    pub(crate) input: String,
+    pub(crate) status: String,
+    pub(crate) result: Option<String>,
+    pub(crate) error: Option<ErrorObject>,
+    pub(crate) started: Timestamp,
+    pub(crate) ended: Option<Timestamp>,
+    pub(crate) retention_days: i32,
+    pub(crate) timeout_seconds: i32,
+    /// Which checkpoint token is valid.
+    token: u64,
+    /// The client's token of the last checkpoint, the token that it used, and the operations that it was told of.
+    last: Option<(String, u64, Vec<String>)>,
+    next_operation: u64,
+    next_event: i32,
+    /// Operations that changed since the function was told of them.
+    unseen: Vec<String>,
+    /// When operations change by themselves.
+    due: BTreeMap<String, i64>,
+    /// Operations that somebody else will end.
+    open: BTreeSet<String>,
+    /// Calls of the function that failed one after the other.
+    failures: u32,
+    invoked: bool,
+    /// A call is on its way; one that is still on its way when the task begins was cut short.
+    calling: bool,
+    /// Something ended that the function did not end itself since its call began: it may wait for what it was told too late.
+    news: bool,
+}
+
+/// An operation, and what of it the function is not told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    order: u64,
+    pub(crate) operation: Operation,
+    /// When a callback is over whatever happens.
+    timeout_ms: Option<i64>,
+    heartbeat_ms: Option<i64>,
+}
+
+/// What to start.
+pub(crate) struct Start<'a> {
+    pub(crate) resolved: &'a Resolved,
+    pub(crate) name: Option<String>,
+    pub(crate) qualifier: String,
+    pub(crate) input: String,
+    pub(crate) fresh: String,
+}
+
+impl Record {
+    /// Starts an execution, or finds the one that was started by this name with this input.
+    pub(crate) fn start(tx: &mut Tx<'_>, place: &Place, start: &Start<'_>, now: Timestamp) -> Result<Self, Error> {
+        let config = &start.resolved.version.config;
+        let function = config.function_name.clone().unwrap_or_default();
+        if let Some(name) = &start.name
+            && let Some(id) = tx.get_json::<Id>(named(place, &function, name))?
+            && let Some(known) = tx.get_json::<Self>(id.record())?
+        {
+            if known.input == start.input {
+                return Ok(known);
+            }
+            return Err(error::durable_execution_already_started_exception(format!(
+                "Execution with name {name} already exists with a different payload"
+            ))
+            .with("Type", "User"));
+        }
+        let id = Id {
+            account: place.account.clone(),
+            region: place.region.clone(),
+            version: start.resolved.version.number().to_owned(),
+            name: start.name.clone().unwrap_or_else(|| start.fresh.clone()),
+            id: start.fresh.clone(),
+            function,
+        };
+        let durable = config.durable_config.clone().unwrap_or_default();
+        let mut record = Self {
+            v: 1,
+            function_arn: start.resolved.arn.clone(),
+            qualifier: start.qualifier.clone(),
+            input: start.input.clone(),
+            status: RUNNING.to_owned(),
+            result: None,
+            error: None,
+            started: now,
+            ended: None,
+            retention_days: durable.retention_period_in_days.unwrap_or(DEFAULT_RETENTION_DAYS),
+            timeout_seconds: durable.execution_timeout.unwrap_or(DEFAULT_TIMEOUT_SECONDS),
+            token: 0,
+            last: None,
+            next_operation: 0,
+            next_event: 1,
+            unseen: Vec::new(),
+            due: BTreeMap::new(),
+            open: BTreeSet::new(),
+            failures: 0,
+            invoked: false,
+            calling: false,
+            news: false,
+            id,
+        };
+        let execution = Operation {
+            id: record.id.id.clone(),
+            name: Some(record.id.name.clone()),
+            r#type: "EXECUTION".to_owned(),
+            start_timestamp: now,
+            status: STARTED.to_owned(),
+            execution_details: Some(api_lambda::ExecutionDetails { input_payload: Some(start.input.clone()) }),
+            ..Default::default()
+        };
+        let details = ExecutionStartedDetails {
+            input: EventInput { payload: Some(record.input.clone()), truncated: Some(false) },
+            execution_timeout: record.timeout_seconds,
+        };
+        record.tell(tx, now, "ExecutionStarted", Some(&execution), |event| {
+            event.execution_started_details = Some(details)
+        })?;
+        record.add(tx, execution)?;
+        tx.put_json(record.id.by_name(), &record.id)?;
+        tx.put_json(record.id.record(), &record)?;
+        tx.enqueue(NewTask::new(drive::DRIVE, record.id.task()).payload(&record.id)?)?;
+        Ok(record)
+    }
+
+    pub(crate) fn load(tx: &mut Tx<'_>, id: &Id) -> Result<Self, Error> {
+        let found = tx.get_json::<Self>(id.record())?.filter(|record| record.id == *id);
+        found.ok_or_else(|| {
+            error::resource_not_found_exception(format!("Durable execution not found: {}", id.arn()))
+                .with("Type", "User")
+        })
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.status == RUNNING
+    }
+
+    pub(crate) fn deadline_ms(&self) -> i64 {
+        self.started.as_millis() + i64::from(self.timeout_seconds) * 1000
+    }
+
+    fn token(&self) -> String {
+        STANDARD.encode(format!("{}:{}", self.id.id, self.token))
+    }
+
+    /// An operation that is new.
+    fn add(&mut self, tx: &mut Tx<'_>, operation: Operation) -> Result<Kept, Error> {
+        let kept = Kept { order: self.next_operation, operation, timeout_ms: None, heartbeat_ms: None };
+        self.next_operation += 1;
+        self.keep(tx, &kept)?;
+        Ok(kept)
+    }
+
+    fn keep(&mut self, tx: &mut Tx<'_>, kept: &Kept) -> Result<(), Error> {
+        Ok(tx.put_json(self.id.operation(&kept.operation.id), kept)?)
+    }
+
+    /// An operation changed: the function hears of it at its next checkpoint or call.
+    fn changed(&mut self, id: &str) {
+        if !self.unseen.iter().any(|unseen| unseen == id) {
+            self.unseen.push(id.to_owned());
+        }
+    }
+
+    /// Writes an event of the history.
+    fn tell(
+        &mut self,
+        tx: &mut Tx<'_>,
+        now: Timestamp,
+        kind: &str,
+        operation: Option<&Operation>,
+        fill: impl FnOnce(&mut Event),
+    ) -> Result<(), Error> {
+        let mut event = Event {
+            event_type: Some(kind.to_owned()),
+            event_id: Some(self.next_event),
+            event_timestamp: Some(now),
+            id: operation.map(|operation| operation.id.clone()),
+            name: operation.and_then(|operation| operation.name.clone()),
+            sub_type: operation.and_then(|operation| operation.sub_type.clone()),
+            parent_id: operation.and_then(|operation| operation.parent_id.clone()),
+            ..Default::default()
+        };
+        fill(&mut event);
+        let number = u64::try_from(self.next_event).unwrap_or(0);
+        self.next_event += 1;
+        Ok(tx.put_json(self.id.events().push_u64(number), &event)?)
+    }
+
+    /// Ends the execution; nothing changes it any more.
+    pub(crate) fn end(
+        &mut self,
+        tx: &mut Tx<'_>,
+        now: Timestamp,
+        status: &str,
+        (result, failure): (Option<String>, Option<ErrorObject>),
+    ) -> Result<(), Error> {
+        let told = EventError { payload: failure.clone(), truncated: Some(false) };
+        let execution = self.operation(tx, &self.id.id.clone())?.map(|kept| kept.operation);
+        let answer = EventResult { payload: result.clone(), truncated: Some(false) };
+        let (kind, fill): (_, Box<dyn FnOnce(&mut Event)>) = match status {
+            SUCCEEDED => (
+                "ExecutionSucceeded",
+                Box::new(|event| {
+                    event.execution_succeeded_details = Some(api_lambda::ExecutionSucceededDetails { result: answer })
+                }),
+            ),
+            TIMED_OUT => (
+                "ExecutionTimedOut",
+                Box::new(|event| {
+                    event.execution_timed_out_details = Some(api_lambda::ExecutionTimedOutDetails { error: Some(told) })
+                }),
+            ),
+            "STOPPED" => (
+                "ExecutionStopped",
+                Box::new(|event| {
+                    event.execution_stopped_details = Some(api_lambda::ExecutionStoppedDetails { error: told })
+                }),
+            ),
+            _ => (
+                "ExecutionFailed",
+                Box::new(|event| {
+                    event.execution_failed_details = Some(api_lambda::ExecutionFailedDetails { error: told })
+                }),
+            ),
+        };
+        self.tell(tx, now, kind, execution.as_ref(), fill)?;
+        status.clone_into(&mut self.status);
+        (self.result, self.error, self.ended) = (result, failure, Some(now));
+        (self.due, self.open) = Default::default();
+        self.token += 1;
+        let at = now.0 + jiff::SignedDuration::from_hours(24 * i64::from(self.retention_days));
+        tx.enqueue(
+            NewTask::new(drive::EXPIRE, format!("{}:{}", drive::EXPIRE, self.id.arn())).payload(&self.id)?.at(at),
+        )?;
+        Ok(())
+    }
+
+    pub(crate) fn operation(&self, tx: &mut Tx<'_>, id: &str) -> Result<Option<Kept>, Error> {
+        Ok(tx.get_json(self.id.operation(id))?)
+    }
+
+    /// Its operations in the order of their starts, from one on.
+    pub(crate) fn page(
+        &self,
+        tx: &mut Tx<'_>,
+        from: u64,
+        most: usize,
+    ) -> Result<(Vec<Operation>, Option<String>), Error> {
+        /// What fits into an event beside all else.
+        const PAGE_BYTES: usize = 4 << 20;
+        let mut all: Vec<Kept> = tx.list_json(self.id.operations(), usize::MAX >> 1)?;
+        all.sort_by_key(|kept| kept.order);
+        let mut bytes = 0;
+        let mut page = Vec::new();
+        for kept in all.into_iter().filter(|kept| kept.order >= from) {
+            bytes += serde_json::to_vec(&kept.operation).map_or(0, |text| text.len());
+            if !page.is_empty() && (page.len() >= most || bytes > PAGE_BYTES) {
+                return Ok((page, Some(kept.order.to_string())));
+            }
+            page.push(kept.operation);
+        }
+        Ok((page, None))
+    }
+
+    /// Takes away all of it.
+    pub(crate) fn forget(tx: &mut Tx<'_>, id: &Id) -> Result<(), Error> {
+        for prefix in [id.operations(), id.events()] {
+            for (key, _) in tx.scan_prefix(prefix, usize::MAX >> 1)? {
+                tx.delete(key)?;
+            }
+        }
+        if tx.get_json::<Id>(id.by_name())?.is_some_and(|named| named == *id) {
+            tx.delete(id.by_name())?;
+        }
+        Ok(tx.delete(id.record())?)
+    }
+}
+
+/// An operation as a call's event holds it: times in milliseconds, where answers have seconds.
+fn in_event(operation: &Operation) -> Result<Value, Error> {
+    let mut value = serde_json::to_value(operation).map_err(Error::internal)?;
+    let ms = |time: Option<Timestamp>| time.map(|time| Value::from(time.as_millis()));
+    let mut set = |place: &[&str], time: Option<Timestamp>| {
+        if let Some(time) = ms(time)
+            && let Some(object) = place[..place.len() - 1].iter().try_fold(&mut value, |at, name| at.get_mut(*name))
+        {
+            object[place[place.len() - 1]] = time;
+        }
+    };
+    set(&["StartTimestamp"], Some(operation.start_timestamp));
+    set(&["EndTimestamp"], operation.end_timestamp);
+    set(
+        &["StepDetails", "NextAttemptTimestamp"],
+        operation.step_details.as_ref().and_then(|details| details.next_attempt_timestamp),
+    );
+    set(
+        &["WaitDetails", "ScheduledEndTimestamp"],
+        operation.wait_details.as_ref().and_then(|details| details.scheduled_end_timestamp),
+    );
+    Ok(value)
+}
+
+/// An error of the platform's.
+pub(crate) fn failure(kind: &str, message: impl Into<String>) -> ErrorObject {
+    ErrorObject { error_type: Some(kind.to_owned()), error_message: Some(message.into()), ..Default::default() }
+}
+
+/// A callback's id names it: execution and operation.
+pub(crate) fn callback_id(id: &Id, operation: &str) -> String {
+    STANDARD.encode(format!("{}|{operation}", id.arn()))
+}
+
+pub(crate) fn of_callback(callback: &str) -> Result<(Id, String), Error> {
+    let parts = || {
+        let text = String::from_utf8(STANDARD.decode(callback).ok()?).ok()?;
+        let (arn, operation) = text.split_once('|')?;
+        Some((Id::parse(arn).ok()?, operation.to_owned()))
+    };
+    parts().ok_or_else(|| error::resource_not_found_exception("Callback not found").with("Type", "User"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executions_and_callbacks_are_named() {
+        let arn = "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST/durable-execution/mine/0123-45";
+        let id = Id::parse(arn).unwrap();
+        assert_eq!(
+            (id.function.as_str(), id.version.as_str(), id.name.as_str(), id.id.as_str()),
+            ("f", "$LATEST", "mine", "0123-45")
+        );
+        assert_eq!(id.arn(), arn);
+        assert_eq!(of_callback(&callback_id(&id, "op")).unwrap(), (id, "op".to_owned()));
+        assert!(Id::parse("arn:aws:lambda:us-east-1:000000000000:function:f:1").is_err());
+        assert!(of_callback("AAAA").is_err() && of_callback("no base64!").is_err());
+    }
+
+    #[test]
+    fn times_in_events_are_milliseconds() {
+        let operation = Operation {
+            id: "w".to_owned(),
+            r#type: "WAIT".to_owned(),
+            status: STARTED.to_owned(),
+            start_timestamp: Timestamp::from_millis(1_500),
+            wait_details: Some(api_lambda::WaitDetails {
+                scheduled_end_timestamp: Some(Timestamp::from_millis(2_750)),
+            }),
+            ..Default::default()
+        };
+        let told = in_event(&operation).unwrap();
+        assert_eq!(
+            (&told["StartTimestamp"], &told["WaitDetails"]["ScheduledEndTimestamp"]),
+            (&1_500.into(), &2_750.into())
+        );
+        assert!(told.get("EndTimestamp").is_none_or(Value::is_null));
+    }
+}
