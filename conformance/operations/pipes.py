@@ -60,7 +60,7 @@ def lifecycle():
     holds(pipes().describe_pipe(Name=name), **given, Arn=arn, Description="d", Tags={"a": "1"}, DesiredState="RUNNING", CurrentState="RUNNING",
           SourceParameters={"SqsQueueParameters": {"BatchSize": 10, "MaximumBatchingWindowInSeconds": 0}})
     refused("ConflictException", f"Pipe {name} already exists", pipes().create_pipe, **given)
-    pipes().update_pipe(Name=name, RoleArn=taker, DesiredState="STOPPED", SourceParameters={"SqsQueueParameters": {"BatchSize": 1}},
+    pipes().update_pipe(Name=name, RoleArn=taker, DesiredState="STOPPED", SourceParameters={"SqsQueueParameters": {"BatchSize": 1}, "FilterCriteria": {}},
                         TargetParameters={"InputTemplate": "<$.body>"})
     holds(pipes().describe_pipe(Name=name), CurrentState="STOPPED", Description="d", TargetParameters={"InputTemplate": "<$.body>"},
           SourceParameters={"SqsQueueParameters": {"BatchSize": 1, "MaximumBatchingWindowInSeconds": 0}})

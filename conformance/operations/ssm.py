@@ -63,3 +63,29 @@ def tags():
     refused("InvalidResourceId", "", ssm().add_tags_to_resource, **none, Tags=[{"Key": "a", "Value": "1"}])
     refused("InvalidResourceId", "", ssm().remove_tags_from_resource, **none, TagKeys=["a"])
     refused("InvalidResourceId", "", ssm().list_tags_for_resource, **none)
+
+
+@operations("ssm", "GetParameterHistory", "LabelParameterVersion", "UnlabelParameterVersion", "GetParameter", "PutParameter")
+def history():
+    name = named("history")
+    ssm().put_parameter(Name=name, Value="one", Type="String", Description="first")
+    ssm().put_parameter(Name=name, Value="two", Type="SecureString", Description="second", Overwrite=True)
+    ssm().put_parameter(Name=name, Value="three", Overwrite=True)
+    holds(ssm().label_parameter_version(Name=name, ParameterVersion=1, Labels=["old", "1st", "aws-x"]), InvalidLabels=["1st", "aws-x"], ParameterVersion=1)
+    holds(ssm().label_parameter_version(Name=name, Labels=["prod"]), InvalidLabels=[], ParameterVersion=3)
+    holds(ssm().get_parameter(Name=f"{name}:old")["Parameter"], Value="one", Version=1, Selector=":old", Type="String")
+    found = ssm().get_parameter_history(Name=name, WithDecryption=True)["Parameters"]
+    equal([(p["Version"], p["Value"], p["Type"], p["Description"], p["Labels"]) for p in found],
+          [(1, "one", "String", "first", ["old"]), (2, "two", "SecureString", "second", []), (3, "three", "SecureString", "second", ["prod"])])
+    found, count = pages(ssm().get_parameter_history, "Parameters", "NextToken", "NextToken", Name=name, MaxResults=2)
+    equal((names(found, "Version"), count), ([1, 2, 3], 2))
+    # A label moves.
+    ssm().label_parameter_version(Name=name, ParameterVersion=2, Labels=["prod"])
+    equal(ssm().get_parameter(Name=f"{name}:prod", WithDecryption=True)["Parameter"]["Value"], "two")
+    holds(ssm().unlabel_parameter_version(Name=name, ParameterVersion=2, Labels=["prod", "old"]), RemovedLabels=["prod"], InvalidLabels=["old"])
+    refused("ParameterVersionNotFound", "prod", ssm().get_parameter, Name=f"{name}:prod")
+    refused("ParameterVersionLabelLimitExceeded", "10", ssm().label_parameter_version, Name=name, ParameterVersion=1, Labels=[f"l{n}" for n in range(10)])
+    refused("ParameterAlreadyExists", "", ssm().put_parameter, Name=name, Value="x")
+    for call, more in ((ssm().get_parameter_history, {}), (ssm().label_parameter_version, {"Labels": ["a"]}),
+                       (ssm().unlabel_parameter_version, {"Labels": ["a"], "ParameterVersion": 1})):
+        refused("ParameterNotFound", "", call, Name="nothing-here", **more)

@@ -138,6 +138,32 @@ impl wire::Operation for GetParameter {
     };
 }
 
+/// `ssm:GetParameterHistory`.
+#[derive(Debug)]
+pub struct GetParameterHistory;
+impl wire::Operation for GetParameterHistory {
+    type Input = GetParameterHistoryRequest;
+    type Output = GetParameterHistoryResult;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetParameterHistory",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_PARAMETER_HISTORY_REQUEST,
+        output: &S_GET_PARAMETER_HISTORY_RESULT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "ssm:GetParameterHistory",
+            resource: "arn:aws:ssm:{region}:{account}:parameter/{Name|parameter}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `ssm:GetParameters`.
 #[derive(Debug)]
 pub struct GetParameters;
@@ -183,6 +209,32 @@ impl wire::Operation for GetParametersByPath {
         needs: &[wire::operation::Need {
             action: "ssm:GetParametersByPath",
             resource: "arn:aws:ssm:{region}:{account}:parameter/{Path|parameter}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `ssm:LabelParameterVersion`.
+#[derive(Debug)]
+pub struct LabelParameterVersion;
+impl wire::Operation for LabelParameterVersion {
+    type Input = LabelParameterVersionRequest;
+    type Output = LabelParameterVersionResult;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "LabelParameterVersion",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LABEL_PARAMETER_VERSION_REQUEST,
+        output: &S_LABEL_PARAMETER_VERSION_RESULT,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "ssm:LabelParameterVersion",
+            resource: "arn:aws:ssm:{region}:{account}:parameter/{Name|parameter}",
             when: None,
             passes: "",
         }],
@@ -268,6 +320,32 @@ impl wire::Operation for RemoveTagsFromResource {
     };
 }
 
+/// `ssm:UnlabelParameterVersion`.
+#[derive(Debug)]
+pub struct UnlabelParameterVersion;
+impl wire::Operation for UnlabelParameterVersion {
+    type Input = UnlabelParameterVersionRequest;
+    type Output = UnlabelParameterVersionResult;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UnlabelParameterVersion",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UNLABEL_PARAMETER_VERSION_REQUEST,
+        output: &S_UNLABEL_PARAMETER_VERSION_RESULT,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "ssm:UnlabelParameterVersion",
+            resource: "arn:aws:ssm:{region}:{account}:parameter/{Name|parameter}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
     <AddTagsToResource as wire::Operation>::SPEC,
@@ -275,11 +353,14 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteParameters as wire::Operation>::SPEC,
     <DescribeParameters as wire::Operation>::SPEC,
     <GetParameter as wire::Operation>::SPEC,
+    <GetParameterHistory as wire::Operation>::SPEC,
     <GetParameters as wire::Operation>::SPEC,
     <GetParametersByPath as wire::Operation>::SPEC,
+    <LabelParameterVersion as wire::Operation>::SPEC,
     <ListTagsForResource as wire::Operation>::SPEC,
     <PutParameter as wire::Operation>::SPEC,
     <RemoveTagsFromResource as wire::Operation>::SPEC,
+    <UnlabelParameterVersion as wire::Operation>::SPEC,
 ];
 
 /// `AddTagsToResourceRequest`.
@@ -342,6 +423,24 @@ pub struct DescribeParametersResult {
 }
 wire::shape!(DescribeParametersResult: "Parameters" parameters, "NextToken" next_token,);
 
+/// `GetParameterHistoryRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetParameterHistoryRequest {
+    pub name: String,
+    pub with_decryption: Option<bool>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+wire::shape!(GetParameterHistoryRequest: "Name" name, "WithDecryption" with_decryption, "MaxResults" max_results, "NextToken" next_token,);
+
+/// `GetParameterHistoryResult`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetParameterHistoryResult {
+    pub parameters: Option<Vec<ParameterHistory>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(GetParameterHistoryResult: "Parameters" parameters, "NextToken" next_token,);
+
 /// `GetParameterRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetParameterRequest {
@@ -393,6 +492,23 @@ pub struct GetParametersResult {
 }
 wire::shape!(GetParametersResult: "Parameters" parameters, "InvalidParameters" invalid_parameters,);
 
+/// `LabelParameterVersionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LabelParameterVersionRequest {
+    pub name: String,
+    pub parameter_version: Option<i64>,
+    pub labels: Vec<String>,
+}
+wire::shape!(LabelParameterVersionRequest: "Name" name, "ParameterVersion" parameter_version, "Labels" labels,);
+
+/// `LabelParameterVersionResult`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LabelParameterVersionResult {
+    pub invalid_labels: Option<Vec<String>>,
+    pub parameter_version: Option<i64>,
+}
+wire::shape!(LabelParameterVersionResult: "InvalidLabels" invalid_labels, "ParameterVersion" parameter_version,);
+
 /// `ListTagsForResourceRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceRequest {
@@ -422,6 +538,25 @@ pub struct Parameter {
     pub data_type: Option<String>,
 }
 wire::shape!(Parameter: "Name" name, "Type" r#type, "Value" value, "Version" version, "Selector" selector, "SourceResult" source_result, "LastModifiedDate" last_modified_date, "ARN" arn, "DataType" data_type,);
+
+/// `ParameterHistory`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ParameterHistory {
+    pub name: Option<String>,
+    pub r#type: Option<String>,
+    pub key_id: Option<String>,
+    pub last_modified_date: Option<wire::Timestamp>,
+    pub last_modified_user: Option<String>,
+    pub description: Option<String>,
+    pub value: Option<String>,
+    pub allowed_pattern: Option<String>,
+    pub version: Option<i64>,
+    pub labels: Option<Vec<String>>,
+    pub tier: Option<String>,
+    pub policies: Option<Vec<ParameterInlinePolicy>>,
+    pub data_type: Option<String>,
+}
+wire::shape!(ParameterHistory: "Name" name, "Type" r#type, "KeyId" key_id, "LastModifiedDate" last_modified_date, "LastModifiedUser" last_modified_user, "Description" description, "Value" value, "AllowedPattern" allowed_pattern, "Version" version, "Labels" labels, "Tier" tier, "Policies" policies, "DataType" data_type,);
 
 /// `ParameterInlinePolicy`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -513,6 +648,23 @@ pub struct Tag {
     pub value: String,
 }
 wire::shape!(Tag: "Key" key, "Value" value,);
+
+/// `UnlabelParameterVersionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UnlabelParameterVersionRequest {
+    pub name: String,
+    pub parameter_version: i64,
+    pub labels: Vec<String>,
+}
+wire::shape!(UnlabelParameterVersionRequest: "Name" name, "ParameterVersion" parameter_version, "Labels" labels,);
+
+/// `UnlabelParameterVersionResult`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UnlabelParameterVersionResult {
+    pub removed_labels: Option<Vec<String>>,
+    pub invalid_labels: Option<Vec<String>>,
+}
+wire::shape!(UnlabelParameterVersionResult: "RemovedLabels" removed_labels, "InvalidLabels" invalid_labels,);
 
 static S_ADD_TAGS_TO_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     name: "AddTagsToResourceRequest",
@@ -651,6 +803,66 @@ static S_DESCRIBE_PARAMETERS_RESULT: Shape = Shape::Structure(Structure {
             name: "Parameters",
             wire: "",
             shape: &S_PARAMETER_METADATA_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_PARAMETER_HISTORY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetParameterHistoryRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_PS_PARAMETER_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WithDecryption",
+            wire: "",
+            shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_MAX_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_PARAMETER_HISTORY_RESULT: Shape = Shape::Structure(Structure {
+    name: "GetParameterHistoryResult",
+    members: &[
+        Member {
+            name: "Parameters",
+            wire: "",
+            shape: &S_PARAMETER_HISTORY_LIST,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -823,6 +1035,58 @@ static S_GET_PARAMETERS_RESULT: Shape = Shape::Structure(Structure {
 });
 static S_KEY_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY, element: "member", flattened: false, min: None, max: None });
+static S_LABEL_PARAMETER_VERSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "LabelParameterVersionRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_PS_PARAMETER_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ParameterVersion",
+            wire: "",
+            shape: &S_PS_PARAMETER_VERSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Labels",
+            wire: "",
+            shape: &S_PARAMETER_LABEL_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LABEL_PARAMETER_VERSION_RESULT: Shape = Shape::Structure(Structure {
+    name: "LabelParameterVersionResult",
+    members: &[
+        Member {
+            name: "InvalidLabels",
+            wire: "",
+            shape: &S_PARAMETER_LABEL_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ParameterVersion",
+            wire: "",
+            shape: &S_PS_PARAMETER_VERSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_TAGS_FOR_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListTagsForResourceRequest",
     members: &[
@@ -948,6 +1212,118 @@ static S_PARAMETER_DATA_TYPE: Shape =
     Shape::String { min: Some(0), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_PARAMETER_DESCRIPTION: Shape =
     Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_PARAMETER_HISTORY: Shape = Shape::Structure(Structure {
+    name: "ParameterHistory",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_PS_PARAMETER_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Type",
+            wire: "",
+            shape: &S_PARAMETER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyId",
+            wire: "",
+            shape: &S_PARAMETER_KEY_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedDate",
+            wire: "",
+            shape: &S_DATE_TIME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedUser",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_PARAMETER_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Value",
+            wire: "",
+            shape: &S_PS_PARAMETER_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AllowedPattern",
+            wire: "",
+            shape: &S_ALLOWED_PATTERN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Version",
+            wire: "",
+            shape: &S_PS_PARAMETER_VERSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Labels",
+            wire: "",
+            shape: &S_PARAMETER_LABEL_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tier",
+            wire: "",
+            shape: &S_PARAMETER_TIER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Policies",
+            wire: "",
+            shape: &S_PARAMETER_POLICY_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataType",
+            wire: "",
+            shape: &S_PARAMETER_DATA_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PARAMETER_HISTORY_LIST: Shape =
+    Shape::List(List { member: &S_PARAMETER_HISTORY, element: "member", flattened: false, min: None, max: None });
 static S_PARAMETER_INLINE_POLICY: Shape = Shape::Structure(Structure {
     name: "ParameterInlinePolicy",
     members: &[
@@ -985,6 +1361,10 @@ static S_PARAMETER_KEY_ID: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_PARAMETER_LABEL: Shape =
+    Shape::String { min: Some(1), max: Some(100), pattern: None, values: &[], sensitive: false };
+static S_PARAMETER_LABEL_LIST: Shape =
+    Shape::List(List { member: &S_PARAMETER_LABEL, element: "member", flattened: false, min: Some(1), max: Some(10) });
 static S_PARAMETER_LIST: Shape =
     Shape::List(List { member: &S_PARAMETER, element: "member", flattened: false, min: None, max: None });
 static S_PARAMETER_METADATA: Shape = Shape::Structure(Structure {
@@ -1407,6 +1787,58 @@ static S_TAG_VALUE: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_UNLABEL_PARAMETER_VERSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UnlabelParameterVersionRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_PS_PARAMETER_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ParameterVersion",
+            wire: "",
+            shape: &S_PS_PARAMETER_VERSION,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Labels",
+            wire: "",
+            shape: &S_PARAMETER_LABEL_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UNLABEL_PARAMETER_VERSION_RESULT: Shape = Shape::Structure(Structure {
+    name: "UnlabelParameterVersionResult",
+    members: &[
+        Member {
+            name: "RemovedLabels",
+            wire: "",
+            shape: &S_PARAMETER_LABEL_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvalidLabels",
+            wire: "",
+            shape: &S_PARAMETER_LABEL_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 
 /// The service's exceptions.
 pub mod error {
@@ -1486,6 +1918,10 @@ pub mod error {
     /// `ParameterPatternMismatchException`.
     pub fn parameter_pattern_mismatch_exception(message: impl Into<String>) -> Error {
         Error::new("ParameterPatternMismatchException", 400, message)
+    }
+    /// `ParameterVersionLabelLimitExceeded`.
+    pub fn parameter_version_label_limit_exceeded(message: impl Into<String>) -> Error {
+        Error::new("ParameterVersionLabelLimitExceeded", 400, message)
     }
     /// `ParameterVersionNotFound`.
     pub fn parameter_version_not_found(message: impl Into<String>) -> Error {

@@ -31,7 +31,8 @@ pub fn register(platform: &Platform) -> Arc<Secrets> {
     platform.router.add_guard("secretsmanager", service.clone());
     operations!(platform.router, service, api_ssm:
         PutParameter, GetParameter, GetParameters, GetParametersByPath, DescribeParameters, DeleteParameter, DeleteParameters,
-        AddTagsToResource, RemoveTagsFromResource, ListTagsForResource);
+        AddTagsToResource, RemoveTagsFromResource, ListTagsForResource, GetParameterHistory, LabelParameterVersion,
+        UnlabelParameterVersion);
     platform.control.register(secret::EXPIRE, 1, service.clone());
     service
 }

@@ -1,5 +1,6 @@
 //! The operations, a file per resource.
 
+mod labels;
 mod parameters;
 mod password;
 mod policies;

@@ -1,8 +1,8 @@
 //! SSM Parameter Store's operations.
 
 use api_ssm::error::{
-    invalid_resource_id, parameter_already_exists, parameter_not_found, parameter_pattern_mismatch_exception,
-    parameter_version_not_found,
+    invalid_resource_id, parameter_already_exists, parameter_max_version_limit_exceeded, parameter_not_found,
+    parameter_pattern_mismatch_exception, parameter_version_not_found,
 };
 use api_ssm::{
     AddTagsToResource, AddTagsToResourceRequest, AddTagsToResourceResult, DeleteParameter, DeleteParameterRequest,
@@ -13,6 +13,8 @@ use api_ssm::{
     ParameterMetadata, PutParameter, PutParameterRequest, PutParameterResult, RemoveTagsFromResource,
     RemoveTagsFromResourceRequest, RemoveTagsFromResourceResult, Tag,
 };
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,19 +29,44 @@ use crate::{Secrets, seal};
 const MAX_VERSIONS: usize = 100;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Record {
-    name: String,
+pub(super) struct Record {
+    pub(super) name: String,
     arn: String,
     kind: String,
     description: Option<String>,
-    key_id: Option<String>,
+    pub(super) key_id: Option<String>,
     allowed_pattern: Option<String>,
     tier: String,
     data_type: String,
     tags: Vec<Tag>,
     changed_by: String,
     /// Oldest first.
-    versions: Vec<(i64, String, Timestamp)>,
+    pub(super) versions: Vec<(i64, String, Timestamp)>,
+    /// What else was true of each version. Of those that were put before it was kept, what is true now is told.
+    #[serde(default)]
+    pub(super) facts: BTreeMap<i64, Facts>,
+    /// Labels, and the version that each is of.
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, i64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Facts {
+    pub(super) kind: String,
+    pub(super) description: Option<String>,
+    pub(super) key_id: Option<String>,
+    pub(super) allowed_pattern: Option<String>,
+    pub(super) tier: String,
+    pub(super) data_type: String,
+    pub(super) changed_by: String,
+}
+
+/// Which version of a parameter is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Selector {
+    Newest,
+    Version(i64),
+    Label(String),
 }
 
 /// Begins a value that KMS has encrypted; no value that a caller gives can.
@@ -50,7 +77,12 @@ fn context(arn: &str) -> seal::Context {
 }
 
 /// A parameter as it is told: of a `SecureString` its ciphertext, unless the caller wants it decrypted.
-async fn told(cx: &Cx, mut parameter: Parameter, key: Option<&str>, decrypt: bool) -> Result<Parameter, Error> {
+pub(super) async fn told(
+    cx: &Cx,
+    mut parameter: Parameter,
+    key: Option<&str>,
+    decrypt: bool,
+) -> Result<Parameter, Error> {
     if parameter.r#type.as_deref() != Some("SecureString") {
         return Ok(parameter);
     }
@@ -70,11 +102,11 @@ async fn told(cx: &Cx, mut parameter: Parameter, key: Option<&str>, decrypt: boo
     Ok(Parameter { value: Some(value), ..parameter })
 }
 
-fn prefix(cx: &Cx) -> Key {
+pub(super) fn prefix(cx: &Cx) -> Key {
     Key::new("ssm").push(cx.account()).push(cx.region())
 }
 
-fn load(tx: &mut Tx<'_>, prefix: &Key, name: &str) -> Result<Record, Error> {
+pub(super) fn load(tx: &mut Tx<'_>, prefix: &Key, name: &str) -> Result<Record, Error> {
     tx.get_json(prefix.clone().push(name))?.ok_or_else(|| parameter_not_found(""))
 }
 
@@ -89,20 +121,45 @@ impl Record {
         self.versions.last().expect("a parameter is stored with a version")
     }
 
-    /// The parameter as shown, in a version (`None`: the newest).
-    fn shown(&self, version: Option<i64>) -> Result<Parameter, Error> {
-        let found = match version {
-            None => self.last(),
-            Some(n) => self.versions.iter().find(|v| v.0 == n).ok_or_else(|| {
-                parameter_version_not_found(format!("Systems Manager could not find version {n} of {}.", self.name))
-            })?,
+    /// What is true of it now.
+    pub(super) fn facts(&self) -> Facts {
+        Facts {
+            kind: self.kind.clone(),
+            description: self.description.clone(),
+            key_id: self.key().map(str::to_owned),
+            allowed_pattern: self.allowed_pattern.clone(),
+            tier: self.tier.clone(),
+            data_type: self.data_type.clone(),
+            changed_by: self.changed_by.clone(),
+        }
+    }
+
+    pub(super) fn version(&self, selector: &Selector) -> Result<&(i64, String, Timestamp), Error> {
+        let (number, said) = match selector {
+            Selector::Newest => return Ok(self.last()),
+            Selector::Version(number) => (Some(*number), number.to_string()),
+            Selector::Label(label) => (self.labels.get(label).copied(), label.clone()),
         };
+        let found = number.and_then(|number| self.versions.iter().find(|version| version.0 == number));
+        found.ok_or_else(|| {
+            parameter_version_not_found(format!("Systems Manager could not find version {said} of {}.", self.name))
+        })
+    }
+
+    /// The parameter as shown, in a version.
+    pub(super) fn shown(&self, selector: &Selector) -> Result<Parameter, Error> {
+        let found = self.version(selector)?;
+        let kind = self.facts.get(&found.0).map_or(&self.kind, |facts| &facts.kind);
         Ok(Parameter {
             name: Some(self.name.clone()),
-            r#type: Some(self.kind.clone()),
+            r#type: Some(kind.clone()),
             value: Some(found.1.clone()),
             version: Some(found.0),
-            selector: version.map(|n| format!(":{n}")),
+            selector: match selector {
+                Selector::Newest => None,
+                Selector::Version(number) => Some(format!(":{number}")),
+                Selector::Label(label) => Some(format!(":{label}")),
+            },
             last_modified_date: Some(found.2),
             arn: Some(self.arn.clone()),
             data_type: Some(self.data_type.clone()),
@@ -111,17 +168,20 @@ impl Record {
     }
 }
 
-/// Name and version of `name`, `name:3` or an ARN.
-fn selected(id: &str) -> (String, Option<i64>) {
+/// Name and version of `name`, `name:3`, `name:label` or an ARN.
+pub(super) fn selected(id: &str) -> (String, Selector) {
     let id = id.split(":parameter/").nth(1).map_or_else(
         || id.to_owned(),
         |rest| {
             if rest.contains('/') { format!("/{rest}") } else { rest.to_owned() }
         },
     );
-    match id.rsplit_once(':').and_then(|(name, v)| v.parse().ok().map(|v| (name.to_owned(), v))) {
-        Some((name, version)) => (name, Some(version)),
-        None => (id, None),
+    match id.rsplit_once(':') {
+        Some((name, version)) => match version.parse() {
+            Ok(number) => (name.to_owned(), Selector::Version(number)),
+            Err(_) => (name.to_owned(), Selector::Label(version.to_owned())),
+        },
+        None => (id, Selector::Newest),
     }
 }
 
@@ -179,12 +239,24 @@ impl Handle<PutParameter> for Secrets {
                 tags: req.tags.clone().unwrap_or_default(),
                 changed_by: String::new(),
                 versions: Vec::new(),
+                facts: BTreeMap::new(),
+                labels: BTreeMap::new(),
             });
             let number = record.versions.last().map_or(1, |v| v.0 + 1);
-            record.versions.push((number, value.clone(), now));
-            if record.versions.len() > MAX_VERSIONS {
+            if record.versions.len() >= MAX_VERSIONS {
+                let oldest = record.versions.first().map_or(0, |version| version.0);
+                if record.labels.values().any(|labelled| *labelled == oldest) {
+                    return Err(parameter_max_version_limit_exceeded(format!(
+                        "You attempted to create a new version of {} by calling the PutParameter API with the overwrite flag. Version {oldest}, \
+                         the oldest version, can't be deleted because it has a label associated with it. Move the label to another version of \
+                         the parameter, and try again.",
+                        record.name
+                    )));
+                }
                 record.versions.remove(0);
+                record.facts.remove(&oldest);
             }
+            record.versions.push((number, value.clone(), now));
             record.changed_by.clone_from(&by);
             record.kind = req.r#type.clone().unwrap_or(record.kind);
             record.description = req.description.clone().or(record.description);
@@ -192,6 +264,8 @@ impl Handle<PutParameter> for Secrets {
             record.allowed_pattern = req.allowed_pattern.clone().or(record.allowed_pattern);
             record.tier = req.tier.clone().unwrap_or(record.tier);
             record.data_type = req.data_type.clone().unwrap_or(record.data_type);
+            let facts = record.facts();
+            record.facts.insert(number, facts);
             tx.put_json(&key, &record)?;
             Ok(PutParameterResult { version: Some(number), tier: Some(record.tier) })
         })
@@ -206,7 +280,7 @@ impl Handle<GetParameter> for Secrets {
         let prefix = prefix(cx);
         let record = self.store.read(|tx| load(tx, &prefix, &name)).await?;
         let decrypt = req.with_decryption == Some(true);
-        let shown = told(cx, record.shown(version)?, record.key_id.as_deref(), decrypt).await?;
+        let shown = told(cx, record.shown(&version)?, record.key_id.as_deref(), decrypt).await?;
         Ok(GetParameterResult { parameter: Some(shown) })
     }
 }
@@ -221,7 +295,7 @@ impl Handle<GetParameters> for Secrets {
                 let (mut found, mut missing) = (Vec::new(), Vec::new());
                 for id in &req.names {
                     let (name, version) = selected(id);
-                    match load(tx, &prefix, &name).and_then(|r| Ok((r.shown(version)?, r.key_id))) {
+                    match load(tx, &prefix, &name).and_then(|r| Ok((r.shown(&version)?, r.key_id))) {
                         Ok(parameter) => found.push(parameter),
                         Err(_) => missing.push(id.clone()),
                     }
@@ -282,7 +356,7 @@ impl Handle<GetParametersByPath> for Secrets {
         let decrypt = req.with_decryption == Some(true);
         let mut parameters = Vec::new();
         for record in &records {
-            parameters.push(told(cx, record.shown(None)?, record.key_id.as_deref(), decrypt).await?);
+            parameters.push(told(cx, record.shown(&Selector::Newest)?, record.key_id.as_deref(), decrypt).await?);
         }
         Ok(GetParametersByPathResult { parameters: Some(parameters), next_token })
     }
