@@ -199,12 +199,13 @@ pub(super) fn invalid(message: impl Into<String>) -> Error {
 pub(super) fn source_parameters(source: &str, given: PipeSourceParameters) -> Result<PipeSourceParameters, Error> {
     filters(given.filter_criteria.as_ref())?;
     let arn = Arn::parse(source);
-    let mut parameters =
-        PipeSourceParameters {
-            // None is told where there are none: Terraform takes filters away by an empty list of them.
-            filter_criteria: given.filter_criteria.filter(|criteria| criteria.filters.as_ref().is_some_and(|all| !all.is_empty())),
-            ..PipeSourceParameters::default()
-        };
+    let mut parameters = PipeSourceParameters {
+        // None is told where there are none: Terraform takes filters away by an empty list of them.
+        filter_criteria: given
+            .filter_criteria
+            .filter(|criteria| criteria.filters.as_ref().is_some_and(|all| !all.is_empty())),
+        ..PipeSourceParameters::default()
+    };
     match arn.as_ref().map(|arn| arn.service.as_str()) {
         Some("sqs") => {
             if given.dynamo_db_stream_parameters.is_some() {
