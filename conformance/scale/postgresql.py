@@ -31,7 +31,9 @@ def programs():
 class PostgreSQL:
     """Started when it is made. Of root it runs as nobody: PostgreSQL refuses root."""
 
-    def __init__(self):
+    def __init__(self, port=None):
+        """`port`: where it also listens on 127.0.0.1, by TLS alone, under the authority of `ca.pem` in its folder."""
+        self.port = port
         self.bin = programs()
         self.folder = tempfile.mkdtemp(prefix="lakerun-pg", dir="/tmp")
         self.user = "nobody" if os.geteuid() == 0 else None
@@ -40,7 +42,26 @@ class PostgreSQL:
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
         self.data = os.path.join(self.folder, "data")
         self._run("initdb", "-D", self.data, "-U", "lakerun", "-A", "trust", "--locale=C", "-E", "UTF8")
+        if port:
+            self._certify()
         self.start()
+
+    def _certify(self):
+        """An authority, and the server's certificate for 127.0.0.1 by it."""
+        place = lambda name: os.path.join(self.folder, name)
+        openssl = lambda *arguments: subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test authority", "-keyout", place("ca.key"), "-out", place("ca.pem"))
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", place("server.key"), "-out", place("server.csr"))
+        with open(place("names"), "w") as names:
+            names.write("subjectAltName=IP:127.0.0.1")
+        openssl("x509", "-req", "-in", place("server.csr"), "-CA", place("ca.pem"), "-CAkey", place("ca.key"), "-CAcreateserial", "-days", "2",
+                "-extfile", place("names"), "-out", place("server.pem"))
+        os.chmod(place("server.key"), 0o600)
+        if self.user:
+            nobody = pwd.getpwnam(self.user)
+            os.chown(place("server.key"), nobody.pw_uid, nobody.pw_gid)
+        with open(os.path.join(self.data, "pg_hba.conf"), "w") as access:
+            access.write("local all all trust\nhostssl all all 127.0.0.1/32 trust\n")
 
     def _run(self, program, *arguments):
         with open(os.path.join(self.folder, "out"), "a") as out:
@@ -49,6 +70,9 @@ class PostgreSQL:
 
     def start(self):
         options = f"-k '{self.folder}' -c listen_addresses= -c max_connections=300"
+        if self.port:
+            options = (f"-k '{self.folder}' -c listen_addresses=127.0.0.1 -p {self.port} -c max_connections=300 -c ssl=on "
+                       f"-c ssl_cert_file={self.folder}/server.pem -c ssl_key_file={self.folder}/server.key")
         self._run("pg_ctl", "-D", self.data, "-w", "-t", "600", "-l", os.path.join(self.folder, "log"), "-o", options, "start")
 
     def stop(self, how="immediate"):
@@ -57,6 +81,8 @@ class PostgreSQL:
 
     def url(self, schema):
         """A database of its own, made at the first connection to it."""
+        if self.port:
+            return f"postgres://lakerun@127.0.0.1:{self.port}/postgres?sslmode=require&options=-csearch_path%3D{schema}"
         place = self.folder.replace("/", "%2F")
         return f"postgres://lakerun@{place}/postgres?options=-csearch_path%3D{schema}"
 

@@ -165,8 +165,29 @@ def role_of_machine(iam):
     return arn
 
 
+def by_tls(binary):
+    """A node reaches the database by TLS under an authority that it is told of, and by no other."""
+    database, folder = PostgreSQL(free_port()), tempfile.TemporaryDirectory()
+    node = None
+    try:
+        where = ("--store", database.url("tls"))
+        node = Node(binary, folder.name, "trusts", *where, SSL_CERT_FILE=os.path.join(database.folder, "ca.pem"))
+        until("the node that trusts the database to serve", node.owns)
+        node.kill()
+        node = Node(binary, folder.name, "other", *where)
+        until("the other node to say why it does not", lambda: "UnknownIssuer" in open(node.log).read())
+        assert not node.owns()
+        print("TLS to the database: verified, and refused of another authority")
+    finally:
+        if node:
+            node.kill()
+        database.close()
+        folder.cleanup()
+
+
 def main():
     binary, rounds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    by_tls(binary)
     database, folder = PostgreSQL(), tempfile.TemporaryDirectory()
     nodes = []
     try:
@@ -283,7 +304,7 @@ def judge(nodes, keys, acknowledged, objects):
     if wrong:
         sys.exit(f"{len(wrong)} of {len(acknowledged)} acknowledged executions did not end once: {wrong[:5]}")
     print(f"{len(acknowledged)} acknowledged executions ended once, each with its effect once")
-    print("2 passed, 0 failed")
+    print("3 passed, 0 failed")
 
 
 if __name__ == "__main__":

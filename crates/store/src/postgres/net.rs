@@ -2,10 +2,14 @@
 //! the store's, or one of a server's runtime, which then gives its other work away.
 
 use std::future::{Future, pending};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, RuntimeFlavor};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, NoTls, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Error;
 
@@ -17,6 +21,8 @@ const UNANSWERED: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(crate) struct Net {
     config: Config,
+    /// Where the URL asks for TLS.
+    tls: Option<MakeRustlsConnect>,
     driver: Handle,
 }
 
@@ -26,12 +32,10 @@ impl Net {
         // What is wrong with it is not said in its own words: they may hold the password.
         let wrong = |e: tokio_postgres::Error| Error::Unusable(format!("the store's postgres:// URL: {e}"));
         let mut config: Config = url.parse().map_err(wrong)?;
-        if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-            return Err(Error::Unusable(
-                "the store's postgres:// URL asks for sslmode=require, which is not served yet: use a Unix socket, a private network or \
-                 a tunnel"
-                    .to_owned(),
-            ));
+        // Anything less than `require` lets whoever is in between answer for the server: then it is no TLS at all.
+        let tls = if config.get_ssl_mode() == SslMode::Require { Some(verified()?) } else { None };
+        if tls.is_none() {
+            config.ssl_mode(SslMode::Disable);
         }
         config.application_name(name).connect_timeout(CONNECT).tcp_user_timeout(UNANSWERED);
         config.keepalives(true).keepalives_idle(UNANSWERED);
@@ -46,23 +50,50 @@ impl Net {
             }
         })?;
         let driver = told.recv().map_err(|_| Error::Closed)??;
-        Ok(Self { config, driver })
+        Ok(Self { config, tls, driver })
     }
 
     /// A new connection.
     pub(crate) fn connect(&self) -> Result<Client, Error> {
-        let config = self.config.clone();
+        let (config, tls) = (self.config.clone(), self.tls.clone());
         let connecting = self.driver.spawn(async move {
-            let (client, connection) = config.connect(NoTls).await?;
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(error = %said(&error), "a connection to PostgreSQL ended");
-                }
-            });
-            Ok::<_, tokio_postgres::Error>(client)
+            match tls {
+                Some(tls) => connect(&config, tls).await,
+                None => connect(&config, NoTls).await,
+            }
         });
         wait(connecting).map_err(|_| Error::Closed)?.map_err(storage)
     }
+}
+
+async fn connect<T>(config: &Config, tls: T) -> Result<Client, tokio_postgres::Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, connection) = config.connect(tls).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(error = %said(&error), "a connection to PostgreSQL ended");
+        }
+    });
+    Ok(client)
+}
+
+/// TLS that holds the server's certificate against what this machine trusts, or `SSL_CERT_FILE` names; its name, too.
+fn verified() -> Result<MakeRustlsConnect, Error> {
+    let mut roots = rustls::RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let why = found.errors.first().map(ToString::to_string).unwrap_or_default();
+        return Err(Error::Unusable(format!("sslmode=require: no certificate authority is trusted here ({why})")));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Unusable(format!("sslmode=require: {error}")))?;
+    Ok(MakeRustlsConnect::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
 /// Waits on this thread for what another one brings forward.
