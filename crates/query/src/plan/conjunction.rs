@@ -11,7 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
-use datafusion::arrow::buffer::{BooleanBuffer, MutableBuffer};
+use datafusion::arrow::buffer::{BooleanBuffer, MutableBuffer, NullBuffer};
 use datafusion::arrow::compute::filter;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::arrow::util::bit_util::set_bit;
@@ -246,7 +246,7 @@ impl Left {
 
     /// What is left after a condition on all rows.
     fn narrow(self, passed: &BooleanArray, keep_unknown: bool) -> Self {
-        let (values, valid) = (passed.values(), passed.nulls().map(|nulls| nulls.inner()));
+        let (values, valid) = (passed.values(), passed.nulls().map(NullBuffer::inner));
         let Some(valid) = valid else {
             let unknown = self.unknown.map(|unknown| &unknown & values);
             return Self { taken: &self.taken & values, unknown };

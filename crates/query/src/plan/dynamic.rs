@@ -24,7 +24,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::joins::HashJoinExec;
-use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, replace_children_if_necessary};
 
 /// A filter is used while at most one row in so many passes.
 const SELECTIVE: usize = 3;
@@ -76,11 +76,8 @@ fn place(plan: Arc<dyn ExecutionPlan>, above: Above) -> Result<Arc<dyn Execution
     } else {
         above
     };
-    let before: Vec<_> = plan.children().into_iter().cloned().collect();
-    let children = before.iter().map(|child| place(Arc::clone(child), above)).collect::<Result<Vec<_>>>()?;
-    if before.iter().zip(&children).all(|(a, b)| Arc::ptr_eq(a, b)) {
-        return Ok(plan);
-    }
+    let before = plan.children().into_iter();
+    let children = before.map(|child| place(Arc::clone(child), above)).collect::<Result<Vec<_>>>()?;
     // One filter above the other: the lower is what was put there.
     if let (Some(filter), [below]) = (plan.downcast_ref::<FilterExec>(), children.as_slice())
         && let Some(below) = below.downcast_ref::<FilterExec>().filter(|below| is_tried(below.predicate()))
@@ -89,7 +86,7 @@ fn place(plan: Arc<dyn ExecutionPlan>, above: Above) -> Result<Arc<dyn Execution
         let builder = FilterExecBuilder::from(filter).with_predicate(Arc::new(both));
         return Ok(Arc::new(builder.with_input(Arc::clone(below.input())).build()?));
     }
-    plan.with_new_children(children)
+    replace_children_if_necessary(plan, children)
 }
 
 fn is_tried(predicate: &Arc<dyn PhysicalExpr>) -> bool {
