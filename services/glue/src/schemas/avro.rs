@@ -310,7 +310,7 @@ impl Resolution<'_> {
             (Named::Fixed(new), Named::Fixed(old)) if new == old => Ok(()),
             (Named::Enum { symbols, default }, Named::Enum { symbols: old, .. }) => {
                 match old.iter().find(|symbol| !symbols.contains(symbol)) {
-                    Some(lost) if default.is_none() => Err(format!("{}: symbol {lost} is missing", place(path))),
+                    Some(gone) if default.is_none() => Err(format!("{}: symbol {gone} is missing", place(path))),
                     _ => Ok(()),
                 }
             }

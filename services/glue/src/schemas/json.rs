@@ -24,7 +24,9 @@ fn schema(json: &Value, path: &str, depth: usize) -> Result<(), String> {
         let path = format!("{path}/{name}");
         let within = |value: &Value| schema(value, &path, depth + 1);
         let fits = match name.as_str() {
-            "$schema" | "$id" | "id" | "$ref" | "$comment" | "title" | "description" | "format" => value.is_string(),
+            "$schema" | "$id" | "id" | "$ref" | "$comment" | "title" | "description" | "format" | "pattern" => {
+                value.is_string()
+            }
             "type" => match value {
                 Value::String(name) => TYPES.contains(&name.as_str()),
                 Value::Array(all) => {
@@ -71,7 +73,6 @@ fn schema(json: &Value, path: &str, depth: usize) -> Result<(), String> {
             "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" | "minContains"
             | "maxContains" => value.as_u64().is_some() || value.as_f64().is_some_and(|n| n >= 0.0 && n.fract() == 0.0),
             "uniqueItems" | "readOnly" | "writeOnly" | "deprecated" => value.is_boolean(),
-            "pattern" => value.is_string(),
             _ => true,
         };
         if !fits {

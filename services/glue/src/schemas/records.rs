@@ -166,7 +166,7 @@ pub(super) fn find_version(tx: &mut Tx<'_>, scope: &Scope, name: &Name, number: 
 pub(super) fn versions(tx: &mut Tx<'_>, scope: &Scope, name: &Name) -> Result<Vec<Version>, Error> {
     let (mut all, mut after) = (Vec::new(), Vec::new());
     loop {
-        let batch = tx.scan_after(&scope.schema_versions(name), &after, 1000)?;
+        let batch = tx.scan_after(scope.schema_versions(name), &after, 1000)?;
         let Some((last, _)) = batch.last() else { return Ok(all) };
         after.clone_from(last);
         for (key, value) in batch {

@@ -92,7 +92,7 @@ impl Handle<DeleteRegistry> for Glue {
             let of_registry: Vec<records::Schema> = {
                 let (mut all, mut after) = (Vec::new(), Vec::new());
                 loop {
-                    let batch = tx.scan_after(&scope.schemas(Some(&key)), &after, 1000)?;
+                    let batch = tx.scan_after(scope.schemas(Some(&key)), &after, 1000)?;
                     let Some((last, _)) = batch.last() else { break all };
                     after.clone_from(last);
                     for (key, value) in batch {
