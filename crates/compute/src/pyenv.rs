@@ -349,7 +349,9 @@ mod tests {
             let root = folder.path().join(name);
             let site_packages = root.join("site-packages");
             fs::create_dir_all(&site_packages).unwrap();
-            files.iter().for_each(|file| fs::write(site_packages.join(file), "").unwrap());
+            for file in files {
+                fs::write(site_packages.join(file), "").unwrap();
+            }
             PyEnv { python: root.join("python"), site_packages, read_paths: Vec::new(), root }
         };
         let base = env("base", &["six.py", "six-1.dist-info"]);

@@ -33,6 +33,7 @@ pub(crate) const STARTED: &str = "STARTED";
 pub(crate) const PENDING: &str = "PENDING";
 
 /// Which execution.
+#[expect(clippy::struct_field_names, reason = "an execution's id has AWS's name for it, beside what else names it")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Id {
     pub(crate) account: String,
@@ -234,7 +235,7 @@ impl Record {
             execution_timeout: record.timeout_seconds,
         };
         record.tell(tx, now, "ExecutionStarted", Some(&execution), |event| {
-            event.execution_started_details = Some(details)
+            event.execution_started_details = Some(details);
         })?;
         record.add(tx, execution)?;
         tx.put_json(record.id.by_name(), &record.id)?;
@@ -318,33 +319,24 @@ impl Record {
         let told = EventError { payload: failure.clone(), truncated: Some(false) };
         let execution = self.operation(tx, &self.id.id.clone())?.map(|kept| kept.operation);
         let answer = EventResult { payload: result.clone(), truncated: Some(false) };
-        let (kind, fill): (_, Box<dyn FnOnce(&mut Event)>) = match status {
-            SUCCEEDED => (
-                "ExecutionSucceeded",
-                Box::new(|event| {
-                    event.execution_succeeded_details = Some(api_lambda::ExecutionSucceededDetails { result: answer })
-                }),
-            ),
-            TIMED_OUT => (
-                "ExecutionTimedOut",
-                Box::new(|event| {
-                    event.execution_timed_out_details = Some(api_lambda::ExecutionTimedOutDetails { error: Some(told) })
-                }),
-            ),
-            "STOPPED" => (
-                "ExecutionStopped",
-                Box::new(|event| {
-                    event.execution_stopped_details = Some(api_lambda::ExecutionStoppedDetails { error: told })
-                }),
-            ),
-            _ => (
-                "ExecutionFailed",
-                Box::new(|event| {
-                    event.execution_failed_details = Some(api_lambda::ExecutionFailedDetails { error: told })
-                }),
-            ),
+        let kind = match status {
+            SUCCEEDED => "ExecutionSucceeded",
+            TIMED_OUT => "ExecutionTimedOut",
+            "STOPPED" => "ExecutionStopped",
+            _ => "ExecutionFailed",
         };
-        self.tell(tx, now, kind, execution.as_ref(), fill)?;
+        self.tell(tx, now, kind, execution.as_ref(), |event| match status {
+            SUCCEEDED => {
+                event.execution_succeeded_details = Some(api_lambda::ExecutionSucceededDetails { result: answer });
+            }
+            TIMED_OUT => {
+                event.execution_timed_out_details = Some(api_lambda::ExecutionTimedOutDetails { error: Some(told) });
+            }
+            "STOPPED" => {
+                event.execution_stopped_details = Some(api_lambda::ExecutionStoppedDetails { error: told });
+            }
+            _ => event.execution_failed_details = Some(api_lambda::ExecutionFailedDetails { error: told }),
+        })?;
         status.clone_into(&mut self.status);
         (self.result, self.error, self.ended) = (result, failure, Some(now));
         (self.due, self.open) = Default::default();

@@ -87,6 +87,7 @@ pub async fn require() -> Result<(), String> {
 }
 
 /// What the first process of a namespace is to start.
+#[derive(Clone, Copy)]
 pub(super) enum Program {
     /// The file at the path that is its next argument.
     Path,

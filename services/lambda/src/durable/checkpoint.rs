@@ -209,7 +209,7 @@ impl Record {
                 over(operation, SUCCEEDED, now);
                 let told = ContextSucceededDetails { result: result(update.payload.clone()) };
                 self.tell(tx, now, "ContextSucceeded", Some(operation), |event| {
-                    event.context_succeeded_details = Some(told)
+                    event.context_succeeded_details = Some(told);
                 })
             }
             "FAIL" => {
@@ -278,7 +278,7 @@ impl Record {
             timeout: options.timeout_seconds,
         };
         self.tell(tx, now, "CallbackStarted", Some(&kept.operation), |event| {
-            event.callback_started_details = Some(told)
+            event.callback_started_details = Some(told);
         })
     }
 

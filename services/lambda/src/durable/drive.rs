@@ -180,7 +180,7 @@ fn settle(
         error: failed.clone().map(|error| EventError { payload: Some(error), truncated: Some(false) }),
     };
     record.tell(tx, now, "InvocationCompleted", None, |event: &mut Event| {
-        event.invocation_completed_details = Some(told)
+        event.invocation_completed_details = Some(told);
     })?;
     record.calling = false;
     let mut again = false;

@@ -199,7 +199,6 @@ fn response(finished: Finished, with_log: bool) -> InvocationResponse {
         payload: Some(wire::Blob(finished.payload)),
         executed_version: Some(finished.version),
         durable_execution_arn: finished.durable,
-        ..Default::default()
     }
 }
 

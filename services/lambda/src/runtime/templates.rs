@@ -106,10 +106,10 @@ impl Shared {
     /// Starts one and lets it go when it was idle, or when its place is needed.
     async fn keep(self: Arc<Self>, key: String, command: Command) {
         let permit = self.budget.acquire(Class::Leaf, MEMORY_MB).await;
-        let there = match compute::sandbox::is_isolated().await {
-            true => Template::start(&command).await,
-            false => return, // Starting for good: there is nothing to try.
-        };
+        if !compute::sandbox::is_isolated().await {
+            return; // Starting for good: there is nothing to try.
+        }
+        let there = Template::start(&command).await;
         let there = match there {
             Ok(template) => Arc::new(There { template, used: Mutex::new(Instant::now()), _permit: permit }),
             Err(error) => {
