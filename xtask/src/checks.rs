@@ -55,13 +55,14 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 }
 
 /// Suites of boto3 that run against a server of their own: the step's name, the folder, the flags before the binary.
-const SUITES: [(&str, &str, &[&str]); 9] = [
+const SUITES: [(&str, &str, &[&str]); 10] = [
     ("EventBridge by boto3", "events", &["--binary"]),
     ("policies of resources by boto3", "iam", &["--binary"]),
     ("deploy tools", "deploy", &["--binary"]),
     ("operations by boto3", "operations", &["--lakerun"]),
     ("DynamoDB by boto3", "dynamodb", &["--lakerun"]),
     ("S3 by boto3", "s3", &["--lakerun"]),
+    ("a full disk", "s3/full_disk.py", &["--lakerun"]),
     ("Lambda by boto3", "lambda", &[]),
     ("SageMaker by boto3", "sagemaker", &[]),
     ("Glue jobs", "glue", &["--no-spark", "--lakerun"]),
@@ -115,10 +116,12 @@ fn console(tally: &mut Tally) {
     tally.step("the console's pages", || npm(&["run", "test:pages"]));
 }
 
-/// `conformance/SERVICE/run.py` against a server of its own.
-fn boto3(service: &str, flags: &[&str]) -> Command {
+/// `conformance/SERVICE/run.py`, or another script there, against a server of its own.
+fn boto3(script: &str, flags: &[&str]) -> Command {
     let mut run = Command::new(std::env::var("LAKERUN_PYTHON").unwrap_or_else(|_| "python3".to_owned()));
-    run.arg(root().join("conformance").join(service).join("run.py")).args(flags).arg(binary()).current_dir(root());
+    let script = root().join("conformance").join(script);
+    let script = if script.is_dir() { script.join("run.py") } else { script };
+    run.arg(script).args(flags).arg(binary()).current_dir(root());
     run
 }
 

@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use crate::Error;
+use crate::{Error, room};
 
 /// Writes by key, the last of each; `None` deletes.
 pub(crate) type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -20,6 +20,8 @@ const HEADER: usize = 20;
 /// The files grow by so much at a time, filled with zeros: to write within a file is cheaper to sync than to make it longer.
 const GROWTH: usize = 1 << 20;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+/// Records that a process may write at its start with hardly any room: without them it could not serve what makes some.
+const AT_START: u32 = 100;
 /// The length that stands for a deletion.
 const DELETED: u32 = u32::MAX;
 
@@ -29,6 +31,8 @@ pub(crate) struct Log {
     /// The number of the next record.
     next: u64,
     buffer: Vec<u8>,
+    /// How many of `AT_START` are left.
+    at_start: u32,
     /// A sync failed: what is on disk is unknown from here on.
     is_broken: bool,
 }
@@ -76,7 +80,7 @@ impl Log {
             next += 1;
             writes.extend(record);
         }
-        Ok((Self { segments, current: 0, next, buffer: Vec::new(), is_broken: false }, writes))
+        Ok((Self { segments, current: 0, next, buffer: Vec::new(), at_start: AT_START, is_broken: false }, writes))
     }
 
     /// The number of the last record.
@@ -96,6 +100,10 @@ impl Log {
         }
         encode(&mut self.buffer, self.next, writes)?;
         let segment = &mut self.segments[self.current];
+        self.at_start = self.at_start.saturating_sub(1);
+        if self.at_start == 0 && writes.values().all(Option::is_some) {
+            room::beside(&segment.file, room::BESIDE_RECORDS)?;
+        }
         // Nothing of the record is written where there is no room for it.
         segment.reserve(self.buffer.len() as u64)?;
         let written = segment.file.write_all_at(&self.buffer, segment.end).and_then(|()| segment.file.sync_data());
@@ -123,10 +131,14 @@ impl Log {
 
 impl Segment {
     fn reserve(&mut self, bytes: u64) -> Result<(), Error> {
-        let wanted = (self.end + bytes).next_multiple_of(GROWTH as u64);
-        while self.length < wanted {
-            self.file.write_all_at(&ZEROS, self.length)?;
-            self.length += ZEROS.len() as u64;
+        let needed = self.end + bytes;
+        while self.length < needed.next_multiple_of(GROWTH as u64) {
+            match self.file.write_all_at(&ZEROS, self.length) {
+                Ok(()) => self.length += ZEROS.len() as u64,
+                // There is less room than the file grows by, but enough.
+                Err(_) if self.length >= needed => break,
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }

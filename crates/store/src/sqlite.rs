@@ -49,7 +49,10 @@ impl Sqlite {
         let applied = database.query_row("SELECT record FROM applied", [], |row| row.get::<_, i64>(0)).optional()?;
         let applied = applied.and_then(|record| u64::try_from(record).ok()).unwrap_or(0);
         let (log, left) = Log::open(path, applied)?;
-        apply(&mut database, &left, log.last())?;
+        match apply(&mut database, &left, log.last()) {
+            Err(Error::Storage(cause)) if cause.contains(FULL) => apply_in_pieces(&mut database, left, log.last())?,
+            applied => applied?,
+        }
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let threads = Threads::start(&name, log, Base::new(path.into(), None), database)?;
         Ok(Self { threads, readers: Mutex::default(), path: path.into() })
@@ -157,30 +160,58 @@ impl Commits for Log {
     }
 }
 
+/// How SQLite tells that there is no room.
+const FULL: &str = "disk is full";
+/// How much is brought at once where there is hardly any room.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// As [`apply`], in several transactions, so that SQLite's log stays short. Cut short, it is done again from its beginning: until the
+/// last one our own log counts, and says the same of every record.
+fn apply_in_pieces(database: &mut Connection, writes: Writes, last: u64) -> Result<(), Error> {
+    let applied = database.query_row("SELECT record FROM applied", [], |row| row.get::<_, i64>(0)).optional()?;
+    let applied = applied.and_then(|record| u64::try_from(record).ok()).unwrap_or(0);
+    let (mut piece, mut bytes) = (Writes::new(), 0);
+    for (key, value) in writes {
+        bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+        piece.insert(key, value);
+        if bytes >= PIECE_BYTES {
+            apply(database, &piece, applied)?;
+            database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            (piece, bytes) = (Writes::new(), 0);
+        }
+    }
+    let transaction = database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    put(&transaction, &piece, last)?;
+    Ok(transaction.commit()?)
+}
+
 /// Brings writes into SQLite, which then holds everything up to record `last` of the log.
 fn apply(database: &mut Connection, writes: &Writes, last: u64) -> Result<(), Error> {
     if writes.is_empty() {
         return Ok(());
     }
     let transaction = database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    {
-        let mut put = transaction.prepare_cached("REPLACE INTO kv (k, v) VALUES (?1, ?2)")?;
-        let mut gone: Vec<&[u8]> = Vec::new();
-        for (key, value) in writes {
-            match value {
-                Some(value) => {
-                    delete(&transaction, &gone)?;
-                    gone.clear();
-                    put.execute(params![key, value])?;
-                }
-                None => gone.push(key),
-            }
-        }
-        delete(&transaction, &gone)?;
-        let last = i64::try_from(last).unwrap_or(i64::MAX);
-        transaction.prepare_cached("REPLACE INTO applied (id, record) VALUES (0, ?1)")?.execute(params![last])?;
-    }
+    put(&transaction, writes, last)?;
     Ok(transaction.commit()?)
+}
+
+fn put(database: &Connection, writes: &Writes, last: u64) -> Result<(), Error> {
+    let mut put = database.prepare_cached("REPLACE INTO kv (k, v) VALUES (?1, ?2)")?;
+    let mut gone: Vec<&[u8]> = Vec::new();
+    for (key, value) in writes {
+        match value {
+            Some(value) => {
+                delete(database, &gone)?;
+                gone.clear();
+                put.execute(params![key, value])?;
+            }
+            None => gone.push(key),
+        }
+    }
+    delete(database, &gone)?;
+    let last = i64::try_from(last).unwrap_or(i64::MAX);
+    database.prepare_cached("REPLACE INTO applied (id, record) VALUES (0, ?1)")?.execute(params![last])?;
+    Ok(())
 }
 
 /// Deletes the records of these keys, which are in order. Most were never brought here (tasks that came and went meanwhile): one look at
@@ -276,5 +307,34 @@ impl Looked for Base {
             connection.prepare_cached("COMMIT")?.execute([])?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_brought_in_pieces_is_what_is_brought_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        drop(Sqlite::open(&path).unwrap());
+        let mut database = connect(&path).unwrap();
+        let long = vec![7; PIECE_BYTES / 2];
+        let some = |n: u8, value: Option<Vec<u8>>| (vec![n], value);
+        apply(&mut database, &Writes::from([some(1, Some(vec![1])), some(9, Some(vec![9]))]), 3).unwrap();
+        let writes =
+            (2..8).map(|n| some(n, Some(long.clone()))).chain([some(1, None), some(9, Some(vec![0]))]).collect();
+        apply_in_pieces(&mut database, writes, 5).unwrap();
+        let all: Vec<(Vec<u8>, Vec<u8>)> = database
+            .prepare("SELECT k, v FROM kv ORDER BY k")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let expected: Vec<_> = (2..8).map(|n| (vec![n], long.clone())).chain([(vec![9], vec![0])]).collect();
+        assert!(all == expected, "{:?}", all.iter().map(|(k, v)| (k, v.len())).collect::<Vec<_>>());
+        assert_eq!(database.query_row("SELECT record FROM applied", [], |row| row.get::<_, i64>(0)).unwrap(), 5);
     }
 }

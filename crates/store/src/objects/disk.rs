@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::folder::Folder;
 use super::id::{BlobId, Ids};
 use super::to_usize;
+use crate::room;
 
 const SHARDS: usize = 16;
 
@@ -183,6 +184,7 @@ pub(super) struct NewFile {
 
 impl NewFile {
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        room::beside(&self.file, room::BESIDE_BODIES)?;
         self.file.write_all(bytes)
     }
 
