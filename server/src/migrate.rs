@@ -119,7 +119,11 @@ async fn share_code(objects: &Objects, code: &Path) -> Result<usize> {
     let mut count = 0;
     for entry in std::fs::read_dir(code).into_iter().flatten() {
         let path = entry?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".zip")) else {
+        let Some(name) = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .filter(|_| path.extension().is_some_and(|kind| kind == "zip"))
+        else {
             continue;
         };
         objects.share_file(&format!("{CODE}{name}"), &path).await?;

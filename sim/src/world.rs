@@ -16,7 +16,7 @@ use api_sqs::{SendMessage, SendMessageRequest, SendMessageResult};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use service::identity::{Credentials, Identity};
-use service::listeners::Heard;
+use service::listeners::ServiceEvent;
 use service::{Cx, Handle, Principal};
 use store::Clock as _;
 use tokio::sync::Notify;
@@ -182,8 +182,8 @@ impl World {
         };
         for _ in 0..self.chance(|chance| chance.below(3)) {
             let detail = json!({ "jobName": "j", "jobRunId": job, "state": state });
-            let news = Heard { source: "aws.glue", detail_type: "Glue Job State Change", detail: &detail };
-            let _ = cx.router().tell_listeners(cx, news).await;
+            let news = ServiceEvent { source: "aws.glue", detail_type: "Glue Job State Change", detail: &detail };
+            let _ = cx.router().notify_listeners(cx, news).await;
             let pause = self.chance(|chance| chance.below(20_000));
             self.sleep_ms(pause).await;
         }

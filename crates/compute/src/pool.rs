@@ -61,7 +61,7 @@ struct Idle<W> {
 }
 
 /// The right to use an environment of a key.
-pub struct Place<W: Warm> {
+pub struct Lease<W: Warm> {
     pool: Pool<W>,
     key: String,
     is_starting: bool,
@@ -79,8 +79,8 @@ impl<W: Warm> Pool<W> {
     }
 
     /// A warm environment, the one used last or the next that becomes free; or the right to start one.
-    pub async fn find(&self, key: &str, memory_mb: usize) -> (Found<W>, Place<W>) {
-        let mut place = Place { pool: self.clone(), key: key.to_owned(), is_starting: false };
+    pub async fn find(&self, key: &str, memory_mb: usize) -> (Found<W>, Lease<W>) {
+        let mut place = Lease { pool: self.clone(), key: key.to_owned(), is_starting: false };
         let mut next = {
             let mut all = self.0.alike();
             let alike = all.entry(key.to_owned()).or_default();
@@ -220,7 +220,7 @@ impl<W: Warm> Pool<W> {
     }
 }
 
-impl<W: Warm> Place<W> {
+impl<W: Warm> Lease<W> {
     /// The environment runs: another one may start.
     pub fn started(&mut self) {
         if std::mem::take(&mut self.is_starting)
@@ -231,7 +231,7 @@ impl<W: Warm> Place<W> {
     }
 }
 
-impl<W: Warm> Drop for Place<W> {
+impl<W: Warm> Drop for Lease<W> {
     fn drop(&mut self) {
         self.started();
         let mut all = self.pool.0.alike();

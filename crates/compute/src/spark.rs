@@ -66,7 +66,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Who runs a job's plans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Engine {
-    /// Sail as far as its answers are proven to be Apache Spark's; at the first construct that is not, [`Outcome::Moved`].
+    /// Sail as far as its answers are proven to be Apache Spark's; at the first construct that is not, [`ScriptEnd::Moved`].
     #[default]
     Auto,
     Sail,
@@ -122,7 +122,7 @@ pub enum Stream {
 
 /// How the script ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ScriptEnd {
     Succeeded,
     /// It succeeded and committed this bookmark, JSON.
     Advanced(String),
@@ -179,7 +179,7 @@ impl Spark {
         lines: mpsc::Sender<(Stream, String)>,
         started: impl Future<Output = ()> + Send,
         used: &mut Used,
-    ) -> Result<(Outcome, Vec<serde_json::Value>), Error> {
+    ) -> Result<(ScriptEnd, Vec<serde_json::Value>), Error> {
         let shared = &self.0;
         if let Some(work) = shared.workers.work() {
             started.await;
@@ -261,7 +261,7 @@ impl Spark {
                 () = meter.exceeds(Some(memory_mb)) => {
                     *used = meter.used();
                     let message = format!("Command failed with exit code 137: the job used more than its {memory_mb} MB of memory (OutOfMemory)");
-                    return Ok((Outcome::Failed(message), Vec::new()));
+                    return Ok((ScriptEnd::Failed(message), Vec::new()));
                 }
             }
         };
@@ -271,15 +271,15 @@ impl Spark {
         let mut report = std::fs::read(&result).ok().and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
         let quality = report.as_mut().map(|report| std::mem::take(&mut report.quality)).unwrap_or_default();
         let outcome = match report {
-            Some(Report { moved: Some(reason), .. }) => Outcome::Moved(reason),
-            Some(Report { error: Some(message), .. }) => Outcome::Failed(message),
-            Some(Report { bookmark: Some(bookmark), .. }) => Outcome::Advanced(bookmark.to_string()),
-            Some(_) => Outcome::Succeeded,
+            Some(Report { moved: Some(reason), .. }) => ScriptEnd::Moved(reason),
+            Some(Report { error: Some(message), .. }) => ScriptEnd::Failed(message),
+            Some(Report { bookmark: Some(bookmark), .. }) => ScriptEnd::Advanced(bookmark.to_string()),
+            Some(_) => ScriptEnd::Succeeded,
             // It ended without the launcher: os._exit, a signal, a crash of the engine.
-            None if exit.success() => Outcome::Succeeded,
+            None if exit.success() => ScriptEnd::Succeeded,
             None => {
                 let code = exit.code().unwrap_or_else(|| 128 + exit.signal().unwrap_or_default());
-                Outcome::Failed(format!("Command failed with exit code {code}"))
+                ScriptEnd::Failed(format!("Command failed with exit code {code}"))
             }
         };
         Ok((outcome, quality))

@@ -104,8 +104,8 @@ pub enum Started {
 
 /// Whether an event reached its execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    Heard,
+pub enum Delivery {
+    Delivered,
     /// The execution is over, or never was.
     NotRunning,
 }
@@ -210,7 +210,7 @@ impl Engine {
 
     /// Tells an execution what happened, and carries out what it makes of it. With `done`, the queue's task of that id ends in the
     /// same transaction.
-    pub async fn tell(&self, arn: &ExecutionArn, event: Event, done: Option<String>) -> Result<Told, Error> {
+    pub async fn tell(&self, arn: &ExecutionArn, event: Event, done: Option<String>) -> Result<Delivery, Error> {
         if done.is_some() {
             // A runner is never given up half-way.
             return self.turn(arn, event, done, None).await;
@@ -222,7 +222,7 @@ impl Engine {
 
     /// Tells an execution that a task's job has been started, and waits for the job in the same commit. `NotRunning` when the task
     /// is no longer waited for: the job is the caller's to stop.
-    pub async fn submitted(&self, arn: &ExecutionArn, event: Event, wait: Wait) -> Result<Told, Error> {
+    pub async fn submitted(&self, arn: &ExecutionArn, event: Event, wait: Wait) -> Result<Delivery, Error> {
         // Only runners submit, and a runner is never given up half-way.
         self.turn(arn, event, None, Some(wait)).await
     }
@@ -247,7 +247,7 @@ impl Engine {
         event: Event,
         done: Option<String>,
         wait: Option<Wait>,
-    ) -> Result<Told, Error> {
+    ) -> Result<Delivery, Error> {
         let slot = self.slot(arn);
         let mut held = slot.lock().await;
         if held.is_none() {
@@ -264,10 +264,10 @@ impl Engine {
             if let Some(task) = done.filter(|_| waited_for.is_none()) {
                 self.store().write(move |tx| tx.finish_task(&task)).await?;
             }
-            return Ok(Told::NotRunning);
+            return Ok(Delivery::NotRunning);
         };
         if waited_for.is_some_and(|task| !execution.waits_for(task)) {
-            return Ok(Told::NotRunning);
+            return Ok(Delivery::NotRunning);
         }
         let now = self.now();
         let commands = steps(execution, now, event);
@@ -302,7 +302,7 @@ impl Engine {
             *held = None;
             self.forget(arn);
         }
-        Ok(Told::Heard)
+        Ok(Delivery::Delivered)
     }
 
     /// True while the execution waits for that task.
@@ -364,7 +364,7 @@ impl Engine {
         if arn.is_express() {
             return Ok(false);
         }
-        self.router().may_want(arn.account(), arn.region(), runners::EVENT_SOURCE, runners::EVENT_TYPE).await
+        self.router().may_match(arn.account(), arn.region(), runners::EVENT_SOURCE, runners::EVENT_TYPE).await
     }
 
     fn slot(&self, arn: &ExecutionArn) -> Slot {

@@ -10,7 +10,7 @@ mod start;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use asl::{Definition, Info, Limits, MapRun, RedriveOrder, Status, Workbench};
+use asl::{Definition, Info, ItemEvaluator, Limits, MapRun, RedriveOrder, Status};
 use serde::{Deserialize, Serialize};
 use store::{Key, NewTask, Tx};
 use tokio::sync::Notify;
@@ -33,7 +33,7 @@ pub struct OpenRun {
     pub arn: MapRunArn,
     pub run: MapRun,
     /// Of this thread at a time, though never of two at once.
-    bench: Mutex<Workbench>,
+    bench: Mutex<ItemEvaluator>,
     /// Of the execution whose Map it is.
     pub info: Arc<Info>,
     definition: Arc<Definition>,
@@ -145,7 +145,7 @@ impl Engine {
             })
             .await?;
         let (info, definition) = (Arc::new(info), self.parsed(&definition)?);
-        let Some(bench) = Workbench::new(&definition, Arc::clone(&info), &run) else { return Ok(None) };
+        let Some(bench) = ItemEvaluator::new(&definition, Arc::clone(&info), &run) else { return Ok(None) };
         let processor = DefinitionText::from(run.processor.as_str());
         let definition = self.ready(&processor)?;
         Ok(Some(OpenRun { arn: arn.clone(), run, bench: Mutex::new(bench), info, definition, processor }))
@@ -266,7 +266,7 @@ impl Engine {
 
 impl OpenRun {
     /// The run, with what works out its children's inputs.
-    pub fn parts(&mut self) -> (&mut MapRun, &mut Workbench) {
+    pub fn parts(&mut self) -> (&mut MapRun, &mut ItemEvaluator) {
         (&mut self.run, self.bench.get_mut().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -288,9 +288,9 @@ mod tests {
     use crate::ExecutionArn;
 
     #[derive(Default)]
-    struct Told(Mutex<Vec<String>>);
+    struct Recorded(Mutex<Vec<String>>);
 
-    impl Meter for Told {
+    impl Meter for Recorded {
         fn measure(&self, m: Measured<'_>) {
             let (name, value) = m.dimension;
             self.0.lock().unwrap().push(format!("{} {} {name}={value}", m.metric, m.value));
@@ -298,7 +298,7 @@ mod tests {
     }
 
     fn counted(details: Vec<(u64, Details)>) -> Vec<String> {
-        let (router, told) = (Router::new(), Arc::new(Told::default()));
+        let (router, told) = (Router::new(), Arc::new(Recorded::default()));
         router.set_meter(told.clone());
         let counter = Counter::new(&router);
         let arn = ExecutionArn::standard("0", "r", "m", "e");

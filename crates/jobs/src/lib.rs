@@ -58,16 +58,16 @@ pub trait Kind: Send + Sync + 'static {
     const BEGINS: bool = true;
 
     /// Where a job is: the payload of its task.
-    type Place: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
+    type Payload: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
     /// What is to be done, as the records say.
     type Plan: Send + Sync + 'static;
     /// How the work ended.
     type End: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
 
     /// Account and region.
-    fn scope(place: &Self::Place) -> (&str, &str);
+    fn scope(place: &Self::Payload) -> (&str, &str);
 
-    fn load(&self, tx: &mut Tx<'_>, place: &Self::Place) -> Result<Loaded<Self::Plan>, Error>;
+    fn load(&self, tx: &mut Tx<'_>, place: &Self::Payload) -> Result<Loaded<Self::Plan>, Error>;
 
     /// The attempt that an earlier version of the platform noted in the service's own record.
     fn older(&self, _plan: &Self::Plan) -> Option<String> {
@@ -77,16 +77,16 @@ pub trait Kind: Send + Sync + 'static {
     fn limits(&self, plan: &Self::Plan) -> Limits;
 
     /// Who does the work.
-    async fn who(&self, place: &Self::Place, plan: &Self::Plan, attempt: &str) -> Result<Who<Self::End>, Error>;
+    async fn who(&self, place: &Self::Payload, plan: &Self::Plan, attempt: &str) -> Result<Who<Self::End>, Error>;
 
     /// Records that the work begins; done again for each attempt.
-    fn begin(&self, _tx: &mut Tx<'_>, _place: &Self::Place, _now: jiff::Timestamp) -> Result<(), Error> {
+    fn begin(&self, _tx: &mut Tx<'_>, _place: &Self::Payload, _now: jiff::Timestamp) -> Result<(), Error> {
         Ok(())
     }
 
     /// Does the work. Dropped when the job is stopped or its time is up; a job that goes on from its own records sees there
     /// that it is no longer wanted.
-    async fn work(&self, place: &Self::Place, plan: &Self::Plan, attempt: &Attempt) -> Worked<Self::End>;
+    async fn work(&self, place: &Self::Payload, plan: &Self::Plan, attempt: &Attempt) -> Worked<Self::End>;
 
     /// The end of a job that was stopped.
     fn stopped(&self) -> Self::End;
@@ -103,7 +103,12 @@ pub trait Kind: Send + Sync + 'static {
     fn outcome(&self, end: &Self::End) -> Outcome;
 
     /// Records the end, and asks for what follows from it.
-    fn end(&self, tx: &mut Tx<'_>, place: &Self::Place, ended: &Ended<Self::End>) -> Result<Next<Self::Place>, Error>;
+    fn end(
+        &self,
+        tx: &mut Tx<'_>,
+        place: &Self::Payload,
+        ended: &Ended<Self::End>,
+    ) -> Result<Next<Self::Payload>, Error>;
 }
 
 /// How a job stands by its service's records.
@@ -233,7 +238,7 @@ fn stop_kind<K: Kind>() -> String {
 }
 
 /// Puts a job on the queue, in the transaction that records it. `id` is the task's, and names the job everywhere.
-pub fn start<K: Kind>(tx: &mut Tx<'_>, id: &str, place: &K::Place) -> Result<(), Error> {
+pub fn start<K: Kind>(tx: &mut Tx<'_>, id: &str, place: &K::Payload) -> Result<(), Error> {
     Ok(tx.enqueue(NewTask::new(K::NAME, id).payload(place)?)?)
 }
 
@@ -247,7 +252,7 @@ pub enum Stop {
 }
 
 /// Stops a job, whether it waits, works or is between two attempts.
-pub fn stop<K: Kind>(tx: &mut Tx<'_>, id: &str, place: &K::Place) -> Result<Stop, Error> {
+pub fn stop<K: Kind>(tx: &mut Tx<'_>, id: &str, place: &K::Payload) -> Result<Stop, Error> {
     let life = Life::of(tx, id)?;
     if life.ended.is_some() {
         return Ok(Stop::TooLate);

@@ -30,7 +30,7 @@ pub(crate) struct Jobs<K: Kind> {
 #[async_trait]
 impl<K: Kind> Runner for Jobs<K> {
     async fn run(&self, task: Task) -> Done {
-        let place = match task.payload::<K::Place>() {
+        let place = match task.payload::<K::Payload>() {
             Ok(place) => place,
             Err(error) => {
                 tracing::error!(task = task.id, %error, "a job cannot be read and is dropped");
@@ -52,7 +52,7 @@ impl<K: Kind> Runner for Jobs<K> {
 struct Job<'a, K: Kind> {
     jobs: &'a Jobs<K>,
     task: &'a Task,
-    place: K::Place,
+    place: K::Payload,
 }
 
 /// How the work of an attempt came to its end.

@@ -48,7 +48,7 @@ pub async fn round(router: &Router, store: &Store) -> Result<usize, Error> {
         let rows = store.read(|tx| tx.scan_after(life::prefix(), &after, PAGE)).await?;
         for (key, _) in &rows {
             let id = Key::parts(key).into_iter().nth(1).map(|id| String::from_utf8_lossy(&id).into_owned());
-            found += usize::from(bury(store, &id.unwrap_or_default(), key).await?);
+            found += usize::from(remove_orphan(store, &id.unwrap_or_default(), key).await?);
         }
         match rows.last() {
             Some((key, _)) if rows.len() == PAGE => after.clone_from(key),
@@ -76,7 +76,7 @@ async fn is_alive(router: &Router, store: &Store, job: &str) -> Result<bool, Err
 }
 
 /// Removes the row of a job that is not on the queue.
-async fn bury(store: &Store, id: &str, key: &[u8]) -> Result<bool, Error> {
+async fn remove_orphan(store: &Store, id: &str, key: &[u8]) -> Result<bool, Error> {
     let (id, key) = (id.to_owned(), key.to_vec());
     if store.read(|tx| Ok::<_, Error>(tx.has_task(&id)?)).await? {
         return Ok(false);

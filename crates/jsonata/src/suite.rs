@@ -22,12 +22,12 @@ const DIFFERENT: &[(&str, &str)] = &[
 
 const WIDE: Limits = Limits { depth: 3000, fuel: 3_000_000, bytes: 1 << 30 };
 
-enum Outcome {
+enum Expected {
     Value(Option<Value>),
     Failure(String),
 }
 
-fn run(case: &Value, datasets: &Value) -> Outcome {
+fn run(case: &Value, datasets: &Value) -> Expected {
     let text = case["expr"].as_str().unwrap();
     let data = case.get("data").or_else(|| case["dataset"].as_str().map(|name| &datasets[name]));
     let empty = Map::new();
@@ -46,20 +46,20 @@ fn run(case: &Value, datasets: &Value) -> Outcome {
     let input = data.map_or(Val::Undefined, Val::json);
     let tree = match parser::parse(text).and_then(|raw| resolve::resolve(&raw)) {
         Ok(tree) => tree,
-        Err(failure) => return Outcome::Failure(failure.code.to_owned()),
+        Err(failure) => return Expected::Failure(failure.code.to_owned()),
     };
     match evaluate(&tree, &environment, input, limits) {
-        Ok(value) => Outcome::Value(value),
-        Err(QueryError::Unsupported) => Outcome::Value(Some(Value::from(""))),
-        Err(QueryError::Failed { code, .. }) => Outcome::Failure(code.unwrap_or_default()),
-        Err(QueryError::Limit(_)) => Outcome::Failure("U1001".to_owned()),
+        Ok(value) => Expected::Value(value),
+        Err(QueryError::Unsupported) => Expected::Value(Some(Value::from(""))),
+        Err(QueryError::Failed { code, .. }) => Expected::Failure(code.unwrap_or_default()),
+        Err(QueryError::Limit(_)) => Expected::Failure("U1001".to_owned()),
     }
 }
 
-fn judge(case: &Value, outcome: &Outcome) -> Result<(), String> {
+fn judge(case: &Value, outcome: &Expected) -> Result<(), String> {
     let code = case["code"].as_str().or_else(|| case["error"]["code"].as_str());
     match outcome {
-        Outcome::Value(found) => {
+        Expected::Value(found) => {
             if let Some(code) = code {
                 return Err(format!("wanted {code}, got {found:?}"));
             }
@@ -84,7 +84,7 @@ fn judge(case: &Value, outcome: &Outcome) -> Result<(), String> {
             };
             if equal { Ok(()) } else { Err(format!("wanted {wanted}, got {found}")) }
         }
-        Outcome::Failure(found) => match code {
+        Expected::Failure(found) => match code {
             Some(code) if code == found => Ok(()),
             _ => Err(format!("wanted {}, failed with {found}", code.unwrap_or("a value"))),
         },

@@ -112,18 +112,18 @@ pub trait Identity: Send + Sync {
     async fn issue(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error>;
 
     /// As [`Identity::issue`], for a process that ends with this server: its keys end with the server too, and cost no commit.
-    async fn lend(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
+    async fn issue_unlogged(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
         self.issue(principal, valid).await
     }
 
-    /// As [`Identity::lend`], for an attempt of a job: what is done with the keys is the attempt's, whoever the principal is.
+    /// As [`Identity::issue_unlogged`], for an attempt of a job: what is done with the keys is the attempt's, whoever the principal is.
     async fn lend_attempt(
         &self,
         principal: &Principal,
         attempt: &str,
         valid: jiff::SignedDuration,
     ) -> Result<Credentials, Error> {
-        Ok(Credentials { attempt: Some(attempt.to_owned()), ..self.lend(principal, valid).await? })
+        Ok(Credentials { attempt: Some(attempt.to_owned()), ..self.issue_unlogged(principal, valid).await? })
     }
 
     /// Ends keys before their time.

@@ -95,7 +95,7 @@ impl Noting {
     pub(crate) fn keeper(&self) -> Option<&Arc<dyn Lineage>> {
         self.keeper.get()
     }
-    pub(crate) fn lend(&self, access_key: &str, worker: Worker) {
+    pub(crate) fn credentials_issued(&self, access_key: &str, worker: Worker) {
         self.lent.lock().unwrap_or_else(PoisonError::into_inner).insert(access_key.to_owned(), worker);
     }
     pub(crate) fn take_back(&self, access_key: &str) {

@@ -8,7 +8,7 @@ use crate::Cx;
 
 /// An event of one of the platform's services: its `source` begins with `aws.`.
 #[derive(Clone, Copy, Debug)]
-pub struct Heard<'a> {
+pub struct ServiceEvent<'a> {
     pub source: &'a str,
     pub detail_type: &'a str,
     pub detail: &'a Value,
@@ -21,5 +21,5 @@ pub trait Listener: Send + Sync {
     ///
     /// # Errors
     /// Then the event is sent again.
-    async fn hear(&self, cx: &Cx, event: Heard<'_>) -> Result<(), Error>;
+    async fn hear(&self, cx: &Cx, event: ServiceEvent<'_>) -> Result<(), Error>;
 }

@@ -17,7 +17,7 @@ use crate::attempts::{Open, Outcome, Participant};
 use crate::authorization::Guard;
 use crate::identity::Identity;
 use crate::lineage::{self, Lineage, Noting, Worker};
-use crate::listeners::{Heard, Listener};
+use crate::listeners::{Listener, ServiceEvent};
 use crate::meter::{Measured, Meter};
 use crate::{Cx, Principal};
 
@@ -57,7 +57,7 @@ pub struct Router {
 #[async_trait]
 pub trait Audience: Send + Sync {
     /// False when no rule that exists now can match such an event on the default bus.
-    async fn may_want(&self, account: &str, region: &str, source: &str, detail_type: &str) -> Result<bool, Error>;
+    async fn may_match(&self, account: &str, region: &str, source: &str, detail_type: &str) -> Result<bool, Error>;
 }
 
 impl std::fmt::Debug for Router {
@@ -120,9 +120,9 @@ impl Router {
         assert!(self.audience.set(audience).is_ok(), "the audience is set once, at start");
     }
     /// Whether an event of the platform is worth making. Without an audience to ask: where events are taken at all.
-    pub async fn may_want(&self, account: &str, region: &str, source: &str, detail_type: &str) -> Result<bool, Error> {
+    pub async fn may_match(&self, account: &str, region: &str, source: &str, detail_type: &str) -> Result<bool, Error> {
         match self.audience.get() {
-            Some(audience) => audience.may_want(account, region, source, detail_type).await,
+            Some(audience) => audience.may_match(account, region, source, detail_type).await,
             None => Ok(self.find("events", "PutEvents").is_some()),
         }
     }
@@ -148,7 +148,7 @@ impl Router {
     }
     /// What is done with these keys is this worker's, until they are taken back.
     pub fn lend_to(&self, access_key: &str, worker: Worker) {
-        self.noting.lend(access_key, worker);
+        self.noting.credentials_issued(access_key, worker);
     }
     pub fn take_back(&self, access_key: &str) {
         self.noting.take_back(access_key);
@@ -165,7 +165,7 @@ impl Router {
         self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
     /// Tells an event to all listeners; the events service does, of the events that the platform sends.
-    pub async fn tell_listeners(&self, cx: &Cx, event: Heard<'_>) -> Result<(), Error> {
+    pub async fn notify_listeners(&self, cx: &Cx, event: ServiceEvent<'_>) -> Result<(), Error> {
         let all = self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone();
         for listener in all {
             listener.hear(cx, event).await?;

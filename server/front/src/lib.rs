@@ -248,7 +248,7 @@ impl Front {
         let is_iceberg = iceberg::is_meant(&parts, &claim);
         let named = named_service(&parts, claim.as_ref().ok().and_then(Option::as_ref));
         if !is_iceberg && (named == Some("s3") || (named.is_none() && is_s3(&parts))) {
-            let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(Patient::new(body)));
+            let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(ProgressingBody::new(body)));
             let response = self.s3.serve(request).await;
             return response.map(|body| body.map_err(Into::into).boxed_unsync());
         }
@@ -809,7 +809,7 @@ fn whole(response: http::Response<Bytes>) -> http::Response<ResponseBody> {
 }
 
 async fn collect(body: Incoming, limit: usize) -> Result<Bytes, Error> {
-    match Limited::new(Patient::new(body), limit).collect().await {
+    match Limited::new(ProgressingBody::new(body), limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(e) if e.is::<http_body_util::LengthLimitError>() => Err(too_large(limit)),
         Err(e) => Err(Error::new("RequestTimeoutException", 400, format!("The request body did not arrive: {e}"))),
@@ -817,19 +817,19 @@ async fn collect(body: Incoming, limit: usize) -> Result<Bytes, Error> {
 }
 
 /// A body whose pieces must keep coming.
-struct Patient {
+struct ProgressingBody {
     inner: Incoming,
     /// Set while nothing comes.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patient {
+impl ProgressingBody {
     fn new(inner: Incoming) -> Self {
         Self { inner, deadline: None }
     }
 }
 
-impl Body for Patient {
+impl Body for ProgressingBody {
     type Data = Bytes;
     type Error = BoxError;
 

@@ -46,13 +46,13 @@ pub(crate) struct Change {
 pub(crate) struct Tree {
     nodes: Vec<Node>,
     /// Where the thread of events stands after each event: on a node, or inside it (before its next state).
-    places: BTreeMap<u64, Place>,
+    places: BTreeMap<u64, Position>,
     /// What the event at hand has ended along with what it names.
     cut: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum Position {
     On(usize),
     Inside(usize),
 }
@@ -71,7 +71,7 @@ impl Tree {
         let kind = event["type"].as_str().unwrap_or_default();
         let at = event["timestamp"].as_f64().unwrap_or_default();
         let before = event["previousEventId"].as_u64().and_then(|id| self.places.get(&id).copied());
-        let before = before.unwrap_or(Place::Inside(ROOT));
+        let before = before.unwrap_or(Position::Inside(ROOT));
         let (place, changed) = self.step(kind, event, at, before);
         self.places.insert(event["id"].as_u64().unwrap_or_default(), place);
         let mut all = std::mem::take(&mut self.cut);
@@ -79,13 +79,13 @@ impl Tree {
         all.into_iter().map(|index| self.change(index, at)).collect()
     }
 
-    fn step(&mut self, kind: &str, event: &Value, at: f64, before: Place) -> (Place, Option<usize>) {
-        let (Place::On(standing) | Place::Inside(standing)) = before;
+    fn step(&mut self, kind: &str, event: &Value, at: f64, before: Position) -> (Position, Option<usize>) {
+        let (Position::On(standing) | Position::Inside(standing)) = before;
         if let Some(kind) = kind.strip_suffix("StateEntered") {
             let name = event["stateEnteredEventDetails"]["name"].as_str().unwrap_or_default();
-            let parent = if let Place::Inside(container) = before { container } else { self.nodes[standing].parent };
+            let parent = if let Position::Inside(container) = before { container } else { self.nodes[standing].parent };
             let index = self.add(name, kind, parent, at);
-            return (Place::On(index), Some(index));
+            return (Position::On(index), Some(index));
         }
         if kind.ends_with("StateExited") {
             let name = event["stateExitedEventDetails"]["name"].as_str().unwrap_or_default();
@@ -96,25 +96,25 @@ impl Tree {
             };
             self.end_below(index, at);
             self.end(index, status, at);
-            return (Place::Inside(self.nodes[index].parent), Some(index));
+            return (Position::Inside(self.nodes[index].parent), Some(index));
         }
         let map = |tree: &Self| tree.up(standing, |node| node.kind == "Map");
         match kind {
             "ExecutionStarted" => {
                 self.nodes[ROOT].began = at;
-                (Place::Inside(ROOT), None)
+                (Position::Inside(ROOT), None)
             }
             "ExecutionSucceeded" => self.over(Status::Succeeded, at),
             "ExecutionFailed" | "ExecutionTimedOut" => self.over(Status::Failed, at),
             "ExecutionAborted" => self.over(Status::Aborted, at),
-            "ParallelStateStarted" => (Place::Inside(standing), None),
-            "ParallelStateSucceeded" => (Place::On(self.up(standing, |node| node.kind == "Parallel")), None),
-            "MapStateSucceeded" => (Place::On(map(self)), None),
+            "ParallelStateStarted" => (Position::Inside(standing), None),
+            "ParallelStateSucceeded" => (Position::On(self.up(standing, |node| node.kind == "Parallel")), None),
+            "MapStateSucceeded" => (Position::On(map(self)), None),
             "MapStateFailed" | "ParallelStateFailed" => {
                 let index = self.up(standing, |node| kind.starts_with(&node.kind) && !node.kind.is_empty());
                 self.end_below(index, at);
                 self.nodes[index].status = Status::Failed;
-                (Place::On(index), None)
+                (Position::On(index), None)
             }
             "MapRunStarted" => {
                 let index = map(self);
@@ -125,12 +125,12 @@ impl Tree {
             "MapRunFailed" => {
                 let index = map(self);
                 self.nodes[index].status = Status::Failed;
-                (Place::On(index), None)
+                (Position::On(index), None)
             }
             "MapIterationStarted" => {
                 let number = event["mapIterationStartedEventDetails"]["index"].as_u64().unwrap_or_default();
                 let index = self.add(&format!("#{number}"), "", map(self), at);
-                (Place::Inside(index), None)
+                (Position::Inside(index), None)
             }
             "MapIterationSucceeded" | "MapIterationFailed" | "MapIterationAborted" => {
                 let index = self.up(standing, |node| node.name.starts_with('#') && node.kind.is_empty());
@@ -141,7 +141,7 @@ impl Tree {
                 };
                 self.end_below(index, at);
                 self.end(index, status, at);
-                (Place::On(self.nodes[index].parent), None)
+                (Position::On(self.nodes[index].parent), None)
             }
             "TaskFailed"
             | "TaskTimedOut"
@@ -166,7 +166,7 @@ impl Tree {
     }
 
     /// The execution is over, and with it what still runs.
-    fn over(&mut self, status: Status, at: f64) -> (Place, Option<usize>) {
+    fn over(&mut self, status: Status, at: f64) -> (Position, Option<usize>) {
         let open: Vec<_> = (1..self.nodes.len()).filter(|index| self.nodes[*index].ended.is_none()).collect();
         if status == Status::Failed {
             // What fails an execution is the state that it stands on: the one of the outermost that is open.
@@ -179,7 +179,7 @@ impl Tree {
         }
         self.end_below(ROOT, at);
         self.end(ROOT, status, at);
-        (Place::Inside(ROOT), None)
+        (Position::Inside(ROOT), None)
     }
 
     /// What of a state's branches or of an iteration still ran when it ended: what had failed is why, the rest was aborted.

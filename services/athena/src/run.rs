@@ -82,7 +82,7 @@ pub(crate) struct Queries(pub(crate) Arc<Athena>);
 #[async_trait]
 impl Kind for Queries {
     const NAME: &'static str = KIND;
-    type Place = Payload;
+    type Payload = Payload;
     type Plan = Record;
     type End = Reply;
 

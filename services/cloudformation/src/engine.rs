@@ -20,8 +20,8 @@ use crate::intrinsics::{Known, Pseudo, Scope};
 use crate::parameters::text;
 use crate::policy::{self, Action};
 use crate::records::{Goal, Operation, OutputRecord, Phase, ResourceRecord, StackRecord};
-use crate::resources::{self, Made, Place as ResourcePlace, Updated};
-use crate::stacks::{self, Place};
+use crate::resources::{self, Context as ResourceContext, Made, Updated};
+use crate::stacks::{self, StackScope};
 use crate::template::{Resource, Template};
 
 /// Between two tries of a step that fails because the platform does; then the step has failed.
@@ -54,7 +54,7 @@ impl Kind for Operations {
     const NAME: &'static str = "cloudformation:stack";
     const GOES_ON: bool = true;
     const BEGINS: bool = false;
-    type Place = Work;
+    type Payload = Work;
     type Plan = ();
     type End = ();
 
@@ -140,7 +140,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn load(&self) -> Result<StackRecord> {
-        let place = Place::of(&self.cx);
+        let place = StackScope::of(&self.cx);
         let id = self.work.stack_id.clone();
         self.service.store.read(|tx| stacks::require(tx, &place, &id)).await
     }
@@ -150,7 +150,7 @@ impl Run<'_> {
         &self,
         change: impl Fn(&mut store::Tx<'_>, &mut StackRecord, i64) -> Result<()> + Send + 'static,
     ) -> Result<StackRecord> {
-        let place = Place::of(&self.cx);
+        let place = StackScope::of(&self.cx);
         let (id, number) = (self.work.stack_id.clone(), self.work.number);
         self.service
             .store
@@ -486,9 +486,9 @@ impl Run<'_> {
         }
     }
 
-    fn place(&self, stack: &StackRecord, name: &str, generation: u32, word: &str) -> ResourcePlace {
+    fn place(&self, stack: &StackRecord, name: &str, generation: u32, word: &str) -> ResourceContext {
         let task = step(&self.work.stack_id, self.work.number, name, word);
-        ResourcePlace {
+        ResourceContext {
             cx: self.cx.with_task(&task),
             stack_name: stack.name.clone(),
             stack_id: stack.id.clone(),

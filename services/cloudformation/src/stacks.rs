@@ -22,19 +22,19 @@ pub(crate) fn find(tx: &mut Tx<'_>, (account, region): (&str, &str), name: &str)
 }
 
 /// A stack that is there, or CloudFormation's error.
-pub(crate) fn require(tx: &mut Tx<'_>, cx: &Place, name: &str) -> Result<StackRecord> {
+pub(crate) fn require(tx: &mut Tx<'_>, cx: &StackScope, name: &str) -> Result<StackRecord> {
     find(tx, (&cx.account, &cx.region), name)?.ok_or_else(|| validation(format!("Stack with id {name} does not exist")))
 }
 
 /// Account and region of a call, to be moved into a transaction.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct StackScope {
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) now_ms: i64,
 }
 
-impl Place {
+impl StackScope {
     pub(crate) fn of(cx: &Cx) -> Self {
         Self { account: cx.account().to_owned(), region: cx.region().to_owned(), now_ms: cx.now().as_millisecond() }
     }

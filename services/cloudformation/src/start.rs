@@ -10,7 +10,7 @@ use wire::Error;
 use crate::engine::{Operations, Work};
 use crate::parameters::{self, Given, text};
 use crate::records::{Goal, Operation, Phase, StackRecord, VERSION};
-use crate::stacks::{self, Place};
+use crate::stacks::{self, StackScope};
 use crate::template::{Template, validation};
 use crate::{CloudFormation, Result, policy, process, resources};
 
@@ -317,12 +317,12 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 
 impl CloudFormation {
     pub(crate) async fn stack(&self, cx: &Cx, name: &str) -> Result<StackRecord> {
-        let place = Place::of(cx);
+        let place = StackScope::of(cx);
         self.store.read(|tx| stacks::require(tx, &place, name)).await
     }
 
     pub(crate) async fn stack_if_there(&self, cx: &Cx, name: &str) -> Result<Option<StackRecord>> {
-        let place = Place::of(cx);
+        let place = StackScope::of(cx);
         self.store.read(|tx| stacks::find(tx, (&place.account, &place.region), name)).await
     }
 
@@ -333,7 +333,7 @@ impl CloudFormation {
         let prepared = self.prepare(cx, &wanted, None).await?;
         let fresh = new_stack(cx, &wanted, "CREATE_IN_PROGRESS");
         let operation = operation(cx, Goal::Create, Some(prepared), wanted.on_failure);
-        let place = Place::of(cx);
+        let place = StackScope::of(cx);
         cx.write(&self.store, move |tx| {
             if stacks::find(tx, (&place.account, &place.region), &fresh.name)?.is_some() {
                 let text = format!("Stack [{}] already exists", fresh.name);
@@ -365,7 +365,7 @@ impl CloudFormation {
         let mut operation = operation(cx, Goal::Update, Some(prepared), wanted.on_failure);
         operation.policy = wanted.policy_of_update;
         let given_policy = wanted.policy;
-        let (place, id, capabilities, role) = (Place::of(cx), stack.id, wanted.capabilities, wanted.role_arn);
+        let (place, id, capabilities, role) = (StackScope::of(cx), stack.id, wanted.capabilities, wanted.role_arn);
         cx.write(&self.store, move |tx| {
             let mut stack = stacks::require(tx, &place, &id)?;
             check_updatable(&stack)?;
@@ -382,7 +382,7 @@ impl CloudFormation {
     pub(crate) async fn delete(&self, cx: &Cx, name: &str, retained: Vec<String>, role: Option<String>) -> Result<()> {
         let mut operation = operation(cx, Goal::Delete, None, None);
         operation.retained = retained;
-        let (place, name) = (Place::of(cx), name.to_owned());
+        let (place, name) = (StackScope::of(cx), name.to_owned());
         cx.write(&self.store, move |tx| {
             let Some(mut stack) = stacks::find(tx, (&place.account, &place.region), &name)? else { return Ok(()) };
             if stack.status == "DELETE_COMPLETE" || stack.status == "DELETE_IN_PROGRESS" && stack.operation.is_some() {

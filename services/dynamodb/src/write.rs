@@ -139,7 +139,7 @@ pub(crate) struct Written {
 
 /// What a write answers beside the item.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Outcome {
+pub(crate) struct WriteResult {
     pub(crate) written: Written,
     pub(crate) capacity: Option<ConsumedCapacity>,
     pub(crate) metrics: Option<ItemCollectionMetrics>,
@@ -210,7 +210,7 @@ impl DynamoDb {
         write: Write,
         capacity: Option<String>,
         metrics: Option<String>,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<WriteResult, Error> {
         let home = Home::of(cx);
         cx.write(&self.store, move |tx| {
             let table = home.table(tx, &write.table)?;
@@ -223,7 +223,7 @@ impl DynamoDb {
                 Some("SIZE") => collection_metrics(tx, &table, write.action.item())?,
                 _ => None,
             };
-            Ok::<_, Error>(Outcome { written, capacity, metrics })
+            Ok::<_, Error>(WriteResult { written, capacity, metrics })
         })
         .await
     }

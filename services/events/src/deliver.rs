@@ -66,7 +66,7 @@ impl Runner for Deliverer {
             return Done::RetryAfter(pause(task.attempt));
         }
         tracing::error!(task = task.id, target = delivery.target_arn, %error, "a delivery failed for good");
-        match self.bury(&task.id, &delivery, &error).await {
+        match self.dead_letter(&task.id, &delivery, &error).await {
             Err(error) if error.status() >= 500 => Done::RetryAfter(pause(task.attempt)),
             Err(error) => {
                 tracing::error!(task = task.id, %error, "the dead-letter queue did not take the event");
@@ -179,7 +179,7 @@ impl Deliverer {
         failed.map_or(Ok(()), |message| Err(Error::validation(message)))
     }
 
-    async fn bury(&self, task: &str, delivery: &Delivery, error: &Error) -> Result<(), Error> {
+    async fn dead_letter(&self, task: &str, delivery: &Delivery, error: &Error) -> Result<(), Error> {
         let Some(target) = delivery.dead_letter_arn.as_deref().and_then(Arn::parse) else { return Ok(()) };
         let cx = Cx::platform(&self.router, &delivery.account, &target.region)
             .as_service(SERVICE, &delivery.source_arn)

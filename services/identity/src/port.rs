@@ -137,7 +137,7 @@ impl service::identity::Identity for Identity {
         Ok(credentials)
     }
 
-    async fn lend(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
+    async fn issue_unlogged(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
         Ok(self.lend_out(self.keys(principal, None, valid)))
     }
 

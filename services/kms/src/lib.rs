@@ -68,7 +68,7 @@ impl Runner for Kms {
         let gone = self
             .store
             .write(move |tx| {
-                let place: records::Place = task.payload()?;
+                let place: records::KeyLocation = task.payload()?;
                 records::forget(tx, &place)?;
                 tx.finish_task(&task.id)
             })

@@ -15,7 +15,7 @@ use wire::{Error, Timestamp};
 
 /// A key in a place of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct KeyLocation {
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) id: String,
@@ -70,7 +70,7 @@ pub(crate) fn alias_key(place: (&str, &str), name: &str) -> Key {
     alias_prefix(place.0, place.1).push(name)
 }
 
-impl Place {
+impl KeyLocation {
     pub(crate) fn key(&self) -> Key {
         key_prefix(&self.account, &self.region).push(&self.id)
     }
@@ -80,7 +80,7 @@ impl Place {
 }
 
 /// The place of a key by its id, its ARN, its alias or its alias's ARN. An alias has to exist.
-pub(crate) fn place(tx: &mut Tx<'_>, cx: &Cx, id: &str) -> Result<Place, Error> {
+pub(crate) fn place(tx: &mut Tx<'_>, cx: &Cx, id: &str) -> Result<KeyLocation, Error> {
     let (account, region, name) = if id.starts_with("arn:") {
         let invalid = |what: &str| invalid_arn_exception(format!("Invalid arn {what}"));
         let arn = Arn::parse(id).filter(|arn| arn.service == "kms").ok_or_else(|| invalid(id))?;
@@ -95,14 +95,14 @@ pub(crate) fn place(tx: &mut Tx<'_>, cx: &Cx, id: &str) -> Result<Place, Error> 
         let found: Option<AliasRecord> = tx.get_json(alias_key((&account, &region), &name))?;
         let found = found
             .ok_or_else(|| not_found_exception(format!("Alias arn:aws:kms:{region}:{account}:{name} is not found.")))?;
-        return Ok(Place { account, region, id: found.target });
+        return Ok(KeyLocation { account, region, id: found.target });
     }
     let id = name.strip_prefix("key/").unwrap_or(&name).to_owned();
-    Ok(Place { account, region, id })
+    Ok(KeyLocation { account, region, id })
 }
 
 /// The key that a request names.
-pub(crate) fn find(tx: &mut Tx<'_>, cx: &Cx, id: &str) -> Result<(Place, KeyRecord), Error> {
+pub(crate) fn find(tx: &mut Tx<'_>, cx: &Cx, id: &str) -> Result<(KeyLocation, KeyRecord), Error> {
     let place = place(tx, cx, id)?;
     let found: Option<KeyRecord> = tx.get_json(place.key())?;
     match found {
@@ -151,7 +151,7 @@ impl KeyRecord {
 }
 
 /// Takes a key away with its aliases.
-pub(crate) fn forget(tx: &mut Tx<'_>, place: &Place) -> Result<(), store::Error> {
+pub(crate) fn forget(tx: &mut Tx<'_>, place: &KeyLocation) -> Result<(), store::Error> {
     let aliases: Vec<AliasRecord> = tx.list_json(alias_prefix(&place.account, &place.region), usize::MAX)?;
     for alias in aliases.iter().filter(|alias| alias.target == place.id) {
         tx.delete(alias_key((&place.account, &place.region), &alias.name))?;

@@ -17,7 +17,7 @@ use wire::Error;
 
 use crate::Lambda;
 use crate::durable::drive as durable;
-use crate::function::{Function, Name, Place, Resolved, Version};
+use crate::function::{Function, Name, Resolved, Scope, Version};
 use crate::invoke::Call;
 use crate::{mapping, provision};
 
@@ -108,7 +108,7 @@ pub(crate) struct Events(pub(crate) Arc<Lambda>);
 impl Kind for Events {
     const NAME: &'static str = INVOKE;
     const BEGINS: bool = false;
-    type Place = Event;
+    type Payload = Event;
     type Plan = Resolved;
     type End = Tried;
 
@@ -117,7 +117,7 @@ impl Kind for Events {
     }
 
     fn load(&self, tx: &mut Tx<'_>, event: &Event) -> Result<Loaded<Resolved>, Error> {
-        let place = Place { account: event.account.clone(), region: event.region.clone() };
+        let place = Scope { account: event.account.clone(), region: event.region.clone() };
         match place.resolve(tx, &event.name(), 0.0) {
             Ok(settings) => Ok(Loaded::Todo(settings)),
             Err(error) if error.status() >= 500 => Err(error),
@@ -216,7 +216,7 @@ impl Kind for Events {
             destinations.on_success.and_then(|success| success.destination)
         };
         let dead = settings.version.config.dead_letter_config.and_then(|dead| dead.target_arn);
-        let told = Told {
+        let told = EventResult {
             destination,
             dead: dead.filter(|target| tried.failed && !target.is_empty()),
             role: settings.version.config.role.unwrap_or_default(),
@@ -240,7 +240,7 @@ impl Event {
 
 /// Whom to tell of an event's outcome.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Told {
+struct EventResult {
     destination: Option<String>,
     dead: Option<String>,
     role: String,
@@ -255,7 +255,7 @@ struct Told {
 impl Lambda {
     /// Sends an event's outcome on; what fails for reasons that may pass is sent again.
     async fn run_outcome(&self, task: &Task) -> Result<Done, Error> {
-        let told: Told = task.payload()?;
+        let told: EventResult = task.payload()?;
         let cx = Cx::platform(&self.router, &told.event.account, &told.event.region);
         let platform = cx.clone();
         let sent = match cx.assume(&told.role, &told.event.function).await {
@@ -301,7 +301,7 @@ impl Lambda {
             tracing::warn!(function = wanted.function, why, "a function cannot be made ready");
         }
         let cx = Cx::platform(&self.router, &wanted.account, &wanted.region);
-        let (place, id) = (Place::of(&cx), task.id.clone());
+        let (place, id) = (Scope::of(&cx), task.id.clone());
         self.store
             .write(move |tx| {
                 if let Some(mut function) = tx.get_json::<Function>(place.function(&wanted.function))?
@@ -344,8 +344,8 @@ fn settle(version: &mut Version, why: Option<&str>) {
 }
 
 /// What a destination receives.
-fn record(told: &Told) -> Value {
-    let Told { event, tried, .. } = told;
+fn record(told: &EventResult) -> Value {
+    let EventResult { event, tried, .. } = told;
     let text = |bytes: &[u8]| {
         serde_json::from_slice(bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(bytes).into_owned()))
     };
@@ -373,7 +373,7 @@ fn record(told: &Told) -> Value {
 }
 
 /// The event itself, with what went wrong beside it.
-async fn dead_letter(cx: &Cx, target: &str, told: &Told) -> Result<(), Error> {
+async fn dead_letter(cx: &Cx, target: &str, told: &EventResult) -> Result<(), Error> {
     let event = &told.event;
     let body = String::from_utf8_lossy(&event.payload()).into_owned();
     let answer = STANDARD.decode(&told.tried.payload).unwrap_or_default();

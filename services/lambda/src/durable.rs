@@ -19,7 +19,7 @@ use serde_json::Value;
 use store::{Key, NewTask, Tx};
 use wire::{Error, Timestamp};
 
-use crate::function::{Place, Resolved};
+use crate::function::{Resolved, Scope};
 
 /// Source: Lambda Developer Guide, "Durable functions": executions last a day and are kept for 14 days where nothing is said.
 const DEFAULT_TIMEOUT_SECONDS: i32 = 86_400;
@@ -71,8 +71,8 @@ impl Id {
             .ok_or_else(|| error::invalid_parameter_value_exception(format!("Invalid durable execution ARN: {text}")))
     }
 
-    pub(crate) fn place(&self) -> Place {
-        Place { account: self.account.clone(), region: self.region.clone() }
+    pub(crate) fn place(&self) -> Scope {
+        Scope { account: self.account.clone(), region: self.region.clone() }
     }
 
     fn key(&self, kind: &str) -> Key {
@@ -105,11 +105,11 @@ impl Id {
     }
 }
 
-pub(crate) fn of_function(place: &Place, function: &str) -> Key {
+pub(crate) fn of_function(place: &Scope, function: &str) -> Key {
     place.key("durable").push(function)
 }
 
-fn named(place: &Place, function: &str, name: &str) -> Key {
+fn named(place: &Scope, function: &str, name: &str) -> Key {
     place.key("durable-name").push(function).push(name)
 }
 
@@ -172,7 +172,7 @@ pub(crate) struct Start<'a> {
 
 impl Record {
     /// Starts an execution, or finds the one that was started by this name with this input.
-    pub(crate) fn start(tx: &mut Tx<'_>, place: &Place, start: &Start<'_>, now: Timestamp) -> Result<Self, Error> {
+    pub(crate) fn start(tx: &mut Tx<'_>, place: &Scope, start: &Start<'_>, now: Timestamp) -> Result<Self, Error> {
         let config = &start.resolved.version.config;
         let function = config.function_name.clone().unwrap_or_default();
         if let Some(name) = &start.name

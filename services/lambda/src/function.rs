@@ -101,12 +101,12 @@ fn invalid_name(text: &str) -> Error {
 
 /// Where records are kept, for one account and region.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Scope {
     pub(crate) account: String,
     pub(crate) region: String,
 }
 
-impl Place {
+impl Scope {
     pub(crate) fn of(cx: &Cx) -> Self {
         Self { account: cx.account().to_owned(), region: cx.region().to_owned() }
     }

@@ -18,10 +18,10 @@ use wire::Error;
 
 use crate::Lambda;
 use crate::failure;
-use crate::function::{Name, Place, Resolved};
+use crate::function::{Name, Resolved, Scope};
 use crate::lines::{self, End, Report};
 use crate::prepare::{Language, Ready};
-use crate::runtime::{Answer, Blueprint, Environment, Invocation, Keys, Outcome, Templates};
+use crate::runtime::{Answer, Blueprint, Environment, Invocation, InvocationEnd, Keys, Templates};
 use crate::streaming::Piece;
 
 /// How long a call waits for a place on this machine before it is throttled.
@@ -93,7 +93,7 @@ impl Lambda {
 
     async fn invoke(&self, cx: &Cx, call: Call, attempt: Option<&str>) -> Result<Finished, Error> {
         let chance = self.router.clock().fraction();
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         let resolved = self.store.read(|tx| place.resolve_call(tx, &call.name, chance)).await?;
         if resolved.version.config.durable_config.is_some() && call.durable.is_none() {
             return Box::pin(self.run_durable(cx, &resolved, &call, None)).await;
@@ -175,9 +175,9 @@ impl Lambda {
             };
             outcome = Err(environment.invoke(invocation).await);
         }
-        let outcome = outcome.err().unwrap_or(Outcome::TimedOut);
+        let outcome = outcome.err().unwrap_or(InvocationEnd::TimedOut);
         let took = clock.elapsed();
-        let streamed = matches!(outcome, Outcome::Answer(Answer::Streamed));
+        let streamed = matches!(outcome, InvocationEnd::Answer(Answer::Streamed));
         let (payload, failed, alive) = report(&mut environment, request_id, &blueprint, took, outcome).await;
         let tail = environment.tail().await;
         if alive {
@@ -209,7 +209,7 @@ impl Lambda {
         };
         let principal = identity.role_session(role, session, attempt.filter(|_| !long)).await.map_err(denied)?;
         // The environment, and whatever it holds, ends with the server.
-        let issued = identity.lend(&principal, valid).await?;
+        let issued = identity.issue_unlogged(&principal, valid).await?;
         Ok(Keys { access_key: issued.access_key, secret_key: issued.secret_key, session_token: issued.session_token })
     }
 
@@ -223,7 +223,7 @@ impl Lambda {
             Some((host.clone(), PathBuf::from(&system.local_mount_path)))
         });
         Blueprint {
-            key: format!("{} {} {revision}", Place::of(cx).arn(&function, None), resolved.version.number()),
+            key: format!("{} {} {revision}", Scope::of(cx).arn(&function, None), resolved.version.number()),
             arn: resolved.arn.clone(),
             version: resolved.version.number().to_owned(),
             handler: config.handler.clone().unwrap_or_default(),
@@ -301,22 +301,22 @@ async fn report(
     request_id: &str,
     blueprint: &Blueprint,
     took: Duration,
-    outcome: Outcome,
+    outcome: InvocationEnd,
 ) -> (Bytes, bool, bool) {
     let exited = |kind: &str, message: &str| (failure::of_request(request_id, kind, message), true, false);
-    let timed_out = matches!(outcome, Outcome::TimedOut);
+    let timed_out = matches!(outcome, InvocationEnd::TimedOut);
     let result = match outcome {
-        Outcome::Answer(Answer::Response(payload)) => (payload, false, true),
-        Outcome::Answer(Answer::Streamed) => (Bytes::new(), false, true),
-        Outcome::Answer(Answer::Error(payload)) => (payload, true, true),
-        Outcome::Answer(Answer::Last(payload)) => (payload, true, false),
-        Outcome::StartFailed(error) => (failure::of_start(request_id, &error), true, false),
-        Outcome::Exited(exit) if exit.success() => {
+        InvocationEnd::Answer(Answer::Response(payload)) => (payload, false, true),
+        InvocationEnd::Answer(Answer::Streamed) => (Bytes::new(), false, true),
+        InvocationEnd::Answer(Answer::Error(payload)) => (payload, true, true),
+        InvocationEnd::Answer(Answer::Last(payload)) => (payload, true, false),
+        InvocationEnd::StartFailed(error) => (failure::of_start(request_id, &error), true, false),
+        InvocationEnd::Exited(exit) if exit.success() => {
             exited("Runtime.ExitError", "Runtime exited without providing a reason")
         }
-        Outcome::Exited(exit) => exited("Runtime.ExitError", &format!("Runtime exited with error: {exit}")),
-        Outcome::OutOfMemory => exited("Runtime.OutOfMemory", "Runtime exited with error: signal: killed"),
-        Outcome::TimedOut => {
+        InvocationEnd::Exited(exit) => exited("Runtime.ExitError", &format!("Runtime exited with error: {exit}")),
+        InvocationEnd::OutOfMemory => exited("Runtime.OutOfMemory", "Runtime exited with error: signal: killed"),
+        InvocationEnd::TimedOut => {
             let message = format!("Task timed out after {:.2} seconds", blueprint.timeout.as_secs_f64());
             exited("Sandbox.Timedout", &message)
         }

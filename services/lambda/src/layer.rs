@@ -8,7 +8,7 @@ use service::Cx;
 use store::{Key, Tx};
 use wire::Error;
 
-use crate::function::{Place, Policy};
+use crate::function::{Policy, Scope};
 
 /// AWS's limits: layers of a function, and what it and they hold unpacked.
 const MAX_LAYERS: usize = 5;
@@ -37,7 +37,7 @@ pub(crate) struct LayerVersion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LayerName {
     /// That of the ARN, where there is one.
-    pub(crate) place: Place,
+    pub(crate) place: Scope,
     pub(crate) name: String,
     pub(crate) version: Option<u64>,
 }
@@ -57,9 +57,9 @@ impl LayerName {
         };
         let parts: Vec<_> = text.split(':').collect();
         let (place, name, version) = match parts.as_slice() {
-            [name] => (Place::of(cx), *name, None),
+            [name] => (Scope::of(cx), *name, None),
             ["arn", _, "lambda", region, account, "layer", name, rest @ ..] if rest.len() <= 1 => {
-                let place = Place { account: (*account).to_owned(), region: (*region).to_owned() };
+                let place = Scope { account: (*account).to_owned(), region: (*region).to_owned() };
                 (place, *name, rest.first().map(|number| number.parse()))
             }
             _ => return Err(invalid(text)),
@@ -69,7 +69,7 @@ impl LayerName {
     }
 
     /// Where it is kept, if it is the caller's.
-    pub(crate) fn own(&self, cx: &Cx) -> Result<Place, Error> {
+    pub(crate) fn own(&self, cx: &Cx) -> Result<Scope, Error> {
         if self.place.account == cx.account() {
             return Ok(self.place.clone());
         }
@@ -84,7 +84,7 @@ fn invalid(text: &str) -> Error {
     ))
 }
 
-impl Place {
+impl Scope {
     fn layer_key(&self, kind: &str) -> Key {
         Key::new("lambda").push(kind).push(&self.account).push(&self.region)
     }
@@ -110,7 +110,7 @@ impl Place {
 }
 
 impl LayerVersion {
-    pub(crate) fn arn(&self, place: &Place) -> String {
+    pub(crate) fn arn(&self, place: &Scope) -> String {
         format!("{}:{}", place.layer_arn(&self.name), self.number)
     }
 
@@ -118,7 +118,7 @@ impl LayerVersion {
         i64::try_from(self.number).ok()
     }
 
-    pub(crate) fn listed(&self, place: &Place) -> LayerVersionsListItem {
+    pub(crate) fn listed(&self, place: &Scope) -> LayerVersionsListItem {
         LayerVersionsListItem {
             layer_version_arn: Some(self.arn(place)),
             version: self.version(),
@@ -131,7 +131,7 @@ impl LayerVersion {
     }
 
     /// `location` is where its archive can be fetched.
-    pub(crate) fn shown(&self, place: &Place, location: String) -> GetLayerVersionResponse {
+    pub(crate) fn shown(&self, place: &Scope, location: String) -> GetLayerVersionResponse {
         GetLayerVersionResponse {
             content: Some(LayerVersionContentOutput {
                 location: Some(location),

@@ -158,7 +158,7 @@ impl Guard for Lambda {
         let arn = wire::arn::Arn::parse(resource).filter(|arn| arn.resource.starts_with("function:"));
         let (Some(arn), Ok(name)) = (arn, function::Name::parse(resource, None)) else { return Ok(None) };
         // Another account asks about what is the function's account's.
-        let place = function::Place { account: arn.account, region: arn.region };
+        let place = function::Scope { account: arn.account, region: arn.region };
         let qualifier = name.qualifier.as_deref().filter(|qualifier| *qualifier != "$LATEST");
         let key = place.policy(&name.name, qualifier);
         let policy: Option<function::Policy> = self.store.read(|tx| tx.get_json(&key)).await?;

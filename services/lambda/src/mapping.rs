@@ -21,7 +21,7 @@ use wire::arn::Arn;
 use crate::Lambda;
 use crate::asynchronous::queue_url;
 use crate::filters::Filters;
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 use crate::invoke::{Call, Finished};
 use crate::stream;
 
@@ -64,7 +64,7 @@ pub(crate) fn stop(tx: &mut Tx<'_>, uuid: &str) -> Result<(), Error> {
 pub(crate) async fn poll(lambda: &Lambda, task: &Task) -> Result<Done, Error> {
     let wanted: Poll = task.payload()?;
     let cx = Cx::platform(&lambda.router, &wanted.account, &wanted.region);
-    let place = Place::of(&cx);
+    let place = Scope::of(&cx);
     let mapping = lambda
         .store
         .read(|tx| Ok::<_, Error>(tx.get_json::<EventSourceMappingConfiguration>(place.mapping(&wanted.uuid))?))
@@ -143,7 +143,7 @@ impl Source {
 
     /// The next messages, as many as came within the window; with the role in whose name they were taken.
     async fn batch(&self, lambda: &Lambda, cx: &Cx) -> Result<(Cx, Vec<Message>), Error> {
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         let name = Name::parse(&self.function_arn, None)?;
         let resolved = lambda.store.read(|tx| place.resolve(tx, &name, 0.0)).await?;
         let role = cx.assume(resolved.version.config.role.as_deref().unwrap_or_default(), &name.name).await?;

@@ -58,7 +58,7 @@ use wire::{Blob, Error};
 use crate::Lambda;
 use crate::asynchronous::{PREPARE, Prepare};
 use crate::code::{Code, MAX_DIRECT_BYTES};
-use crate::function::{Function, Name, Place, Version};
+use crate::function::{Function, Name, Scope, Version};
 use crate::layer::Used;
 
 /// Where a request says that code is.
@@ -74,9 +74,9 @@ impl Lambda {
     async fn change<T, F>(&self, cx: &Cx, function_name: &str, mut change: F) -> Result<T, Error>
     where
         T: Serialize + DeserializeOwned + Send + 'static,
-        F: FnMut(&mut Tx<'_>, &Place, &mut Function) -> Result<T, Error> + Send + 'static,
+        F: FnMut(&mut Tx<'_>, &Scope, &mut Function) -> Result<T, Error> + Send + 'static,
     {
-        let (place, name) = (Place::of(cx), Name::parse_unqualified(function_name)?);
+        let (place, name) = (Scope::of(cx), Name::parse_unqualified(function_name)?);
         cx.write(&self.store, move |tx| {
             let mut function = place.load(tx, &name)?;
             let result = change(tx, &place, &mut function)?;
@@ -140,7 +140,7 @@ fn set_layers(version: &mut Version, used: Vec<Used>) {
 /// Freezes `$LATEST` as the next version, unless nothing changed since the last one.
 fn publish(
     tx: &mut Tx<'_>,
-    place: &Place,
+    place: &Scope,
     function: &mut Function,
     description: Option<String>,
 ) -> Result<FunctionConfiguration, Error> {

@@ -10,7 +10,7 @@ use store::{Done, NewTask, Task, Tx};
 use wire::{Error, Timestamp};
 
 use crate::Lambda;
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 use crate::runtime::Environment;
 
 pub(crate) const PROVISION: &str = "lambda:provision";
@@ -48,12 +48,12 @@ struct Wanted {
     qualifier: String,
 }
 
-fn task_id(place: &Place, name: &str, qualifier: &str) -> String {
+fn task_id(place: &Scope, name: &str, qualifier: &str) -> String {
     format!("{PROVISION}:{}:{}:{name}:{qualifier}", place.account, place.region)
 }
 
 /// Begins to hold a configuration, from its start.
-pub(crate) fn start(tx: &mut Tx<'_>, place: &Place, name: &str, qualifier: &str) -> Result<(), Error> {
+pub(crate) fn start(tx: &mut Tx<'_>, place: &Scope, name: &str, qualifier: &str) -> Result<(), Error> {
     let id = task_id(place, name, qualifier);
     tx.cancel_task(&id)?;
     let wanted = Wanted {
@@ -65,12 +65,12 @@ pub(crate) fn start(tx: &mut Tx<'_>, place: &Place, name: &str, qualifier: &str)
     Ok(tx.enqueue(NewTask::new(PROVISION, id).payload(&wanted)?)?)
 }
 
-pub(crate) fn stop(tx: &mut Tx<'_>, place: &Place, name: &str, qualifier: &str) -> Result<(), Error> {
+pub(crate) fn stop(tx: &mut Tx<'_>, place: &Scope, name: &str, qualifier: &str) -> Result<(), Error> {
     tx.delete(place.provision(name, qualifier))?;
     Ok(tx.cancel_task(&task_id(place, name, qualifier))?)
 }
 
-pub(crate) fn stop_all(tx: &mut Tx<'_>, place: &Place, name: &str) -> Result<(), Error> {
+pub(crate) fn stop_all(tx: &mut Tx<'_>, place: &Scope, name: &str) -> Result<(), Error> {
     for found in tx.list_json::<Provision>(place.provisions(name), 10_000)? {
         stop(tx, place, name, &found.qualifier)?;
     }
@@ -103,7 +103,7 @@ impl Lambda {
     /// `held`: the key of the environments that stay now.
     async fn hold(&self, wanted: &Wanted, held: &mut String) -> Result<Done, Error> {
         let cx = Cx::platform(&self.router, &wanted.account, &wanted.region);
-        let place = Place::of(&cx);
+        let place = Scope::of(&cx);
         let name = Name { name: wanted.name.clone(), qualifier: Some(wanted.qualifier.clone()) };
         let record = place.provision(&wanted.name, &wanted.qualifier);
         loop {

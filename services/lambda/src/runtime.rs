@@ -6,5 +6,5 @@ mod output;
 mod templates;
 
 pub(crate) use api::{Answer, MAX_RESPONSE_BYTES};
-pub(crate) use environment::{Blueprint, Environment, Invocation, Keys, Kind, Outcome};
+pub(crate) use environment::{Blueprint, Environment, Invocation, InvocationEnd, Keys, Kind};
 pub(crate) use templates::{Forks, Templates};

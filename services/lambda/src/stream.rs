@@ -17,7 +17,7 @@ use wire::{Error, reflect};
 use crate::Lambda;
 use crate::asynchronous::send;
 use crate::filters::Filters;
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 use crate::invoke::{Call, Finished};
 use crate::mapping::failures;
 
@@ -100,7 +100,7 @@ impl Source {
 
     /// Reads on from where it was and delivers what comes.
     async fn follow(&self, lambda: &Lambda, cx: &Cx) -> Result<Never, Error> {
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         let name = Name::parse(&self.function, None)?;
         let resolved = lambda.store.read(|tx| place.resolve(tx, &name, 0.0)).await?;
         let role = cx.assume(resolved.version.config.role.as_deref().unwrap_or_default(), &name.name).await?;
@@ -210,7 +210,7 @@ impl Source {
         position: &mut Position,
         records: Vec<Record>,
     ) -> Result<(), Error> {
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         // Pieces that are still to be done, the next one last, each with how often it has failed.
         let mut pieces = vec![(records, 0_i32)];
         while let Some((piece, tries)) = pieces.pop() {
@@ -297,7 +297,7 @@ impl Source {
     async fn done(
         &self,
         lambda: &Lambda,
-        place: &Place,
+        place: &Scope,
         position: &mut Position,
         records: &[Record],
     ) -> Result<(), Error> {
@@ -308,7 +308,7 @@ impl Source {
         Ok(())
     }
 
-    async fn keep(&self, lambda: &Lambda, place: &Place, position: &Position) -> Result<(), Error> {
+    async fn keep(&self, lambda: &Lambda, place: &Scope, position: &Position) -> Result<(), Error> {
         let (key, position) = (place.position(&self.uuid), position.clone());
         lambda.store.write(move |tx| Ok::<_, Error>(tx.put_json(key.clone(), &position)?)).await
     }

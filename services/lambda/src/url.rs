@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use wire::{Error, Timestamp};
 
 use crate::Lambda;
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 use crate::invoke::{Call, Finished};
 use crate::streaming::{Piece, Pieces};
 
@@ -71,7 +71,7 @@ impl Url {
     }
 
     pub(crate) fn arn(&self) -> String {
-        let place = Place { account: self.account.clone(), region: self.region.clone() };
+        let place = Scope { account: self.account.clone(), region: self.region.clone() };
         place.arn(&self.name, self.qualifier.as_deref())
     }
 

@@ -13,7 +13,7 @@ pub(crate) type Garbage = Vec<BlobId>;
 
 /// What changes, by whom.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct ChangeContext<'a> {
     pub(crate) bucket: &'a BucketRecord,
     pub(crate) key: &'a str,
     /// The attempt of user code that does it.
@@ -23,7 +23,7 @@ pub(crate) struct Place<'a> {
 }
 
 /// Gives the key a new content, and the record its version; accounts for the old one.
-pub(crate) fn put(tx: &mut Tx<'_>, place: Place<'_>, record: &mut ObjectRecord) -> Result<Garbage> {
+pub(crate) fn put(tx: &mut Tx<'_>, place: ChangeContext<'_>, record: &mut ObjectRecord) -> Result<Garbage> {
     let mut garbage = Garbage::new();
     match place.bucket.versioning {
         None => replace(tx, place, Some(record), &mut garbage)?,
@@ -45,7 +45,7 @@ pub(crate) struct Gone {
 }
 
 /// Deletes the key: its content, or with versions by a delete marker in front of it.
-pub(crate) fn delete(tx: &mut Tx<'_>, place: Place<'_>, marker: ObjectRecord) -> Result<Gone> {
+pub(crate) fn delete(tx: &mut Tx<'_>, place: ChangeContext<'_>, marker: ObjectRecord) -> Result<Gone> {
     let mut gone = Gone::default();
     match place.bucket.versioning {
         None => {
@@ -65,7 +65,7 @@ pub(crate) fn delete(tx: &mut Tx<'_>, place: Place<'_>, marker: ObjectRecord) ->
 }
 
 /// Deletes one version for good.
-pub(crate) fn delete_version(tx: &mut Tx<'_>, place: Place<'_>, id: &str) -> Result<Gone> {
+pub(crate) fn delete_version(tx: &mut Tx<'_>, place: ChangeContext<'_>, id: &str) -> Result<Gone> {
     if place.bucket.versioning.is_none() {
         // There is only the null version.
         let mut gone = Gone::default();
@@ -87,7 +87,7 @@ pub(crate) fn delete_version(tx: &mut Tx<'_>, place: Place<'_>, id: &str) -> Res
 /// Adds a version, or with versioning suspended replaces the null one.
 fn add(
     tx: &mut Tx<'_>,
-    place: Place<'_>,
+    place: ChangeContext<'_>,
     state: Versioning,
     record: &mut ObjectRecord,
     garbage: &mut Garbage,
@@ -109,14 +109,14 @@ fn add(
 }
 
 /// A version that is taken away: kept while an attempt may be undone that has not made it itself, else garbage.
-fn dispose(tx: &mut Tx<'_>, place: Place<'_>, record: ObjectRecord, garbage: &mut Garbage) -> Result<()> {
+fn dispose(tx: &mut Tx<'_>, place: ChangeContext<'_>, record: ObjectRecord, garbage: &mut Garbage) -> Result<()> {
     match place.attempt {
         Some(attempt) if record.writer.as_deref() != Some(attempt) => note(tx, place, |undo| undo.removed.push(record)),
         _ => drop_content(tx, Some(&record), garbage),
     }
 }
 
-fn note(tx: &mut Tx<'_>, place: Place<'_>, change: impl FnOnce(&mut UndoRecord)) -> Result<()> {
+fn note(tx: &mut Tx<'_>, place: ChangeContext<'_>, change: impl FnOnce(&mut UndoRecord)) -> Result<()> {
     let Some(attempt) = place.attempt else { return Ok(()) };
     let at = keys::undo(attempt, &place.bucket.name, place.key);
     let mut undo = match tx.get_json::<UndoRecord>(&at)? {
@@ -137,7 +137,7 @@ fn note(tx: &mut Tx<'_>, place: Place<'_>, change: impl FnOnce(&mut UndoRecord))
 /// Without versions: gives the key a new content (or none); the old one is kept while an attempt may be undone, else garbage.
 fn replace(
     tx: &mut Tx<'_>,
-    Place { bucket, key, attempt, .. }: Place<'_>,
+    ChangeContext { bucket, key, attempt, .. }: ChangeContext<'_>,
     new: Option<&ObjectRecord>,
     garbage: &mut Garbage,
 ) -> Result<()> {

@@ -17,7 +17,7 @@ use crate::version;
 
 /// One key to delete.
 #[derive(Clone, Debug)]
-pub(crate) struct Doomed {
+pub(crate) struct Deletion {
     pub(crate) key: String,
     pub(crate) version: Option<String>,
     pub(crate) conditions: Conditions,
@@ -35,11 +35,16 @@ pub(crate) struct Deleted {
     pub(crate) marker: Option<String>,
 }
 
-type Outcome = Result<Deleted, (String, Option<String>, wire::Error)>;
+type DeleteResult = Result<Deleted, (String, Option<String>, wire::Error)>;
 
 impl S3 {
     /// Deletes the keys in one transaction; each has its own outcome.
-    pub(crate) async fn delete_objects(&self, cx: &Cx, bucket: &str, doomed: Vec<Doomed>) -> Result<Vec<Outcome>> {
+    pub(crate) async fn delete_objects(
+        &self,
+        cx: &Cx,
+        bucket: &str,
+        deletion: Vec<Deletion>,
+    ) -> Result<Vec<DeleteResult>> {
         let (place, bucket) = (bucket.to_owned(), bucket.to_owned());
         let attempt = crate::attempts::of(cx);
         let (origin, now) = (events::Origin::of(cx), now_ms(cx));
@@ -48,8 +53,8 @@ impl S3 {
             .write(&self.store, move |tx| {
                 let home = require_bucket(tx, &bucket)?;
                 let mut garbage = Garbage::new();
-                let mut outcomes = Vec::with_capacity(doomed.len());
-                for one in &doomed {
+                let mut outcomes = Vec::with_capacity(deletion.len());
+                for one in &deletion {
                     let version = match &one.version {
                         Some(id) if !version::is_id(id) => {
                             let error = invalid_argument("Invalid version id specified");
@@ -71,8 +76,12 @@ impl S3 {
                         outcomes.push(Err((one.key.clone(), one.version.clone(), error)));
                         continue;
                     }
-                    let place =
-                        change::Place { bucket: &home, key: &one.key, attempt: attempt.as_deref(), chance: &chance };
+                    let place = change::ChangeContext {
+                        bucket: &home,
+                        key: &one.key,
+                        attempt: attempt.as_deref(),
+                        chance: &chance,
+                    };
                     let gone = match version {
                         Some(id) => change::delete_version(tx, place, id)?,
                         None => change::delete(tx, place, marker(now, attempt.clone()))?,
@@ -80,7 +89,7 @@ impl S3 {
                     if gone.changed {
                         let what = if gone.marker && version.is_none() { Change::Marker } else { Change::Delete };
                         let told =
-                            events::Told { version: gone.version.as_deref().filter(|_| home.versioning.is_some()) };
+                            events::Details { version: gone.version.as_deref().filter(|_| home.versioning.is_some()) };
                         events::record(tx, &origin, &home, &one.key, None, what, told)?;
                     }
                     let Gone { garbage: more, version, marker, .. } = gone;
@@ -102,9 +111,9 @@ impl S3 {
         Ok(outcomes)
     }
 
-    pub(crate) async fn delete_object(&self, cx: &Cx, bucket: &str, doomed: Doomed) -> Result<Deleted> {
-        let key = doomed.key.clone();
-        let outcome = self.delete_objects(cx, bucket, vec![doomed]).await?.pop();
+    pub(crate) async fn delete_object(&self, cx: &Cx, bucket: &str, deletion: Deletion) -> Result<Deleted> {
+        let key = deletion.key.clone();
+        let outcome = self.delete_objects(cx, bucket, vec![deletion]).await?.pop();
         match outcome {
             Some(Ok(deleted)) => Ok(deleted),
             Some(Err((_, _, error))) => Err(error),

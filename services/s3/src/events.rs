@@ -90,7 +90,7 @@ impl Change {
 
 /// What is told besides.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Told<'a> {
+pub(crate) struct Details<'a> {
     pub(crate) version: Option<&'a str>,
 }
 
@@ -168,7 +168,7 @@ pub(crate) fn record(
     key: &str,
     object: Option<&ObjectRecord>,
     change: Change,
-    told: Told<'_>,
+    told: Details<'_>,
 ) -> Result<()> {
     let place = keys::setting(&bucket.name, NOTIFICATION);
     let Some(config) = tx.get_json::<NotificationConfiguration>(place)? else { return Ok(()) };
@@ -242,7 +242,7 @@ fn entry(
     (origin, bucket, key): (&Origin, &BucketRecord, &str),
     object: Option<&ObjectRecord>,
     change: Change,
-    told: Told<'_>,
+    told: Details<'_>,
     sequencer: &str,
 ) -> Value {
     let mut detail = json!({
@@ -284,7 +284,7 @@ fn notification(
     (origin, bucket, key): (&Origin, &BucketRecord, &str),
     object: Option<&ObjectRecord>,
     change: Change,
-    told: Told<'_>,
+    told: Details<'_>,
     (sequencer, configuration_id): (&str, &str),
 ) -> Value {
     // Tags, ACLs and lifecycles came with minor versions of their own.

@@ -543,7 +543,7 @@ impl S3 {
             .write(move |tx| {
                 let home = require_bucket(tx, &bucket)?;
                 let versions = versions(tx, &bucket, &key)?;
-                let place = change::Place { bucket: &home, key: &key, attempt: None, chance: &chance };
+                let place = change::ChangeContext { bucket: &home, key: &key, attempt: None, chance: &chance };
                 let (mut garbage, mut done) = (Garbage::new(), 0);
                 for (record, fate) in versions.iter().zip(fates(&rules, &key, &versions, now, terms)) {
                     let id = record.version_id();
@@ -566,7 +566,7 @@ impl S3 {
                         Fate::Goes => (change::delete_version(tx, place, id)?, Change::Expire),
                     };
                     let version = gone.version.as_deref().filter(|_| home.versioning.is_some());
-                    events::record(tx, &origin, &home, &key, None, what, events::Told { version })?;
+                    events::record(tx, &origin, &home, &key, None, what, events::Details { version })?;
                     garbage.extend(gone.garbage);
                     done += 1;
                 }

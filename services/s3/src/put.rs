@@ -206,13 +206,17 @@ impl S3 {
                     tx.put(keys::inline(id), bytes)?;
                 }
                 let attempt = record.writer.clone();
-                let place =
-                    change::Place { bucket: &home, key: &key, attempt: attempt.as_deref(), chance: random.as_str() };
+                let place = change::ChangeContext {
+                    bucket: &home,
+                    key: &key,
+                    attempt: attempt.as_deref(),
+                    chance: random.as_str(),
+                };
                 let mut garbage = change::put(tx, place, &mut record)?;
                 if let Some(upload) = &upload {
                     multipart::consume(tx, upload, &record.segments, &mut garbage)?;
                 }
-                let told = events::Told { version: home.versioning.map(|_| record.version_id()) };
+                let told = events::Details { version: home.versioning.map(|_| record.version_id()) };
                 events::record(tx, &origin, &home, &key, Some(&record), change, told)?;
                 let stored = Stored {
                     etag: record.etag.clone(),

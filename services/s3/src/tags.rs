@@ -43,7 +43,7 @@ impl S3 {
         let (origin, change) = (events::Origin::of(cx), if tags.is_empty() { Change::Untag } else { Change::Tag });
         self.revise(cx, named, move |tx, home, key, record| {
             record.tags.clone_from(&tags);
-            let told = events::Told { version: record.version.as_deref() };
+            let told = events::Details { version: record.version.as_deref() };
             events::record(tx, &origin, home, key, Some(record), change, told)
         })
         .await
@@ -85,7 +85,7 @@ impl S3 {
         let origin = events::Origin::of(cx);
         self.revise(cx, named, move |tx, home, key, record| {
             record.grants = Some(grants.clone());
-            let told = events::Told { version: record.version.as_deref() };
+            let told = events::Details { version: record.version.as_deref() };
             events::record(tx, &origin, home, key, Some(record), Change::Acl, told)
         })
         .await
@@ -100,7 +100,7 @@ impl S3 {
         let was = before.restored_until_ms.is_some_and(|t| t > now);
         self.revise(cx, named, move |tx, home, key, record| {
             record.restored_until_ms = Some(until_ms);
-            let told = events::Told { version: record.version.as_deref() };
+            let told = events::Details { version: record.version.as_deref() };
             events::record(tx, &origin, home, key, Some(record), Change::Restore, told)
         })
         .await?;

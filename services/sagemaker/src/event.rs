@@ -3,10 +3,10 @@
 use store::Tx;
 use wire::{Error, Timestamp};
 
-use crate::records::{JobRecord, Place};
+use crate::records::{JobKey, JobRecord};
 
 /// Asks for the event of a job's present status.
-pub(crate) fn enqueue(tx: &mut Tx<'_>, place: &Place, record: &JobRecord, now: Timestamp) -> Result<(), Error> {
+pub(crate) fn enqueue(tx: &mut Tx<'_>, place: &JobKey, record: &JobRecord, now: Timestamp) -> Result<(), Error> {
     let mut detail = serde_json::to_value(&record.job).map_err(Error::internal)?;
     // Events carry times in milliseconds.
     for (name, time) in [

@@ -76,13 +76,13 @@ impl JobRecord {
 
 /// Where a job is. The payload of its tasks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct JobKey {
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) job: String,
 }
 
-impl Place {
+impl JobKey {
     pub(crate) fn of(cx: &Cx, job: &str) -> Self {
         Self { account: cx.account().into(), region: cx.region().into(), job: job.into() }
     }

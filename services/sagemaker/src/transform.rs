@@ -11,7 +11,7 @@ use service::attempts::Outcome;
 use store::Tx;
 use wire::{Error, Timestamp};
 
-use crate::records::{Ended, JobRecord, Place, container, model_data};
+use crate::records::{Ended, JobKey, JobRecord, container, model_data};
 use crate::worker::{Access, Request, Source};
 use crate::{SageMaker, event};
 
@@ -27,15 +27,15 @@ pub(crate) struct Transforms(pub(crate) Arc<SageMaker>);
 impl Kind for Transforms {
     const NAME: &'static str = "sagemaker:transform";
     const OLD_STOP: Option<&'static str> = Some("sagemaker:stop");
-    type Place = Place;
+    type Payload = JobKey;
     type Plan = JobRecord;
     type End = Ended;
 
-    fn scope(place: &Place) -> (&str, &str) {
+    fn scope(place: &JobKey) -> (&str, &str) {
         (&place.account, &place.region)
     }
 
-    fn load(&self, tx: &mut Tx<'_>, place: &Place) -> Result<Loaded<JobRecord>, Error> {
+    fn load(&self, tx: &mut Tx<'_>, place: &JobKey) -> Result<Loaded<JobRecord>, Error> {
         let record: Option<JobRecord> = tx.get_json(place.record())?;
         Ok(match record {
             Some(record) if record.job.transform_job_status == "Stopping" => Loaded::Stopping(record),
@@ -53,7 +53,7 @@ impl Kind for Transforms {
         Limits { tries: 1, timeout: Some(TIMEOUT) }
     }
 
-    async fn who(&self, _: &Place, record: &JobRecord, attempt: &str) -> Result<Who<Ended>, Error> {
+    async fn who(&self, _: &JobKey, record: &JobRecord, attempt: &str) -> Result<Who<Ended>, Error> {
         let Some(role) = &record.model.execution_role_arn else {
             return Ok(Who::Nobody(failed("ClientError: the model has no ExecutionRoleArn")));
         };
@@ -67,7 +67,7 @@ impl Kind for Transforms {
         }
     }
 
-    fn begin(&self, tx: &mut Tx<'_>, place: &Place, now: jiff::Timestamp) -> Result<(), Error> {
+    fn begin(&self, tx: &mut Tx<'_>, place: &JobKey, now: jiff::Timestamp) -> Result<(), Error> {
         let mut record = place.load(tx)?;
         if record.job.transform_start_time.is_none() {
             record.job.transform_start_time = Some(now.into());
@@ -76,7 +76,7 @@ impl Kind for Transforms {
         Ok(())
     }
 
-    async fn work(&self, place: &Place, record: &JobRecord, attempt: &Attempt) -> Worked<Ended> {
+    async fn work(&self, place: &JobKey, record: &JobRecord, attempt: &Attempt) -> Worked<Ended> {
         if let Some(ended) = &record.ended {
             return Worked::Ended(ended.clone());
         }
@@ -100,7 +100,7 @@ impl Kind for Transforms {
         if end.status == "Completed" { Outcome::Commit } else { Outcome::Rollback }
     }
 
-    fn end(&self, tx: &mut Tx<'_>, place: &Place, ended: &JobEnded<Ended>) -> Result<Next<Place>, Error> {
+    fn end(&self, tx: &mut Tx<'_>, place: &JobKey, ended: &JobEnded<Ended>) -> Result<Next<JobKey>, Error> {
         let mut record = place.load(tx)?;
         if !record.is_over() {
             record.used = Some(ended.used);
@@ -115,7 +115,7 @@ fn failed(reason: impl Into<String>) -> Ended {
 }
 
 impl SageMaker {
-    async fn execute(&self, place: &Place, record: &JobRecord, attempt: &Attempt) -> Result<(), String> {
+    async fn execute(&self, place: &JobKey, record: &JobRecord, attempt: &Attempt) -> Result<(), String> {
         let broken = |error: String| format!("InternalServerError: {error}");
         let library = self.library().await.map_err(broken)?;
         let keys = attempt.credentials().map_err(|error| broken(error.to_string()))?;
@@ -181,7 +181,7 @@ impl SageMaker {
 }
 
 /// Records the end of a job and asks for its event.
-fn finish(tx: &mut Tx<'_>, place: &Place, record: &mut JobRecord, ended: &Ended, now: Timestamp) -> Result<(), Error> {
+fn finish(tx: &mut Tx<'_>, place: &JobKey, record: &mut JobRecord, ended: &Ended, now: Timestamp) -> Result<(), Error> {
     record.job.transform_job_status.clone_from(&ended.status);
     record.job.failure_reason = ended.reason.clone().map(|r| r.chars().take(1024).collect());
     record.job.transform_end_time = Some(now);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use api_states::{EncryptionConfiguration, Tag, error};
 use asl::Event;
-use engine::{Engine, TaskPayload, Told};
+use engine::{Delivery, Engine, TaskPayload};
 use serde::{Deserialize, Serialize};
 use store::{Key, NewTask, Store, Tx};
 use tokio::sync::Notify;
@@ -185,8 +185,8 @@ impl Tasks {
         let input = self.engine.fetched(&payload.execution, &payload.parameters).await?;
         let event = Event::ActivityStarted { task: payload.task, worker_name: worker.cloned() };
         match self.engine.tell(&payload.execution, event, Some(row.to_owned())).await? {
-            Told::NotRunning => Ok(None),
-            Told::Heard => {
+            Delivery::NotRunning => Ok(None),
+            Delivery::Delivered => {
                 let token = payload.token.unwrap_or_default();
                 Ok(Some(Taken { token, input: input.text().to_owned() }))
             }

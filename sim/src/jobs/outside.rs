@@ -14,7 +14,7 @@ use bytes::Bytes;
 use compute::Compute;
 use compute::budget::Budget;
 use compute::pyenv::{PyEnv, PythonEnvs};
-use compute::spark::{Job, Outcome};
+use compute::spark::{Job, ScriptEnd};
 use compute::worker::{Config, Work, Workers};
 use http_body_util::BodyExt as _;
 use s3_service::Door;
@@ -416,15 +416,15 @@ impl Work for Workforce {
         }
     }
 
-    async fn script(&self, job: &Job) -> Result<Outcome, compute::Error> {
+    async fn script(&self, job: &Job) -> Result<ScriptEnd, compute::Error> {
         let of = |name: &str| job.env.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()).unwrap_or_default();
         let hand = self.hand(&of("AWS_ACCESS_KEY_ID")).await;
         let run = of("LAKERUN_JOB_RUN_ID");
         // A name of its own for each attempt, as Spark gives its files: what is written twice shows.
         match pieces(&hand, &format!("out/{run}"), &format!("{}", self.outside.serial())).await {
-            Ok(()) => Ok(Outcome::Succeeded),
-            Err(Stop::Dies) => Ok(Outcome::Failed("Command failed with exit code 137".to_owned())),
-            Err(Stop::Fails(message)) => Ok(Outcome::Failed(message)),
+            Ok(()) => Ok(ScriptEnd::Succeeded),
+            Err(Stop::Dies) => Ok(ScriptEnd::Failed("Command failed with exit code 137".to_owned())),
+            Err(Stop::Fails(message)) => Ok(ScriptEnd::Failed(message)),
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct Workers(Arc<Shared>);
 pub trait Work: Send + Sync {
     async fn call(&self, kind: &str, request: Value) -> Result<Value, Error>;
     /// Runs a script as [`crate::spark`] does.
-    async fn script(&self, job: &crate::spark::Job) -> Result<crate::spark::Outcome, Error>;
+    async fn script(&self, job: &crate::spark::Job) -> Result<crate::spark::ScriptEnd, Error>;
 }
 
 struct Shared {

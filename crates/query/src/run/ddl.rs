@@ -10,7 +10,7 @@ use super::iceberg::refuse;
 use super::{Answer, Run};
 use crate::catalog::{Column, Database, Partition, SerdeInfo, StorageDescriptor, Table};
 use crate::error::{Error, Result};
-use crate::sql::{CreateTable, Name, PartitionSpec, Place};
+use crate::sql::{ColumnPosition, CreateTable, Name, PartitionSpec};
 use crate::storage::Location;
 
 const LAZY: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
@@ -390,7 +390,7 @@ impl Run<'_> {
         name: &Name,
         old: &str,
         new: Column,
-        place: Option<Place>,
+        place: Option<ColumnPosition>,
     ) -> Result<Answer> {
         let (database, mut table) = self.table(name).await?;
         if table.is_iceberg() {

@@ -219,7 +219,7 @@ impl Run<'_> {
         let physical = select::physical(session, plan).await?;
         let schema = stored(&physical.schema(), target.keys.len())?;
         let mut stream = execute_stream(physical, session.context().task_ctx())?;
-        let mut open: BTreeMap<Place, (String, FileWriter)> = BTreeMap::new();
+        let mut open: BTreeMap<PartitionBucket, (String, FileWriter)> = BTreeMap::new();
         let mut written = Written::default();
         while let Some(batch) = stream.next().await {
             let batch = batch?;
@@ -252,7 +252,7 @@ impl Run<'_> {
         Ok(written)
     }
 
-    fn file_of(&self, target: &Target<'_>, place: &Place) -> Location {
+    fn file_of(&self, target: &Target<'_>, place: &PartitionBucket) -> Location {
         let mut key = target.root.key.trim_end_matches('/').to_owned();
         for (name, value) in target.keys.iter().zip(&place.values) {
             key = format!("{key}/{name}={}", encoded(value));
@@ -270,7 +270,7 @@ impl Run<'_> {
 
 /// The folder and the bucket of a row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct PartitionBucket {
     values: Vec<String>,
     bucket: Option<i64>,
 }
@@ -520,7 +520,7 @@ fn stored(schema: &Schema, keys: usize) -> Result<SchemaRef> {
 }
 
 /// The batch's rows by the folder and the bucket that they belong to; columns that are folders are left out.
-fn split(batch: &RecordBatch, schema: &SchemaRef, target: &Target<'_>) -> Result<Vec<(Place, RecordBatch)>> {
+fn split(batch: &RecordBatch, schema: &SchemaRef, target: &Target<'_>) -> Result<Vec<(PartitionBucket, RecordBatch)>> {
     let width = schema.fields().len();
     let columns = schema
         .fields()
@@ -531,9 +531,9 @@ fn split(batch: &RecordBatch, schema: &SchemaRef, target: &Target<'_>) -> Result
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let whole = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(Error::internal)?;
     if target.keys.is_empty() && target.buckets.is_none() {
-        return Ok(vec![(Place { values: Vec::new(), bucket: None }, whole)]);
+        return Ok(vec![(PartitionBucket { values: Vec::new(), bucket: None }, whole)]);
     }
-    let mut groups: BTreeMap<Place, Vec<u32>> = BTreeMap::new();
+    let mut groups: BTreeMap<PartitionBucket, Vec<u32>> = BTreeMap::new();
     for row in 0..batch.num_rows() {
         let values = batch.columns()[width..].iter().map(|column| partition_text(column.as_ref(), row)).collect();
         let bucket = match &target.buckets {
@@ -543,7 +543,10 @@ fn split(batch: &RecordBatch, schema: &SchemaRef, target: &Target<'_>) -> Result
                 Some(bucket(&columns, row, *count)?)
             }
         };
-        groups.entry(Place { values, bucket }).or_default().push(u32::try_from(row).map_err(Error::internal)?);
+        groups
+            .entry(PartitionBucket { values, bucket })
+            .or_default()
+            .push(u32::try_from(row).map_err(Error::internal)?);
     }
     groups
         .into_iter()

@@ -3,7 +3,7 @@
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::{Ctas, Name, Place, PlanForm, Property, Source, Statement, dml, select};
+use super::{ColumnPosition, Ctas, Name, PlanForm, Property, Source, Statement, dml, select};
 use crate::catalog::Column;
 use crate::error::{Error, Result};
 
@@ -518,9 +518,9 @@ fn change(c: &mut Cursor<'_, '_>, table: Name) -> Result<Statement> {
     let ty = c.hive_type()?;
     let comment = if c.accept("COMMENT") { Some(c.string()?) } else { None };
     let place = if c.accept("FIRST") {
-        Some(Place::First)
+        Some(ColumnPosition::First)
     } else if c.accept("AFTER") {
-        Some(Place::After(c.identifier()?))
+        Some(ColumnPosition::After(c.identifier()?))
     } else {
         None
     };

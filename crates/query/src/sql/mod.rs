@@ -179,7 +179,7 @@ pub(crate) enum Statement {
         table: Name,
         old: String,
         new: crate::catalog::Column,
-        place: Option<Place>,
+        place: Option<ColumnPosition>,
     },
     DropColumn {
         table: Name,
@@ -237,7 +237,7 @@ pub(crate) enum PlanForm {
 
 /// Where CHANGE COLUMN puts a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum ColumnPosition {
     First,
     After(String),
 }

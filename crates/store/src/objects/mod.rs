@@ -35,10 +35,10 @@ const READ_CHUNK: u64 = 1024 * 1024;
 
 /// A place for blobs: a folder, a bucket that nodes share, or memory in tests. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Objects(Arc<Place>);
+pub struct Objects(Arc<Backing>);
 
 #[derive(Debug)]
-enum Place {
+enum Backing {
     Disk(disk::Disk),
     Memory(memory::Memory),
     Remote(remote::Remote),
@@ -47,7 +47,7 @@ enum Place {
 impl Objects {
     /// Opens (and makes) the folder. What was in it before is garbage unless [`Objects::sweep`] is told that it lives.
     pub fn disk(root: impl Into<PathBuf>) -> io::Result<Self> {
-        Ok(Self(Arc::new(Place::Disk(disk::Disk::open(root.into())?))))
+        Ok(Self(Arc::new(Backing::Disk(disk::Disk::open(root.into())?))))
     }
 
     /// A bucket's. `folder` is for copies on this machine: what it holds is deleted. `installation` names whose the blobs are.
@@ -57,23 +57,23 @@ impl Objects {
     pub async fn bucket(bucket: Bucket, folder: impl Into<PathBuf>, installation: &str) -> io::Result<Self> {
         let remote = remote::Remote::open(bucket, folder.into())?;
         remote.claim(installation).await?;
-        Ok(Self(Arc::new(Place::Remote(remote))))
+        Ok(Self(Arc::new(Backing::Remote(remote))))
     }
 
     /// Where files are made.
     fn folder(&self) -> Option<&disk::Disk> {
         match &*self.0 {
-            Place::Disk(disk) => Some(disk),
-            Place::Remote(remote) => Some(&remote.disk),
-            Place::Memory(_) => None,
+            Backing::Disk(disk) => Some(disk),
+            Backing::Remote(remote) => Some(&remote.disk),
+            Backing::Memory(_) => None,
         }
     }
 
     /// Gives all nodes a file that is not a blob; nothing where only this one has the blobs.
     pub async fn share_file(&self, name: &str, path: &std::path::Path) -> io::Result<()> {
         match &*self.0 {
-            Place::Remote(remote) => remote.share_file(name, path).await,
-            Place::Disk(_) | Place::Memory(_) => Ok(()),
+            Backing::Remote(remote) => remote.share_file(name, path).await,
+            Backing::Disk(_) | Backing::Memory(_) => Ok(()),
         }
     }
 
@@ -83,13 +83,13 @@ impl Objects {
     /// `NotFound` where there is none.
     pub async fn fetch_file(&self, name: &str, path: &std::path::Path) -> io::Result<()> {
         match &*self.0 {
-            Place::Remote(remote) => remote.fetch_file(name, path).await,
-            Place::Disk(_) | Place::Memory(_) => Err(io::ErrorKind::NotFound.into()),
+            Backing::Remote(remote) => remote.fetch_file(name, path).await,
+            Backing::Disk(_) | Backing::Memory(_) => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
     pub fn memory() -> Self {
-        Self(Arc::new(Place::Memory(memory::Memory::default())))
+        Self(Arc::new(Backing::Memory(memory::Memory::default())))
     }
 
     /// Begins a body. Dropping the writer before `finish` leaves nothing behind.
@@ -105,18 +105,18 @@ impl Objects {
     /// A name for bytes that their owner keeps itself.
     pub fn new_id(&self) -> BlobId {
         match &*self.0 {
-            Place::Disk(disk) => disk.new_id(),
-            Place::Remote(remote) => remote.disk.new_id(),
-            Place::Memory(memory) => memory.new_id(),
+            Backing::Disk(disk) => disk.new_id(),
+            Backing::Remote(remote) => remote.disk.new_id(),
+            Backing::Memory(memory) => memory.new_id(),
         }
     }
 
     /// The blob opened for reading: it stays readable although it is deleted meanwhile.
     pub async fn open(&self, id: &BlobId) -> io::Result<Blob> {
         match &*self.0 {
-            Place::Disk(disk) => disk.open_blob(id).await.map(|file| Blob(Source::File(Arc::new(file)))),
-            Place::Memory(memory) => memory.read(id).map(|bytes| Blob(Source::Bytes(bytes))),
-            Place::Remote(remote) => Ok(Blob(match remote.open_blob(id).await? {
+            Backing::Disk(disk) => disk.open_blob(id).await.map(|file| Blob(Source::File(Arc::new(file)))),
+            Backing::Memory(memory) => memory.read(id).map(|bytes| Blob(Source::Bytes(bytes))),
+            Backing::Remote(remote) => Ok(Blob(match remote.open_blob(id).await? {
                 remote::Opened::File(file) => Source::File(Arc::new(file)),
                 remote::Opened::Far(far) => Source::Far(far),
             })),
@@ -133,18 +133,18 @@ impl Objects {
     /// A second blob with the same bytes and a life of its own; on disk a hard link, so it costs no copy.
     pub async fn duplicate(&self, id: &BlobId) -> io::Result<BlobId> {
         match &*self.0 {
-            Place::Disk(disk) => disk.duplicate(id).await,
-            Place::Memory(memory) => memory.duplicate(id),
-            Place::Remote(remote) => remote.duplicate(id).await,
+            Backing::Disk(disk) => disk.duplicate(id).await,
+            Backing::Memory(memory) => memory.duplicate(id),
+            Backing::Remote(remote) => remote.duplicate(id).await,
         }
     }
 
     /// The names of all blobs.
     pub async fn names(&self) -> io::Result<Vec<BlobId>> {
         match &*self.0 {
-            Place::Disk(disk) => disk.names().await,
-            Place::Memory(memory) => Ok(memory.names()),
-            Place::Remote(remote) => {
+            Backing::Disk(disk) => disk.names().await,
+            Backing::Memory(memory) => Ok(memory.names()),
+            Backing::Remote(remote) => {
                 remote.names("blobs").await.map(|names| names.iter().filter_map(|name| BlobId::parse(name)).collect())
             }
         }
@@ -153,8 +153,8 @@ impl Objects {
     /// The names of all shared files.
     pub async fn file_names(&self) -> io::Result<Vec<String>> {
         match &*self.0 {
-            Place::Remote(remote) => remote.names("files").await,
-            Place::Disk(_) | Place::Memory(_) => Ok(Vec::new()),
+            Backing::Remote(remote) => remote.names("files").await,
+            Backing::Disk(_) | Backing::Memory(_) => Ok(Vec::new()),
         }
     }
 
@@ -169,24 +169,24 @@ impl Objects {
             file = disk::blocking(move || file.write(&piece).map(|()| file)).await?;
         }
         match &*self.0 {
-            Place::Remote(remote) => remote.keep(file).await.map(drop),
-            Place::Disk(_) | Place::Memory(_) => disk::blocking(move || file.keep()).await.map(drop),
+            Backing::Remote(remote) => remote.keep(file).await.map(drop),
+            Backing::Disk(_) | Backing::Memory(_) => disk::blocking(move || file.keep()).await.map(drop),
         }
     }
 
     /// Removes blobs that no metadata names any more. Best effort: what stays is swept at the next start.
     pub async fn delete(&self, ids: Vec<BlobId>) {
         match &*self.0 {
-            Place::Disk(disk) => disk.delete(ids).await,
-            Place::Memory(memory) => memory.delete(&ids),
-            Place::Remote(remote) => remote.delete(ids).await,
+            Backing::Disk(disk) => disk.delete(ids).await,
+            Backing::Memory(memory) => memory.delete(&ids),
+            Backing::Remote(remote) => remote.delete(ids).await,
         }
     }
 
     /// Keeps every blob that is there, whatever is deleted, until the answer is released or dropped.
     #[must_use = "what it holds is let go with it"]
     pub fn hold(&self) -> Held {
-        if let Place::Disk(disk) = &*self.0 {
+        if let Backing::Disk(disk) = &*self.0 {
             disk.hold();
         }
         Held(Some(self.clone()))
@@ -196,9 +196,9 @@ impl Objects {
     /// are never touched, so it may run while writers do.
     pub async fn sweep(&self, live: BTreeSet<BlobId>) -> io::Result<usize> {
         match &*self.0 {
-            Place::Disk(disk) => disk.sweep(live).await,
-            Place::Memory(_) => Ok(0),
-            Place::Remote(remote) => remote.sweep(live).await,
+            Backing::Disk(disk) => disk.sweep(live).await,
+            Backing::Memory(_) => Ok(0),
+            Backing::Remote(remote) => remote.sweep(live).await,
         }
     }
 }
@@ -211,7 +211,7 @@ impl Held {
     /// Deletes what was to be deleted meanwhile.
     pub async fn release(mut self) {
         if let Some(objects) = self.0.take()
-            && let Place::Disk(disk) = &*objects.0
+            && let Backing::Disk(disk) = &*objects.0
         {
             disk.delete(disk.let_go()).await;
         }
@@ -221,7 +221,7 @@ impl Held {
 impl Drop for Held {
     /// What was to be deleted stays for the next start's sweep.
     fn drop(&mut self) {
-        if let Some(Place::Disk(disk)) = self.0.take().as_ref().map(|objects| &*objects.0) {
+        if let Some(Backing::Disk(disk)) = self.0.take().as_ref().map(|objects| &*objects.0) {
             drop(disk.let_go());
         }
     }

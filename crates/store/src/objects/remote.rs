@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use object_store::path::Path as Place;
+use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload, WriteMultipart};
 
 use super::disk::{Disk, NewFile, blocking};
@@ -73,15 +73,15 @@ impl Remote {
         Ok(Self { disk: Disk::open(folder)?, bucket, copies: Mutex::default() })
     }
 
-    fn within<const N: usize>(&self, parts: [&str; N]) -> Place {
-        Place::from_iter(self.bucket.prefix.split('/').filter(|part| !part.is_empty()).chain(parts))
+    fn within<const N: usize>(&self, parts: [&str; N]) -> ObjectPath {
+        self.bucket.prefix.split('/').filter(|part| !part.is_empty()).chain(parts).collect()
     }
 
-    fn place(&self, kind: &str, name: &str) -> Place {
+    fn place(&self, kind: &str, name: &str) -> ObjectPath {
         self.within([kind, name])
     }
 
-    fn blob(&self, id: &BlobId) -> Place {
+    fn blob(&self, id: &BlobId) -> ObjectPath {
         self.place("blobs", id.as_str())
     }
 
@@ -113,7 +113,7 @@ impl Remote {
     }
 
     /// Sends a file; how long it is.
-    async fn send(&self, path: &Path, to: &Place) -> io::Result<u64> {
+    async fn send(&self, path: &Path, to: &ObjectPath) -> io::Result<u64> {
         let opened = path.to_owned();
         let file = Arc::new(blocking(move || File::open(opened)).await?);
         let size = file.metadata()?.len();
@@ -210,7 +210,7 @@ impl Remote {
             match one {
                 Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "a blob could not be removed from the bucket; the next start will")
+                    tracing::warn!(%error, "a blob could not be removed from the bucket; the next start will");
                 }
             }
         }
@@ -273,7 +273,7 @@ pub(super) enum Opened {
 #[derive(Clone, Debug)]
 pub(super) struct Far {
     store: Arc<dyn ObjectStore>,
-    place: Place,
+    place: ObjectPath,
     pub(super) size: u64,
 }
 

@@ -6,7 +6,7 @@ use std::mem;
 use bytes::{Bytes, BytesMut};
 
 use super::disk::{NewFile, blocking};
-use super::{BlobId, INLINE_LIMIT, Objects, Place};
+use super::{Backing, BlobId, INLINE_LIMIT, Objects};
 
 const BUFFER: usize = 1024 * 1024;
 
@@ -102,12 +102,12 @@ impl<D: Digest> Writer<D> {
         let Sink { digest, kept, .. } = self.take_sink()?;
         let id = match kept {
             Kept::File(file) => match &*self.objects.0 {
-                Place::Remote(remote) => remote.keep(file).await?,
-                Place::Disk(_) | Place::Memory(_) => blocking(move || file.keep()).await?,
+                Backing::Remote(remote) => remote.keep(file).await?,
+                Backing::Disk(_) | Backing::Memory(_) => blocking(move || file.keep()).await?,
             },
             Kept::Memory(bytes) => match &*self.objects.0 {
-                Place::Memory(memory) => memory.keep(bytes.freeze()),
-                Place::Disk(_) | Place::Remote(_) => return Err(io::ErrorKind::InvalidInput.into()),
+                Backing::Memory(memory) => memory.keep(bytes.freeze()),
+                Backing::Disk(_) | Backing::Remote(_) => return Err(io::ErrorKind::InvalidInput.into()),
             },
             Kept::Nothing => return Err(io::ErrorKind::UnexpectedEof.into()),
         };
@@ -126,8 +126,8 @@ impl<D: Digest> Writer<D> {
             match (&mut kept, &*objects.0) {
                 (Kept::File(file), _) => file.write(&block)?,
                 (Kept::Memory(bytes), _) => bytes.extend_from_slice(&block),
-                (Kept::Nothing, Place::Memory(_)) => kept = Kept::Memory(block),
-                (Kept::Nothing, Place::Disk(_) | Place::Remote(_)) => {
+                (Kept::Nothing, Backing::Memory(_)) => kept = Kept::Memory(block),
+                (Kept::Nothing, Backing::Disk(_) | Backing::Remote(_)) => {
                     let mut file = objects.folder().ok_or(io::ErrorKind::InvalidInput)?.create()?;
                     file.write(&block)?;
                     kept = Kept::File(file);

@@ -30,14 +30,14 @@ const ENTRY_BYTES: usize = 96;
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// What the looks at one store share.
-pub(crate) struct Place {
+pub(crate) struct Shared {
     held: Arc<Held>,
     store: String,
     pool: Mutex<Vec<Reader>>,
     kept: Kept,
 }
 
-impl Place {
+impl Shared {
     pub(crate) fn new(held: Arc<Held>, store: &str) -> Self {
         Self { held, store: store.to_owned(), pool: Mutex::default(), kept: Kept::default() }
     }
@@ -61,12 +61,12 @@ impl Place {
 
 /// One look, of a request or of a batch of them.
 pub(crate) struct Base {
-    place: Arc<Place>,
+    place: Arc<Shared>,
     reader: Option<Reader>,
 }
 
 impl Base {
-    pub(crate) fn new(place: Arc<Place>) -> Self {
+    pub(crate) fn new(place: Arc<Shared>) -> Self {
         Self { place, reader: None }
     }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Transaction};
 
-use self::base::{Base, Place};
+use self::base::{Base, Shared};
 use self::lease::Held;
 use self::log::Log;
 use self::net::{Net, storage, wait};
@@ -138,7 +138,7 @@ impl Lease {
         let client = self.0.net.connect()?;
         schema::make_store(&client, name)?;
         let (log, left) = Log::open(&self.0, &client, name)?;
-        let place = Arc::new(Place::new(Arc::clone(&self.0), name));
+        let place = Arc::new(Shared::new(Arc::clone(&self.0), name));
         let mut home = Table {
             held: Arc::clone(&self.0),
             store: name.to_owned(),
@@ -154,7 +154,7 @@ impl Lease {
 /// One store.
 struct Postgres {
     threads: Threads<Log, Base>,
-    place: Arc<Place>,
+    place: Arc<Shared>,
 }
 
 impl Backend for Postgres {
@@ -184,7 +184,7 @@ impl Backend for Postgres {
 struct Table {
     held: Arc<Held>,
     store: String,
-    place: Arc<Place>,
+    place: Arc<Shared>,
     client: Option<Client>,
 }
 
@@ -259,7 +259,11 @@ async fn bring(
             tx.execute(&put, &[&heads, &rests, &values]).await?;
             tx.execute(&delete, &[&gone_heads, &gone_rests]).await?;
             bytes = 0;
-            (heads.clear(), rests.clear(), values.clear(), gone_heads.clear(), gone_rests.clear());
+            heads.clear();
+            rests.clear();
+            values.clear();
+            gone_heads.clear();
+            gone_rests.clear();
         }
     }
     if !heads.is_empty() {

@@ -118,6 +118,7 @@ pub(crate) fn is_gone(error: &tokio_postgres::Error) -> bool {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
 pub(crate) fn storage(error: tokio_postgres::Error) -> Error {
     Error::Storage(format!("PostgreSQL: {}", said(&error)))
 }

@@ -10,7 +10,7 @@ use crate::Error;
 /// Raised by a change that older servers cannot read.
 const FORMAT: i32 = 1;
 /// Who makes the tables holds this lock meanwhile: `CREATE TABLE IF NOT EXISTS` of two at once fails for one of them.
-const LOCK: i64 = 0x6c61_6b65_7275_6e;
+const LOCK: i64 = 0x006c_616b_6572_756e;
 
 /// A key is kept in two columns, its first bytes and the rest, which nearly always is empty: an entry of a B-tree index can take no more
 /// than 2704 bytes (PostgreSQL's documentation, 67.4.4), and keys may be longer.

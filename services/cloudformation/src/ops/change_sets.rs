@@ -11,7 +11,7 @@ use super::{given, tag_list, tags};
 use crate::engine::{known, scope};
 use crate::records::{self, ChangeRecord, ChangeSetRecord, Goal, StackRecord, VERSION};
 use crate::resources::{self, existing};
-use crate::stacks::{self, Place};
+use crate::stacks::{self, StackScope};
 use crate::start::{self, Prepared, Wanted};
 use crate::template::validation;
 use crate::{CloudFormation, Result};
@@ -109,7 +109,7 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
             role_arn: wanted.role_arn,
             on_failure: wanted.on_failure,
         };
-        let place = Place::of(cx);
+        let place = StackScope::of(cx);
         cx.write(&self.store, move |tx| {
             let mut stack = match stacks::find(tx, (&place.account, &place.region), &stack.name)? {
                 Some(stack) => stack,
@@ -167,7 +167,7 @@ impl Handle<api::DescribeChangeSet> for CloudFormation {
 impl Handle<api::ExecuteChangeSet> for CloudFormation {
     async fn handle(&self, cx: &Cx, input: api::ExecuteChangeSetInput) -> Result<api::ExecuteChangeSetOutput> {
         let record = self.change_set(cx, &input.change_set_name, input.stack_name.as_deref()).await?;
-        let place = Place::of(cx);
+        let place = StackScope::of(cx);
         let (principal, no_rollback) = (cx.clone(), input.disable_rollback == Some(true));
         cx.write(&self.store, move |tx| {
             let key = records::change_sets(&place.account, &place.region, &record.stack_id).push(&record.name);
@@ -228,7 +228,7 @@ impl Handle<api::DeleteChangeSet> for CloudFormation {
             Err(error) if error.is("ChangeSetNotFound") => return Ok(api::DeleteChangeSetOutput {}),
             record => record?,
         };
-        let place = Place::of(cx);
+        let place = StackScope::of(cx);
         cx.write(&self.store, move |tx| {
             tx.delete(records::change_sets(&place.account, &place.region, &record.stack_id).push(&record.name))?;
             Ok::<_, Error>(api::DeleteChangeSetOutput {})
@@ -329,8 +329,8 @@ impl CloudFormation {
     }
 
     /// A place to look at a stack's resource from.
-    pub(crate) fn looking(&self, cx: &Cx, stack: &StackRecord, name: &str) -> resources::Place {
-        resources::Place {
+    pub(crate) fn looking(&self, cx: &Cx, stack: &StackRecord, name: &str) -> resources::Context {
+        resources::Context {
             cx: cx.clone(),
             stack_name: stack.name.clone(),
             stack_id: stack.id.clone(),
@@ -346,7 +346,7 @@ impl CloudFormation {
 
     /// A change set by id, or by its stack and name.
     pub(super) async fn change_set(&self, cx: &Cx, name: &str, stack: Option<&str>) -> Result<ChangeSetRecord> {
-        let place = Place::of(cx);
+        let place = StackScope::of(cx);
         let by_id = name.starts_with("arn:");
         if !by_id && stack.is_none() {
             return Err(validation("StackName must be specified if ChangeSetName is not specified as an ARN."));

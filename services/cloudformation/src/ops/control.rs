@@ -9,7 +9,7 @@ use wire::Error;
 use wire::types::Empty;
 
 use crate::records::{self, Goal, Phase, StackRecord};
-use crate::stacks::{self, Place};
+use crate::stacks::{self, StackScope};
 use crate::start::Wanted;
 use crate::template::validation;
 use crate::{CloudFormation, Result, policy, start};
@@ -21,7 +21,7 @@ impl Handle<api::UpdateTerminationProtection> for CloudFormation {
         cx: &Cx,
         input: api::UpdateTerminationProtectionInput,
     ) -> Result<api::UpdateTerminationProtectionOutput> {
-        let place = Place::of(cx);
+        let place = StackScope::of(cx);
         cx.write(&self.store, move |tx| {
             let mut stack = stacks::require(tx, &place, &input.stack_name)?;
             stack.protected = input.enable_termination_protection;
@@ -38,7 +38,7 @@ impl Handle<api::SetStackPolicy> for CloudFormation {
         let text = self.policy_text(cx, input.stack_policy_body, input.stack_policy_url).await?;
         let text = text.ok_or_else(|| validation("Either StackPolicyBody or StackPolicyURL must be specified."))?;
         policy::check(&text)?;
-        let place = Place::of(cx);
+        let place = StackScope::of(cx);
         cx.write(&self.store, move |tx| {
             let mut stack = stacks::require(tx, &place, &input.stack_name)?;
             stack.policy = Some(text.clone());
@@ -60,7 +60,7 @@ impl Handle<api::GetStackPolicy> for CloudFormation {
 #[async_trait]
 impl Handle<api::CancelUpdateStack> for CloudFormation {
     async fn handle(&self, cx: &Cx, input: api::CancelUpdateStackInput) -> Result<Empty> {
-        let place = Place::of(cx);
+        let place = StackScope::of(cx);
         cx.write(&self.store, move |tx| {
             let mut stack = stacks::require(tx, &place, &input.stack_name)?;
             let (status, id) = (stack.status.clone(), stack.id.clone());
@@ -89,7 +89,7 @@ impl Handle<api::ContinueUpdateRollback> for CloudFormation {
         cx: &Cx,
         input: api::ContinueUpdateRollbackInput,
     ) -> Result<api::ContinueUpdateRollbackOutput> {
-        let (place, skipped) = (Place::of(cx), input.resources_to_skip.unwrap_or_default());
+        let (place, skipped) = (StackScope::of(cx), input.resources_to_skip.unwrap_or_default());
         cx.write(&self.store, move |tx| {
             let mut stack = stacks::require(tx, &place, &input.stack_name)?;
             let halted = stack.stuck.take().filter(|_| stack.status == "UPDATE_ROLLBACK_FAILED");

@@ -9,7 +9,7 @@ use super::drift::Drifts;
 use super::tag_list;
 use crate::parameters::no_echo;
 use crate::records::{self, EventRecord, ResourceRecord, StackRecord};
-use crate::stacks::Place;
+use crate::stacks::StackScope;
 use crate::template::{Template, validation};
 use crate::{CloudFormation, Result};
 
@@ -34,7 +34,7 @@ impl Handle<api::DescribeStacks> for CloudFormation {
 #[async_trait]
 impl Handle<api::ListStacks> for CloudFormation {
     async fn handle(&self, cx: &Cx, input: api::ListStacksInput) -> Result<api::ListStacksOutput> {
-        let place = Place::of(cx);
+        let place = StackScope::of(cx);
         let mut all = self.live(cx).await?;
         let gone = records::deleted(&place.account, &place.region);
         all.extend(self.store.read(|tx| Ok::<_, Error>(tx.list_json::<StackRecord>(&gone, usize::MAX)?)).await?);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, only, pick};
+use super::{Context, Kind, Made, Updated, only, pick};
 use crate::Result;
 
 pub(super) struct NamedQuery;
@@ -12,7 +12,7 @@ const MEMBERS: [&str; 5] = ["Database", "Description", "Name", "QueryString", "W
 
 #[async_trait]
 impl Kind for NamedQuery {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let mut input = pick(properties, &MEMBERS);
         input.insert("Name".to_owned(), at.name(properties, "Name", 128).into());
@@ -21,11 +21,11 @@ impl Kind for NamedQuery {
         Ok(Made::new(id, json!({ "NamedQueryId": id })))
     }
 
-    async fn update(&self, _: &Place, _: &Made, _: &Value, _: &Value) -> Result<Updated> {
+    async fn update(&self, _: &Context, _: &Made, _: &Value, _: &Value) -> Result<Updated> {
         Ok(Updated::Replace)
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("athena", "DeleteNamedQuery", json!({ "NamedQueryId": made.physical_id })).await
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, only, pick, required_text};
+use super::{Context, Kind, Made, Updated, only, pick, required_text};
 use crate::Result;
 
 pub(super) struct WorkGroup;
@@ -20,7 +20,7 @@ const MEMBERS: [&str; 7] = [
 
 #[async_trait]
 impl Kind for WorkGroup {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = required_text(properties, "Name")?;
         let mut input = pick(properties, &["Name", "Description"]);
@@ -36,7 +36,7 @@ impl Kind for WorkGroup {
         Ok(Made::new(name, json!({})))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if old.get("Name") != new.get("Name") {
             return Ok(Updated::Replace);
@@ -52,7 +52,7 @@ impl Kind for WorkGroup {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, properties: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()> {
         let recursive = properties.get("RecursiveDeleteOption").cloned().unwrap_or(Value::Bool(false));
         let input = json!({ "WorkGroup": made.physical_id, "RecursiveDeleteOption": recursive });
         at.call_if_there("athena", "DeleteWorkGroup", input).await

@@ -3,22 +3,22 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated};
+use super::{Context, Kind, Made, Updated};
 use crate::Result;
 
 pub(super) struct Metadata;
 
 #[async_trait]
 impl Kind for Metadata {
-    async fn create(&self, at: &Place, _: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, _: &Value) -> Result<Made> {
         Ok(Made::new(at.name(&Value::Null, "", 128), json!({})))
     }
 
-    async fn update(&self, _: &Place, made: &Made, _: &Value, _: &Value) -> Result<Updated> {
+    async fn update(&self, _: &Context, made: &Made, _: &Value, _: &Value) -> Result<Updated> {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, _: &Place, _: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, _: &Context, _: &Made, _: &Value) -> Result<()> {
         Ok(())
     }
 }

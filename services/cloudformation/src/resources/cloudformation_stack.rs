@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use wire::Error;
 
-use super::{Kind, Made, Place, Updated, differ, only, pairs, pick, required, text};
+use super::{Context, Kind, Made, Updated, differ, only, pairs, pick, required, text};
 use crate::Result;
 use crate::template::validation;
 
@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_millis(200);
 
 #[async_trait]
 impl Kind for Stack {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let mut input = input(at, properties)?;
         input.insert("StackName".to_owned(), at.name(&Value::Null, "", 128).into());
@@ -34,7 +34,7 @@ impl Kind for Stack {
         }
     }
 
-    async fn update(&self, at: &Place, was: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, was: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if !differ(old, new, &MEMBERS) {
             return Ok(Updated::InPlace(was.clone()));
@@ -55,7 +55,7 @@ impl Kind for Stack {
         }
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         let id = &made.physical_id;
         at.call_if_there("cloudformation", "DeleteStack", json!({ "StackName": id })).await?;
         let ended = settled(at, id).await?;
@@ -66,7 +66,7 @@ impl Kind for Stack {
     }
 }
 
-fn input(at: &Place, properties: &Value) -> Result<Map<String, Value>> {
+fn input(at: &Context, properties: &Value) -> Result<Map<String, Value>> {
     let mut input = pick(properties, &["NotificationARNs", "TimeoutInMinutes"]);
     input.insert("TemplateURL".to_owned(), required(properties, "TemplateURL")?.clone());
     let parameters = properties["Parameters"].as_object().into_iter().flatten().map(|(key, value)| {
@@ -90,7 +90,7 @@ fn input(at: &Place, properties: &Value) -> Result<Map<String, Value>> {
 }
 
 /// The stack when nothing is under way with it any more.
-async fn settled(at: &Place, id: &str) -> Result<Value> {
+async fn settled(at: &Context, id: &str) -> Result<Value> {
     // Looking is no step that is to be remembered.
     let cx = service::Cx::platform(at.cx.router(), at.cx.account(), at.cx.region());
     loop {

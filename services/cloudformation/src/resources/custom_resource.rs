@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::{Kind, Made, Place, Updated, required_text, text};
+use super::{Context, Kind, Made, Updated, required_text, text};
 use crate::Result;
 use crate::answers::MAX_ANSWER;
 use crate::template::validation;
@@ -27,7 +27,7 @@ pub(super) fn is_custom(kind: &str) -> bool {
 
 #[async_trait]
 impl Kind for CustomResource {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         // Whatever of it there may be is deleted by the id that a failed answer gives, else by this one.
         at.begun(&Made::new(at.name(&Value::Null, "", 128), json!({})));
         let answer = ask(at, "Create", None, (properties, None)).await?;
@@ -35,7 +35,7 @@ impl Kind for CustomResource {
         answer.outcome()
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         if old.get("ServiceToken") != new.get("ServiceToken") {
             // Source: the property `ServiceToken`: "Updates aren't supported".
             return Err(validation("Modifying service token is not allowed."));
@@ -43,7 +43,7 @@ impl Kind for CustomResource {
         Ok(Updated::InPlace(ask(at, "Update", Some(made), (new, Some(old))).await?.outcome()?))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, properties: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()> {
         ask(at, "Delete", Some(made), (properties, None)).await?.outcome().map(drop)
     }
 }
@@ -69,7 +69,7 @@ impl Answer {
 }
 
 async fn ask(
-    at: &Place,
+    at: &Context,
     what: &str,
     was: Option<&Made>,
     (properties, old): (&Value, Option<&Value>),
@@ -107,7 +107,7 @@ async fn ask(
     read(at, &answer?, &request_id, was)
 }
 
-async fn send(at: &Place, token: &str, request: &Value) -> Result<()> {
+async fn send(at: &Context, token: &str, request: &Value) -> Result<()> {
     let service = token.split(':').nth(2).unwrap_or_default();
     let sent = match service {
         "lambda" => {
@@ -132,7 +132,7 @@ async fn send(at: &Place, token: &str, request: &Value) -> Result<()> {
 }
 
 /// The first answer.
-async fn heard(at: &Place, link: &str, timeout_seconds: i64) -> Result<String> {
+async fn heard(at: &Context, link: &str, timeout_seconds: i64) -> Result<String> {
     let cx = &at.cx;
     loop {
         let found = at.answers.link(link).await?;
@@ -151,7 +151,7 @@ async fn heard(at: &Place, link: &str, timeout_seconds: i64) -> Result<String> {
     }
 }
 
-fn read(at: &Place, answer: &str, request_id: &str, was: Option<&Made>) -> Result<Answer> {
+fn read(at: &Context, answer: &str, request_id: &str, was: Option<&Made>) -> Result<Answer> {
     if answer.len() > MAX_ANSWER {
         return Err(validation("Response object is too long."));
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, pick};
+use super::{Context, Kind, Made, Updated, differ, only, pick};
 use crate::Result;
 
 pub(super) struct Table;
@@ -22,7 +22,7 @@ const CREATE: [&str; 9] = [
 
 #[async_trait]
 impl Kind for Table {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         let mut known = CREATE.to_vec();
         known.extend([
             "TableName",
@@ -56,7 +56,7 @@ impl Kind for Table {
         Ok(made)
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         if differ(old, new, &["TableName", "KeySchema", "LocalSecondaryIndexes"]) {
             return Ok(Updated::Replace);
         }
@@ -85,13 +85,13 @@ impl Kind for Table {
         Ok(Updated::InPlace(made))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("dynamodb", "DeleteTable", json!({ "TableName": made.physical_id })).await
     }
 }
 
 /// Deletes, changes and makes indexes, one in each call. Source: DynamoDB API Reference, UpdateTable.
-async fn indexes(at: &Place, name: &str, old: &Value, new: &Value) -> Result<()> {
+async fn indexes(at: &Context, name: &str, old: &Value, new: &Value) -> Result<()> {
     let all = |p: &Value| p["GlobalSecondaryIndexes"].as_array().cloned().unwrap_or_default();
     let same = |a: &Value, b: &Value| a["IndexName"] == b["IndexName"];
     let (old, new_indexes) = (all(old), all(new));
@@ -122,7 +122,7 @@ async fn indexes(at: &Place, name: &str, old: &Value, new: &Value) -> Result<()>
 }
 
 /// A stream of another kind is another stream. Answers the table's attributes.
-async fn stream(at: &Place, name: &str, old: &Value, new: &Value) -> Result<Value> {
+async fn stream(at: &Context, name: &str, old: &Value, new: &Value) -> Result<Value> {
     if old.get("StreamSpecification").is_some() {
         let input = json!({ "TableName": name, "StreamSpecification": { "StreamEnabled": false } });
         at.call("dynamodb", "UpdateTable", input).await?;
@@ -142,7 +142,7 @@ async fn stream(at: &Place, name: &str, old: &Value, new: &Value) -> Result<Valu
 }
 
 /// What has operations of its own.
-async fn apply(at: &Place, name: &str, properties: &Value) -> Result<()> {
+async fn apply(at: &Context, name: &str, properties: &Value) -> Result<()> {
     if let Some(ttl) = properties.get("TimeToLiveSpecification") {
         let input = json!({ "TableName": name, "TimeToLiveSpecification": ttl });
         at.call("dynamodb", "UpdateTimeToLive", input).await?;

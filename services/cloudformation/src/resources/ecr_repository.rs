@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, document, only};
+use super::{Context, Kind, Made, Updated, differ, document, only};
 use crate::Result;
 
 pub(super) struct Repository;
@@ -22,7 +22,7 @@ const MEMBERS: [&str; 9] = [
 
 #[async_trait]
 impl Kind for Repository {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = match properties.get("RepositoryName") {
             Some(_) => at.name(properties, "RepositoryName", 256),
@@ -50,7 +50,7 @@ impl Kind for Repository {
         Ok(made)
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["RepositoryName", "EncryptionConfiguration"]) {
             return Ok(Updated::Replace);
@@ -75,7 +75,7 @@ impl Kind for Repository {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("ecr", "DeleteRepository", json!({ "RepositoryName": made.physical_id })).await
     }
 }
@@ -87,7 +87,7 @@ fn filters(given: &Value) -> Value {
 }
 
 /// Both policies as they are to be.
-async fn policies(at: &Place, name: &str, old: &Value, new: &Value) -> Result<()> {
+async fn policies(at: &Context, name: &str, old: &Value, new: &Value) -> Result<()> {
     if differ(old, new, &["RepositoryPolicyText"]) {
         match new.get("RepositoryPolicyText") {
             Some(policy) => {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, pick, text};
+use super::{Context, Kind, Made, Updated, differ, only, pick, text};
 use crate::Result;
 
 pub(super) struct Connection;
@@ -19,13 +19,13 @@ const MEMBERS: [&str; 6] = [
 
 #[async_trait]
 impl Kind for Connection {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "Name", 64);
         put(at, "CreateConnection", &name, properties).await
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["Name"]) {
             return Ok(Updated::Replace);
@@ -33,12 +33,12 @@ impl Kind for Connection {
         put(at, "UpdateConnection", &made.physical_id, new).await.map(Updated::InPlace)
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("events", "DeleteConnection", json!({ "Name": made.physical_id })).await
     }
 }
 
-async fn put(at: &Place, operation: &str, name: &str, properties: &Value) -> Result<Made> {
+async fn put(at: &Context, operation: &str, name: &str, properties: &Value) -> Result<Made> {
     let mut input = pick(properties, &MEMBERS);
     input.insert("Name".to_owned(), name.into());
     at.call("events", operation, input.into()).await?;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, pick, text};
+use super::{Context, Kind, Made, Updated, differ, only, pick, text};
 use crate::Result;
 
 pub(super) struct Rule;
@@ -22,7 +22,7 @@ const MEMBERS: [&str; 9] = [
 
 #[async_trait]
 impl Kind for Rule {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "Name", 64);
         let made = put(at, &name, properties).await?;
@@ -31,7 +31,7 @@ impl Kind for Rule {
         Ok(made)
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["Name", "EventBusName"]) {
             return Ok(Updated::Replace);
@@ -42,7 +42,7 @@ impl Kind for Rule {
         Ok(Updated::InPlace(made))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, properties: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()> {
         let name = rule_name(made);
         let ids = ids(properties);
         let bus = bus(properties);
@@ -54,7 +54,7 @@ impl Kind for Rule {
     }
 }
 
-async fn put(at: &Place, name: &str, properties: &Value) -> Result<Made> {
+async fn put(at: &Context, name: &str, properties: &Value) -> Result<Made> {
     let mut input = pick(properties, &["Description", "RoleArn", "ScheduleExpression", "State"]);
     if let Some(pattern) = properties.get("EventPattern") {
         input.insert("EventPattern".to_owned(), super::document(pattern).into());
@@ -68,7 +68,7 @@ async fn put(at: &Place, name: &str, properties: &Value) -> Result<Made> {
 }
 
 /// Puts the new targets and removes the old ones that are not among them.
-async fn targets(at: &Place, name: &str, old: &Value, new: &Value) -> Result<()> {
+async fn targets(at: &Context, name: &str, old: &Value, new: &Value) -> Result<()> {
     let bus = bus(new);
     let gone: Vec<String> = ids(old).into_iter().filter(|id| !ids(new).contains(id)).collect();
     if !gone.is_empty() {

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Made, Place, is_missing, s3_bucket, text};
+use super::{Context, Made, is_missing, s3_bucket, text};
 use crate::Result;
 
 /// A resource as it is: what Ref and GetAtt answer, and those of its properties that can be told.
@@ -35,7 +35,7 @@ pub(crate) fn identifier(kind: &str) -> Option<&'static str> {
 }
 
 /// The property that gives a resource a name of its template's, where that makes its identifier.
-pub(crate) fn name_of(kind: &str, properties: &Value, at: &Place) -> Option<String> {
+pub(crate) fn name_of(kind: &str, properties: &Value, at: &Context) -> Option<String> {
     let given = |property: &str| properties.get(property).map(text).filter(|name| !name.is_empty());
     match kind {
         "AWS::SNS::Topic" => Some(at.arn("sns", given("TopicName")?)),
@@ -50,7 +50,7 @@ pub(crate) fn name_of(kind: &str, properties: &Value, at: &Place) -> Option<Stri
 }
 
 /// The resource of an id; `None` where there is none.
-pub(crate) async fn find(at: &Place, kind: &str, id: &str) -> Result<Option<Found>> {
+pub(crate) async fn find(at: &Context, kind: &str, id: &str) -> Result<Option<Found>> {
     let found = match kind {
         "AWS::DynamoDB::Table" => table(at, id).await,
         "AWS::ECR::Repository" => repository(at, id).await,
@@ -78,7 +78,7 @@ fn same(from: &Value, members: &[&str]) -> Map<String, Value> {
     members.iter().map(|name| ((*name).to_owned(), from.get(name).cloned().unwrap_or_default())).collect()
 }
 
-async fn table(at: &Place, id: &str) -> Result<Found> {
+async fn table(at: &Context, id: &str) -> Result<Found> {
     let output = at.look("dynamodb", "describeTable", json!({ "TableName": id })).await?;
     let table = &output["Table"];
     let mut properties = same(table, &["TableName", "KeySchema", "AttributeDefinitions", "DeletionProtectionEnabled"]);
@@ -91,7 +91,7 @@ async fn table(at: &Place, id: &str) -> Result<Found> {
     Ok(Found { made: Made::new(id, attributes), properties: properties.into() })
 }
 
-async fn repository(at: &Place, id: &str) -> Result<Found> {
+async fn repository(at: &Context, id: &str) -> Result<Found> {
     let output = at.look("ecr", "describeRepositories", json!({ "RepositoryNames": [id] })).await?;
     let repository = &output["Repositories"][0];
     let properties = same(repository, &["RepositoryName", "ImageTagMutability", "ImageScanningConfiguration"]);
@@ -99,7 +99,7 @@ async fn repository(at: &Place, id: &str) -> Result<Found> {
     Ok(Found { made: Made::new(id, attributes), properties: properties.into() })
 }
 
-async fn role(at: &Place, id: &str) -> Result<Found> {
+async fn role(at: &Context, id: &str) -> Result<Found> {
     let output = at.look("iam", "getRole", json!({ "RoleName": id })).await?;
     let role = &output["Role"];
     let mut properties = same(role, &["RoleName", "Path", "Description", "MaxSessionDuration"]);
@@ -111,7 +111,7 @@ async fn role(at: &Place, id: &str) -> Result<Found> {
     Ok(Found { made: Made::new(id, attributes), properties: properties.into() })
 }
 
-async fn key(at: &Place, id: &str) -> Result<Found> {
+async fn key(at: &Context, id: &str) -> Result<Found> {
     let output = at.look("kms", "describeKey", json!({ "KeyId": id })).await?;
     let key = &output["KeyMetadata"];
     let properties = same(key, &["Description", "Enabled", "KeySpec", "KeyUsage"]);
@@ -120,7 +120,7 @@ async fn key(at: &Place, id: &str) -> Result<Found> {
     Ok(Found { made: Made::new(id, attributes), properties: properties.into() })
 }
 
-async fn function(at: &Place, id: &str) -> Result<Found> {
+async fn function(at: &Context, id: &str) -> Result<Found> {
     let output = at.look("lambda", "getFunctionConfiguration", json!({ "FunctionName": id })).await?;
     let members = [
         "FunctionName",
@@ -142,7 +142,7 @@ async fn function(at: &Place, id: &str) -> Result<Found> {
     Ok(Found { made: Made::new(id, json!({ "Arn": output["FunctionArn"] })), properties: properties.into() })
 }
 
-async fn log_group(at: &Place, id: &str) -> Result<Option<Found>> {
+async fn log_group(at: &Context, id: &str) -> Result<Option<Found>> {
     let output = at.look("logs", "describeLogGroups", json!({ "LogGroupNamePrefix": id })).await?;
     let groups = output["LogGroups"].as_array().into_iter().flatten();
     let Some(group) = groups.into_iter().find(|group| group["LogGroupName"] == id) else { return Ok(None) };
@@ -151,7 +151,7 @@ async fn log_group(at: &Place, id: &str) -> Result<Option<Found>> {
     Ok(Some(Found { made: Made::new(id, json!({ "Arn": arn })), properties: properties.into() }))
 }
 
-async fn bucket(at: &Place, id: &str) -> Result<Found> {
+async fn bucket(at: &Context, id: &str) -> Result<Found> {
     let named = json!({ "Bucket": id });
     at.look("s3", "getBucketLocation", named.clone()).await?;
     let mut properties = Map::new();
@@ -164,7 +164,7 @@ async fn bucket(at: &Place, id: &str) -> Result<Found> {
     Ok(Found { made: s3_bucket::made(at, id), properties: properties.into() })
 }
 
-async fn topic(at: &Place, id: &str) -> Result<Found> {
+async fn topic(at: &Context, id: &str) -> Result<Found> {
     let output = at.look("sns", "getTopicAttributes", json!({ "TopicArn": id })).await?;
     let name = id.rsplit(':').next().unwrap_or_default();
     let mut properties = same(
@@ -182,7 +182,7 @@ async fn topic(at: &Place, id: &str) -> Result<Found> {
     Ok(Found { made: Made::new(id, json!({ "TopicArn": id, "TopicName": name })), properties: properties.into() })
 }
 
-async fn queue(at: &Place, id: &str) -> Result<Found> {
+async fn queue(at: &Context, id: &str) -> Result<Found> {
     let name = id.rsplit('/').next().unwrap_or(id);
     let output = at.look("sqs", "getQueueUrl", json!({ "QueueName": name })).await?;
     let url = text(&output["QueueUrl"]);
@@ -215,21 +215,21 @@ async fn queue(at: &Place, id: &str) -> Result<Found> {
     Ok(Found { made: Made::new(url, known), properties: properties.into() })
 }
 
-async fn parameter(at: &Place, id: &str) -> Result<Found> {
+async fn parameter(at: &Context, id: &str) -> Result<Found> {
     let output = at.look("ssm", "getParameter", json!({ "Name": id })).await?;
     let properties = same(&output["Parameter"], &["Name", "Type", "Value", "DataType"]);
     let attributes = json!({ "Type": output["Parameter"]["Type"], "Value": output["Parameter"]["Value"] });
     Ok(Found { made: Made::new(id, attributes), properties: properties.into() })
 }
 
-async fn secret(at: &Place, id: &str) -> Result<Found> {
+async fn secret(at: &Context, id: &str) -> Result<Found> {
     let output = at.look("secretsmanager", "describeSecret", json!({ "SecretId": id })).await?;
     let properties = same(&output, &["Name", "Description", "KmsKeyId"]);
     let arn = text(&output["ARN"]);
     Ok(Found { made: Made::new(arn.clone(), json!({ "Id": arn })), properties: properties.into() })
 }
 
-async fn state_machine(at: &Place, id: &str) -> Result<Found> {
+async fn state_machine(at: &Context, id: &str) -> Result<Found> {
     let output = at.look("sfn", "describeStateMachine", json!({ "StateMachineArn": id })).await?;
     let mut properties = Map::new();
     for (property, member) in [("StateMachineName", "Name"), ("StateMachineType", "Type"), ("RoleArn", "RoleArn")] {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, only};
+use super::{Context, Kind, Made, Updated, only};
 use crate::Result;
 
 pub(super) struct Classifier;
@@ -12,13 +12,13 @@ const MEMBERS: [&str; 4] = ["CsvClassifier", "GrokClassifier", "JsonClassifier",
 
 #[async_trait]
 impl Kind for Classifier {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         let (input, name) = input(at, properties)?;
         at.call("glue", "CreateClassifier", input).await?;
         Ok(Made::new(name, json!({})))
     }
 
-    async fn update(&self, at: &Place, made: &Made, _: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, _: &Value, new: &Value) -> Result<Updated> {
         let (input, name) = input(at, new)?;
         if name != made.physical_id {
             return Ok(Updated::Replace);
@@ -27,13 +27,13 @@ impl Kind for Classifier {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("glue", "DeleteClassifier", json!({ "Name": made.physical_id })).await
     }
 }
 
 /// The classifier with its name, which is inside its one member.
-fn input(at: &Place, properties: &Value) -> Result<(Value, String)> {
+fn input(at: &Context, properties: &Value) -> Result<(Value, String)> {
     only(properties, &MEMBERS)?;
     let member = MEMBERS.into_iter().find(|m| properties.get(m).is_some()).unwrap_or("CsvClassifier");
     let mut body = super::required(properties, member)?.clone();

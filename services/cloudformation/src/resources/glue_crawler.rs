@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, only, pick};
+use super::{Context, Kind, Made, Updated, only, pick};
 use crate::Result;
 
 pub(super) struct Crawler;
@@ -25,7 +25,7 @@ const CREATE: [&str; 12] = [
 
 #[async_trait]
 impl Kind for Crawler {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         let name = at.name(properties, "Name", 255);
         let mut input = input(properties)?;
         input["Name"] = name.clone().into();
@@ -34,7 +34,7 @@ impl Kind for Crawler {
         Ok(Made::new(name, json!({})))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         if old.get("Name") != new.get("Name") {
             return Ok(Updated::Replace);
         }
@@ -44,7 +44,7 @@ impl Kind for Crawler {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("glue", "DeleteCrawler", json!({ "Name": made.physical_id })).await
     }
 }

@@ -3,20 +3,20 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, only, required};
+use super::{Context, Kind, Made, Updated, only, required};
 use crate::Result;
 
 pub(super) struct Database;
 
 #[async_trait]
 impl Kind for Database {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         let (input, name) = input(at, properties)?;
         at.call("glue", "CreateDatabase", json!({ "DatabaseInput": input, "Tags": at.tag_map(properties) })).await?;
         Ok(Made::new(name, json!({})))
     }
 
-    async fn update(&self, at: &Place, made: &Made, _: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, _: &Value, new: &Value) -> Result<Updated> {
         let (input, name) = input(at, new)?;
         if name != made.physical_id {
             return Ok(Updated::Replace);
@@ -25,12 +25,12 @@ impl Kind for Database {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("glue", "DeleteDatabase", json!({ "Name": made.physical_id })).await
     }
 }
 
-fn input(at: &Place, properties: &Value) -> Result<(Value, String)> {
+fn input(at: &Context, properties: &Value) -> Result<(Value, String)> {
     only(properties, &["CatalogId", "DatabaseInput", "DatabaseName", "Tags"])?;
     let mut input = required(properties, "DatabaseInput")?.clone();
     let name = at.name(&input, "Name", 255).to_lowercase();

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, only, pick};
+use super::{Context, Kind, Made, Updated, only, pick};
 use crate::Result;
 
 pub(super) struct Job;
@@ -33,7 +33,7 @@ const CREATE: [&str; 20] = [
 
 #[async_trait]
 impl Kind for Job {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         let name = at.name(properties, "Name", 255);
         let mut input = input(properties)?;
         input["Name"] = name.clone().into();
@@ -42,7 +42,7 @@ impl Kind for Job {
         Ok(Made::new(name, json!({})))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         if old.get("Name") != new.get("Name") {
             return Ok(Updated::Replace);
         }
@@ -51,7 +51,7 @@ impl Kind for Job {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("glue", "DeleteJob", json!({ "JobName": made.physical_id })).await
     }
 }

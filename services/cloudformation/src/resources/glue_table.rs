@@ -3,20 +3,20 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, required, required_text};
+use super::{Context, Kind, Made, Updated, differ, only, required, required_text};
 use crate::Result;
 
 pub(super) struct Table;
 
 #[async_trait]
 impl Kind for Table {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         let (database, input, name) = input(at, properties)?;
         at.call("glue", "CreateTable", json!({ "DatabaseName": database, "TableInput": input })).await?;
         Ok(Made::new(name, json!({})))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         let (database, input, name) = input(at, new)?;
         if name != made.physical_id || differ(old, new, &["DatabaseName"]) {
             return Ok(Updated::Replace);
@@ -25,13 +25,13 @@ impl Kind for Table {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, properties: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()> {
         let database = required_text(properties, "DatabaseName")?;
         at.call_if_there("glue", "DeleteTable", json!({ "DatabaseName": database, "Name": made.physical_id })).await
     }
 }
 
-fn input(at: &Place, properties: &Value) -> Result<(String, Value, String)> {
+fn input(at: &Context, properties: &Value) -> Result<(String, Value, String)> {
     only(properties, &["CatalogId", "DatabaseName", "TableInput"])?;
     let database = required_text(properties, "DatabaseName")?;
     let mut input = required(properties, "TableInput")?.clone();

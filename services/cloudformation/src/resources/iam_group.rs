@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::iam_holders::{policies, strip};
-use super::{Kind, Made, Place, Updated, differ, only, pick};
+use super::{Context, Kind, Made, Updated, differ, only, pick};
 use crate::Result;
 
 pub(super) struct Group;
@@ -13,7 +13,7 @@ const MEMBERS: [&str; 4] = ["GroupName", "ManagedPolicyArns", "Path", "Policies"
 
 #[async_trait]
 impl Kind for Group {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "GroupName", 128);
         let mut input = pick(properties, &["Path"]);
@@ -25,7 +25,7 @@ impl Kind for Group {
         Ok(made)
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["GroupName", "Path"]) {
             return Ok(Updated::Replace);
@@ -34,7 +34,7 @@ impl Kind for Group {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         if !strip(at, ("Group", &made.physical_id)).await? {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Place, text};
+use super::{Context, text};
 use crate::Result;
 
 /// The property that lists them, and what stands for them in the names of operations and members.
@@ -17,7 +17,7 @@ pub(super) fn listed(properties: &Value) -> Vec<(&'static str, String)> {
 }
 
 /// `AttachRolePolicy` and its like: the operation is the word, what it is, and `Policy`.
-pub(super) async fn with(at: &Place, word: &str, (what, name): (&str, &str), more: Value) -> Result<()> {
+pub(super) async fn with(at: &Context, word: &str, (what, name): (&str, &str), more: Value) -> Result<()> {
     let operation = format!("{word}{what}Policy");
     let mut input: Map<String, Value> = more.as_object().cloned().unwrap_or_default();
     input.insert(format!("{what}Name"), name.into());
@@ -28,7 +28,7 @@ pub(super) async fn with(at: &Place, word: &str, (what, name): (&str, &str), mor
 }
 
 /// Puts and attaches what is new of the inline and managed policies of one; removes what is not there any more.
-pub(super) async fn policies(at: &Place, holder: (&str, &str), old: &Value, new: &Value) -> Result<()> {
+pub(super) async fn policies(at: &Context, holder: (&str, &str), old: &Value, new: &Value) -> Result<()> {
     let inline = |p: &Value| -> Vec<(String, String)> {
         let all = p["Policies"].as_array().into_iter().flatten();
         all.map(|p| (text(&p["PolicyName"]), super::document(&p["PolicyDocument"]))).collect()
@@ -51,7 +51,7 @@ pub(super) async fn policies(at: &Place, holder: (&str, &str), old: &Value, new:
 }
 
 /// Takes all policies from one, so that it can be deleted; false where it is not there.
-pub(super) async fn strip(at: &Place, (what, name): (&str, &str)) -> Result<bool> {
+pub(super) async fn strip(at: &Context, (what, name): (&str, &str)) -> Result<bool> {
     let this = json!({ format!("{what}Name"): name });
     let attached = match at.call("iam", &format!("ListAttached{what}Policies"), this.clone()).await {
         Err(error) if super::is_missing(&error) => return Ok(false),

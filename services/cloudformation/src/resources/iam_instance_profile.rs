@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, pick, text};
+use super::{Context, Kind, Made, Updated, differ, only, pick, text};
 use crate::Result;
 
 pub(super) struct InstanceProfile;
@@ -12,7 +12,7 @@ const MEMBERS: [&str; 3] = ["InstanceProfileName", "Path", "Roles"];
 
 #[async_trait]
 impl Kind for InstanceProfile {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "InstanceProfileName", 128);
         let mut input = pick(properties, &["Path"]);
@@ -24,7 +24,7 @@ impl Kind for InstanceProfile {
         Ok(made)
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["InstanceProfileName", "Path"]) {
             return Ok(Updated::Replace);
@@ -33,7 +33,7 @@ impl Kind for InstanceProfile {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         let name = json!({ "InstanceProfileName": made.physical_id });
         let found = match at.call("iam", "GetInstanceProfile", name.clone()).await {
             Err(error) if super::is_missing(&error) => return Ok(()),
@@ -48,7 +48,7 @@ impl Kind for InstanceProfile {
 }
 
 /// A profile has one role: the old one goes first.
-async fn roles(at: &Place, name: &str, old: &Value, new: &Value) -> Result<()> {
+async fn roles(at: &Context, name: &str, old: &Value, new: &Value) -> Result<()> {
     let roles = |p: &Value| -> Vec<String> { p["Roles"].as_array().into_iter().flatten().map(text).collect() };
     for role in roles(old).into_iter().filter(|role| !roles(new).contains(role)) {
         let input = json!({ "InstanceProfileName": name, "RoleName": role });

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::iam_holders::{listed, with};
-use super::{Kind, Made, Place, Updated, differ, document, only, pick, required, text};
+use super::{Context, Kind, Made, Updated, differ, document, only, pick, required, text};
 use crate::Result;
 
 pub(super) struct ManagedPolicy;
@@ -13,7 +13,7 @@ const MEMBERS: [&str; 7] = ["Description", "Groups", "ManagedPolicyName", "Path"
 
 #[async_trait]
 impl Kind for ManagedPolicy {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let mut input = pick(properties, &["Description", "Path"]);
         input.insert("PolicyName".to_owned(), at.name(properties, "ManagedPolicyName", 128).into());
@@ -28,7 +28,7 @@ impl Kind for ManagedPolicy {
         Ok(made)
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["ManagedPolicyName", "Path", "Description"]) {
             return Ok(Updated::Replace);
@@ -49,7 +49,7 @@ impl Kind for ManagedPolicy {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, properties: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()> {
         let arn = &made.physical_id;
         for (what, holder) in listed(properties) {
             with(at, "Detach", (what, &holder), json!({ "PolicyArn": arn })).await?;
@@ -62,7 +62,7 @@ impl Kind for ManagedPolicy {
 }
 
 /// A policy has at most five versions: the oldest goes.
-async fn make_room(at: &Place, arn: &str) -> Result<()> {
+async fn make_room(at: &Context, arn: &str) -> Result<()> {
     let versions = old_versions(at, arn).await?;
     match versions.last() {
         Some(oldest) if versions.len() >= 4 => {
@@ -74,7 +74,7 @@ async fn make_room(at: &Place, arn: &str) -> Result<()> {
 }
 
 /// All but the default one, the newest first.
-async fn old_versions(at: &Place, arn: &str) -> Result<Vec<String>> {
+async fn old_versions(at: &Context, arn: &str) -> Result<Vec<String>> {
     let output = match at.call("iam", "ListPolicyVersions", json!({ "PolicyArn": arn })).await {
         Err(error) if super::is_missing(&error) => return Ok(Vec::new()),
         output => output?,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::iam_holders::{listed, with};
-use super::{Kind, Made, Place, Updated, document, only, required, required_text};
+use super::{Context, Kind, Made, Updated, document, only, required, required_text};
 use crate::Result;
 
 pub(super) struct Policy;
@@ -13,12 +13,12 @@ const MEMBERS: [&str; 5] = ["Groups", "PolicyDocument", "PolicyName", "Roles", "
 
 #[async_trait]
 impl Kind for Policy {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         let name = put(at, properties).await?;
         Ok(Made::new(name, json!({})))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         let name = put(at, new).await?;
         let renamed = name != made.physical_id;
         for (what, holder) in listed(old).into_iter().filter(|one| renamed || !listed(new).contains(one)) {
@@ -27,7 +27,7 @@ impl Kind for Policy {
         Ok(Updated::InPlace(Made::new(name, json!({}))))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, properties: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()> {
         for (what, holder) in listed(properties) {
             with(at, "Delete", (what, &holder), json!({ "PolicyName": made.physical_id })).await?;
         }
@@ -35,7 +35,7 @@ impl Kind for Policy {
     }
 }
 
-async fn put(at: &Place, properties: &Value) -> Result<String> {
+async fn put(at: &Context, properties: &Value) -> Result<String> {
     only(properties, &MEMBERS)?;
     let name = required_text(properties, "PolicyName")?;
     let document = document(required(properties, "PolicyDocument")?);

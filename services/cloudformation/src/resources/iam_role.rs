@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::iam_holders::{policies, strip};
-use super::{Kind, Made, Place, Updated, differ, document, only, pick, required};
+use super::{Context, Kind, Made, Updated, differ, document, only, pick, required};
 use crate::Result;
 
 pub(super) struct Role;
@@ -23,7 +23,7 @@ const MEMBERS: [&str; 9] = [
 
 #[async_trait]
 impl Kind for Role {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "RoleName", 64);
         let mut input = pick(properties, &["Description", "MaxSessionDuration", "Path", "PermissionsBoundary"]);
@@ -39,7 +39,7 @@ impl Kind for Role {
         Ok(made)
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["RoleName", "Path"]) {
             return Ok(Updated::Replace);
@@ -68,7 +68,7 @@ impl Kind for Role {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         if !strip(at, ("Role", &made.physical_id)).await? {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::iam_holders::{policies, strip};
-use super::{Kind, Made, Place, Updated, differ, only, pick, text};
+use super::{Context, Kind, Made, Updated, differ, only, pick, text};
 use crate::Result;
 
 pub(super) struct User;
@@ -14,7 +14,7 @@ const MEMBERS: [&str; 7] =
 
 #[async_trait]
 impl Kind for User {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "UserName", 64);
         let mut input = pick(properties, &["Path", "PermissionsBoundary"]);
@@ -27,7 +27,7 @@ impl Kind for User {
         Ok(made)
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["UserName", "Path"]) {
             return Ok(Updated::Replace);
@@ -47,7 +47,7 @@ impl Kind for User {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         let name = &made.physical_id;
         if !strip(at, ("User", name)).await? {
             return Ok(());
@@ -62,7 +62,7 @@ impl Kind for User {
 }
 
 /// Policies and groups as they are to be.
-async fn apply(at: &Place, name: &str, old: &Value, new: &Value) -> Result<()> {
+async fn apply(at: &Context, name: &str, old: &Value, new: &Value) -> Result<()> {
     policies(at, ("User", name), old, new).await?;
     let groups = |p: &Value| -> Vec<String> { p["Groups"].as_array().into_iter().flatten().map(text).collect() };
     for group in groups(new) {

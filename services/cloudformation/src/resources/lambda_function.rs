@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, pick, required, text};
+use super::{Context, Kind, Made, Updated, differ, only, pick, required, text};
 use crate::Result;
 
 pub(super) struct Function;
@@ -30,7 +30,7 @@ const CONFIGURATION: [&str; 15] = [
 
 #[async_trait]
 impl Kind for Function {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         check(properties)?;
         let name = at.name(properties, "FunctionName", 64);
         let mut input = pick(properties, &CONFIGURATION);
@@ -45,7 +45,7 @@ impl Kind for Function {
         Ok(made)
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         check(new)?;
         if differ(old, new, &["FunctionName", "PackageType"]) {
             return Ok(Updated::Replace);
@@ -67,7 +67,7 @@ impl Kind for Function {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("lambda", "DeleteFunction", json!({ "FunctionName": made.physical_id })).await
     }
 }
@@ -79,7 +79,7 @@ fn check(properties: &Value) -> Result<()> {
 }
 
 /// Already bytes in base64 where it has any: the typed value of `ZipFile` is not text.
-async fn call(at: &Place, operation: &str, input: Value) -> Result<Value> {
+async fn call(at: &Context, operation: &str, input: Value) -> Result<Value> {
     match at.cx.router().find_asl("lambda", operation) {
         None => Err(wire::Error::not_implemented(format!("lambda:{operation}"))),
         Some(spec) => {
@@ -99,7 +99,7 @@ fn code(code: &Value, properties: &Value) -> Result<Value> {
     Ok(json!({ "ZipFile": base64::engine::general_purpose::STANDARD.encode(zip) }))
 }
 
-async fn concurrency(at: &Place, name: &str, properties: &Value) -> Result<()> {
+async fn concurrency(at: &Context, name: &str, properties: &Value) -> Result<()> {
     match properties.get("ReservedConcurrentExecutions") {
         Some(n) => {
             let input = json!({ "FunctionName": name, "ReservedConcurrentExecutions": n });

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, only, pick, required_text};
+use super::{Context, Kind, Made, Updated, only, pick, required_text};
 use crate::Result;
 
 pub(super) struct Permission;
@@ -22,7 +22,7 @@ const MEMBERS: [&str; 9] = [
 
 #[async_trait]
 impl Kind for Permission {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let id = at.name(&Value::Null, "", 100);
         let mut input = pick(properties, &MEMBERS);
@@ -31,11 +31,11 @@ impl Kind for Permission {
         Ok(Made::new(id.clone(), json!({ "Id": id })))
     }
 
-    async fn update(&self, _: &Place, _: &Made, _: &Value, _: &Value) -> Result<Updated> {
+    async fn update(&self, _: &Context, _: &Made, _: &Value, _: &Value) -> Result<Updated> {
         Ok(Updated::Replace)
     }
 
-    async fn delete(&self, at: &Place, made: &Made, properties: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()> {
         let function = required_text(properties, "FunctionName")?;
         let input = json!({ "FunctionName": function, "StatementId": made.physical_id });
         at.call_if_there("lambda", "RemovePermission", input).await

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only};
+use super::{Context, Kind, Made, Updated, differ, only};
 use crate::Result;
 
 pub(super) struct LogGroup;
@@ -12,7 +12,7 @@ const MEMBERS: [&str; 5] = ["KmsKeyId", "LogGroupClass", "LogGroupName", "Retent
 
 #[async_trait]
 impl Kind for LogGroup {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "LogGroupName", 512);
         let mut input = json!({ "logGroupName": name, "tags": at.tag_map(properties) });
@@ -29,7 +29,7 @@ impl Kind for LogGroup {
         Ok(made)
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["LogGroupName", "LogGroupClass", "KmsKeyId"]) {
             return Ok(Updated::Replace);
@@ -38,12 +38,12 @@ impl Kind for LogGroup {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("logs", "DeleteLogGroup", json!({ "logGroupName": made.physical_id })).await
     }
 }
 
-async fn retention(at: &Place, name: &str, properties: &Value) -> Result<()> {
+async fn retention(at: &Context, name: &str, properties: &Value) -> Result<()> {
     match properties.get("RetentionInDays") {
         Some(days) => {
             let input = json!({ "logGroupName": name, "retentionInDays": days });

@@ -90,12 +90,12 @@ pub(crate) enum Updated {
 /// A type of resource.
 #[async_trait]
 pub(crate) trait Kind: Sync {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made>;
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made>;
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated>;
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated>;
 
     /// A "not found" is as good as done.
-    async fn delete(&self, at: &Place, made: &Made, properties: &Value) -> Result<()>;
+    async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()>;
 }
 
 /// The type of this name, where it exists.
@@ -174,7 +174,7 @@ pub(crate) fn is_missing(error: &Error) -> bool {
 }
 
 /// Where a resource belongs, and with whose powers it is made.
-pub(crate) struct Place {
+pub(crate) struct Context {
     pub(crate) cx: Cx,
     pub(crate) stack_name: String,
     pub(crate) stack_id: String,
@@ -191,7 +191,7 @@ pub(crate) struct Place {
     pub(crate) half_made: Mutex<Option<Made>>,
 }
 
-impl Place {
+impl Context {
     /// Says what there is of a resource after the first of several calls: if a later one fails, this is deleted.
     fn begun(&self, made: &Made) {
         *self.half_made.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());

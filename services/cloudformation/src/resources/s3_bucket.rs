@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, pick, text};
+use super::{Context, Kind, Made, Updated, differ, only, pick, text};
 use crate::Result;
 
 pub(super) struct Bucket;
@@ -24,7 +24,7 @@ const MEMBERS: [&str; 11] = [
 
 #[async_trait]
 impl Kind for Bucket {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "BucketName", 63).to_lowercase();
         let region = at.cx.region();
@@ -49,7 +49,7 @@ impl Kind for Bucket {
         Ok(made)
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["BucketName"]) {
             return Ok(Updated::Replace);
@@ -58,13 +58,13 @@ impl Kind for Bucket {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("s3", "DeleteBucket", json!({ "Bucket": made.physical_id })).await
     }
 }
 
 /// A bucket as Ref and GetAtt answer it.
-pub(super) fn made(at: &Place, name: &str) -> Made {
+pub(super) fn made(at: &Context, name: &str) -> Made {
     let region = at.cx.region();
     let attributes = json!({
         "Arn": format!("arn:aws:s3:::{name}"),
@@ -110,7 +110,7 @@ const SETTINGS: [Setting; 5] = [
 ];
 
 /// Puts the settings that differ, and takes those away that are not there any more.
-async fn apply(at: &Place, name: &str, old: &Value, new: &Value) -> Result<()> {
+async fn apply(at: &Context, name: &str, old: &Value, new: &Value) -> Result<()> {
     if differ(old, new, &["NotificationConfiguration"]) {
         let configuration = notification(new.get("NotificationConfiguration").unwrap_or(&Value::Null));
         let input = json!({ "Bucket": name, "NotificationConfiguration": configuration });

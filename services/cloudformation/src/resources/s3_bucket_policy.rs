@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, document, only, required, required_text};
+use super::{Context, Kind, Made, Updated, differ, document, only, required, required_text};
 use crate::Result;
 
 pub(super) struct BucketPolicy;
 
 #[async_trait]
 impl Kind for BucketPolicy {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &["Bucket", "PolicyDocument"])?;
         let bucket = required_text(properties, "Bucket")?;
         let policy = document(required(properties, "PolicyDocument")?);
@@ -18,14 +18,14 @@ impl Kind for BucketPolicy {
         Ok(Made::new(bucket, json!({})))
     }
 
-    async fn update(&self, at: &Place, _: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, _: &Made, old: &Value, new: &Value) -> Result<Updated> {
         if differ(old, new, &["Bucket"]) {
             return Ok(Updated::Replace);
         }
         self.create(at, new).await.map(Updated::InPlace)
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("s3", "DeleteBucketPolicy", json!({ "Bucket": made.physical_id })).await
     }
 }

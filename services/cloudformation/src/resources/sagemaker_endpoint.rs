@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, simple, text};
+use super::{Context, Kind, Made, Updated, simple, text};
 use crate::Result;
 use crate::template::validation;
 
@@ -15,14 +15,14 @@ pub(super) struct Endpoint;
 
 #[async_trait]
 impl Kind for Endpoint {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         let made = by_operations()?.create(at, properties).await?;
         at.begun(&made);
         settled(at, &made, None).await?;
         Ok(made)
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         let updated = by_operations()?.update(at, made, old, new).await?;
         if let Updated::InPlace(made) = &updated {
             settled(at, made, new.get("EndpointConfigName").map(text)).await?;
@@ -30,7 +30,7 @@ impl Kind for Endpoint {
         Ok(updated)
     }
 
-    async fn delete(&self, at: &Place, made: &Made, properties: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()> {
         by_operations()?.delete(at, made, properties).await
     }
 }
@@ -40,7 +40,7 @@ fn by_operations() -> Result<&'static dyn Kind> {
 }
 
 /// Waits until it is in service, with the configuration that it was changed to.
-async fn settled(at: &Place, made: &Made, config: Option<String>) -> Result<()> {
+async fn settled(at: &Context, made: &Made, config: Option<String>) -> Result<()> {
     // Looking is no step that is to be remembered.
     let cx = service::Cx::platform(at.cx.router(), at.cx.account(), at.cx.region());
     let name = made.attribute("EndpointName");

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, only, pick};
+use super::{Context, Kind, Made, Updated, only, pick};
 use crate::Result;
 
 pub(super) struct Model;
@@ -21,7 +21,7 @@ const MEMBERS: [&str; 8] = [
 
 #[async_trait]
 impl Kind for Model {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "ModelName", 63);
         let mut input = pick(properties, &MEMBERS);
@@ -32,11 +32,11 @@ impl Kind for Model {
         Ok(Made::new(arn, json!({ "ModelName": name })))
     }
 
-    async fn update(&self, _: &Place, _: &Made, _: &Value, _: &Value) -> Result<Updated> {
+    async fn update(&self, _: &Context, _: &Made, _: &Value, _: &Value) -> Result<Updated> {
         Ok(Updated::Replace)
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("sagemaker", "DeleteModel", json!({ "ModelName": made.attribute("ModelName") })).await
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, pick, text};
+use super::{Context, Kind, Made, Updated, differ, only, pick, text};
 use crate::Result;
 
 pub(super) struct Schedule;
@@ -24,7 +24,7 @@ const MEMBERS: [&str; 11] = [
 
 #[async_trait]
 impl Kind for Schedule {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "Name", 64);
         let mut input = pick(properties, &MEMBERS);
@@ -33,7 +33,7 @@ impl Kind for Schedule {
         Ok(Made::new(name, json!({ "Arn": output["ScheduleArn"] })))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["Name", "GroupName"]) {
             return Ok(Updated::Replace);
@@ -44,7 +44,7 @@ impl Kind for Schedule {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, properties: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()> {
         let group = properties.get("GroupName").map_or_else(|| "default".to_owned(), text);
         at.call_if_there("scheduler", "DeleteSchedule", json!({ "Name": made.physical_id, "GroupName": group })).await
     }

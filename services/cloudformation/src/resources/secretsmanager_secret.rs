@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, pick, text};
+use super::{Context, Kind, Made, Updated, differ, only, pick, text};
 use crate::Result;
 
 pub(super) struct Secret;
@@ -13,7 +13,7 @@ const MEMBERS: [&str; 7] =
 
 #[async_trait]
 impl Kind for Secret {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let mut input = pick(properties, &["Description", "KmsKeyId", "SecretString"]);
         if let Some(how) = properties.get("GenerateSecretString") {
@@ -26,7 +26,7 @@ impl Kind for Secret {
         Ok(Made::new(arn.clone(), json!({ "Id": arn })))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["Name"]) {
             return Ok(Updated::Replace);
@@ -42,14 +42,14 @@ impl Kind for Secret {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         let input = json!({ "SecretId": made.physical_id, "ForceDeleteWithoutRecovery": true });
         at.call_if_there("secretsmanager", "DeleteSecret", input).await
     }
 }
 
 /// A random password, perhaps inside a JSON template.
-async fn generate(at: &Place, how: &Value) -> Result<String> {
+async fn generate(at: &Context, how: &Value) -> Result<String> {
     let input = pick(
         how,
         &[

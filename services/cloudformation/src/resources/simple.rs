@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, document, only, pick, text};
+use super::{Context, Kind, Made, Updated, differ, document, only, pick, text};
 use crate::Result;
 
 /// A type, by its operations.
@@ -22,7 +22,7 @@ pub(super) struct Simple {
     /// What else becomes of the members on their way into the operation that makes or changes it.
     shape: fn(&mut Map<String, Value>),
     /// What Ref and GetAtt answer: of the place, the properties, the name, and what the operation answered.
-    made: fn(&Place, &Value, &str, &Value) -> Made,
+    made: fn(&Context, &Value, &str, &Value) -> Made,
     /// What names it to the operations that change and delete it.
     key: fn(&Made, &Value) -> Value,
 }
@@ -39,13 +39,13 @@ enum Tags {
 
 fn as_it_is(_: &mut Map<String, Value>) {}
 
-fn named(_: &Place, _: &Value, name: &str, _: &Value) -> Made {
+fn named(_: &Context, _: &Value, name: &str, _: &Value) -> Made {
     Made::new(name, json!({}))
 }
 
 #[async_trait]
 impl Kind for Simple {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         self.check(properties)?;
         let name = self.name.map(|(property, max)| at.name(properties, property, max)).unwrap_or_default();
         let mut input = self.input(properties, &name);
@@ -63,7 +63,7 @@ impl Kind for Simple {
         Ok((self.made)(at, properties, &name, &output))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         self.check(new)?;
         let renamed = self.name.is_some_and(|(property, _)| differ(old, new, &[property]));
         let Some(operation) = self.update.filter(|_| !renamed && !differ(old, new, self.replace)) else {
@@ -81,7 +81,7 @@ impl Kind for Simple {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, properties: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()> {
         at.call_if_there(self.service, self.delete, (self.key)(made, properties)).await
     }
 }

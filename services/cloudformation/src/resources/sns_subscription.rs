@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, document, only, required, text};
+use super::{Context, Kind, Made, Updated, differ, document, only, required, text};
 use crate::Result;
 
 pub(super) struct Subscription;
@@ -19,7 +19,7 @@ const ATTRIBUTES: [&str; 6] = [
 
 #[async_trait]
 impl Kind for Subscription {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         let mut known = ATTRIBUTES.to_vec();
         known.extend(["Endpoint", "Protocol", "Region", "TopicArn"]);
         only(properties, &known)?;
@@ -41,7 +41,7 @@ impl Kind for Subscription {
         Ok(Made::new(arn.clone(), json!({ "Arn": arn })))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         if differ(old, new, &["Endpoint", "Protocol", "Region", "TopicArn"]) {
             return Ok(Updated::Replace);
         }
@@ -53,7 +53,7 @@ impl Kind for Subscription {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("sns", "Unsubscribe", json!({ "SubscriptionArn": made.physical_id })).await
     }
 }

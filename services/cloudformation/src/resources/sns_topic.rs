@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, document, only, text};
+use super::{Context, Kind, Made, Updated, differ, document, only, text};
 use crate::Result;
 
 pub(super) struct Topic;
@@ -13,7 +13,7 @@ const ATTRIBUTES: [&str; 5] =
 
 #[async_trait]
 impl Kind for Topic {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         check(properties)?;
         let fifo = properties.get("FifoTopic").is_some_and(|f| text(f) == "true");
         let mut name = at.name(properties, "TopicName", if fifo { 251 } else { 256 });
@@ -38,7 +38,7 @@ impl Kind for Topic {
         Ok(made)
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         check(new)?;
         if differ(old, new, &["TopicName", "FifoTopic"]) {
             return Ok(Updated::Replace);
@@ -52,7 +52,7 @@ impl Kind for Topic {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("sns", "DeleteTopic", json!({ "TopicArn": made.physical_id })).await
     }
 }
@@ -64,7 +64,7 @@ fn check(properties: &Value) -> Result<()> {
 }
 
 /// Subscriptions that stand in the topic itself: new ones are made, missing ones ended.
-async fn subscribe(at: &Place, arn: &str, old: &Value, new: &Value) -> Result<()> {
+async fn subscribe(at: &Context, arn: &str, old: &Value, new: &Value) -> Result<()> {
     let list = |p: &Value| p["Subscription"].as_array().cloned().unwrap_or_default();
     for subscription in list(new).into_iter().filter(|s| !list(old).contains(s)) {
         let input =

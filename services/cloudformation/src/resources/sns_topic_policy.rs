@@ -3,20 +3,20 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, document, only, required, text};
+use super::{Context, Kind, Made, Updated, document, only, required, text};
 use crate::Result;
 
 pub(super) struct TopicPolicy;
 
 #[async_trait]
 impl Kind for TopicPolicy {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         put(at, properties).await?;
         let id = at.name(&Value::Null, "", 128);
         Ok(Made::new(id.clone(), json!({ "Id": id })))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         put(at, new).await?;
         for topic in topics(old).into_iter().filter(|t| !topics(new).contains(t)) {
             clear(at, &topic).await?;
@@ -24,7 +24,7 @@ impl Kind for TopicPolicy {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, _: &Made, properties: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, _: &Made, properties: &Value) -> Result<()> {
         for topic in topics(properties) {
             clear(at, &topic).await?;
         }
@@ -32,7 +32,7 @@ impl Kind for TopicPolicy {
     }
 }
 
-async fn put(at: &Place, properties: &Value) -> Result<()> {
+async fn put(at: &Context, properties: &Value) -> Result<()> {
     only(properties, &["PolicyDocument", "Topics"])?;
     let policy = document(required(properties, "PolicyDocument")?);
     for topic in topics(properties) {
@@ -43,7 +43,7 @@ async fn put(at: &Place, properties: &Value) -> Result<()> {
 }
 
 /// Back to what a topic has by itself: its owner may do everything.
-async fn clear(at: &Place, topic: &str) -> Result<()> {
+async fn clear(at: &Context, topic: &str) -> Result<()> {
     let policy = json!({
         "Version": "2008-10-17",
         "Id": "__default_policy_ID",

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, document, only, text};
+use super::{Context, Kind, Made, Updated, differ, document, only, text};
 use crate::Result;
 
 pub(super) struct Queue;
@@ -26,7 +26,7 @@ const ATTRIBUTES: [&str; 13] = [
 
 #[async_trait]
 impl Kind for Queue {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         check(properties)?;
         let fifo = properties.get("FifoQueue").is_some_and(|f| text(f) == "true");
         let mut name = at.name(properties, "QueueName", if fifo { 75 } else { 80 });
@@ -44,7 +44,7 @@ impl Kind for Queue {
         Ok(Made::new(url.clone(), json!({ "Arn": arn, "QueueName": name, "QueueUrl": url })))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         check(new)?;
         if differ(old, new, &["QueueName", "FifoQueue"]) {
             return Ok(Updated::Replace);
@@ -57,7 +57,7 @@ impl Kind for Queue {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("sqs", "DeleteQueue", json!({ "QueueUrl": made.physical_id })).await
     }
 }

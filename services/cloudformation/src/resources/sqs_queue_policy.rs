@@ -3,20 +3,20 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, document, only, required, text};
+use super::{Context, Kind, Made, Updated, document, only, required, text};
 use crate::Result;
 
 pub(super) struct QueuePolicy;
 
 #[async_trait]
 impl Kind for QueuePolicy {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         put(at, properties).await?;
         let id = at.name(&Value::Null, "", 128);
         Ok(Made::new(id.clone(), json!({ "Id": id })))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         put(at, new).await?;
         for queue in queues(old).into_iter().filter(|q| !queues(new).contains(q)) {
             clear(at, &queue).await?;
@@ -24,7 +24,7 @@ impl Kind for QueuePolicy {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, _: &Made, properties: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, _: &Made, properties: &Value) -> Result<()> {
         for queue in queues(properties) {
             clear(at, &queue).await?;
         }
@@ -32,7 +32,7 @@ impl Kind for QueuePolicy {
     }
 }
 
-async fn put(at: &Place, properties: &Value) -> Result<()> {
+async fn put(at: &Context, properties: &Value) -> Result<()> {
     only(properties, &["PolicyDocument", "Queues"])?;
     let policy = document(required(properties, "PolicyDocument")?);
     for queue in queues(properties) {
@@ -42,7 +42,7 @@ async fn put(at: &Place, properties: &Value) -> Result<()> {
     Ok(())
 }
 
-async fn clear(at: &Place, queue: &str) -> Result<()> {
+async fn clear(at: &Context, queue: &str) -> Result<()> {
     let input = json!({ "QueueUrl": queue, "Attributes": { "Policy": "" } });
     at.call_if_there("sqs", "SetQueueAttributes", input).await
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, pick, required, required_text};
+use super::{Context, Kind, Made, Updated, differ, only, pick, required, required_text};
 use crate::Result;
 
 pub(super) struct Parameter;
@@ -13,7 +13,7 @@ const MEMBERS: [&str; 9] =
 
 #[async_trait]
 impl Kind for Parameter {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "Name", 1011);
         let mut input =
@@ -24,7 +24,7 @@ impl Kind for Parameter {
         Ok(Made::new(name, attributes(properties)?))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["Name"]) {
             return Ok(Updated::Replace);
@@ -36,7 +36,7 @@ impl Kind for Parameter {
         Ok(Updated::InPlace(Made::new(made.physical_id.clone(), attributes(new)?)))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("ssm", "DeleteParameter", json!({ "Name": made.physical_id })).await
     }
 }

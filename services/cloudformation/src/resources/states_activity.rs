@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::states_state_machine::{lower, retag, tags};
-use super::{Kind, Made, Place, Updated, differ, only, required_text, text};
+use super::{Context, Kind, Made, Updated, differ, only, required_text, text};
 use crate::Result;
 
 pub(super) struct Activity;
 
 #[async_trait]
 impl Kind for Activity {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &["EncryptionConfiguration", "Name", "Tags"])?;
         let name = required_text(properties, "Name")?;
         let mut input = json!({ "name": name, "tags": tags(at, properties) });
@@ -23,7 +23,7 @@ impl Kind for Activity {
         Ok(Made::new(arn.clone(), json!({ "Arn": arn, "Name": name })))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &["EncryptionConfiguration", "Name", "Tags"])?;
         if differ(old, new, &["EncryptionConfiguration", "Name"]) {
             return Ok(Updated::Replace);
@@ -32,7 +32,7 @@ impl Kind for Activity {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("states", "DeleteActivity", json!({ "activityArn": made.physical_id })).await
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, pairs, pick, text};
+use super::{Context, Kind, Made, Updated, differ, only, pairs, pick, text};
 use crate::Result;
 
 pub(super) struct StateMachine;
@@ -26,7 +26,7 @@ const MEMBERS: [&str; 11] = [
 
 #[async_trait]
 impl Kind for StateMachine {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "StateMachineName", 80);
         let mut input = json!({
@@ -44,7 +44,7 @@ impl Kind for StateMachine {
         Ok(Made::new(arn.clone(), json!({ "Arn": arn, "Name": name, "StateMachineRevisionId": "INITIAL" })))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         if differ(old, new, &["StateMachineName", "StateMachineType"]) {
             return Ok(Updated::Replace);
@@ -73,13 +73,13 @@ impl Kind for StateMachine {
         Ok(Updated::InPlace(made))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("states", "DeleteStateMachine", json!({ "stateMachineArn": made.physical_id })).await
     }
 }
 
 /// The definition's text, wherever it comes from, with the substitutions made.
-async fn definition(at: &Place, properties: &Value) -> Result<String> {
+async fn definition(at: &Context, properties: &Value) -> Result<String> {
     let mut definition = if let Some(text) = properties.get("DefinitionString").and_then(Value::as_str) {
         text.to_owned()
     } else if let Some(definition) = properties.get("Definition") {
@@ -116,7 +116,7 @@ fn common(input: &mut Value, properties: &Value) {
 }
 
 /// All tags of a resource, as Step Functions writes them.
-pub(super) fn tags(at: &Place, properties: &Value) -> Value {
+pub(super) fn tags(at: &Context, properties: &Value) -> Value {
     super::unique(at.all_tags(properties))
         .into_iter()
         .map(|(key, value)| json!({ "key": key, "value": value }))
@@ -124,7 +124,7 @@ pub(super) fn tags(at: &Place, properties: &Value) -> Value {
 }
 
 /// Changes the tags that the properties give.
-pub(super) async fn retag(at: &Place, arn: &str, old: &Value, new: &Value) -> Result<()> {
+pub(super) async fn retag(at: &Context, arn: &str, old: &Value, new: &Value) -> Result<()> {
     let keys = |properties: &Value| pairs(properties.get("Tags")).into_iter().map(|(key, _)| key);
     let kept: Vec<String> = keys(new).collect();
     let gone: Vec<String> = keys(old).filter(|key| !kept.contains(key)).collect();

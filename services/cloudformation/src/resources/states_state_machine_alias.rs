@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::states_state_machine::lower;
-use super::{Kind, Made, Place, Updated, differ, only, required_text, text};
+use super::{Context, Kind, Made, Updated, differ, only, required_text, text};
 use crate::Result;
 use crate::template::validation;
 
@@ -14,7 +14,7 @@ const MEMBERS: [&str; 4] = ["DeploymentPreference", "Description", "Name", "Rout
 
 #[async_trait]
 impl Kind for StateMachineAlias {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let mut input = json!({
             "name": at.name(properties, "Name", 80),
@@ -28,7 +28,7 @@ impl Kind for StateMachineAlias {
         Ok(Made::new(arn.clone(), json!({ "Arn": arn })))
     }
 
-    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         let routing = routing(new)?;
         if differ(old, new, &["Name"]) {
@@ -42,7 +42,7 @@ impl Kind for StateMachineAlias {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         let input = json!({ "stateMachineAliasArn": made.physical_id });
         at.call_if_there("states", "DeleteStateMachineAlias", input).await
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, required_text, text};
+use super::{Context, Kind, Made, Updated, differ, only, required_text, text};
 use crate::Result;
 
 pub(super) struct StateMachineVersion;
@@ -12,7 +12,7 @@ const MEMBERS: [&str; 3] = ["Description", "StateMachineArn", "StateMachineRevis
 
 #[async_trait]
 impl Kind for StateMachineVersion {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let mut input = json!({ "stateMachineArn": required_text(properties, "StateMachineArn")? });
         for (member, property) in [("description", "Description"), ("revisionId", "StateMachineRevisionId")] {
@@ -25,12 +25,12 @@ impl Kind for StateMachineVersion {
         Ok(Made::new(arn.clone(), json!({ "Arn": arn })))
     }
 
-    async fn update(&self, _: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, _: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
         Ok(if differ(old, new, &MEMBERS) { Updated::Replace } else { Updated::InPlace(made.clone()) })
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         let input = json!({ "stateMachineVersionArn": made.physical_id });
         at.call_if_there("states", "DeleteStateMachineVersion", input).await
     }

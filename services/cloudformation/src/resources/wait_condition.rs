@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, required_text, text};
+use super::{Context, Kind, Made, Updated, differ, only, required_text, text};
 use crate::Result;
 use crate::answers::ANSWERS;
 use crate::template::validation;
@@ -21,16 +21,16 @@ const LONGEST: i64 = 43_200;
 
 #[async_trait]
 impl Kind for Handle {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &[])?;
         Ok(Made::new(at.answers.url(&at.answers.open(&at.cx).await?), json!({})))
     }
 
-    async fn update(&self, _: &Place, made: &Made, _: &Value, _: &Value) -> Result<Updated> {
+    async fn update(&self, _: &Context, made: &Made, _: &Value, _: &Value) -> Result<Updated> {
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.answers.close(token(&made.physical_id)).await
     }
 }
@@ -41,7 +41,7 @@ fn token(url: &str) -> &str {
 
 #[async_trait]
 impl Kind for WaitCondition {
-    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &["Count", "Handle", "Timeout"])?;
         let handle = required_text(properties, "Handle")?;
         let whole = |name: &str, default: &str, most: i64| {
@@ -70,14 +70,14 @@ impl Kind for WaitCondition {
     }
 
     /// Source: the type's reference: "Updates aren't supported".
-    async fn update(&self, _: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, _: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         if differ(old, new, &["Count", "Handle", "Timeout"]) {
             return Err(validation("Update to resource type AWS::CloudFormation::WaitCondition is not supported."));
         }
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, _: &Place, _: &Made, _: &Value) -> Result<()> {
+    async fn delete(&self, _: &Context, _: &Made, _: &Value) -> Result<()> {
         Ok(())
     }
 }

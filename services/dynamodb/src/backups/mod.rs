@@ -90,7 +90,7 @@ pub(crate) enum Then {
     /// The table is made of it.
     Restore(restore::Restore),
     /// It is written to S3.
-    Export(export::Place),
+    Export(export::TransferKey),
 }
 
 /// Where a snapshot's items are, by the place that they had. `null` stands for none.

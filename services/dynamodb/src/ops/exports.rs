@@ -15,7 +15,7 @@ use crate::DynamoDb;
 use crate::backups::restore::Undo;
 use crate::backups::{self, Then, recovery};
 use crate::table::Table;
-use crate::transfer::export::{Export, Place, Target};
+use crate::transfer::export::{Export, Target, TransferKey};
 use crate::transfer::{State, only};
 use crate::write::{Home, table_name};
 
@@ -72,7 +72,7 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
                         "The export time must be within the table's point in time recovery window",
                     ));
                 }
-                let place = Place {
+                let place = TransferKey {
                     account: home.account.clone(),
                     region: home.region.clone(),
                     table: table.name.clone(),
@@ -127,7 +127,7 @@ impl Handle<DescribeExport> for DynamoDb {
         let home = Home::of(cx);
         let prefix = format!("arn:aws:dynamodb:{}:{}:table/", home.region, home.account);
         let named = req.export_arn.strip_prefix(&prefix).and_then(|rest| rest.split_once("/export/"));
-        let place = named.map(|(table, id)| Place {
+        let place = named.map(|(table, id)| TransferKey {
             account: home.account,
             region: home.region,
             table: table.to_owned(),

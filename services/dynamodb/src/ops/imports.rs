@@ -13,7 +13,7 @@ use wire::{Error, Timestamp};
 
 use super::create_table::table;
 use crate::DynamoDb;
-use crate::transfer::import::{Counts, Import, Place};
+use crate::transfer::import::{Counts, Import, TransferKey};
 use crate::transfer::{State, only};
 use crate::write::Home;
 
@@ -43,7 +43,7 @@ impl Handle<ImportTable> for DynamoDb {
         table.importing = true;
         let id = format!("{now:014}-{}", cx.uuid().replace('-', "").get(..8).unwrap_or_default());
         let import = Import {
-            place: Place { account: home.account.clone(), region: home.region.clone(), id: id.clone() },
+            place: TransferKey { account: home.account.clone(), region: home.region.clone(), id: id.clone() },
             arn: format!("{}/import/{id}", table.arn),
             table: table.name.clone(),
             table_arn: table.arn.clone(),

@@ -159,7 +159,7 @@ impl Handle<GetShardIterator> for DynamoDb {
                 })
             })
             .await?;
-        let place = Place { next, at_ms: cx.now().as_millisecond() };
+        let place = IteratorPosition { next, at_ms: cx.now().as_millisecond() };
         Ok(GetShardIteratorOutput { shard_iterator: Some(place.iterator(&req.stream_arn)?) })
     }
 }
@@ -168,7 +168,7 @@ impl Handle<GetShardIterator> for DynamoDb {
 impl Handle<GetRecords> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: GetRecordsInput) -> Result<GetRecordsOutput, Error> {
         let home = Home::of(cx);
-        let (arn, place) = Place::parse(&req.shard_iterator)?;
+        let (arn, place) = IteratorPosition::parse(&req.shard_iterator)?;
         let now_ms = cx.now().as_millisecond();
         if now_ms - place.at_ms > ITERATOR_MS {
             return Err(error::expired_iterator_exception(
@@ -198,7 +198,7 @@ impl Handle<GetRecords> for DynamoDb {
         // A closed shard ends.
         let next_shard_iterator = match stream.disabled_ms {
             Some(_) if next > written => None,
-            _ => Some(Place { next, at_ms: now_ms }.iterator(arn)?),
+            _ => Some(IteratorPosition { next, at_ms: now_ms }.iterator(arn)?),
         };
         let region = cx.region();
         let records = records.into_iter().map(|(number, record)| wire_record(&stream, number, record, region));
@@ -208,12 +208,12 @@ impl Handle<GetRecords> for DynamoDb {
 
 /// Where reading goes on, and since when that is known.
 #[derive(Serialize, Deserialize)]
-struct Place {
+struct IteratorPosition {
     next: u64,
     at_ms: i64,
 }
 
-impl Place {
+impl IteratorPosition {
     /// As AWS's iterators are built: the stream's ARN, a version and what only the service reads.
     fn iterator(&self, arn: &str) -> Result<String, Error> {
         let place = serde_json::to_vec(self).map_err(Error::internal)?;

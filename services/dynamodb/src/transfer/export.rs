@@ -34,7 +34,7 @@ const FILE_BYTES: usize = 32 << 20;
 /// An export as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Export {
-    pub(crate) place: Place,
+    pub(crate) place: TransferKey,
     pub(crate) arn: String,
     pub(crate) table_arn: String,
     pub(crate) table_id: String,
@@ -55,7 +55,7 @@ pub(crate) struct Export {
 
 /// Where an export's record is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct TransferKey {
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) table: String,
@@ -80,7 +80,7 @@ struct Written {
     items: u64,
 }
 
-impl Place {
+impl TransferKey {
     fn key(&self) -> Key {
         let home = Home { account: self.account.clone(), region: self.region.clone() };
         Export::all(&home).push(&self.table).push(&self.id)
@@ -128,7 +128,7 @@ impl Export {
 
 impl Tasks {
     pub(crate) async fn export(&self, task: &Task) -> Result<Done, Error> {
-        let place: Place = task.payload()?;
+        let place: TransferKey = task.payload()?;
         let found = self.store.read(|tx| place.load(tx)).await?;
         let Some(export) = found.filter(|export| export.state == State::InProgress) else { return Ok(Done::Finished) };
         let (state, items, bytes) = match self.written(&export).await {

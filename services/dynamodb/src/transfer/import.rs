@@ -24,7 +24,7 @@ pub(crate) const IMPORT: &str = "dynamodb:import";
 /// An import as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Import {
-    pub(crate) place: Place,
+    pub(crate) place: TransferKey,
     pub(crate) arn: String,
     pub(crate) table: String,
     pub(crate) table_arn: String,
@@ -56,13 +56,13 @@ pub(crate) struct Counts {
 
 /// Where an import's record is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct TransferKey {
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) id: String,
 }
 
-impl Place {
+impl TransferKey {
     fn key(&self) -> Key {
         Import::all(&self.home()).push(&self.id)
     }
@@ -98,7 +98,7 @@ impl Import {
 
 impl Tasks {
     pub(crate) async fn import(&self, task: &Task) -> Result<Done, Error> {
-        let place: Place = task.payload()?;
+        let place: TransferKey = task.payload()?;
         let found = self.store.read(|tx| Ok::<_, Error>(tx.get_json::<Import>(place.key())?)).await?;
         let Some(mut import) = found.filter(|import| import.state == State::InProgress) else {
             return Ok(Done::Finished);

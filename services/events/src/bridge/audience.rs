@@ -23,7 +23,7 @@ impl Listeners {
 
 #[async_trait]
 impl Audience for Listeners {
-    async fn may_want(&self, account: &str, region: &str, source: &str, detail_type: &str) -> Result<bool, Error> {
+    async fn may_match(&self, account: &str, region: &str, source: &str, detail_type: &str) -> Result<bool, Error> {
         let home = Home { account: account.to_owned(), region: region.to_owned(), bus: DEFAULT_BUS.to_owned() };
         let look = |tx: &mut store::Tx<'_>| {
             let mut all = patterns(&home.all(tx)?);

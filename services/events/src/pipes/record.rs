@@ -23,7 +23,7 @@ const MAX_FILTERS: usize = 5;
 
 /// Where a pipe is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct PipeKey {
     pub(super) account: String,
     pub(super) region: String,
     pub(super) name: String,
@@ -39,7 +39,7 @@ pub(super) struct Record {
     pub(super) shown: DescribePipeResponse,
 }
 
-impl Place {
+impl PipeKey {
     pub(super) fn new(cx: &Cx, name: &str) -> Self {
         Self { account: cx.account().to_owned(), region: cx.region().to_owned(), name: name.to_owned() }
     }
@@ -106,7 +106,7 @@ impl Record {
         self.shown.last_modified_time = Some(now.into());
     }
 
-    pub(super) fn new(cx: &Cx, place: &Place, req: CreatePipeRequest) -> Result<Self, Error> {
+    pub(super) fn new(cx: &Cx, place: &PipeKey, req: CreatePipeRequest) -> Result<Self, Error> {
         let source_parameters = source_parameters(&req.source, req.source_parameters.unwrap_or_default())?;
         let now = cx.now();
         let mut record = Self {

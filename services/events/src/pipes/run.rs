@@ -10,7 +10,7 @@ use store::{Done, Runner, Store, Task};
 use wire::Error;
 
 use super::batch::Batch;
-use super::record::{Place, Record};
+use super::record::{PipeKey, Record};
 use super::{queue, stream};
 
 pub(super) const RUN: &str = "pipes:run";
@@ -30,7 +30,7 @@ pub(super) enum Never {}
 #[async_trait]
 impl Runner for Piper {
     async fn run(&self, task: Task) -> Done {
-        let found = match task.payload::<Place>() {
+        let found = match task.payload::<PipeKey>() {
             Ok(place) => self.store.read(|tx| place.load(tx)).await.map(|record| (place, record)),
             Err(error) => Err(error.into()),
         };
@@ -54,7 +54,7 @@ impl Runner for Piper {
 }
 
 impl Piper {
-    async fn follow(&self, place: &Place, record: &Record) -> Result<Never, Error> {
+    async fn follow(&self, place: &PipeKey, record: &Record) -> Result<Never, Error> {
         let cx = Cx::platform(&self.router, &place.account, &place.region);
         let role = cx.assume(record.shown.role_arn.as_deref().unwrap_or_default(), "pipes").await?;
         let batch = Batch::of(record, &self.endpoint);

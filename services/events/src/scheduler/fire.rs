@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::{Done, NewTask, Runner, Store, Task, Tx};
 use wire::Error;
 
-use super::record::{Place, Record};
+use super::record::{Record, ScheduleKey};
 use crate::deliver::Delivery;
 use crate::schedule::Schedule;
 
@@ -21,16 +21,16 @@ const MAX_AGE_SECONDS: i32 = 86_400;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Fire {
-    place: Place,
+    place: ScheduleKey,
     generation: String,
 }
 
-fn task_id(place: &Place) -> String {
+fn task_id(place: &ScheduleKey) -> String {
     format!("{FIRE}/{}/{}/{}/{}", place.account, place.region, place.group, place.name)
 }
 
 /// Puts the next firing after `after` on the queue, or takes it off. False when there is none to come.
-pub(super) fn plan(tx: &mut Tx<'_>, place: &Place, record: &Record, after: Timestamp) -> Result<bool, Error> {
+pub(super) fn plan(tx: &mut Tx<'_>, place: &ScheduleKey, record: &Record, after: Timestamp) -> Result<bool, Error> {
     let next = if record.shown.state.as_deref() == Some("ENABLED") { next(record, after)? } else { None };
     let Some(at) = next else {
         cancel(tx, place)?;
@@ -41,7 +41,7 @@ pub(super) fn plan(tx: &mut Tx<'_>, place: &Place, record: &Record, after: Times
     Ok(true)
 }
 
-pub(super) fn cancel(tx: &mut Tx<'_>, place: &Place) -> Result<(), Error> {
+pub(super) fn cancel(tx: &mut Tx<'_>, place: &ScheduleKey) -> Result<(), Error> {
     let id = task_id(place);
     if tx.has_task(&id)? { Ok(tx.cancel_task(&id)?) } else { Ok(()) }
 }
@@ -103,7 +103,7 @@ impl Firer {
     }
 }
 
-fn delivery(place: &Place, record: &Record, execution: &str, due: Timestamp) -> Delivery {
+fn delivery(place: &ScheduleKey, record: &Record, execution: &str, due: Timestamp) -> Delivery {
     let target = record.shown.target.clone().unwrap_or_default();
     let retry = target.retry_policy.unwrap_or_default();
     let arn = place.arn();

@@ -18,7 +18,7 @@ const OWNER: &str = "scheduler";
 
 /// Where a schedule is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct ScheduleKey {
     pub(super) account: String,
     pub(super) region: String,
     pub(super) group: String,
@@ -45,7 +45,7 @@ pub(super) struct Group {
     pub(super) tags: BTreeMap<String, String>,
 }
 
-impl Place {
+impl ScheduleKey {
     pub(super) fn new(cx: &Cx, group: Option<&str>, name: &str) -> Self {
         Self {
             account: cx.account().to_owned(),
@@ -110,7 +110,12 @@ impl Place {
 }
 
 /// What is asked for, checked, as it will be stored. `created` is kept when a schedule is updated.
-pub(super) fn record(cx: &Cx, place: &Place, req: CreateScheduleInput, created: Timestamp) -> Result<Record, Error> {
+pub(super) fn record(
+    cx: &Cx,
+    place: &ScheduleKey,
+    req: CreateScheduleInput,
+    created: Timestamp,
+) -> Result<Record, Error> {
     check(&req)?;
     let now = wire::Timestamp(cx.now());
     let shown = GetScheduleOutput {

@@ -45,7 +45,7 @@ impl Participant for Glue {
         let statement = job.rsplit(':').next().unwrap_or(job);
         let changes = self.store.read(|tx| tx.journal(job)).await?;
         Ok(changes.iter().any(|change| {
-            let table = Place::of(&change.key).is_some_and(|place| place.kind == "table");
+            let table = UndoKey::of(&change.key).is_some_and(|place| place.kind == "table");
             let now = change.after.as_deref().and_then(state);
             table
                 && now.as_ref().is_some_and(|now| now.contains(statement))
@@ -58,7 +58,7 @@ impl Participant for Glue {
     }
 
     fn notes(&self, key: &[u8]) -> bool {
-        Place::of(key).is_some()
+        UndoKey::of(key).is_some()
     }
 }
 
@@ -72,7 +72,7 @@ fn state(record: &[u8]) -> Option<String> {
 
 /// What a record is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct UndoKey {
     kind: String,
     account: String,
     region: String,
@@ -81,7 +81,7 @@ struct Place {
     table: String,
 }
 
-impl Place {
+impl UndoKey {
     fn of(key: &[u8]) -> Option<Self> {
         if !key.starts_with(Key::new("glue").as_bytes()) {
             return None;
@@ -106,7 +106,7 @@ impl Place {
 fn undo(tx: &mut Tx<'_>, changes: &[Change]) -> Result<(), store::Error> {
     let mut foreign = BTreeSet::new();
     for change in changes {
-        let place = Place::of(&change.key).filter(|place| place.kind == "table");
+        let place = UndoKey::of(&change.key).filter(|place| place.kind == "table");
         if let Some(place) = place
             && tx.get(&change.key)? != change.after
         {
@@ -115,7 +115,7 @@ fn undo(tx: &mut Tx<'_>, changes: &[Change]) -> Result<(), store::Error> {
     }
     let mut gone = Vec::new();
     for change in changes {
-        let Some(place) = Place::of(&change.key) else { continue };
+        let Some(place) = UndoKey::of(&change.key) else { continue };
         if foreign.contains(&place.of_table()) || tx.get(&change.key)? != change.after {
             continue;
         }

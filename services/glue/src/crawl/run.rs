@@ -97,9 +97,9 @@ async fn crawl_target(
     for (at, outcome) in read {
         let path = format!("s3://{}/{}", target.bucket, objects[at].key);
         match outcome {
-            Outcome::Known(schema) => schemas[at] = Some(Arc::new(*schema)),
-            Outcome::Unknown(why) => report.log.push(format!("WARN : {path} is skipped: {why}")),
-            Outcome::Unreadable(why) => {
+            CrawlEnd::Known(schema) => schemas[at] = Some(Arc::new(*schema)),
+            CrawlEnd::Unknown(why) => report.log.push(format!("WARN : {path} is skipped: {why}")),
+            CrawlEnd::Unreadable(why) => {
                 report.log.push(format!("ERROR : {path} cannot be read: {why}"));
                 report.unread.push(path);
             }
@@ -160,7 +160,7 @@ fn pick(objects: &[Object], sample_size: Option<usize>) -> Vec<(usize, u64)> {
     picks
 }
 
-enum Outcome {
+enum CrawlEnd {
     Known(Box<FileSchema>),
     Unknown(String),
     Unreadable(String),
@@ -172,11 +172,11 @@ async fn read_all(
     picks: &[(usize, u64)],
     source: &dyn Source,
     classifiers: &Classifiers,
-) -> Vec<(usize, Outcome)> {
-    let mut out: Vec<(usize, Outcome)> = stream::iter(picks.iter().copied())
+) -> Vec<(usize, CrawlEnd)> {
+    let mut out: Vec<(usize, CrawlEnd)> = stream::iter(picks.iter().copied())
         .map(|(at, limit)| async move {
             let outcome = inspect(bucket, &objects[at], limit, source, classifiers).await;
-            (at, outcome.unwrap_or_else(|error| Outcome::Unreadable(error.0)))
+            (at, outcome.unwrap_or_else(|error| CrawlEnd::Unreadable(error.0)))
         })
         .buffer_unordered(CONCURRENCY)
         .collect()
@@ -191,7 +191,7 @@ async fn inspect(
     limit: u64,
     source: &dyn Source,
     classifiers: &Classifiers,
-) -> Result<Outcome, SourceError> {
+) -> Result<CrawlEnd, SourceError> {
     let size = object.size;
     if object.key.ends_with(".parquet") && size > limit {
         return footer(&PARQUET, bucket, object, source).await;
@@ -210,33 +210,33 @@ async fn inspect(
             let outcome =
                 if whole { of_footer(kind, &bytes, size) } else { footer(kind, bucket, object, source).await? };
             // Text may begin with these letters too.
-            if matches!(outcome, Outcome::Known(_)) || kind.name == PARQUET.name {
+            if matches!(outcome, CrawlEnd::Known(_)) || kind.name == PARQUET.name {
                 return Ok(outcome);
             }
         }
         if bytes.starts_with(avro_file::MAGIC) {
             match avro_file::classify(&bytes) {
-                Ok(schema) => return Ok(Outcome::Known(schema)),
+                Ok(schema) => return Ok(CrawlEnd::Known(schema)),
                 Err(_) if !whole && limit < LONGEST_SAMPLE => {
                     limit = (limit + MEGABYTE).min(LONGEST_SAMPLE);
                     continue;
                 }
-                Err(why) => return Ok(Outcome::Unknown(format!("not classified as avro: {why}"))),
+                Err(why) => return Ok(CrawlEnd::Unknown(format!("not classified as avro: {why}"))),
             }
         }
         let sample = match sample::decode(&bytes, whole, limit) {
             Ok(sample) => sample,
-            Err(why) => return Ok(Outcome::Unknown(why.to_owned())),
+            Err(why) => return Ok(CrawlEnd::Unknown(why.to_owned())),
         };
         match classifiers.classify(&sample) {
-            Verdict::Known(schema) => return Ok(Outcome::Known(schema)),
+            Verdict::Known(schema) => return Ok(CrawlEnd::Known(schema)),
             Verdict::NeedMore if !sample.complete && limit < LONGEST_SAMPLE => {
                 limit = (limit + MEGABYTE).min(LONGEST_SAMPLE);
             }
             // A first row longer than a short sample is worth a full one.
             Verdict::Unknown if !sample.complete && limit < MEGABYTE => limit = MEGABYTE,
             Verdict::NeedMore | Verdict::Unknown => {
-                return Ok(Outcome::Unknown("no classifier recognises it (UNKNOWN)".to_owned()));
+                return Ok(CrawlEnd::Unknown("no classifier recognises it (UNKNOWN)".to_owned()));
             }
         }
     }
@@ -251,7 +251,7 @@ struct Tailed {
 const PARQUET: Tailed = Tailed { name: "parquet", classify: parquet_file::classify };
 const ORC: Tailed = Tailed { name: "orc", classify: orc_file::classify };
 
-async fn footer(kind: &Tailed, bucket: &str, object: &Object, source: &dyn Source) -> Result<Outcome, SourceError> {
+async fn footer(kind: &Tailed, bucket: &str, object: &Object, source: &dyn Source) -> Result<CrawlEnd, SourceError> {
     let size = object.size;
     let mut wanted = FOOTER_GUESS.min(size);
     loop {
@@ -263,12 +263,12 @@ async fn footer(kind: &Tailed, bucket: &str, object: &Object, source: &dyn Sourc
     }
 }
 
-fn of_footer(kind: &Tailed, tail: &Bytes, size: u64) -> Outcome {
+fn of_footer(kind: &Tailed, tail: &Bytes, size: u64) -> CrawlEnd {
     let name = kind.name;
     match (kind.classify)(tail, size) {
-        Footer::Schema(schema) => Outcome::Known(schema),
-        Footer::NeedMore(_) => Outcome::Unknown(format!("not classified as {name}: its footer is out of bounds")),
-        Footer::Broken(why) => Outcome::Unknown(format!("not classified as {name}: {why}")),
+        Footer::Schema(schema) => CrawlEnd::Known(schema),
+        Footer::NeedMore(_) => CrawlEnd::Unknown(format!("not classified as {name}: its footer is out of bounds")),
+        Footer::Broken(why) => CrawlEnd::Unknown(format!("not classified as {name}: {why}")),
     }
 }
 

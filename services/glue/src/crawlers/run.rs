@@ -46,7 +46,7 @@ impl Kind for Crawls {
     const NAME: &'static str = "glue:crawl";
     const OLD_STOP: Option<&'static str> = Some("glue:crawl-stop");
     const BEGINS: bool = false;
-    type Place = Payload;
+    type Payload = Payload;
     type Plan = Plan;
     type End = Came;
 

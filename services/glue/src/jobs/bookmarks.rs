@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use store::Tx;
 use wire::Error;
 
-use super::records::Place;
+use super::records::RunKey;
 use crate::scope;
 
 const VERSION: u32 = 1;
@@ -46,11 +46,11 @@ impl Bookmark {
 }
 
 /// The bookmark as it is, or as the run of `place` left it.
-pub(super) fn find(tx: &mut Tx<'_>, place: &Place, of_run: bool) -> Result<Option<Bookmark>, Error> {
+pub(super) fn find(tx: &mut Tx<'_>, place: &RunKey, of_run: bool) -> Result<Option<Bookmark>, Error> {
     Ok(tx.get_json(if of_run { place.left_bookmark() } else { place.bookmark() })?)
 }
 
-pub(super) fn not_found(place: &Place) -> Error {
+pub(super) fn not_found(place: &RunKey) -> Error {
     let run = if place.run.is_empty() { String::new() } else { format!(" and run {}", place.run) };
     api_glue::error::entity_not_found_exception(format!("Continuation for job {}{run} not found", place.job))
 }
@@ -58,7 +58,7 @@ pub(super) fn not_found(place: &Place) -> Error {
 /// What a script is told of the bookmark, as JSON; none where its arguments ask for none.
 pub(super) fn given(
     tx: &mut Tx<'_>,
-    place: &Place,
+    place: &RunKey,
     arguments: Option<&BTreeMap<String, String>>,
 ) -> Result<Option<String>, Error> {
     let argument = |name: &str| arguments.and_then(|all| all.get(name)).map(String::as_str).filter(|v| !v.is_empty());
@@ -74,7 +74,7 @@ pub(super) fn given(
     });
     for name in ["from", "to"] {
         let Some(run) = argument(&format!("--job-bookmark-{name}")) else { continue };
-        let of = Place { run: run.to_owned(), ..place.clone() };
+        let of = RunKey { run: run.to_owned(), ..place.clone() };
         match find(tx, &of, true)? {
             Some(left) => told[name] = left.state,
             None => told["error"] = json!(format!("--job-bookmark-{name}: {}", not_found(&of).message())),
@@ -84,7 +84,7 @@ pub(super) fn given(
 }
 
 /// Moves the bookmark to what a run committed. Some: why it may not, because another run or a reset moved it meanwhile.
-pub(super) fn advance(tx: &mut Tx<'_>, place: &Place, run: &JobRun, committed: &str) -> Result<Option<String>, Error> {
+pub(super) fn advance(tx: &mut Tx<'_>, place: &RunKey, run: &JobRun, committed: &str) -> Result<Option<String>, Error> {
     #[derive(Deserialize)]
     struct Committed {
         version: i32,
@@ -117,7 +117,7 @@ pub(super) fn advance(tx: &mut Tx<'_>, place: &Place, run: &JobRun, committed: &
 }
 
 /// Back to the beginning, or to how the run of `place` left it.
-pub(super) fn reset(tx: &mut Tx<'_>, place: &Place) -> Result<Bookmark, Error> {
+pub(super) fn reset(tx: &mut Tx<'_>, place: &RunKey) -> Result<Bookmark, Error> {
     let old = find(tx, place, false)?.ok_or_else(|| not_found(place))?;
     let target =
         if place.run.is_empty() { None } else { Some(find(tx, place, true)?.ok_or_else(|| not_found(place))?) };
@@ -135,7 +135,7 @@ pub(super) fn reset(tx: &mut Tx<'_>, place: &Place) -> Result<Bookmark, Error> {
 }
 
 /// Of a job that is deleted.
-pub(super) fn forget(tx: &mut Tx<'_>, place: &Place) -> Result<(), Error> {
+pub(super) fn forget(tx: &mut Tx<'_>, place: &RunKey) -> Result<(), Error> {
     tx.delete(place.bookmark())?;
     Ok(scope::clear(tx, &place.left_bookmarks())?)
 }
@@ -144,8 +144,8 @@ pub(super) fn forget(tx: &mut Tx<'_>, place: &Place) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    fn place(run: &str) -> Place {
-        Place { account: "1".into(), region: "r".into(), job: "j".into(), run: run.into() }
+    fn place(run: &str) -> RunKey {
+        RunKey { account: "1".into(), region: "r".into(), job: "j".into(), run: run.into() }
     }
 
     fn committed(version: i32, state: &str) -> String {

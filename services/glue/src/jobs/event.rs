@@ -4,10 +4,10 @@ use serde_json::json;
 use store::Tx;
 use wire::Error;
 
-use super::records::{Place, RunRecord};
+use super::records::{RunKey, RunRecord};
 
 /// Asks for the event of a run that has just ended.
-pub(super) fn enqueue(tx: &mut Tx<'_>, place: &Place, record: &RunRecord) -> Result<(), Error> {
+pub(super) fn enqueue(tx: &mut Tx<'_>, place: &RunKey, record: &RunRecord) -> Result<(), Error> {
     let state = record.state();
     let (severity, message) = match state {
         "SUCCEEDED" => ("INFO", "Job run succeeded".to_owned()),

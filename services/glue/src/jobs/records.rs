@@ -91,14 +91,14 @@ impl RunRecord {
 
 /// Where a run is. The payload of its tasks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct RunKey {
     pub(super) account: String,
     pub(super) region: String,
     pub(super) job: String,
     pub(super) run: String,
 }
 
-impl Place {
+impl RunKey {
     pub(super) fn of(cx: &Cx, job: &str, run: &str) -> Self {
         Self { account: cx.account().into(), region: cx.region().into(), job: job.into(), run: run.into() }
     }

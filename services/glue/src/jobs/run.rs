@@ -7,7 +7,7 @@ use std::time::Duration;
 use ::jobs::{Attempt, Ended as JobEnded, Kind, Limits, Loaded, Next, Used, Who, Worked};
 use async_trait::async_trait;
 use compute::sandbox;
-use compute::spark::{Engine, Job, Outcome};
+use compute::spark::{Engine, Job, ScriptEnd};
 use service::Cx;
 use service::attempts::Outcome as Fate;
 use service::identity::Credentials;
@@ -15,7 +15,7 @@ use store::Tx;
 use tokio::sync::mpsc;
 use wire::{Error, Timestamp};
 
-use super::records::{Ended, Place, RunRecord};
+use super::records::{Ended, RunKey, RunRecord};
 use super::{Jobs, arguments, bookmarks, capacity, event, logs};
 use crate::{quality, triggers, workflows};
 
@@ -37,15 +37,15 @@ impl Kind for Runs {
     const NAME: &'static str = "glue:jobrun";
     const OLD_STOP: Option<&'static str> = Some("glue:jobstop");
     const BEGINS: bool = false;
-    type Place = Place;
+    type Payload = RunKey;
     type Plan = Plan;
     type End = Ended;
 
-    fn scope(place: &Place) -> (&str, &str) {
+    fn scope(place: &RunKey) -> (&str, &str) {
         (&place.account, &place.region)
     }
 
-    fn load(&self, tx: &mut Tx<'_>, place: &Place) -> Result<Loaded<Plan>, Error> {
+    fn load(&self, tx: &mut Tx<'_>, place: &RunKey) -> Result<Loaded<Plan>, Error> {
         let Some(record) = tx.get_json::<RunRecord>(place.record())? else { return Ok(Loaded::Over) };
         if record.is_over() {
             return Ok(Loaded::Over);
@@ -66,7 +66,7 @@ impl Kind for Runs {
         Limits { tries: 1, timeout: Some(Duration::from_secs(minutes * 60)) }
     }
 
-    async fn who(&self, _: &Place, Plan { record, .. }: &Plan, attempt: &str) -> Result<Who<Ended>, Error> {
+    async fn who(&self, _: &RunKey, Plan { record, .. }: &Plan, attempt: &str) -> Result<Who<Ended>, Error> {
         let identity = self.0.router.identity();
         match identity.role_session(&record.role, "GlueJobRunnerSession", Some(attempt)).await {
             Ok(principal) => Ok(Who::As(principal)),
@@ -77,7 +77,7 @@ impl Kind for Runs {
         }
     }
 
-    async fn work(&self, place: &Place, plan: &Plan, attempt: &Attempt) -> Worked<Ended> {
+    async fn work(&self, place: &RunKey, plan: &Plan, attempt: &Attempt) -> Worked<Ended> {
         let record = &plan.record;
         if let Some(ended) = &record.ended {
             return Worked::Ended(ended.clone());
@@ -104,10 +104,10 @@ impl Kind for Runs {
             Err(error) => (Err(error), Vec::new()),
         };
         let end = match outcome {
-            Ok(Outcome::Succeeded) => ended("SUCCEEDED", None),
-            Ok(Outcome::Advanced(bookmark)) => Ended { bookmark: Some(bookmark), ..ended("SUCCEEDED", None) },
-            Ok(Outcome::Moved(reason)) => Ended { moved: Some(reason), ..failed(NOT_AGAIN.to_owned()) },
-            Ok(Outcome::Failed(message)) => failed(message),
+            Ok(ScriptEnd::Succeeded) => ended("SUCCEEDED", None),
+            Ok(ScriptEnd::Advanced(bookmark)) => Ended { bookmark: Some(bookmark), ..ended("SUCCEEDED", None) },
+            Ok(ScriptEnd::Moved(reason)) => Ended { moved: Some(reason), ..failed(NOT_AGAIN.to_owned()) },
+            Ok(ScriptEnd::Failed(message)) => failed(message),
             Err(error) => failed(error.to_string()),
         };
         Worked::Ended(Ended { quality, ..end })
@@ -125,7 +125,7 @@ impl Kind for Runs {
         if ended.moved.is_some() { Fate::Rollback } else { Fate::Commit }
     }
 
-    fn end(&self, tx: &mut Tx<'_>, place: &Place, ended: &JobEnded<Ended>) -> Result<Next<Place>, Error> {
+    fn end(&self, tx: &mut Tx<'_>, place: &RunKey, ended: &JobEnded<Ended>) -> Result<Next<RunKey>, Error> {
         let mut record = place.load(tx)?;
         if record.is_over() {
             return Ok(Next::Over);
@@ -167,7 +167,7 @@ fn ended(state: &str, message: Option<String>) -> Ended {
 }
 
 impl Jobs {
-    fn job(&self, place: &Place, Plan { record, bookmark }: &Plan, credentials: &Credentials) -> Job {
+    fn job(&self, place: &RunKey, Plan { record, bookmark }: &Plan, credentials: &Credentials) -> Job {
         let given = record.run.arguments.clone().unwrap_or_default();
         let dpu = record.run.max_capacity.unwrap_or(1.0);
         let env = [
@@ -195,7 +195,7 @@ impl Jobs {
         }
     }
 
-    async fn running(&self, cx: &Cx, place: &Place) -> Result<(), Error> {
+    async fn running(&self, cx: &Cx, place: &RunKey) -> Result<(), Error> {
         let (place, now) = (place.clone(), Timestamp(cx.now()));
         self.store
             .write(move |tx| {
@@ -212,7 +212,7 @@ impl Jobs {
 }
 
 /// Records the end of a run and asks for its event.
-fn finish(tx: &mut Tx<'_>, place: &Place, record: &mut RunRecord, ended: &Ended, now: Timestamp) -> Result<(), Error> {
+fn finish(tx: &mut Tx<'_>, place: &RunKey, record: &mut RunRecord, ended: &Ended, now: Timestamp) -> Result<(), Error> {
     let run = &mut record.run;
     run.job_run_state = Some(ended.state.clone());
     run.error_message = ended.message.clone().map(|m| m.chars().take(4000).collect());
@@ -227,13 +227,13 @@ fn finish(tx: &mut Tx<'_>, place: &Place, record: &mut RunRecord, ended: &Ended,
 }
 
 /// After a failure, up to MaxRetries times: a new run, `<first id>_attempt_<n>`. Whether there is one.
-fn retry(tx: &mut Tx<'_>, place: &Place, record: &RunRecord, now: Timestamp) -> Result<bool, Error> {
+fn retry(tx: &mut Tx<'_>, place: &RunKey, record: &RunRecord, now: Timestamp) -> Result<bool, Error> {
     let attempt = record.run.attempt.unwrap_or(0);
     if !matches!(record.state(), "FAILED" | "TIMEOUT") || attempt >= record.max_retries {
         return Ok(false);
     }
     let first = place.run.split("_attempt_").next().unwrap_or(&place.run);
-    let next = Place { run: format!("{first}_attempt_{}", attempt + 1), ..place.clone() };
+    let next = RunKey { run: format!("{first}_attempt_{}", attempt + 1), ..place.clone() };
     let mut record = RunRecord { attempt: None, ended: None, used: None, ..record.clone() };
     let run = &mut record.run;
     run.previous_run_id = Some(place.run.clone());
@@ -251,7 +251,7 @@ fn retry(tx: &mut Tx<'_>, place: &Place, record: &RunRecord, now: Timestamp) -> 
 }
 
 /// Puts a run on the queue.
-pub(super) fn start(tx: &mut Tx<'_>, place: &Place, record: &RunRecord) -> Result<(), Error> {
+pub(super) fn start(tx: &mut Tx<'_>, place: &RunKey, record: &RunRecord) -> Result<(), Error> {
     tx.put_json(place.record(), record)?;
     tx.put(place.active(), &[])?;
     ::jobs::start::<Runs>(tx, &place.task(), place)

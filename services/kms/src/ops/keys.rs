@@ -23,7 +23,7 @@ use wire::{Error, Timestamp};
 
 use super::page::page;
 use crate::guard::{default_policy, managed_policy};
-use crate::records::{AliasRecord, KeyRecord, Material, Place, alias_key, find, key_prefix, place};
+use crate::records::{AliasRecord, KeyLocation, KeyRecord, Material, alias_key, find, key_prefix, place};
 use crate::{DELETE, Kms};
 
 /// Services that have keys of their own, made when they are first named.
@@ -43,8 +43,8 @@ impl Kms {
         spec: &str,
         manager: &str,
         description: Option<String>,
-    ) -> Result<(Place, KeyRecord), Error> {
-        let place = Place { account: cx.account().to_owned(), region: cx.region().to_owned(), id: cx.uuid() };
+    ) -> Result<(KeyLocation, KeyRecord), Error> {
+        let place = KeyLocation { account: cx.account().to_owned(), region: cx.region().to_owned(), id: cx.uuid() };
         let now = Timestamp::from(cx.now());
         let material = self.new_material(cx, &place, None)?;
         let hmac = spec.strip_prefix("HMAC_");
@@ -79,14 +79,14 @@ impl Kms {
         Ok((place, record))
     }
 
-    pub(super) fn new_material(&self, cx: &Cx, place: &Place, by: Option<&str>) -> Result<Material, Error> {
+    pub(super) fn new_material(&self, cx: &Cx, place: &KeyLocation, by: Option<&str>) -> Result<Material, Error> {
         let id = crate::crypt::random_id()?;
         let sealed = self.root.new_material(&place.arn())?;
         Ok(Material { id, sealed, since: cx.now().into(), by: by.map(str::to_owned) })
     }
 
     /// The key that a request names; AWS's own key of a service is made when it is first named.
-    pub(super) async fn named(&self, cx: &Cx, id: &str) -> Result<(Place, KeyRecord), Error> {
+    pub(super) async fn named(&self, cx: &Cx, id: &str) -> Result<(KeyLocation, KeyRecord), Error> {
         let service = id.split_once("alias/aws/").map(|(_, service)| service);
         let found = self.store.read(|tx| find(tx, cx, id)).await;
         match (found, service) {
@@ -282,7 +282,7 @@ impl Handle<UpdateKeyDescription> for Kms {
     }
 }
 
-fn task(place: &Place) -> String {
+fn task(place: &KeyLocation) -> String {
     format!("{DELETE}/{}", place.arn())
 }
 

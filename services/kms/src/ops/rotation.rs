@@ -15,7 +15,7 @@ use wire::{Error, Timestamp};
 
 use super::page::page;
 use crate::Kms;
-use crate::records::{KeyRecord, Place, find};
+use crate::records::{KeyLocation, KeyRecord, find};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Days between rotations, where the caller does not say.
@@ -33,7 +33,7 @@ fn rotates(record: &KeyRecord) -> Result<(), Error> {
 
 impl Kms {
     /// Gives a key new material, unless somebody has just done so.
-    pub(super) async fn rotate(&self, cx: &Cx, place: &Place, by: &str) -> Result<KeyRecord, Error> {
+    pub(super) async fn rotate(&self, cx: &Cx, place: &KeyLocation, by: &str) -> Result<KeyRecord, Error> {
         let material = self.new_material(cx, place, Some(by))?;
         let (own, arn, now, automatic) = (cx.clone(), place.arn(), cx.now().as_millisecond(), by == "AUTOMATIC");
         let change = move |tx: &mut Tx<'_>| {

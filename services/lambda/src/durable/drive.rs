@@ -15,7 +15,7 @@ use wire::{Blob, Error, Timestamp};
 use super::{FAILED, Id, Record, SUCCEEDED, Start, TIMED_OUT, failure, in_event};
 use crate::Lambda;
 use crate::failure as failures;
-use crate::function::{Name, Place, Resolved};
+use crate::function::{Name, Resolved, Scope};
 use crate::invoke::{Call, Finished};
 
 pub(crate) const DRIVE: &str = "lambda:durable";
@@ -322,7 +322,7 @@ impl Lambda {
                 "You cannot invoke a durable function using an unqualified ARN.",
             ));
         };
-        let (place, now, fresh) = (Place::of(cx), Timestamp(cx.now()), cx.uuid());
+        let (place, now, fresh) = (Scope::of(cx), Timestamp(cx.now()), cx.uuid());
         let input = String::from_utf8_lossy(input).into_owned();
         let (version, function, arn) = (resolved.version.clone(), resolved.function.clone(), resolved.arn.clone());
         let resolved = Resolved { version, function, arn, invoke_config: None };

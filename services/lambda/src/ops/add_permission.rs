@@ -7,12 +7,12 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::Lambda;
-use crate::function::{Name, Place, Policy};
+use crate::function::{Name, Policy, Scope};
 
 #[async_trait]
 impl Handle<AddPermission> for Lambda {
     async fn handle(&self, cx: &Cx, req: AddPermissionRequest) -> Result<AddPermissionResponse, Error> {
-        let (place, name) = (Place::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
+        let (place, name) = (Scope::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
         let statement = statement(&req, &place.arn(&name.name, name.qualifier.as_deref()));
         let revision = cx.uuid();
         cx.write(&self.store, move |tx| {

@@ -7,7 +7,7 @@ use store::Tx;
 use wire::Error;
 
 use crate::Lambda;
-use crate::function::{LATEST, Place};
+use crate::function::{LATEST, Scope};
 
 #[async_trait]
 impl Handle<CreateAlias> for Lambda {
@@ -48,7 +48,7 @@ pub(super) fn is_weighted(routing: &AliasRoutingConfiguration) -> bool {
     routing.additional_version_weights.as_ref().is_some_and(|weights| !weights.is_empty())
 }
 
-pub(super) fn check_version(tx: &mut Tx<'_>, place: &Place, name: &str, version: &str) -> Result<(), Error> {
+pub(super) fn check_version(tx: &mut Tx<'_>, place: &Scope, name: &str, version: &str) -> Result<(), Error> {
     let exists = match version.parse() {
         Ok(number) => tx.get(place.version(name, number))?.is_some(),
         Err(_) => version == LATEST,
@@ -56,7 +56,7 @@ pub(super) fn check_version(tx: &mut Tx<'_>, place: &Place, name: &str, version:
     if exists { Ok(()) } else { Err(place.not_found(name, Some(version))) }
 }
 
-pub(super) fn not_found(place: &Place, name: &str, alias: &str) -> Error {
+pub(super) fn not_found(place: &Scope, name: &str, alias: &str) -> Error {
     let arn = place.arn(name, Some(alias));
     error::resource_not_found_exception(format!("Cannot find alias arn: {arn}")).with("Type", "User")
 }

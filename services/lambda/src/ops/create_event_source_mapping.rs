@@ -12,7 +12,7 @@ use wire::arn::Arn;
 
 use crate::asynchronous::queue_url;
 use crate::filters::Filters;
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 use crate::{Lambda, mapping};
 
 /// AWS's bounds for queues.
@@ -26,7 +26,7 @@ impl Handle<CreateEventSourceMapping> for Lambda {
         cx: &Cx,
         req: CreateEventSourceMappingRequest,
     ) -> Result<EventSourceMappingConfiguration, Error> {
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         let source = req.event_source_arn.clone().unwrap_or_default();
         let is_stream = mapping::is_stream(&source);
         if !is_stream && Arn::parse(&source).is_none_or(|arn| arn.service != "sqs") {

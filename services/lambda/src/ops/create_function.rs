@@ -9,13 +9,13 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use super::{Source, prepare, publish, set_layers, touch};
-use crate::function::{Function, LATEST, Name, Place, Version};
+use crate::function::{Function, LATEST, Name, Scope, Version};
 use crate::{Lambda, check, layer};
 
 #[async_trait]
 impl Handle<CreateFunction> for Lambda {
     async fn handle(&self, cx: &Cx, req: CreateFunctionRequest) -> Result<FunctionConfiguration, Error> {
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         let name = Name::parse_unqualified(&req.function_name)?;
         check_request(&req, self)?;
         if self.config.exact_runtimes {
@@ -89,7 +89,7 @@ fn check_request(req: &CreateFunctionRequest, lambda: &Lambda) -> Result<(), Err
     check::logging(&req.logging_config.clone().unwrap_or_default())
 }
 
-fn configuration(place: &Place, name: &str, req: &CreateFunctionRequest) -> FunctionConfiguration {
+fn configuration(place: &Scope, name: &str, req: &CreateFunctionRequest) -> FunctionConfiguration {
     let arn = place.arn(name, None);
     let runtime = req.runtime.clone().unwrap_or_default();
     let logging = req.logging_config.clone().unwrap_or_default();

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::function::Place;
+use crate::function::Scope;
 use crate::{Lambda, mapping};
 
 #[async_trait]
@@ -15,7 +15,7 @@ impl Handle<DeleteEventSourceMapping> for Lambda {
         cx: &Cx,
         req: DeleteEventSourceMappingRequest,
     ) -> Result<EventSourceMappingConfiguration, Error> {
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         cx.write(&self.store, move |tx| {
             let key = place.mapping(&req.uuid);
             let found = tx.get_json::<EventSourceMappingConfiguration>(&key)?.ok_or_else(mapping::not_found)?;

@@ -10,14 +10,14 @@ use store::Tx;
 use wire::Error;
 
 use super::delete_all;
-use crate::function::{Function, LATEST, Name, Place};
+use crate::function::{Function, LATEST, Name, Scope};
 use crate::url::Url;
 use crate::{Lambda, mapping, provision};
 
 #[async_trait]
 impl Handle<DeleteFunction> for Lambda {
     async fn handle(&self, cx: &Cx, req: DeleteFunctionRequest) -> Result<DeleteFunctionResponse, Error> {
-        let (place, name) = (Place::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
+        let (place, name) = (Scope::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
         let prefix = match &name.qualifier {
             Some(qualifier) => format!("{} {qualifier} ", place.arn(&name.name, None)),
             None => format!("{} ", place.arn(&name.name, None)),
@@ -40,7 +40,7 @@ impl Handle<DeleteFunction> for Lambda {
     }
 }
 
-fn delete(tx: &mut Tx<'_>, place: &Place, name: &str) -> Result<(), Error> {
+fn delete(tx: &mut Tx<'_>, place: &Scope, name: &str) -> Result<(), Error> {
     for url in tx.list_json::<Url>(place.urls(name), 10_000)? {
         tx.delete(Url::index(&url.id))?;
     }
@@ -66,7 +66,7 @@ fn delete(tx: &mut Tx<'_>, place: &Place, name: &str) -> Result<(), Error> {
     Ok(tx.delete(place.function(name))?)
 }
 
-fn delete_version(tx: &mut Tx<'_>, place: &Place, name: &str, version: &str) -> Result<(), Error> {
+fn delete_version(tx: &mut Tx<'_>, place: &Scope, name: &str, version: &str) -> Result<(), Error> {
     let Ok(number) = version.parse() else {
         return Err(error::invalid_parameter_value_exception("Deletion of aliases is not currently supported."));
     };

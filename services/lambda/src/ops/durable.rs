@@ -20,7 +20,7 @@ use wire::{Error, Timestamp};
 
 use crate::Lambda;
 use crate::durable::{Id, Record, Said, of_callback, of_function};
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 
 #[async_trait]
 impl Handle<CheckpointDurableExecution> for Lambda {
@@ -145,7 +145,7 @@ impl Handle<ListDurableExecutionsByFunction> for Lambda {
         cx: &Cx,
         req: ListDurableExecutionsByFunctionRequest,
     ) -> Result<ListDurableExecutionsByFunctionResponse, Error> {
-        let (place, name) = (Place::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
+        let (place, name) = (Scope::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
         let mut records: Vec<Record> = self
             .store
             .read(|tx| {

@@ -10,7 +10,7 @@ use wire::Error;
 
 use super::put_function_event_invoke_config::{check, not_found};
 use crate::Lambda;
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 
 #[async_trait]
 impl Handle<UpdateFunctionEventInvokeConfig> for Lambda {
@@ -19,7 +19,7 @@ impl Handle<UpdateFunctionEventInvokeConfig> for Lambda {
         cx: &Cx,
         req: UpdateFunctionEventInvokeConfigRequest,
     ) -> Result<FunctionEventInvokeConfig, Error> {
-        let (place, name) = (Place::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
+        let (place, name) = (Scope::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
         check(req.maximum_retry_attempts, req.maximum_event_age_in_seconds)?;
         let now = cx.now();
         cx.write(&self.store, move |tx| {
@@ -56,7 +56,7 @@ impl Handle<ListFunctionEventInvokeConfigs> for Lambda {
         cx: &Cx,
         req: ListFunctionEventInvokeConfigsRequest,
     ) -> Result<ListFunctionEventInvokeConfigsResponse, Error> {
-        let (place, name) = (Place::of(cx), Name::parse_unqualified(&req.function_name)?);
+        let (place, name) = (Scope::of(cx), Name::parse_unqualified(&req.function_name)?);
         let configs: Vec<FunctionEventInvokeConfig> = self
             .store
             .read(|tx| {

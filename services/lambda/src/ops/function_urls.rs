@@ -13,7 +13,7 @@ use wire::Error;
 use wire::types::Empty;
 
 use crate::Lambda;
-use crate::function::{LATEST, Name, Place};
+use crate::function::{LATEST, Name, Scope};
 use crate::url::{STREAM, Url};
 
 #[async_trait]
@@ -23,7 +23,7 @@ impl Handle<CreateFunctionUrlConfig> for Lambda {
         cx: &Cx,
         req: CreateFunctionUrlConfigRequest,
     ) -> Result<CreateFunctionUrlConfigResponse, Error> {
-        let (place, name) = (Place::of(cx), named(&req.function_name, req.qualifier.as_deref())?);
+        let (place, name) = (Scope::of(cx), named(&req.function_name, req.qualifier.as_deref())?);
         check(req.cors.as_ref())?;
         let now = cx.now().into();
         let url = Url {
@@ -72,7 +72,7 @@ impl Handle<UpdateFunctionUrlConfig> for Lambda {
         cx: &Cx,
         req: UpdateFunctionUrlConfigRequest,
     ) -> Result<UpdateFunctionUrlConfigResponse, Error> {
-        let (place, name) = (Place::of(cx), named(&req.function_name, req.qualifier.as_deref())?);
+        let (place, name) = (Scope::of(cx), named(&req.function_name, req.qualifier.as_deref())?);
         check(req.cors.as_ref())?;
         let now = cx.now().into();
         let endpoint = self.endpoint.clone();
@@ -108,7 +108,7 @@ impl Handle<UpdateFunctionUrlConfig> for Lambda {
 #[async_trait]
 impl Handle<GetFunctionUrlConfig> for Lambda {
     async fn handle(&self, cx: &Cx, req: GetFunctionUrlConfigRequest) -> Result<GetFunctionUrlConfigResponse, Error> {
-        let (place, name) = (Place::of(cx), named(&req.function_name, req.qualifier.as_deref())?);
+        let (place, name) = (Scope::of(cx), named(&req.function_name, req.qualifier.as_deref())?);
         let key = place.url(&name.name, name.qualifier.as_deref());
         let url: Url = self.store.read(|tx| tx.get_json(&key)).await?.ok_or_else(missing)?;
         Ok(GetFunctionUrlConfigResponse {
@@ -126,7 +126,7 @@ impl Handle<GetFunctionUrlConfig> for Lambda {
 #[async_trait]
 impl Handle<DeleteFunctionUrlConfig> for Lambda {
     async fn handle(&self, cx: &Cx, req: DeleteFunctionUrlConfigRequest) -> Result<Empty, Error> {
-        let (place, name) = (Place::of(cx), named(&req.function_name, req.qualifier.as_deref())?);
+        let (place, name) = (Scope::of(cx), named(&req.function_name, req.qualifier.as_deref())?);
         cx.write(&self.store, move |tx| {
             let key = place.url(&name.name, name.qualifier.as_deref());
             let url: Url = tx.get_json(&key)?.ok_or_else(missing)?;
@@ -145,7 +145,7 @@ impl Handle<ListFunctionUrlConfigs> for Lambda {
         cx: &Cx,
         req: ListFunctionUrlConfigsRequest,
     ) -> Result<ListFunctionUrlConfigsResponse, Error> {
-        let (place, name) = (Place::of(cx), Name::parse_unqualified(&req.function_name)?);
+        let (place, name) = (Scope::of(cx), Name::parse_unqualified(&req.function_name)?);
         let urls: Vec<Url> = self
             .store
             .read(|tx| {

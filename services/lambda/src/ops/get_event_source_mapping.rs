@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::function::Place;
+use crate::function::Scope;
 use crate::{Lambda, mapping};
 
 #[async_trait]
@@ -15,7 +15,7 @@ impl Handle<GetEventSourceMapping> for Lambda {
         cx: &Cx,
         req: GetEventSourceMappingRequest,
     ) -> Result<EventSourceMappingConfiguration, Error> {
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         let found = self.store.read(|tx| Ok::<_, Error>(tx.get_json(place.mapping(&req.uuid))?)).await?;
         found.ok_or_else(mapping::not_found)
     }

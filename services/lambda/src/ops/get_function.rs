@@ -6,12 +6,12 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::Lambda;
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 
 #[async_trait]
 impl Handle<GetFunction> for Lambda {
     async fn handle(&self, cx: &Cx, req: GetFunctionRequest) -> Result<GetFunctionResponse, Error> {
-        let (place, name) = (Place::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
+        let (place, name) = (Scope::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
         let resolved = self.store.read(|tx| place.resolve(tx, &name, 1.0)).await?;
         let mut configuration = resolved.version.config.clone();
         configuration.function_arn = Some(resolved.arn);

@@ -8,7 +8,7 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::Lambda;
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 
 #[async_trait]
 impl Handle<GetFunctionCodeSigningConfig> for Lambda {
@@ -17,7 +17,7 @@ impl Handle<GetFunctionCodeSigningConfig> for Lambda {
         cx: &Cx,
         req: GetFunctionCodeSigningConfigRequest,
     ) -> Result<GetFunctionCodeSigningConfigResponse, Error> {
-        let (place, function_name) = (Place::of(cx), Name::parse_unqualified(&req.function_name)?);
+        let (place, function_name) = (Scope::of(cx), Name::parse_unqualified(&req.function_name)?);
         self.store.read(|tx| place.load(tx, &function_name)).await?;
         Ok(GetFunctionCodeSigningConfigResponse { code_signing_config_arn: String::new(), function_name })
     }

@@ -6,7 +6,7 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::Lambda;
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 
 #[async_trait]
 impl Handle<GetFunctionConcurrency> for Lambda {
@@ -15,7 +15,7 @@ impl Handle<GetFunctionConcurrency> for Lambda {
         cx: &Cx,
         req: GetFunctionConcurrencyRequest,
     ) -> Result<GetFunctionConcurrencyResponse, Error> {
-        let (place, name) = (Place::of(cx), Name::parse_unqualified(&req.function_name)?);
+        let (place, name) = (Scope::of(cx), Name::parse_unqualified(&req.function_name)?);
         let function = self.store.read(|tx| place.load(tx, &name)).await?;
         Ok(GetFunctionConcurrencyResponse { reserved_concurrent_executions: function.reserved })
     }

@@ -7,7 +7,7 @@ use wire::Error;
 
 use super::put_function_event_invoke_config::not_found;
 use crate::Lambda;
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 
 #[async_trait]
 impl Handle<GetFunctionEventInvokeConfig> for Lambda {
@@ -16,7 +16,7 @@ impl Handle<GetFunctionEventInvokeConfig> for Lambda {
         cx: &Cx,
         req: GetFunctionEventInvokeConfigRequest,
     ) -> Result<FunctionEventInvokeConfig, Error> {
-        let (place, name) = (Place::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
+        let (place, name) = (Scope::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
         let resolved = self.store.read(|tx| place.resolve(tx, &name, 1.0)).await?;
         resolved.invoke_config.ok_or_else(|| not_found(&place, &name))
     }

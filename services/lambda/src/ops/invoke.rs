@@ -17,7 +17,7 @@ use wire::Error;
 
 use crate::Lambda;
 use crate::asynchronous::{Event, Events};
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 use crate::invoke::{Call, Finished};
 use crate::runtime::MAX_RESPONSE_BYTES;
 
@@ -48,7 +48,7 @@ impl Handle<Invoke> for Lambda {
             }
             Some("Event") => self.event(cx, call).await,
             Some("DryRun") => {
-                let place = Place::of(cx);
+                let place = Scope::of(cx);
                 self.store.read(|tx| place.resolve_call(tx, &call.name, 1.0)).await?;
                 Ok(InvocationResponse { status_code: Some(204), ..Default::default() })
             }
@@ -69,7 +69,7 @@ impl Lambda {
         kind: Option<&str>,
         name: Option<String>,
     ) -> Result<Option<InvocationResponse>, Error> {
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         let resolved = self.store.read(|tx| place.resolve_call(tx, &call.name, 1.0)).await?;
         if resolved.version.config.durable_config.is_none() {
             return match name {
@@ -119,7 +119,7 @@ impl Lambda {
 
     async fn event(&self, cx: &Cx, call: Call) -> Result<InvocationResponse, Error> {
         too_large(call.payload.len(), MAX_EVENT_BYTES, "Event")?;
-        let (place, function) = (Place::of(cx), call.name.name.clone());
+        let (place, function) = (Scope::of(cx), call.name.name.clone());
         let event = Event {
             account: cx.account().to_owned(),
             region: cx.region().to_owned(),
@@ -157,7 +157,7 @@ impl Handle<InvokeWithResponseStream> for Lambda {
         let payload = event_of(req.payload)?;
         too_large(payload.len(), MAX_RESPONSE_BYTES, "RequestResponse")?;
         if req.invocation_type.as_deref() == Some("DryRun") {
-            let place = Place::of(cx);
+            let place = Scope::of(cx);
             self.store.read(|tx| place.resolve_call(tx, &name, 1.0)).await?;
             return Ok(InvokeWithResponseStreamResponse { status_code: Some(204), ..Default::default() });
         }

@@ -7,12 +7,12 @@ use wire::Error;
 
 use super::page;
 use crate::Lambda;
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 
 #[async_trait]
 impl Handle<ListAliases> for Lambda {
     async fn handle(&self, cx: &Cx, req: ListAliasesRequest) -> Result<ListAliasesResponse, Error> {
-        let (place, name) = (Place::of(cx), Name::parse_unqualified(&req.function_name)?);
+        let (place, name) = (Scope::of(cx), Name::parse_unqualified(&req.function_name)?);
         let (mut aliases, next_marker) = self
             .store
             .read(|tx| {

@@ -10,7 +10,7 @@ use wire::Error;
 
 use super::page;
 use crate::Lambda;
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 
 #[async_trait]
 impl Handle<ListEventSourceMappings> for Lambda {
@@ -19,7 +19,7 @@ impl Handle<ListEventSourceMappings> for Lambda {
         cx: &Cx,
         req: ListEventSourceMappingsRequest,
     ) -> Result<ListEventSourceMappingsResponse, Error> {
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         let function = req.function_name.as_deref().map(|name| Name::parse(name, None)).transpose()?;
         let function = function.map(|name| place.arn(&name.name, name.qualifier.as_deref()));
         let (mut mappings, next_marker) = self

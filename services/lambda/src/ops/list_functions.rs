@@ -7,12 +7,12 @@ use wire::Error;
 
 use super::page;
 use crate::Lambda;
-use crate::function::{Function, Place, Version};
+use crate::function::{Function, Scope, Version};
 
 #[async_trait]
 impl Handle<ListFunctions> for Lambda {
     async fn handle(&self, cx: &Cx, req: ListFunctionsRequest) -> Result<ListFunctionsResponse, Error> {
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         let all = req.function_version.as_deref() == Some("ALL");
         let (functions, next_marker) = self
             .store

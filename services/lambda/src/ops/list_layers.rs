@@ -7,13 +7,13 @@ use wire::Error;
 
 use super::layer_page;
 use crate::Lambda;
-use crate::function::Place;
+use crate::function::Scope;
 use crate::layer::LayerVersion;
 
 #[async_trait]
 impl Handle<ListLayers> for Lambda {
     async fn handle(&self, cx: &Cx, req: ListLayersRequest) -> Result<ListLayersResponse, Error> {
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         let (runtime, architecture) = (req.compatible_runtime.as_deref(), req.compatible_architecture.as_deref());
         let mut newest: Vec<LayerVersion> = Vec::new();
         // Versions of a layer lie together, the newest last.

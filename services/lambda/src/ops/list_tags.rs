@@ -8,7 +8,7 @@ use wire::Error;
 use super::mapping_tags::tagged_mapping;
 use super::tagged;
 use crate::Lambda;
-use crate::function::Place;
+use crate::function::Scope;
 
 #[async_trait]
 impl Handle<ListTags> for Lambda {
@@ -16,7 +16,7 @@ impl Handle<ListTags> for Lambda {
         if let Some(uuid) = tagged_mapping(&req.resource) {
             return Ok(ListTagsResponse { tags: Some(self.mapping_tags(cx, uuid).await?) });
         }
-        let (place, name) = (Place::of(cx), tagged(&req.resource)?);
+        let (place, name) = (Scope::of(cx), tagged(&req.resource)?);
         let function = self.store.read(|tx| place.load(tx, &name)).await?;
         Ok(ListTagsResponse { tags: Some(function.tags) })
     }

@@ -7,7 +7,7 @@ use wire::Error;
 
 use super::page;
 use crate::Lambda;
-use crate::function::{Name, Place, Version};
+use crate::function::{Name, Scope, Version};
 
 #[async_trait]
 impl Handle<ListVersionsByFunction> for Lambda {
@@ -16,7 +16,7 @@ impl Handle<ListVersionsByFunction> for Lambda {
         cx: &Cx,
         req: ListVersionsByFunctionRequest,
     ) -> Result<ListVersionsByFunctionResponse, Error> {
-        let (place, name) = (Place::of(cx), Name::parse_unqualified(&req.function_name)?);
+        let (place, name) = (Scope::of(cx), Name::parse_unqualified(&req.function_name)?);
         let (versions, next_marker) = self
             .store
             .read(|tx| {

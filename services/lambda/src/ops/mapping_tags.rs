@@ -7,7 +7,7 @@ use service::Cx;
 use wire::Error;
 use wire::types::Empty;
 
-use crate::function::Place;
+use crate::function::Scope;
 use crate::{Lambda, mapping};
 
 /// The mapping that an ARN names, where it is one's.
@@ -17,7 +17,7 @@ pub(super) fn tagged_mapping(arn: &str) -> Option<&str> {
 
 impl Lambda {
     pub(super) async fn mapping_tags(&self, cx: &Cx, uuid: &str) -> Result<BTreeMap<String, String>, Error> {
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         self.store
             .read(|tx| {
                 tx.get_json::<EventSourceMappingConfiguration>(place.mapping(uuid))?.ok_or_else(mapping::not_found)?;
@@ -32,7 +32,7 @@ impl Lambda {
         uuid: &str,
         change: impl Fn(&mut BTreeMap<String, String>) + Send + 'static,
     ) -> Result<Empty, Error> {
-        let (place, uuid) = (Place::of(cx), uuid.to_owned());
+        let (place, uuid) = (Scope::of(cx), uuid.to_owned());
         cx.write(&self.store, move |tx| {
             tx.get_json::<EventSourceMappingConfiguration>(place.mapping(&uuid))?.ok_or_else(mapping::not_found)?;
             let mut tags = tx.get_json(place.mapping_tags(&uuid))?.unwrap_or_default();

@@ -11,7 +11,7 @@ use wire::Error;
 use wire::types::Empty;
 
 use crate::Lambda;
-use crate::function::{LATEST, Name, Place};
+use crate::function::{LATEST, Name, Scope};
 use crate::provision::{self, Provision, not_found};
 
 fn named(function: &str, qualifier: &str) -> Result<(Name, String), Error> {
@@ -31,7 +31,7 @@ impl Handle<PutProvisionedConcurrencyConfig> for Lambda {
         cx: &Cx,
         req: PutProvisionedConcurrencyConfigRequest,
     ) -> Result<PutProvisionedConcurrencyConfigResponse, Error> {
-        let (place, (name, qualifier)) = (Place::of(cx), named(&req.function_name, &req.qualifier)?);
+        let (place, (name, qualifier)) = (Scope::of(cx), named(&req.function_name, &req.qualifier)?);
         let (now, requested) = (cx.now(), req.provisioned_concurrent_executions);
         let concurrency = self.config.concurrency;
         cx.write(&self.store, move |tx| {
@@ -72,7 +72,7 @@ impl Handle<GetProvisionedConcurrencyConfig> for Lambda {
         cx: &Cx,
         req: GetProvisionedConcurrencyConfigRequest,
     ) -> Result<GetProvisionedConcurrencyConfigResponse, Error> {
-        let (place, (name, qualifier)) = (Place::of(cx), named(&req.function_name, &req.qualifier)?);
+        let (place, (name, qualifier)) = (Scope::of(cx), named(&req.function_name, &req.qualifier)?);
         let found = self
             .store
             .read(|tx| {
@@ -95,7 +95,7 @@ impl Handle<GetProvisionedConcurrencyConfig> for Lambda {
 #[async_trait]
 impl Handle<DeleteProvisionedConcurrencyConfig> for Lambda {
     async fn handle(&self, cx: &Cx, req: DeleteProvisionedConcurrencyConfigRequest) -> Result<Empty, Error> {
-        let (place, (name, qualifier)) = (Place::of(cx), named(&req.function_name, &req.qualifier)?);
+        let (place, (name, qualifier)) = (Scope::of(cx), named(&req.function_name, &req.qualifier)?);
         cx.write(&self.store, move |tx| {
             place.resolve(tx, &name, 1.0)?;
             provision::stop(tx, &place, &name.name, &qualifier)?;

@@ -6,7 +6,7 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::Lambda;
-use crate::function::{LATEST, Name, Place};
+use crate::function::{LATEST, Name, Scope};
 
 #[async_trait]
 impl Handle<PutFunctionEventInvokeConfig> for Lambda {
@@ -15,7 +15,7 @@ impl Handle<PutFunctionEventInvokeConfig> for Lambda {
         cx: &Cx,
         req: PutFunctionEventInvokeConfigRequest,
     ) -> Result<FunctionEventInvokeConfig, Error> {
-        let (place, name) = (Place::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
+        let (place, name) = (Scope::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
         check(req.maximum_retry_attempts, req.maximum_event_age_in_seconds)?;
         let now = cx.now();
         cx.write(&self.store, move |tx| {
@@ -46,7 +46,7 @@ pub(super) fn check(retries: Option<i32>, age_seconds: Option<i32>) -> Result<()
     Ok(())
 }
 
-pub(super) fn not_found(place: &Place, name: &Name) -> Error {
+pub(super) fn not_found(place: &Scope, name: &Name) -> Error {
     let arn = place.arn(&name.name, Some(name.qualifier.as_deref().unwrap_or(LATEST)));
     error::resource_not_found_exception(format!("The function {arn} doesn't have an EventInvokeConfig"))
         .with("Type", "User")

@@ -6,13 +6,13 @@ use service::{Cx, Handle};
 use wire::Error;
 use wire::types::Empty;
 
-use crate::function::{Name, Place, Policy};
+use crate::function::{Name, Policy, Scope};
 use crate::{Lambda, check};
 
 #[async_trait]
 impl Handle<RemovePermission> for Lambda {
     async fn handle(&self, cx: &Cx, req: RemovePermissionRequest) -> Result<Empty, Error> {
-        let (place, name) = (Place::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
+        let (place, name) = (Scope::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
         let revision = cx.uuid();
         cx.write(&self.store, move |tx| {
             place.resolve(tx, &name, 1.0)?;

@@ -9,7 +9,7 @@ use wire::Error;
 
 use super::create_event_source_mapping::{check, check_queue, check_sizes};
 use crate::filters::Filters;
-use crate::function::{Name, Place};
+use crate::function::{Name, Scope};
 use crate::{Lambda, mapping};
 
 #[async_trait]
@@ -19,7 +19,7 @@ impl Handle<UpdateEventSourceMapping> for Lambda {
         cx: &Cx,
         req: UpdateEventSourceMappingRequest,
     ) -> Result<EventSourceMappingConfiguration, Error> {
-        let place = Place::of(cx);
+        let place = Scope::of(cx);
         let function = req.function_name.as_deref().map(|name| Name::parse(name, None)).transpose()?;
         Filters::parse(req.filter_criteria.as_ref())?;
         let now = cx.now();

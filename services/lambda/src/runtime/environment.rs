@@ -96,7 +96,7 @@ pub(crate) struct Invocation<'a> {
 
 /// How an invocation ended. After all but an answer the environment is gone.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum InvocationEnd {
     Answer(Answer),
     /// The runtime said that it cannot start.
     StartFailed(Bytes),
@@ -241,19 +241,19 @@ impl Environment {
     }
 
     /// Waits for the runtime's first request, unless it was seen before.
-    pub(crate) async fn ready(&mut self) -> Result<(), Outcome> {
+    pub(crate) async fn ready(&mut self) -> Result<(), InvocationEnd> {
         tokio::select! {
             biased;
-            ready = self.api.started() => ready.map_err(Outcome::StartFailed)?,
-            exit = self.child.wait() => return Err(exit.map_or(Outcome::TimedOut, Outcome::Exited)),
-            () = self.meter.exceeds(Some(self.memory_mb + self.loaded_mb)) => return Err(self.kill(Outcome::OutOfMemory)),
-            () = tokio::time::sleep(START.max(self.timeout)) => return Err(self.kill(Outcome::TimedOut)),
+            ready = self.api.started() => ready.map_err(InvocationEnd::StartFailed)?,
+            exit = self.child.wait() => return Err(exit.map_or(InvocationEnd::TimedOut, InvocationEnd::Exited)),
+            () = self.meter.exceeds(Some(self.memory_mb + self.loaded_mb)) => return Err(self.kill(InvocationEnd::OutOfMemory)),
+            () = tokio::time::sleep(START.max(self.timeout)) => return Err(self.kill(InvocationEnd::TimedOut)),
         }
         self.start_took = Some(self.started.elapsed());
         Ok(())
     }
 
-    pub(crate) async fn invoke(&mut self, invocation: Invocation<'_>) -> Outcome {
+    pub(crate) async fn invoke(&mut self, invocation: Invocation<'_>) -> InvocationEnd {
         let (reply, mut answer) = oneshot::channel();
         let deadline =
             crate::lines::now().as_millisecond() + i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
@@ -276,14 +276,14 @@ impl Environment {
             .await;
         tokio::select! {
             biased;
-            Ok(answer) = &mut answer => Outcome::Answer(answer),
-            exit = self.child.wait() => exit.map_or(Outcome::TimedOut, Outcome::Exited),
-            () = self.meter.exceeds(Some(self.memory_mb + self.loaded_mb)) => self.kill(Outcome::OutOfMemory),
-            () = tokio::time::sleep(self.timeout) => self.kill(Outcome::TimedOut),
+            Ok(answer) = &mut answer => InvocationEnd::Answer(answer),
+            exit = self.child.wait() => exit.map_or(InvocationEnd::TimedOut, InvocationEnd::Exited),
+            () = self.meter.exceeds(Some(self.memory_mb + self.loaded_mb)) => self.kill(InvocationEnd::OutOfMemory),
+            () = tokio::time::sleep(self.timeout) => self.kill(InvocationEnd::TimedOut),
         }
     }
 
-    fn kill(&self, outcome: Outcome) -> Outcome {
+    fn kill(&self, outcome: InvocationEnd) -> InvocationEnd {
         self.child.group().kill();
         outcome
     }

@@ -56,7 +56,7 @@ impl Runner for Deliverer {
         tracing::error!(task = task.id, cause, "a delivery failed for good");
         let buried = match task.payload::<Delivery>() {
             _ if task.kind == CONFIRM => return Done::Finished,
-            Ok(delivery) => self.bury(&task.id, delivery).await,
+            Ok(delivery) => self.dead_letter(&task.id, delivery).await,
             Err(error) => Err(error.into()),
         };
         match buried {
@@ -233,7 +233,7 @@ impl Deliverer {
     }
 
     /// Gives what cannot be delivered to the dead-letter queue, where there is one.
-    pub(super) async fn bury(&self, task: &str, delivery: Delivery) -> Result<(), Refused> {
+    pub(super) async fn dead_letter(&self, task: &str, delivery: Delivery) -> Result<(), Refused> {
         let Delivery { subscription_arn, notification } = delivery;
         let Some(subscription) = self.subscription(&subscription_arn).await? else { return Ok(()) };
         let policy = subscription.attributes.get("RedrivePolicy");

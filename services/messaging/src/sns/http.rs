@@ -152,7 +152,7 @@ impl Deliverer {
         }
         tracing::error!(task = task.id, cause, "a delivery failed for good");
         match post.what {
-            What::Message(delivery) => match self.bury(&task.id, *delivery).await {
+            What::Message(delivery) => match self.dead_letter(&task.id, *delivery).await {
                 Ok(()) => Done::Finished,
                 Err(_) => soon(),
             },

@@ -7,12 +7,12 @@ use service::authorization::{Guard, ResourcePolicy};
 use wire::Error;
 
 use super::Sqs;
-use super::queue::Place;
+use super::queue::QueueKey;
 
 #[async_trait]
 impl Guard for Sqs {
     async fn policy(&self, _: &Cx, _: &str, resource: &str) -> Result<Option<ResourcePolicy>, Error> {
-        let Some(place) = Place::of_arn(resource) else { return Ok(None) };
+        let Some(place) = QueueKey::of_arn(resource) else { return Ok(None) };
         let queue = self.store.read(|tx| place.find(tx)).await?;
         let policy = queue.as_ref().and_then(|queue| queue.attributes.get("Policy"));
         Ok(policy

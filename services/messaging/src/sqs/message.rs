@@ -11,7 +11,7 @@ use store::{Key, Tx};
 use wire::Error;
 
 use super::digest::{self, Part, PartValue};
-use super::queue::{Place, Queue, invalid_parameter, missing_parameter};
+use super::queue::{Queue, QueueKey, invalid_parameter, missing_parameter};
 
 /// For how long FIFO queues know duplicates.
 const DUPLICATE_MS: i64 = 5 * 60 * 1000;
@@ -362,7 +362,7 @@ pub(super) fn take(
             && let Some(target) = redrive.target.find(tx)?
         {
             message.remove(tx, queue)?;
-            bury(tx, queue, &target, message, now_ms)?;
+            dead_letter(tx, queue, &target, message, now_ms)?;
             woken.insert(target.id);
             continue;
         }
@@ -392,7 +392,7 @@ fn first_of_group(tx: &mut Tx<'_>, queue: &Queue, message: &Message, passed: &BT
 }
 
 /// Puts a message into the dead-letter queue: the same, from the beginning.
-fn bury(tx: &mut Tx<'_>, from: &Queue, target: &Queue, message: Message, now_ms: i64) -> Result<(), Error> {
+fn dead_letter(tx: &mut Tx<'_>, from: &Queue, target: &Queue, message: Message, now_ms: i64) -> Result<(), Error> {
     let buried = Message {
         number: tx.next_number(target.counter())?,
         visible_ms: now_ms,
@@ -410,7 +410,7 @@ fn bury(tx: &mut Tx<'_>, from: &Queue, target: &Queue, message: Message, now_ms:
 pub(super) fn move_one(
     tx: &mut Tx<'_>,
     from: &Queue,
-    to: Option<&Place>,
+    to: Option<&QueueKey>,
     id: String,
     now_ms: i64,
 ) -> Result<Option<String>, Error> {
@@ -427,7 +427,7 @@ pub(super) fn move_one(
         if !first_of_group(tx, from, &message, &BTreeSet::new())? {
             continue;
         }
-        let source = message.source.as_deref().and_then(Place::of_arn);
+        let source = message.source.as_deref().and_then(QueueKey::of_arn);
         let target =
             to.cloned().or(source).ok_or_else(|| Error::new(NO_SOURCE, 400, "no queue is known that it came from"))?;
         let target = target.queue(tx)?;

@@ -13,7 +13,7 @@ use wire::Error;
 
 use super::Waiting;
 use super::message;
-use super::queue::{Place, Queue};
+use super::queue::{Queue, QueueKey};
 
 pub(super) const MOVE: &str = "sqs:move";
 /// Messages in one transaction.
@@ -112,7 +112,7 @@ impl Mover {
 
     /// Moves some messages. Where there may be more: how long to pause before.
     async fn some(&self, work: &Work) -> Result<Option<SignedDuration>, Error> {
-        let Some(place) = Place::of_arn(&work.source_arn) else { return Ok(None) };
+        let Some(place) = QueueKey::of_arn(&work.source_arn) else { return Ok(None) };
         let id = work.id.clone();
         let now = self.router.now().as_millisecond();
         let ids: Vec<String> = (0..AT_ONCE).map(|_| self.router.uuid()).collect();
@@ -150,7 +150,7 @@ fn some(
     now: i64,
     woken: &mut BTreeSet<String>,
 ) -> Result<(), Error> {
-    let to = task.destination_arn.as_deref().and_then(Place::of_arn);
+    let to = task.destination_arn.as_deref().and_then(QueueKey::of_arn);
     for id in ids.iter().take(task.at_once()) {
         match message::move_one(tx, queue, to.as_ref(), id.clone(), now) {
             Ok(Some(target)) => {

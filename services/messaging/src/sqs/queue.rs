@@ -31,7 +31,7 @@ pub(super) struct Queue {
 
 /// Where a queue is.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct QueueKey {
     pub(super) account: String,
     pub(super) region: String,
     pub(super) name: String,
@@ -79,11 +79,11 @@ const FIFO_ONLY: [&str; 3] = ["ContentBasedDeduplication", "DeduplicationScope",
 
 /// Where a queue sends what was received too often.
 pub(super) struct Redrive {
-    pub(super) target: Place,
+    pub(super) target: QueueKey,
     pub(super) most: u32,
 }
 
-impl Place {
+impl QueueKey {
     pub(super) fn named(cx: &Cx, name: &str) -> Self {
         Self { account: cx.account().to_owned(), region: cx.region().to_owned(), name: name.to_owned() }
     }
@@ -145,8 +145,8 @@ impl Queue {
         }
     }
 
-    pub(super) fn place(&self) -> Place {
-        Place { account: self.account.clone(), region: self.region.clone(), name: self.name.clone() }
+    pub(super) fn place(&self) -> QueueKey {
+        QueueKey { account: self.account.clone(), region: self.region.clone(), name: self.name.clone() }
     }
 
     pub(super) fn save(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
@@ -388,7 +388,7 @@ fn redrive_policy(text: &str) -> Result<Redrive, String> {
         let shown = most.as_str().map_or_else(|| most.to_string(), str::to_owned);
         format!("Invalid value for maxReceiveCount: {shown}, valid values are from 1 to 1000 both inclusive.")
     })?;
-    let target = arn.as_str().and_then(Place::of_arn).ok_or("Invalid value for deadLetterTargetArn.")?;
+    let target = arn.as_str().and_then(QueueKey::of_arn).ok_or("Invalid value for deadLetterTargetArn.")?;
     Ok(Redrive { target, most })
 }
 
@@ -400,7 +400,7 @@ fn redrive_allow_policy(text: &str) -> Result<(), String> {
     let sources = policy.get("sourceQueueArns");
     let list = sources
         .and_then(Value::as_array)
-        .map(|list| list.iter().all(|arn| arn.as_str().and_then(Place::of_arn).is_some()));
+        .map(|list| list.iter().all(|arn| arn.as_str().and_then(QueueKey::of_arn).is_some()));
     let count = sources.and_then(Value::as_array).map_or(0, Vec::len);
     match policy.get("redrivePermission").and_then(Value::as_str) {
         Some("byQueue") if list == Some(true) && (1..=MOST).contains(&count) => Ok(()),

@@ -23,7 +23,7 @@ use crate::body::{Expected, Reader};
 use crate::buckets::now_ms;
 use crate::conditions::Conditions;
 use crate::copy::{Copied, Copy};
-use crate::delete::Doomed;
+use crate::delete::Deletion;
 use crate::events::Change;
 use crate::put::{Attributes, parse_tags};
 use crate::records::ObjectRecord;
@@ -310,8 +310,8 @@ pub(super) async fn delete(s3: &S3, req: S3Request<DeleteObjectInput>) -> Answer
     };
     let version = input.version_id.filter(|v| !v.is_empty());
     let bypass = input.bypass_governance_retention.unwrap_or(false);
-    let doomed = Doomed { key: input.key, version: version.clone(), conditions, bypass };
-    let deleted = s3.delete_object(&cx, &input.bucket, doomed).await.map_err(error)?;
+    let deletion = Deletion { key: input.key, version: version.clone(), conditions, bypass };
+    let deleted = s3.delete_object(&cx, &input.bucket, deletion).await.map_err(error)?;
     answer(DeleteObjectOutput {
         delete_marker: deleted.marker.is_some().then_some(true),
         version_id: version.or(deleted.marker),
@@ -341,7 +341,7 @@ pub(super) async fn delete_many(s3: &S3, req: S3Request<DeleteObjectsInput>) -> 
             s3.permit(&cx, &ask).await.map_err(error)?;
         }
     }
-    let doomed = objects.into_iter().map(|o| Doomed {
+    let deletion = objects.into_iter().map(|o| Deletion {
         key: o.key,
         version: o.version_id.filter(|v| !v.is_empty()),
         conditions: Conditions {
@@ -352,7 +352,7 @@ pub(super) async fn delete_many(s3: &S3, req: S3Request<DeleteObjectsInput>) -> 
         },
         bypass,
     });
-    let outcomes = s3.delete_objects(&cx, &req.input.bucket, doomed.collect()).await.map_err(error)?;
+    let outcomes = s3.delete_objects(&cx, &req.input.bucket, deletion.collect()).await.map_err(error)?;
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for outcome in outcomes {
         match outcome {

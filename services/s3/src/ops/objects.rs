@@ -13,7 +13,7 @@ use crate::body::{Expected, Reader};
 use crate::checksum::Checksums;
 use crate::conditions::{Conditions, Tag};
 use crate::copy::{Copied, Copy};
-use crate::delete::Doomed;
+use crate::delete::Deletion;
 use crate::errors::{Result, internal, invalid_range};
 use crate::events::Change;
 use crate::make::{Grants, Making};
@@ -301,8 +301,8 @@ impl Handle<api::DeleteObject> for S3 {
             ..Conditions::default()
         };
         let bypass = input.bypass_governance_retention.unwrap_or(false);
-        let doomed = Doomed { key: input.key, version: input.version_id.clone(), conditions, bypass };
-        let deleted = self.delete_object(cx, &input.bucket, doomed).await?;
+        let deletion = Deletion { key: input.key, version: input.version_id.clone(), conditions, bypass };
+        let deleted = self.delete_object(cx, &input.bucket, deletion).await?;
         Ok(api::DeleteObjectOutput {
             delete_marker: deleted.marker.is_some().then_some(true),
             version_id: input.version_id.or(deleted.marker),
@@ -324,7 +324,7 @@ impl Handle<api::DeleteObjects> for S3 {
         }
         let quiet = input.delete.quiet.unwrap_or(false);
         let bypass = input.bypass_governance_retention.unwrap_or(false);
-        let doomed = input.delete.objects.into_iter().map(|o| Doomed {
+        let deletion = input.delete.objects.into_iter().map(|o| Deletion {
             key: o.key,
             version: o.version_id,
             conditions: Conditions {
@@ -336,7 +336,7 @@ impl Handle<api::DeleteObjects> for S3 {
             bypass,
         });
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
-        for outcome in self.delete_objects(cx, &input.bucket, doomed.collect()).await? {
+        for outcome in self.delete_objects(cx, &input.bucket, deletion.collect()).await? {
             match outcome {
                 Ok(one) => deleted.push(api::DeletedObject {
                     key: Some(one.key),

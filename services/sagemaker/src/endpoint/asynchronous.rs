@@ -62,7 +62,7 @@ pub(crate) struct Calls(pub(crate) Arc<SageMaker>);
 impl Kind for Calls {
     const NAME: &'static str = CALL;
     const BEGINS: bool = false;
-    type Place = Call;
+    type Payload = Call;
     type Plan = ();
     type End = End;
 

@@ -17,14 +17,14 @@ pub(crate) const AT_ONCE: usize = 8;
 const TRIES: u32 = 6;
 
 #[derive(Serialize, Deserialize)]
-struct Told {
+struct Notification {
     call: Call,
     failed: bool,
     message: String,
 }
 
 pub(crate) fn enqueue(tx: &mut Tx<'_>, call: &Call, end: &End, at: jiff::Timestamp) -> Result<(), Error> {
-    let told = Told { call: call.clone(), failed: end.failed(), message: end.message(call, at).to_string() };
+    let told = Notification { call: call.clone(), failed: end.failed(), message: end.message(call, at).to_string() };
     let id = format!("{NOTICE}:{}:{}:{}", call.account, call.region, call.inference_id);
     Ok(tx.enqueue(NewTask::new(NOTICE, id).payload(&told)?)?)
 }
@@ -50,7 +50,7 @@ impl Runner for Notices {
 
 impl SageMaker {
     async fn tell(&self, task: &Task) -> Result<(), Error> {
-        let told: Told = task.payload()?;
+        let told: Notification = task.payload()?;
         let cx = Cx::platform(&self.router, &told.call.account, &told.call.region);
         // Of an endpoint that is gone nobody waits to hear.
         let Ok(way) = self.way(&cx, &told.call.endpoint).await else { return Ok(()) };

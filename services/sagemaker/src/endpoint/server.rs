@@ -160,7 +160,7 @@ impl SageMaker {
         let identity = self.router.identity();
         let denied = |error: wire::Error| format!("role {role} could not be assumed: {}", error.message());
         let principal = identity.role_session(role, "SageMaker", None).await.map_err(denied)?;
-        let keys = identity.lend(&principal, KEYS).await.map_err(denied)?;
+        let keys = identity.issue_unlogged(&principal, KEYS).await.map_err(denied)?;
         Ok(Access {
             endpoint: self.endpoint.clone(),
             region: cx.region().to_owned(),

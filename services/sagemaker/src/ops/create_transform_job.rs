@@ -8,7 +8,7 @@ use service::lineage::Worker;
 use service::{Cx, Handle};
 use wire::{Error, Timestamp};
 
-use crate::records::{JobRecord, ModelRecord, Place, VERSION, add_tags, job_arn, model_key, no_model, tags_key};
+use crate::records::{JobKey, JobRecord, ModelRecord, VERSION, add_tags, job_arn, model_key, no_model, tags_key};
 use crate::transform::Transforms;
 use crate::{SageMaker, event};
 
@@ -24,7 +24,7 @@ impl Handle<CreateTransformJob> for SageMaker {
             }
         }
         let arn = job_arn(cx, &req.transform_job_name);
-        let (place, now) = (Place::of(cx, &req.transform_job_name), Timestamp(cx.now()));
+        let (place, now) = (JobKey::of(cx, &req.transform_job_name), Timestamp(cx.now()));
         let (model, tags) = (model_key(cx, &req.model_name), tags_key(cx, &arn));
         let missing = no_model(cx, &req.model_name);
         let labels = req.tags.clone().unwrap_or_default();

@@ -6,12 +6,12 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::SageMaker;
-use crate::records::Place;
+use crate::records::JobKey;
 
 #[async_trait]
 impl Handle<DescribeTransformJob> for SageMaker {
     async fn handle(&self, cx: &Cx, req: DescribeTransformJobRequest) -> Result<DescribeTransformJobResponse, Error> {
-        let place = Place::of(cx, &req.transform_job_name);
+        let place = JobKey::of(cx, &req.transform_job_name);
         Ok(self.store.read(|tx| place.load(tx)).await?.job)
     }
 }

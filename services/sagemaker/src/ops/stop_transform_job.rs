@@ -8,13 +8,13 @@ use wire::Error;
 use wire::types::Empty;
 
 use crate::SageMaker;
-use crate::records::Place;
+use crate::records::JobKey;
 use crate::transform::Transforms;
 
 #[async_trait]
 impl Handle<StopTransformJob> for SageMaker {
     async fn handle(&self, cx: &Cx, req: StopTransformJobRequest) -> Result<Empty, Error> {
-        let place = Place::of(cx, &req.transform_job_name);
+        let place = JobKey::of(cx, &req.transform_job_name);
         cx.write(&self.store, move |tx| {
             let mut record = place.load(tx)?;
             match record.job.transform_job_status.as_str() {

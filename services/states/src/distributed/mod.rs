@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use asl::{Child, Event, Item, RunEnded, Status};
 use async_trait::async_trait;
-use engine::{Engine, MapRunArn, News, OpenRun, Told};
+use engine::{Delivery, Engine, MapRunArn, News, OpenRun};
 use futures::stream::{self, StreamExt as _};
 use service::lineage::Worker;
 use service::{Cx, Router};
@@ -204,7 +204,7 @@ impl MapRuns {
         };
         let Some(execution) = engine::ExecutionArn::parse(&open.run.execution_arn) else { return Ok(false) };
         let event = Event::MapRunEnded { task: open.run.task, ended };
-        Ok(self.engine.tell(&execution, event, Some(task.to_owned())).await? == Told::Heard)
+        Ok(self.engine.tell(&execution, event, Some(task.to_owned())).await? == Delivery::Delivered)
     }
 }
 

@@ -32,15 +32,15 @@ const OPTIMISED: &[(&str, &str, &str, &str)] = &[
 
 /// Whose words an error is told in.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Voice {
+pub(super) enum ErrorStyle {
     Sdk,
     Optimised,
 }
 
-pub(super) fn of_call(service: &ServiceSpec, voice: Voice, error: &Error, request_id: &str) -> Failure {
+pub(super) fn of_call(service: &ServiceSpec, style_of_errors: ErrorStyle, error: &Error, request_id: &str) -> Failure {
     let (code, message, status) = (error.code(), error.message(), error.status());
     let shape = shape_of(service.name, code);
-    if voice == Voice::Optimised
+    if style_of_errors == ErrorStyle::Optimised
         && let Some((_, prefix, general, name)) = OPTIMISED.iter().find(|(known, ..)| *known == service.name)
     {
         let exception = shape.map_or_else(|| (*general).to_owned(), with_exception);
@@ -94,7 +94,7 @@ mod tests {
     use wire::Error;
     use wire::operation::{Protocol, ServiceSpec};
 
-    use super::{Voice, class_name, of_call};
+    use super::{ErrorStyle, class_name, of_call};
 
     fn service(name: &'static str, service_id: &'static str) -> ServiceSpec {
         ServiceSpec {
@@ -110,34 +110,46 @@ mod tests {
 
     #[test]
     fn failures_are_named_as_recorded() {
-        let check = |name: &'static str, id: &'static str, voice, code: &str, want: &str| {
+        let check = |name: &'static str, id: &'static str, style_of_errors, code: &str, want: &str| {
             let error = Error::new(code, 400, "m");
-            assert_eq!(of_call(&service(name, id), voice, &error, "r").error, want);
+            assert_eq!(of_call(&service(name, id), style_of_errors, &error, "r").error, want);
         };
-        check("lambda", "Lambda", Voice::Optimised, "ResourceNotFoundException", "Lambda.ResourceNotFoundException");
-        check("lambda", "Lambda", Voice::Optimised, "EC2ThrottledException", "Lambda.EC2ThrottledException");
-        check("lambda", "Lambda", Voice::Sdk, "EC2ThrottledException", "Lambda.Ec2ThrottledException");
-        check("dynamodb", "DynamoDB", Voice::Optimised, "ValidationException", "DynamoDB.AmazonDynamoDBException");
-        check("dynamodb", "DynamoDB", Voice::Sdk, "ResourceNotFoundException", "DynamoDb.ResourceNotFoundException");
+        check(
+            "lambda",
+            "Lambda",
+            ErrorStyle::Optimised,
+            "ResourceNotFoundException",
+            "Lambda.ResourceNotFoundException",
+        );
+        check("lambda", "Lambda", ErrorStyle::Optimised, "EC2ThrottledException", "Lambda.EC2ThrottledException");
+        check("lambda", "Lambda", ErrorStyle::Sdk, "EC2ThrottledException", "Lambda.Ec2ThrottledException");
+        check("dynamodb", "DynamoDB", ErrorStyle::Optimised, "ValidationException", "DynamoDB.AmazonDynamoDBException");
+        check(
+            "dynamodb",
+            "DynamoDB",
+            ErrorStyle::Sdk,
+            "ResourceNotFoundException",
+            "DynamoDb.ResourceNotFoundException",
+        );
         check(
             "states",
             "SFN",
-            Voice::Optimised,
+            ErrorStyle::Optimised,
             "StateMachineDoesNotExist",
             "StepFunctions.StateMachineDoesNotExistException",
         );
-        check("states", "SFN", Voice::Sdk, "InvalidArn", "Sfn.InvalidArnException");
-        check("states", "SFN", Voice::Sdk, "AccessDeniedException", "Sfn.SfnException");
+        check("states", "SFN", ErrorStyle::Sdk, "InvalidArn", "Sfn.InvalidArnException");
+        check("states", "SFN", ErrorStyle::Sdk, "AccessDeniedException", "Sfn.SfnException");
         let secrets = ("secretsmanager", "Secrets Manager");
-        check(secrets.0, secrets.1, Voice::Sdk, "ValidationException", "SecretsManager.SecretsManagerException");
-        check("s3", "S3", Voice::Sdk, "NoSuchBucket", "S3.NoSuchBucketException");
-        check("s3", "S3", Voice::Sdk, "NoSuchBucketPolicy", "S3.S3Exception");
-        check("sns", "SNS", Voice::Sdk, "InvalidParameter", "Sns.InvalidParameterException");
-        check("iam", "IAM", Voice::Sdk, "NoSuchEntity", "Iam.NoSuchEntityException");
-        check("glue", "Glue", Voice::Sdk, "CrawlerRunningException", "Glue.CrawlerRunningException");
-        check("cloudwatch", "CloudWatch", Voice::Sdk, "LimitExceeded", "CloudWatch.LimitExceededException");
+        check(secrets.0, secrets.1, ErrorStyle::Sdk, "ValidationException", "SecretsManager.SecretsManagerException");
+        check("s3", "S3", ErrorStyle::Sdk, "NoSuchBucket", "S3.NoSuchBucketException");
+        check("s3", "S3", ErrorStyle::Sdk, "NoSuchBucketPolicy", "S3.S3Exception");
+        check("sns", "SNS", ErrorStyle::Sdk, "InvalidParameter", "Sns.InvalidParameterException");
+        check("iam", "IAM", ErrorStyle::Sdk, "NoSuchEntity", "Iam.NoSuchEntityException");
+        check("glue", "Glue", ErrorStyle::Sdk, "CrawlerRunningException", "Glue.CrawlerRunningException");
+        check("cloudwatch", "CloudWatch", ErrorStyle::Sdk, "LimitExceeded", "CloudWatch.LimitExceededException");
         let missing = Error::new("ResourceNotFoundException", 400, "No.");
-        let failure = of_call(&service("dynamodb", "DynamoDB"), Voice::Optimised, &missing, "r");
+        let failure = of_call(&service("dynamodb", "DynamoDB"), ErrorStyle::Optimised, &missing, "r");
         assert_eq!(
             failure.cause,
             "No. (Service: AmazonDynamoDBv2; Status Code: 400; Error Code: ResourceNotFoundException; Request ID: r; Proxy: null)"

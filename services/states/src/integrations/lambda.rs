@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use service::Cx;
 
-use super::failure::{Failure, Voice};
+use super::failure::{ErrorStyle, Failure};
 use super::{failed_call, with_metadata};
 
 /// `arn:aws:states:::lambda:invoke`: the answer with its payload as JSON.
@@ -20,7 +20,7 @@ pub(super) async fn invoke(cx: &Cx, parameters: Value) -> Result<Value, Failure>
         *payload = Value::String(payload.to_string());
     }
     let answer = cx.call_json("lambda", "invoke", Value::Object(parameters)).await;
-    let mut answer = answer.map_err(|error| failed_call(cx, "lambda", "invoke", Voice::Optimised, &error))?;
+    let mut answer = answer.map_err(|error| failed_call(cx, "lambda", "invoke", ErrorStyle::Optimised, &error))?;
     // Here, unlike below, the cause has been read and written again: it has no spaces.
     failed(&answer).map_err(|failure| match serde_json::from_str::<Value>(&failure.cause) {
         Ok(cause) => Failure { cause: cause.to_string(), ..failure },
@@ -36,7 +36,7 @@ pub(super) async fn invoke(cx: &Cx, parameters: Value) -> Result<Value, Failure>
 pub(super) async fn invoke_directly(cx: &Cx, arn: &str, input: Value) -> Result<Value, Failure> {
     let parameters = json!({ "FunctionName": arn, "Payload": input.to_string() });
     let answer = cx.call_json("lambda", "invoke", parameters).await;
-    let answer = answer.map_err(|error| failed_call(cx, "lambda", "invoke", Voice::Optimised, &error))?;
+    let answer = answer.map_err(|error| failed_call(cx, "lambda", "invoke", ErrorStyle::Optimised, &error))?;
     failed(&answer)?;
     Ok(answer.get("Payload").map_or(Value::Null, parsed))
 }

@@ -32,7 +32,7 @@ use wire::schema::Shape;
 use crate::activity;
 
 pub(crate) use check::findings;
-use failure::{Failure, Voice};
+use failure::{ErrorStyle, Failure};
 pub(crate) use http::{Config, Exchange, Http};
 use jobs::Job;
 pub(crate) use once::{Called, call_once};
@@ -250,12 +250,13 @@ async fn call(cx: &Cx, resource: &Resource, mut parameters: Value, site: &Site<'
             if *sdk && service == "s3" && action == "putObject" {
                 as_object(&mut parameters);
             }
-            let (style, voice) = if *sdk { (Style::Sdk, Voice::Sdk) } else { (Style::Optimized, Voice::Optimised) };
+            let (style, style_of_errors) =
+                if *sdk { (Style::Sdk, ErrorStyle::Sdk) } else { (Style::Optimized, ErrorStyle::Optimised) };
             let answer = match absent(cx, service, action, &parameters) {
                 Some(error) => Err(error),
                 None => cx.router().call_styled(cx, (service, action), parameters, style).await,
             };
-            let answer = answer.map_err(|error| failed_call(cx, service, action, voice, &error))?;
+            let answer = answer.map_err(|error| failed_call(cx, service, action, style_of_errors, &error))?;
             if let Some(failure) = events::refused(&answer).filter(|_| service == "events") {
                 return Err(failure);
             }
@@ -289,9 +290,9 @@ fn absent(cx: &Cx, service: &str, action: &str, parameters: &Value) -> Option<Er
     Some(Error::new("MissingParameter", 400, message))
 }
 
-fn failed_call(cx: &Cx, service: &str, action: &str, voice: Voice, error: &Error) -> Failure {
+fn failed_call(cx: &Cx, service: &str, action: &str, style_of_errors: ErrorStyle, error: &Error) -> Failure {
     match cx.router().find_asl(service, action) {
-        Some(spec) => failure::of_call(spec.service, voice, error, cx.request_id()),
+        Some(spec) => failure::of_call(spec.service, style_of_errors, error, cx.request_id()),
         None => {
             Failure::named("States.Runtime", format!("Lakerun does not have the operation '{action}' of '{service}'."))
         }

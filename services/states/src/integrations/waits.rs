@@ -3,16 +3,16 @@
 
 use asl::Event;
 use async_trait::async_trait;
-use engine::{JobName, Told, Wait, WaitPayload};
+use engine::{Delivery, JobName, Wait, WaitPayload};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::Cx;
-use service::listeners::{Heard, Listener};
+use service::listeners::{Listener, ServiceEvent};
 use store::{Done, Task};
 use wire::Error;
 use wire::codec::asl::Style;
 
-use super::failure::{Failure, Voice};
+use super::failure::{ErrorStyle, Failure};
 use super::jobs::{Job, Progress};
 use super::{Ending, Tasks, failed_call};
 
@@ -67,7 +67,7 @@ impl Tasks {
             .engine
             .submitted(&payload.execution, submitted, Wait { id: task.id.clone(), payload: wait, at })
             .await?;
-        if told == Told::Heard {
+        if told == Delivery::Delivered {
             return Ok(Ending::Waiting);
         }
         if let Err(error) = stop(&cx.as_platform(), &how).await {
@@ -147,7 +147,7 @@ impl How {
             }
             Err(error) if passes(&error) => None,
             Err(error) => {
-                let failed = failed_call(cx, self.job.service(), self.job.describes(), Voice::Optimised, &error);
+                let failed = failed_call(cx, self.job.service(), self.job.describes(), ErrorStyle::Optimised, &error);
                 Some(Ending::Failed(failed))
             }
         }
@@ -157,7 +157,7 @@ impl How {
 /// Hears when jobs end.
 #[async_trait]
 impl Listener for Tasks {
-    async fn hear(&self, cx: &Cx, event: Heard<'_>) -> Result<(), Error> {
+    async fn hear(&self, cx: &Cx, event: ServiceEvent<'_>) -> Result<(), Error> {
         let Some((job, name)) = Job::ended(event.source, event.detail_type, event.detail) else { return Ok(()) };
         let job = JobName {
             service: job.service().to_owned(),

@@ -12,7 +12,7 @@ use api_lambda::{InvocationRequest, InvocationResponse, Invoke};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use service::identity::{Credentials, Identity};
-use service::listeners::Heard;
+use service::listeners::ServiceEvent;
 use service::{Cx, Handle, Platform, Principal, Router, Settings, operations};
 use store::{Queue, Store};
 use wire::Error;
@@ -137,8 +137,8 @@ impl World {
         };
         for run in runs {
             let detail = json!({"jobName": "etl", "jobRunId": run, "state": state});
-            let event = Heard { source: "aws.glue", detail_type: "Glue Job State Change", detail: &detail };
-            self.cx.router().tell_listeners(&self.cx, event).await.unwrap();
+            let event = ServiceEvent { source: "aws.glue", detail_type: "Glue Job State Change", detail: &detail };
+            self.cx.router().notify_listeners(&self.cx, event).await.unwrap();
         }
     }
 

@@ -3,9 +3,9 @@
 //! A run is a record of its own beside the execution whose Map it belongs to. It is told what happened and says what to do; items
 //! are read and results written by others. It holds a cursor and counters, never items or results.
 
+mod item_evaluator;
 mod redrive;
 mod state;
-mod workbench;
 
 use std::collections::VecDeque;
 
@@ -20,8 +20,8 @@ use crate::payload::Payload;
 use crate::settings::{Batcher, Reader, Writer};
 use crate::time::Timestamp;
 
+pub use item_evaluator::ItemEvaluator;
 pub use redrive::{RedriveOrder, Waiting};
-pub use workbench::Workbench;
 
 /// AWS runs at most this many children of one run at a time.
 pub const MAX_CHILDREN_AT_ONCE: u64 = 10_000;
@@ -200,7 +200,7 @@ impl MapRun {
     /// a batch stay until more have come.
     pub fn start(
         &mut self,
-        bench: &mut Workbench,
+        bench: &mut ItemEvaluator,
         now: Timestamp,
         queue: &mut VecDeque<Item>,
         last: bool,
@@ -228,7 +228,7 @@ impl MapRun {
     /// The input of the next child and how many items are in it, taken off the queue; no child is without any.
     pub fn next_input(
         &mut self,
-        bench: &mut Workbench,
+        bench: &mut ItemEvaluator,
         now: Timestamp,
         queue: &mut VecDeque<Item>,
         last: bool,
@@ -274,7 +274,7 @@ impl MapRun {
     }
 
     /// Works out what a child sees of the item; answers with its length. `None` when that fails, and with it the run.
-    fn select(&mut self, bench: &mut Workbench, now: Timestamp, index: u64, item: &mut Item) -> Option<usize> {
+    fn select(&mut self, bench: &mut ItemEvaluator, now: Timestamp, index: u64, item: &mut Item) -> Option<usize> {
         if let Some(selected) = &item.selected {
             return Some(selected.len());
         }

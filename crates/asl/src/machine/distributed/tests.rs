@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Child, Counts, Item, MapRun, RedriveOrder, RunEnded, RunFailure, Workbench};
+use super::{Child, Counts, Item, ItemEvaluator, MapRun, RedriveOrder, RunEnded, RunFailure};
 use crate::definition::{Definition, MachineType};
 use crate::info::{Info, Redrive};
 use crate::machine::{Command, Event, Execution, Outcome, Status};
@@ -73,11 +73,11 @@ impl Started {
     }
 
     /// The run as it is after having been stored.
-    fn run(&self) -> (MapRun, Workbench) {
+    fn run(&self) -> (MapRun, ItemEvaluator) {
         let stored = serde_json::to_string(self.run.as_ref().expect("a run was started")).unwrap();
         let run: MapRun = serde_json::from_str(&stored).unwrap();
         let bench =
-            Workbench::new(&self.definition, Arc::clone(self.execution.info()), &run).expect("the Map is there");
+            ItemEvaluator::new(&self.definition, Arc::clone(self.execution.info()), &run).expect("the Map is there");
         (run, bench)
     }
 
@@ -203,7 +203,7 @@ fn a_map_within_branches_sees_what_is_around_it() {
         _ => None,
     });
     let mut run = run.expect("a run was started");
-    let mut bench = Workbench::new(&definition, Arc::clone(execution.info()), &run).unwrap();
+    let mut bench = ItemEvaluator::new(&definition, Arc::clone(execution.info()), &run).unwrap();
     let children = run.start(&mut bench, NOW, &mut items(&[json!("i")]), true, 10);
     assert_eq!(inputs(&children), [r#"{"v":"i","x":7}"#]);
     assert!(run.express && run.label.len() == 36, "{}", run.label);

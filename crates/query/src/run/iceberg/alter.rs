@@ -10,7 +10,7 @@ use crate::iceberg::metadata::{PartitionField, TableMetadata};
 use crate::iceberg::transform::Transform;
 use crate::iceberg::types::{Field, Type, hive, of_column, promotes};
 use crate::run::{Answer, Run};
-use crate::sql::Place;
+use crate::sql::ColumnPosition;
 use crate::types::ColumnInfo;
 
 impl Run<'_> {
@@ -96,7 +96,7 @@ impl Run<'_> {
         table: &Table,
         old: &str,
         new: &Column,
-        place: Option<Place>,
+        place: Option<ColumnPosition>,
     ) -> Result<Answer> {
         let loaded = Loaded::load(&self.storage, table.clone()).await?;
         let mut fields = loaded.metadata.schema().fields.clone();
@@ -110,8 +110,8 @@ impl Run<'_> {
         let field = retyped(&known, new, &mut next)?;
         let to = match place {
             None => at,
-            Some(Place::First) => 0,
-            Some(Place::After(name)) => {
+            Some(ColumnPosition::First) => 0,
+            Some(ColumnPosition::After(name)) => {
                 fields.iter().position(|field| field.name.eq_ignore_ascii_case(&name)).ok_or_else(|| missing(&name))?
                     + 1
             }

@@ -3,7 +3,7 @@
 use api_events::{PutEvents, PutEventsRequest, PutEventsRequestEntry, PutEventsResponse, PutEventsResultEntry};
 use async_trait::async_trait;
 use serde_json::Value;
-use service::listeners::Heard;
+use service::listeners::ServiceEvent;
 use service::{Cx, Handle, Principal};
 use wire::Error;
 
@@ -29,7 +29,9 @@ impl Handle<PutEvents> for Bridge {
                 Ok(event) => {
                     if event.source.starts_with("aws.") {
                         let (source, detail_type) = (event.source.as_str(), event.detail_type.as_str());
-                        cx.router().tell_listeners(cx, Heard { source, detail_type, detail: &event.detail }).await?;
+                        cx.router()
+                            .notify_listeners(cx, ServiceEvent { source, detail_type, detail: &event.detail })
+                            .await?;
                     }
                     events.push((event.to_json(&home), home));
                     results.push(PutEventsResultEntry { event_id: Some(event.id), ..PutEventsResultEntry::default() });

@@ -13,12 +13,12 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::pipes::Pipes;
-use crate::pipes::record::{Place, RUNNING, Record, STOPPED, position, source_parameters};
+use crate::pipes::record::{PipeKey, RUNNING, Record, STOPPED, position, source_parameters};
 
 #[async_trait]
 impl Handle<CreatePipe> for Pipes {
     async fn handle(&self, cx: &Cx, req: CreatePipeRequest) -> Result<CreatePipeResponse, Error> {
-        let place = Place::new(cx, &req.name);
+        let place = PipeKey::new(cx, &req.name);
         let new = Record::new(cx, &place, req)?;
         let shown = cx
             .write(&self.store, move |tx| {
@@ -44,7 +44,7 @@ impl Handle<CreatePipe> for Pipes {
 impl Handle<UpdatePipe> for Pipes {
     /// What is not given stays, but for the parts of a parameter that is given.
     async fn handle(&self, cx: &Cx, req: UpdatePipeRequest) -> Result<UpdatePipeResponse, Error> {
-        let place = Place::new(cx, &req.name);
+        let place = PipeKey::new(cx, &req.name);
         let now = cx.now();
         let shown = cx
             .write(&self.store, move |tx| {
@@ -120,7 +120,7 @@ impl Handle<UpdatePipe> for Pipes {
 #[async_trait]
 impl Handle<DescribePipe> for Pipes {
     async fn handle(&self, cx: &Cx, req: DescribePipeRequest) -> Result<DescribePipeResponse, Error> {
-        let place = Place::new(cx, &req.name);
+        let place = PipeKey::new(cx, &req.name);
         Ok(self.store.read(|tx| place.load(tx)).await?.shown)
     }
 }
@@ -129,7 +129,7 @@ impl Handle<DescribePipe> for Pipes {
 impl Handle<ListPipes> for Pipes {
     async fn handle(&self, cx: &Cx, req: ListPipesRequest) -> Result<ListPipesResponse, Error> {
         let all: Vec<Record> =
-            self.store.read(|tx| tx.list_json(Place::all(cx.account(), cx.region()), usize::MAX)).await?;
+            self.store.read(|tx| tx.list_json(PipeKey::all(cx.account(), cx.region()), usize::MAX)).await?;
         let begins = |text: &Option<String>, prefix: &Option<String>| {
             prefix.as_ref().is_none_or(|prefix| text.as_ref().is_some_and(|text| text.starts_with(prefix)))
         };
@@ -166,7 +166,7 @@ impl Handle<ListPipes> for Pipes {
 
 impl Pipes {
     async fn turn(&self, cx: &Cx, name: &str, state: &'static str) -> Result<DescribePipeResponse, Error> {
-        let (place, now) = (Place::new(cx, name), cx.now());
+        let (place, now) = (PipeKey::new(cx, name), cx.now());
         cx.write(&self.store, move |tx| {
             let mut record = place.load(tx)?;
             if record.shown.desired_state.as_deref() == Some(state) {
@@ -213,7 +213,7 @@ impl Handle<StopPipe> for Pipes {
 #[async_trait]
 impl Handle<DeletePipe> for Pipes {
     async fn handle(&self, cx: &Cx, req: DeletePipeRequest) -> Result<DeletePipeResponse, Error> {
-        let place = Place::new(cx, &req.name);
+        let place = PipeKey::new(cx, &req.name);
         let shown = cx
             .write(&self.store, move |tx| {
                 let record = place.load(tx)?;

@@ -9,7 +9,7 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::pipes::Pipes;
-use crate::pipes::record::Place;
+use crate::pipes::record::PipeKey;
 
 /// AWS's quota.
 const MOST: usize = 50;
@@ -17,7 +17,7 @@ const MOST: usize = 50;
 #[async_trait]
 impl Handle<TagResource> for Pipes {
     async fn handle(&self, cx: &Cx, req: TagResourceRequest) -> Result<TagResourceResponse, Error> {
-        let place = Place::of_arn(&req.resource_arn)?;
+        let place = PipeKey::of_arn(&req.resource_arn)?;
         cx.write(&self.store, move |tx| {
             let mut record = place.load(tx)?;
             let mut tags = record.shown.tags.take().unwrap_or_default();
@@ -36,7 +36,7 @@ impl Handle<TagResource> for Pipes {
 #[async_trait]
 impl Handle<UntagResource> for Pipes {
     async fn handle(&self, cx: &Cx, req: UntagResourceRequest) -> Result<UntagResourceResponse, Error> {
-        let place = Place::of_arn(&req.resource_arn)?;
+        let place = PipeKey::of_arn(&req.resource_arn)?;
         cx.write(&self.store, move |tx| {
             let mut record = place.load(tx)?;
             if let Some(tags) = &mut record.shown.tags {
@@ -52,7 +52,7 @@ impl Handle<UntagResource> for Pipes {
 #[async_trait]
 impl Handle<ListTagsForResource> for Pipes {
     async fn handle(&self, _: &Cx, req: ListTagsForResourceRequest) -> Result<ListTagsForResourceResponse, Error> {
-        let place = Place::of_arn(&req.resource_arn)?;
+        let place = PipeKey::of_arn(&req.resource_arn)?;
         let record = self.store.read(|tx| place.load(tx)).await?;
         Ok(ListTagsForResourceResponse { tags: Some(record.shown.tags.unwrap_or_default()) })
     }

@@ -8,13 +8,13 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::scheduler::record::{Place, record};
+use crate::scheduler::record::{ScheduleKey, record};
 use crate::scheduler::{Scheduler, fire};
 
 #[async_trait]
 impl Handle<CreateSchedule> for Scheduler {
     async fn handle(&self, cx: &Cx, req: CreateScheduleInput) -> Result<CreateScheduleOutput, Error> {
-        let place = Place::new(cx, req.group_name.as_deref(), &req.name);
+        let place = ScheduleKey::new(cx, req.group_name.as_deref(), &req.name);
         let now = cx.now();
         let new = record(cx, &place, req, now)?;
         let schedule_arn = cx
@@ -35,7 +35,7 @@ impl Handle<CreateSchedule> for Scheduler {
 #[async_trait]
 impl Handle<UpdateSchedule> for Scheduler {
     async fn handle(&self, cx: &Cx, req: UpdateScheduleInput) -> Result<UpdateScheduleOutput, Error> {
-        let place = Place::new(cx, req.group_name.as_deref(), &req.name);
+        let place = ScheduleKey::new(cx, req.group_name.as_deref(), &req.name);
         let now = cx.now();
         let req = CreateScheduleInput {
             action_after_completion: req.action_after_completion,

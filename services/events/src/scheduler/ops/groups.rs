@@ -11,7 +11,7 @@ use service::{Cx, Handle};
 use wire::{Error, Timestamp};
 
 use super::page_size;
-use crate::scheduler::record::{DEFAULT_GROUP, Group, Place, Record, is_name};
+use crate::scheduler::record::{DEFAULT_GROUP, Group, Record, ScheduleKey, is_name};
 use crate::scheduler::{Scheduler, fire};
 
 #[async_trait]
@@ -20,7 +20,7 @@ impl Handle<CreateScheduleGroup> for Scheduler {
         if !is_name(&req.name) {
             return Err(Error::validation(format!("Invalid schedule group name: {}", req.name)));
         }
-        let place = Place::new(cx, Some(&req.name), "");
+        let place = ScheduleKey::new(cx, Some(&req.name), "");
         let group = Group {
             version: 1,
             arn: place.group_arn(),
@@ -33,7 +33,7 @@ impl Handle<CreateScheduleGroup> for Scheduler {
                 if place.group(tx)?.is_some() {
                     return Err(error::conflict_exception(format!("Schedule group {} already exists.", group.name)));
                 }
-                tx.put_json(Place::groups(&place.account, &place.region).push(&group.name), &group)?;
+                tx.put_json(ScheduleKey::groups(&place.account, &place.region).push(&group.name), &group)?;
                 Ok(group.arn.clone())
             })
             .await?;
@@ -44,7 +44,7 @@ impl Handle<CreateScheduleGroup> for Scheduler {
 #[async_trait]
 impl Handle<GetScheduleGroup> for Scheduler {
     async fn handle(&self, cx: &Cx, req: GetScheduleGroupInput) -> Result<GetScheduleGroupOutput, Error> {
-        let place = Place::new(cx, Some(&req.name), "");
+        let place = ScheduleKey::new(cx, Some(&req.name), "");
         let group = self.store.read(|tx| place.load_group(tx)).await?;
         Ok(GetScheduleGroupOutput {
             arn: Some(group.arn),
@@ -59,18 +59,18 @@ impl Handle<GetScheduleGroup> for Scheduler {
 #[async_trait]
 impl Handle<DeleteScheduleGroup> for Scheduler {
     async fn handle(&self, cx: &Cx, req: DeleteScheduleGroupInput) -> Result<DeleteScheduleGroupOutput, Error> {
-        let place = Place::new(cx, Some(&req.name), "");
+        let place = ScheduleKey::new(cx, Some(&req.name), "");
         if place.group == DEFAULT_GROUP {
             return Err(Error::validation("The default schedule group cannot be deleted."));
         }
         cx.write(&self.store, move |tx| {
             place.load_group(tx)?;
             for record in tx.list_json::<Record>(place.in_group(), usize::MAX)? {
-                let place = Place { name: record.shown.name.unwrap_or_default(), ..place.clone() };
+                let place = ScheduleKey { name: record.shown.name.unwrap_or_default(), ..place.clone() };
                 fire::cancel(tx, &place)?;
                 tx.delete(place.key())?;
             }
-            Ok::<_, Error>(tx.delete(Place::groups(&place.account, &place.region).push(&place.group))?)
+            Ok::<_, Error>(tx.delete(ScheduleKey::groups(&place.account, &place.region).push(&place.group))?)
         })
         .await?;
         Ok(DeleteScheduleGroupOutput {})
@@ -80,11 +80,12 @@ impl Handle<DeleteScheduleGroup> for Scheduler {
 #[async_trait]
 impl Handle<ListScheduleGroups> for Scheduler {
     async fn handle(&self, cx: &Cx, req: ListScheduleGroupsInput) -> Result<ListScheduleGroupsOutput, Error> {
-        let place = Place::new(cx, None, "");
+        let place = ScheduleKey::new(cx, None, "");
         let mut groups = self
             .store
             .read(|tx| {
-                let mut groups: Vec<Group> = tx.list_json(Place::groups(&place.account, &place.region), 100_000)?;
+                let mut groups: Vec<Group> =
+                    tx.list_json(ScheduleKey::groups(&place.account, &place.region), 100_000)?;
                 groups.extend(place.group(tx)?.filter(|one| !groups.iter().any(|own| own.name == one.name)));
                 Ok::<_, Error>(groups)
             })

@@ -7,17 +7,17 @@ use wire::Error;
 
 use super::page_size;
 use crate::scheduler::Scheduler;
-use crate::scheduler::record::{Place, Record};
+use crate::scheduler::record::{Record, ScheduleKey};
 
 #[async_trait]
 impl Handle<ListSchedules> for Scheduler {
     async fn handle(&self, cx: &Cx, req: ListSchedulesInput) -> Result<ListSchedulesOutput, Error> {
         if let Some(group) = &req.group_name {
-            self.store.read(|tx| Place::new(cx, Some(group), "").load_group(tx)).await?;
+            self.store.read(|tx| ScheduleKey::new(cx, Some(group), "").load_group(tx)).await?;
         }
         let prefix = match &req.group_name {
-            Some(group) => Place::new(cx, Some(group), "").in_group(),
-            None => Place::all(cx.account(), cx.region()),
+            Some(group) => ScheduleKey::new(cx, Some(group), "").in_group(),
+            None => ScheduleKey::all(cx.account(), cx.region()),
         };
         let mut all: Vec<Record> = self.store.read(|tx| tx.list_json(&prefix, 1_000_000)).await.map_err(Error::from)?;
         let start = req.name_prefix.unwrap_or_default();

@@ -9,13 +9,13 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::schedule::Schedule;
-use crate::scheduler::record::Place;
+use crate::scheduler::record::ScheduleKey;
 use crate::scheduler::{Scheduler, fire};
 
 #[async_trait]
 impl Handle<GetSchedule> for Scheduler {
     async fn handle(&self, cx: &Cx, req: GetScheduleInput) -> Result<GetScheduleOutput, Error> {
-        let place = Place::new(cx, req.group_name.as_deref(), &req.name);
+        let place = ScheduleKey::new(cx, req.group_name.as_deref(), &req.name);
         Ok(self.store.read(|tx| place.load(tx)).await?.shown)
     }
 }
@@ -23,7 +23,7 @@ impl Handle<GetSchedule> for Scheduler {
 #[async_trait]
 impl Handle<DeleteSchedule> for Scheduler {
     async fn handle(&self, cx: &Cx, req: DeleteScheduleInput) -> Result<DeleteScheduleOutput, Error> {
-        let place = Place::new(cx, req.group_name.as_deref(), &req.name);
+        let place = ScheduleKey::new(cx, req.group_name.as_deref(), &req.name);
         cx.write(&self.store, move |tx| {
             place.load(tx)?;
             fire::cancel(tx, &place)?;
@@ -37,7 +37,7 @@ impl Handle<DeleteSchedule> for Scheduler {
 #[async_trait]
 impl Handle<ListScheduleTimes> for Scheduler {
     async fn handle(&self, cx: &Cx, req: ListScheduleTimesRequest) -> Result<TimesResponse, Error> {
-        let place = Place::new(cx, req.group_name.as_deref(), &req.name);
+        let place = ScheduleKey::new(cx, req.group_name.as_deref(), &req.name);
         let record = self.store.read(|tx| place.load(tx)).await?;
         let times = Schedule::times(req.max_results, cx.now(), |after| fire::next(&record, after))?;
         Ok(TimesResponse { times })

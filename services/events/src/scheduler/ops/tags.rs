@@ -11,16 +11,16 @@ use wire::Error;
 use wire::arn::Arn;
 
 use crate::scheduler::Scheduler;
-use crate::scheduler::record::{Group, Place};
+use crate::scheduler::record::{Group, ScheduleKey};
 
 /// The group of an ARN and where its record is.
 fn tagged(tx: &mut Tx<'_>, arn: &str) -> Result<(Key, Group), Error> {
     let gone = || error::resource_not_found_exception(format!("Resource {arn} does not exist."));
     let parsed = Arn::parse(arn).filter(|arn| arn.resource.starts_with("schedule-group/")).ok_or_else(gone)?;
     let name = parsed.name().to_owned();
-    let place = Place { account: parsed.account, region: parsed.region, group: name, name: String::new() };
+    let place = ScheduleKey { account: parsed.account, region: parsed.region, group: name, name: String::new() };
     let group = place.group(tx)?.ok_or_else(gone)?;
-    Ok((Place::groups(&place.account, &place.region).push(&place.group), group))
+    Ok((ScheduleKey::groups(&place.account, &place.region).push(&place.group), group))
 }
 
 #[async_trait]

@@ -58,7 +58,7 @@ impl Call<'_> {
         let identity = self.cx.router().identity();
         let keys = match self.cx.attempt() {
             Some(attempt) => identity.lend_attempt(&principal, attempt, VALID).await?,
-            None => identity.lend(&principal, VALID).await?,
+            None => identity.issue_unlogged(&principal, VALID).await?,
         };
         Ok(Some(keys))
     }

@@ -9,14 +9,14 @@ use store::Tx;
 use wire::{Error, Timestamp};
 
 use crate::jobs::Jobs;
-use crate::jobs::records::{Place, RunRecord};
+use crate::jobs::records::{RunKey, RunRecord};
 use crate::jobs::run::Runs;
 use crate::scope::Scope;
 
 #[async_trait]
 impl Handle<BatchStopJobRun> for Jobs {
     async fn handle(&self, cx: &Cx, req: BatchStopJobRunRequest) -> Result<BatchStopJobRunResponse, Error> {
-        let places: Vec<_> = req.job_run_ids.iter().map(|id| Place::of(cx, &req.job_name, id)).collect();
+        let places: Vec<_> = req.job_run_ids.iter().map(|id| RunKey::of(cx, &req.job_name, id)).collect();
         let now = Timestamp(cx.now());
         cx.write(&self.store, move |tx| {
             let (mut stopped, mut errors) = (Vec::new(), Vec::new());
@@ -42,7 +42,7 @@ impl Handle<BatchStopJobRun> for Jobs {
 
 /// Stops a run that something else has started, its later attempts with it; one that is over is left.
 pub(crate) fn stop_run(tx: &mut Tx<'_>, scope: &Scope, job: &str, run: &str, now: Timestamp) -> Result<(), Error> {
-    let place = |run: &str| Place {
+    let place = |run: &str| RunKey {
         account: scope.account.clone(),
         region: scope.region.clone(),
         job: job.to_owned(),
@@ -59,7 +59,7 @@ pub(crate) fn stop_run(tx: &mut Tx<'_>, scope: &Scope, job: &str, run: &str, now
 }
 
 /// What speaks against it, as code and message.
-fn stop(tx: &mut Tx<'_>, place: &Place, now: Timestamp) -> Result<Option<(&'static str, String)>, Error> {
+fn stop(tx: &mut Tx<'_>, place: &RunKey, now: Timestamp) -> Result<Option<(&'static str, String)>, Error> {
     let Some(mut record) = tx.get_json::<RunRecord>(place.record())? else {
         return Ok(Some(("JobRunNotFoundException", format!("JobRun {} not found.", place.run))));
     };

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::jobs::records::{Place, job_key};
+use crate::jobs::records::{RunKey, job_key};
 use crate::jobs::{Jobs, bookmarks};
 use crate::scope::Scope;
 use crate::tags;
@@ -14,7 +14,7 @@ use crate::tags;
 impl Handle<DeleteJob> for Jobs {
     async fn handle(&self, cx: &Cx, req: DeleteJobRequest) -> Result<DeleteJobResponse, Error> {
         let key = job_key(cx, &req.job_name);
-        let place = Place::of(cx, &req.job_name, "");
+        let place = RunKey::of(cx, &req.job_name, "");
         let (scope, arn) = (Scope::of(cx), cx.arn("glue", format!("job/{}", req.job_name)));
         cx.write(&self.store, move |tx| {
             tx.delete(&key)?;

@@ -6,12 +6,12 @@ use service::{Cx, Handle};
 use wire::{Error, Timestamp};
 
 use crate::jobs::Jobs;
-use crate::jobs::records::{Place, RunRecord};
+use crate::jobs::records::{RunKey, RunRecord};
 
 #[async_trait]
 impl Handle<GetJobRun> for Jobs {
     async fn handle(&self, cx: &Cx, req: GetJobRunRequest) -> Result<GetJobRunResponse, Error> {
-        let place = Place::of(cx, &req.job_name, &req.run_id);
+        let place = RunKey::of(cx, &req.job_name, &req.run_id);
         let record = self.store.read(|tx| place.load(tx)).await?;
         let mut run = seen(record, Timestamp(cx.now()));
         if req.predecessors_included != Some(true) {

@@ -5,13 +5,13 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::jobs::records::Place;
+use crate::jobs::records::RunKey;
 use crate::jobs::{Jobs, bookmarks};
 
 #[async_trait]
 impl Handle<ResetJobBookmark> for Jobs {
     async fn handle(&self, cx: &Cx, req: ResetJobBookmarkRequest) -> Result<ResetJobBookmarkResponse, Error> {
-        let place = Place::of(cx, &req.job_name, req.run_id.as_deref().unwrap_or_default());
+        let place = RunKey::of(cx, &req.job_name, req.run_id.as_deref().unwrap_or_default());
         cx.write(&self.store, move |tx| {
             let bookmark = bookmarks::reset(tx, &place)?;
             Ok(ResetJobBookmarkResponse { job_bookmark_entry: Some(bookmark.entry(&place.job)) })

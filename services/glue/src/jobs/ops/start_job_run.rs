@@ -10,7 +10,7 @@ use store::Tx;
 use wire::{Error, Timestamp};
 
 use crate::jobs::capacity::Capacity;
-use crate::jobs::records::{Place, RunRecord, load_job};
+use crate::jobs::records::{RunKey, RunRecord, load_job};
 use crate::jobs::run::start;
 use crate::jobs::{Jobs, arguments, role_in, run_not_found};
 use crate::scope::Scope;
@@ -31,10 +31,10 @@ impl Handle<StartJobRun> for Jobs {
         let (scope, now) = (Scope::of(cx), Timestamp(cx.now()));
         let name = req.job_name.clone();
         let place =
-            Place { account: scope.account.clone(), region: scope.region.clone(), job: name, run: String::new() };
+            RunKey { account: scope.account.clone(), region: scope.region.clone(), job: name, run: String::new() };
         let begun = cx.write(&self.store, move |tx| begin(tx, &scope, &req, &id, None, now)).await?;
         let run = begun.job_run_id.clone().unwrap_or_default();
-        cx.began(Worker::Job(Place { run, ..place }.task()));
+        cx.began(Worker::Job(RunKey { run, ..place }.task()));
         Ok(begun)
     }
 }
@@ -48,7 +48,7 @@ pub(crate) fn begin(
     origin: Option<Origin>,
     now: Timestamp,
 ) -> Result<StartJobRunResponse, Error> {
-    let of = |run: &str| Place {
+    let of = |run: &str| RunKey {
         account: scope.account.clone(),
         region: scope.region.clone(),
         job: req.job_name.clone(),
@@ -79,7 +79,7 @@ pub(crate) fn begin(
     Ok(StartJobRunResponse { job_run_id: Some(place.run.clone()) })
 }
 
-fn run(job: &Job, req: &StartJobRunRequest, place: &Place, now: Timestamp) -> JobRun {
+fn run(job: &Job, req: &StartJobRunRequest, place: &RunKey, now: Timestamp) -> JobRun {
     let capacity = Capacity::of(job, req);
     let arguments = arguments::merge(
         job.default_arguments.as_ref(),

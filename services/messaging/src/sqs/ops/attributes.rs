@@ -11,7 +11,7 @@ use service::{Cx, Handle};
 use wire::Error;
 use wire::types::Empty;
 
-use crate::sqs::queue::Place;
+use crate::sqs::queue::QueueKey;
 use crate::sqs::{Sqs, message};
 
 const COUNTS: [&str; 3] =
@@ -31,7 +31,7 @@ const OPTIONAL: [&str; 8] = [
 #[async_trait]
 impl Handle<GetQueueAttributes> for Sqs {
     async fn handle(&self, cx: &Cx, req: GetQueueAttributesRequest) -> Result<GetQueueAttributesResult, Error> {
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let names = req.attribute_names.unwrap_or_default();
         let all = names.iter().any(|name| name == "All");
         let now = cx.now().as_millisecond();
@@ -65,7 +65,7 @@ impl Handle<GetQueueAttributes> for Sqs {
 #[async_trait]
 impl Handle<SetQueueAttributes> for Sqs {
     async fn handle(&self, cx: &Cx, req: SetQueueAttributesRequest) -> Result<Empty, Error> {
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let now = cx.now().as_millisecond();
         let attributes: BTreeMap<String, String> = req.attributes;
         cx.write(&self.store, move |tx| {

@@ -6,12 +6,12 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::sqs::Sqs;
-use crate::sqs::queue::{Place, Queue};
+use crate::sqs::queue::{Queue, QueueKey};
 
 #[async_trait]
 impl Handle<CreateQueue> for Sqs {
     async fn handle(&self, cx: &Cx, req: CreateQueueRequest) -> Result<CreateQueueResult, Error> {
-        let place = Place::named(cx, &req.queue_name);
+        let place = QueueKey::named(cx, &req.queue_name);
         let mut new = Queue::new(cx, &req.queue_name);
         new.set(&req.attributes.unwrap_or_default())?;
         new.tags = req.tags.unwrap_or_default();

@@ -11,13 +11,13 @@ use wire::Error;
 use wire::types::Empty;
 
 use super::{check_batch, failed};
-use crate::sqs::queue::{Place, Queue};
+use crate::sqs::queue::{Queue, QueueKey};
 use crate::sqs::{Sqs, message};
 
 #[async_trait]
 impl Handle<DeleteMessage> for Sqs {
     async fn handle(&self, cx: &Cx, req: DeleteMessageRequest) -> Result<Empty, Error> {
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let queue = cx
             .write(&self.store, move |tx| {
                 let queue = place.queue(tx)?;
@@ -34,7 +34,7 @@ impl Handle<DeleteMessage> for Sqs {
 impl Handle<DeleteMessageBatch> for Sqs {
     async fn handle(&self, cx: &Cx, req: DeleteMessageBatchRequest) -> Result<DeleteMessageBatchResult, Error> {
         check_batch(req.entries.iter().map(|entry| entry.id.as_str()))?;
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let (queue, successful, failed) = cx
             .write(&self.store, move |tx| {
                 let queue = place.queue(tx)?;

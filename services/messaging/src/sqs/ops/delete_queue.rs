@@ -7,7 +7,7 @@ use store::{NewTask, Tx};
 use wire::Error;
 use wire::types::Empty;
 
-use crate::sqs::queue::Place;
+use crate::sqs::queue::QueueKey;
 use crate::sqs::{CLEAR, Sqs};
 
 /// A queue is purged once in this time. Source: SQS API reference, PurgeQueue.
@@ -16,7 +16,7 @@ const PURGE_MS: i64 = 60_000;
 #[async_trait]
 impl Handle<DeleteQueue> for Sqs {
     async fn handle(&self, cx: &Cx, req: DeleteQueueRequest) -> Result<Empty, Error> {
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let id = cx
             .write(&self.store, move |tx| {
                 let queue = place.queue(tx)?;
@@ -33,7 +33,7 @@ impl Handle<DeleteQueue> for Sqs {
 #[async_trait]
 impl Handle<PurgeQueue> for Sqs {
     async fn handle(&self, cx: &Cx, req: PurgeQueueRequest) -> Result<Empty, Error> {
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let (id, now) = (cx.uuid(), cx.now().as_millisecond());
         cx.write(&self.store, move |tx| {
             // The messages stay behind under the old id, where the task finds them.

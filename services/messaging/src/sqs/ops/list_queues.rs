@@ -9,7 +9,7 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::sqs::Sqs;
-use crate::sqs::queue::{Place, Queue, invalid_parameter};
+use crate::sqs::queue::{Queue, QueueKey, invalid_parameter};
 
 #[async_trait]
 impl Handle<ListQueues> for Sqs {
@@ -35,7 +35,7 @@ impl Handle<ListQueues> for Sqs {
 #[async_trait]
 impl Handle<GetQueueUrl> for Sqs {
     async fn handle(&self, cx: &Cx, req: GetQueueUrlRequest) -> Result<GetQueueUrlResult, Error> {
-        let mut place = Place::named(cx, &req.queue_name);
+        let mut place = QueueKey::named(cx, &req.queue_name);
         if let Some(account) = req.queue_owner_aws_account_id {
             place.account = account;
         }
@@ -51,7 +51,7 @@ impl Handle<ListDeadLetterSourceQueues> for Sqs {
         cx: &Cx,
         req: ListDeadLetterSourceQueuesRequest,
     ) -> Result<ListDeadLetterSourceQueuesResult, Error> {
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let target = self.store.read(|tx| place.queue(tx)).await?;
         let most = page_size(req.max_results);
         let mut sources = self.queues(cx).await?;
@@ -69,7 +69,7 @@ impl Handle<ListDeadLetterSourceQueues> for Sqs {
 
 impl Sqs {
     async fn queues(&self, cx: &Cx) -> Result<Vec<Queue>, Error> {
-        let prefix = Place::queues(cx.account(), cx.region());
+        let prefix = QueueKey::queues(cx.account(), cx.region());
         Ok(self.store.read(|tx| tx.list_json(&prefix, 100_000)).await?)
     }
 }

@@ -14,7 +14,7 @@ use store::{NewTask, Tx};
 use wire::Error;
 
 use crate::sqs::moves::{MOVE, MoveTask, Status, Work};
-use crate::sqs::queue::{Place, Queue, invalid_parameter};
+use crate::sqs::queue::{Queue, QueueKey, invalid_parameter};
 use crate::sqs::{Sqs, message};
 
 /// How many tasks of a queue are known.
@@ -53,7 +53,7 @@ impl Handle<StartMessageMoveTask> for Sqs {
                     return Err(invalid_parameter("Source and destination queues must be of the same type."));
                 }
             }
-            let all: Vec<Queue> = tx.list_json(Place::queues(&queue.account, &queue.region), 100_000)?;
+            let all: Vec<Queue> = tx.list_json(QueueKey::queues(&queue.account, &queue.region), 100_000)?;
             let place = queue.place().key();
             if !all.iter().any(|one| one.redrive().is_some_and(|redrive| redrive.target.key() == place)) {
                 return Err(invalid_parameter("Source queue must be configured as a Dead Letter Queue."));
@@ -138,7 +138,7 @@ impl Handle<CancelMessageMoveTask> for Sqs {
 }
 
 fn named(tx: &mut Tx<'_>, member: &str, arn: &str) -> Result<Queue, Error> {
-    let found = match Place::of_arn(arn) {
+    let found = match QueueKey::of_arn(arn) {
         Some(place) => place.find(tx)?,
         None => None,
     };

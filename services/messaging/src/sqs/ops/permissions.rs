@@ -8,7 +8,7 @@ use wire::types::Empty;
 
 use crate::permissions::{self, Granted};
 use crate::sqs::Sqs;
-use crate::sqs::queue::{Place, invalid_parameter, missing_parameter};
+use crate::sqs::queue::{QueueKey, invalid_parameter, missing_parameter};
 
 /// Actions that AddPermission takes. Source: SQS API Reference, AddPermission.
 const ACTIONS: [&str; 8] = [
@@ -61,7 +61,7 @@ impl Handle<AddPermission> for Sqs {
                 "Value SQS:{action} for parameter ActionName is invalid. Reason: Only the queue owner is allowed to invoke this action."
             )));
         }
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let now = cx.now().as_millisecond();
         cx.write(&self.store, move |tx| {
             let mut queue = place.queue(tx)?;
@@ -90,7 +90,7 @@ impl Handle<AddPermission> for Sqs {
 #[async_trait]
 impl Handle<RemovePermission> for Sqs {
     async fn handle(&self, cx: &Cx, req: RemovePermissionRequest) -> Result<Empty, Error> {
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let now = cx.now().as_millisecond();
         cx.write(&self.store, move |tx| {
             let mut queue = place.queue(tx)?;

@@ -10,7 +10,7 @@ use wire::Error;
 
 use crate::seal::Of;
 use crate::sqs::message::{self, Message, Take, attributes_md5, sequence};
-use crate::sqs::queue::{Place, Queue, invalid_parameter, is_attribute};
+use crate::sqs::queue::{Queue, QueueKey, invalid_parameter, is_attribute};
 use crate::sqs::{Sqs, digest};
 
 /// What a receive that found nothing ends its transaction with, so that nothing is remembered of it.
@@ -43,7 +43,7 @@ impl Handle<ReceiveMessage> for Sqs {
             )?;
         }
         known(req.attribute_names.as_deref())?;
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let queue = self.store.read(|tx| place.queue(tx)).await?;
         let wait_ms = 1000 * wait.map_or_else(|| queue.number("ReceiveMessageWaitTimeSeconds"), i64::from);
         let visibility = req.visibility_timeout.map_or_else(|| queue.number("VisibilityTimeout"), i64::from);
@@ -84,7 +84,7 @@ impl Sqs {
         Ok(messages)
     }
 
-    async fn take(&self, cx: &Cx, place: &Place, take: &Take) -> Result<Vec<Message>, Error> {
+    async fn take(&self, cx: &Cx, place: &QueueKey, take: &Take) -> Result<Vec<Message>, Error> {
         let now = cx.now().as_millisecond();
         // Always the same first write of a task: its repetition finds what the first one took.
         let cx = cx.task_id().map_or_else(|| cx.clone(), |id| cx.with_task(&format!("{id}/receive")));

@@ -14,14 +14,14 @@ use super::{check_batch, failed};
 use crate::seal::Of;
 use crate::sqs::Sqs;
 use crate::sqs::message::{self, New, Sent, attribute_size};
-use crate::sqs::queue::{Place, Queue};
+use crate::sqs::queue::{Queue, QueueKey};
 
 const MAX_BATCH_BYTES: usize = 1_048_576;
 
 #[async_trait]
 impl Handle<SendMessage> for Sqs {
     async fn handle(&self, cx: &Cx, req: SendMessageRequest) -> Result<SendMessageResult, Error> {
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let mut new = New {
             id: cx.uuid(),
             body: req.message_body,
@@ -61,7 +61,7 @@ impl Handle<SendMessage> for Sqs {
 impl Handle<SendMessageBatch> for Sqs {
     async fn handle(&self, cx: &Cx, req: SendMessageBatchRequest) -> Result<SendMessageBatchResult, Error> {
         check_batch(req.entries.iter().map(|entry| entry.id.as_str()))?;
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let mut bytes = 0;
         let mut entries = Vec::with_capacity(req.entries.len());
         for entry in req.entries {
@@ -112,7 +112,7 @@ impl Handle<SendMessageBatch> for Sqs {
 
 impl Sqs {
     /// The queue and its key, where it has one.
-    async fn key_of(&self, place: &Place) -> Result<Option<(Queue, String)>, Error> {
+    async fn key_of(&self, place: &QueueKey) -> Result<Option<(Queue, String)>, Error> {
         let queue = self.store.read(|tx| place.queue(tx)).await?;
         let key = queue.attributes.get("KmsMasterKeyId").cloned();
         Ok(key.map(|key| (queue, key)))

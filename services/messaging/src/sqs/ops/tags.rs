@@ -9,12 +9,12 @@ use wire::Error;
 use wire::types::Empty;
 
 use crate::sqs::Sqs;
-use crate::sqs::queue::{Place, invalid_parameter};
+use crate::sqs::queue::{QueueKey, invalid_parameter};
 
 #[async_trait]
 impl Handle<TagQueue> for Sqs {
     async fn handle(&self, cx: &Cx, req: TagQueueRequest) -> Result<Empty, Error> {
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         cx.write(&self.store, move |tx| {
             let mut queue = place.queue(tx)?;
             queue.tags.extend(req.tags.clone());
@@ -31,7 +31,7 @@ impl Handle<TagQueue> for Sqs {
 #[async_trait]
 impl Handle<UntagQueue> for Sqs {
     async fn handle(&self, cx: &Cx, req: UntagQueueRequest) -> Result<Empty, Error> {
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         cx.write(&self.store, move |tx| {
             let mut queue = place.queue(tx)?;
             queue.tags.retain(|key, _| !req.tag_keys.contains(key));
@@ -45,7 +45,7 @@ impl Handle<UntagQueue> for Sqs {
 #[async_trait]
 impl Handle<ListQueueTags> for Sqs {
     async fn handle(&self, cx: &Cx, req: ListQueueTagsRequest) -> Result<ListQueueTagsResult, Error> {
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let tags = self.store.read(|tx| place.queue(tx)).await?.tags;
         Ok(ListQueueTagsResult { tags: (!tags.is_empty()).then_some(tags) })
     }

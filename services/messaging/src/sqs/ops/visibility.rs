@@ -10,13 +10,13 @@ use wire::Error;
 use wire::types::Empty;
 
 use super::{check_batch, failed};
-use crate::sqs::queue::Place;
+use crate::sqs::queue::QueueKey;
 use crate::sqs::{Sqs, message};
 
 #[async_trait]
 impl Handle<ChangeMessageVisibility> for Sqs {
     async fn handle(&self, cx: &Cx, req: ChangeMessageVisibilityRequest) -> Result<Empty, Error> {
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let now = cx.now().as_millisecond();
         let id = cx
             .write(&self.store, move |tx| {
@@ -38,7 +38,7 @@ impl Handle<ChangeMessageVisibilityBatch> for Sqs {
         req: ChangeMessageVisibilityBatchRequest,
     ) -> Result<ChangeMessageVisibilityBatchResult, Error> {
         check_batch(req.entries.iter().map(|entry| entry.id.as_str()))?;
-        let place = Place::of_url(cx, &req.queue_url);
+        let place = QueueKey::of_url(cx, &req.queue_url);
         let now = cx.now().as_millisecond();
         let (id, successful, failed) = cx
             .write(&self.store, move |tx| {

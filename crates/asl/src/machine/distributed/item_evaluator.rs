@@ -14,14 +14,14 @@ use crate::time::Timestamp;
 
 /// Evaluates a run's item selector. It is made of the records whenever a run is taken up, and keeps nothing of what it is given.
 #[derive(Debug)]
-pub struct Workbench {
+pub struct ItemEvaluator {
     execution: Execution,
     frame: Frame,
     input: Payload,
     seed: u64,
 }
 
-impl Workbench {
+impl ItemEvaluator {
     /// `definition` and `info` are those of the execution whose Map it is; the run's payloads must have been fetched. `None` when the
     /// definition has no such Map.
     pub fn new(definition: &Arc<Definition>, info: Arc<Info>, run: &MapRun) -> Option<Self> {
