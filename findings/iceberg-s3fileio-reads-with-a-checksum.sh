@@ -7,10 +7,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-central=https://repo1.maven.org/maven2
-for jar in org/apache/iceberg/iceberg-spark-runtime-3.5_2.12/1.10.0/iceberg-spark-runtime-3.5_2.12-1.10.0.jar \
-           org/apache/iceberg/iceberg-aws-bundle/1.10.0/iceberg-aws-bundle-1.10.0.jar org/slf4j/slf4j-api/2.0.17/slf4j-api-2.0.17.jar; do
-  curl -sSfO "$central/$jar"
+for jar in org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.0 org.apache.iceberg:iceberg-aws-bundle:1.10.0 org.slf4j:slf4j-api:2.0.17; do
+  mvn --quiet --batch-mode org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy -Dartifact="$jar" -DoutputDirectory=. -Dmdep.useBaseVersion=true
 done
 cat > Read.java <<'JAVA'
 import com.sun.net.httpserver.HttpServer;
