@@ -39,6 +39,8 @@ pub struct Identity {
 
 /// What is asked of a role or user again and again.
 struct KnownPrincipal {
+    /// With its path.
+    arn: String,
     id: String,
     /// Its policies, a user's groups' too, parsed.
     policies: Vec<Value>,

@@ -120,7 +120,8 @@ impl service::identity::Identity for Identity {
     async fn role_session(&self, role_arn: &str, session: &str, attempt: Option<&str>) -> Result<Principal, Error> {
         let invalid = || Error::validation(format!("The role {role_arn} does not exist or cannot be assumed"));
         let (account, name) = split_role(role_arn).ok_or_else(invalid)?;
-        if self.role(&account, &name).await?.is_none() {
+        // As it was authorised: a name alone is not the role, its path belongs to its ARN.
+        if self.role(&account, &name).await?.is_none_or(|role| role.arn != role_arn) {
             return Err(invalid());
         }
         let mut principal = Principal::role(role_arn, session, attempt.map(str::to_owned));
@@ -271,7 +272,7 @@ impl Identity {
                 let boundary = boundary.map(|arn| records::document(tx, account, &arn)).transpose()?;
                 let boundary = boundary.map(|document| document.into_iter().collect());
                 let tags = records::tag_map(role.role.tags);
-                Ok(Some(KnownPrincipal { id: role.role.role_id, policies, boundary, tags }))
+                Ok(Some(KnownPrincipal { arn: role.role.arn, id: role.role.role_id, policies, boundary, tags }))
             })
             .await
     }
@@ -302,6 +303,7 @@ impl Identity {
                     }
                 }
                 Ok(Some(KnownPrincipal {
+                    arn: user.user.arn,
                     id: user.user.user_id,
                     policies,
                     boundary: boundary.map(|document| document.into_iter().collect()),

@@ -49,6 +49,9 @@ impl Handle<AssumeRole> for Identity {
         let denied = || denied(cx, "sts:AssumeRole", &req.role_arn);
         let (account, name) = split_role(&req.role_arn).ok_or_else(denied)?;
         let found = self.store.read(|tx| role(tx, &account, &name)).await.map_err(|_| denied())?;
+        if found.role.arn != req.role_arn {
+            return Err(denied());
+        }
         let context = self.session_of(cx, &req, &account).await?;
         self.may_assume(cx, &req, &found, &context).await?;
         let longest = i64::from(found.role.max_session_duration.unwrap_or(3600));

@@ -109,3 +109,23 @@ pub(crate) fn operation(service: &str, name: &str) -> &'static wire::OperationSp
 pub(crate) fn router(world: &World) -> &Arc<Router> {
     world.cx.router()
 }
+
+/// A path is part of a role's ARN: who may pass `role/service-role/*` gets no role outside it.
+#[tokio::test]
+async fn a_role_is_found_by_its_whole_arn() {
+    let world = World::new();
+    let trust = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}});
+    for (name, path) in [("admin", "/"), ("narrow", "/service-role/")] {
+        let role = json!({"RoleName": name, "Path": path, "AssumeRolePolicyDocument": trust.to_string()});
+        world.call("createRole", role).await;
+    }
+    for (role, is_one) in
+        [("admin", true), ("service-role/narrow", true), ("service-role/admin", false), ("narrow", false)]
+    {
+        let arn = format!("arn:aws:iam::{ACCOUNT}:role/{role}");
+        assert_eq!(world.cx.router().identity().role_session(&arn, "s", None).await.is_ok(), is_one, "{arn}");
+        let assumed =
+            world.try_call(&world.cx, "assumeRole", json!({"RoleArn": arn, "RoleSessionName": "session"})).await;
+        assert_eq!(assumed.map_err(|error| error.code() == "AccessDenied").is_ok(), is_one, "{arn}");
+    }
+}

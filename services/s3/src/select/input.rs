@@ -32,6 +32,14 @@ impl Unpack {
         })
     }
 
+    /// How much is unpacked at once: a little of it can become a thousand times as much, or, of bzip2, tens of thousands.
+    pub(super) fn slice(&self) -> usize {
+        match self {
+            Self::No => usize::MAX,
+            Self::Gzip(_) | Self::Bzip2(_) => 1 << 10,
+        }
+    }
+
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Invalid> {
         let failed = |error: std::io::Error| Invalid::new("InvalidCompressionFormat", error.to_string());
         match self {

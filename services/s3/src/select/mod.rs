@@ -41,6 +41,9 @@ impl From<Invalid> for Error {
     }
 }
 
+/// So much text is made into records at once.
+const RECORDS_BYTES: usize = 64 << 10;
+
 /// A query under way. Bytes of the object go in, bytes of the answer come out.
 pub(crate) struct Select {
     query: Query,
@@ -94,11 +97,15 @@ impl Select {
 
     /// What the next piece of the object gives.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Bytes, Invalid> {
-        self.scanned += bytes.len() as u64;
-        let text = self.unpack.feed(bytes)?;
-        // No bytes would be the end.
-        if !text.is_empty() {
-            self.records(&text)?;
+        for packed in bytes.chunks(self.unpack.slice()) {
+            if self.is_done() {
+                break;
+            }
+            self.scanned += packed.len() as u64;
+            // No bytes would be the end, which no chunk is.
+            for text in self.unpack.feed(packed)?.chunks(RECORDS_BYTES) {
+                self.records(text)?;
+            }
         }
         Ok(self.taken())
     }
@@ -107,8 +114,8 @@ impl Select {
     pub(crate) fn end(&mut self) -> Result<Bytes, Invalid> {
         if !self.is_done() {
             let rest = self.unpack.end()?;
-            if !rest.is_empty() {
-                self.records(&rest)?;
+            for text in rest.chunks(RECORDS_BYTES) {
+                self.records(text)?;
             }
             self.records(&[])?;
         }

@@ -34,7 +34,7 @@ fn labels(record: &Record, version: i64) -> Vec<String> {
 #[async_trait]
 impl Handle<GetParameterHistory> for Secrets {
     async fn handle(&self, cx: &Cx, req: GetParameterHistoryRequest) -> Result<GetParameterHistoryResult, Error> {
-        let (prefix, (name, _)) = (prefix(cx), selected(&req.name));
+        let (prefix, (name, _)) = (prefix(cx), selected(cx, &req.name));
         let record = self.store.read(|tx| load(tx, &prefix, &name)).await?;
         let after: i64 = match req.next_token.as_deref().map(str::parse) {
             None => 0,

@@ -21,6 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use service::{Cx, Handle};
 use store::{Key, Tx};
+use wire::arn::Arn;
 use wire::{Blob, Error, Timestamp};
 
 use crate::{Secrets, seal};
@@ -169,13 +170,18 @@ impl Record {
 }
 
 /// Name and version of `name`, `name:3`, `name:label` or an ARN.
-pub(super) fn selected(id: &str) -> (String, Selector) {
-    let id = id.split(":parameter/").nth(1).map_or_else(
-        || id.to_owned(),
-        |rest| {
-            if rest.contains('/') { format!("/{rest}") } else { rest.to_owned() }
-        },
-    );
+///
+/// Only what is an ARN as a whole is read as one, as authorisation reads it; one of another place names nothing here.
+pub(super) fn selected(cx: &Cx, id: &str) -> (String, Selector) {
+    let of_ssm = Arn::parse(id).filter(|arn| arn.service == "ssm");
+    let id =
+        match of_ssm.as_ref().map(|arn| (arn, arn.resource.strip_prefix("parameter/"))) {
+            Some((arn, Some(rest))) if arn.account == cx.account() && arn.region == cx.region() => {
+                if rest.contains('/') { format!("/{rest}") } else { rest.to_owned() }
+            }
+            Some(_) => return (String::new(), Selector::Newest),
+            None => id.to_owned(),
+        };
     match id.rsplit_once(':') {
         Some((name, version)) => match version.parse() {
             Ok(number) => (name.to_owned(), Selector::Version(number)),
@@ -276,7 +282,7 @@ impl Handle<PutParameter> for Secrets {
 #[async_trait]
 impl Handle<GetParameter> for Secrets {
     async fn handle(&self, cx: &Cx, req: GetParameterRequest) -> Result<GetParameterResult, Error> {
-        let (name, version) = selected(&req.name);
+        let (name, version) = selected(cx, &req.name);
         let prefix = prefix(cx);
         let record = self.store.read(|tx| load(tx, &prefix, &name)).await?;
         let decrypt = req.with_decryption == Some(true);
@@ -294,7 +300,7 @@ impl Handle<GetParameters> for Secrets {
             .read(|tx| {
                 let (mut found, mut missing) = (Vec::new(), Vec::new());
                 for id in &req.names {
-                    let (name, version) = selected(id);
+                    let (name, version) = selected(cx, id);
                     match load(tx, &prefix, &name).and_then(|r| Ok((r.shown(&version)?, r.key_id))) {
                         Ok(parameter) => found.push(parameter),
                         Err(_) => missing.push(id.clone()),

@@ -127,3 +127,18 @@ async fn secure_strings_are_kept_encrypted() {
     assert_eq!(told["Parameter"]["Value"], "another-horse");
     assert!(!lies(&store, "ssm", "another-horse").await);
 }
+
+/// What is authorised as one parameter must not be answered with another.
+#[tokio::test]
+async fn a_name_that_holds_another_ones_arn_is_no_arn() {
+    let (cx, _) = world();
+    call(&cx, "ssm", "PutParameter", json!({"Name": "/prod/key", "Value": "x", "Type": "String"})).await.unwrap();
+    let own = format!("arn:aws:ssm:{}:{}:parameter/prod/key", cx.region(), cx.account());
+    let told = call(&cx, "ssm", "GetParameter", json!({ "Name": own })).await.unwrap();
+    assert_eq!(told["Parameter"]["Value"], "x");
+    let other = format!("arn:aws:ssm:elsewhere-1:{}:parameter/prod/key", cx.account());
+    for name in ["public/x:parameter/prod/key", "/public:parameter/prod/key", &other] {
+        let refused = call(&cx, "ssm", "GetParameter", json!({ "Name": name })).await.unwrap_err();
+        assert_eq!(refused.code(), "ParameterNotFound", "{name}");
+    }
+}
