@@ -363,6 +363,8 @@ impl Identity {
         fill(&mut token);
         let session_token = STANDARD.encode(token);
         let expires = self.store.clock().now() + valid;
+        // A role's and a user's are of its own account.
+        let account = principal.account().unwrap_or(&self.account).to_owned();
         let mut principal = principal.clone();
         if let Principal::Role { access_key: held, .. } | Principal::User { access_key: held, .. } = &mut principal {
             *held = Some(access_key.clone());
@@ -372,10 +374,10 @@ impl Identity {
             session_token: session_token.clone(),
             expires_ms: expires.as_millisecond(),
             principal: principal.clone(),
-            account: self.account.clone(),
+            account: account.clone(),
             attempt: attempt.map(str::to_owned),
         };
-        let (account, session_token, expires) = (self.account.clone(), Some(session_token), Some(expires));
+        let (session_token, expires) = (Some(session_token), Some(expires));
         let attempt = attempt.map(str::to_owned);
         (Credentials { access_key, secret_key, session_token, expires, principal, account, attempt }, record)
     }

@@ -270,7 +270,12 @@ impl Handle<GetSessionToken> for Identity {
                 let (user_arn, attempt) = (user_arn.clone(), cx.attempt().map(str::to_owned));
                 (Principal::User { user_arn, attempt, access_key: None, context }, 129_600)
             }
-            Principal::Root => (Principal::Root, 3600),
+            // Keys of a root are those of the server's own account.
+            Principal::Root if cx.account() == self.account => (Principal::Root, 3600),
+            Principal::Root => {
+                let message = "Temporary keys of its root are to be had in the server's own account only";
+                return Err(Error::new("AccessDenied", 403, message));
+            }
             _ => {
                 return Err(Error::new("AccessDenied", 403, "Cannot call GetSessionToken with session credentials"));
             }
