@@ -50,6 +50,7 @@ impl Id {
         format!("{}/durable-execution/{name}/{id}", self.place().arn(&self.function, Some(&self.version)))
     }
 
+    /// Only what [`Id::arn`] writes: the text is what a caller was authorized for.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let parts = || {
             let (function, rest) = text.split_once("/durable-execution/")?;
@@ -68,6 +69,7 @@ impl Id {
             })
         };
         parts()
+            .filter(|id| id.arn() == text)
             .ok_or_else(|| error::invalid_parameter_value_exception(format!("Invalid durable execution ARN: {text}")))
     }
 
@@ -447,6 +449,7 @@ mod tests {
         assert_eq!(id.arn(), arn);
         assert_eq!(of_callback(&callback_id(&id, "op")).unwrap(), (id, "op".to_owned()));
         assert!(Id::parse("arn:aws:lambda:us-east-1:000000000000:function:f:1").is_err());
+        assert!(Id::parse(&arn.replace("arn:aws:", "arn:aws-x:")).is_err());
         assert!(of_callback("AAAA").is_err() && of_callback("no base64!").is_err());
     }
 
