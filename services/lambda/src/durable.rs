@@ -16,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use store::{Key, NewTask, Tx};
 use wire::{Error, Timestamp};
 
@@ -132,6 +133,9 @@ pub(crate) struct Record {
     pub(crate) ended: Option<Timestamp>,
     pub(crate) retention_days: i32,
     pub(crate) timeout_seconds: i32,
+    /// What makes checkpoint tokens and callbacks' ids known only to who was told them. Records of before have none.
+    #[serde(default)]
+    secret: String,
     /// Which checkpoint token is valid.
     token: u64,
     /// The client's token of the last checkpoint, the token that it used, and the operations that it was told of.
@@ -170,6 +174,8 @@ pub(crate) struct Start<'a> {
     pub(crate) qualifier: String,
     pub(crate) input: String,
     pub(crate) fresh: String,
+    /// Random.
+    pub(crate) secret: String,
 }
 
 impl Record {
@@ -210,6 +216,7 @@ impl Record {
             ended: None,
             retention_days: durable.retention_period_in_days.unwrap_or(DEFAULT_RETENTION_DAYS),
             timeout_seconds: durable.execution_timeout.unwrap_or(DEFAULT_TIMEOUT_SECONDS),
+            secret: start.secret.clone(),
             token: 0,
             last: None,
             next_operation: 0,
@@ -263,7 +270,33 @@ impl Record {
     }
 
     fn token(&self) -> String {
-        STANDARD.encode(format!("{}:{}", self.id.id, self.token))
+        self.token_of(self.token)
+    }
+
+    fn token_of(&self, number: u64) -> String {
+        let proof = self.proof("token", &number.to_string()).map_or_else(String::new, |proof| format!(":{proof}"));
+        STANDARD.encode(format!("{}:{number}{proof}", self.id.id))
+    }
+
+    /// A callback's id names it: execution and operation.
+    fn callback_id(&self, operation: &str) -> String {
+        let proof = self.proof("callback", operation).map_or_else(String::new, |proof| format!("|{proof}"));
+        STANDARD.encode(format!("{}|{operation}{proof}", self.id.arn()))
+    }
+
+    /// The operation of a callback whose id ends with this, see [`of_callback`]; none where the id was not made here.
+    pub(crate) fn called<'a>(&self, rest: &'a str) -> Option<&'a str> {
+        if self.secret.is_empty() {
+            return Some(rest);
+        }
+        let (operation, proof) = rest.rsplit_once('|')?;
+        (self.proof("callback", operation).as_deref() == Some(proof)).then_some(operation)
+    }
+
+    /// What only who knows the secret can say of a token or a callback.
+    fn proof(&self, kind: &str, what: &str) -> Option<String> {
+        let told = || hex::encode(Sha256::digest(format!("{}:{kind}:{what}", self.secret)));
+        (!self.secret.is_empty()).then(told)
     }
 
     /// An operation that is new.
@@ -420,16 +453,12 @@ pub(crate) fn failure(kind: &str, message: impl Into<String>) -> ErrorObject {
     ErrorObject { error_type: Some(kind.to_owned()), error_message: Some(message.into()), ..Default::default() }
 }
 
-/// A callback's id names it: execution and operation.
-pub(crate) fn callback_id(id: &Id, operation: &str) -> String {
-    STANDARD.encode(format!("{}|{operation}", id.arn()))
-}
-
+/// The execution that a callback's id names, and the rest of the id, which [`Record::called`] checks.
 pub(crate) fn of_callback(callback: &str) -> Result<(Id, String), Error> {
     let parts = || {
         let text = String::from_utf8(STANDARD.decode(callback).ok()?).ok()?;
-        let (arn, operation) = text.split_once('|')?;
-        Some((Id::parse(arn).ok()?, operation.to_owned()))
+        let (arn, rest) = text.split_once('|')?;
+        Some((Id::parse(arn).ok()?, rest.to_owned()))
     };
     parts().ok_or_else(|| error::resource_not_found_exception("Callback not found").with("Type", "User"))
 }
@@ -447,10 +476,37 @@ mod tests {
             ("f", "$LATEST", "mine", "0123-45")
         );
         assert_eq!(id.arn(), arn);
-        assert_eq!(of_callback(&callback_id(&id, "op")).unwrap(), (id, "op".to_owned()));
         assert!(Id::parse("arn:aws:lambda:us-east-1:000000000000:function:f:1").is_err());
         assert!(Id::parse(&arn.replace("arn:aws:", "arn:aws-x:")).is_err());
         assert!(of_callback("AAAA").is_err() && of_callback("no base64!").is_err());
+    }
+
+    #[test]
+    fn tokens_and_callbacks_are_not_guessed() {
+        let arn = "arn:aws:lambda:us-east-1:000000000000:function:f:1/durable-execution/mine/0123-45";
+        let record = |secret: &str| -> Record {
+            let mut record = serde_json::json!({
+                "v": 1, "id": Id::parse(arn).unwrap(), "function_arn": "", "qualifier": "1", "input": "", "status": RUNNING,
+                "started": Timestamp::from_millis(0), "retention_days": 1, "timeout_seconds": 1, "token": 7,
+                "next_operation": 0, "next_event": 1, "unseen": [], "due": {}, "open": [], "failures": 0, "invoked": false,
+                "calling": false, "news": false,
+            });
+            if !secret.is_empty() {
+                record["secret"] = secret.into();
+            }
+            serde_json::from_value(record).unwrap()
+        };
+        let (old, one, other) = (record(""), record("one"), record("other"));
+        assert_eq!(old.token(), STANDARD.encode("0123-45:7"));
+        assert_eq!(old.callback_id("a|b"), STANDARD.encode(format!("{arn}|a|b")));
+        assert!(one.is_token(&one.token()) && !one.is_token(&other.token()) && !one.is_token(&old.token()));
+        let rest = |record: &Record, operation: &str| of_callback(&record.callback_id(operation)).unwrap().1;
+        for record in [&old, &one] {
+            assert_eq!(record.called(&rest(record, "a|b")), Some("a|b"));
+        }
+        assert_eq!((one.called(&rest(&other, "op")), one.called(&rest(&old, "op"))), (None, None));
+        // An operation named as a token's number tells nothing of the token.
+        assert_ne!(one.proof("callback", "7"), one.proof("token", "7"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use store::{NewTask, Tx};
 use wire::{Error, Timestamp};
 
 use super::drive::{CHAIN, Chained};
-use super::{FAILED, Kept, PENDING, Record, STARTED, SUCCEEDED, TIMED_OUT, callback_id, failure};
+use super::{FAILED, Kept, PENDING, Record, STARTED, SUCCEEDED, TIMED_OUT, failure};
 
 const READY: &str = "READY";
 const CANCELLED: &str = "CANCELLED";
@@ -71,10 +71,6 @@ impl Record {
             operations.extend(self.operation(tx, id)?.map(|kept| kept.operation));
         }
         Ok(operations)
-    }
-
-    fn token_of(&self, number: u64) -> String {
-        Self { token: number, ..self.clone() }.token()
     }
 
     pub(crate) fn is_token(&self, token: &str) -> bool {
@@ -261,7 +257,7 @@ impl Record {
         if update.action != "START" {
             return Err(impossible(update, "a callback is started only"));
         }
-        let id = callback_id(&self.id, &update.id);
+        let id = self.callback_id(&update.id);
         kept.operation.callback_details = Some(CallbackDetails { callback_id: Some(id.clone()), ..Default::default() });
         let options = update.callback_options.clone().unwrap_or_default();
         let after = |seconds: Option<i32>| {

@@ -322,7 +322,7 @@ impl Lambda {
                 "You cannot invoke a durable function using an unqualified ARN.",
             ));
         };
-        let (place, now, fresh) = (Scope::of(cx), Timestamp(cx.now()), cx.uuid());
+        let (place, now, fresh, secret) = (Scope::of(cx), Timestamp(cx.now()), cx.uuid(), cx.uuid());
         let input = String::from_utf8_lossy(input).into_owned();
         let (version, function, arn) = (resolved.version.clone(), resolved.function.clone(), resolved.arn.clone());
         let resolved = Resolved { version, function, arn, invoke_config: None };
@@ -333,6 +333,7 @@ impl Lambda {
                 qualifier: qualifier.clone(),
                 input: input.clone(),
                 fresh: fresh.clone(),
+                secret: secret.clone(),
             };
             Record::start(tx, &place, &start, now)
         };

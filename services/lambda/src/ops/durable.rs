@@ -262,14 +262,15 @@ impl Lambda {
         callback: &str,
         change: impl Fn(&mut Record, &mut Tx<'_>, &str) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Result<(), Error> {
-        let (id, operation) = of_callback(callback)?;
+        let missing = || error::resource_not_found_exception("Callback not found").with("Type", "User");
+        let (id, rest) = of_callback(callback)?;
         if id.account != cx.account() || id.region != cx.region() {
-            return Err(error::resource_not_found_exception("Callback not found").with("Type", "User"));
+            return Err(missing());
         }
         cx.write(&self.store, move |tx| {
-            let mut record = Record::load(tx, &id)
-                .map_err(|_| error::resource_not_found_exception("Callback not found").with("Type", "User"))?;
-            change(&mut record, tx, &operation)?;
+            let mut record = Record::load(tx, &id).map_err(|_| missing())?;
+            let operation = record.called(&rest).ok_or_else(missing)?;
+            change(&mut record, tx, operation)?;
             Ok(tx.put_json(id.record(), &record)?)
         })
         .await
