@@ -232,9 +232,48 @@ async fn attempts() {
     }
     assert_eq!(std::fs::read_to_string(&secret).unwrap(), "the secret");
     drop(victim);
+    orders_leave_nothing(&python, &template, folder.path(), who).await;
     after_kill_of_the_server();
     let attempts = 2 * (ATTEMPTS.len() + 1) + OF_TEMPLATES.len();
     println!("{attempts} attempts as {who}, none escaped");
+}
+
+/// A fork has all of the template's memory, but no earlier fork's variables.
+async fn orders_leave_nothing(python: &Base, template: &Template, folder: &Path, who: &str) {
+    let limit = Some(Duration::from_mins(10));
+    let hidden = "S".repeat(40) + "-of-another";
+    // Of several lengths: what an allocator gives again is wiped by chance.
+    for padding in [1, 100_000, 10] {
+        let mut command = unit(python, "", folder);
+        let command = command.env("SOURCE", "import os\nprint(len(os.environ['HIDDEN']))");
+        let command = command.env("PADDING", "p".repeat(padding)).env("HIDDEN", &hidden);
+        let output = command.output_from(template, KEEP, limit).await.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(said.trim(), hidden.len().to_string(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let source = r"
+import os, re
+# Which does not match itself.
+sought, found, seen = re.compile(b'S{40}-of-another'), 0, 0
+memory = os.open('/proc/self/mem', os.O_RDONLY)
+for line in open('/proc/self/maps'):
+    start, end = (int(n, 16) for n in line.split()[0].split('-'))
+    if 'rw' not in line or '[v' in line: continue
+    while start < end:
+        try: piece = os.pread(memory, min(end - start, 1 << 16), start)
+        except OSError: break
+        if not piece: break
+        seen += len(piece)
+        found += len(sought.findall(piece))
+        del piece
+        start += min(end - start, (1 << 16) - 256)
+print('found', found, seen > 1 << 20)
+";
+    let mut command = unit(python, "", folder);
+    let output = command.env("SOURCE", source).output_from(template, KEEP, limit).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.trim(), "found 0 True", "as {who}: another unit's variables: {errors}");
 }
 
 /// One whose forks run what their environment holds.
@@ -247,6 +286,10 @@ async fn template(python: &Base, folder: &Path) -> Template {
 }
 
 const FORKED: &str = r"
+# What is freed stays in memory, as it does where there is much that was freed before.
+if hasattr(LIBC, 'mallopt'):
+    LIBC.mallopt(-4, 0)
+    LIBC.mallopt(-1, 1 << 30)
 serve(int(os.environ['LAKERUN_TEMPLATE']))
 source = os.environ.pop('SOURCE')
 try:

@@ -3,6 +3,7 @@ code. A unit is forked twice: the first child is in the process namespace that t
 taken in by that namespace's first process when its parent ends. It takes on the unit's user, limits and filters, in the order in
 which `spawner.rs` does it between fork and exec, before anything of a user's runs.
 """
+import array
 import ctypes
 import fcntl
 import json
@@ -43,11 +44,15 @@ def prctl(option, *arguments):
 def serve(number):
     """Answers orders until the server is gone. Returns in a unit, with its files at 3 (status) and on."""
     orders = socket.socket(fileno=number)
+    # An order holds a unit's keys, and the next unit has all of this process's memory: it lies here only, until it is wiped.
+    order = bytearray(MAX_ORDER_BYTES)
+    whole = (ctypes.c_char * MAX_ORDER_BYTES).from_buffer(order)
     orders.send(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})).encode())
     while True:
-        order, files, _, _ = socket.recv_fds(orders, MAX_ORDER_BYTES, FILES)
-        if not order:
+        length, parts, _, _ = orders.recvmsg_into([order], socket.CMSG_LEN(FILES * array.array("i").itemsize))
+        if not length:
             os._exit(0)
+        files = descriptors(parts)
         try:
             # Of this process's children. They end with the namespace, and that with the server.
             check(LIBC.setns(files[2], NEW_PROCESSES), "setns")
@@ -58,15 +63,25 @@ def serve(number):
         if child == 0:
             # Whatever goes wrong, a process that has not become a unit must not come back from here.
             try:
-                enter(json.loads(order), files)
+                enter(json.loads(order[:length]), files)
                 return
             except BaseException as error:
                 say(files[1], str(error) or type(error).__name__)
                 os._exit(126)
+        ctypes.memset(whole, 0, length)
         for file in files:
             os.close(file)
         if child:
             os.waitpid(child, 0)
+
+
+def descriptors(parts):
+    """What came beside a message."""
+    files = array.array("i")
+    for level, kind, data in parts:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            files.frombytes(data[:len(data) - len(data) % files.itemsize])
+    return list(files)
 
 
 def say(status, text):
