@@ -395,6 +395,8 @@ def handler(event, context):
           and context["accountId"] == "anonymous" and context["domainName"].startswith(context["apiId"] + ".lambda-url."), event)
     event = json.loads(ask(url, "PUT", bytes([0, 255]), Content_Type="application/octet-stream")[2])
     check("bytes in base64", event["body"] == "AP8=" and event["isBase64Encoded"] is True, event)
+    event = json.loads(ask(url, Authorization="Bearer mine")[2])
+    check("the application's own authorization", event["headers"].get("authorization") == "Bearer mine", event["headers"])
     check("a text is the body", ask(url + "plain")[2] == b"plain")
     status, headers, body = ask(url + "made")
     check("an answer of status and headers", (status, headers["x-own"], headers["content-type"], headers.get_all("set-cookie"), body) == (201, "1", "text/x", ["a=1", "b=2"], b"hi"), (status, dict(headers), body))
@@ -420,6 +422,8 @@ def handler(event, context):
 
     status, headers, body = signed("may")
     check("who may is let in", status == 200 and json.loads(body)["requestContext"]["authorizer"]["iam"]["userArn"].endswith(":assumed-role/may/session"), (status, body))
+    known = json.loads(body)["headers"]
+    check("what it is let in by is not told", "x-amz-date" in known and not {"authorization", "x-amz-security-token"} & set(known), known)
     check("who may not is not", signed("may-not")[0] == 403)
     f.la.delete_function_url_config(FunctionName="web")
     check("a deleted URL", ask(url)[0] == 403)

@@ -34,6 +34,8 @@ pub(crate) const STREAM: &str = "RESPONSE_STREAM";
 const WITH_HEAD: &str = "application/vnd.awslambda.http-integration-response";
 const MAX_HEAD_BYTES: usize = 64 << 10;
 const ACTION: &str = "lambda:InvokeFunctionUrl";
+/// What a caller is known by: a function that had them could call as its caller.
+const SIGNED_BY: [&str; 2] = ["authorization", "x-amz-security-token"];
 
 /// A function's URL, by function and by id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -330,6 +332,13 @@ fn event(url: &Url, path: &str, call: &UrlCall<'_>, caller: &Cx, platform: &Cx) 
             .and_modify(|all| *all = format!("{all},{value}"))
             .or_insert_with(|| value.into_owned());
     }
+    let is_signed = url.auth_type == "AWS_IAM";
+    if is_signed {
+        // The caller's, not the application's.
+        for name in SIGNED_BY {
+            headers.remove(name);
+        }
+    }
     let cookies: Option<Vec<String>> =
         headers.remove("cookie").map(|cookie| cookie.split(';').map(|one| one.trim().to_owned()).collect());
     let address = call.address.map(|address| address.to_string()).unwrap_or_default();
@@ -359,7 +368,7 @@ fn event(url: &Url, path: &str, call: &UrlCall<'_>, caller: &Cx, platform: &Cx) 
         "time": now.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string(),
         "timeEpoch": now.as_millisecond(),
     });
-    if url.auth_type == "AWS_IAM" {
+    if is_signed {
         let arn = caller.principal().arn(caller.account());
         context["accountId"] = caller.account().into();
         context["authorizer"] = json!({ "iam": { "accountId": caller.account(), "cognitoIdentity": null, "principalOrgId": null, "userArn": arn } });
