@@ -45,10 +45,14 @@ impl PipeKey {
     }
 
     pub(super) fn of_arn(arn: &str) -> Result<Self, Error> {
-        let parsed = Arn::parse(arn).filter(|arn| arn.service == "pipes" && arn.resource.starts_with("pipe/"));
-        let arn = parsed.ok_or_else(|| error::not_found_exception(format!("Resource {arn} does not exist.")))?;
-        let name = arn.name().to_owned();
-        Ok(Self { account: arn.account, region: arn.region, name })
+        let place = || {
+            let parsed = Arn::parse(arn)?;
+            let name = parsed.resource.strip_prefix("pipe/")?.to_owned();
+            Some(Self { account: parsed.account, region: parsed.region, name })
+        };
+        // What was authorized is the whole ARN, not a part of it.
+        let place = place().filter(|place| !place.name.contains('/') && place.arn() == arn);
+        place.ok_or_else(|| error::not_found_exception(format!("Resource {arn} does not exist.")))
     }
 
     pub(super) fn arn(&self) -> String {
@@ -260,4 +264,23 @@ pub(super) fn filters(criteria: Option<&FilterCriteria>) -> Result<Vec<Pattern>,
             .map_err(|error| invalid(format!("Event pattern is not valid. Reason: {error}")))
     };
     filters.iter().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_arns_are_of_pipes() {
+        let key = PipeKey::of_arn("arn:aws:pipes:us-east-1:000000000000:pipe/mine").unwrap();
+        assert_eq!((key.account.as_str(), key.name.as_str()), ("000000000000", "mine"));
+        for other in [
+            "arn:aws:pipes:us-east-1:000000000000:pipe/other/mine",
+            "arn:aws-x:pipes:us-east-1:000000000000:pipe/mine",
+            "arn:aws:sqs:us-east-1:000000000000:pipe/mine",
+            "arn:aws:pipes:us-east-1:000000000000:mine",
+        ] {
+            assert!(PipeKey::of_arn(other).is_err(), "{other}");
+        }
+    }
 }
