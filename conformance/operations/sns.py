@@ -243,7 +243,15 @@ def endpoints():
     assert is_signed(told) and not is_signed({**told, "Message": "other"})
     # A link alone does not end what was confirmed with AuthenticateOnUnsubscribe.
     equal(fetched(told["UnsubscribeURL"])[0], 403)
+    # What its owner ends stays ended: the endpoint is told nothing, in particular no link that brings it back.
     sns().unsubscribe(SubscriptionArn=made)
+    refused("NotFound", "Subscription does not exist", sns().get_subscription_attributes, SubscriptionArn=made)
+    assert sns().subscribe(TopicArn=arn, Protocol="http", Endpoint=endpoint.url)["SubscriptionArn"] == "pending confirmation"
+    asked = json.loads(endpoint.next()[1])
+    holds(asked, Type="SubscriptionConfirmation")
+    made = sns().confirm_subscription(TopicArn=arn, Token=asked["Token"])["SubscriptionArn"]
+    sns().publish(TopicArn=arn, Message="again")
+    equal(fetched(json.loads(endpoint.next()[1])["UnsubscribeURL"])[0], 200)
     headers, body = endpoint.next()
     farewell = json.loads(body)
     equal((farewell["Type"], headers["x-amz-sns-subscription-arn"], is_signed(farewell)), ("UnsubscribeConfirmation", made, True))

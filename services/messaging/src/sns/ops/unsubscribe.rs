@@ -1,4 +1,5 @@
-//! Unsubscribe: one that is not there is no error. An HTTP endpoint is told, and may bring its subscription back.
+//! Unsubscribe: one that is not there is no error. An HTTP endpoint is told, and may bring its subscription back,
+//! where nobody has signed: what its owner ends stays ended.
 
 use api_sns::{Unsubscribe, UnsubscribeInput, error};
 use async_trait::async_trait;
@@ -24,7 +25,7 @@ impl Handle<Unsubscribe> for Sns {
                 return Err(error::authorization_error_exception("The subscription is ended by a signed request only"));
             }
             tx.delete(&key)?;
-            if subscription.is_http() && subscription.token.is_none() {
+            if !signed && subscription.is_http() && subscription.token.is_none() {
                 let topic = subscription.topic_arn.clone();
                 let removed = Removed { version: 1, token: token.clone(), subscription };
                 tx.put_json(Removed::key(&topic, &token)?, &removed)?;
