@@ -51,6 +51,9 @@ class Server:
                 name, _, value = line[7:].partition("=")
                 self.variables[name] = value
         os.environ |= self.variables
+        # The default session keeps the keys of the server before.
+        if "boto3" in sys.modules:
+            sys.modules["boto3"].DEFAULT_SESSION = None
 
     def kill(self):
         self.process.kill()
