@@ -26,6 +26,8 @@ pub(crate) struct Log {
     store: String,
     connection: Option<(Client, Statement)>,
     next: i64,
+    /// The row of that number may have been written: a connection broke over it.
+    in_doubt: bool,
     bytes: u64,
     buffer: Vec<u8>,
 }
@@ -77,6 +79,7 @@ impl Log {
             store: store.to_owned(),
             connection: None,
             next: last + 1,
+            in_doubt: false,
             bytes: 0,
             buffer: Vec::new(),
         };
@@ -96,11 +99,17 @@ impl Log {
         };
         let sent = match wait(client.execute(&insert, &[&self.next, &self.held.fence, &self.buffer.as_slice()])) {
             // It may be this very row, sent before over a connection that broke.
-            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => self.is_there(&client).map(Some),
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                self.in_doubt = true;
+                self.is_there(&client).map(Some)
+            }
             sent => sent.map(|rows| Some(rows == 1)),
         };
         match sent {
-            Err(error) if is_gone(&error) => Ok(self.waits(&storage(error))),
+            Err(error) if is_gone(&error) => {
+                self.in_doubt = true;
+                Ok(self.waits(&storage(error)))
+            }
             sent => {
                 self.connection = Some((client, insert));
                 sent.map_err(storage)
@@ -131,11 +140,14 @@ impl Log {
         Ok(ready.map(|insert| (client, insert)))
     }
 
-    /// Is the row of the next number this owner's?
+    /// Is the row of the next number this owner's, and what is in the buffer?
     fn is_there(&self, client: &Client) -> Result<bool, tokio_postgres::Error> {
-        let text = format!("SELECT fence FROM lakerun_log_{} WHERE record = $1 AND NOT is_mark", self.store);
-        let row = wait(client.query_opt(&text, &[&self.next]))?;
-        Ok(row.is_some_and(|row| row.get::<_, i64>(0) == self.held.fence))
+        let text = format!(
+            "SELECT fence = $2 AND NOT is_mark AND writes = $3 FROM lakerun_log_{} WHERE record = $1",
+            self.store
+        );
+        let row = wait(client.query_opt(&text, &[&self.next, &self.held.fence, &self.buffer.as_slice()]))?;
+        Ok(row.is_some_and(|row| row.get(0)))
     }
 }
 
@@ -146,15 +158,23 @@ impl Commits for Log {
             if self.held.is_lost() {
                 return Err(Error::Closed);
             }
-            match self.send()? {
-                Some(true) => break,
-                Some(false) => {
+            match self.send() {
+                Ok(Some(true)) => break,
+                Ok(Some(false)) => {
                     self.held.lose();
                     return Err(Error::Closed);
                 }
-                None => std::thread::sleep(AGAIN),
+                Ok(None) => std::thread::sleep(AGAIN),
+                // It may be in the log all the same: whoever owns the stores next reads whether it is.
+                Err(error) if self.in_doubt => {
+                    tracing::error!(%error, store = self.store, "nobody knows whether a commit was written; giving the stores up");
+                    self.held.lose();
+                    return Err(Error::Closed);
+                }
+                Err(error) => return Err(error),
             }
         }
+        self.in_doubt = false;
         self.next += 1;
         self.bytes += self.buffer.len() as u64;
         self.buffer.shrink_to(KEPT_BUFFER);
