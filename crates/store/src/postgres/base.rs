@@ -182,7 +182,7 @@ impl Reader {
         let long = "(head, rest) >= ($1, $2) AND ($3::bytea IS NULL OR (head, rest) < ($3, $4::bytea))
                     AND head >= $1 AND head <= coalesce($3, decode(repeat('ff', 2001), 'hex'))";
         let texts = [
-            format!("SELECT v FROM {table} WHERE head = $1 AND md5(rest) = md5($2::bytea)"),
+            format!("SELECT v FROM {table} WHERE head = $1 AND sha256(rest) = sha256($2::bytea)"),
             format!("SELECT head, rest, v FROM {table} WHERE head >= $1 AND head < $2 ORDER BY head LIMIT $3"),
             format!("SELECT head, rest, v FROM {table} WHERE head >= $1 AND head < $2 ORDER BY head DESC LIMIT $3"),
             format!("SELECT head, rest, v FROM {table} WHERE head >= $1 ORDER BY head LIMIT $2"),

@@ -236,11 +236,11 @@ async fn bring(
     }
     let put = format!(
         "INSERT INTO lakerun_kv_{store} SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[])
-         ON CONFLICT (head, md5(rest)) DO UPDATE SET v = excluded.v"
+         ON CONFLICT (head, sha256(rest)) DO UPDATE SET v = excluded.v"
     );
     let delete = format!(
         "DELETE FROM lakerun_kv_{store} kv USING unnest($1::bytea[], $2::bytea[]) AS gone (head, rest)
-         WHERE kv.head = gone.head AND md5(kv.rest) = md5(gone.rest)"
+         WHERE kv.head = gone.head AND sha256(kv.rest) = sha256(gone.rest)"
     );
     let (mut heads, mut rests, mut values, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), 0);
     let (mut gone_heads, mut gone_rests) = (Vec::new(), Vec::new());

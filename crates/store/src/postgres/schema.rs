@@ -55,7 +55,8 @@ const COMMON: &str = "
 ";
 
 /// Makes the tables of one store. What is appended is not compressed (it lives for a second) and kept in its row up to a page; vacuum
-/// leaves the table's length alone, since to cut it needs a lock that commits would wait for.
+/// leaves the table's length alone, since to cut it needs a lock that commits would wait for. The index that is dropped is an earlier
+/// version's, by MD5, of which anybody can make two keys that are one.
 pub(crate) fn make_store(client: &Client, store: &str) -> Result<(), Error> {
     let text = format!(
         "SET client_min_messages = warning;
@@ -66,7 +67,8 @@ pub(crate) fn make_store(client: &Client, store: &str) -> Result<(), Error> {
          ALTER TABLE lakerun_log_{store} ALTER COLUMN writes SET STORAGE EXTERNAL;
          CREATE TABLE IF NOT EXISTS lakerun_kv_{store} (head bytea NOT NULL, rest bytea NOT NULL, v bytea NOT NULL)
              WITH (vacuum_truncate = off, toast.vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0.05);
-         CREATE UNIQUE INDEX IF NOT EXISTS lakerun_kv_{store}_key ON lakerun_kv_{store} (head, md5(rest));
+         CREATE UNIQUE INDEX IF NOT EXISTS lakerun_kv_{store}_sha256 ON lakerun_kv_{store} (head, sha256(rest));
+         DROP INDEX IF EXISTS lakerun_kv_{store}_key;
          INSERT INTO lakerun_applied VALUES ('{store}', 0) ON CONFLICT DO NOTHING;"
     );
     wait(client.batch_execute(&text)).map_err(storage)
