@@ -16,6 +16,8 @@ use crate::overlay::{Layers, Over, Overlay, Records, View};
 
 /// Requests gathered into one commit, at most.
 const MAX_BATCH: usize = 512;
+/// And their bytes: none is added to so many.
+const MAX_BATCH_BYTES: usize = 32 << 20;
 /// So much in memory, or in the log, is brought among the records.
 const MAX_ACTIVE_BYTES: usize = 8 << 20;
 const MAX_LOG_BYTES: u64 = 16 << 20;
@@ -219,7 +221,7 @@ impl<C: Commits, B: Looked> Writer<C, B> {
                         batch.pop();
                     }
                 }
-                if batch.len() >= MAX_BATCH {
+                if batch.len() >= MAX_BATCH || overlay.bytes >= MAX_BATCH_BYTES {
                     break;
                 }
                 let Some((inbox, taken)) = &mut behind else { break };

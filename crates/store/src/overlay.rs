@@ -171,6 +171,8 @@ impl<'t> Iterator for Written<'t> {
 #[derive(Default)]
 pub(crate) struct Overlay {
     pub(crate) written: Writes,
+    /// How much that is, at most.
+    pub(crate) bytes: usize,
     /// The same of the request under way, which may yet be taken back.
     pending: Writes,
 }
@@ -178,6 +180,8 @@ pub(crate) struct Overlay {
 impl Overlay {
     /// The request under way stays.
     pub(crate) fn keep(&mut self) {
+        self.bytes +=
+            self.pending.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         if self.written.is_empty() {
             std::mem::swap(&mut self.written, &mut self.pending);
         } else {
@@ -268,6 +272,7 @@ mod tests {
         over.delete(b"b").unwrap();
         over.put(b"c", b"3").unwrap();
         over.overlay.keep();
+        assert_eq!(over.overlay.bytes, 3);
         over.put(b"c", b"4").unwrap();
         over.put(b"bb", b"2").unwrap();
         over.delete(b"a").unwrap();
@@ -276,7 +281,7 @@ mod tests {
         assert_eq!((over.get(b"a").unwrap(), over.get(b"bb").unwrap()), (None, Some(b"2".to_vec())));
         over.overlay.take_back();
         assert_eq!(values(over.scan(b"a", None, 9, false).unwrap()), b"a3de");
-        assert_eq!(overlay.written.len(), 2);
+        assert_eq!((overlay.written.len(), overlay.bytes), (2, 3));
     }
 
     #[test]

@@ -20,6 +20,8 @@ use crate::log::{Writes, decode, encode};
 /// Between two attempts to reach the database.
 const AGAIN: Duration = Duration::from_millis(200);
 const KEPT_BUFFER: usize = 1 << 20;
+/// PostgreSQL ends the connection of whoever sends a message of a gigabyte.
+const MAX_RECORD: usize = 900 << 20;
 
 pub(crate) struct Log {
     held: Arc<Held>,
@@ -154,6 +156,10 @@ impl Log {
 impl Commits for Log {
     fn append(&mut self, writes: &Writes) -> Result<(), Error> {
         encode(&mut self.buffer, u64::try_from(self.next).unwrap_or_default(), writes)?;
+        if self.buffer.len() > MAX_RECORD {
+            self.buffer = Vec::new();
+            return Err(Error::Storage("a transaction is too large".to_owned()));
+        }
         loop {
             if self.held.is_lost() {
                 return Err(Error::Closed);
