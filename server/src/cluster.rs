@@ -171,11 +171,21 @@ impl Term {
     }
 
     /// Shares the keys that this node has made. Nothing is encrypted with them before that.
+    ///
+    /// # Errors
+    /// When one cannot be read, or another node has shared its own meanwhile.
     pub(crate) async fn share_keys(&self, folder: &Path) -> Result<()> {
         for name in SHARED {
             let (database, path) = (Arc::clone(&self.database), folder.join(name));
-            let Ok(own) = std::fs::read(path) else { continue };
-            blocking(move || database.share(name, &own)).await?;
+            let own = match std::fs::read(&path) {
+                Ok(own) => own,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            };
+            let offered = own.clone();
+            if blocking(move || database.share(name, &offered)).await? != own {
+                bail!("{}: another node has shared its own", path.display());
+            }
         }
         Ok(())
     }
