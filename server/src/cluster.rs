@@ -103,15 +103,17 @@ async fn take(
     tell: watch::Sender<Option<front::Owner>>,
 ) -> Lease {
     loop {
-        let (trying, own) = (Arc::clone(database), own.clone());
-        let taken = blocking(move || match trying.take(&own, lasts)? {
+        let (trying, endpoint) = (Arc::clone(database), own.clone());
+        let taken = blocking(move || match trying.take(&endpoint, lasts)? {
             Some(lease) => Ok::<_, store::Error>((Some(lease), None)),
             None => Ok((None, trying.owner()?)),
         });
         match taken.await {
             Ok((Some(lease), _)) => return lease,
             Ok((None, owner)) => {
-                let alive = owner.filter(|owner| owner.is_alive).map(|owner| front::Owner {
+                // This node's own address is that of the process that it was before: nobody serves there.
+                let other = owner.filter(|owner| owner.is_alive && owner.endpoint != own);
+                let alive = other.map(|owner| front::Owner {
                     address: owner.endpoint,
                     key: front::PrefaceKey { secret: secret.to_vec(), fence: owner.fence },
                 });

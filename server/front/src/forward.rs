@@ -123,6 +123,13 @@ async fn pass_on(
         stream.write_all(text.as_bytes()).await?;
         return stream.shutdown().await;
     }
+    let mut first = [0];
+    if tokio::time::timeout(PATIENCE, stream.peek(&mut first)).await?? == 1 && first[0] == MAGIC[0] {
+        // Another node takes this one for the owner: passed on, it could go round for ever.
+        let mut preface = [0; PREFACE];
+        tokio::time::timeout(PATIENCE, stream.read_exact(&mut preface)).await??;
+        return super::turn_away(stream, "standing by, and not the owner").await;
+    }
     let Some(known) = known else { return super::turn_away(stream, "standing by, and no other is the owner").await };
     let connecting = tokio::time::timeout(CONNECT, TcpStream::connect(&known.address));
     let Ok(Ok(mut to)) = connecting.await else {
@@ -185,6 +192,26 @@ async fn health(stream: &TcpStream) -> std::io::Result<Option<Health>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_was_passed_on_is_not_passed_on_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let own = Owner { address: address.clone(), key: PrefaceKey { secret: vec![7; 32], fence: 3 } };
+        let (_tell, told) = watch::channel(Some(own));
+        let asks = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(PATIENCE, asks) => answer.unwrap(),
+            () = standing_by(&listener, told) => unreachable!("it accepts until it is dropped"),
+        };
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    }
 
     #[test]
     fn a_preface_is_taken_from_nodes_alone() {
