@@ -56,8 +56,11 @@ const COMMON: &str = "
 
 /// Makes the tables of one store. What is appended is not compressed (it lives for a second) and kept in its row up to a page; vacuum
 /// leaves the table's length alone, since to cut it needs a lock that commits would wait for. The index that is dropped is an earlier
-/// version's, by MD5, of which anybody can make two keys that are one.
+/// version's, by MD5, of which anybody can make two keys that are one. Where all is there no table is locked: a dump that runs would
+/// keep the owner waiting. A batch is one transaction, so the index is there only when all is.
 pub(crate) fn make_store(client: &Client, store: &str) -> Result<(), Error> {
+    let made = format!("SELECT to_regclass(quote_ident(current_schema()) || '.lakerun_kv_{store}_sha256') IS NOT NULL");
+    let applied = format!("INSERT INTO lakerun_applied VALUES ('{store}', 0) ON CONFLICT DO NOTHING;");
     let text = format!(
         "SET client_min_messages = warning;
          CREATE TABLE IF NOT EXISTS lakerun_log_{store} (record bigint PRIMARY KEY, fence bigint NOT NULL,
@@ -69,9 +72,13 @@ pub(crate) fn make_store(client: &Client, store: &str) -> Result<(), Error> {
              WITH (vacuum_truncate = off, toast.vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0.05);
          CREATE UNIQUE INDEX IF NOT EXISTS lakerun_kv_{store}_sha256 ON lakerun_kv_{store} (head, sha256(rest));
          DROP INDEX IF EXISTS lakerun_kv_{store}_key;
-         INSERT INTO lakerun_applied VALUES ('{store}', 0) ON CONFLICT DO NOTHING;"
+         {applied}"
     );
-    wait(client.batch_execute(&text)).map_err(storage)
+    wait(async {
+        let is_made: bool = client.query_one(&made, &[]).await?.get(0);
+        client.batch_execute(if is_made { &applied } else { &text }).await
+    })
+    .map_err(storage)
 }
 
 /// A key as its two columns.
