@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
 
 use super::net::{Net, storage, wait};
 use crate::Error;
@@ -18,6 +19,8 @@ use crate::Error;
 /// The lease's row, and how to renew it.
 pub(crate) struct Held {
     pub(crate) net: Net,
+    /// Who has it, by the name in its row.
+    node: String,
     pub(crate) fence: i64,
     lasts: Duration,
     /// Both in milliseconds since `begun`: until when nobody else can have taken it.
@@ -71,6 +74,7 @@ pub(crate) fn take(
     let valid_until = AtomicU64::new(until(lasts, Duration::ZERO));
     let held = Held {
         net: net.clone(),
+        node: node.to_owned(),
         fence,
         lasts,
         begun,
@@ -109,7 +113,7 @@ fn renew(held: &Weak<Held>) {
 }
 
 impl Held {
-    /// False: another has it.
+    /// False: another has it. After it has waited for who takes the lease the statement looks at the row again, at the fence not.
     fn renew(&self, client: &mut Option<Client>) -> Result<bool, Error> {
         let asked = self.begun.elapsed();
         let client = match client {
@@ -117,8 +121,9 @@ impl Held {
             None => client.insert(self.net.connect()?),
         };
         let text = "UPDATE lakerun_lease SET until = clock_timestamp() + $1 * interval '1 second'
-                    WHERE (SELECT fence FROM lakerun_fence) = $2";
-        let renewed = wait(client.execute(text, &[&self.lasts.as_secs_f64(), &self.fence])).map_err(storage)?;
+                    WHERE owner = $3 AND (SELECT fence FROM lakerun_fence) = $2";
+        let values: [&(dyn ToSql + Sync); 3] = [&self.lasts.as_secs_f64(), &self.fence, &self.node];
+        let renewed = wait(client.execute(text, &values)).map_err(storage)?;
         if renewed == 1 {
             self.valid_until.store(until(self.lasts, asked), Ordering::Release);
         }
@@ -160,9 +165,13 @@ impl Lease {
     /// Lets another node have it at once. Blocks.
     pub fn release(&self) {
         self.0.lose();
-        let text = "UPDATE lakerun_lease SET until = '-infinity' WHERE (SELECT fence FROM lakerun_fence) = $1";
-        let released =
-            self.0.net.connect().and_then(|client| wait(client.execute(text, &[&self.0.fence])).map_err(storage));
+        let text = "UPDATE lakerun_lease SET until = '-infinity'
+                    WHERE owner = $2 AND (SELECT fence FROM lakerun_fence) = $1";
+        let released = self
+            .0
+            .net
+            .connect()
+            .and_then(|client| wait(client.execute(text, &[&self.0.fence, &self.0.node])).map_err(storage));
         if let Err(error) = released {
             tracing::warn!(%error, "the lease could not be released; it runs out");
         }
