@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
-use super::net::{Net, storage, wait};
+use super::net::{DURABLY, Net, storage, wait};
 use crate::Error;
 
 /// The lease's row, and how to renew it.
@@ -58,6 +58,7 @@ pub(crate) fn take(
         // Whoever locks the row first has it; the next sees that it no longer has run out.
         let Some(row) = tx.query_opt(&format!("{free} FOR UPDATE"), &[]).await? else { return Ok(None) };
         let before: String = row.get(0);
+        tx.query(DURABLY, &[]).await?;
         // A frozen owner's transactions would hold their locks for as long as it is frozen.
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND usename = current_user
                    AND pid <> pg_backend_pid()";

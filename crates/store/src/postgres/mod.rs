@@ -23,7 +23,7 @@ use tokio_postgres::{Client, Transaction};
 use self::base::{Base, Shared};
 use self::lease::Held;
 use self::log::Log;
-use self::net::{Net, storage, wait};
+use self::net::{DURABLY, Net, storage, wait};
 use self::schema::columns;
 use crate::clock::SystemClock;
 use crate::cut::Cut;
@@ -121,7 +121,15 @@ impl Database {
     /// Shares a small file, unless there is one of this name; what there is now.
     pub fn share(&self, name: &str, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         let text = "INSERT INTO lakerun_file VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        self.with(|client| wait(client.execute(text, &[&name, &bytes])).map_err(storage))?;
+        self.with(|client| {
+            wait(async {
+                let tx = client.transaction().await?;
+                tx.query(DURABLY, &[]).await?;
+                tx.execute(text, &[&name, &bytes]).await?;
+                tx.commit().await
+            })
+            .map_err(storage)
+        })?;
         self.file(name)?.ok_or_else(|| Error::Storage(format!("the shared file {name} has gone")))
     }
 }

@@ -17,6 +17,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// What was sent and is not acknowledged by the other machine for so long ends the connection.
 const UNANSWERED: Duration = Duration::from_secs(10);
 
+/// A transaction that begins so is durable when it has ended, also where the server's default is another.
+pub(crate) const DURABLY: &str =
+    "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
+
 /// Where a database is, and the thread that talks to it. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Net {
