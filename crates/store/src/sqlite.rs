@@ -49,10 +49,7 @@ impl Sqlite {
         let applied = database.query_row("SELECT record FROM applied", [], |row| row.get::<_, i64>(0)).optional()?;
         let applied = applied.and_then(|record| u64::try_from(record).ok()).unwrap_or(0);
         let (log, left) = Log::open(path, applied)?;
-        match apply(&mut database, &left, log.last()) {
-            Err(Error::Storage(cause)) if cause.contains(FULL) => apply_in_pieces(&mut database, left, log.last())?,
-            applied => applied?,
-        }
+        apply_where_there_is_room(&mut database, &left, log.last())?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let threads = Threads::start(&name, log, Base::new(path.into(), None), database)?;
         Ok(Self { threads, readers: Mutex::default(), path: path.into() })
@@ -138,7 +135,7 @@ impl Backend for Sqlite {
 
 impl Home for Connection {
     fn bring(&mut self, writes: &Writes, last: u64) -> Result<(), Error> {
-        apply(self, writes, last)
+        apply_where_there_is_room(self, writes, last)
     }
     fn rest(&mut self) {
         let _ = self.execute_batch("PRAGMA shrink_memory");
@@ -165,15 +162,23 @@ const FULL: &str = "disk is full";
 /// How much is brought at once where there is hardly any room.
 const PIECE_BYTES: usize = 1 << 20;
 
+/// As [`apply`], at once or, where there is hardly any room, in pieces.
+fn apply_where_there_is_room(database: &mut Connection, writes: &Writes, last: u64) -> Result<(), Error> {
+    match apply(database, writes, last) {
+        Err(Error::Storage(cause)) if cause.contains(FULL) => apply_in_pieces(database, writes, last),
+        applied => applied,
+    }
+}
+
 /// As [`apply`], in several transactions, so that SQLite's log stays short. Cut short, it is done again from its beginning: until the
 /// last one our own log counts, and says the same of every record.
-fn apply_in_pieces(database: &mut Connection, writes: Writes, last: u64) -> Result<(), Error> {
+fn apply_in_pieces(database: &mut Connection, writes: &Writes, last: u64) -> Result<(), Error> {
     let applied = database.query_row("SELECT record FROM applied", [], |row| row.get::<_, i64>(0)).optional()?;
     let applied = applied.and_then(|record| u64::try_from(record).ok()).unwrap_or(0);
     let (mut piece, mut bytes) = (Writes::new(), 0);
     for (key, value) in writes {
         bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-        piece.insert(key, value);
+        piece.insert(key.clone(), value.clone());
         if bytes >= PIECE_BYTES {
             apply(database, &piece, applied)?;
             database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
@@ -325,7 +330,7 @@ mod tests {
         apply(&mut database, &Writes::from([some(1, Some(vec![1])), some(9, Some(vec![9]))]), 3).unwrap();
         let writes =
             (2..8).map(|n| some(n, Some(long.clone()))).chain([some(1, None), some(9, Some(vec![0]))]).collect();
-        apply_in_pieces(&mut database, writes, 5).unwrap();
+        apply_in_pieces(&mut database, &writes, 5).unwrap();
         let all: Vec<(Vec<u8>, Vec<u8>)> = database
             .prepare("SELECT k, v FROM kv ORDER BY k")
             .unwrap()
