@@ -22,6 +22,8 @@ const GROWTH: usize = 1 << 20;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// Records that a process may write at its start with hardly any room: without them it could not serve what makes some.
 const AT_START: u32 = 100;
+/// What deletes may put so many bytes without regard to room.
+const BESIDE_DELETIONS: usize = 256 << 10;
 /// The length that stands for a deletion.
 const DELETED: u32 = u32::MAX;
 
@@ -101,7 +103,7 @@ impl Log {
         encode(&mut self.buffer, self.next, writes)?;
         let segment = &mut self.segments[self.current];
         self.at_start = self.at_start.saturating_sub(1);
-        if self.at_start == 0 && writes.values().all(Option::is_some) {
+        if needs_room(writes, self.at_start > 0) {
             room::beside(&segment.file, room::BESIDE_RECORDS)?;
         }
         // Nothing of the record is written where there is no room for it.
@@ -142,6 +144,13 @@ impl Segment {
         }
         Ok(())
     }
+}
+
+/// Is the last of the disk not for this record?
+fn needs_room(writes: &Writes, is_at_start: bool) -> bool {
+    let put: usize = writes.values().flatten().map(Vec::len).sum();
+    let deletes = writes.values().any(Option::is_none);
+    (!is_at_start && !deletes) || put > BESIDE_DELETIONS
 }
 
 pub(crate) fn encode(buffer: &mut Vec<u8>, number: u64, writes: &Writes) -> Result<(), Error> {
@@ -224,6 +233,14 @@ mod tests {
 
     fn writes(pairs: &[(&str, Option<&str>)]) -> Writes {
         pairs.iter().map(|(k, v)| (k.as_bytes().to_vec(), v.map(|v| v.as_bytes().to_vec()))).collect()
+    }
+
+    #[test]
+    fn a_deletion_takes_no_large_puts_along() {
+        let (put, delete) = (writes(&[("a", Some("1"))]), writes(&[("a", Some("1")), ("b", None)]));
+        assert!(needs_room(&put, false) && !needs_room(&put, true) && !needs_room(&delete, false));
+        let large = Writes::from([(vec![1], Some(vec![0; BESIDE_DELETIONS + 1])), (vec![2], None)]);
+        assert!(needs_room(&large, false) && needs_room(&large, true));
     }
 
     #[test]
