@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload, WriteMultipart};
+use object_store::{GetResult, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload, WriteMultipart};
 
 use super::disk::{Disk, NewFile, blocking};
 use super::id::BlobId;
@@ -157,21 +157,30 @@ impl Remote {
         let place = self.blob(id);
         let found = self.bucket.store.get(&place).await.map_err(failed)?;
         let size = found.meta.size;
+        let far = || Opened::Far(Far { store: Arc::clone(&self.bucket.store), place: place.clone(), size });
         if size > MAX_COPIED {
-            return Ok(Opened::Far(Far { store: Arc::clone(&self.bucket.store), place, size }));
+            return Ok(far());
         }
-        let mut file = self.disk.create_as(id)?;
-        let mut pieces = found.into_stream();
-        while let Some(piece) = pieces.try_next().await.map_err(failed)? {
-            file = blocking(move || file.write(&piece).map(|()| file)).await?;
+        match self.copy(id, found).await {
+            Err(error) if is_full(&error) => return Ok(far()),
+            copied => copied?,
         }
-        blocking(move || file.keep_copy()).await?;
         let file = self.disk.open_blob(id).await?;
         if file.metadata()?.len() != size {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{place} came only in part")));
         }
         self.copied(id, size).await;
         Ok(Opened::File(file))
+    }
+
+    /// Makes a file of what was found.
+    async fn copy(&self, id: &BlobId, found: GetResult) -> io::Result<()> {
+        let mut file = self.disk.create_as(id)?;
+        let mut pieces = found.into_stream();
+        while let Some(piece) = pieces.try_next().await.map_err(failed)? {
+            file = blocking(move || file.write(&piece).map(|()| file)).await?;
+        }
+        blocking(move || file.keep_copy()).await
     }
 
     /// Notes a copy, and removes the oldest while there are too many. Who reads them meanwhile has them open.
@@ -289,6 +298,11 @@ impl Far {
         let bytes = reading.await.map_err(io::Error::other)?.map_err(failed)?;
         if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
+}
+
+/// Is there no room for a file on this machine?
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn failed(error: object_store::Error) -> io::Error {
