@@ -190,3 +190,68 @@ async fn sessions_that_end_are_made_again() {
     }
     assert!(writer.await.unwrap().into_iter().eq(1..=400), "each is counted once");
 }
+
+/// Two keys of one beginning whose rests are Wang and Yu's two blocks with one MD5 ("How to break MD5 and other hash functions", 2005).
+#[tokio::test]
+async fn long_keys_of_one_md5_are_two() {
+    let Some((database, lease)) = postgres::owned() else { return };
+    let rest = hex::decode(
+        "d131dd02c5e6eec4693d9a0698aff95c2fcab58712467eab4004583eb8fb7f8955ad340609f4b30283e488832571415a085125e8f7cdc99fd91dbdf280373c5b\
+         d8823e3156348f5bae6dacd436c919c6dd53e2b487da03fd02396306d248cda0e99f33420f577ee8ce54b67080a80d1ec69821bcb6a8839396f9652b6ff72a70",
+    )
+    .unwrap();
+    let mut other = rest.clone();
+    for at in [19, 45, 59, 83, 109, 123] {
+        other[at] ^= 0x80;
+    }
+    let keys = [rest, other].map(|rest| [vec![b'k'; 2000], rest].concat());
+    let store = lease.store("t").unwrap();
+    let both = keys.clone();
+    store.write(move |tx| both.iter().try_for_each(|key| tx.put(key, &key[2000..]))).await.unwrap();
+    for _ in 0..2 {
+        lease.release();
+        let lease = database.take("http://again", LONG).unwrap().unwrap();
+        let store = lease.store("t").unwrap();
+        for key in &keys {
+            assert_eq!(store.read(|tx| tx.get(key)).await.unwrap().as_deref(), Some(&key[2000..]));
+        }
+        lease.release();
+    }
+}
+
+/// A session of another's that goes on while the test does.
+fn session(url: &str, text: &str) -> Option<std::process::Child> {
+    let session = std::process::Command::new("psql").args([url, "-qAtc", text]).spawn().ok();
+    std::thread::sleep(Duration::from_millis(700));
+    session
+}
+
+#[tokio::test]
+async fn an_owner_that_waited_for_the_next_one_leaves_it_its_lease() {
+    let Some(url) = postgres::database() else { return };
+    let database = Database::open(&url).unwrap();
+    let lease = database.take("http://first", LONG).unwrap().unwrap();
+    let next = "BEGIN; UPDATE lakerun_fence SET fence = fence + 1; UPDATE lakerun_lease SET owner = 'next', until = 'infinity';
+                SELECT pg_sleep(2); COMMIT";
+    let Some(mut session) = session(&url, next) else { return };
+    lease.release();
+    assert!(session.wait().unwrap().success());
+    let owner = database.owner().unwrap().unwrap();
+    assert_eq!((owner.node.as_str(), owner.is_alive), ("next", true));
+}
+
+#[tokio::test]
+async fn a_store_is_opened_again_while_a_dump_runs() {
+    let Some(url) = postgres::database() else { return };
+    let database = Database::open(&url).unwrap();
+    let lease = database.take("http://first", LONG).unwrap().unwrap();
+    put(&lease.store("t").unwrap(), "a", "1").await.unwrap();
+    lease.release();
+    let dump = "BEGIN; LOCK lakerun_log_t, lakerun_kv_t, lakerun_applied IN ACCESS SHARE MODE; SELECT pg_sleep(20)";
+    let Some(mut session) = session(&url, dump) else { return };
+    let store = database.take("http://first", LONG).unwrap().unwrap().store("t").unwrap();
+    assert_eq!(text(&store, "a").await.as_deref(), Some("1"));
+    assert!(session.try_wait().unwrap().is_none(), "it waited for the dump's end");
+    session.kill().unwrap();
+    session.wait().unwrap();
+}
