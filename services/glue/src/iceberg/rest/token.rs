@@ -1,5 +1,6 @@
 //! OAuth2 for clients that do not sign: `POST /v1/oauth/tokens` gives a token for an access key and its secret (RFC 6749, 4.4), and a new
-//! token for one that is about to end (RFC 8693). A token is a session of the key's principal, as `GetSessionToken` makes one.
+//! token for one that is about to end (RFC 8693). A token is a session of the key's principal, as `GetSessionToken` makes one, with a
+//! proof that whoever made it knew the session's secret: key id and session token alone stand in every presigned URL.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -100,9 +101,8 @@ fn basic(headers: &http::HeaderMap) -> Option<(String, String)> {
 /// Only keys that last: a session has no secret alone.
 async fn by_secret(router: &Arc<Router>, id: String, secret: &str) -> Result<(String, Principal), Refusal> {
     let keys = router.identity().credentials(&id).await.map_err(|error| failed(&error))?;
-    // Hashes are compared, so that how long it takes says nothing of the secret.
-    let fits = |keys: &Credentials| sha256_hex(keys.secret_key.as_bytes()) == sha256_hex(secret.as_bytes());
-    let keys = keys.filter(|keys| keys.session_token.is_none() && fits(keys)).ok_or_else(invalid_client)?;
+    let keys = keys.filter(|keys| keys.session_token.is_none() && same(&keys.secret_key, secret));
+    let keys = keys.ok_or_else(invalid_client)?;
     Ok((id, keys.principal))
 }
 
@@ -110,14 +110,14 @@ async fn by_secret(router: &Arc<Router>, id: String, secret: &str) -> Result<(St
 async fn by_token(router: &Arc<Router>, token: &str) -> Result<(String, Principal), Refusal> {
     let grant = |message: &str| Refusal("invalid_grant", StatusCode::BAD_REQUEST, message.to_owned());
     let session = check(router, token).await.map_err(|error| grant(error.message()))?;
-    let client = token.rsplit('.').next().unwrap_or_default();
+    let client = Parts::of(token).map_or("", |parts| parts.client);
     let keys = router.identity().credentials(client).await.map_err(|error| failed(&error))?;
     let lasting = keys.filter(|keys| keys.session_token.is_none() && keys.account == session.account);
     let same = lasting.filter(|keys| keys.principal.arn(&keys.account) == session.principal.arn(&session.account));
     same.map(|keys| (client.to_owned(), keys.principal)).ok_or_else(|| grant("the token's access key is no more"))
 }
 
-/// A token: the session's access key and token, and the key that it was made for.
+/// A token of a new session.
 async fn issue(router: &Arc<Router>, client: &str, principal: &Principal) -> Result<String, Refusal> {
     let issued_ms = Some(router.now().as_millisecond());
     let principal = match principal {
@@ -132,10 +132,38 @@ async fn issue(router: &Arc<Router>, client: &str, principal: &Principal) -> Res
     let valid = jiff::SignedDuration::from_secs(VALID_SECONDS);
     let keys = router.identity().issue(&principal, valid).await.map_err(|error| failed(&error))?;
     let token = keys.session_token.as_deref().unwrap_or_default();
-    Ok(format!("{}.{}.{client}", keys.access_key, URL.encode(token)))
+    Ok(format!("{}.{}.{client}.{}", keys.access_key, URL.encode(token), proof(&keys.secret_key)))
 }
 
 const URL: base64::engine::GeneralPurpose = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// What a token says: `KEY.SESSION.CLIENT.PROOF`.
+struct Parts<'a> {
+    key: &'a str,
+    session: String,
+    /// The access key that it was made for.
+    client: &'a str,
+    proof: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(token: &'a str) -> Option<Self> {
+        let parts: Vec<&str> = token.split('.').collect();
+        let &[key, session, client, proof] = parts.as_slice() else { return None };
+        let session = String::from_utf8(URL.decode(session).ok()?).ok().filter(|text| !text.is_empty())?;
+        Some(Self { key, session, client, proof })
+    }
+}
+
+/// What only who knows a session's secret can say.
+fn proof(secret: &str) -> String {
+    sha256_hex(format!("iceberg-token:{secret}").as_bytes())
+}
+
+/// Whether two texts are the same. Hashes are compared, so that how long it takes says nothing of a secret.
+fn same(a: &str, b: &str) -> bool {
+    sha256_hex(a.as_bytes()) == sha256_hex(b.as_bytes())
+}
 
 /// The session that a token stands for.
 ///
@@ -143,15 +171,99 @@ const URL: base64::engine::GeneralPurpose = base64::engine::general_purpose::URL
 /// `InvalidClientTokenId` or `ExpiredTokenException`.
 pub async fn check(router: &Arc<Router>, token: &str) -> Result<Credentials, Error> {
     let unknown = || Error::new("InvalidClientTokenId", 403, "The token included in the request is invalid.");
-    let mut parts = token.split('.');
-    let (Some(key), Some(session), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return Err(unknown());
-    };
-    let session = URL.decode(session).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(unknown)?;
-    let keys = router.identity().credentials(key).await?.ok_or_else(unknown)?;
-    if session.is_empty() {
+    let parts = Parts::of(token).ok_or_else(unknown)?;
+    let keys = router.identity().credentials(parts.key).await?.ok_or_else(unknown)?;
+    if !same(parts.proof, &proof(&keys.secret_key)) {
         return Err(unknown());
     }
-    keys.check_session(Some(&session), router.now())?;
+    keys.check_session(Some(&parts.session), router.now())?;
     Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Mutex, PoisonError};
+
+    use super::*;
+
+    const HOME: &str = "000000000000";
+
+    /// Who has which keys; a session's secret is its key with a word before it.
+    #[derive(Default)]
+    struct Keys(Mutex<BTreeMap<String, Credentials>>);
+
+    impl Keys {
+        fn put(&self, keys: Credentials) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(keys.access_key.clone(), keys);
+        }
+    }
+
+    fn lasting(key: &str, account: &str, principal: Principal) -> Credentials {
+        Credentials {
+            access_key: key.to_owned(),
+            secret_key: format!("secret of {key}"),
+            session_token: None,
+            expires: None,
+            principal,
+            account: account.to_owned(),
+            attempt: None,
+        }
+    }
+
+    fn user(context: Option<SessionContext>) -> Principal {
+        let user_arn = format!("arn:aws:iam::{HOME}:user/ann");
+        Principal::User { user_arn, attempt: None, access_key: None, context: context.map(Box::new) }
+    }
+
+    #[async_trait::async_trait]
+    impl service::identity::Identity for Keys {
+        async fn credentials(&self, access_key: &str) -> Result<Option<Credentials>, Error> {
+            Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(access_key).cloned())
+        }
+
+        async fn authorize(&self, _: &Principal, _: &str, _: &str) -> Result<(), Error> {
+            Ok(())
+        }
+
+        async fn role_session(&self, _: &str, _: &str, _: Option<&str>) -> Result<Principal, Error> {
+            Ok(Principal::Root)
+        }
+
+        async fn issue(&self, principal: &Principal, _: jiff::SignedDuration) -> Result<Credentials, Error> {
+            let count = self.0.lock().unwrap_or_else(PoisonError::into_inner).len();
+            let keys = lasting(&format!("ASIA{count}"), HOME, principal.clone());
+            let keys = Credentials { session_token: Some(format!("session {count}")), ..keys };
+            self.put(keys.clone());
+            Ok(keys)
+        }
+
+        async fn revoke(&self, _: &str) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    fn world() -> (Arc<Router>, Arc<Keys>) {
+        let (router, keys) = (Router::new(), Arc::new(Keys::default()));
+        keys.put(lasting("AKIAANN", HOME, user(None)));
+        keys.put(lasting("root", HOME, Principal::Root));
+        keys.put(lasting("other", "111111111111", Principal::Root));
+        router.set_identity(keys.clone());
+        (router, keys)
+    }
+
+    #[tokio::test]
+    async fn a_token_needs_the_sessions_secret() {
+        let (router, _) = world();
+        let token = issue(&router, "AKIAANN", &user(None)).await.map_err(|refusal| refusal.2).unwrap();
+        assert_eq!(check(&router, &token).await.unwrap().principal.arn(HOME), user(None).arn(HOME));
+        let (public, proof) = token.rsplit_once('.').unwrap();
+        for forged in
+            [public.to_owned(), format!("{public}."), format!("{public}.{}", sha256_hex(b"")), proof.to_owned()]
+        {
+            assert_eq!(check(&router, &forged).await.unwrap_err().code(), "InvalidClientTokenId", "{forged}");
+        }
+        let (client, _) = by_token(&router, &token).await.map_err(|refusal| refusal.2).unwrap();
+        assert_eq!(client, "AKIAANN");
+    }
 }
