@@ -1,6 +1,7 @@
 //! OAuth2 for clients that do not sign: `POST /v1/oauth/tokens` gives a token for an access key and its secret (RFC 6749, 4.4), and a new
 //! token for one that is about to end (RFC 8693). A token is a session of the key's principal, as `GetSessionToken` makes one, with a
-//! proof that whoever made it knew the session's secret: key id and session token alone stand in every presigned URL.
+//! proof that whoever made it knew the session's secret: key id and session token alone stand in every presigned URL. Its seal says when
+//! the first of a chain of tokens was given.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use super::{decoded, pairs, respond};
 pub const PATH: &str = "oauth/tokens";
 
 const VALID_SECONDS: i64 = 3600;
+/// No exchange makes a token later than this after the first: then the secret is asked for again.
+const EXCHANGED_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
@@ -31,7 +34,7 @@ struct Refusal(&'static str, StatusCode, String);
 pub async fn grant(router: &Arc<Router>, headers: &http::HeaderMap, body: &Bytes) -> http::Response<Bytes> {
     let form = pairs(&String::from_utf8_lossy(body));
     let granted = match client(router, headers, &form).await {
-        Ok((client, principal)) => issue(router, &client, &principal).await,
+        Ok((keys, first_ms)) => issue(router, &keys, first_ms).await,
         Err(refusal) => Err(refusal),
     };
     match granted {
@@ -52,18 +55,18 @@ pub async fn grant(router: &Arc<Router>, headers: &http::HeaderMap, body: &Bytes
     }
 }
 
-/// Who asks: the access key, and who has it.
+/// Who asks: the access key, and when its secret was given.
 async fn client(
     router: &Arc<Router>,
     headers: &http::HeaderMap,
     form: &BTreeMap<String, String>,
-) -> Result<(String, Principal), Refusal> {
+) -> Result<(Credentials, i64), Refusal> {
     let of_form = form.get("client_id").zip(form.get("client_secret")).map(|(id, secret)| (id.clone(), secret.clone()));
     let grant = form.get("grant_type").map_or("", String::as_str);
     if let Some((id, secret)) = basic(headers).or(of_form)
         && [EXCHANGE, "client_credentials"].contains(&grant)
     {
-        return by_secret(router, id, &secret).await;
+        return by_secret(router, &id, &secret).await;
     }
     match (grant, form.get("subject_token")) {
         (EXCHANGE, Some(token)) => by_token(router, token).await,
@@ -99,28 +102,49 @@ fn basic(headers: &http::HeaderMap) -> Option<(String, String)> {
 }
 
 /// Only keys that last: a session has no secret alone.
-async fn by_secret(router: &Arc<Router>, id: String, secret: &str) -> Result<(String, Principal), Refusal> {
-    let keys = router.identity().credentials(&id).await.map_err(|error| failed(&error))?;
+async fn by_secret(router: &Arc<Router>, id: &str, secret: &str) -> Result<(Credentials, i64), Refusal> {
+    let keys = router.identity().credentials(id).await.map_err(|error| failed(&error))?;
     let keys = keys.filter(|keys| keys.session_token.is_none() && same(&keys.secret_key, secret));
     let keys = keys.ok_or_else(invalid_client)?;
-    Ok((id, keys.principal))
+    Ok((keys, router.now().as_millisecond()))
 }
 
-/// A token that still counts, of a key that is still there.
-async fn by_token(router: &Arc<Router>, token: &str) -> Result<(String, Principal), Refusal> {
+/// A token that still counts, of a key that is still there. What is bounded has no part in what its principal may do beyond that.
+async fn by_token(router: &Arc<Router>, token: &str) -> Result<(Credentials, i64), Refusal> {
     let grant = |message: &str| Refusal("invalid_grant", StatusCode::BAD_REQUEST, message.to_owned());
     let session = check(router, token).await.map_err(|error| grant(error.message()))?;
-    let client = Parts::of(token).map_or("", |parts| parts.client);
-    let keys = router.identity().credentials(client).await.map_err(|error| failed(&error))?;
+    if is_bounded(&session) {
+        return Err(grant("a session with bounds of its own is not exchanged"));
+    }
+    let parts = Parts::of(token).ok_or_else(|| grant("the token is invalid"))?;
+    let keys = router.identity().credentials(parts.client).await.map_err(|error| failed(&error))?;
     let lasting = keys.filter(|keys| keys.session_token.is_none() && keys.account == session.account);
-    let same = lasting.filter(|keys| keys.principal.arn(&keys.account) == session.principal.arn(&session.account));
-    same.map(|keys| (client.to_owned(), keys.principal)).ok_or_else(|| grant("the token's access key is no more"))
+    let same_caller =
+        lasting.filter(|keys| keys.principal.arn(&keys.account) == session.principal.arn(&session.account));
+    let keys = same_caller.ok_or_else(|| grant("the token's access key is no more"))?;
+    let first_ms = parts.first_ms(&keys).ok_or_else(|| grant("the token is invalid"))?;
+    let age = router.now().as_millisecond().saturating_sub(first_ms);
+    if age > EXCHANGED_FOR.as_millis().try_into().unwrap_or(i64::MAX) {
+        return Err(grant("the token is exchanged for 12 hours: after them the client's secret is needed"));
+    }
+    Ok((keys, first_ms))
 }
 
-/// A token of a new session.
-async fn issue(router: &Arc<Router>, client: &str, principal: &Principal) -> Result<String, Refusal> {
+/// Whether a session may do less than its principal, or is a job's.
+fn is_bounded(session: &Credentials) -> bool {
+    let (inline, attempt) = match &session.principal {
+        Principal::Role { policy, attempt, .. } => (policy.is_some(), attempt.is_some()),
+        Principal::User { attempt, .. } => (false, attempt.is_some()),
+        _ => (false, false),
+    };
+    let managed = session.principal.session().is_some_and(|context| !context.policy_arns.is_empty());
+    inline || managed || attempt || session.attempt.is_some()
+}
+
+/// A token of a new session of the access key's principal.
+async fn issue(router: &Arc<Router>, client: &Credentials, first_ms: i64) -> Result<String, Refusal> {
     let issued_ms = Some(router.now().as_millisecond());
-    let principal = match principal {
+    let principal = match &client.principal {
         Principal::User { user_arn, attempt, .. } => Principal::User {
             user_arn: user_arn.clone(),
             attempt: attempt.clone(),
@@ -131,33 +155,47 @@ async fn issue(router: &Arc<Router>, client: &str, principal: &Principal) -> Res
     };
     let valid = jiff::SignedDuration::from_secs(VALID_SECONDS);
     let keys = router.identity().issue(&principal, valid).await.map_err(|error| failed(&error))?;
-    let token = keys.session_token.as_deref().unwrap_or_default();
-    Ok(format!("{}.{}.{client}.{}", keys.access_key, URL.encode(token), proof(&keys.secret_key)))
+    let token = URL.encode(keys.session_token.as_deref().unwrap_or_default());
+    let (key, proof, seal) = (&keys.access_key, proof(&keys.secret_key), seal(client, &keys.access_key, first_ms));
+    Ok(format!("{key}.{token}.{}.{proof}.{first_ms}.{seal}", client.access_key))
 }
 
 const URL: base64::engine::GeneralPurpose = base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// What a token says: `KEY.SESSION.CLIENT.PROOF`.
+/// What a token says: `KEY.SESSION.CLIENT.PROOF.FIRST.SEAL`.
 struct Parts<'a> {
     key: &'a str,
     session: String,
     /// The access key that it was made for.
     client: &'a str,
     proof: &'a str,
+    first: &'a str,
+    seal: &'a str,
 }
 
 impl<'a> Parts<'a> {
     fn of(token: &'a str) -> Option<Self> {
         let parts: Vec<&str> = token.split('.').collect();
-        let &[key, session, client, proof] = parts.as_slice() else { return None };
+        let &[key, session, client, proof, first, seal] = parts.as_slice() else { return None };
         let session = String::from_utf8(URL.decode(session).ok()?).ok().filter(|text| !text.is_empty())?;
-        Some(Self { key, session, client, proof })
+        Some(Self { key, session, client, proof, first, seal })
+    }
+
+    /// When the first token of the chain was given, where the seal is the client's.
+    fn first_ms(&self, client: &Credentials) -> Option<i64> {
+        let first_ms = self.first.parse().ok()?;
+        same(self.seal, &seal(client, self.key, first_ms)).then_some(first_ms)
     }
 }
 
 /// What only who knows a session's secret can say.
 fn proof(secret: &str) -> String {
     sha256_hex(format!("iceberg-token:{secret}").as_bytes())
+}
+
+/// What only who knows the client's secret can say of a session: since when it goes on.
+fn seal(client: &Credentials, key: &str, first_ms: i64) -> String {
+    sha256_hex(format!("iceberg-exchange:{}:{key}:{first_ms}", client.secret_key).as_bytes())
 }
 
 /// Whether two texts are the same. Hashes are compared, so that how long it takes says nothing of a secret.
@@ -252,18 +290,45 @@ mod tests {
         (router, keys)
     }
 
+    async fn token(router: &Arc<Router>, client: &str, first_ms: i64) -> String {
+        let keys = router.identity().credentials(client).await.unwrap().unwrap();
+        issue(router, &keys, first_ms).await.map_err(|refusal| refusal.2).unwrap()
+    }
+
     #[tokio::test]
     async fn a_token_needs_the_sessions_secret() {
         let (router, _) = world();
-        let token = issue(&router, "AKIAANN", &user(None)).await.map_err(|refusal| refusal.2).unwrap();
+        let token = token(&router, "AKIAANN", 0).await;
         assert_eq!(check(&router, &token).await.unwrap().principal.arn(HOME), user(None).arn(HOME));
-        let (public, proof) = token.rsplit_once('.').unwrap();
-        for forged in
-            [public.to_owned(), format!("{public}."), format!("{public}.{}", sha256_hex(b"")), proof.to_owned()]
-        {
+        let parts: Vec<&str> = token.split('.').collect();
+        let of = |proof: &str| [&parts[..3], &[proof], &parts[4..]].concat().join(".");
+        assert_eq!(of(parts[3]), token);
+        for forged in [of(""), of(&sha256_hex(b"")), of(parts[5]), parts[..3].join("."), parts[..4].join(".")] {
             assert_eq!(check(&router, &forged).await.unwrap_err().code(), "InvalidClientTokenId", "{forged}");
         }
-        let (client, _) = by_token(&router, &token).await.map_err(|refusal| refusal.2).unwrap();
-        assert_eq!(client, "AKIAANN");
+    }
+
+    #[tokio::test]
+    async fn an_exchange_widens_nothing_and_ends() {
+        let (router, held) = world();
+        let now = router.now().as_millisecond();
+        let exchanged = async |token: &str| by_token(&router, token).await.map_err(|Refusal(_, _, why)| why);
+        for client in ["AKIAANN", "root"] {
+            let (keys, first_ms) = exchanged(&token(&router, client, now - 5).await).await.unwrap();
+            assert_eq!((keys.access_key.as_str(), first_ms), (client, now - 5));
+            let late = now - 13 * 3600 * 1000;
+            let old = token(&router, client, late).await;
+            assert!(exchanged(&old).await.unwrap_err().contains("12 hours"));
+            let renewed = old.replace(&format!(".{late}."), &format!(".{now}."));
+            assert_eq!(exchanged(&renewed).await.unwrap_err(), "the token is invalid");
+        }
+        let policy_arns = vec!["arn:aws:iam::aws:policy/AmazonS3FullAccess".to_owned()];
+        let bounded = user(Some(SessionContext { policy_arns, ..SessionContext::default() }));
+        let keys = Credentials { session_token: Some("s".to_owned()), ..lasting("ASIAX", HOME, bounded) };
+        let (token, proof) = (URL.encode("s"), proof(&keys.secret_key));
+        held.put(keys);
+        let token = format!("ASIAX.{token}.AKIAANN.{proof}.{now}.x");
+        check(&router, &token).await.unwrap();
+        assert!(exchanged(&token).await.unwrap_err().contains("bounds"));
     }
 }
