@@ -35,7 +35,7 @@ impl Front {
         body: &Bytes,
     ) -> http::Response<Bytes> {
         if request.method == "POST" && request.path.strip_prefix(rest::PATH) == Some(token::PATH) {
-            return token::grant(&self.router, request.headers, body).await;
+            return token::grant(&self.router, cx.account(), request.headers, body).await;
         }
         let caller = match bearer(request.headers) {
             Some(text) => token::check(&self.router, text).await.map(|keys| cx.with_credentials(keys)),

@@ -30,10 +30,10 @@ const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// Why there is no token. Names of RFC 6749, 5.2.
 struct Refusal(&'static str, StatusCode, String);
 
-/// Answers a request for a token.
-pub async fn grant(router: &Arc<Router>, headers: &http::HeaderMap, body: &Bytes) -> http::Response<Bytes> {
+/// Answers a request for a token. `home`: the server's own account, which all sessions are of.
+pub async fn grant(router: &Arc<Router>, home: &str, headers: &http::HeaderMap, body: &Bytes) -> http::Response<Bytes> {
     let form = pairs(&String::from_utf8_lossy(body));
-    let granted = match client(router, headers, &form).await {
+    let granted = match client(router, home, headers, &form).await {
         Ok((keys, first_ms)) => issue(router, &keys, first_ms).await,
         Err(refusal) => Err(refusal),
     };
@@ -58,6 +58,7 @@ pub async fn grant(router: &Arc<Router>, headers: &http::HeaderMap, body: &Bytes
 /// Who asks: the access key, and when its secret was given.
 async fn client(
     router: &Arc<Router>,
+    home: &str,
     headers: &http::HeaderMap,
     form: &BTreeMap<String, String>,
 ) -> Result<(Credentials, i64), Refusal> {
@@ -66,7 +67,7 @@ async fn client(
     if let Some((id, secret)) = basic(headers).or(of_form)
         && [EXCHANGE, "client_credentials"].contains(&grant)
     {
-        return by_secret(router, &id, &secret).await;
+        return by_secret(router, home, (&id, &secret)).await;
     }
     match (grant, form.get("subject_token")) {
         (EXCHANGE, Some(token)) => by_token(router, token).await,
@@ -101,11 +102,19 @@ fn basic(headers: &http::HeaderMap) -> Option<(String, String)> {
     Some((decoded(id), decoded(secret)))
 }
 
-/// Only keys that last: a session has no secret alone.
-async fn by_secret(router: &Arc<Router>, id: &str, secret: &str) -> Result<(Credentials, i64), Refusal> {
+/// Only keys that last: a session has no secret alone. None of another account, whose root would get a session of the server's own.
+async fn by_secret(
+    router: &Arc<Router>,
+    home: &str,
+    (id, secret): (&str, &str),
+) -> Result<(Credentials, i64), Refusal> {
     let keys = router.identity().credentials(id).await.map_err(|error| failed(&error))?;
     let keys = keys.filter(|keys| keys.session_token.is_none() && same(&keys.secret_key, secret));
     let keys = keys.ok_or_else(invalid_client)?;
+    if keys.account != home {
+        let text = format!("tokens are for access keys of the account {home}; requests of other accounts are signed");
+        return Err(Refusal("unauthorized_client", StatusCode::BAD_REQUEST, text));
+    }
     Ok((keys, router.now().as_millisecond()))
 }
 
@@ -330,5 +339,15 @@ mod tests {
         let token = format!("ASIAX.{token}.AKIAANN.{proof}.{now}.x");
         check(&router, &token).await.unwrap();
         assert!(exchanged(&token).await.unwrap_err().contains("bounds"));
+    }
+
+    #[tokio::test]
+    async fn other_accounts_get_no_token() {
+        let (router, _) = world();
+        let by =
+            async |id: &str, secret: &str| by_secret(&router, HOME, (id, secret)).await.map_err(|refusal| refusal.0);
+        assert_eq!(by("root", "secret of root").await.unwrap().0.access_key, "root");
+        assert_eq!(by("root", "secret of other").await.unwrap_err(), "invalid_client");
+        assert_eq!(by("other", "secret of other").await.unwrap_err(), "unauthorized_client");
     }
 }
