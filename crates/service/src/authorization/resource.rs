@@ -148,6 +148,8 @@ async fn member(
             let bus = value.rsplit('/').next().unwrap_or(value);
             (bus != "default").then(|| Part::Text(bus.to_owned()))
         }
+        // What its service knows by any case. No ARN stands for it.
+        "lower" => Some(Part::Text(value.to_lowercase())),
         "function" => Some(function(value)),
         // A queue's URL ends with the account that has it, and its name.
         "url" if value.starts_with("http") => {
@@ -266,6 +268,12 @@ mod tests {
             (t("{A}"), json!({"A": "arn:aws:iam::1:role/r"}), vec!["arn:aws:iam::1:role/r".to_owned()]),
             (t("stack/{A|whole}/*"), json!({"A": "s"}), vec![arn("stack/s/*")]),
             (t("stack/{A|whole}/*"), json!({"A": "arn:aws:dynamodb:r:1:stack/s/9"}), vec![arn("stack/s/9")]),
+            (
+                t("{D:*|lower}/{A[]|lower}"),
+                json!({"D": "SECRET", "A": ["Ä", "a", "Arn:aws:dynamodb:x:2:table/t"]}),
+                vec![arn("secret/ä"), arn("secret/a"), arn("secret/arn:aws:dynamodb:x:2:table/t")],
+            ),
+            (t("{D:*|lower}/*"), json!({}), vec![arn("*/*")]),
             (t("parameter/{A|parameter}"), json!({"A": "/a/b:3"}), vec![arn("parameter/a/b")]),
             (t("f:{A|function}[:{Q}]"), json!({"A": "1:function:n", "Q": "p"}), vec![arn("f:n:p")]),
             (

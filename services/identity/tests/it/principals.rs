@@ -167,3 +167,31 @@ async fn all_of_an_account() {
     let conflict = world.try_call(&world.cx, "deleteRole", json!({"RoleName": "r"})).await.unwrap_err();
     assert_eq!(conflict.code(), "DeleteConflict");
 }
+
+/// The catalog knows databases and tables by any case: so does a policy for them.
+#[tokio::test]
+async fn denials_hold_for_names_of_any_case() {
+    let world = World::new();
+    let deny = |resource: &str| {
+        let resource = format!("arn:aws:glue:us-east-1:{ACCOUNT}:{resource}");
+        json!({"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "glue:*", "Resource": resource}})
+    };
+    let policies = [allow("glue:*", "*"), deny("table/secret/*"), deny("database/closed"), deny("table/open/hidden")];
+    let cx = world.role("reader", &policies, &[]).await;
+    let cases = [
+        ("GetTable", json!({"DatabaseName": "SECRET", "Name": "t"})),
+        ("GetTables", json!({"DatabaseName": "Secret"})),
+        ("GetPartitions", json!({"DatabaseName": "open", "TableName": "HIDDEN"})),
+        ("CreateTable", json!({"DatabaseName": "open", "TableInput": {"Name": "Hidden"}})),
+        ("BatchDeleteTable", json!({"DatabaseName": "open", "TablesToDelete": ["shown", "HIDDEN"]})),
+        ("DeleteDatabase", json!({"Name": "CLOSED"})),
+        ("CreateDatabase", json!({"DatabaseInput": {"Name": "Closed"}})),
+        ("GetUserDefinedFunction", json!({"DatabaseName": "CLOSED", "FunctionName": "f"})),
+    ];
+    for (name, input) in cases {
+        let error = router(&world).admit(&cx, operation("glue", name), &input).await.unwrap_err();
+        assert!(error.message().contains("explicit deny"), "{name}: {}", error.message());
+    }
+    let open = json!({"DatabaseName": "OPEN", "Name": "SHOWN"});
+    router(&world).admit(&cx, operation("glue", "GetTable"), &open).await.unwrap();
+}
