@@ -24,6 +24,10 @@ def attached():
         duck.load_extension(extension)
     duck.execute(f"""CREATE SECRET door (TYPE iceberg, CLIENT_ID '{KEY}', CLIENT_SECRET '{SECRET}',
                      OAUTH2_SERVER_URI '{ENDPOINT}/iceberg/v1/oauth/tokens')""")
+    # The owner gets no keys with a table: S3 is read with its own.
+    host = ENDPOINT.split("://")[1]
+    duck.execute(f"""CREATE SECRET own (TYPE s3, KEY_ID '{KEY}', SECRET '{SECRET}', REGION 'us-east-1', ENDPOINT '{host}',
+                     URL_STYLE 'path', USE_SSL false)""")
     # DuckDB attaches what is named like a file in S3 for reading only: the warehouse is the account, the place of tables the database's.
     duck.execute(f"ATTACH '{ACCOUNT}' AS lake (TYPE iceberg, ENDPOINT '{ENDPOINT}/iceberg', SECRET door)")
     return duck

@@ -199,6 +199,8 @@ def callers():
     table = reader.load_table(f"{DATABASE}.made")
     check("a reader reads with the keys that come with the table", len(table.scan().to_arrow()) >= 1)
     equal("they are its own", table.io.properties["s3.access-key-id"].startswith("ASIA"), True)
+    owner = rest(**TOKEN, **{"header.X-Iceberg-Access-Delegation": "vended-credentials"}).load_table(f"{DATABASE}.made")
+    equal("the owner gets none", "s3.access-key-id" in owner.config, False)
     refused("a reader's change", "not authorized", lambda: table.append(table.scan().to_arrow()))
     refused("a reader's table", "glue:CreateTable", lambda: reader.create_table(f"{DATABASE}.mine", Schema(NestedField(1, "x", LongType())), location=f"s3://{BUCKET}/mine"))
     refused("a wrong secret", "invalid_client", lambda: rest(credential=f"{key['AccessKeyId']}:wrong"))

@@ -52,7 +52,7 @@ impl Call<'_> {
         config
     }
 
-    /// None for a session that has bounds already: to those nothing can be added here.
+    /// None for a session that has bounds already, to which nothing can be added here, and for the owner, whose keys have none.
     pub(super) async fn keys(&self, location: &str) -> Result<Option<Credentials>, Error> {
         let Some(principal) = narrowed(self.cx, location) else { return Ok(None) };
         let identity = self.cx.router().identity();
@@ -67,8 +67,8 @@ impl Call<'_> {
 fn narrowed(cx: &Cx, location: &str) -> Option<Principal> {
     let issued_ms = Some(cx.now().as_millisecond());
     match cx.principal() {
-        Principal::Root => Some(Principal::Root),
-        Principal::Platform | Principal::Anonymous => None,
+        // Nothing bounds the owner's: those would be good for all that there is.
+        Principal::Root | Principal::Platform | Principal::Anonymous => None,
         Principal::User { user_arn, attempt, context, .. } => {
             if context.as_ref().is_some_and(|context| !context.policy_arns.is_empty()) {
                 return None;
