@@ -123,6 +123,19 @@ pub(crate) async fn delete(cx: &Cx, urls: impl IntoIterator<Item = String>) -> R
     Ok(())
 }
 
+/// Of these files those below a table's folder: what else its metadata names is somebody else's for all that is known here.
+pub(crate) fn below(location: &str, urls: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+    let Some((bucket, folder)) = place(location) else { return BTreeSet::new() };
+    let folder = format!("{}/", folder.trim_end_matches('/'));
+    let is_below = |url: &String| {
+        place(url).is_some_and(|(b, key)| {
+            let rest = key.strip_prefix(&folder);
+            b == bucket && folder != "/" && rest.is_some_and(|rest| !rest.split('/').any(|part| part == ".."))
+        })
+    };
+    urls.into_iter().filter(is_below).collect()
+}
+
 /// All files that a table's metadata and its snapshots name. With `gc.enabled` off, data files may be another table's, too.
 pub(crate) async fn reachable(cx: &Cx, metadata: &TableMetadata, place: &str) -> Result<BTreeSet<String>, Error> {
     let with_data = metadata.properties.get("gc.enabled").is_none_or(|text| !text.eq_ignore_ascii_case("false"));
@@ -187,7 +200,16 @@ fn at(batch: &RecordBatch, member: &[&str]) -> Option<ArrayRef> {
 
 #[cfg(test)]
 mod tests {
-    use super::{checked, place};
+    use super::{below, checked, place};
+
+    #[test]
+    fn a_tables_files_are_below_its_folder() {
+        let mine = ["s3://b/t/data/x", "s3a://b/t/metadata/y"];
+        let others = ["s3://b/t2/x", "s3://b/t", "s3://c/t/x", "s3://b/t/../x", "file:///b/t/x", "b/t/x"];
+        let kept = below("s3://b/t/", mine.into_iter().chain(others).map(str::to_owned));
+        assert_eq!(kept.into_iter().collect::<Vec<_>>(), mine);
+        assert!(below("s3://b/", ["s3://b/x".to_owned()]).is_empty());
+    }
 
     #[test]
     fn tables_are_in_folders_of_s3() {

@@ -168,7 +168,7 @@ impl Next {
     pub(crate) async fn settle(&self, cx: &Cx) {
         let wanted = self.metadata.properties.get("write.metadata.delete-after-commit.enabled");
         if wanted.is_some_and(|text| text.eq_ignore_ascii_case("true"))
-            && let Err(error) = files::delete(cx, self.forgotten.clone()).await
+            && let Err(error) = files::delete(cx, files::below(&self.metadata.location, self.forgotten.clone())).await
         {
             tracing::debug!(%error, "old metadata files stay");
         }

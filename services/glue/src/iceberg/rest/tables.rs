@@ -210,7 +210,8 @@ impl Call<'_> {
         // Files are looked for before the table goes: after it nobody would know them.
         let files = if purge {
             let loaded = self.loaded(&name).await?;
-            files::reachable(self.cx, &loaded.metadata, &loaded.place).await?
+            let all = files::reachable(self.cx, &loaded.metadata, &loaded.place).await?;
+            files::below(&loaded.metadata.location, all)
         } else {
             table::find(self.cx, &name).await?.ok_or_else(|| no_table(&name))?;
             std::collections::BTreeSet::new()
