@@ -63,7 +63,7 @@ def run(wanted):
                 skipped += 1
                 continue
             unique = uuid.uuid4().hex[:8]
-            env = dict(os.environ, CONFORMANCE_BUCKET=f"conformance-{name}-{unique}", CONFORMANCE_DATABASE=f"conformance_{name}_{unique}")
+            env = dict(os.environ, CONFORMANCE_BUCKET=f"conformance-{name.replace('_', '-')}-{unique}", CONFORMANCE_DATABASE=f"conformance_{name}_{unique}")
             print(f"== {name}", flush=True)
             failed += subprocess.run([str(python), str(HERE / f"{name}_cases.py")], env=env, cwd=folder).returncode != 0
     print(f"{len(wanted) - failed - skipped} passed, {failed} failed, {skipped} skipped")
