@@ -13,7 +13,8 @@ const USUAL_MODE: &str = "BACKWARD";
 impl Handle<CreateSchema> for Glue {
     async fn handle(&self, cx: &Cx, req: CreateSchemaInput) -> Result<CreateSchemaResponse, Error> {
         let (scope, now) = (Scope::of(cx), cx.now().to_string());
-        let name = Name { registry: records::registry_name(req.registry_id.as_ref())?, schema: req.schema_name };
+        let name =
+            Name { registry: records::registry_name(&scope, req.registry_id.as_ref())?, schema: req.schema_name };
         let mode = req.compatibility.unwrap_or_else(|| USUAL_MODE.to_owned());
         let definition = req.schema_definition.filter(|text| !text.is_empty());
         match &definition {
@@ -87,7 +88,8 @@ impl Handle<CreateSchema> for Glue {
 #[async_trait]
 impl Handle<GetSchema> for Glue {
     async fn handle(&self, cx: &Cx, req: GetSchemaInput) -> Result<GetSchemaResponse, Error> {
-        let (scope, name) = (Scope::of(cx), records::schema_name(&req.schema_id)?);
+        let scope = Scope::of(cx);
+        let name = records::schema_name(&scope, &req.schema_id)?;
         let found = self.store.read(|tx| records::find_schema(tx, &scope, &name)).await?;
         Ok(GetSchemaResponse {
             registry_name: Some(found.registry),
@@ -111,7 +113,7 @@ impl Handle<GetSchema> for Glue {
 impl Handle<ListSchemas> for Glue {
     async fn handle(&self, cx: &Cx, req: ListSchemasInput) -> Result<ListSchemasResponse, Error> {
         let scope = Scope::of(cx);
-        let registry = req.registry_id.as_ref().map(|id| records::registry_name(Some(id))).transpose()?;
+        let registry = req.registry_id.as_ref().map(|id| records::registry_name(&scope, Some(id))).transpose()?;
         let limit = scope::limit(req.max_results, 25);
         let item = |found: Schema| {
             let name = Name { registry: found.registry.clone(), schema: found.name.clone() };
@@ -142,7 +144,8 @@ impl Handle<ListSchemas> for Glue {
 #[async_trait]
 impl Handle<UpdateSchema> for Glue {
     async fn handle(&self, cx: &Cx, req: UpdateSchemaInput) -> Result<UpdateSchemaResponse, Error> {
-        let (scope, name) = (Scope::of(cx), records::schema_name(&req.schema_id)?);
+        let scope = Scope::of(cx);
+        let name = records::schema_name(&scope, &req.schema_id)?;
         if req.compatibility.is_some() && req.schema_version_number.is_none() {
             return Err(invalid_input_exception("SchemaVersionNumber is required to update Compatibility."));
         }
@@ -179,7 +182,8 @@ impl Handle<UpdateSchema> for Glue {
 impl Handle<DeleteSchema> for Glue {
     /// At once: AWS takes a while.
     async fn handle(&self, cx: &Cx, req: DeleteSchemaInput) -> Result<DeleteSchemaResponse, Error> {
-        let (scope, name) = (Scope::of(cx), records::schema_name(&req.schema_id)?);
+        let scope = Scope::of(cx);
+        let name = records::schema_name(&scope, &req.schema_id)?;
         let answer = DeleteSchemaResponse {
             schema_arn: Some(scope.schema_arn(&name)),
             schema_name: Some(name.schema.clone()),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use wire::Operation as _;
+
 use super::prelude::*;
 use super::records::{Metadata, Schema, Version};
 
@@ -25,6 +27,7 @@ impl Handle<PutSchemaVersionMetadata> for Glue {
         cx: &Cx,
         req: PutSchemaVersionMetadataInput,
     ) -> Result<PutSchemaVersionMetadataResponse, Error> {
+        self.admit_version(cx, PutSchemaVersionMetadata::SPEC, req.schema_version_id.as_deref()).await?;
         let (scope, now) = (Scope::of(cx), cx.now().to_string());
         let (key, value) = pair(req.metadata_key_value)?;
         let (given, of) = ((key.clone(), value.clone()), scope.clone());
@@ -69,6 +72,7 @@ impl Handle<QuerySchemaVersionMetadata> for Glue {
         cx: &Cx,
         req: QuerySchemaVersionMetadataInput,
     ) -> Result<QuerySchemaVersionMetadataResponse, Error> {
+        self.admit_version(cx, QuerySchemaVersionMetadata::SPEC, req.schema_version_id.as_deref()).await?;
         let scope = Scope::of(cx);
         if req.next_token.is_some() {
             return Err(invalid_input_exception("Invalid NextToken"));
@@ -115,6 +119,7 @@ impl Handle<RemoveSchemaVersionMetadata> for Glue {
         cx: &Cx,
         req: RemoveSchemaVersionMetadataInput,
     ) -> Result<RemoveSchemaVersionMetadataResponse, Error> {
+        self.admit_version(cx, RemoveSchemaVersionMetadata::SPEC, req.schema_version_id.as_deref()).await?;
         let scope = Scope::of(cx);
         let (key, value) = pair(req.metadata_key_value)?;
         let (given, of) = ((key.clone(), value.clone()), scope.clone());

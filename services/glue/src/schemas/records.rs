@@ -3,9 +3,12 @@
 use api_glue::error::{entity_not_found_exception, invalid_input_exception};
 use api_glue::{RegistryId, SchemaId, SchemaVersionNumber};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use service::Cx;
 use store::{Key, Tx};
-use wire::Error;
+use wire::{Error, OperationSpec};
 
+use crate::Glue;
 use crate::scope::Scope;
 
 /// The registry of schemas for which none is named; it is there as soon as one is.
@@ -100,27 +103,36 @@ fn resource(arn: &str) -> &str {
     arn.splitn(6, ':').nth(5).unwrap_or_default()
 }
 
-pub(super) fn registry_name(id: Option<&RegistryId>) -> Result<String, Error> {
+pub(super) fn registry_name(scope: &Scope, id: Option<&RegistryId>) -> Result<String, Error> {
     let Some(id) = id else { return Ok(DEFAULT_REGISTRY.to_owned()) };
     match (&id.registry_name, &id.registry_arn) {
         (Some(_), Some(_)) => Err(invalid_input_exception("RegistryName and RegistryArn exclude each other.")),
         (Some(name), None) => Ok(name.clone()),
         (None, Some(arn)) => {
             let name = resource(arn).strip_prefix("registry/");
-            name.map(str::to_owned).ok_or_else(|| invalid_input_exception(format!("{arn} is no ARN of a registry.")))
+            let name = name.ok_or_else(|| invalid_input_exception(format!("{arn} is no ARN of a registry.")))?;
+            if *arn != scope.registry_arn(name) {
+                return Err(entity_not_found_exception(format!("Registry is not found. RegistryArn: {arn}")));
+            }
+            Ok(name.to_owned())
         }
         (None, None) => Ok(DEFAULT_REGISTRY.to_owned()),
     }
 }
 
-pub(super) fn schema_name(id: &SchemaId) -> Result<Name, Error> {
+pub(super) fn schema_name(scope: &Scope, id: &SchemaId) -> Result<Name, Error> {
     match (&id.schema_arn, &id.schema_name) {
         (Some(_), Some(_)) => Err(invalid_input_exception("SchemaArn and SchemaName exclude each other.")),
         (Some(arn), None) => {
             let parts = resource(arn).strip_prefix("schema/").and_then(|path| path.split_once('/'));
             let (registry, schema) =
                 parts.ok_or_else(|| invalid_input_exception(format!("{arn} is no ARN of a schema.")))?;
-            Ok(Name { registry: registry.to_owned(), schema: schema.to_owned() })
+            let name = Name { registry: registry.to_owned(), schema: schema.to_owned() };
+            // What was weighed was the whole ARN.
+            if *arn != scope.schema_arn(&name) {
+                return Err(entity_not_found_exception(format!("Schema is not found. SchemaArn: {arn}")));
+            }
+            Ok(name)
         }
         (None, Some(name)) => {
             let registry = id.registry_name.clone().unwrap_or_else(|| DEFAULT_REGISTRY.to_owned());
@@ -175,6 +187,19 @@ pub(super) fn versions(tx: &mut Tx<'_>, scope: &Scope, name: &Name) -> Result<Ve
     }
 }
 
+impl Glue {
+    /// A version's id says nothing of its schema: the rights are asked again on that which it is of.
+    pub(super) async fn admit_version(&self, cx: &Cx, spec: &OperationSpec, id: Option<&str>) -> Result<(), Error> {
+        let (Some(id), scope) = (id, Scope::of(cx)) else { return Ok(()) };
+        let found: Option<(Name, i64)> = self.store.read(|tx| tx.get_json(scope.schema_version_id(id))).await?;
+        if let Some((name, _)) = found {
+            let input = json!({ "SchemaId": { "SchemaArn": scope.schema_arn(&name) } });
+            cx.router().admit(cx, spec, &input).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Which version is meant: by its id alone, or by its number or as the latest of a schema.
 pub(super) fn version_of(
     tx: &mut Tx<'_>,
@@ -190,7 +215,7 @@ pub(super) fn version_of(
         }
         (Some(_), Some(_)) => return Err(invalid_input_exception("SchemaId and SchemaVersionId exclude each other.")),
         (Some(id), None) => {
-            let name = schema_name(id)?;
+            let name = schema_name(scope, id)?;
             let schema = find_schema(tx, scope, &name)?;
             let number = wanted(number, schema.latest)?;
             (name, number)

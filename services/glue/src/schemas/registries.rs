@@ -29,7 +29,8 @@ impl Handle<CreateRegistry> for Glue {
 #[async_trait]
 impl Handle<GetRegistry> for Glue {
     async fn handle(&self, cx: &Cx, req: GetRegistryInput) -> Result<GetRegistryResponse, Error> {
-        let (scope, name) = (Scope::of(cx), records::registry_name(Some(&req.registry_id))?);
+        let scope = Scope::of(cx);
+        let name = records::registry_name(&scope, Some(&req.registry_id))?;
         let found = self.store.read(|tx| records::find_registry(tx, &scope, &name)).await?;
         Ok(GetRegistryResponse {
             registry_arn: Some(scope.registry_arn(&name)),
@@ -68,7 +69,8 @@ impl Handle<ListRegistries> for Glue {
 #[async_trait]
 impl Handle<UpdateRegistry> for Glue {
     async fn handle(&self, cx: &Cx, req: UpdateRegistryInput) -> Result<UpdateRegistryResponse, Error> {
-        let (scope, name) = (Scope::of(cx), records::registry_name(Some(&req.registry_id))?);
+        let scope = Scope::of(cx);
+        let name = records::registry_name(&scope, Some(&req.registry_id))?;
         let (arn, key, now) = (scope.registry_arn(&name), name.clone(), cx.now().to_string());
         cx.write(&self.store, move |tx| {
             let found = records::find_registry(tx, &scope, &key)?;
@@ -85,7 +87,8 @@ impl Handle<UpdateRegistry> for Glue {
 impl Handle<DeleteRegistry> for Glue {
     /// With all its schemas, at once: AWS takes a while.
     async fn handle(&self, cx: &Cx, req: DeleteRegistryInput) -> Result<DeleteRegistryResponse, Error> {
-        let (scope, name) = (Scope::of(cx), records::registry_name(Some(&req.registry_id))?);
+        let scope = Scope::of(cx);
+        let name = records::registry_name(&scope, Some(&req.registry_id))?;
         let (arn, key) = (scope.registry_arn(&name), name.clone());
         cx.write(&self.store, move |tx| {
             records::find_registry(tx, &scope, &key)?;

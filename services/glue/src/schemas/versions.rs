@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use store::Tx;
+use wire::Operation as _;
 
 use super::check;
 use super::prelude::*;
@@ -11,7 +12,8 @@ use super::records::Version;
 impl Handle<RegisterSchemaVersion> for Glue {
     /// What does not go with the earlier versions is kept as a failure: it has an id and a number, and is not the latest.
     async fn handle(&self, cx: &Cx, req: RegisterSchemaVersionInput) -> Result<RegisterSchemaVersionResponse, Error> {
-        let (scope, name) = (Scope::of(cx), records::schema_name(&req.schema_id)?);
+        let scope = Scope::of(cx);
+        let name = records::schema_name(&scope, &req.schema_id)?;
         let (id, now, definition) = (cx.uuid(), cx.now().to_string(), req.schema_definition);
         let made: (String, i64, String) = cx
             .write(&self.store, move |tx| {
@@ -59,6 +61,7 @@ impl Handle<RegisterSchemaVersion> for Glue {
 impl Handle<GetSchemaVersion> for Glue {
     async fn handle(&self, cx: &Cx, req: GetSchemaVersionInput) -> Result<GetSchemaVersionResponse, Error> {
         let scope = Scope::of(cx);
+        self.admit_version(cx, GetSchemaVersion::SPEC, req.schema_version_id.as_deref()).await?;
         let asked = (req.schema_id.as_ref(), req.schema_version_number.as_ref(), req.schema_version_id.as_deref());
         let (schema, name, version) = self.store.read(|tx| records::version_of(tx, &scope, asked)).await?;
         Ok(GetSchemaVersionResponse {
@@ -76,7 +79,8 @@ impl Handle<GetSchemaVersion> for Glue {
 #[async_trait]
 impl Handle<ListSchemaVersions> for Glue {
     async fn handle(&self, cx: &Cx, req: ListSchemaVersionsInput) -> Result<ListSchemaVersionsResponse, Error> {
-        let (scope, name) = (Scope::of(cx), records::schema_name(&req.schema_id)?);
+        let scope = Scope::of(cx);
+        let name = records::schema_name(&scope, &req.schema_id)?;
         let limit = scope::limit(req.max_results, 25);
         let item = |version: Version| SchemaVersionListItem {
             schema_arn: Some(scope.schema_arn(&name)),
@@ -100,7 +104,8 @@ impl Handle<ListSchemaVersions> for Glue {
 #[async_trait]
 impl Handle<DeleteSchemaVersions> for Glue {
     async fn handle(&self, cx: &Cx, req: DeleteSchemaVersionsInput) -> Result<DeleteSchemaVersionsResponse, Error> {
-        let (scope, name) = (Scope::of(cx), records::schema_name(&req.schema_id)?);
+        let scope = Scope::of(cx);
+        let name = records::schema_name(&scope, &req.schema_id)?;
         let (from, to) = range(&req.versions)?;
         let errors: Vec<(i64, String, String)> = cx
             .write(&self.store, move |tx| {
@@ -149,7 +154,8 @@ fn range(text: &str) -> Result<(i64, i64), Error> {
 #[async_trait]
 impl Handle<GetSchemaByDefinition> for Glue {
     async fn handle(&self, cx: &Cx, req: GetSchemaByDefinitionInput) -> Result<GetSchemaByDefinitionResponse, Error> {
-        let (scope, name) = (Scope::of(cx), records::schema_name(&req.schema_id)?);
+        let scope = Scope::of(cx);
+        let name = records::schema_name(&scope, &req.schema_id)?;
         let (schema, all) = self
             .store
             .read(|tx| {

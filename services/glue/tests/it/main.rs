@@ -256,3 +256,34 @@ async fn classifiers_and_tags() {
     let tags = w.call::<GetTags>(GetTagsRequest { resource_arn }).await.unwrap().tags.unwrap();
     assert_eq!(tags["team"], "lake");
 }
+
+#[tokio::test]
+async fn schemas_are_named_by_their_whole_arn() {
+    let world = world();
+    let input = CreateSchemaInput {
+        schema_name: "s".into(),
+        data_format: "AVRO".into(),
+        schema_definition: Some(r#""string""#.into()),
+        ..CreateSchemaInput::default()
+    };
+    let made = world.call::<CreateSchema>(input).await.unwrap();
+    let arn = made.schema_arn.unwrap();
+    let get = async |arn: String| {
+        let schema_id = SchemaId { schema_arn: Some(arn), ..SchemaId::default() };
+        world.call::<GetSchema>(GetSchemaInput { schema_id }).await
+    };
+    get(arn.clone()).await.unwrap();
+    // What is another account's, nobody gave.
+    get(arn.replace("000000000000", "111111111111")).await.unwrap_err();
+    for (here, elsewhere) in [("us-east-1", "eu-west-1"), ("arn:aws:", "arn:x:")] {
+        let error = get(arn.replace(here, elsewhere)).await.unwrap_err();
+        assert_eq!(error.code(), "EntityNotFoundException", "{elsewhere}");
+    }
+    let registry_id =
+        RegistryId { registry_arn: Some(made.registry_arn.unwrap().replace("us-", "eu-")), registry_name: None };
+    let error = world.call::<GetRegistry>(GetRegistryInput { registry_id }).await.unwrap_err();
+    assert_eq!(error.code(), "EntityNotFoundException");
+    let request =
+        GetSchemaVersionInput { schema_version_id: made.schema_version_id, ..GetSchemaVersionInput::default() };
+    world.call::<GetSchemaVersion>(request).await.unwrap();
+}
