@@ -9,23 +9,27 @@ import tempfile
 REQUIREMENTS = "boto3==1.43.11"
 
 
-def python():
+def python(requirements=REQUIREMENTS):
     """A Python with boto3, made once in the user's cache."""
-    cache = pathlib.Path(os.environ.get("LAKERUN_CACHE") or pathlib.Path.home() / ".cache/lakerun") / "conformance"
+    caches = pathlib.Path(os.environ.get("LAKERUN_CACHE") or pathlib.Path.home() / ".cache/lakerun")
+    cache = caches / ("conformance" if requirements == REQUIREMENTS else f"conformance-{requirements.replace('==', '-')}")
     python, stamp = cache / "bin/python", cache / "requirements.txt"
-    if not (python.exists() and stamp.exists() and stamp.read_text() == REQUIREMENTS):
+    if not (python.exists() and stamp.exists() and stamp.read_text() == requirements):
         subprocess.run([os.environ.get("LAKERUN_PYTHON", "python3"), "-m", "venv", "--clear", cache], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", REQUIREMENTS], check=True)
-        stamp.write_text(REQUIREMENTS)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirements], check=True)
+        stamp.write_text(requirements)
     return python
 
 
-def need_boto3(script):
-    """Runs the script again where boto3 is, if it is not here."""
+def need_boto3(script, exactly=None):
+    """Runs the script again where boto3 is, if it is not here, or where `exactly` that one is (`boto3==1.44.8`)."""
     try:
-        import boto3  # noqa: F401
+        import boto3
+        if exactly in (None, f"boto3=={boto3.__version__}"):
+            return
     except ImportError:
-        sys.exit(subprocess.run([python(), os.path.abspath(script), *sys.argv[1:]]).returncode)
+        pass
+    sys.exit(subprocess.run([python(exactly or REQUIREMENTS), os.path.abspath(script), *sys.argv[1:]]).returncode)
 
 
 class Server:
