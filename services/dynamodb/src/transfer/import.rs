@@ -174,10 +174,7 @@ impl Tasks {
             ended = piece.is_none();
             let mut out = Vec::new();
             let piece = piece.unwrap_or_default();
-            // An empty piece would be the end.
-            if ended || !piece.is_empty() {
-                rows.feed(&piece, &mut out).map_err(|wrong| Failure::of("InvalidRow", format!("{key}: {wrong}")))?;
-            }
+            rows.feed(&piece, &mut out).map_err(|wrong| Failure::of("InvalidRow", format!("{key}: {wrong}")))?;
             for rows in out.chunks(BATCH) {
                 let (taken, refused) = self.put(import, rows).await?;
                 counts.processed += rows.len() as u64;

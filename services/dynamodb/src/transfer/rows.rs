@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use api_dynamodb::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use csv_core::{ReadRecordResult, ReaderBuilder};
+use framing::{Delimited, Lines, ReaderBuilder};
 use serde::Deserialize;
 
 use crate::convert;
@@ -16,20 +16,16 @@ const MAX_ROW_BYTES: usize = 8 << 20;
 
 /// Reads rows however the bytes are cut. A row that is no item is told as such.
 pub(super) enum Rows {
-    Json(Vec<u8>),
+    Json(Lines),
     Csv(Box<Csv>),
 }
 
 /// A file of delimited text that is being read.
 pub(super) struct Csv {
-    reader: csv_core::Reader,
+    rows: Delimited,
     header: Option<Vec<String>>,
     /// The types that attributes have beside strings.
     types: BTreeMap<String, String>,
-    fields: Vec<u8>,
-    field_bytes: usize,
-    ends: Vec<usize>,
-    end_count: usize,
 }
 
 /// An item, or why there is none.
@@ -43,34 +39,22 @@ struct Line {
 
 impl Rows {
     pub(super) fn json() -> Self {
-        Self::Json(Vec::new())
+        Self::Json(Lines::new(MAX_ROW_BYTES))
     }
 
     /// The header of the file unless one is given.
     pub(super) fn csv(delimiter: u8, header: Option<Vec<String>>, types: BTreeMap<String, String>) -> Self {
-        let reader = ReaderBuilder::new().delimiter(delimiter).build();
-        let (fields, ends) = (vec![0; 4096], vec![0; 64]);
-        Self::Csv(Box::new(Csv { reader, header, types, fields, field_bytes: 0, ends, end_count: 0 }))
+        let rows = Delimited::new(ReaderBuilder::new().delimiter(delimiter).build(), MAX_ROW_BYTES);
+        Self::Csv(Box::new(Csv { rows, header, types }))
     }
 
     /// More bytes; no bytes are the end.
     pub(super) fn feed(&mut self, bytes: &[u8], out: &mut Vec<Row>) -> Result<(), String> {
         match self {
-            Self::Json(pending) => {
-                let mut rest = bytes;
-                while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
-                    pending.extend_from_slice(&rest[..at]);
-                    rest = &rest[at + 1..];
-                    out.extend(line(pending));
-                    pending.clear();
-                }
-                pending.extend_from_slice(rest);
-                if bytes.is_empty() {
-                    out.extend(line(pending));
-                    pending.clear();
-                }
-                if pending.len() > MAX_ROW_BYTES { Err(too_long()) } else { Ok(()) }
-            }
+            Self::Json(lines) => lines.feed(bytes, too_long, |text| {
+                out.extend(line(text));
+                Ok(())
+            }),
             Self::Csv(csv) => csv.feed(bytes, out),
         }
     }
@@ -90,57 +74,36 @@ fn line(text: &[u8]) -> Option<Row> {
 
 impl Csv {
     fn feed(&mut self, bytes: &[u8], out: &mut Vec<Row>) -> Result<(), String> {
-        let mut rest = bytes;
-        loop {
-            let (result, read, written, ended) =
-                self.reader.read_record(rest, &mut self.fields[self.field_bytes..], &mut self.ends[self.end_count..]);
-            rest = &rest[read..];
-            self.field_bytes += written;
-            self.end_count += ended;
-            match result {
-                ReadRecordResult::InputEmpty if bytes.is_empty() => {}
-                ReadRecordResult::InputEmpty | ReadRecordResult::End => return Ok(()),
-                ReadRecordResult::OutputFull => {
-                    if self.fields.len() > MAX_ROW_BYTES {
-                        return Err(too_long());
-                    }
-                    self.fields.resize(self.fields.len() * 2, 0);
-                }
-                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                ReadRecordResult::Record => {
-                    let row = self.row();
-                    (self.field_bytes, self.end_count) = (0, 0);
-                    match (row, &self.header) {
-                        (Err(wrong), _) => out.push(Err(wrong)),
-                        (Ok(names), None) => self.header = Some(names),
-                        (Ok(values), Some(header)) => out.push(self.item(header, values)),
-                    }
-                }
+        let (header, types) = (&mut self.header, &self.types);
+        self.rows.feed(bytes, too_long, |row| {
+            match (texts(row), &*header) {
+                (Err(wrong), _) => out.push(Err(wrong)),
+                (Ok(names), None) => *header = Some(names),
+                (Ok(values), Some(header)) => out.push(item(types, header, values)),
             }
-        }
+            Ok(())
+        })
     }
+}
 
-    /// The fields of the row that has been read.
-    fn row(&self) -> Result<Vec<String>, String> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        let fields = starts.zip(&self.ends[..self.end_count]).map(|(start, end)| &self.fields[start..*end]);
-        fields.map(|field| String::from_utf8(field.to_vec()).map_err(|_| "A field is not UTF-8".to_owned())).collect()
+fn texts(row: &[&[u8]]) -> Result<Vec<String>, String> {
+    let text = |field: &&[u8]| String::from_utf8(field.to_vec()).map_err(|_| "A field is not UTF-8".to_owned());
+    row.iter().map(text).collect()
+}
+
+fn item(types: &BTreeMap<String, String>, header: &[String], values: Vec<String>) -> Row {
+    if values.len() != header.len() {
+        return Err(format!("A row has {} fields, the header {}", values.len(), header.len()));
     }
-
-    fn item(&self, header: &[String], values: Vec<String>) -> Row {
-        if values.len() != header.len() {
-            return Err(format!("A row has {} fields, the header {}", values.len(), header.len()));
-        }
-        let typed = |(name, text): (&String, String)| {
-            let value = match self.types.get(name).map(String::as_str) {
-                Some("N") => Value::N(text.parse().map_err(|invalid: crate::Invalid| invalid.0)?),
-                Some("B") => Value::B(STANDARD.decode(&text).map_err(|error| format!("{name}: {error}"))?),
-                _ => Value::S(text),
-            };
-            Ok((name.clone(), value))
+    let attribute = |(name, text): (&String, String)| {
+        let value = match types.get(name).map(String::as_str) {
+            Some("N") => Value::N(text.parse().map_err(|invalid: crate::Invalid| invalid.0)?),
+            Some("B") => Value::B(STANDARD.decode(&text).map_err(|error| format!("{name}: {error}"))?),
+            _ => Value::S(text),
         };
-        header.iter().zip(values).map(typed).collect()
-    }
+        Ok((name.clone(), value))
+    };
+    header.iter().zip(values).map(attribute).collect()
 }
 
 #[cfg(test)]

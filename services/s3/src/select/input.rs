@@ -1,9 +1,6 @@
 //! Records out of an object's bytes: delimited text and JSON, plain or compressed.
 
-use std::io::Write as _;
-
-use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
-use flate2::write::MultiGzDecoder;
+use framing::{Delimited, Lines, Packing, ReaderBuilder, Terminator, Unpack};
 use s3s::dto::{CSVInput, InputSerialization};
 
 use super::Invalid;
@@ -14,67 +11,21 @@ const MAX_RECORD: usize = 1 << 20;
 /// A document of JSON is whole in memory.
 const MAX_DOCUMENT: usize = 64 << 20;
 
-pub(super) enum Unpack {
-    No,
-    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
-    Bzip2(Box<bzip2::write::BzDecoder<Vec<u8>>>),
-}
-
-impl Unpack {
-    pub(super) fn of(name: Option<&str>) -> Result<Self, Invalid> {
-        Ok(match name {
-            None | Some("NONE") => Self::No,
-            Some("GZIP") => Self::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
-            Some("BZIP2") => Self::Bzip2(Box::new(bzip2::write::BzDecoder::new(Vec::new()))),
-            Some(other) => {
-                return Err(Invalid::new("InvalidCompressionFormat", format!("{other} is no compression type")));
-            }
-        })
-    }
-
-    /// How much is unpacked at once: a little of it can become a thousand times as much, or, of bzip2, tens of thousands.
-    pub(super) fn slice(&self) -> usize {
-        match self {
-            Self::No => usize::MAX,
-            Self::Gzip(_) | Self::Bzip2(_) => 1 << 10,
+pub(super) fn unpack(name: Option<&str>) -> Result<Unpack, Invalid> {
+    let packing = match name {
+        None | Some("NONE") => Packing::Plain,
+        Some("GZIP") => Packing::Gzip,
+        Some("BZIP2") => Packing::Bzip2,
+        Some(other) => {
+            return Err(Invalid::new("InvalidCompressionFormat", format!("{other} is no compression type")));
         }
-    }
-
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Invalid> {
-        let failed = |error: std::io::Error| Invalid::new("InvalidCompressionFormat", error.to_string());
-        match self {
-            Self::No => Ok(bytes.to_vec()),
-            Self::Gzip(decoder) => {
-                decoder.write_all(bytes).map_err(failed)?;
-                Ok(std::mem::take(decoder.get_mut()))
-            }
-            Self::Bzip2(decoder) => {
-                decoder.write_all(bytes).map_err(failed)?;
-                Ok(std::mem::take(decoder.get_mut()))
-            }
-        }
-    }
-
-    /// What is left at the end of the object; an object that is cut off is told.
-    pub(super) fn end(&mut self) -> Result<Vec<u8>, Invalid> {
-        let failed = |error: std::io::Error| Invalid::new("TruncatedInput", error.to_string());
-        match self {
-            Self::No => Ok(Vec::new()),
-            Self::Gzip(decoder) => {
-                decoder.try_finish().map_err(failed)?;
-                Ok(std::mem::take(decoder.get_mut()))
-            }
-            Self::Bzip2(decoder) => {
-                decoder.try_finish().map_err(failed)?;
-                Ok(std::mem::take(decoder.get_mut()))
-            }
-        }
-    }
+    };
+    Unpack::new(packing).map_err(|error| Invalid::new("InternalError", error.to_string()))
 }
 
 pub(super) enum Rows {
     Csv(Box<Csv>),
-    Lines(Vec<u8>),
+    Lines(Lines),
     Document(Vec<u8>),
 }
 
@@ -87,13 +38,9 @@ enum Header {
 }
 
 pub(super) struct Csv {
-    reader: csv_core::Reader,
+    rows: Delimited,
     header: Header,
     names: Vec<String>,
-    fields: Vec<u8>,
-    field_bytes: usize,
-    ends: Vec<usize>,
-    end_count: usize,
 }
 
 impl Rows {
@@ -102,7 +49,7 @@ impl Rows {
             (Some(csv), None, None) => Csv::of(csv).map(|csv| Self::Csv(Box::new(csv))),
             (None, Some(json), None) => {
                 match json.type_.as_ref().map(|kind| kind.as_str().to_ascii_uppercase()).as_deref() {
-                    Some("LINES") => Ok(Self::Lines(Vec::new())),
+                    Some("LINES") => Ok(Self::Lines(Lines::new(MAX_RECORD))),
                     Some("DOCUMENT") => Ok(Self::Document(Vec::new())),
                     _ => Err(Invalid::new(
                         "InvalidJsonType",
@@ -125,21 +72,7 @@ impl Rows {
     pub(super) fn feed(&mut self, bytes: &[u8], out: &mut Vec<Value>) -> Result<(), Invalid> {
         match self {
             Self::Csv(csv) => csv.feed(bytes, out),
-            Self::Lines(pending) => {
-                let mut rest = bytes;
-                while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
-                    pending.extend_from_slice(&rest[..at]);
-                    rest = &rest[at + 1..];
-                    values(pending, out)?;
-                    pending.clear();
-                }
-                pending.extend_from_slice(rest);
-                if bytes.is_empty() {
-                    values(pending, out)?;
-                    pending.clear();
-                }
-                if pending.len() > MAX_RECORD { Err(too_long()) } else { Ok(()) }
-            }
+            Self::Lines(lines) => lines.feed(bytes, too_long, |text| values(text, out)),
             Self::Document(all) => {
                 all.extend_from_slice(bytes);
                 if all.len() > MAX_DOCUMENT {
@@ -224,56 +157,38 @@ impl Csv {
             }
             given => Some(byte(given, b'#', "Comments")?),
         });
-        let (fields, ends) = (vec![0; 4096], vec![0; 64]);
-        Ok(Self { reader: builder.build(), header, names: Vec::new(), fields, field_bytes: 0, ends, end_count: 0 })
+        Ok(Self { rows: Delimited::new(builder.build(), MAX_RECORD), header, names: Vec::new() })
     }
 
     fn feed(&mut self, bytes: &[u8], out: &mut Vec<Value>) -> Result<(), Invalid> {
-        let mut rest = bytes;
-        loop {
-            let (result, read, written, ended) =
-                self.reader.read_record(rest, &mut self.fields[self.field_bytes..], &mut self.ends[self.end_count..]);
-            rest = &rest[read..];
-            self.field_bytes += written;
-            self.end_count += ended;
-            match result {
-                ReadRecordResult::InputEmpty if bytes.is_empty() => {}
-                ReadRecordResult::InputEmpty | ReadRecordResult::End => return Ok(()),
-                ReadRecordResult::OutputFull if self.fields.len() > MAX_RECORD => return Err(too_long()),
-                ReadRecordResult::OutputFull => self.fields.resize(self.fields.len() * 2, 0),
-                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                ReadRecordResult::Record => {
-                    let row = self.row()?;
-                    (self.field_bytes, self.end_count) = (0, 0);
-                    match self.header {
-                        Header::Use if self.names.is_empty() => self.names = row,
-                        Header::Ignore => self.header = Header::None,
-                        _ => out.push(self.record(row)),
-                    }
-                }
+        let (header, names) = (&mut self.header, &mut self.names);
+        self.rows.feed(bytes, too_long, |row| {
+            let row = texts(row)?;
+            match header {
+                Header::Use if names.is_empty() => *names = row,
+                Header::Ignore => *header = Header::None,
+                _ => out.push(record(names, row)),
             }
-        }
+            Ok(())
+        })
     }
+}
 
-    /// The fields of the row that has been read.
-    fn row(&self) -> Result<Vec<String>, Invalid> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        let fields = starts.zip(&self.ends[..self.end_count]).map(|(start, end)| &self.fields[start..*end]);
-        let text = |field: &[u8]| {
-            let text = String::from_utf8(field.to_vec());
-            text.map_err(|_| {
-                Invalid::new("InvalidTextEncoding", "Invalid encoding type. Only UTF-8 encoding is supported.")
-            })
-        };
-        fields.map(text).collect()
-    }
+fn texts(row: &[&[u8]]) -> Result<Vec<String>, Invalid> {
+    let text = |field: &&[u8]| {
+        let text = String::from_utf8(field.to_vec());
+        text.map_err(|_| {
+            Invalid::new("InvalidTextEncoding", "Invalid encoding type. Only UTF-8 encoding is supported.")
+        })
+    };
+    row.iter().map(text).collect()
+}
 
-    /// Each field by the name of its column, or as `_1`, `_2`, ….
-    fn record(&self, row: Vec<String>) -> Value {
-        let named = |(at, field)| {
-            let name = self.names.get(at).cloned().unwrap_or_else(|| format!("_{}", at + 1));
-            (name, Value::Text(field))
-        };
-        Value::Struct(row.into_iter().enumerate().map(named).collect())
-    }
+/// Each field by the name of its column, or as `_1`, `_2`, ….
+fn record(names: &[String], row: Vec<String>) -> Value {
+    let column = |(at, field)| {
+        let name = names.get(at).cloned().unwrap_or_else(|| format!("_{}", at + 1));
+        (name, Value::Text(field))
+    };
+    Value::Struct(row.into_iter().enumerate().map(column).collect())
 }

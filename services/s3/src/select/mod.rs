@@ -17,7 +17,8 @@ use s3s::dto::SelectObjectContentRequest;
 use wire::Error;
 
 use eval::{Scope, Total};
-use input::{Rows, Unpack};
+use framing::Unpack;
+use input::Rows;
 use output::Output;
 use sql::Query;
 use value::Value;
@@ -77,7 +78,7 @@ impl Select {
             return Err(Invalid::new("InvalidDataSource", "A path in FROM leads into JSON only"));
         }
         Ok(Self {
-            unpack: Unpack::of(input.compression_type.as_ref().map(s3s::dto::CompressionType::as_str))?,
+            unpack: input::unpack(input.compression_type.as_ref().map(s3s::dto::CompressionType::as_str))?,
             rows,
             output: Output::of(&request.output_serialization)?,
             now: now.to_zoned(jiff::tz::TimeZone::UTC),
@@ -97,23 +98,27 @@ impl Select {
 
     /// What the next piece of the object gives.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Bytes, Invalid> {
-        for packed in bytes.chunks(self.unpack.slice()) {
-            if self.is_done() {
-                break;
-            }
-            self.scanned += packed.len() as u64;
-            // No bytes would be the end, which no chunk is.
-            for text in self.unpack.feed(packed)?.chunks(RECORDS_BYTES) {
+        if self.is_done() {
+            return Ok(Bytes::new());
+        }
+        self.unpack.give(bytes.to_vec());
+        let failed = |error: std::io::Error| Invalid::new("InvalidCompressionFormat", error.to_string());
+        while !self.is_done()
+            && let Some(piece) = self.unpack.take().map_err(failed)?
+        {
+            for text in piece.chunks(RECORDS_BYTES) {
                 self.records(text)?;
             }
         }
+        self.scanned = self.unpack.used();
         Ok(self.taken())
     }
 
     /// What the end of the object gives.
     pub(crate) fn end(&mut self) -> Result<Bytes, Invalid> {
         if !self.is_done() {
-            let rest = self.unpack.end()?;
+            let cut_off = |error: std::io::Error| Invalid::new("TruncatedInput", error.to_string());
+            let rest = self.unpack.finish().map_err(cut_off)?;
             for text in rest.chunks(RECORDS_BYTES) {
                 self.records(text)?;
             }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 
 use api_s3::{GetObject, GetObjectRequest};
-use flate2::write::MultiGzDecoder;
+use framing::{Packing, Unpack};
 use serde_json::Value;
 use service::Cx;
 use wire::Error;
@@ -31,12 +31,6 @@ pub(super) struct ObjectBytes {
     etag: Option<String>,
     ended: bool,
     unpack: Unpack,
-}
-
-enum Unpack {
-    No,
-    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
-    Zstd(Box<zstd::stream::write::Decoder<'static, Vec<u8>>>),
 }
 
 impl Address {
@@ -71,22 +65,35 @@ impl Address {
 
 impl ObjectBytes {
     pub(super) fn new(cx: &Cx, address: Address) -> Result<Self, String> {
-        let unpack = match address.key.rsplit_once('.') {
-            Some((_, "gz" | "gzip")) => Unpack::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
-            Some((_, "zst" | "zstd")) => {
-                let decoder = zstd::stream::write::Decoder::new(Vec::new());
-                Unpack::Zstd(Box::new(decoder.map_err(|error| format!("{}: {error}", address.source()))?))
-            }
-            _ => Unpack::No,
+        let packing = match address.key.rsplit_once('.') {
+            Some((_, "gz" | "gzip")) => Packing::Gzip,
+            Some((_, "zst" | "zstd")) => Packing::Zstd,
+            _ => Packing::Plain,
         };
+        let unpack = Unpack::new(packing).map_err(|error| format!("{}: {error}", address.source()))?;
         Ok(Self { cx: cx.clone(), address, at: 0, etag: None, ended: false, unpack })
     }
 
-    /// The next piece; `None` at the end.
+    /// The next piece, never an empty one; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
-        if self.ended {
-            return self.finished();
+        loop {
+            if let Some(piece) = self.unpack.take().map_err(|error| self.broken(&error))? {
+                return Ok(Some(piece));
+            }
+            if self.ended {
+                let rest = self.unpack.finish().map_err(|error| self.broken(&error))?;
+                return Ok(Some(rest).filter(|rest| !rest.is_empty()));
+            }
+            self.fetch().await?;
         }
+    }
+
+    fn broken(&self, error: &std::io::Error) -> String {
+        format!("{}: {error}", self.address.source())
+    }
+
+    /// Reads the next bytes of the object.
+    async fn fetch(&mut self) -> Result<(), String> {
         let request = GetObjectRequest {
             bucket: self.address.bucket.clone(),
             key: self.address.key.clone(),
@@ -101,7 +108,7 @@ impl ObjectBytes {
             // An empty object has no range.
             Err(error) if error.is("InvalidRange") => {
                 self.ended = true;
-                return self.finished();
+                return Ok(());
             }
             Err(error) => return Err(describe(&error, self.cx.request_id())),
         };
@@ -110,33 +117,8 @@ impl ObjectBytes {
         self.at += bytes.len() as u64;
         let total = output.content_range.as_deref().and_then(|range| range.rsplit('/').next()?.parse::<u64>().ok());
         self.ended = bytes.is_empty() || total.is_none_or(|total| self.at >= total);
-        let failed = |error: std::io::Error| format!("{}: {error}", self.address.source());
-        let unpacked = match &mut self.unpack {
-            Unpack::No => return Ok(Some(bytes)),
-            Unpack::Gzip(decoder) => {
-                decoder.write_all(&bytes).map_err(failed)?;
-                std::mem::take(decoder.get_mut())
-            }
-            Unpack::Zstd(decoder) => {
-                decoder.write_all(&bytes).map_err(failed)?;
-                std::mem::take(decoder.get_mut())
-            }
-        };
-        if self.ended && unpacked.is_empty() { self.finished() } else { Ok(Some(unpacked)) }
-    }
-
-    fn finished(&mut self) -> Result<Option<Vec<u8>>, String> {
-        match &mut self.unpack {
-            Unpack::No => Ok(None),
-            Unpack::Gzip(decoder) => {
-                decoder.try_finish().map_err(|error| format!("{}: {error}", self.address.source()))?;
-                Ok(Some(std::mem::take(decoder.get_mut())).filter(|bytes| !bytes.is_empty()))
-            }
-            Unpack::Zstd(decoder) => {
-                decoder.flush().map_err(|error| format!("{}: {error}", self.address.source()))?;
-                Ok(Some(std::mem::take(decoder.get_mut())).filter(|bytes| !bytes.is_empty()))
-            }
-        }
+        self.unpack.give(bytes);
+        Ok(())
     }
 
     /// All of it in a file without a name.
