@@ -32,7 +32,7 @@ pub mod objects;
 mod overlay;
 pub mod postgres;
 pub mod queue;
-mod room;
+pub mod room;
 mod sqlite;
 pub mod sweep;
 

@@ -22,6 +22,7 @@ use crate::kv::{Backend, Job, Pair, RawTx};
 use crate::layered::{self, Ask, Commits, Home, Looked, Move, Threads};
 use crate::log::{Log, Writes};
 use crate::overlay::Records;
+use crate::room;
 
 const READERS: usize = 4;
 /// Commits of a quick disk take no longer, on the average of the last few.
@@ -157,15 +158,13 @@ impl Commits for Log {
     }
 }
 
-/// How SQLite tells that there is no room.
-const FULL: &str = "disk is full";
 /// How much is brought at once where there is hardly any room.
 const PIECE_BYTES: usize = 1 << 20;
 
 /// As [`apply`], at once or, where there is hardly any room, in pieces.
 fn apply_where_there_is_room(database: &mut Connection, writes: &Writes, last: u64) -> Result<(), Error> {
     match apply(database, writes, last) {
-        Err(Error::Storage(cause)) if cause.contains(FULL) => apply_in_pieces(database, writes, last),
+        Err(Error::Storage(cause)) if room::is_full(&cause) => apply_in_pieces(database, writes, last),
         applied => applied,
     }
 }

@@ -776,12 +776,10 @@ fn masked(e: Error, spec: &OperationSpec, id: &str) -> Error {
     }
     tracing::error!(request_id = id, service = spec.service.name, operation = spec.name, error = %e.message(), "internal failure");
     // What the caller's operator can mend is told; other causes are the log's.
-    let what = if e.message().contains(FULL_DISK) { "The server's disk is full" } else { "An internal error occurred" };
+    let what =
+        if store::room::is_full(e.message()) { "The server's disk is full" } else { "An internal error occurred" };
     Error::new("InternalFailure", 500, format!("{what}; the log has its cause under request id {id}"))
 }
-
-/// How the system tells ENOSPC.
-const FULL_DISK: &str = "No space left on device";
 
 /// An answer of which the head is known, and its body as it is written.
 fn streamed(head: http::Response<Bytes>, pieces: lambda::Pieces) -> http::Response<ResponseBody> {

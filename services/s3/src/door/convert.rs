@@ -17,16 +17,13 @@ use crate::checksum::Checksums;
 use crate::conditions;
 use crate::errors::Result;
 
-/// How the system tells ENOSPC.
-const FULL_DISK: &str = "No space left on device";
-
 /// Our error as S3's: the code, the status and the text; of internal ones only that they are, or that the disk is full.
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
 pub(super) fn error(error: wire::Error) -> S3Error {
     if error.status() >= 500 && !error.is("NotImplemented") {
         tracing::error!(%error, "an S3 request failed");
         // What the caller's operator can mend is told; other causes are the log's.
-        let told = if error.message().contains(FULL_DISK) {
+        let told = if store::room::is_full(error.message()) {
             "The server's disk is full: what is deleted makes room."
         } else {
             "We encountered an internal error. Please try again."
