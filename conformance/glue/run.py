@@ -292,7 +292,20 @@ def workflows(w):
     w.glue.stop_workflow_run(Name=flow, RunId=runs[0]["WorkflowRunId"])
     equal(ended(runs[0]["WorkflowRunId"])["Status"], "STOPPED")
     equal(code(w.glue.stop_workflow_run, Name=flow, RunId=run), "IllegalWorkflowStateException")
-    equal(code(w.glue.get_workflow, Name=flow, IncludeGraph=True), "InvalidInputException")
+    # What failed runs again, with what comes after it; the rest is as it was.
+    graph = w.glue.get_workflow_run(Name=flow, RunId=run, IncludeGraph=True)["Run"]["Graph"]
+    nodes = {(node["Type"], node["Name"]): node for node in graph["Nodes"]}
+    equal(sorted(kind for kind, _ in nodes), ["CRAWLER", "JOB", "JOB", "JOB", "TRIGGER", "TRIGGER", "TRIGGER"])
+    equal([r["JobRunState"] for r in nodes["JOB", w.named("w3")]["JobDetails"]["JobRuns"]], ["FAILED", "FAILED"])
+    equal([c["State"] for c in nodes["CRAWLER", crawler]["CrawlerDetails"]["Crawls"]], ["SUCCEEDED"])
+    edges = {(e["SourceId"], e["DestinationId"]) for e in graph["Edges"]}
+    equal((nodes["TRIGGER", w.named("flow-then")]["UniqueId"], nodes["JOB", w.named("w2")]["UniqueId"]) in edges, True)
+    equal((nodes["JOB", w.named("w1")]["UniqueId"], nodes["TRIGGER", w.named("flow-then")]["UniqueId"]) in edges, True)
+    runs_before = len(w.glue.get_job_runs(JobName=w.named("w1"))["JobRuns"])
+    again = w.glue.resume_workflow_run(Name=flow, RunId=run, NodeIds=[nodes["JOB", w.named("w3")]["UniqueId"]])
+    done = ended(again["RunId"])
+    equal((done["PreviousRunId"], done["Statistics"]["TotalActions"], done["Statistics"]["FailedActions"]), (run, 5, 1))
+    equal((len(w.glue.get_job_runs(JobName=w.named("w3"))["JobRuns"]), len(w.glue.get_job_runs(JobName=w.named("w1"))["JobRuns"])), (4, runs_before))
     equal(flow in w.glue.list_workflows()["Workflows"], True)
     w.glue.delete_workflow(Name=flow)
     equal((code(w.glue.get_workflow, Name=flow), code(w.glue.get_trigger, Name=first)), ("EntityNotFoundException", "EntityNotFoundException"))
@@ -390,6 +403,52 @@ def databases(w):
     w.job("db", DATABASE)
     run = w.run("db")
     equal((run.get("ErrorMessage"), run["told"]), (None, [[[1, "a"], [2, "b"]], [[2]]]))
+
+
+@case
+def workflows_by_events(w):
+    """A rule of EventBridge starts a workflow's runs: by so many events, or when a window ends."""
+    import boto3
+    events, iam = boto3.client("events"), boto3.client("iam")
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+    role = iam.create_role(RoleName=w.named("rule"), AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    w.put("code/ev.py", "import boto3, json, sys\nfrom awsglue.utils import getResolvedOptions\n"
+          "args = getResolvedOptions(sys.argv, ['WORKFLOW_NAME', 'WORKFLOW_RUN_ID'])\n"
+          "print('TOLD ' + json.dumps(boto3.client('glue').get_workflow_run_properties(Name=args['WORKFLOW_NAME'], RunId=args['WORKFLOW_RUN_ID'])['RunProperties']))\n")
+    w.glue.create_job(Name=w.named("ev"), Role=w.role, Command={"Name": "pythonshell", "PythonVersion": "3.9", "ScriptLocation": f"s3://{w.bucket}/code/ev.py"},
+                      ExecutionProperty={"MaxConcurrentRuns": 5})
+    flow = w.named("by-events")
+    w.glue.create_workflow(Name=flow)
+    w.glue.create_trigger(Name=w.named("ev-start"), Type="EVENT", WorkflowName=flow, EventBatchingCondition={"BatchSize": 2, "BatchWindow": 2},
+                          Actions=[{"JobName": w.named("ev")}])
+    arn = f"arn:aws:glue:{w.glue.meta.region_name}:{w.role.split(':')[4]}:workflow/{flow}"
+    events.put_rule(Name=flow, EventPattern=json.dumps({"source": [flow]}))
+    events.put_targets(Rule=flow, Targets=[{"Id": "w", "Arn": arn, "RoleArn": role}])
+
+    def send(count):
+        return [e["EventId"] for e in events.put_events(Entries=[{"Source": flow, "DetailType": "d", "Detail": "{}"} for _ in range(count)])["Entries"]]
+
+    def runs(count):
+        while len(found := w.glue.get_workflow_runs(Name=flow)["Runs"]) < count or found[0]["Status"] == "RUNNING":
+            time.sleep(0.2)
+        return found
+    # Without glue:NotifyEvent the delivery is refused.
+    send(2)
+    iam.put_role_policy(RoleName=w.named("rule"), PolicyName="p", PolicyDocument=json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "glue:NotifyEvent", "Resource": arn}]}))
+    time.sleep(1)
+    sent = send(2)
+    first = runs(1)[0]
+    equal(first["StartingEventBatchCondition"], {"BatchSize": 2, "BatchWindow": 0})
+    equal(sorted(first["WorkflowRunProperties"]["aws:eventIds"][1:-1].split(", ")), sorted(sent))
+    told = w.wait("ev", w.glue.get_job_runs(JobName=w.named("ev"))["JobRuns"][0]["Id"])["told"]
+    equal(told, first["WorkflowRunProperties"])
+    sent = send(1)
+    second = runs(2)[0]
+    equal((second["StartingEventBatchCondition"], second["WorkflowRunProperties"]["aws:eventIds"]), ({"BatchSize": 0, "BatchWindow": 2}, f"[{sent[0]}]"))
+    events.remove_targets(Rule=flow, Ids=["w"])
+    events.delete_rule(Name=flow)
+    w.glue.delete_workflow(Name=flow)
 
 
 POSTGRES = """

@@ -511,7 +511,7 @@ def triggers():
 
 
 @operations("glue", "CreateWorkflow", "GetWorkflow", "BatchGetWorkflows", "ListWorkflows", "UpdateWorkflow", "StartWorkflowRun", "GetWorkflowRun",
-            "GetWorkflowRuns", "GetWorkflowRunProperties", "PutWorkflowRunProperties", "StopWorkflowRun", "DeleteWorkflow")
+            "GetWorkflowRuns", "GetWorkflowRunProperties", "PutWorkflowRunProperties", "StopWorkflowRun", "ResumeWorkflowRun", "DeleteWorkflow")
 def workflows():
     name, of = named("workflow"), named("job")
     job(of, bucket())
@@ -540,6 +540,22 @@ def workflows():
     until(lambda: glue().get_workflow_run(Name=name, RunId=second)["Run"]["Status"], lambda status: status == "STOPPED")
     equal(names(pages(glue().get_workflow_runs, "Runs", "NextToken", "NextToken", Name=name, MaxResults=1)[0], "WorkflowRunId"), [second, run])
     equal(glue().get_workflow(Name=name)["Workflow"]["LastRun"]["Status"], "STOPPED")
+    graph = glue().get_workflow_run(Name=name, RunId=run, IncludeGraph=True)["Run"]["Graph"]
+    nodes = {node["Name"]: node for node in graph["Nodes"]}
+    equal(graph["Edges"], [{"SourceId": nodes[start]["UniqueId"], "DestinationId": nodes[of]["UniqueId"]}])
+    equal((nodes[start]["TriggerDetails"]["Trigger"]["Type"], len(nodes[of]["JobDetails"]["JobRuns"])), ("ON_DEMAND", 1))
+    for answer in (glue().get_workflow(Name=name, IncludeGraph=True)["Workflow"], glue().batch_get_workflows(Names=[name], IncludeGraph=True)["Workflows"][0],
+                   glue().get_workflow_runs(Name=name, IncludeGraph=True)["Runs"][0]):
+        equal(sorted(names(answer["Graph"]["Nodes"], "Name")), sorted([start, of]))
+    resumed = glue().resume_workflow_run(Name=name, RunId=run, NodeIds=[nodes[of]["UniqueId"]])
+    equal(resumed["NodeIds"], [nodes[of]["UniqueId"]])
+    found = until(lambda: glue().get_workflow_run(Name=name, RunId=resumed["RunId"])["Run"], lambda found: found["Status"] != "RUNNING")
+    holds(found, PreviousRunId=run, Status="COMPLETED", WorkflowRunProperties={"a": "2", "b": "3", "c": "4"})
+    refused("IllegalWorkflowStateException", second, glue().resume_workflow_run, Name=name, RunId=second, NodeIds=[nodes[of]["UniqueId"]])
+    for wrong in (nodes[start]["UniqueId"], "wnode_none"):
+        refused("InvalidInputException", wrong, glue().resume_workflow_run, Name=name, RunId=run, NodeIds=[wrong])
+    refused("InvalidInputException", "NodeIds", glue().resume_workflow_run, Name=name, RunId=run, NodeIds=[])
+    refused(NOT_FOUND, "wr_none", glue().resume_workflow_run, Name=name, RunId="wr_none", NodeIds=["x"])
     refused("AlreadyExistsException", name, glue().create_workflow, Name=name)
     refused("ValidationException", "maxResults", glue().list_workflows, MaxResults=26)
     refused("ValidationException", "names", glue().batch_get_workflows)

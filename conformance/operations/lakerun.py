@@ -29,3 +29,26 @@ def times():
     refused("ResourceNotFoundException", "nothing-here", lakerun().list_schedule_times, Name="nothing-here")
     refused("ResourceNotFoundException", "nothing-here", lakerun().list_rule_times, Name="nothing-here")
     refused("ValidationException", "maxResults", lakerun().list_schedule_times, Name=name, MaxResults=101)
+
+
+@operations("lakerun", "NotifyWorkflow")
+def notify_workflow():
+    """What a rule's target that is a workflow of Glue calls; without a trigger of type EVENT there is none to tell."""
+    glue, name = client("glue"), named("events")
+    glue.create_workflow(Name=name)
+    refused("EntityNotFoundException", name, lakerun().notify_workflow, Name=name, EventId="e1")
+    of = {"Name": named("start"), "Type": "EVENT", "Actions": [{"JobName": "none"}], "EventBatchingCondition": {"BatchSize": 2}}
+    refused("InvalidInputException", "WorkflowName", glue.create_trigger, **of)
+    refused("InvalidInputException", "EventBatchingCondition", glue.create_trigger, **{**of, "Type": "ON_DEMAND"})
+    glue.create_trigger(WorkflowName=name, **of)
+    lakerun().notify_workflow(Name=name, EventId="e1")
+    equal(glue.get_workflow_runs(Name=name)["Runs"], [])
+    lakerun().notify_workflow(Name=name, EventId="e2")
+    run = glue.get_workflow_runs(Name=name)["Runs"][0]
+    equal((run["WorkflowRunProperties"], run["StartingEventBatchCondition"]), ({"aws:eventIds": "[e1, e2]"}, {"BatchSize": 2, "BatchWindow": 0}))
+    # The job is not there: an errored action, which the graph explains.
+    node = next(n for n in glue.get_workflow_run(Name=name, RunId=run["WorkflowRunId"], IncludeGraph=True)["Run"]["Graph"]["Nodes"] if n["Type"] == "JOB")
+    equal((node["JobDetails"]["JobRuns"][0]["JobRunState"], "EntityNotFoundException" in node["JobDetails"]["JobRuns"][0]["ErrorMessage"]), ("ERROR", True))
+    glue.stop_trigger(Name=of["Name"])
+    refused("InvalidInputException", "DEACTIVATED", lakerun().notify_workflow, Name=name, EventId="e3")
+    refused("EntityNotFoundException", "nothing-here", lakerun().notify_workflow, Name="nothing-here", EventId="e1")

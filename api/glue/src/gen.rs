@@ -333,7 +333,7 @@ impl wire::Operation for BatchGetWorkflows {
             when: None,
             passes: "",
         }],
-        refused: &[("IncludeGraph", &["false"])],
+        refused: &[],
     };
 }
 
@@ -835,7 +835,7 @@ impl wire::Operation for CreateTrigger {
             when: None,
             passes: "",
         }],
-        refused: &[("EventBatchingCondition", &[])],
+        refused: &[],
     };
 }
 
@@ -2624,7 +2624,7 @@ impl wire::Operation for GetWorkflow {
             when: None,
             passes: "",
         }],
-        refused: &[("IncludeGraph", &["false"])],
+        refused: &[],
     };
 }
 
@@ -2650,7 +2650,7 @@ impl wire::Operation for GetWorkflowRun {
             when: None,
             passes: "",
         }],
-        refused: &[("IncludeGraph", &["false"])],
+        refused: &[],
     };
 }
 
@@ -2702,7 +2702,7 @@ impl wire::Operation for GetWorkflowRuns {
             when: None,
             passes: "",
         }],
-        refused: &[("IncludeGraph", &["false"])],
+        refused: &[],
     };
 }
 
@@ -3119,6 +3119,32 @@ impl wire::Operation for ResetJobBookmark {
         result_wrapper: "",
         readonly: false,
         needs: &[wire::operation::Need { action: "glue:ResetJobBookmark", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `glue:ResumeWorkflowRun`.
+#[derive(Debug)]
+pub struct ResumeWorkflowRun;
+impl wire::Operation for ResumeWorkflowRun {
+    type Input = ResumeWorkflowRunRequest;
+    type Output = ResumeWorkflowRunResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ResumeWorkflowRun",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_RESUME_WORKFLOW_RUN_REQUEST,
+        output: &S_RESUME_WORKFLOW_RUN_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:ResumeWorkflowRun",
+            resource: "arn:aws:glue:{region}:{account}:workflow/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -3910,7 +3936,7 @@ impl wire::Operation for UpdateTrigger {
             when: None,
             passes: "",
         }],
-        refused: &[("TriggerUpdate.EventBatchingCondition", &[])],
+        refused: &[],
     };
 }
 
@@ -4085,6 +4111,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <RegisterSchemaVersion as wire::Operation>::SPEC,
     <RemoveSchemaVersionMetadata as wire::Operation>::SPEC,
     <ResetJobBookmark as wire::Operation>::SPEC,
+    <ResumeWorkflowRun as wire::Operation>::SPEC,
     <SearchTables as wire::Operation>::SPEC,
     <StartCrawler as wire::Operation>::SPEC,
     <StartCrawlerSchedule as wire::Operation>::SPEC,
@@ -8221,6 +8248,23 @@ pub struct ResourceUri {
     pub last_modified: Option<wire::Timestamp>,
 }
 wire::shape!(ResourceUri: "ResourceType" resource_type, "Uri" uri, "LastModified" last_modified,);
+
+/// `ResumeWorkflowRunRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResumeWorkflowRunRequest {
+    pub name: String,
+    pub run_id: String,
+    pub node_ids: Vec<String>,
+}
+wire::shape!(ResumeWorkflowRunRequest: "Name" name, "RunId" run_id, "NodeIds" node_ids,);
+
+/// `ResumeWorkflowRunResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResumeWorkflowRunResponse {
+    pub run_id: Option<String>,
+    pub node_ids: Option<Vec<String>>,
+}
+wire::shape!(ResumeWorkflowRunResponse: "RunId" run_id, "NodeIds" node_ids,);
 
 /// `Route`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24642,6 +24686,8 @@ static S_NODE: Shape = Shape::Structure(Structure {
 });
 static S_NODE_ID: Shape =
     Shape::String { min: None, max: None, pattern: Some("[A-Za-z0-9_-]*"), values: &[], sensitive: false };
+static S_NODE_ID_LIST: Shape =
+    Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
 static S_NODE_LIST: Shape =
     Shape::List(List { member: &S_NODE, element: "member", flattened: false, min: None, max: None });
 static S_NODE_NAME: Shape =
@@ -26718,6 +26764,58 @@ static S_RESOURCE_URI: Shape = Shape::Structure(Structure {
 });
 static S_RESOURCE_URI_LIST: Shape =
     Shape::List(List { member: &S_RESOURCE_URI, element: "member", flattened: false, min: Some(0), max: Some(1000) });
+static S_RESUME_WORKFLOW_RUN_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ResumeWorkflowRunRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RunId",
+            wire: "",
+            shape: &S_ID_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NodeIds",
+            wire: "",
+            shape: &S_NODE_ID_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_RESUME_WORKFLOW_RUN_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ResumeWorkflowRunResponse",
+    members: &[
+        Member {
+            name: "RunId",
+            wire: "",
+            shape: &S_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NodeIds",
+            wire: "",
+            shape: &S_NODE_ID_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ROLE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ROLE_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ROUTE: Shape = Shape::Structure(Structure {

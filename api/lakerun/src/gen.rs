@@ -55,9 +55,33 @@ impl wire::Operation for ListScheduleTimes {
     };
 }
 
+/// `lakerun:NotifyWorkflow`.
+#[derive(Debug)]
+pub struct NotifyWorkflow;
+impl wire::Operation for NotifyWorkflow {
+    type Input = NotifyWorkflowRequest;
+    type Output = NotifyWorkflowResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "NotifyWorkflow",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_NOTIFY_WORKFLOW_REQUEST,
+        output: &S_NOTIFY_WORKFLOW_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need { action: "lakerun:NotifyWorkflow", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// The rows of all operations here.
-pub static OPERATIONS: &[&OperationSpec] =
-    &[<ListRuleTimes as wire::Operation>::SPEC, <ListScheduleTimes as wire::Operation>::SPEC];
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <ListRuleTimes as wire::Operation>::SPEC,
+    <ListScheduleTimes as wire::Operation>::SPEC,
+    <NotifyWorkflow as wire::Operation>::SPEC,
+];
 
 /// `ListRuleTimesRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,6 +101,19 @@ pub struct ListScheduleTimesRequest {
 }
 wire::shape!(ListScheduleTimesRequest: "Name" name, "GroupName" group_name, "MaxResults" max_results,);
 
+/// `NotifyWorkflowRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NotifyWorkflowRequest {
+    pub name: String,
+    pub event_id: String,
+}
+wire::shape!(NotifyWorkflowRequest: "Name" name, "EventId" event_id,);
+
+/// `NotifyWorkflowResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NotifyWorkflowResponse {}
+wire::shape!(NotifyWorkflowResponse:);
+
 /// `TimesResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TimesResponse {
@@ -87,6 +124,7 @@ wire::shape!(TimesResponse: "Times" times,);
 static S_BUS_NAME: Shape =
     Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
 static S_COUNT: Shape = Shape::Integer { min: Some(1), max: Some(100) };
+static S_EVENT_ID: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_LIST_RULE_TIMES_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListRuleTimesRequest",
     members: &[
@@ -148,6 +186,30 @@ static S_LIST_SCHEDULE_TIMES_REQUEST: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_NAME: Shape = Shape::String { min: Some(1), max: Some(64), pattern: None, values: &[], sensitive: false };
+static S_NOTIFY_WORKFLOW_REQUEST: Shape = Shape::Structure(Structure {
+    name: "NotifyWorkflowRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_WORKFLOW_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventId",
+            wire: "",
+            shape: &S_EVENT_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_NOTIFY_WORKFLOW_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "NotifyWorkflowResponse", members: &[], payload: None });
 static S_TIMES: Shape =
     Shape::List(List { member: &S_TIMESTAMP, element: "member", flattened: false, min: None, max: None });
 static S_TIMES_RESPONSE: Shape = Shape::Structure(Structure {
@@ -163,10 +225,20 @@ static S_TIMES_RESPONSE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
+static S_WORKFLOW_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 
 /// The service's exceptions.
 pub mod error {
     use wire::Error;
+    /// `EntityNotFoundException`.
+    pub fn entity_not_found_exception(message: impl Into<String>) -> Error {
+        Error::new("EntityNotFoundException", 400, message)
+    }
+    /// `InvalidInputException`.
+    pub fn invalid_input_exception(message: impl Into<String>) -> Error {
+        Error::new("InvalidInputException", 400, message)
+    }
     /// `ResourceNotFoundException`.
     pub fn resource_not_found_exception(message: impl Into<String>) -> Error {
         Error::new("ResourceNotFoundException", 400, message)

@@ -123,6 +123,7 @@ impl Deliverer {
                 cx.call::<api_sns::Publish>(request).await.map(drop)
             }
             ("events", "event-bus") => self.put_event(&cx, delivery).await,
+            ("glue", "workflow") => notify_workflow(&cx, &arn, delivery).await,
             ("logs", "log-group") => log(&cx, &arn, delivery).await,
             ("scheduler", "aws-sdk") => {
                 let mut parts = arn.resource.splitn(3, ':').skip(1);
@@ -207,6 +208,16 @@ impl Deliverer {
 /// The text itself where it is JSON, else as a JSON string.
 fn as_json(text: String) -> String {
     if serde_json::from_str::<Value>(&text).is_ok() { text } else { Value::String(text).to_string() }
+}
+
+/// A workflow counts events, whatever the target makes of their text. On AWS the target's role needs `glue:NotifyEvent`.
+async fn notify_workflow(cx: &Cx, workflow: &Arn, delivery: &Delivery) -> Result<(), Error> {
+    cx.router().authorize(cx, "glue:NotifyEvent", &delivery.target_arn).await?;
+    let request = api_lakerun::NotifyWorkflowRequest {
+        name: workflow.resource.trim_start_matches("workflow/").to_owned(),
+        event_id: delivery.id.split('/').next().unwrap_or_default().to_owned(),
+    };
+    cx.as_platform().call::<api_lakerun::NotifyWorkflow>(request).await.map(drop)
 }
 
 /// One line in a stream of its own, as EventBridge writes them.

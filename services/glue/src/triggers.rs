@@ -3,7 +3,7 @@
 //! A conditional trigger looks only at what triggers have started, as on AWS: "Dependent jobs are only started if the job which
 //! completes was started by a trigger" (AWS Glue Developer Guide, "AWS Glue triggers"). What it has seen is kept in its record, in the
 //! transaction that records the end, so an end counts once. Triggers of a workflow begin its runs and look at what those start
-//! (`crate::workflows`). Not here: triggers by events.
+//! (`crate::workflows`), also those by events (`crate::workflows::events`).
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -38,6 +38,7 @@ pub(crate) struct Record {
 
 pub(crate) fn register(queue: &Queue, service: &Arc<Glue>) {
     queue.register("glue:trigger-schedule", AT_ONCE, Arc::new(ScheduleRunner(Arc::clone(service))));
+    queue.register(workflows::events::WINDOW, AT_ONCE, Arc::new(workflows::events::WindowRunner(Arc::clone(service))));
 }
 
 pub(crate) fn all(scope: &Scope) -> Key {
@@ -69,11 +70,13 @@ impl Record {
                 None => return invalid("A trigger of type SCHEDULED needs a Schedule"),
             },
             "CONDITIONAL" => check_predicate(trigger.predicate.as_ref())?,
-            _ => {
-                return invalid(
-                    "Triggers of type EVENT are not in Lakerun: let a rule of EventBridge start a function or state machine that calls StartWorkflowRun",
-                );
+            _ if trigger.workflow_name.is_none() => {
+                return invalid("A trigger of type EVENT starts a workflow: it needs a WorkflowName");
             }
+            _ => {}
+        }
+        if trigger.event_batching_condition.is_some() && trigger.r#type.as_deref() != Some("EVENT") {
+            return invalid("EventBatchingCondition is for triggers of type EVENT");
         }
         for action in trigger.actions.iter().flatten() {
             if action.job_name.is_some() == action.crawler_name.is_some() {
@@ -112,6 +115,7 @@ impl Record {
             schedule: update.schedule.or_else(|| old.schedule.clone()),
             actions: update.actions.or_else(|| old.actions.clone()),
             predicate: update.predicate.or_else(|| old.predicate.clone()),
+            event_batching_condition: update.event_batching_condition.or_else(|| old.event_batching_condition.clone()),
             ..old.clone()
         })
     }

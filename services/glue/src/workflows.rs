@@ -2,13 +2,21 @@
 //! look only at what the run has started; each fires once in a run. A run is over when nothing that it started runs any more.
 //! Source: AWS Glue Developer Guide, "Overview of workflows in AWS Glue".
 //!
-//! What belongs to a run is found by the ids of job runs and crawls, in the transactions that start and end them. Not here: graphs,
-//! start triggers of type EVENT, blueprints, ResumeWorkflowRun.
+//! What belongs to a run is found by the ids of job runs and crawls, in the transactions that start and end them. `graph` shows it,
+//! `events` begins runs by EventBridge's events, `resume` runs parts of one again. Not here: blueprints.
+
+pub(crate) mod events;
+pub(crate) mod graph;
+mod resume;
+
+pub(crate) use resume::resume;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use api_glue::error::{concurrent_runs_exceeded_exception, entity_not_found_exception, invalid_input_exception};
-use api_glue::{Action, Predecessor, Workflow, WorkflowRun, WorkflowRunStatistics};
+use api_glue::{
+    Action, Predecessor, StartingEventBatchCondition, Trigger, Workflow, WorkflowRun, WorkflowRunStatistics,
+};
 use serde::{Deserialize, Serialize};
 use store::{Key, Tx};
 use wire::{Error, Timestamp};
@@ -34,6 +42,9 @@ pub(crate) struct RunRecord {
     /// By trigger: the conditions, by their place, that were met.
     met: BTreeMap<String, BTreeMap<String, Predecessor>>,
     fired: BTreeSet<String>,
+    /// The workflow's triggers when it began. (None in a record of an earlier version.)
+    #[serde(default)]
+    plan: Vec<Trigger>,
 }
 
 /// What a run has started, or could not.
@@ -44,6 +55,17 @@ struct Started {
     /// The id of the job run or the crawl.
     id: String,
     state: String,
+    #[serde(default)]
+    trigger: Option<String>,
+    /// Why it could not be started.
+    #[serde(default)]
+    error: Option<String>,
+}
+
+impl Started {
+    fn place(&self) -> Option<graph::Place> {
+        graph::Place::of(self.job.as_ref(), self.crawler.as_ref())
+    }
 }
 
 /// The run that a job run or a crawl belongs to.
@@ -150,26 +172,52 @@ impl RunRecord {
         now: jiff::Timestamp,
     ) -> Result<(), Error> {
         self.fired.insert(trigger.name().to_owned());
-        for (place, action) in trigger.trigger.actions.iter().flatten().enumerate() {
-            let id = triggers::id(&format!("{} {}", self.id(), trigger.name()), place, predecessors, now);
-            let action = self.with_arguments(action);
-            let run_id = if action.crawler_name.is_some() { id.clone() } else { format!("jr_{id}") };
-            let state = match triggers::start(tx, scope, trigger.name(), &action, &id, predecessors, now) {
-                Ok(()) => "RUNNING",
-                Err(error) if error.status() < 500 => {
-                    tracing::warn!(workflow = self.name(), trigger = trigger.name(), %error, "an action could not be started");
-                    "ERROR"
-                }
-                Err(error) => return Err(error),
-            };
-            if state == "RUNNING" {
-                let belongs = Owner { workflow: self.name().to_owned(), run: self.id().to_owned() };
-                tx.put_json(owner(scope, &run_id), &belongs)?;
-            }
-            let state = state.to_owned();
-            self.actions.push(Started { job: action.job_name, crawler: action.crawler_name, id: run_id, state });
+        for place in 0..trigger.trigger.actions.as_ref().map_or(0, Vec::len) {
+            self.launch(tx, scope, trigger, place, predecessors, now)?;
         }
         Ok(())
+    }
+
+    /// Starts one of a trigger's actions, by its place.
+    fn launch(
+        &mut self,
+        tx: &mut Tx<'_>,
+        scope: &Scope,
+        trigger: &triggers::Record,
+        place: usize,
+        predecessors: &[Predecessor],
+        now: jiff::Timestamp,
+    ) -> Result<(), Error> {
+        let Some(action) = trigger.trigger.actions.iter().flatten().nth(place) else { return Ok(()) };
+        let id = triggers::id(&format!("{} {}", self.id(), trigger.name()), place, predecessors, now);
+        let action = self.with_arguments(action);
+        let run_id = if action.crawler_name.is_some() { id.clone() } else { format!("jr_{id}") };
+        let error = match triggers::start(tx, scope, trigger.name(), &action, &id, predecessors, now) {
+            Ok(()) => None,
+            Err(error) if error.status() < 500 => {
+                tracing::warn!(workflow = self.name(), trigger = trigger.name(), %error, "an action could not be started");
+                Some(format!("{}: {}", error.code(), error.message()))
+            }
+            Err(error) => return Err(error),
+        };
+        if error.is_none() {
+            let belongs = Owner { workflow: self.name().to_owned(), run: self.id().to_owned() };
+            tx.put_json(owner(scope, &run_id), &belongs)?;
+        }
+        self.actions.push(Started {
+            job: action.job_name,
+            crawler: action.crawler_name,
+            id: run_id,
+            state: if error.is_none() { "RUNNING" } else { "ERROR" }.to_owned(),
+            trigger: Some(trigger.name().to_owned()),
+            error,
+        });
+        Ok(())
+    }
+
+    /// The triggers that its graph shows.
+    fn plan(&self, tx: &mut Tx<'_>, scope: &Scope) -> Result<Vec<Trigger>, Error> {
+        if self.plan.is_empty() { plan(tx, scope, self.name()) } else { Ok(self.plan.clone()) }
     }
 
     /// A job finds its workflow by these.
@@ -201,6 +249,13 @@ pub(crate) fn check(tx: &mut Tx<'_>, scope: &Scope, trigger: &triggers::Record) 
     Ok(())
 }
 
+/// A workflow's triggers, the one that starts it first.
+fn plan(tx: &mut Tx<'_>, scope: &Scope, workflow: &str) -> Result<Vec<Trigger>, Error> {
+    let mut all = triggers_of(tx, scope, workflow)?;
+    all.sort_by_key(|record| record.is("CONDITIONAL"));
+    Ok(all.into_iter().map(|record| record.trigger).collect())
+}
+
 /// Begins a run; `id` is its id.
 pub(crate) fn begin(
     tx: &mut Tx<'_>,
@@ -210,24 +265,60 @@ pub(crate) fn begin(
     id: &str,
     now: jiff::Timestamp,
 ) -> Result<(), Error> {
-    let workflow = find(tx, scope, name)?.workflow;
+    begin_with(tx, scope, name, properties, None, id, now)
+}
+
+/// Begins a run, by events where there were any.
+fn begin_with(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    name: &str,
+    properties: BTreeMap<String, String>,
+    by: Option<StartingEventBatchCondition>,
+    id: &str,
+    now: jiff::Timestamp,
+) -> Result<(), Error> {
+    let mut all = find(tx, scope, name)?.workflow.default_run_properties.unwrap_or_default();
     let of = triggers_of(tx, scope, name)?;
     let Some(start) = of.iter().find(|record| !record.is("CONDITIONAL")) else {
         return Err(invalid_input_exception(format!("Workflow {name} has no start trigger")));
     };
+    all.extend(properties);
+    let mut record = open(tx, scope, name, all, id, now)?;
+    record.run.starting_event_batch_condition = by;
+    record.fire(tx, scope, start, &[], now)?;
+    record.close(now);
+    record.keep(tx, scope)
+}
+
+/// # Errors
+/// `ConcurrentRunsExceededException` where the workflow has as many runs as it may.
+fn check_concurrent(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<(), Error> {
+    let workflow = find(tx, scope, name)?.workflow;
+    let Some(most) = workflow.max_concurrent_runs.and_then(|most| usize::try_from(most).ok()) else { return Ok(()) };
     let others: Vec<RunRecord> = tx.list_json(runs(scope, name), usize::MAX)?;
-    let under_way = others.iter().filter(|run| !run.is_over()).count();
-    if workflow.max_concurrent_runs.and_then(|most| usize::try_from(most).ok()).is_some_and(|most| under_way >= most) {
+    if others.iter().filter(|run| !run.is_over()).count() >= most {
         return Err(concurrent_runs_exceeded_exception(format!("Concurrent runs exceeded for workflow {name}")));
     }
-    let mut all = workflow.default_run_properties.unwrap_or_default();
-    all.extend(properties);
-    let mut record = RunRecord {
+    Ok(())
+}
+
+/// A run that has started nothing yet; it is its workflow's last one.
+fn open(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    name: &str,
+    properties: BTreeMap<String, String>,
+    id: &str,
+    now: jiff::Timestamp,
+) -> Result<RunRecord, Error> {
+    check_concurrent(tx, scope, name)?;
+    let record = RunRecord {
         version: VERSION,
         run: WorkflowRun {
             name: Some(name.to_owned()),
             workflow_run_id: Some(id.to_owned()),
-            workflow_run_properties: Some(all),
+            workflow_run_properties: Some(properties),
             started_on: Some(now.into()),
             status: Some("RUNNING".to_owned()),
             ..WorkflowRun::default()
@@ -235,13 +326,12 @@ pub(crate) fn begin(
         actions: Vec::new(),
         met: BTreeMap::new(),
         fired: BTreeSet::new(),
+        plan: plan(tx, scope, name)?,
     };
     let mut of = find(tx, scope, name)?;
     of.workflow.last_run = Some(record.run.clone());
     tx.put_json(key(scope, name), &of)?;
-    record.fire(tx, scope, start, &[], now)?;
-    record.close(now);
-    record.keep(tx, scope)
+    Ok(record)
 }
 
 /// Begins the run of a workflow's own start trigger.

@@ -16,6 +16,7 @@ mod records;
 mod run;
 
 pub(crate) use ops::{Origin, begin, stop_run};
+pub(crate) use records::attempts;
 
 use std::sync::Arc;
 

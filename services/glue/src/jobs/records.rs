@@ -151,6 +151,19 @@ pub(super) fn runs_key(cx: &Cx, job: &str) -> Key {
     Key::new("glue").push(cx.account()).push(cx.region()).push("jobrun").push(job)
 }
 
+/// A run and what followed it after failures (MaxRetries), by the id of the first.
+pub(crate) fn attempts(tx: &mut Tx<'_>, scope: &Scope, job: &str, first: &str) -> Result<Vec<JobRun>, Error> {
+    let place =
+        |run: String| RunKey { account: scope.account.clone(), region: scope.region.clone(), job: job.to_owned(), run };
+    let mut runs = Vec::new();
+    let mut next = place(first.to_owned());
+    while let Some(record) = tx.get_json::<RunRecord>(next.record())? {
+        runs.push(record.run);
+        next = place(format!("{first}_attempt_{}", runs.len()));
+    }
+    Ok(runs)
+}
+
 pub(super) fn load_job(tx: &mut Tx<'_>, key: &Key, name: &str) -> Result<Job, Error> {
     tx.get_json::<JobRecord>(key)?.map(|r| r.job).ok_or_else(|| job_not_found(name))
 }

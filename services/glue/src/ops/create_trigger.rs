@@ -23,6 +23,7 @@ impl Handle<CreateTrigger> for Glue {
             actions: Some(req.actions),
             predicate: req.predicate,
             workflow_name: req.workflow_name,
+            event_batching_condition: req.event_batching_condition,
             ..Trigger::default()
         })?;
         cx.write(&self.store, move |tx| {
@@ -68,6 +69,9 @@ impl Handle<DeleteTrigger> for Glue {
         let scope = Scope::of(cx);
         cx.write(&self.store, move |tx| {
             triggers::forget(tx, &scope, &req.name)?;
+            if let Some(old) = tx.get_json::<Record>(triggers::key(&scope, &req.name))?.filter(|old| old.is("EVENT")) {
+                workflows::events::forget(tx, &scope, old.trigger.workflow_name.as_deref().unwrap_or_default())?;
+            }
             tx.delete(triggers::key(&scope, &req.name))?;
             tags::clear(tx, &scope, &triggers::arn(&scope, &req.name))?;
             Ok(DeleteTriggerResponse { name: Some(req.name.clone()) })

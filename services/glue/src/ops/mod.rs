@@ -92,7 +92,8 @@ pub(crate) fn register(router: &Router, service: &Arc<Glue>) {
         UpdateClassifier, UpdateConnection, UpdateCrawler, UpdateCrawlerSchedule, UpdateDataQualityRuleset,
         UpdateDatabase, UpdatePartition, UpdateTable, UpdateTrigger,
         CreateWorkflow, DeleteWorkflow, GetWorkflow, GetWorkflowRun, GetWorkflowRunProperties, GetWorkflowRuns,
-        ListWorkflows, PutWorkflowRunProperties, StartWorkflowRun, StopWorkflowRun, UpdateWorkflow);
+        ListWorkflows, PutWorkflowRunProperties, StartWorkflowRun, ResumeWorkflowRun, StopWorkflowRun, UpdateWorkflow);
+    operations!(router, service, api_lakerun: NotifyWorkflow);
 }
 
 fn detail(code: &str, message: &str) -> ErrorDetail {

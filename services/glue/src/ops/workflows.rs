@@ -1,5 +1,7 @@
 //! Workflows and their runs: `crate::workflows` says what they do.
 
+use store::Tx;
+
 use super::prelude::*;
 use crate::triggers;
 use crate::workflows::{self, Record, RunRecord};
@@ -72,6 +74,7 @@ impl Handle<DeleteWorkflow> for Glue {
                 let id = run.run.workflow_run_id.unwrap_or_default();
                 tx.delete(workflows::runs(&scope, &req.name).push(&id))?;
             }
+            workflows::events::forget(tx, &scope, &req.name)?;
             tx.delete(workflows::key(&scope, &req.name))?;
             tags::clear(tx, &scope, &workflows::arn(&scope, &req.name))?;
             Ok(DeleteWorkflowResponse { name: Some(req.name.clone()) })
@@ -84,9 +87,28 @@ impl Handle<DeleteWorkflow> for Glue {
 impl Handle<GetWorkflow> for Glue {
     async fn handle(&self, cx: &Cx, req: GetWorkflowRequest) -> Result<GetWorkflowResponse, Error> {
         let scope = Scope::of(cx);
-        let record = self.store.read(|tx| workflows::find(tx, &scope, &req.name)).await?;
-        Ok(GetWorkflowResponse { workflow: Some(record.workflow) })
+        let shown = self
+            .store
+            .read(|tx| {
+                let record = workflows::find(tx, &scope, &req.name)?;
+                shown(tx, &scope, record.workflow, req.include_graph)
+            })
+            .await?;
+        Ok(GetWorkflowResponse { workflow: Some(shown) })
     }
+}
+
+/// With its graph, where that is asked for.
+fn shown(tx: &mut Tx<'_>, scope: &Scope, workflow: Workflow, graph: Option<bool>) -> Result<Workflow, Error> {
+    let name = workflow.name.clone().unwrap_or_default();
+    let graph = (graph == Some(true)).then(|| workflows::graph::of_workflow(tx, scope, &name)).transpose()?;
+    Ok(Workflow { graph, ..workflow })
+}
+
+/// With its graph, where that is asked for.
+fn shown_run(tx: &mut Tx<'_>, scope: &Scope, record: RunRecord, graph: Option<bool>) -> Result<WorkflowRun, Error> {
+    let graph = (graph == Some(true)).then(|| workflows::graph::of_run(tx, scope, &record)).transpose()?;
+    Ok(WorkflowRun { graph, ..record.run })
 }
 
 #[async_trait]
@@ -95,8 +117,16 @@ impl Handle<BatchGetWorkflows> for Glue {
         let scope = Scope::of(cx);
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for name in req.names {
-            match self.store.read(|tx| tx.get_json::<Record>(workflows::key(&scope, &name))).await? {
-                Some(record) => found.push(record.workflow),
+            let graph = req.include_graph;
+            let one = self
+                .store
+                .read(|tx| {
+                    let record: Option<Record> = tx.get_json(workflows::key(&scope, &name))?;
+                    record.map(|record| shown(tx, &scope, record.workflow, graph)).transpose()
+                })
+                .await?;
+            match one {
+                Some(workflow) => found.push(workflow),
                 None => missing.push(name),
             }
         }
@@ -146,11 +176,30 @@ impl Handle<StopWorkflowRun> for Glue {
 }
 
 #[async_trait]
+impl Handle<ResumeWorkflowRun> for Glue {
+    async fn handle(&self, cx: &Cx, req: ResumeWorkflowRunRequest) -> Result<ResumeWorkflowRunResponse, Error> {
+        let (scope, now) = (Scope::of(cx), cx.now());
+        let id = format!("wr_{}", (cx.uuid() + &cx.uuid()).replace('-', ""));
+        cx.write(&self.store, move |tx| {
+            let nodes = workflows::resume(tx, &scope, (&req.name, &req.run_id), &req.node_ids, &id, now)?;
+            Ok(ResumeWorkflowRunResponse { run_id: Some(id.clone()), node_ids: Some(nodes) })
+        })
+        .await
+    }
+}
+
+#[async_trait]
 impl Handle<GetWorkflowRun> for Glue {
     async fn handle(&self, cx: &Cx, req: GetWorkflowRunRequest) -> Result<GetWorkflowRunResponse, Error> {
         let scope = Scope::of(cx);
-        let record = self.store.read(|tx| workflows::find_run(tx, &scope, &req.name, &req.run_id)).await?;
-        Ok(GetWorkflowRunResponse { run: Some(record.run) })
+        let shown = self
+            .store
+            .read(|tx| {
+                let record = workflows::find_run(tx, &scope, &req.name, &req.run_id)?;
+                shown_run(tx, &scope, record, req.include_graph)
+            })
+            .await?;
+        Ok(GetWorkflowRunResponse { run: Some(shown) })
     }
 }
 
@@ -159,24 +208,29 @@ impl Handle<GetWorkflowRun> for Glue {
 impl Handle<GetWorkflowRuns> for Glue {
     async fn handle(&self, cx: &Cx, req: GetWorkflowRunsRequest) -> Result<GetWorkflowRunsResponse, Error> {
         let scope = Scope::of(cx);
-        let mut runs: Vec<WorkflowRun> = self
+        let mut runs: Vec<RunRecord> = self
             .store
             .read(|tx| {
                 workflows::find(tx, &scope, &req.name)?;
-                let records: Vec<RunRecord> = tx.list_json(workflows::runs(&scope, &req.name), usize::MAX)?;
-                Ok::<_, Error>(records.into_iter().map(|record| record.run).collect())
+                Ok::<_, Error>(tx.list_json(workflows::runs(&scope, &req.name), usize::MAX)?)
             })
             .await?;
-        runs.sort_by_key(|run| std::cmp::Reverse(run.started_on));
+        runs.sort_by_key(|record| std::cmp::Reverse(record.run.started_on));
         let limit = scope::limit(req.max_results, 1000);
         let after = |token: &String| {
-            runs.iter().position(|run| run.workflow_run_id.as_ref() == Some(token)).map_or(runs.len(), |at| at + 1)
+            runs.iter()
+                .position(|record| record.run.workflow_run_id.as_ref() == Some(token))
+                .map_or(runs.len(), |at| at + 1)
         };
         let start = req.next_token.as_ref().map_or(0, after);
         let more = runs.len() > start + limit;
         let sent: Vec<_> = runs.into_iter().skip(start).take(limit).collect();
-        let next_token = sent.last().filter(|_| more).and_then(|run| run.workflow_run_id.clone());
-        Ok(GetWorkflowRunsResponse { runs: Some(sent), next_token })
+        let next_token = sent.last().filter(|_| more).and_then(|record| record.run.workflow_run_id.clone());
+        let shown = |tx: &mut Tx<'_>| {
+            let each = sent.iter().map(|record| shown_run(tx, &scope, record.clone(), req.include_graph));
+            each.collect::<Result<Vec<_>, Error>>()
+        };
+        Ok(GetWorkflowRunsResponse { runs: Some(self.store.read(shown).await?), next_token })
     }
 }
 

@@ -315,6 +315,8 @@ pub(super) const EXCEPTIONS: &[(&str, &[(&str, &str)])] = &[
         ("XksProxyVpcEndpointServiceNotFoundException", "XksProxyVpcEndpointServiceNotFoundException"),
     ]),
     ("lakerun", &[
+        ("EntityNotFoundException", "EntityNotFoundException"),
+        ("InvalidInputException", "InvalidInputException"),
         ("ResourceNotFoundException", "ResourceNotFoundException"),
         ("ValidationException", "ValidationException"),
     ]),
