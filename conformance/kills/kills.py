@@ -41,6 +41,8 @@ class World:
         self.server, self.chance = server, random.Random(seed)
         self.lock, self.faults, self.ends = threading.Lock(), [], collections.Counter()
         self.over, self.inserted = False, 0
+        # Invocations that came to their end: what they wrote stays.
+        self.invoked = []
         # When the last kill was.
         self.calm = None
         self.clients = threading.local()
@@ -241,17 +243,26 @@ def invoke(world, n):
         except Exception:
             # Whether it was taken is not known: the next one is an event of its own.
             return world.ended("invocation", "not known")
-    # As long as servers are killed sooner than a function's process has started, it does not come to its end.
+    # As long as servers are killed sooner than a function's process has started, it does not come to its end. What is there before
+    # the end is recorded may be undone by a kill, and the function runs again.
+    found = []
     while world.calm is None or time.time() < world.calm + 240:
-        found = world.keys(f"async/{n}/")
         if any(key.endswith("-end") for key in found):
-            break
+            time.sleep(1)
+            if is_once(found := world.keys(f"async/{n}/")):
+                break
         time.sleep(0.3)
-    time.sleep(1)
-    found = world.keys(f"async/{n}/")
-    world.ended("invocation", "done" if len(found) == 2 else "broken")
-    if len(found) != 2 or len({key.split("/")[-1].rsplit("-", 1)[0] for key in found}) != 1:
+        found = world.keys(f"async/{n}/")
+    world.ended("invocation", "done" if is_once(found) else "broken")
+    with world.lock:
+        world.invoked.append(n)
+    if not is_once(found):
         world.fault(f"invocation {n} has {found}")
+
+
+def is_once(keys):
+    """Both objects of one run of the function, and none of another."""
+    return len(keys) == 2 and len({key.split("/")[-1].rsplit("-", 1)[0] for key in keys}) == 1
 
 
 SCRIPT = """
@@ -481,6 +492,9 @@ def main():
     for thread in threads:
         thread.join()
     rows(world, "SELECT count(*) FROM facts", world.inserted, "all inserts")
+    for n in world.invoked:
+        if not is_once(found := world.keys(f"async/{n}/")):
+            world.fault(f"invocation {n} has {found} at last")
     uploads = world.call("s3", "list_multipart_uploads", Bucket=LAKE).get("Uploads", [])
     if uploads:
         world.fault(f"{len(uploads)} uploads are left, such as {uploads[0]['Key']}")
