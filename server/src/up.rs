@@ -53,6 +53,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings))
 }
 
+#[expect(clippy::too_many_lines, reason = "the order in which a server starts and ends")]
 async fn serve(settings: Settings) -> Result<()> {
     let dir = DataDir::open(&settings.data)?;
     elsewhere::note(&settings)?;

@@ -219,6 +219,7 @@ impl Generator<'_> {
     }
 
     /// A state, and where it may lead with what.
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of state")]
     fn state(
         &mut self,
         at: usize,

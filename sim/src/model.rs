@@ -220,6 +220,7 @@ impl Machine {
 }
 
 impl State {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of state")]
     fn written(&self, machine: &Machine, around: Language) -> Value {
         let mut out = Map::new();
         let language = self.language;

@@ -504,6 +504,7 @@ impl Model<'_> {
         Ok(())
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each type of shape")]
     fn schema(&self, out: &mut String, shape: &str) -> Result<()> {
         let body = &self.shapes[shape];
         let number = |key: &str| match body[key].as_f64() {

@@ -267,6 +267,7 @@ impl Details {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind")]
     fn to_json(&self, with_data: bool) -> Option<(&'static str, Map<String, Value>)> {
         let mut fields = Fields { with_data, map: Map::new() };
         let member = match self {

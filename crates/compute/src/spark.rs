@@ -173,6 +173,7 @@ impl Spark {
     /// Waits for a place and for the environment, calls `started`, runs the script to its end. What it prints goes to
     /// `lines`, a full channel holds it back; what it took goes to `used`. With the outcome come the results of data quality that the
     /// script publishes. Dropping the future kills the job.
+    #[expect(clippy::too_many_lines, reason = "the steps of one run, in order")]
     pub async fn run(
         &self,
         job: &Job,

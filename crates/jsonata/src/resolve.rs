@@ -95,6 +95,7 @@ impl Resolver {
         Ok(node)
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind")]
     fn unmarked(&mut self, raw: &Raw) -> Result<Node> {
         let position = raw.position;
         let kind = match &raw.kind {

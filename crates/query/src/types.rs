@@ -161,6 +161,7 @@ struct HiveType<'a> {
 }
 
 impl<'a> HiveType<'a> {
+    #[expect(clippy::too_many_lines, reason = "one arm for each type")]
     fn field(&mut self, name: &str) -> Result<Field> {
         let word = self.word().to_ascii_lowercase();
         self.depth += 1;

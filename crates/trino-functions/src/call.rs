@@ -283,6 +283,7 @@ impl Signature {
 }
 
 impl Bound {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind")]
     fn meet(&mut self, pattern: &Pattern, ty: &Type, exact: bool) -> Option<()> {
         if exact && *ty == Type::Unknown && !matches!(pattern, Pattern::Variable(_)) {
             return None;

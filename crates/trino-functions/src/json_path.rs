@@ -505,6 +505,7 @@ impl Scope<'_> {
         all
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind")]
     fn step(&self, step: &Step, item: Json, found: &mut Vec<Json>) -> Result<()> {
         match step {
             Step::Member(name) => {

@@ -460,6 +460,7 @@ impl Parser<'_> {
         false
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each type")]
     fn ty(&mut self, depth: u32) -> Option<Type> {
         if depth > 64 {
             return None;

@@ -150,6 +150,7 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 }
 
 /// The value of one row.
+#[expect(clippy::too_many_lines, reason = "one arm for each type")]
 pub fn read(array: &dyn Array, ty: &Type, row: usize) -> Value {
     if array.is_null(row) {
         return Value::Null;
@@ -283,6 +284,7 @@ pub fn read_all(array: &dyn Array, ty: &Type) -> Vec<Value> {
 }
 
 /// An array of the values, which are of this type or null.
+#[expect(clippy::too_many_lines, reason = "one arm for each type")]
 pub fn build(ty: &Type, values: &[Value]) -> Result<ArrayRef> {
     macro_rules! ints {
         ($array:ty, $int:ty) => {

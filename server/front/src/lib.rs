@@ -216,6 +216,7 @@ impl Front {
         response
     }
 
+    #[expect(clippy::too_many_lines, reason = "the order in which a request finds who answers it")]
     async fn route(&self, request: http::Request<Incoming>) -> http::Response<ResponseBody> {
         let (parts, body) = request.into_parts();
         let query = parts.uri.query().unwrap_or_default().to_owned();

@@ -79,6 +79,7 @@ impl Tree {
         all.into_iter().map(|index| self.change(index, at)).collect()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one case for each kind of event")]
     fn step(&mut self, kind: &str, event: &Value, at: f64, before: Position) -> (Position, Option<usize>) {
         let (Position::On(standing) | Position::Inside(standing)) = before;
         if let Some(kind) = kind.strip_suffix("StateEntered") {

@@ -284,6 +284,7 @@ impl Run<'_> {
     }
 
     /// One resource on the way forward; does nothing where it has been done.
+    #[expect(clippy::too_many_lines, reason = "the steps of one resource, in order")]
     async fn step(
         &self,
         stack: &mut StackRecord,

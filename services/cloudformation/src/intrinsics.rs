@@ -71,6 +71,7 @@ impl Scope<'_> {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each function")]
     fn function(&self, name: &str, argument: &Value) -> Result<Option<Value>> {
         Ok(Some(match name {
             "Ref" => {

@@ -91,6 +91,7 @@ impl Lambda {
         self.router.measure(Measured { account, region, namespace: "AWS/Lambda", metric, dimension, value, unit });
     }
 
+    #[expect(clippy::too_many_lines, reason = "the steps of one invocation, in order")]
     async fn invoke(&self, cx: &Cx, call: Call, attempt: Option<&str>) -> Result<Finished, Error> {
         let chance = self.router.clock().fraction();
         let place = Scope::of(cx);

@@ -323,6 +323,7 @@ fn allow(cors: &Cors, origin: &str, preflight: bool, headers: &mut HeaderMap) {
 }
 
 /// The request as the function gets it.
+#[expect(clippy::too_many_lines, reason = "one member after the other of the event")]
 fn event(url: &Url, path: &str, call: &UrlCall<'_>, caller: &Cx, platform: &Cx) -> Value {
     let mut headers: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in call.headers {

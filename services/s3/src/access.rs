@@ -57,6 +57,7 @@ impl S3 {
             && self.governed(bucket).await.is_ok_and(|b| b.policy.is_none() && !b.acls() && b.owner() == caller(cx))
     }
 
+    #[expect(clippy::too_many_lines, reason = "one decision")]
     async fn weigh(&self, cx: &Cx, account: &str, bucket: &Bucket, ask: &Ask<'_>) -> Result<()> {
         let resource = resource(ask);
         let object = self.object_asked_about(bucket, ask).await?;

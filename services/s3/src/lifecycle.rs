@@ -62,6 +62,7 @@ pub(crate) fn check(
     Ok(config)
 }
 
+#[expect(clippy::too_many_lines, reason = "one rule of AWS's after the other")]
 fn check_rule(rule: &LifecycleRule) -> Result<()> {
     if !matches!(rule.status.as_str(), "Enabled" | "Disabled") {
         return Err(malformed_xml());

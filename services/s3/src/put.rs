@@ -162,6 +162,7 @@ impl S3 {
     }
 
     /// Names bytes that are durable already. On failure they are removed again.
+    #[expect(clippy::too_many_lines, reason = "one transaction")]
     pub(crate) async fn commit(&self, cx: &Cx, commit: Commit) -> Result<Stored> {
         let own: Vec<BlobId> = commit.segments.iter().filter(|s| !s.inline).map(|s| s.id.clone()).collect();
         let mut record = ObjectRecord {

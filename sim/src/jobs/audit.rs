@@ -12,6 +12,7 @@ use super::Ground;
 use super::client::{Client, What};
 
 /// Whoever sees that a job is over sees what it did. A fault, if there is one; what cannot be read now is not one.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of job")]
 pub(crate) async fn seen(cx: &Cx, client: &Client, ended: &str) -> Option<String> {
     let n = client.number;
     let whole = matches!(ended, "SUCCEEDED" | "Completed" | "CREATE_COMPLETE");

@@ -141,24 +141,8 @@ impl Committer<'_> {
         let id = self.snapshot_id(sequence);
         let parent = metadata.current_snapshot();
         let folder = format!("{}/metadata", metadata.location.trim_end_matches('/'));
-        let mut manifests = Vec::new();
-        let mut removed = Tally::default();
-        if let Some(parent) = parent {
-            let known = loaded.manifests(self.storage, parent).await?;
-            if change.removed.is_empty() {
-                manifests = known;
-            } else {
-                let all = loaded.all_entries(self.storage, &known).await?;
-                for (number, (manifest, entries)) in known.into_iter().zip(all).enumerate() {
-                    let path = format!("{folder}/{}-{attempt}-m{number}.avro", self.id);
-                    let mut kept = self.without(loaded, change, manifest, entries, (id, sequence, path)).await?;
-                    manifests.append(&mut kept.0);
-                    for file in &kept.1 {
-                        removed.count(file);
-                    }
-                }
-            }
-        }
+        let begin = format!("{folder}/{}-{attempt}", self.id);
+        let (mut manifests, removed) = self.kept(loaded, change, (id, sequence, &begin)).await?;
         let mut added = Tally::default();
         change.added.iter().for_each(|file| added.count(file));
         // Files of deletes have manifests of their own.
@@ -202,6 +186,30 @@ impl Committer<'_> {
             other: Map::new(),
         });
         Ok(metadata)
+    }
+
+    /// The manifests of before without the files that are removed, and how much those are. What must be written anew gets a path
+    /// that begins as told.
+    async fn kept(
+        &self,
+        loaded: &Loaded,
+        change: &Change,
+        (id, sequence, begin): (i64, i64, &str),
+    ) -> Result<(Vec<ManifestFile>, Tally)> {
+        let Some(parent) = loaded.metadata.current_snapshot() else { return Ok((Vec::new(), Tally::default())) };
+        let known = loaded.manifests(self.storage, parent).await?;
+        if change.removed.is_empty() {
+            return Ok((known, Tally::default()));
+        }
+        let (mut manifests, mut removed) = (Vec::new(), Tally::default());
+        let all = loaded.all_entries(self.storage, &known).await?;
+        for (number, (manifest, entries)) in known.into_iter().zip(all).enumerate() {
+            let path = format!("{begin}-m{number}.avro");
+            let mut kept = self.without(loaded, change, manifest, entries, (id, sequence, path)).await?;
+            manifests.append(&mut kept.0);
+            kept.1.iter().for_each(|file| removed.count(file));
+        }
+        Ok((manifests, removed))
     }
 
     /// A manifest of before without the files that are removed, and those files.

@@ -240,6 +240,31 @@ fn partitions(loaded: &Loaded, files: &SnapshotFiles) -> Result<Columns> {
             _ => None,
         })
         .collect();
+    let groups = groups(loaded, files, &columns)?;
+    let mut out: Columns = Vec::new();
+    if !types.is_empty() {
+        let members = types
+            .iter()
+            .enumerate()
+            .map(|(at, ty)| typed(groups.iter().map(|group| group.values[at].clone()).collect(), ty));
+        let members = members.collect::<Result<Vec<_>>>()?;
+        let names = spec.fields.iter().map(|field| field.name.to_lowercase());
+        let fields: Fields =
+            names.zip(&members).map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
+        out.push(("partition", Arc::new(StructArray::try_new(fields, members, None).map_err(Error::internal)?)));
+    }
+    out.push(("record_count", longs(groups.iter().map(|group| Some(group.records)))));
+    out.push(("file_count", longs(groups.iter().map(|group| Some(group.files)))));
+    out.push(("total_size", longs(groups.iter().map(|group| Some(group.size)))));
+    if !columns.is_empty() {
+        out.push(("data", bounds(&groups, &columns)?));
+    }
+    Ok(out)
+}
+
+/// A current snapshot's files by the partition that they are of, in the order of its path.
+fn groups(loaded: &Loaded, files: &SnapshotFiles, columns: &[(i32, &str, &Primitive)]) -> Result<Vec<Group>> {
+    let spec = loaded.metadata.spec();
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for entry in &files.data {
         if entry.spec != spec.spec_id {
@@ -251,7 +276,7 @@ fn partitions(loaded: &Loaded, files: &SnapshotFiles) -> Result<Columns> {
         group.records += file.records;
         group.files += 1;
         group.size += file.size;
-        for (id, _, ty) in &columns {
+        for (id, _, ty) in columns {
             *group.nulls.entry(*id).or_default() += file.null_counts.get(id).unwrap_or(&0);
             let bound = |bounds: &BTreeMap<i32, Vec<u8>>| bounds.get(id).and_then(|bytes| from_bytes(bytes, ty));
             let new = bound(&file.lower).zip(bound(&file.upper));
@@ -265,32 +290,22 @@ fn partitions(loaded: &Loaded, files: &SnapshotFiles) -> Result<Columns> {
             group.columns.insert(*id, merged);
         }
     }
-    let groups: Vec<Group> = groups.into_values().collect();
-    let array = |values: Vec<ScalarValue>, ty: &Primitive| -> Result<ArrayRef> {
-        let array = if values.is_empty() {
-            datafusion::arrow::array::new_empty_array(&ty.arrow()?)
-        } else {
-            ScalarValue::iter_to_array(values)?
-        };
-        shown(&array, ty)
+    Ok(groups.into_values().collect())
+}
+
+fn typed(values: Vec<ScalarValue>, ty: &Primitive) -> Result<ArrayRef> {
+    let array = if values.is_empty() {
+        datafusion::arrow::array::new_empty_array(&ty.arrow()?)
+    } else {
+        ScalarValue::iter_to_array(values)?
     };
-    let mut out: Columns = Vec::new();
-    if !types.is_empty() {
-        let members = types
-            .iter()
-            .enumerate()
-            .map(|(at, ty)| array(groups.iter().map(|group| group.values[at].clone()).collect(), ty));
-        let members = members.collect::<Result<Vec<_>>>()?;
-        let names = spec.fields.iter().map(|field| field.name.to_lowercase());
-        let fields: Fields =
-            names.zip(&members).map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
-        out.push(("partition", Arc::new(StructArray::try_new(fields, members, None).map_err(Error::internal)?)));
-    }
-    out.push(("record_count", longs(groups.iter().map(|group| Some(group.records)))));
-    out.push(("file_count", longs(groups.iter().map(|group| Some(group.files)))));
-    out.push(("total_size", longs(groups.iter().map(|group| Some(group.size)))));
+    shown(&array, ty)
+}
+
+/// The column `data`: a row of each column's bounds and counts.
+fn bounds(groups: &[Group], columns: &[(i32, &str, &Primitive)]) -> Result<ArrayRef> {
     let mut members: Vec<(String, ArrayRef)> = Vec::new();
-    for (id, name, ty) in &columns {
+    for (id, name, ty) in columns {
         let null = ScalarValue::try_from(&ty.arrow()?)?;
         let bound = |high: bool| {
             let values = groups.iter().map(|group| match group.columns.get(id) {
@@ -298,7 +313,7 @@ fn partitions(loaded: &Loaded, files: &SnapshotFiles) -> Result<Columns> {
                 Some(Some((_, top))) => top.clone(),
                 _ => null.clone(),
             });
-            array(values.collect(), ty)
+            typed(values.collect(), ty)
         };
         let (low, high) = (bound(false)?, bound(true)?);
         let nulls = longs(groups.iter().map(|group| group.nulls.get(id).copied()));
@@ -310,13 +325,10 @@ fn partitions(loaded: &Loaded, files: &SnapshotFiles) -> Result<Columns> {
         let row = StructArray::try_new(fields, arrays, None).map_err(Error::internal)?;
         members.push((name.to_lowercase(), Arc::new(row)));
     }
-    if !members.is_empty() {
-        let fields: Fields =
-            members.iter().map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
-        let arrays = members.into_iter().map(|(_, array)| array).collect();
-        out.push(("data", Arc::new(StructArray::try_new(fields, arrays, None).map_err(Error::internal)?)));
-    }
-    Ok(out)
+    let fields: Fields =
+        members.iter().map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
+    let arrays = members.into_iter().map(|(_, array)| array).collect();
+    Ok(Arc::new(StructArray::try_new(fields, arrays, None).map_err(Error::internal)?))
 }
 
 /// Values as queries carry them.

@@ -29,6 +29,14 @@ fn done() -> Answer {
     Answer::Lines { columns: Vec::new(), lines: Vec::new() }
 }
 
+fn serde_parameters(serde: &str, given: Vec<(String, String)>) -> BTreeMap<String, String> {
+    let mut parameters: BTreeMap<String, String> = given.into_iter().collect();
+    if parameters.is_empty() || serde != LAZY {
+        parameters.entry("serialization.format".to_owned()).or_insert_with(|| "1".to_owned());
+    }
+    parameters
+}
+
 impl Run<'_> {
     pub(super) async fn create_table(&mut self, create: CreateTable) -> Result<Answer> {
         let Some(name) = create.name.clone() else { return Err(Error::internal("a table without a name")) };
@@ -71,10 +79,7 @@ impl Run<'_> {
         let HiveFormat { serde, input, output } =
             hive_format(stored).ok_or_else(|| Error::not_supported(format_args!("STORED AS {stored}")))?;
         let serde = create.serde.as_deref().unwrap_or(serde);
-        let mut serde_parameters: BTreeMap<String, String> = create.serde_properties.into_iter().collect();
-        if serde_parameters.is_empty() || serde != LAZY {
-            serde_parameters.entry("serialization.format".to_owned()).or_insert_with(|| "1".to_owned());
-        }
+        let serde_parameters = serde_parameters(serde, create.serde_properties);
         let table = Table {
             name: name.name.clone(),
             description: create.comment,

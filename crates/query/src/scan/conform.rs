@@ -116,6 +116,7 @@ impl Conform {
         })
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind")]
     pub(crate) fn apply(&self, array: &ArrayRef) -> Result<ArrayRef> {
         Ok(match self {
             Self::Same => Arc::clone(array),

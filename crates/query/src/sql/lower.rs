@@ -354,6 +354,7 @@ impl Lowering {
         ControlFlow::Break(())
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind")]
     fn expression(&mut self, expr: &mut Expr) -> Result<()> {
         let new = match expr {
             Expr::Value(value) => match &value.value {
@@ -488,6 +489,7 @@ impl Lowering {
         Ok(())
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each function")]
     fn function(&mut self, function: &mut Function) -> Result<Option<Expr>> {
         let [ObjectNamePart::Identifier(ident)] = function.name.0.as_slice() else { return Ok(None) };
         let name = ident.value.to_lowercase();

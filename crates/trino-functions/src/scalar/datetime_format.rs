@@ -134,6 +134,7 @@ const MONTHS: [&str; 12] = [
 ];
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
+#[expect(clippy::too_many_lines, reason = "one arm for each letter")]
 fn print(steps: &[Step], value: &Value) -> Result<String> {
     let (utc, zone) = match value {
         Value::TimestampTz(t, zone) => (*t, *zone),
@@ -249,6 +250,7 @@ fn malformed(text: &str, at: usize) -> Error {
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each letter")]
 fn read(steps: &[Step], text: &str, pivot: i32) -> Result<Read> {
     let mut found = Read::default();
     let mut at = 0;

@@ -45,6 +45,7 @@ impl Check {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each shape")]
     fn value(&mut self, shape: &Shape, value: &mut Value, path: &str, depth: usize) -> Result<(), Error> {
         if depth > MAX_DEPTH {
             return Err(Error::serialization("The request nests too deep"));

@@ -13,7 +13,7 @@ use service::{Cx, Handle};
 use store::Tx;
 use wire::Error;
 
-use crate::classify::{classify, deallocate, execute, prepare};
+use crate::classify::{Kind, classify, deallocate, execute, prepare};
 use crate::records::{PRIMARY, Record, Scope, engine, workgroup};
 use crate::run::{Payload, Queries};
 use crate::{Athena, event};
@@ -39,13 +39,8 @@ impl Handle<StartQueryExecution> for Athena {
         let (scope, id, now, caller) = (Scope::of(cx), cx.uuid(), cx.now(), cx.principal().clone());
         let id = cx
             .write(&self.store, move |tx| {
-                if let Some(token) = &req.client_request_token
-                    && let Some(known) = tx.get_json::<Token>(scope.key("token").push(token))?
-                {
-                    if known.query != req.query_string {
-                        return Err(invalid_request_exception("Idempotent parameters do not match"));
-                    }
-                    return Ok(known.id);
+                if let Some(known) = known(tx, &scope, &req)? {
+                    return Ok(known);
                 }
                 let name = req.work_group.as_deref().unwrap_or(PRIMARY);
                 let group = workgroup(tx, &scope, name)?.group;
@@ -65,49 +60,22 @@ impl Handle<StartQueryExecution> for Athena {
                 let folder = results.output_location.clone().unwrap_or_default();
                 prepared(tx, &scope, name, &req.query_string, now)?;
                 let (sql, parameters) = statement(tx, &scope, name, &req)?;
-                let context = req.query_execution_context.clone().unwrap_or_default();
-                let reuse = req.result_reuse_configuration.clone();
                 let mut record = Record {
                     version: 1,
-                    execution: QueryExecution {
-                        query_execution_id: Some(id.clone()),
-                        query: Some(req.query_string.clone()),
-                        statement_type: Some(kind.statement.to_owned()),
-                        substatement_type: Some(kind.substatement.to_owned()),
-                        result_configuration: Some(ResultConfiguration {
-                            output_location: Some(kind.output.file(&folder, &id)),
-                            ..results
-                        }),
-                        result_reuse_configuration: Some(reuse.unwrap_or_default()),
-                        query_execution_context: Some(QueryExecutionContext {
-                            catalog: Some(
-                                context.catalog.unwrap_or_else(|| "awsdatacatalog".to_owned()).to_lowercase(),
-                            ),
-                            database: context.database,
-                        }),
-                        status: Some(QueryExecutionStatus {
-                            state: Some("QUEUED".to_owned()),
-                            submission_date_time: Some(now.into()),
-                            ..QueryExecutionStatus::default()
-                        }),
-                        statistics: Some(QueryExecutionStatistics {
-                            result_reuse_information: Some(ResultReuseInformation { reused_previous_result: false }),
-                            ..QueryExecutionStatistics::default()
-                        }),
-                        work_group: Some(name.to_owned()),
-                        engine_version: Some(engine(
-                            configuration.engine_version.and_then(|version| version.selected_engine_version),
-                        )),
-                        execution_parameters: req.execution_parameters.clone(),
-                        managed_query_results_configuration: managed,
-                        ..QueryExecution::default()
-                    },
+                    execution: queued(&req, kind, &id, now),
                     sql,
                     parameters,
                     folder,
                     caller: Some(caller.clone()),
                     ..Record::default()
                 };
+                record.execution.result_configuration = Some(ResultConfiguration {
+                    output_location: Some(kind.output.file(&record.folder, &id)),
+                    ..results
+                });
+                record.execution.engine_version =
+                    Some(engine(configuration.engine_version.and_then(|version| version.selected_engine_version)));
+                record.execution.managed_query_results_configuration = managed;
                 let reused = reusable(tx, &scope, name, &record, now)?;
                 if let Some(earlier) = &reused {
                     reuse_result(&mut record, earlier, now);
@@ -130,6 +98,44 @@ impl Handle<StartQueryExecution> for Athena {
         let payload = Payload { scope: Scope::of(cx), id: id.clone() };
         cx.began(Worker::Job(payload.task()));
         Ok(StartQueryExecutionOutput { query_execution_id: Some(id) })
+    }
+}
+
+/// The query that the request's token has started before.
+fn known(tx: &mut Tx<'_>, scope: &Scope, req: &StartQueryExecutionInput) -> Result<Option<String>, Error> {
+    let Some(token) = &req.client_request_token else { return Ok(None) };
+    let Some(known) = tx.get_json::<Token>(scope.key("token").push(token))? else { return Ok(None) };
+    if known.query != req.query_string {
+        return Err(invalid_request_exception("Idempotent parameters do not match"));
+    }
+    Ok(Some(known.id))
+}
+
+/// What a query says of itself when it is accepted; where its result goes and what runs it is its workgroup's to say.
+fn queued(req: &StartQueryExecutionInput, kind: Kind, id: &str, now: jiff::Timestamp) -> QueryExecution {
+    let context = req.query_execution_context.clone().unwrap_or_default();
+    QueryExecution {
+        query_execution_id: Some(id.to_owned()),
+        query: Some(req.query_string.clone()),
+        statement_type: Some(kind.statement.to_owned()),
+        substatement_type: Some(kind.substatement.to_owned()),
+        result_reuse_configuration: Some(req.result_reuse_configuration.clone().unwrap_or_default()),
+        query_execution_context: Some(QueryExecutionContext {
+            catalog: Some(context.catalog.unwrap_or_else(|| "awsdatacatalog".to_owned()).to_lowercase()),
+            database: context.database,
+        }),
+        status: Some(QueryExecutionStatus {
+            state: Some("QUEUED".to_owned()),
+            submission_date_time: Some(now.into()),
+            ..QueryExecutionStatus::default()
+        }),
+        statistics: Some(QueryExecutionStatistics {
+            result_reuse_information: Some(ResultReuseInformation { reused_previous_result: false }),
+            ..QueryExecutionStatistics::default()
+        }),
+        work_group: Some(req.work_group.clone().unwrap_or_else(|| PRIMARY.to_owned())),
+        execution_parameters: req.execution_parameters.clone(),
+        ..QueryExecution::default()
     }
 }
 

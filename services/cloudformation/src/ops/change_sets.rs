@@ -18,6 +18,7 @@ use crate::{CloudFormation, Result};
 
 #[async_trait]
 impl Handle<api::CreateChangeSet> for CloudFormation {
+    #[expect(clippy::too_many_lines, reason = "one transaction")]
     async fn handle(&self, cx: &Cx, input: api::CreateChangeSetInput) -> Result<api::CreateChangeSetOutput> {
         start::check_name(&input.change_set_name)?;
         let wanted = Wanted {

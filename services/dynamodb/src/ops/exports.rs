@@ -26,10 +26,7 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
         cx: &Cx,
         req: ExportTableToPointInTimeInput,
     ) -> Result<ExportTableToPointInTimeOutput, Error> {
-        only("ExportFormat", req.export_format.as_deref(), &["DYNAMODB_JSON"])?;
-        only("ExportType", req.export_type.as_deref(), &["FULL_EXPORT"])?;
-        let incremental = req.incremental_export_specification.is_some().then_some("a structure");
-        only("IncrementalExportSpecification", incremental, &[])?;
+        check_kind(&req)?;
         let (home, now) = (Home::of(cx), cx.now().as_millisecond());
         let at_ms = req.export_time.map_or(now, Timestamp::as_millis);
         let id = format!("{now:014}-{}", cx.uuid().replace('-', "").get(..8).unwrap_or_default());
@@ -40,9 +37,7 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
             algorithm: req.s3_sse_algorithm,
             key: req.s3_sse_kms_key_id,
         };
-        if target.key.is_some() && target.algorithm.as_deref() != Some("KMS") {
-            return Err(Error::validation("S3SseKmsKeyId can only be specified when S3SseAlgorithm is KMS"));
-        }
+        target.check()?;
         let request = json!([req.table_arn, req.export_time.map(Timestamp::as_millis), target]).to_string();
         let caller = cx.principal().clone();
         let export = cx
@@ -61,17 +56,7 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
                 };
                 let mut table = Table::clone(&found);
                 table.may_change()?;
-                let Some(recovery) = &table.recovery else {
-                    return Err(error::point_in_time_recovery_unavailable_exception(format!(
-                        "Point in time recovery is not enabled for table '{}'",
-                        table.name
-                    )));
-                };
-                if at_ms < recovery.earliest_ms(now) || at_ms > now {
-                    return Err(error::invalid_export_time_exception(
-                        "The export time must be within the table's point in time recovery window",
-                    ));
-                }
+                check_recoverable(&table, at_ms, now)?;
                 let place = TransferKey {
                     account: home.account.clone(),
                     region: home.region.clone(),
@@ -112,6 +97,39 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
             .await?;
         Ok(ExportTableToPointInTimeOutput { export_description: Some(description(export)) })
     }
+}
+
+impl Target {
+    fn check(&self) -> Result<(), Error> {
+        if self.key.is_some() && self.algorithm.as_deref() != Some("KMS") {
+            return Err(Error::validation("S3SseKmsKeyId can only be specified when S3SseAlgorithm is KMS"));
+        }
+        Ok(())
+    }
+}
+
+/// What a table is exported as: whole, as DynamoDB's JSON.
+fn check_kind(req: &ExportTableToPointInTimeInput) -> Result<(), Error> {
+    only("ExportFormat", req.export_format.as_deref(), &["DYNAMODB_JSON"])?;
+    only("ExportType", req.export_type.as_deref(), &["FULL_EXPORT"])?;
+    let incremental = req.incremental_export_specification.is_some().then_some("a structure");
+    only("IncrementalExportSpecification", incremental, &[])
+}
+
+/// Whether a table can be read as of a time, in milliseconds since 1970.
+fn check_recoverable(table: &Table, at_ms: i64, now_ms: i64) -> Result<(), Error> {
+    let Some(recovery) = &table.recovery else {
+        return Err(error::point_in_time_recovery_unavailable_exception(format!(
+            "Point in time recovery is not enabled for table '{}'",
+            table.name
+        )));
+    };
+    if at_ms < recovery.earliest_ms(now_ms) || at_ms > now_ms {
+        return Err(error::invalid_export_time_exception(
+            "The export time must be within the table's point in time recovery window",
+        ));
+    }
+    Ok(())
 }
 
 /// The export that a token stands for.

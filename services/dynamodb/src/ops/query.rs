@@ -12,25 +12,33 @@ use crate::table::{Index, KeySchema, Table};
 use crate::write::{Home, convert_values};
 use crate::{DynamoDb, Invalid, convert, legacy};
 
+fn expressions(req: &QueryInput) -> [(&'static str, bool); 3] {
+    [
+        ("ProjectionExpression", req.projection_expression.is_some()),
+        ("FilterExpression", req.filter_expression.is_some()),
+        ("KeyConditionExpression", req.key_condition_expression.is_some()),
+    ]
+}
+
+/// Legacy parameters do not stand beside expressions; `KeyConditions` may, beside those for the rest.
+fn refuse_mixed(req: &QueryInput, expressions: &[(&'static str, bool)]) -> Result<(), Invalid> {
+    let both_keys = req.key_conditions.is_some() && req.key_condition_expression.is_some();
+    legacy::refuse_mixed(
+        expressions,
+        &[
+            ("AttributesToGet", req.attributes_to_get.is_some()),
+            ("QueryFilter", req.query_filter.is_some()),
+            ("ConditionalOperator", req.conditional_operator.is_some()),
+            ("KeyConditions", both_keys),
+        ],
+    )
+}
+
 #[async_trait]
 impl Handle<Query> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: QueryInput) -> Result<QueryOutput, Error> {
-        let expressions = [
-            ("ProjectionExpression", req.projection_expression.is_some()),
-            ("FilterExpression", req.filter_expression.is_some()),
-            ("KeyConditionExpression", req.key_condition_expression.is_some()),
-        ];
-        // `KeyConditions` may stand beside expressions for the rest.
-        let both_keys = req.key_conditions.is_some() && req.key_condition_expression.is_some();
-        legacy::refuse_mixed(
-            &expressions,
-            &[
-                ("AttributesToGet", req.attributes_to_get.is_some()),
-                ("QueryFilter", req.query_filter.is_some()),
-                ("ConditionalOperator", req.conditional_operator.is_some()),
-                ("KeyConditions", both_keys),
-            ],
-        )?;
+        let expressions = expressions(&req);
+        refuse_mixed(&req, &expressions)?;
         let placeholders = Placeholders::new(
             req.expression_attribute_names,
             convert_values(req.expression_attribute_values)?,

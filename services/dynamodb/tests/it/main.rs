@@ -153,6 +153,7 @@ async fn items_come_and_go() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table, asked again and again")]
 async fn queries_and_scans() {
     let bench = bench();
     bench.table().await;

@@ -2,9 +2,9 @@
 
 use api_iam::{
     GetAccountAuthorizationDetails, GetAccountAuthorizationDetailsRequest, GetAccountAuthorizationDetailsResponse,
-    GetAccountSummary, GetAccountSummaryResponse, GroupDetail, ListEntitiesForPolicy, ListEntitiesForPolicyRequest,
-    ListEntitiesForPolicyResponse, ManagedPolicyDetail, PolicyDetail, PolicyGroup, PolicyRole, PolicyUser,
-    PolicyVersion, RoleDetail, UserDetail,
+    GetAccountSummary, GetAccountSummaryResponse, GroupDetail, InstanceProfile, ListEntitiesForPolicy,
+    ListEntitiesForPolicyRequest, ListEntitiesForPolicyResponse, ManagedPolicyDetail, PolicyDetail, PolicyGroup,
+    PolicyRole, PolicyUser, PolicyVersion, RoleDetail, UserDetail,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
@@ -70,6 +70,55 @@ impl Detail {
     }
 }
 
+fn user_detail(mut u: UserRecord) -> Detail {
+    let user_policy_list = Some(inline(&mut u));
+    Detail::User(Box::new(UserDetail {
+        user_policy_list,
+        group_list: Some(u.groups),
+        attached_managed_policies: Some(attached_policies(&u.attached)),
+        path: Some(u.user.path),
+        user_name: Some(u.user.user_name),
+        user_id: Some(u.user.user_id),
+        arn: Some(u.user.arn),
+        create_date: Some(u.user.create_date),
+        permissions_boundary: u.user.permissions_boundary,
+        tags: u.user.tags,
+    }))
+}
+
+fn group_detail(mut g: GroupRecord) -> Detail {
+    let group_policy_list = Some(inline(&mut g));
+    Detail::Group(Box::new(GroupDetail {
+        group_policy_list,
+        attached_managed_policies: Some(attached_policies(&g.attached)),
+        path: Some(g.group.path),
+        group_name: Some(g.group.group_name),
+        group_id: Some(g.group.group_id),
+        arn: Some(g.group.arn),
+        create_date: Some(g.group.create_date),
+    }))
+}
+
+fn role_detail(mut r: RoleRecord, profiles: &[InstanceProfile]) -> Detail {
+    let mut own = profiles.to_vec();
+    own.retain(|profile| profile.roles.iter().any(|role| role.role_name == r.role.role_name));
+    let role_policy_list = Some(inline(&mut r));
+    Detail::Role(Box::new(RoleDetail {
+        role_policy_list,
+        instance_profile_list: Some(own),
+        attached_managed_policies: Some(attached_policies(&r.attached)),
+        path: Some(r.role.path),
+        role_name: Some(r.role.role_name),
+        role_id: Some(r.role.role_id),
+        arn: Some(r.role.arn),
+        create_date: Some(r.role.create_date),
+        assume_role_policy_document: r.role.assume_role_policy_document.map(|text| encode(&text)),
+        permissions_boundary: r.role.permissions_boundary,
+        tags: r.role.tags,
+        role_last_used: None,
+    }))
+}
+
 #[async_trait]
 impl Handle<GetAccountAuthorizationDetails> for Identity {
     async fn handle(
@@ -84,56 +133,13 @@ impl Handle<GetAccountAuthorizationDetails> for Identity {
         let mut all = Vec::new();
         let counts: Vec<String> = attached_everywhere(&holders);
         if wanted("User") {
-            all.extend(holders.users.into_iter().map(|mut u| {
-                let user_policy_list = Some(inline(&mut u));
-                Detail::User(Box::new(UserDetail {
-                    user_policy_list,
-                    group_list: Some(u.groups),
-                    attached_managed_policies: Some(attached_policies(&u.attached)),
-                    path: Some(u.user.path),
-                    user_name: Some(u.user.user_name),
-                    user_id: Some(u.user.user_id),
-                    arn: Some(u.user.arn),
-                    create_date: Some(u.user.create_date),
-                    permissions_boundary: u.user.permissions_boundary,
-                    tags: u.user.tags,
-                }))
-            }));
+            all.extend(holders.users.into_iter().map(user_detail));
         }
         if wanted("Group") {
-            all.extend(holders.groups.into_iter().map(|mut g| {
-                let group_policy_list = Some(inline(&mut g));
-                Detail::Group(Box::new(GroupDetail {
-                    group_policy_list,
-                    attached_managed_policies: Some(attached_policies(&g.attached)),
-                    path: Some(g.group.path),
-                    group_name: Some(g.group.group_name),
-                    group_id: Some(g.group.group_id),
-                    arn: Some(g.group.arn),
-                    create_date: Some(g.group.create_date),
-                }))
-            }));
+            all.extend(holders.groups.into_iter().map(group_detail));
         }
         if wanted("Role") {
-            all.extend(holders.roles.into_iter().map(|mut r| {
-                let mut own = profiles.clone();
-                own.retain(|profile| profile.roles.iter().any(|role| role.role_name == r.role.role_name));
-                let role_policy_list = Some(inline(&mut r));
-                Detail::Role(Box::new(RoleDetail {
-                    role_policy_list,
-                    instance_profile_list: Some(own),
-                    attached_managed_policies: Some(attached_policies(&r.attached)),
-                    path: Some(r.role.path),
-                    role_name: Some(r.role.role_name),
-                    role_id: Some(r.role.role_id),
-                    arn: Some(r.role.arn),
-                    create_date: Some(r.role.create_date),
-                    assume_role_policy_document: r.role.assume_role_policy_document.map(|text| encode(&text)),
-                    permissions_boundary: r.role.permissions_boundary,
-                    tags: r.role.tags,
-                    role_last_used: None,
-                }))
-            }));
+            all.extend(holders.roles.into_iter().map(|role| role_detail(role, &profiles)));
         }
         let mut policies = Vec::new();
         if wanted("LocalManagedPolicy") {

@@ -123,6 +123,7 @@ pub(crate) struct Environment {
 
 impl Environment {
     /// Starts the process; `invoke` waits until it is ready. `cx` acts for the platform, to write the log.
+    #[expect(clippy::too_many_lines, reason = "the steps of one start, in order")]
     pub(crate) async fn start(
         blueprint: &Blueprint,
         keys: &Keys,

@@ -221,6 +221,7 @@ impl Queue {
     }
 
     /// Sets attributes, checked; an empty text removes one.
+    #[expect(clippy::too_many_lines, reason = "one attribute after the other")]
     pub(super) fn set(&mut self, attributes: &BTreeMap<String, String>) -> Result<(), Error> {
         let set = |name: &str| attributes.get(name).map(String::as_str).filter(|value| !value.is_empty());
         if set("KmsMasterKeyId").is_some() {

@@ -96,11 +96,6 @@ impl S3 {
     /// Who signed the form, and the policy that was signed.
     async fn form_author(&self, fields: &BTreeMap<String, String>) -> Result<(Cx, Option<PostPolicy>)> {
         let (own, home) = self.known.own();
-        let missing = |name: &str| {
-            invalid_argument(format!(
-                "Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields."
-            ))
-        };
         let policy = fields.get("policy");
         let new = fields.contains_key("x-amz-signature") || fields.contains_key("x-amz-algorithm");
         let old = fields.contains_key("signature") || fields.contains_key("awsaccesskeyid");
@@ -129,22 +124,7 @@ impl S3 {
             Error::new("InvalidAccessKeyId", 403, "The AWS Access Key Id you provided does not exist in our records.")
         })?;
         let signed = if new {
-            let scope: Vec<&str> = field("x-amz-credential")?.split('/').collect();
-            let date = field("x-amz-date")?;
-            let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date)
-                .ok()
-                .and_then(|t| t.to_zoned(jiff::tz::TimeZone::UTC).ok())
-                .ok_or_else(|| invalid_argument("x-amz-date must be in ISO 8601 basic format"))?;
-            let off = self.router.now().as_second() - time.timestamp().as_second();
-            if !(-900..=MAX_SKEW_S).contains(&off) || !date.starts_with(scope[1]) {
-                return Err(access_denied("Invalid according to Policy: Policy expired."));
-            }
-            let mut key = format!("AWS4{}", found.secret_key).into_bytes();
-            for part in &scope[1..] {
-                key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), part.as_bytes()).as_ref().to_vec();
-            }
-            let signature = hex::decode(field("x-amz-signature")?).unwrap_or_default();
-            hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &key), encoded.as_bytes(), &signature)
+            self.signed_v4(fields, &found.secret_key, encoded)?
         } else {
             use base64::Engine as _;
             let signature = base64::engine::general_purpose::STANDARD.decode(field("signature")?).unwrap_or_default();
@@ -172,6 +152,32 @@ impl S3 {
         let account = if found.account.is_empty() { own } else { &found.account };
         let cx = Cx::platform(&self.router, account, &region).with_credentials(found);
         Ok((cx, Some(parsed)))
+    }
+
+    /// Whether a form's version 4 signature is its key's; `Err` where the fields are not such a signature, or too old.
+    fn signed_v4(
+        &self,
+        fields: &BTreeMap<String, String>,
+        secret: &str,
+        encoded: &str,
+    ) -> Result<std::result::Result<(), ring::error::Unspecified>> {
+        let field = |name: &str| fields.get(name).ok_or_else(|| missing(name));
+        let scope: Vec<&str> = field("x-amz-credential")?.split('/').collect();
+        let date = field("x-amz-date")?;
+        let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date)
+            .ok()
+            .and_then(|t| t.to_zoned(jiff::tz::TimeZone::UTC).ok())
+            .ok_or_else(|| invalid_argument("x-amz-date must be in ISO 8601 basic format"))?;
+        let off = self.router.now().as_second() - time.timestamp().as_second();
+        if !(-900..=MAX_SKEW_S).contains(&off) || !date.starts_with(scope[1]) {
+            return Err(access_denied("Invalid according to Policy: Policy expired."));
+        }
+        let mut key = format!("AWS4{secret}").into_bytes();
+        for part in &scope[1..] {
+            key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), part.as_bytes()).as_ref().to_vec();
+        }
+        let signature = hex::decode(field("x-amz-signature")?).unwrap_or_default();
+        Ok(hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &key), encoded.as_bytes(), &signature))
     }
 
     async fn form_allowed(
@@ -419,4 +425,10 @@ fn answer_of(
         _ => StatusCode::NO_CONTENT,
     };
     Ok(response)
+}
+
+fn missing(name: &str) -> Error {
+    invalid_argument(format!(
+        "Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields."
+    ))
 }

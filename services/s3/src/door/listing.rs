@@ -154,22 +154,7 @@ pub(super) async fn versions(s3: &S3, req: S3Request<ListObjectVersionsInput>) -
         }
         let class = record.headers.storage_class.clone();
         let object = object(&key, record, url, owner, None);
-        versions.push(ObjectVersion {
-            checksum_algorithm: object.checksum_algorithm,
-            checksum_type: object.checksum_type,
-            e_tag: object.e_tag,
-            is_latest: Some(newest),
-            key: object.key,
-            last_modified: object.last_modified,
-            owner: object.owner,
-            restore_status: None,
-            size: object.size,
-            storage_class: Some(match class {
-                Some(class) => class.into(),
-                None => ObjectVersionStorageClass::from_static(ObjectVersionStorageClass::STANDARD),
-            }),
-            version_id,
-        });
+        versions.push(ObjectVersion { is_latest: Some(newest), version_id, ..version_entry(object, class) });
     }
     let prefix = |p: &String| CommonPrefix { prefix: Some(encode(p, url)) };
     answer(ListObjectVersionsOutput {
@@ -188,6 +173,23 @@ pub(super) async fn versions(s3: &S3, req: S3Request<ListObjectVersionsInput>) -
         version_id_marker: Some(input.version_id_marker.unwrap_or_default()),
         request_charged: None,
     })
+}
+
+fn version_entry(object: Object, class: Option<String>) -> ObjectVersion {
+    ObjectVersion {
+        checksum_algorithm: object.checksum_algorithm,
+        checksum_type: object.checksum_type,
+        e_tag: object.e_tag,
+        key: object.key,
+        last_modified: object.last_modified,
+        owner: object.owner,
+        size: object.size,
+        storage_class: Some(match class {
+            Some(class) => class.into(),
+            None => ObjectVersionStorageClass::from_static(ObjectVersionStorageClass::STANDARD),
+        }),
+        ..ObjectVersion::default()
+    }
 }
 
 fn wants_restore(attributes: Option<&OptionalObjectAttributesList>) -> bool {

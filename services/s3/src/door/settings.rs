@@ -106,7 +106,14 @@ pub(super) async fn create_bucket(s3: &S3, req: S3Request<CreateBucketInput>) ->
         tags,
     };
     let constraint = input.create_bucket_configuration.and_then(|c| c.location_constraint);
-    let region = match constraint.as_ref().map(BucketLocationConstraint::as_str).filter(|c| !c.is_empty()) {
+    let region = region_of(&cx, constraint.as_ref())?;
+    let bucket = s3.create_bucket(&cx, &input.bucket, region, made).await.map_err(error)?;
+    answer(CreateBucketOutput { location: Some(format!("/{}", bucket.name)) })
+}
+
+/// The region that a bucket is made in; what is asked for must be the endpoint's, or the endpoint that of us-east-1.
+fn region_of<'a>(cx: &'a Cx, constraint: Option<&'a BucketLocationConstraint>) -> S3Result<&'a str> {
+    Ok(match constraint.map(BucketLocationConstraint::as_str).filter(|c| !c.is_empty()) {
         Some("EU") => "eu-west-1",
         Some(constraint) if constraint != cx.region() && !crate::buckets::is_region(constraint) => {
             return Err(s3_error!(InvalidLocationConstraint, "The specified location-constraint is not valid"));
@@ -127,9 +134,7 @@ pub(super) async fn create_bucket(s3: &S3, req: S3Request<CreateBucketInput>) ->
                  sent to."
             ));
         }
-    };
-    let bucket = s3.create_bucket(&cx, &input.bucket, region, made).await.map_err(error)?;
-    answer(CreateBucketOutput { location: Some(format!("/{}", bucket.name)) })
+    })
 }
 
 pub(super) async fn get<T: DeserializeOwned>(s3: &S3, bucket: &str, name: &str) -> S3Result<T> {

@@ -295,6 +295,7 @@ impl Reader<'_> {
         read
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
     fn read(&mut self, expr: Sql) -> Result<Expr, Invalid> {
         Ok(match expr {
             Sql::Value(value) => Expr::Literal(literal(value.value)?),

@@ -118,6 +118,25 @@ impl Record {
         self.key_id.as_deref().or(own)
     }
 
+    /// The oldest version goes where there are as many as there may be, unless it has a label.
+    fn make_room(&mut self) -> Result<(), Error> {
+        if self.versions.len() < MAX_VERSIONS {
+            return Ok(());
+        }
+        let oldest = self.versions.first().map_or(0, |version| version.0);
+        if self.labels.values().any(|labelled| *labelled == oldest) {
+            return Err(parameter_max_version_limit_exceeded(format!(
+                "You attempted to create a new version of {} by calling the PutParameter API with the overwrite flag. Version {oldest}, \
+                 the oldest version, can't be deleted because it has a label associated with it. Move the label to another version of \
+                 the parameter, and try again.",
+                self.name
+            )));
+        }
+        self.versions.remove(0);
+        self.facts.remove(&oldest);
+        Ok(())
+    }
+
     fn last(&self) -> &(i64, String, Timestamp) {
         self.versions.last().expect("a parameter is stored with a version")
     }
@@ -191,6 +210,18 @@ pub(super) fn selected(cx: &Cx, id: &str) -> (String, Selector) {
     }
 }
 
+fn check_pattern(pattern: &str, value: &str) -> Result<(), Error> {
+    let regex = regex::Regex::new(pattern).map_err(|_| {
+        api_ssm::error::invalid_allowed_pattern_exception(format!("The pattern {pattern} is not valid."))
+    })?;
+    if regex.is_match(value) {
+        return Ok(());
+    }
+    Err(parameter_pattern_mismatch_exception(format!(
+        "Parameter value, cannot be validated against allowedPattern: {pattern}"
+    )))
+}
+
 #[async_trait]
 impl Handle<PutParameter> for Secrets {
     async fn handle(&self, cx: &Cx, req: PutParameterRequest) -> Result<PutParameterResult, Error> {
@@ -206,14 +237,7 @@ impl Handle<PutParameter> for Secrets {
         // What is told of a parameter holds, until a put says otherwise.
         let kept = before.as_ref().and_then(|old| old.allowed_pattern.as_ref());
         if let Some(pattern) = req.allowed_pattern.as_ref().or(kept) {
-            let regex = regex::Regex::new(pattern).map_err(|_| {
-                api_ssm::error::invalid_allowed_pattern_exception(format!("The pattern {pattern} is not valid."))
-            })?;
-            if !regex.is_match(&req.value) {
-                return Err(parameter_pattern_mismatch_exception(format!(
-                    "Parameter value, cannot be validated against allowedPattern: {pattern}"
-                )));
-            }
+            check_pattern(pattern, &req.value)?;
         }
         let arn = cx.arn("ssm", format!("parameter/{}", req.name.trim_start_matches('/')));
         let (now, by) = (Timestamp::from(cx.now()), cx.principal().arn(cx.account()));
@@ -249,19 +273,7 @@ impl Handle<PutParameter> for Secrets {
                 labels: BTreeMap::new(),
             });
             let number = record.versions.last().map_or(1, |v| v.0 + 1);
-            if record.versions.len() >= MAX_VERSIONS {
-                let oldest = record.versions.first().map_or(0, |version| version.0);
-                if record.labels.values().any(|labelled| *labelled == oldest) {
-                    return Err(parameter_max_version_limit_exceeded(format!(
-                        "You attempted to create a new version of {} by calling the PutParameter API with the overwrite flag. Version {oldest}, \
-                         the oldest version, can't be deleted because it has a label associated with it. Move the label to another version of \
-                         the parameter, and try again.",
-                        record.name
-                    )));
-                }
-                record.versions.remove(0);
-                record.facts.remove(&oldest);
-            }
+            record.make_room()?;
             record.versions.push((number, value.clone(), now));
             record.changed_by.clone_from(&by);
             record.kind = req.r#type.clone().unwrap_or(record.kind);

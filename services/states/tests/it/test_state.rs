@@ -69,6 +69,7 @@ async fn mocks_stand_for_the_call() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one refusal after the other")]
 async fn requests_that_do_not_fit_are_refused() {
     let world = World::new();
     let mock = json!({"Mock": {"Result": "{}"}});

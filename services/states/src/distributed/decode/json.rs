@@ -87,27 +87,33 @@ impl JsonItems {
         }
     }
 
-    fn seek(&mut self, byte: u8) -> Result<(), String> {
-        let Phase::Seeking { levels, key, in_scalar } = &mut self.phase else { return Ok(()) };
-        if self.text != Text::Outside {
-            let reading_key = *key == Key::Expected;
-            if reading_key {
-                self.token.push(byte);
-                if self.token.len() > MAX_ITEM_BYTES {
-                    return Err("A member's name is too long".to_owned());
-                }
+    /// A byte of a text on the way to the array: of a member's name, which says where the array is looked for, or of a value.
+    fn within_text(&mut self, byte: u8) -> Result<(), String> {
+        let Phase::Seeking { levels, key, .. } = &mut self.phase else { return Ok(()) };
+        let reading_key = *key == Key::Expected;
+        if reading_key {
+            self.token.push(byte);
+            if self.token.len() > MAX_ITEM_BYTES {
+                return Err("A member's name is too long".to_owned());
             }
-            self.text = self.text.after(byte);
-            if self.text == Text::Outside && reading_key {
-                let name = serde_json::from_slice(&self.token).map_err(|error| format!("Invalid JSON: {error}"))?;
-                if let Some(level) = levels.last_mut() {
-                    level.key = name;
-                }
-                self.token.clear();
-                *key = Key::No;
-            }
-            return Ok(());
         }
+        self.text = self.text.after(byte);
+        if self.text == Text::Outside && reading_key {
+            let name = serde_json::from_slice(&self.token).map_err(|error| format!("Invalid JSON: {error}"))?;
+            if let Some(level) = levels.last_mut() {
+                level.key = name;
+            }
+            self.token.clear();
+            *key = Key::No;
+        }
+        Ok(())
+    }
+
+    fn seek(&mut self, byte: u8) -> Result<(), String> {
+        if self.text != Text::Outside {
+            return self.within_text(byte);
+        }
+        let Phase::Seeking { levels, key, in_scalar } = &mut self.phase else { return Ok(()) };
         let begins = !*in_scalar && !matches!(byte, b',' | b':' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
         let value_begins = begins && *key == Key::No;
         let mut matched = None;
