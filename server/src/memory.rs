@@ -57,42 +57,99 @@ fn give_back() {
     }
 }
 
-/// Where the program's file is mapped, but for what the loader has written to: code, and constants before it.
-/// Source: proc(5), `/proc/pid/maps`.
+/// Where the program's file is mapped, but for what was written to: code and constants. Source: proc(5), `/proc/pid/maps`.
 #[cfg(target_os = "linux")]
 fn program() -> Vec<(usize, usize)> {
     let Some(path) = std::env::current_exe().ok().and_then(|path| path.into_os_string().into_string().ok()) else {
         return Vec::new();
     };
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    maps.lines().filter_map(|line| unwritten(line, &path)).collect()
+    let found = maps.lines().filter_map(|line| mapping(line, &path));
+    found
+        .flat_map(|mapping| match mapping {
+            Mapping::Unwritten(begin, bytes) => vec![(begin, bytes)],
+            Mapping::ByLoader(begin, bytes) => of_file(begin, bytes).unwrap_or_default(),
+        })
+        .collect()
 }
 
-/// Begin and length of a mapping of that file, where it holds what the file holds: it is executed, or the file's beginning.
-fn unwritten(line: &str, path: &str) -> Option<(usize, usize)> {
+/// Begin and length of a mapping of the program's file that nobody writes to now.
+#[derive(Debug, PartialEq)]
+enum Mapping {
+    /// It holds what the file holds: it is executed, or the file's beginning.
+    Unwritten(usize, usize),
+    /// The loader may have written to some of its pages before it made them read-only.
+    ByLoader(usize, usize),
+}
+
+fn mapping(line: &str, path: &str) -> Option<Mapping> {
     let mut fields = line.split_ascii_whitespace();
     let (range, access, offset) = (fields.next()?, fields.next()?, fields.next()?);
     let is_same = line.strip_suffix(path).is_some_and(|head| head.ends_with(' '));
-    let is_unwritten = access == "r-xp" || (access == "r--p" && usize::from_str_radix(offset, 16) == Ok(0));
     let (begin, end) = range.split_once('-')?;
     let (begin, end) = (usize::from_str_radix(begin, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
-    (is_same && is_unwritten).then_some((begin, end - begin))
+    let is_beginning = usize::from_str_radix(offset, 16) == Ok(0);
+    match access {
+        _ if !is_same => None,
+        "r-xp" => Some(Mapping::Unwritten(begin, end - begin)),
+        "r--p" if is_beginning => Some(Mapping::Unwritten(begin, end - begin)),
+        "r--p" => Some(Mapping::ByLoader(begin, end - begin)),
+        _ => None,
+    }
+}
+
+/// Runs of pages there that are in memory and are the file's still: who writes to one gets a copy, which is not.
+/// Source: the kernel's documentation, `admin-guide/mm/pagemap`: bit 63, in memory; bit 61, of a file.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the size of a page comes from a plain call")]
+fn of_file(begin: usize, bytes: usize) -> std::io::Result<Vec<(usize, usize)>> {
+    use std::os::unix::fs::FileExt as _;
+    const ENTRY: usize = size_of::<u64>();
+    const OF_FILE: u64 = 1 << 63 | 1 << 61;
+    // SAFETY: it asks for a number.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).map_err(std::io::Error::other)?;
+    let mut entries = vec![0; bytes / page * ENTRY];
+    let from = u64::try_from(begin / page * ENTRY).map_err(std::io::Error::other)?;
+    std::fs::File::open("/proc/self/pagemap")?.read_exact_at(&mut entries, from)?;
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for (n, entry) in entries.as_chunks::<ENTRY>().0.iter().enumerate() {
+        if u64::from_ne_bytes(*entry) & OF_FILE != OF_FILE {
+            continue;
+        }
+        let at = begin + n * page;
+        match runs.last_mut() {
+            Some((run, length)) if *run + *length == at => *length += page,
+            _ => runs.push((at, page)),
+        }
+    }
+    Ok(runs)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Mapping;
+
     #[test]
     fn only_what_is_never_written_is_given_back() {
         let lines = [
-            ("55d0a0000000-55d0a0003000 r--p 00000000 fe:00 12   /opt/lake run", Some((0x55d0_a000_0000, 0x3000))),
-            ("55d0a0003000-55d0a0004000 r-xp 00003000 fe:00 12   /opt/lake run", Some((0x55d0_a000_3000, 0x1000))),
-            ("55d0a0004000-55d0a0005000 r--p 00004000 fe:00 12   /opt/lake run", None),
+            (
+                "55d0a0000000-55d0a0003000 r--p 00000000 fe:00 12   /opt/lake run",
+                Some(Mapping::Unwritten(0x55d0_a000_0000, 0x3000)),
+            ),
+            (
+                "55d0a0003000-55d0a0004000 r-xp 00003000 fe:00 12   /opt/lake run",
+                Some(Mapping::Unwritten(0x55d0_a000_3000, 0x1000)),
+            ),
+            (
+                "55d0a0004000-55d0a0005000 r--p 00004000 fe:00 12   /opt/lake run",
+                Some(Mapping::ByLoader(0x55d0_a000_4000, 0x1000)),
+            ),
             ("55d0a0005000-55d0a0006000 rw-p 00005000 fe:00 12   /opt/lake run", None),
             ("7f00a0000000-7f00a0003000 r-xp 00000000 fe:00 13   /lib/opt/lake run", None),
             ("7f00a0000000-7f00a0003000 r-xp 00000000 00:00 0", None),
         ];
         for (line, expected) in lines {
-            assert_eq!(super::unwritten(line, "/opt/lake run"), expected, "{line}");
+            assert_eq!(super::mapping(line, "/opt/lake run"), expected, "{line}");
         }
         assert!(!super::program().is_empty());
         super::give_back();
