@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -57,9 +58,7 @@ impl Log {
             path.push(format!("-log{n}"));
             let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
             let length = file.metadata()?.len();
-            let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-            file.read_exact_at(&mut bytes, 0)?;
-            read(&bytes, &mut records);
+            read(&file, length, applied, &mut records)?;
             Ok(Segment { file, end: 0, length })
         };
         let segments = [open(0)?, open(1)?];
@@ -178,36 +177,55 @@ pub(crate) fn encode(buffer: &mut Vec<u8>, number: u64, writes: &Writes) -> Resu
 
 /// What one whole record of that number wrote.
 pub(crate) fn decode(bytes: &[u8], number: u64) -> Option<Vec<Write>> {
-    record(bytes).filter(|(found, _, after)| *found == number && after.is_empty()).map(|(_, writes, _)| writes)
+    let (_, body, _) = framed(bytes).filter(|(found, _, after)| *found == number && after.is_empty())?;
+    writes_of(body)
 }
 
-/// The records at the beginning of a file.
-fn read(bytes: &[u8], records: &mut BTreeMap<u64, Vec<Write>>) {
-    let (mut rest, mut expected) = (bytes, None);
-    while let Some((number, writes, after)) = record(rest) {
+/// The records behind `applied` among those at the beginning of a file. It is read no further than they go: most of a file is room for more.
+fn read(file: &File, length: u64, applied: u64, records: &mut BTreeMap<u64, Vec<Write>>) -> io::Result<()> {
+    let (mut from, mut left) = (BufReader::with_capacity(ZEROS.len(), file), length);
+    let (mut bytes, mut expected) = (Vec::new(), None);
+    loop {
+        bytes.clear();
+        left -= from.by_ref().take(HEADER as u64).read_to_end(&mut bytes)? as u64;
+        let Some(size) = size_of_record(&bytes).filter(|size| u64::from(*size) <= left) else { return Ok(()) };
+        left -= from.by_ref().take(size.into()).read_to_end(&mut bytes)? as u64;
+        let Some((number, body, _)) = framed(&bytes) else { return Ok(()) };
         if expected.is_some_and(|expected| expected != number) {
-            return;
+            return Ok(());
         }
-        records.insert(number, writes);
         expected = Some(number + 1);
-        rest = after;
+        if number > applied {
+            let Some(writes) = writes_of(body) else { return Ok(()) };
+            records.insert(number, writes);
+        }
     }
 }
 
 /// One key and its new value.
 pub(crate) type Write = (Vec<u8>, Option<Vec<u8>>);
-/// A record's number and writes, and the bytes behind it.
-type Record<'a> = (u64, Vec<Write>, &'a [u8]);
 
-fn record(bytes: &[u8]) -> Option<Record<'_>> {
+/// A record's number and body, and the bytes behind it; `None` where it is not whole.
+fn framed(bytes: &[u8]) -> Option<(u64, &[u8], &[u8])> {
+    let size = usize::try_from(size_of_record(bytes)?).ok()?;
     let (header, rest) = bytes.split_at_checked(HEADER)?;
-    let word = |at: usize| Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?));
-    let size = usize::try_from(word(4)?).ok()?;
-    let (mut body, after) = rest.split_at_checked(size)?;
-    if header[..4] != MAGIC || crc32fast::hash(&bytes[12..HEADER + size]) != word(8)? {
+    let (body, after) = rest.split_at_checked(size)?;
+    if crc32fast::hash(&bytes[12..HEADER + size]) != word(header, 8)? {
         return None;
     }
-    let number = u64::from_le_bytes(header[12..HEADER].try_into().ok()?);
+    Some((u64::from_le_bytes(header[12..].try_into().ok()?), body, after))
+}
+
+/// How long the body is, as a header says.
+fn size_of_record(header: &[u8]) -> Option<u32> {
+    if header.len() >= HEADER && header.starts_with(&MAGIC) { word(header, 4) } else { None }
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn writes_of(mut body: &[u8]) -> Option<Vec<Write>> {
     let mut writes = Vec::new();
     while !body.is_empty() {
         let (lengths, rest) = body.split_at_checked(8)?;
@@ -224,7 +242,7 @@ fn record(bytes: &[u8]) -> Option<Record<'_>> {
         writes.push((key.to_vec(), value));
         body = rest;
     }
-    Some((number, writes, after))
+    Some(writes)
 }
 
 #[cfg(test)]

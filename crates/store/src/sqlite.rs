@@ -221,6 +221,9 @@ fn put(database: &Connection, writes: &Writes, last: u64) -> Result<(), Error> {
 /// Deletes the records of these keys, which are in order. Most were never brought here (tasks that came and went meanwhile): one look at
 /// the range that they are in tells of all of them.
 fn delete(database: &Connection, keys: &[&[u8]]) -> Result<(), Error> {
+    if keys.is_empty() {
+        return Ok(());
+    }
     let mut statement = database.prepare_cached("DELETE FROM kv WHERE k = ?1")?;
     let mut present = None;
     if let [first, .., last] = keys {
