@@ -3,6 +3,7 @@
 //! next server on the same folder, end those.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,13 +54,24 @@ fn end_earlier(folder: &str, turn: &str) {
     end_marked(folder, |theirs| theirs != turn.as_bytes());
 }
 
+/// Room for most environments. What `fs::read` reads of a file whose size is not known comes in small pieces first, and `/proc` answers each
+/// with a look at the process.
+const USUAL_BYTES: usize = 64 << 10;
+
 /// Ends the processes that have a variable that begins so, and whose rest fits.
 fn end_marked(beginning: &str, fits: impl Fn(&[u8]) -> bool) {
+    let mut environment = Vec::with_capacity(USUAL_BYTES);
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
             continue;
         };
-        let Ok(environment) = fs::read(process.path().join("environ")) else { continue };
+        environment.clear();
+        // The kernel's own threads, and processes of others, have none to be read.
+        let read =
+            fs::File::open(process.path().join("environ")).and_then(|mut file| file.read_to_end(&mut environment));
+        if read.is_err() || environment.is_empty() {
+            continue;
+        }
         let mut marks =
             environment.split(|byte| *byte == 0).filter_map(|entry| entry.strip_prefix(beginning.as_bytes()));
         if marks.any(&fits) {
