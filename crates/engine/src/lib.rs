@@ -158,13 +158,13 @@ impl Engine {
     }
 
     /// Starts an execution: one commit that holds it and its first steps.
-    pub async fn start(&self, cx: &Cx, new: NewExecution) -> Result<Started, Error> {
+    pub async fn start(&self, cx: &Cx, mut new: NewExecution) -> Result<Started, Error> {
         let definition = self.ready(&new.definition)?;
         let started = new.info.started;
         // Held until the commit: events of it may come at once, and find it here.
         let slot = self.slot(&new.arn);
         let mut held = slot.lock().await;
-        let mut execution = Execution::new(definition, new.info.clone(), seed(&cx.uuid()));
+        let mut execution = Execution::new(definition, std::mem::take(&mut new.info), seed(&cx.uuid()));
         let commands = steps(&mut execution, started, Event::Started);
         // Boxed, here and below: it is large, and moves from hand to hand.
         let mut batch = Box::new(Batch::begin(&new, &execution)?);
@@ -172,7 +172,7 @@ impl Engine {
         batch.add(&new.arn, started, &mut execution, commands, tells_events)?;
         let noted = std::mem::take(&mut batch.noted);
         let awaited = Arc::clone(&self.inner.awaited);
-        let (arn, input, is_unseen) = (new.arn.clone(), new.info.input.clone(), new.is_unseen);
+        let (arn, input, is_unseen) = (new.arn.clone(), execution.info().input.clone(), new.is_unseen);
         let text_key = new.definition.key(arn.account(), arn.region());
         let is_known = self.inner.definitions.is_known(&text_key);
         let text = (!is_known).then(|| new.definition.clone());

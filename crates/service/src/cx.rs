@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -191,6 +191,17 @@ impl Principal {
     }
 }
 
+/// Principals that many calls have are there once.
+fn shared(principal: Principal) -> Arc<Principal> {
+    static ROOT: LazyLock<Arc<Principal>> = LazyLock::new(|| Arc::new(Principal::Root));
+    static PLATFORM: LazyLock<Arc<Principal>> = LazyLock::new(|| Arc::new(Principal::Platform));
+    match principal {
+        Principal::Root => Arc::clone(&ROOT),
+        Principal::Platform => Arc::clone(&PLATFORM),
+        other => Arc::new(other),
+    }
+}
+
 /// The context of a call. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Cx {
@@ -210,12 +221,16 @@ pub struct Cx {
 
 impl Cx {
     pub fn new(router: Arc<Router>, principal: Principal, account: &str, region: &str) -> Self {
+        Self::of(router, principal, account.into(), region.into())
+    }
+    /// The same, of names that are kept.
+    pub fn of(router: Arc<Router>, principal: Principal, account: Arc<str>, region: Arc<str>) -> Self {
         let request_id = router.uuid().into();
         Self {
             router,
-            principal: Arc::new(principal),
-            account: account.into(),
-            region: region.into(),
+            principal: shared(principal),
+            account,
+            region,
             request_id,
             task: None,
             called_via: None,
@@ -281,12 +296,15 @@ impl Cx {
     }
     #[must_use]
     pub fn with_region(&self, region: &str) -> Self {
+        if *self.region == *region {
+            return self.clone();
+        }
         Self { region: region.into(), ..self.clone() }
     }
     /// The same call, made by the platform itself.
     #[must_use]
     pub fn as_platform(&self) -> Self {
-        Self { principal: Arc::new(Principal::Platform), service: None, ..self.clone() }
+        Self { principal: shared(Principal::Platform), service: None, ..self.clone() }
     }
     /// The same call, made by a service for one of its resources: the policy of what it calls is asked.
     #[must_use]
@@ -297,7 +315,7 @@ impl Cx {
             source_arn: source_arn.to_owned(),
             source_account: source_account.unwrap_or(&self.account).to_owned(),
         };
-        Self { principal: Arc::new(Principal::Platform), service: Some(Arc::new(service)), ..self.clone() }
+        Self { principal: shared(Principal::Platform), service: Some(Arc::new(service)), ..self.clone() }
     }
     /// The service that calls by itself, where one does.
     pub fn service(&self) -> Option<&ActingService> {
@@ -354,9 +372,9 @@ impl Cx {
     #[must_use]
     pub fn with_credentials(&self, credentials: Credentials) -> Self {
         let attempt = credentials.attempt.map(Into::into);
-        let account = Some(credentials.account).filter(|account| !account.is_empty());
+        let account = Some(credentials.account).filter(|account| !account.is_empty() && **account != *self.account);
         let account = account.map_or_else(|| self.account.clone(), Into::into);
-        Self { principal: Arc::new(credentials.principal), account, attempt, service: None, ..self.clone() }
+        Self { principal: shared(credentials.principal), account, attempt, service: None, ..self.clone() }
     }
     /// Acts as a role that the caller's resource was given (a function's, job's or state machine's role).
     ///

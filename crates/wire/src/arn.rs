@@ -24,12 +24,7 @@ impl Arn {
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(6, ':');
-        let (arn, partition, service, region, account, resource) =
-            (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        if arn != "arn" || partition.is_empty() || service.is_empty() || resource.is_empty() {
-            return None;
-        }
+        let ArnRef { partition, service, region, account, resource } = ArnRef::parse(text)?;
         Some(Self {
             partition: partition.into(),
             service: service.into(),
@@ -41,8 +36,39 @@ impl Arn {
 
     /// What stands after the last `/` or `:` of the resource.
     pub fn name(&self) -> &str {
-        self.resource.rsplit(['/', ':']).next().unwrap_or(&self.resource)
+        last_name(&self.resource)
     }
+}
+
+/// The parts of an ARN, in its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArnRef<'a> {
+    pub partition: &'a str,
+    pub service: &'a str,
+    pub region: &'a str,
+    pub account: &'a str,
+    pub resource: &'a str,
+}
+
+impl<'a> ArnRef<'a> {
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.splitn(6, ':');
+        let (arn, partition, service, region, account, resource) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        if arn != "arn" || partition.is_empty() || service.is_empty() || resource.is_empty() {
+            return None;
+        }
+        Some(Self { partition, service, region, account, resource })
+    }
+
+    /// As [`Arn::name`].
+    pub fn name(&self) -> &'a str {
+        last_name(self.resource)
+    }
+}
+
+fn last_name(resource: &str) -> &str {
+    resource.rsplit(['/', ':']).next().unwrap_or(resource)
 }
 
 /// Whether a text is an account's id: twelve digits.

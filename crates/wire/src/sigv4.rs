@@ -24,7 +24,8 @@ pub struct Claim {
     pub date: String,
     pub region: String,
     pub service: String,
-    pub signed_headers: Vec<String>,
+    /// `host;x-amz-date`
+    pub signed_headers: String,
     pub signature: String,
     /// `20130524T000000Z`
     pub time: String,
@@ -56,7 +57,14 @@ impl std::fmt::Debug for SigningKey {
 }
 
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
+    hex_of(&Sha256::digest(bytes).into())
+}
+
+/// Not digit by digit, as `hex::encode` does: every request passes here.
+fn hex_of(digest: &[u8; 32]) -> String {
+    let mut hex = vec![0; 2 * digest.len()];
+    hex::encode_to_slice(digest, &mut hex).expect("it is twice as long");
+    String::from_utf8(hex).expect("hexadecimal digits are ASCII")
 }
 
 impl Claim {
@@ -147,7 +155,7 @@ impl Claim {
             date: date.into(),
             region: region.into(),
             service: service.into(),
-            signed_headers: signed_headers.split(';').map(str::to_owned).collect(),
+            signed_headers: signed_headers.into(),
             signature: signature.into(),
             time,
             expires,
@@ -169,9 +177,11 @@ impl Claim {
     /// As [`Claim::check`].
     pub fn check_with(&self, request: &Signable<'_>, key: &SigningKey, now: jiff::Timestamp) -> Result<(), Error> {
         self.check_time(now)?;
-        let expected = self.sign_with(request, key);
-        // Comparison in constant time: the digest of both is compared, which tells nothing of the signature.
-        if Sha256::digest(expected.as_bytes()) == Sha256::digest(self.signature.as_bytes()) {
+        let mut claimed = [0; 32];
+        let is_hex = !self.signature.bytes().any(|digit| digit.is_ascii_uppercase())
+            && hex::decode_to_slice(&self.signature, &mut claimed).is_ok();
+        // Compared in constant time.
+        if is_hex && self.mac(request, key).verify_slice(&claimed).is_ok() {
             Ok(())
         } else {
             Err(Error::new(
@@ -210,10 +220,17 @@ impl Claim {
     }
 
     fn sign_with(&self, request: &Signable<'_>, key: &SigningKey) -> String {
-        let canonical = self.canonical(request);
-        let scope = format!("{}/{}/{}/aws4_request", self.date, self.region, self.service);
-        let to_sign = format!("{ALGORITHM}\n{}\n{scope}\n{}", self.time, sha256_hex(canonical.as_bytes()));
-        hex::encode(hmac(&key.0, &to_sign))
+        hex_of(&self.mac(request, key).finalize().into_bytes().into())
+    }
+
+    /// Over what is to be signed.
+    fn mac(&self, request: &Signable<'_>, key: &SigningKey) -> Hmac<Sha256> {
+        let mut text = self.canonical(request);
+        let digest = sha256_hex(text.as_bytes());
+        text.clear();
+        let Self { time, date, region, service, .. } = self;
+        let _ = write!(text, "{ALGORITHM}\n{time}\n{date}/{region}/{service}/aws4_request\n{digest}");
+        keyed(&key.0, &text)
     }
 
     /// The key of a secret for this claim's day, region and service.
@@ -246,21 +263,22 @@ impl Claim {
         query.sort();
         let query: Vec<String> = query.into_iter().map(|(k, v)| format!("{k}={v}")).collect();
         let _ = writeln!(text, "\n{}", query.join("&"));
-        for name in &self.signed_headers {
+        for name in self.signed_headers.split(';') {
             text.push_str(name);
-            for (at, value) in request.headers.get_all(name.as_str()).iter().enumerate() {
+            let mut values = request.headers.get_all(name).iter().enumerate().peekable();
+            if values.peek().is_none() {
+                text.push(':');
+            }
+            for (at, value) in values {
                 text.push(if at == 0 { ':' } else { ',' });
                 for (at, word) in String::from_utf8_lossy(value.as_bytes()).split_whitespace().enumerate() {
                     text.push_str(if at == 0 { "" } else { " " });
                     text.push_str(word);
                 }
             }
-            if !request.headers.contains_key(name.as_str()) {
-                text.push(':');
-            }
             text.push('\n');
         }
-        let _ = write!(text, "\n{}\n{}", self.signed_headers.join(";"), request.payload_hash);
+        let _ = write!(text, "\n{}\n{}", self.signed_headers, request.payload_hash);
         text
     }
 }
@@ -286,9 +304,13 @@ fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
 }
 
 fn hmac(key: &[u8], text: &str) -> [u8; 32] {
+    keyed(key, text).finalize().into_bytes().into()
+}
+
+fn keyed(key: &[u8], text: &str) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(text.as_bytes());
-    mac.finalize().into_bytes().into()
+    mac
 }
 
 /// `20130524T000000Z`.
@@ -354,7 +376,7 @@ pub fn sign_request(
         date: time[..8].into(),
         region: region.into(),
         service: service.into(),
-        signed_headers: signed,
+        signed_headers: signed.join(";"),
         signature: String::new(),
         time,
         expires: None,
@@ -363,9 +385,7 @@ pub fn sign_request(
     let signature = claim.sign(&Signable { method, path, query, headers, payload_hash: &hash }, keys.secret_key);
     let value = format!(
         "{ALGORITHM} Credential={}/{}/{region}/{service}/aws4_request, SignedHeaders={}, Signature={signature}",
-        keys.access_key,
-        claim.date,
-        claim.signed_headers.join(";")
+        keys.access_key, claim.date, claim.signed_headers
     );
     if let Ok(value) = http::HeaderValue::from_str(&value) {
         headers.insert(http::header::AUTHORIZATION, value);

@@ -18,6 +18,7 @@ mod quiet;
 
 pub use forward::{Owner, PrefaceKey, standing_by};
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -61,8 +62,8 @@ type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
 #[expect(missing_debug_implementations, reason = "it holds all services")]
 pub struct Front {
     router: Arc<Router>,
-    account: String,
-    region: String,
+    account: Arc<str>,
+    region: Arc<str>,
     s3: s3_service::Door,
     lambda: Arc<lambda::Lambda>,
     cloudformation: Arc<cloudformation::CloudFormation>,
@@ -98,8 +99,8 @@ impl Front {
     ) -> Result<Self, String> {
         Ok(Self {
             router: platform.router.clone(),
-            account: platform.account.clone(),
-            region: platform.region.clone(),
+            account: platform.account.as_str().into(),
+            region: platform.region.as_str().into(),
             s3,
             lambda,
             cloudformation,
@@ -266,7 +267,8 @@ impl Front {
         };
         let text = |name| parts.headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
         let address = parts.extensions.get::<s3_service::Peer>().map(|peer| peer.0);
-        let cx = Cx::new(self.router.clone(), Principal::Root, &self.account, &self.region).with_origin(Origin::new(
+        let (account, region) = (Arc::clone(&self.account), Arc::clone(&self.region));
+        let cx = Cx::of(self.router.clone(), Principal::Root, account, region).with_origin(Origin::new(
             address,
             text(http::header::USER_AGENT),
             text(http::header::REFERER),
@@ -475,7 +477,7 @@ impl Front {
         let hash = sha256_hex(request.body);
         let said = request.headers.get("x-amz-content-sha256").and_then(|v| v.to_str().ok());
         // Iceberg's Java client says the hash in base64, and signs its hex. Source: `RESTSigV4AuthSession` of iceberg-aws.
-        let said = said.map(|text| hex_of_base64(text).unwrap_or_else(|| text.to_owned()));
+        let said = said.map(|text| hex_of_base64(text).map_or(Cow::Borrowed(text), Cow::Owned));
         let said = said.as_deref();
         if said.is_some_and(|s| s.len() == 64 && s != hash) {
             return Err(Error::new(
@@ -499,10 +501,16 @@ impl Front {
     }
 }
 
+/// Characters of a SHA-256 in base64.
+const BASE64_BYTES: usize = 44;
+
 /// The hex of a SHA-256 that is in base64.
 fn hex_of_base64(text: &str) -> Option<String> {
     use base64::Engine as _;
     use std::fmt::Write as _;
+    if text.len() != BASE64_BYTES {
+        return None;
+    }
     let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok().filter(|bytes| bytes.len() == 32)?;
     Some(bytes.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
@@ -514,25 +522,50 @@ fn hex_of_base64(text: &str) -> Option<String> {
 #[derive(Default)]
 struct SigningKeys(Mutex<KnownKeys>);
 
-type KnownKeys = BTreeMap<[String; 4], (String, SigningKey)>;
+/// By access key.
+type KnownKeys = BTreeMap<String, Vec<KnownKey>>;
 
-const MAX_SIGNING_KEYS: usize = 1000;
+struct KnownKey {
+    date: String,
+    region: String,
+    service: String,
+    secret: String,
+    key: SigningKey,
+}
+
+impl KnownKey {
+    fn is_for(&self, claim: &Claim, secret: &str) -> bool {
+        self.date == claim.date && self.region == claim.region && self.service == claim.service && self.secret == secret
+    }
+}
+
+/// Access keys, and keys derived from one secret.
+const MAX_ACCESS_KEYS: usize = 1000;
+const MAX_SIGNING_KEYS: usize = 100;
 
 impl SigningKeys {
     /// Checks the claim. Only keys that have signed something are kept.
     fn check(&self, claim: &Claim, request: &Signable<'_>, secret: &str, now: jiff::Timestamp) -> Result<(), Error> {
-        let place = [&claim.access_key, &claim.date, &claim.region, &claim.service].map(String::clone);
-        let known = self.known().get(&place).filter(|(of, _)| of == secret).map(|(_, key)| key.clone());
+        let of_access_key = |known: &KnownKeys| {
+            let mut all = known.get(&claim.access_key)?.iter();
+            all.find(|known| known.is_for(claim, secret)).map(|known| known.key.clone())
+        };
+        let known = of_access_key(&self.known());
         if let Some(key) = known {
             return claim.check_with(request, &key, now);
         }
         let key = claim.signing_key(secret);
         claim.check_with(request, &key, now)?;
         let mut known = self.known();
-        if known.len() >= MAX_SIGNING_KEYS {
+        if known.len() >= MAX_ACCESS_KEYS {
             known.clear();
         }
-        known.insert(place, (secret.to_owned(), key));
+        let keys = known.entry(claim.access_key.clone()).or_default();
+        if keys.len() >= MAX_SIGNING_KEYS {
+            keys.clear();
+        }
+        let Claim { date, region, service, .. } = claim.clone();
+        keys.push(KnownKey { date, region, service, secret: secret.to_owned(), key });
         Ok(())
     }
 

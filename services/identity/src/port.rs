@@ -13,7 +13,7 @@ use service::authorization::{Context, Nothing, gather};
 use service::identity::{Credentials, Judgement};
 use service::policy::{Asked, Verdict, asked_about, evaluate, withheld};
 use wire::Error;
-use wire::arn::Arn;
+use wire::arn::ArnRef;
 
 use crate::records::{
     self, GroupRecord, Holder as _, KeyRecord, SessionRecord, UsedRecord, UserRecord, holder_key, role_key,
@@ -279,12 +279,12 @@ impl Identity {
 
     /// What is known of the caller; `None` where the user or role is no more.
     pub(crate) async fn known(&self, principal: &Principal) -> Result<Option<Arc<KnownPrincipal>>, Error> {
-        let arn = principal.policy_arn().and_then(Arn::parse);
+        let arn = principal.policy_arn().and_then(ArnRef::parse);
         match (principal, arn) {
             (Principal::Role { .. }, Some(arn)) if arn.resource.starts_with("role/") => {
-                self.role(&arn.account, arn.name()).await
+                self.role(arn.account, arn.name()).await
             }
-            (Principal::User { .. }, Some(arn)) => self.user(&arn.account, arn.name()).await,
+            (Principal::User { .. }, Some(arn)) => self.user(arn.account, arn.name()).await,
             _ => Ok(None),
         }
     }
@@ -431,8 +431,8 @@ const SWEEP_EVERY: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Account and name of a role's ARN (its path is no part of the name).
 pub(crate) fn split_role(arn: &str) -> Option<(String, String)> {
-    let arn = Arn::parse(arn).filter(|a| a.service == "iam" && a.resource.starts_with("role/"))?;
-    Some((arn.account.clone(), arn.name().to_owned()))
+    let arn = ArnRef::parse(arn).filter(|a| a.service == "iam" && a.resource.starts_with("role/"))?;
+    Some((arn.account.to_owned(), arn.name().to_owned()))
 }
 
 /// `n` random letters of an alphabet of at most 256: for keys, ids and tokens.

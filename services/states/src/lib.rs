@@ -129,8 +129,11 @@ impl States {
 
 /// The execution that an operation names; of Express machines nothing is kept that it could be about.
 fn standard_arn(text: &str) -> Result<ExecutionArn, Error> {
+    if let Some(arn) = ExecutionArn::parse(text).filter(|arn| !arn.is_express()) {
+        return Ok(arn);
+    }
     names::Resource::parse(text, &["execution"])?;
-    ExecutionArn::parse(text).ok_or_else(|| api_states::error::invalid_arn(format!("Invalid Arn: '{text}'")))
+    Err(api_states::error::invalid_arn(format!("Invalid Arn: '{text}'")))
 }
 
 /// A number below 100 by which an alias picks its version; a task that repeats its call draws the same.

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use service::Router;
 use store::{Key, Tx};
 use wire::Error;
-use wire::arn::Arn;
 
 use crate::alias::Alias;
 use crate::integrations::findings;
@@ -70,7 +69,7 @@ pub(crate) enum Qualifier {
 
 impl MachineArn {
     pub(crate) fn new(account: &str, region: &str, name: &str) -> Self {
-        let text = Arn::new("states", region, account, format!("stateMachine:{name}")).to_string();
+        let text = format!("arn:aws:states:{region}:{account}:stateMachine:{name}");
         let (account, region, name) = (account.to_owned(), region.to_owned(), name.to_owned());
         Self { account, region, name, qualifier: Qualifier::None, text }
     }

@@ -4,7 +4,7 @@ use api_states::{Tag, error};
 use asl::MAX_PAYLOAD_BYTES;
 use service::Cx;
 use wire::Error;
-use wire::arn::Arn;
+use wire::arn::ArnRef;
 
 /// Source: Service quotas of Step Functions, "Quotas related to tagging".
 const MAX_TAGS: usize = 50;
@@ -60,7 +60,7 @@ pub(crate) struct Resource {
 impl Resource {
     /// Splits an ARN whose kind is one of `kinds`.
     pub(crate) fn parse(text: &str, kinds: &[&str]) -> Result<Self, Error> {
-        let arn = Arn::parse(text).filter(|arn| arn.service == "states").ok_or_else(|| not_an_arn(text))?;
+        let arn = ArnRef::parse(text).filter(|arn| arn.service == "states").ok_or_else(|| not_an_arn(text))?;
         let parts: Vec<String> = arn.resource.split(':').map(str::to_owned).collect();
         match parts.first() {
             Some(kind) if kinds.contains(&kind.as_str()) => {}
@@ -69,7 +69,7 @@ impl Resource {
         if parts.len() < 2 || parts.iter().any(String::is_empty) {
             return Err(error::invalid_arn(format!("Invalid Arn: '{text}'")));
         }
-        Ok(Self { account: arn.account, region: arn.region, parts })
+        Ok(Self { account: arn.account.to_owned(), region: arn.region.to_owned(), parts })
     }
 }
 

@@ -34,7 +34,7 @@ pub fn encode(shape: &Shape, value: Value, style: Style) -> Value {
             map.into_iter()
                 .filter_map(|(name, inner)| {
                     let member = s.member(&name)?;
-                    let shown = if style == Style::Sdk { class_member(&name) } else { pascal(&name) };
+                    let shown = if style == Style::Sdk { class_member(name) } else { capital(name) };
                     Some((shown, encode(member.shape, inner, style)))
                 })
                 .collect(),
@@ -90,27 +90,35 @@ fn named(member: &Member, key: &str) -> bool {
 
 /// The member's name as `aws-sdk:` integrations show it: as a property of the Java SDK's second version, with a capital first letter.
 /// Of a name that begins with a run of capitals only the first stays one: `SSEDescription` is `SseDescription`, `ARN` is `Arn`.
-fn class_member(name: &str) -> String {
+fn class_member(mut name: String) -> String {
     if name == "NULL" {
         // The only one that its customisation renames among what is served here.
         return "Nul".to_owned();
     }
-    let chars: Vec<char> = name.chars().collect();
+    // Names of the models are ASCII.
+    let letters = name.as_bytes();
     let mut run = 1;
-    while chars.get(run).is_some_and(|c| c.is_uppercase()) && !chars.get(run + 1).is_some_and(|c| c.is_lowercase()) {
+    while letters.get(run).is_some_and(u8::is_ascii_uppercase)
+        && !letters.get(run + 1).is_some_and(u8::is_ascii_lowercase)
+    {
         run += 1;
     }
-    let lowered = chars.iter().enumerate().flat_map(|(i, c)| {
-        let lower: Vec<char> = if i > 0 && i < run { c.to_lowercase().collect() } else { vec![*c] };
-        lower
-    });
-    pascal(&lowered.collect::<String>())
+    if let Some(more) = name.get_mut(1..run) {
+        more.make_ascii_lowercase();
+    }
+    capital(name)
 }
 
 /// The member's name with a capital first letter.
 pub fn pascal(name: &str) -> String {
-    let mut chars = name.chars();
-    chars.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(chars).collect()
+    capital(name.to_owned())
+}
+
+fn capital(mut name: String) -> String {
+    if let Some(first) = name.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    name
 }
 
 #[cfg(test)]
@@ -131,7 +139,7 @@ mod tests {
             ("S", "S"),
             ("NULL", "Nul"),
         ] {
-            assert_eq!(class_member(name), shown);
+            assert_eq!(class_member(name.to_owned()), shown);
         }
     }
 }
