@@ -25,3 +25,37 @@ def graph():
     equal(lineage().get_lineage(Resource=f"s3://{place}/none.json")["Edges"], [])
     refused("ValidationException", "direction", lineage().get_lineage, Resource=f"s3://{place}/out.json", Direction="SIDEWAYS")
     refused("ValidationException", "resource", lineage().get_lineage)
+
+
+@operations("lineage", "ListAccesses")
+def rows():
+    place = bucket()
+    put = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:putObject", "End": True,
+           "Parameters": {"Bucket": place, "Key.$": "$", "Body": {"a": 1}}}
+    each = {"Type": "Map", "End": True, "ItemProcessor": {"StartAt": "Put", "States": {"Put": put}}}
+    of = client("states").create_state_machine(name=named("rows"), roleArn=role("states"),
+                                               definition=json.dumps({"StartAt": "Each", "States": {"Each": each}}))["stateMachineArn"]
+    keys = [f"in/{n:02}.json" for n in range(25)]
+    execution = client("states").start_execution(stateMachineArn=of, input=json.dumps(keys))["executionArn"]
+    until(lambda: client("states").describe_execution(executionArn=execution)["status"], lambda status: status == "SUCCEEDED")
+
+    def listed(**asked):
+        found, token = [], {}
+        while True:
+            page = lineage().list_accesses(MaxResults=10, **asked, **token)
+            assert len(page["Accesses"]) <= 10, page
+            found += page["Accesses"]
+            if "NextToken" not in page:
+                return found
+            token = {"NextToken": page["NextToken"]}
+
+    found = listed(ResourcePrefix=f"s3://{place}/in/")
+    equal([row["Resource"] for row in found], [f"s3://{place}/{key}" for key in keys])
+    equal({(row["Action"], row["WorkerType"], row["StateName"], row["ExecutionArn"], row["Count"]) for row in found},
+          {("WROTE", "STATE", "Put", execution, 1)})
+    equal(len(listed(Worker=found[0]["Worker"])), 25)
+    equal(len(listed(Worker=found[0]["Worker"], Resource=f"s3://{place}/in/07.json")), 1)
+    equal([row["Resource"] for row in listed(Resource=f"s3://{place}/in/03.json")], [f"s3://{place}/in/03.json"])
+    equal(listed(Resource=f"s3://{place}/in/"), [])
+    refused("ValidationException", "NextToken", lineage().list_accesses, NextToken="xyz")
+    refused("ValidationException", "maxResults", lineage().list_accesses, MaxResults=1)

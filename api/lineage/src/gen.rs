@@ -34,8 +34,50 @@ impl wire::Operation for GetLineage {
     };
 }
 
+/// `lineage:ListAccesses`.
+#[derive(Debug)]
+pub struct ListAccesses;
+impl wire::Operation for ListAccesses {
+    type Input = ListAccessesRequest;
+    type Output = ListAccessesResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListAccesses",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_ACCESSES_REQUEST,
+        output: &S_LIST_ACCESSES_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "lineage:ListAccesses", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// The rows of all operations here.
-pub static OPERATIONS: &[&OperationSpec] = &[<GetLineage as wire::Operation>::SPEC];
+pub static OPERATIONS: &[&OperationSpec] =
+    &[<GetLineage as wire::Operation>::SPEC, <ListAccesses as wire::Operation>::SPEC];
+
+/// `Access`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Access {
+    pub worker: String,
+    pub worker_type: String,
+    pub worker_name: String,
+    pub execution_arn: Option<String>,
+    pub state_name: Option<String>,
+    pub asked_by: Option<String>,
+    pub action: String,
+    pub resource: String,
+    pub folder: bool,
+    pub count: i64,
+    pub bytes: i64,
+    pub first_time: wire::Timestamp,
+    pub last_time: wire::Timestamp,
+    pub e_tag: Option<String>,
+}
+wire::shape!(Access: "Worker" worker, "WorkerType" worker_type, "WorkerName" worker_name, "ExecutionArn" execution_arn, "StateName" state_name, "AskedBy" asked_by, "Action" action, "Resource" resource, "Folder" folder, "Count" count, "Bytes" bytes, "FirstTime" first_time, "LastTime" last_time, "ETag" e_tag,);
 
 /// `Edge`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,6 +112,25 @@ pub struct GetLineageResponse {
 }
 wire::shape!(GetLineageResponse: "Nodes" nodes, "Edges" edges, "Truncated" truncated,);
 
+/// `ListAccessesRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListAccessesRequest {
+    pub resource: Option<String>,
+    pub resource_prefix: Option<String>,
+    pub worker: Option<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListAccessesRequest: "Resource" resource, "ResourcePrefix" resource_prefix, "Worker" worker, "MaxResults" max_results, "NextToken" next_token,);
+
+/// `ListAccessesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListAccessesResponse {
+    pub accesses: Vec<Access>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListAccessesResponse: "Accesses" accesses, "NextToken" next_token,);
+
 /// `Node`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Node {
@@ -83,6 +144,128 @@ pub struct Node {
 }
 wire::shape!(Node: "Id" id, "Type" r#type, "Name" name, "ExecutionArn" execution_arn, "StateName" state_name, "AskedBy" asked_by, "Objects" objects,);
 
+static S_ACCESS: Shape = Shape::Structure(Structure {
+    name: "Access",
+    members: &[
+        Member {
+            name: "Worker",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WorkerType",
+            wire: "",
+            shape: &S_NODE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WorkerName",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionArn",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateName",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AskedBy",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Action",
+            wire: "",
+            shape: &S_ACTION,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Resource",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Folder",
+            wire: "",
+            shape: &S_BOOLEAN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Count",
+            wire: "",
+            shape: &S_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Bytes",
+            wire: "",
+            shape: &S_LONG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FirstTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ETag",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ACCESSES: Shape =
+    Shape::List(List { member: &S_ACCESS, element: "member", flattened: false, min: None, max: None });
+static S_ACTION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["READ", "WROTE", "DELETED"], sensitive: false };
 static S_BOOLEAN: Shape = Shape::Boolean;
 static S_DEPTH: Shape = Shape::Integer { min: Some(1), max: Some(50) };
 static S_DETAIL: Shape =
@@ -241,7 +424,76 @@ static S_GET_LINEAGE_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LIST_ACCESSES_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListAccessesRequest",
+    members: &[
+        Member {
+            name: "Resource",
+            wire: "",
+            shape: &S_RESOURCE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResourcePrefix",
+            wire: "",
+            shape: &S_RESOURCE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Worker",
+            wire: "",
+            shape: &S_RESOURCE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_MAX_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_ACCESSES_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListAccessesResponse",
+    members: &[
+        Member {
+            name: "Accesses",
+            wire: "",
+            shape: &S_ACCESSES,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LONG: Shape = Shape::Integer { min: None, max: None };
+static S_MAX_RESULTS: Shape = Shape::Integer { min: Some(10), max: Some(1000) };
 static S_NODE: Shape = Shape::Structure(Structure {
     name: "Node",
     members: &[
@@ -332,6 +584,7 @@ static S_RESOURCE_NAME: Shape =
     Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
+static S_TOKEN: Shape = Shape::String { min: Some(1), max: Some(8192), pattern: None, values: &[], sensitive: false };
 
 /// The service's exceptions.
 pub mod error {

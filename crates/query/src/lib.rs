@@ -10,6 +10,7 @@
 //! | `functions` | Trino's functions, made known to DataFusion |
 //! | `analyze` | calls back into DataFusion's own expressions, where types are known |
 //! | `decorrelate` | correlated subqueries that DataFusion refuses, as joins |
+//! | `row_pattern` | MATCH_RECOGNIZE |
 //! | `run` | carries a statement out |
 //! | `types`, `value`, `result` | types, values and files as Athena writes them |
 //! | [`worker`] | the JSON request and reply of a worker process |
@@ -25,7 +26,9 @@ mod handed;
 mod iceberg;
 mod plan;
 mod result;
+mod row_pattern;
 mod run;
+mod s3_lists;
 mod scan;
 mod sql;
 mod storage;

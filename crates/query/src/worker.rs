@@ -102,11 +102,16 @@ async fn call(
     operation: &str,
     input: &Value,
 ) -> std::result::Result<Value, (String, String)> {
+    if let Some(operation) = operation.strip_prefix("S3.") {
+        return crate::s3_lists::call(client, connection, operation, input).await;
+    }
     let broken = |text: String| ("ServiceUnavailable".to_owned(), text);
     let target = operation.split_once('.').map(|(target, _)| target);
     let service = match target {
         Some("AmazonAthena") => "athena",
         Some("AWSStepFunctions") => "states",
+        Some("Logs_20140328") => "logs",
+        Some("Lineage") => "lineage",
         _ => "glue",
     };
     let body = serde_json::to_vec(input).map_err(|e| broken(e.to_string()))?;

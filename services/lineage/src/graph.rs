@@ -309,7 +309,7 @@ fn data_node(id: &str, objects: usize) -> Node {
     Node { id: id.to_owned(), r#type: kind.to_owned(), name, objects, ..Node::default() }
 }
 
-fn worker_node(id: &str, worker: &Worker, principal: Option<&String>) -> Node {
+pub(crate) fn worker_node(id: &str, worker: &Worker, principal: Option<&String>) -> Node {
     let mut node = Node { id: id.to_owned(), asked_by: principal.cloned(), ..Node::default() };
     let last = |text: &str| text.rsplit([':', '/']).next().unwrap_or(text).to_owned();
     let (kind, name) = match worker {

@@ -1,11 +1,12 @@
 //! Lineage: which state, job or invocation has read and written which data, and who asked for it. Services note it where it happens
 //! ([`service::lineage`]); here it is kept, and told as a graph (`docs/lineage.md`).
 //!
-//! Map: [`pending`] what is in memory · [`records`] what is stored · [`graph`] the operation.
+//! Map: [`accesses`] what was noted, row by row · [`pending`] what is in memory · [`records`] what is stored · [`graph`] the operation.
 //!
 //! Nothing is guessed: two workers are linked over an object where one has written what the other has read. What nobody noted (calls
 //! with keys of users and of the owner) is not there.
 
+mod accesses;
 mod graph;
 mod pending;
 mod records;
@@ -50,7 +51,7 @@ pub fn register(platform: &Platform) -> Arc<Lineage> {
         pending: Mutex::default(),
         writing: tokio::sync::Mutex::default(),
     });
-    operations!(platform.router, service, api_lineage: GetLineage);
+    operations!(platform.router, service, api_lineage: GetLineage, ListAccesses);
     platform.router.set_lineage(service.clone());
     platform.control.register(FORGET, 1, service.clone());
     let writing = service.clone();

@@ -108,6 +108,46 @@ pub(crate) fn access(tx: &mut Tx<'_>, id: &str, data: &str) -> Result<Option<Acc
     tx.get_json(by(id, data))
 }
 
+/// Which accesses: of a worker, to a piece of data or to all whose names begin so, or all that there are.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted {
+    All,
+    Worker(String),
+    Data { name: String, is_prefix: bool },
+}
+
+/// One access: its key, the worker and the data.
+pub(crate) type Row = (Vec<u8>, String, String, Access);
+
+/// Accesses in the order of their keys, after that of an earlier page.
+pub(crate) fn page(tx: &mut Tx<'_>, wanted: &Wanted, after: &[u8], limit: usize) -> Result<Vec<Row>, Error> {
+    let Wanted::Data { name, is_prefix } = wanted else {
+        let prefix = match wanted {
+            Wanted::Worker(id) => place("by").push(id),
+            _ => place("by"),
+        };
+        let mut rows = Vec::new();
+        for (key, value) in tx.scan_after(prefix, after, limit)? {
+            let access = store::kv::decode(&key, &value)?;
+            rows.push((key.clone(), part(&key, 2), part(&key, 3), access));
+        }
+        return Ok(rows);
+    };
+    let mut from = place("of").push(name).into_bytes();
+    if *is_prefix {
+        // Without the end of the part.
+        from.truncate(from.len() - 2);
+    }
+    let mut rows = Vec::new();
+    for (key, _) in tx.scan_after(from, after, limit)? {
+        let (data, worker) = (part(&key, 2), part(&key, 3));
+        if let Some(access) = access(tx, &worker, &data)? {
+            rows.push((key, worker, data, access));
+        }
+    }
+    Ok(rows)
+}
+
 /// Forgets accesses that ended before then, and workers that have none left; answers where to go on.
 pub(crate) fn forget(tx: &mut Tx<'_>, after: &[u8], before: i64) -> Result<Option<Vec<u8>>, Error> {
     let found = tx.scan_after(place("by"), after, PIECE)?;

@@ -82,8 +82,8 @@ impl GlueCatalog {
 
 #[async_trait::async_trait]
 impl Catalog for GlueCatalog {
-    async fn state(&self, table: &str) -> Result<Option<datafusion::arrow::array::RecordBatch>> {
-        super::state::table(&self.call, table).await
+    fn state(&self, table: &str) -> Option<Arc<dyn datafusion::catalog::TableProvider>> {
+        super::state::provider(&self.call, table)
     }
 
     async fn database(&self, name: &str) -> Result<Option<Database>> {
@@ -197,7 +197,7 @@ impl Catalog for GlueCatalog {
     }
 }
 
-pub(super) fn refused(code: &str, message: &str) -> Error {
+pub(in crate::catalog) fn refused(code: &str, message: &str) -> Error {
     match code {
         "AccessDeniedException" | "AccessDenied" => {
             Error { category: 2, error_type: 1401, retryable: false, message: format!("PERMISSION_DENIED: {message}") }

@@ -7,7 +7,9 @@ pub(crate) mod state;
 mod view;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use serde::{Deserialize, Serialize};
 
 pub use glue::{GlueCatalog, JsonCall};
@@ -20,8 +22,8 @@ use crate::error::Result;
 #[async_trait::async_trait]
 pub trait Catalog: Send + Sync + std::fmt::Debug {
     /// A table of the platform's own state, see [`state`].
-    async fn state(&self, _table: &str) -> Result<Option<datafusion::arrow::array::RecordBatch>> {
-        Ok(None)
+    fn state(&self, _table: &str) -> Option<Arc<dyn TableProvider>> {
+        None
     }
     async fn database(&self, name: &str) -> Result<Option<Database>>;
     async fn databases(&self) -> Result<Vec<Database>>;

@@ -161,6 +161,9 @@ impl Run<'_> {
         let references = state.resolve_table_references(&statement)?;
         for reference in references {
             let name = reference.table().to_owned();
+            if name == crate::row_pattern::INPUT {
+                continue;
+            }
             let schema_name = reference.schema().unwrap_or(database).to_owned();
             let schema = session.schema(&schema_name)?;
             if schema.table_exist(&name) {
@@ -172,10 +175,9 @@ impl Run<'_> {
                     .await?
                     .ok_or_else(|| Error::table_not_found(at(), format_args!("{CATALOG}.{schema_name}.{name}")))?
             } else if schema_name == state::DATABASE && self.catalog.database(state::DATABASE).await?.is_none() {
-                let rows = self.catalog.state(&name).await?;
-                let rows =
-                    rows.ok_or_else(|| Error::table_not_found(at(), format_args!("{CATALOG}.{schema_name}.{name}")))?;
-                Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows]])?)
+                self.catalog
+                    .state(&name)
+                    .ok_or_else(|| Error::table_not_found(at(), format_args!("{CATALOG}.{schema_name}.{name}")))?
             } else {
                 match self.provider(session, select, &schema_name, &name, depth).await? {
                     Some(provider) => provider,

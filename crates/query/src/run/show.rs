@@ -36,8 +36,7 @@ impl Run<'_> {
         let database = database.unwrap_or_else(|| self.job.database.to_lowercase());
         if self.catalog.database(&database).await?.is_none() {
             if database == state::DATABASE {
-                let names = state::TABLES.iter().map(|name| (*name).to_owned());
-                let names = names.filter(|name| !views && matches(pattern.as_deref(), name)).collect();
+                let names = state::names().filter(|name| !views && matches(pattern.as_deref(), name)).collect();
                 return Ok(if views { trino_lines(&["views"], names) } else { lines("tab_name", names) });
             }
             return Err(Error::ddl(format_args!(
@@ -68,8 +67,20 @@ impl Run<'_> {
         Ok(lines("database_name", names))
     }
 
+    /// A table to be told about, which may be one of the platform's own.
+    async fn shown(&self, name: &Name) -> Result<crate::catalog::Table> {
+        let database = self.database_of(name);
+        if database == state::DATABASE
+            && let Some(table) = state::described(&name.name)
+            && self.catalog.database(&database).await?.is_none()
+        {
+            return Ok(table);
+        }
+        self.table(name).await.map(|(_, table)| table)
+    }
+
     pub(super) async fn show_columns(&mut self, name: &Name) -> Result<Answer> {
-        let (_, table) = self.table(name).await?;
+        let table = self.shown(name).await?;
         if table.is_view() {
             return view_columns(&table);
         }
@@ -165,7 +176,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn describe(&mut self, name: &Name, extended: bool) -> Result<Answer> {
-        let (_, table) = self.table(name).await?;
+        let table = self.shown(name).await?;
         if table.is_iceberg() {
             return Box::pin(self.iceberg_describe(&table)).await;
         }
