@@ -467,7 +467,13 @@ fn native(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Option<(Type, 
         Expr::AggregateFunction(AggregateFunction { func, params })
     };
     if own.base() == "count" && params.args.len() <= 1 {
-        let arg = argument.cloned().unwrap_or(Expr::Literal(ScalarValue::Int64(Some(1)), None));
+        let mut arg = argument.cloned().unwrap_or(Expr::Literal(ScalarValue::Int64(Some(1)), None));
+        if params.distinct && matches!(ty, Some(Type::Double | Type::Real)) {
+            // Distinct by their bits: there is one zero.
+            let zero = ScalarValue::new_zero(&arg.get_type(schema)?)?;
+            let zero = Box::new(Expr::Literal(zero, None));
+            arg = Expr::BinaryExpr(BinaryExpr::new(Box::new(arg), Operator::Plus, zero));
+        }
         return Ok(Some((with(count_udaf(), arg), None)));
     }
     let (Some(argument), Some(ty), 1) = (argument.cloned(), ty, params.args.len()) else { return Ok(None) };

@@ -193,6 +193,9 @@ fn from_text(text: &str, from: &Type, to: &Type) -> Result<Value> {
         T::TimestampTz(p) => match parse::timestamp(trimmed) {
             Some((picos, _, zone)) => {
                 let zone = zone.unwrap_or(Zone::UTC);
+                if parse::is_skipped(picos, zone) {
+                    return Err(Error::cast(format!("Value cannot be cast to timestamp: {text}")));
+                }
                 Ok(Value::TimestampTz(instant(parse::round_picos(picos, *p), zone), zone))
             }
             None => Err(Error::cast(format!("Value cannot be cast to timestamp: {text}"))),

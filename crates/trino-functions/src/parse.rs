@@ -91,6 +91,11 @@ pub fn timestamp(text: &str) -> Option<(i128, u8, Option<Zone>)> {
     Some((midnight + i128::from(picos), precision, zone))
 }
 
+/// Whether clocks in the zone are put forward over this.
+pub(crate) fn is_skipped(local: i128, zone: Zone) -> bool {
+    i64::try_from(local.div_euclid(PICOS)).is_ok_and(|seconds| zone.skips(seconds))
+}
+
 /// The value of `TIMESTAMP '…'` and its type's precision and whether it has a zone.
 pub fn timestamp_literal(text: &str) -> Option<(Value, u8, bool)> {
     let (local, precision, zone) = timestamp(text)?;
@@ -99,6 +104,7 @@ pub fn timestamp_literal(text: &str) -> Option<(Value, u8, bool)> {
     }
     Some(match zone {
         None => (Value::Timestamp(local), precision, false),
+        Some(zone) if is_skipped(local, zone) => return None,
         Some(zone) => (Value::TimestampTz(instant(local, zone), zone), precision, true),
     })
 }

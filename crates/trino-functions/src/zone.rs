@@ -80,6 +80,14 @@ impl Zone {
         }
     }
 
+    /// Whether clocks there never show this, because they are put forward over it.
+    pub fn skips(self, local_seconds: i64) -> bool {
+        let (Self::Named(tz), Some(local)) = (self, chrono::DateTime::from_timestamp(local_seconds, 0)) else {
+            return false;
+        };
+        matches!(tz.offset_from_local_datetime(&local.naive_utc()), chrono::LocalResult::None)
+    }
+
     /// Seconds east of UTC when clocks there show this; in a gap the offset before it, in an overlap the earlier.
     pub fn seconds_for_local(self, local_seconds: i64) -> i64 {
         let Self::Named(tz) = self else { return self.seconds_at(local_seconds) };

@@ -28,6 +28,7 @@ pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Syn
 /// Makes a session plan Trino's relations.
 pub(crate) fn register(context: &SessionContext) -> datafusion::common::Result<()> {
     context.state_ref().write().register_relation_planner(Arc::new(relations::Relations))?;
+    crate::row_pattern::markers().for_each(|marker| context.register_udf(marker));
     context.register_udf(ScalarUDF::from(unnest::Zip::default()));
     context.register_udf(ScalarUDF::from(relations::LikePattern::default()));
     Ok(())

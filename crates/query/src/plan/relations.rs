@@ -35,6 +35,9 @@ impl RelationPlanner for Relations {
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
         match &mut relation {
+            TableFactor::MatchRecognize { .. } => {
+                Ok(RelationPlanning::Planned(Box::new(crate::row_pattern::planned(relation, context)?)))
+            }
             TableFactor::UNNEST { .. } => {
                 let left = LogicalPlanBuilder::empty(true).build()?;
                 Ok(planned(unnest(left, relation, false, context)?))

@@ -40,6 +40,12 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         if let Some((to, with)) = super::json_forms::call(&tokens, at) {
             changes.push(Change { from: at, to, with });
         }
+        if let Some((from, to, with)) = super::row_pattern::clause(&tokens, at) {
+            changes.push(Change { from, to, with });
+        }
+        if let Some(text) = unescaped(&tokens, at) {
+            changes.push(Change { from: at, to: at + 3, with: vec![Token::SingleQuotedString(text)] });
+        }
         match keyword(&tokens, at) {
             Some("CAST" | "TRY_CAST") if tokens.get(at + 1).is_some_and(|next| next.token == Token::LParen) => {
                 cast_type(&tokens, at + 1, &mut changes);
@@ -88,6 +94,42 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
     }
     apply(tokens, changes)
+}
+
+/// `U&'x#0041' UESCAPE '#'`
+fn unescaped(tokens: &[TokenWithSpan], at: usize) -> Option<String> {
+    let Token::UnicodeStringLiteral(text) = &tokens[at].token else { return None };
+    if !bare(tokens, at + 1)?.eq_ignore_ascii_case("UESCAPE") {
+        return None;
+    }
+    let Token::SingleQuotedString(escape) = &tokens.get(at + 2)?.token else { return None };
+    let mut escapes = escape.chars();
+    let (Some(escape), None) = (escapes.next(), escapes.next()) else { return None };
+    let mut out = String::new();
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c != escape {
+            out.push(c);
+            continue;
+        }
+        let digits: String = match rest.clone().next()? {
+            next if next == escape => {
+                rest.next();
+                out.push(escape);
+                continue;
+            }
+            '+' => {
+                rest.next();
+                rest.by_ref().take(6).collect()
+            }
+            _ => rest.by_ref().take(4).collect(),
+        };
+        if !matches!(digits.len(), 4 | 6) {
+            return None;
+        }
+        out.push(char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?);
+    }
+    Some(out)
 }
 
 /// Tokens `from..to` are to be others.

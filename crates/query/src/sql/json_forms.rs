@@ -306,7 +306,9 @@ impl Shown {
             let mut shown = if is(column, 1, &["FOR", "ORDINALITY"]) && column.len() == 3 {
                 vec![own("number", level)]
             } else {
-                value(&name.value, &column[1..], level, column[0].span)?
+                // The path of a column without one is its name as SQL:2016 has it: in capital letters unless it is quoted.
+                let key = if name.quote_style.is_some() { name.value.clone() } else { name.value.to_uppercase() };
+                value(&key, &column[1..], level, column[0].span)?
             };
             shown.extend([Token::make_keyword("AS"), column[0].token.clone()]);
             self.columns.push(shown);

@@ -107,6 +107,7 @@ pub(super) fn is_known(name: &str) -> bool {
         || WINDOW.contains(&name)
         || LAMBDA.contains(&name)
         || GRAMMAR.contains(&name)
+        || crate::row_pattern::is_marker(&name)
 }
 
 /// The function that stands for what the session says until that is known.
@@ -369,6 +370,9 @@ impl Lowering {
                     DataType::Decimal(_) | DataType::Numeric(_) | DataType::Dec(_) => "decimal".to_owned(),
                     DataType::Timestamp(..) | DataType::TimestampNtz(_) => "timestamp".to_owned(),
                     DataType::Time(..) => "time".to_owned(),
+                    DataType::Char(None) | DataType::Character(None) => {
+                        format!("char({})", text.chars().count().max(1))
+                    }
                     other => type_text(other),
                 };
                 literal(&text, &kind)
@@ -564,6 +568,12 @@ impl Lowering {
                     return Err(Error::user(1006, "INVALID_WINDOW_FRAME", text));
                 }
             }
+            if matches!(name.as_str(), "lag" | "lead")
+                && let Some(offset) = arguments(function).get(1)
+                && let Some(wrong) = wrong_offset(offset)
+            {
+                return Err(Error::user(1203, "INVALID_FUNCTION_ARGUMENT", wrong));
+            }
             if name == "nth_value"
                 && let Some(Expr::Function(offset)) = arguments(function).get(1)
                 && offset.name == named("$literal")
@@ -650,6 +660,20 @@ impl Lowering {
     }
 }
 
+/// What Trino says of an offset of LAG and LEAD that is a literal.
+fn wrong_offset(offset: &Expr) -> Option<&'static str> {
+    match offset {
+        Expr::Function(call) if call.name == named("$neg") => {
+            let args = arguments(call);
+            let Some(Expr::Function(inner)) = args.first() else { return None };
+            let number = arguments(inner).first().and_then(raw_text)?.parse::<i64>().ok()?;
+            (inner.name == named("$literal") && number > 0).then_some("Offset must be at least 0")
+        }
+        Expr::Value(value) if value.value == Value::Null => Some("Offset must not be null"),
+        _ => None,
+    }
+}
+
 /// What Trino says of frames before it looks at their functions.
 fn check_frame(name: &str, spec: &WindowSpec) -> Result<()> {
     let Some(frame) = &spec.window_frame else { return Ok(()) };
@@ -662,6 +686,16 @@ fn check_frame(name: &str, spec: &WindowSpec) -> Result<()> {
     {
         let text = format!("line 1:8: Window frame of type {} PRECEDING or FOLLOWING requires ORDER BY", frame.units);
         return Err(Error::user(1006, "MISSING_ORDER_BY", text));
+    }
+    if spec.order_by.len() > 1
+        && matches!(frame.units, WindowFrameUnits::Range)
+        && (offset(&frame.start_bound) || frame.end_bound.as_ref().is_some_and(offset))
+    {
+        let text = format!(
+            "line 1:8: Window frame of type RANGE PRECEDING or FOLLOWING requires single sort item in ORDER BY (actual: {})",
+            spec.order_by.len()
+        );
+        return Err(Error::user(1006, "INVALID_ORDER_BY", text));
     }
     if RANKING.contains(&name) {
         let text = format!("line 1:8: Cannot specify window frame for {name} function");

@@ -9,6 +9,7 @@ mod grammar;
 mod json_forms;
 mod lower;
 pub(crate) mod rewrite;
+mod row_pattern;
 mod text;
 
 pub(crate) use ddl::{CreateTable, PartitionSpec};
@@ -16,6 +17,7 @@ pub(crate) use forms::AS_OF;
 pub(crate) use forms::like_pattern;
 pub(crate) use lower::in_session;
 pub(crate) use rewrite::INTERNAL;
+pub(crate) use row_pattern::ANY;
 pub(crate) use text::{Source, with_parameters};
 
 use datafusion::sql::sqlparser::ast::Query;
@@ -286,7 +288,41 @@ pub(crate) enum MergeAction {
 /// Reads one statement; a semicolon may end it.
 pub(crate) fn parse(sql: &str) -> Result<Statement> {
     let source = Source::new(sql)?;
+    if let Some(text) = immediate(&source) {
+        return parse(&text?);
+    }
     ddl::statement(&source)
+}
+
+/// The statement of `EXECUTE IMMEDIATE 'text' [USING value, …]`.
+fn immediate(source: &Source<'_>) -> Option<Result<String>> {
+    let word = |at: usize, word: &str| {
+        matches!(source.tokens.get(at).map(|token| &token.token), Some(Token::Word(found))
+            if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
+    };
+    let Some(Token::SingleQuotedString(text)) = source.tokens.get(2).map(|token| &token.token) else { return None };
+    if !word(0, "EXECUTE") || !word(1, "IMMEDIATE") {
+        return None;
+    }
+    let mut parameters = Vec::new();
+    if word(3, "USING") {
+        let (mut from, mut depth) = (4, 0i32);
+        for (at, token) in source.tokens.iter().enumerate().skip(4) {
+            match token.token {
+                Token::LParen | Token::LBracket => depth += 1,
+                Token::RParen | Token::RBracket => depth -= 1,
+                Token::Comma if depth == 0 => {
+                    parameters.push(source.text_between(from, at).to_owned());
+                    from = at + 1;
+                }
+                _ => {}
+            }
+        }
+        parameters.push(source.text_between(from, source.tokens.len()).to_owned());
+    } else if let Some(next) = source.tokens.get(3) {
+        return Some(Err(source.mismatched(next)));
+    }
+    Some(text::exactly(text, &parameters))
 }
 
 /// Reads a query, as the text of a view or of a statement's tail.
@@ -299,13 +335,6 @@ pub(crate) fn parse_query(sql: &str) -> Result<Select> {
 pub(crate) fn select(source: &Source<'_>, start: usize) -> Result<Select> {
     // Names of fields in types keep their casing, other quoted names do not.
     let tokens = grammar::readable(source.tokens_from(start).to_vec());
-    if let Some(at) = tokens.iter().position(|token| {
-        matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("MATCH_RECOGNIZE"))
-    }) && tokens.get(at + 1).is_some_and(|next| next.token == Token::LParen)
-    {
-        let place = tokens[at].span.start;
-        return Err(Error::not_supported(format_args!("line {}:{}: MATCH_RECOGNIZE", place.line, place.column)));
-    }
     let dialect = Trino;
     let mut hidden = Vec::new();
     let tokens: Vec<TokenWithSpan> = tokens

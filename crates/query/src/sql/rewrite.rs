@@ -118,9 +118,10 @@ pub(super) fn make_unnamed_unique(select: &mut AstSelect) {
         if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
             continue;
         }
-        let name = expr.to_string();
+        // Names of calls have quotes where they were made here.
+        let name = expr.to_string().replace('"', "").to_lowercase();
         // DataFusion finds what ORDER BY's ordinals mean by names, and windows have several.
-        if seen.contains(&name) || name.contains(" OVER (") {
+        if seen.contains(&name) || name.contains(" over (") {
             let alias = Ident::with_quote('"', format!("{INTERNAL}{i}"));
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
         } else {

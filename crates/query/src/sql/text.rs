@@ -155,6 +155,18 @@ fn character(text: &str, at: Location) -> Option<char> {
     text.lines().nth(line)?.chars().nth(column)
 }
 
+/// As [`with_parameters`], where no parameters are none and not those of a later statement.
+pub(super) fn exactly(sql: &str, parameters: &[String]) -> Result<String> {
+    let source = Source::new(sql)?;
+    let places =
+        source.tokens.iter().filter(|token| matches!(&token.token, Token::Placeholder(mark) if mark == "?")).count();
+    if parameters.is_empty() && places > 0 {
+        let text = format!("line 1:20: Incorrect number of parameters: expected {places} but found 0");
+        return Err(Error::user(1006, "INVALID_PARAMETER_USAGE", text));
+    }
+    with_parameters(sql, parameters)
+}
+
 /// Puts the parameters, which are texts of SQL literals, in the place of `?`, in order.
 pub(crate) fn with_parameters(sql: &str, parameters: &[String]) -> Result<String> {
     if parameters.is_empty() {
