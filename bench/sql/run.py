@@ -3,9 +3,10 @@
 
 TPC-H, TPC-DS or ClickBench through Athena's API, beside DuckDB in this process over the same Parquet files, one query after the other, in turn.
 ClickBench's queries are given by `--queries` (its `trino/queries.sql`), its rows are made by `hits.py`, so many millions of them.
-Prints for each query the best time of both, their ratio and whether the rows are equal; then the sums. Nothing is asserted about time;
-the exit status is 1 when rows differ or a query fails. The time of a query is from StartQueryExecution to the moment when
-GetQueryExecution says SUCCEEDED; DuckDB's until all rows are fetched.
+Prints for each query the best time of both, their ratio, the same for CPU, and whether the rows are equal; then the sums. Nothing is
+asserted about time; the exit status is 1 when rows differ or a query fails. The time of a query is from StartQueryExecution to the moment
+when GetQueryExecution says SUCCEEDED; DuckDB's until all rows are fetched. CPU is that of the server and all its processes, and of this
+process while DuckDB works; on a machine that others use too, it is what can be compared.
 """
 import argparse
 import csv
@@ -143,22 +144,42 @@ def tied(sql, header, ours, theirs):
     return not at or equal(*[[[row[at[-1]]] for row in rows] for rows in (ours, theirs)]) == ""
 
 
-def measure(given, athena, peer, number, sql):
-    ours = theirs = math.inf
+def busy(root):
+    """The CPU seconds of a process, of its descendants, and of those that these have waited for."""
+    ticks, parents = {}, {}
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:  # it has just ended
+            continue
+        parents.setdefault(int(fields[1]), []).append(int(folder.name))
+        ticks[int(folder.name)] = sum(map(int, fields[11:15]))
+    found, todo = 0, [root]
+    while todo:
+        process = todo.pop()
+        found += ticks.get(process, 0)
+        todo += parents.get(process, [])
+    return found / os.sysconf("SC_CLK_TCK")
+
+
+def measure(given, athena, peer, server, number, sql):
+    ours = theirs = our_cpu = their_cpu = math.inf
     for _ in range(given.times):
+        cpu = busy(server)
         # A group in a replacement is Java's here, RE2's there.
         took, told = athena.run(sql.replace(r"'\1'", "'$1'"))
-        ours = min(ours, took)
-        begun = time.perf_counter()
+        ours, our_cpu = min(ours, took), min(our_cpu, busy(server) - cpu)
+        begun, cpu = time.perf_counter(), time.process_time()
         rows = peer.execute(sql).fetchall()
-        theirs = min(theirs, time.perf_counter() - begun)
+        theirs, their_cpu = min(theirs, time.perf_counter() - begun), min(their_cpu, time.process_time() - cpu)
     header, *got = athena.rows(told, header=True)
     wrong = equal(got, rows) and equal(total(got), total(rows))
     if wrong and given.suite == "clickbench" and tied(sql, header, got, rows):
         wrong = ""
     inside = told["Statistics"]["EngineExecutionTimeInMillis"] / 1000
-    print(f"{number:3} {ours:8.3f} s {inside:8.3f} s {theirs:8.3f} s {ours / theirs:7.2f}  {wrong or 'equal'}", flush=True)
-    return ours, theirs, not wrong
+    print(f"{number:3} {ours:8.3f} s {inside:8.3f} s {theirs:8.3f} s {ours / theirs:7.2f} {our_cpu:7.2f} s {their_cpu:7.2f} s "
+          f"{our_cpu / max(their_cpu, 0.005):6.2f}  {wrong or 'equal'}", flush=True)
+    return ours, theirs, our_cpu, their_cpu, not wrong
 
 
 def main():
@@ -189,21 +210,22 @@ def main():
             athena.fill(folder, peer)
             athena.run("SELECT 1")
             print("SELECT 1: " + ", ".join(f"{athena.run('SELECT 1')[0] * 1000:.0f}" for _ in range(7)) + " ms")
-            print("  nr    Athena     engine     DuckDB   ratio")
+            print("  nr    Athena     engine     DuckDB   ratio   Athena's and DuckDB's CPU")
             for number, sql in sorted(queries.items()):
                 if wanted and number not in wanted:
                     continue
                 try:
-                    seen.append(measure(given, athena, peer, number, exact(sql).strip().rstrip(";")))
+                    seen.append(measure(given, athena, peer, process.pid, number, exact(sql).strip().rstrip(";")))
                 except Exception as error:  # one that fails is told, and the others are measured
                     failed += 1
                     print(f"{number:3} {error}")
         finally:
             process.terminate()
             process.wait()
-    ours, theirs = sum(a for a, _, _ in seen), sum(b for _, b, _ in seen)
+    ours, theirs, our_cpu, their_cpu = (sum(one[at] for one in seen) for at in range(4))
     print(f"{len(seen)} of {len(seen) + failed} answered, {sum(ok for *_, ok in seen)} equal; {ours:.2f} s beside {theirs:.2f} s: "
-          f"{ours / theirs:.2f} times; worst {max(a / b for a, b, _ in seen):.2f}")
+          f"{ours / theirs:.2f} times; worst {max(a / b for a, b, *_ in seen):.2f}; CPU {our_cpu:.2f} beside {their_cpu:.2f} s: "
+          f"{our_cpu / their_cpu:.2f} times")
     sys.exit(failed > 0 or not all(ok for *_, ok in seen))
 
 
