@@ -407,50 +407,142 @@ fn membership(query: InSubquery, schema: &DFSchema) -> Result<Expr> {
 fn native_aggregates(aggregate: Aggregate) -> Result<LogicalPlan> {
     let input = aggregate.input.schema();
     let mut changed = false;
-    let mut fixes: Vec<Option<(Type, Type)>> = Vec::with_capacity(aggregate.aggr_expr.len());
+    let mut names = Vec::with_capacity(aggregate.aggr_expr.len());
+    let mut fixes = Vec::with_capacity(aggregate.aggr_expr.len());
     let mut expressions = Vec::with_capacity(aggregate.aggr_expr.len());
-    for expr in &aggregate.aggr_expr {
+    let shifted = shifted_sums(&aggregate.aggr_expr, input)?;
+    for (expr, shifted) in aggregate.aggr_expr.iter().zip(shifted) {
         let name = expr.schema_name().to_string();
-        let inner = if let Expr::Alias(alias) = expr { alias.expr.as_ref() } else { expr };
-        if let Some((new, fix)) = native(inner, input)? {
+        names.push(name.clone());
+        if let Some(Shifted { of, by }) = shifted {
+            changed = true;
+            let sum = place(&mut expressions, sum_of_integers(of.clone()).alias(format!("$sum({of})")));
+            let count = place(&mut expressions, counted(of.clone()).alias(format!("$count({of})")));
+            fixes.push(Fix::Shifted { sum, count, by });
+            continue;
+        }
+        let at = expressions.len();
+        if let Some((new, fix)) = native(unaliased(expr), input)? {
             changed = true;
             expressions.push(new.alias(name));
-            fixes.push(fix);
+            fixes.push(fix.map_or(Fix::None(at), |(from, to)| Fix::Typed(at, from, to)));
         } else {
             expressions.push(expr.clone());
-            fixes.push(None);
+            fixes.push(Fix::None(at));
         }
     }
     if !changed {
         return Ok(LogicalPlan::Aggregate(aggregate));
     }
     let groups = aggregate.group_expr.clone();
+    let width = expressions.len();
     let inner = Aggregate::try_new(Arc::clone(&aggregate.input), groups, expressions)?;
-    if fixes.iter().all(Option::is_none) {
+    if fixes.iter().all(|fix| matches!(fix, Fix::None(_))) {
         return Ok(LogicalPlan::Aggregate(inner));
     }
     let columns = inner.schema.columns();
-    let first = columns.len() - fixes.len();
-    let projected = columns.into_iter().enumerate().map(|(i, column)| {
-        let fix = i.checked_sub(first).and_then(|i| fixes[i].as_ref());
-        match fix {
-            None => Expr::Column(column),
-            Some((from, to)) => {
-                let name = column.name.clone();
-                let value = Expr::Column(column);
-                let narrowed = if *to == Type::Bigint {
-                    trino("$sum_of_bigints", vec![value])
-                } else if from == to {
-                    trino("$sum_of_decimals", vec![value])
-                } else {
-                    coerced(value, from, to)
-                };
-                narrowed.alias(name)
-            }
+    let first = columns.len() - width;
+    let column = |at: usize| Expr::Column(columns[first + at].clone());
+    let fixed = fixes.into_iter().zip(names).map(|(fix, name)| match fix {
+        Fix::None(at) => column(at),
+        Fix::Typed(at, _, Type::Bigint) => trino("$sum_of_bigints", vec![column(at)]).alias(name),
+        Fix::Typed(at, from, to) if from == to => trino("$sum_of_decimals", vec![column(at)]).alias(name),
+        Fix::Typed(at, from, to) => coerced(column(at), &from, &to).alias(name),
+        Fix::Shifted { sum, count, by } => {
+            let times = Expr::Literal(ScalarValue::Decimal128(Some(by.into()), 10, 0), None);
+            let count = Expr::Cast(Cast::new(Box::new(column(count)), DataType::Decimal128(19, 0)));
+            let total = column(sum) + count * times;
+            let total = Expr::Cast(Cast::new(Box::new(total), DataType::Decimal128(38, 0)));
+            trino("$sum_of_bigints", vec![total]).alias(name)
         }
     });
-    let projected = projected.collect();
+    let groups = columns[..first].iter().cloned().map(Expr::Column);
+    let projected = groups.chain(fixed).collect();
     Ok(LogicalPlan::Projection(Projection::try_new(projected, Arc::new(LogicalPlan::Aggregate(inner)))?))
+}
+
+/// How a column of the result comes from those that are aggregated, by their places.
+enum Fix {
+    None(usize),
+    /// The type that it has, and the one that it is to have.
+    Typed(usize, Type, Type),
+    Shifted {
+        sum: usize,
+        count: usize,
+        by: i32,
+    },
+}
+
+/// `sum(of + by)`, which is `sum(of) + by * count(of)`.
+struct Shifted {
+    of: Expr,
+    by: i32,
+}
+
+/// The sums of one expression and several numbers, of types so wide that no single addition can overflow: of those the
+/// expression is summed once.
+fn shifted_sums(expressions: &[Expr], schema: &DFSchema) -> Result<Vec<Option<Shifted>>> {
+    let mut all = expressions.iter().map(|expr| shifted(unaliased(expr), schema)).collect::<Result<Vec<_>>>()?;
+    let of: Vec<Option<Expr>> = all.iter().map(|one| one.as_ref().map(|one| one.of.clone())).collect();
+    for one in &mut all {
+        if one.as_ref().is_some_and(|one| of.iter().flatten().filter(|other| **other == one.of).count() < 2) {
+            *one = None;
+        }
+    }
+    Ok(all)
+}
+
+fn shifted(expr: &Expr, schema: &DFSchema) -> Result<Option<Shifted>> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else { return Ok(None) };
+    let own = func.inner().downcast_ref::<TrinoAggregate>();
+    let plain = own.is_some_and(|own| own.base() == "sum" && !own.is_ordered())
+        && !params.distinct
+        && params.filter.is_none()
+        && params.order_by.is_empty()
+        && params.null_treatment.is_none();
+    let [Expr::ScalarFunction(call)] = params.args.as_slice() else { return Ok(None) };
+    let name = call.func.inner().downcast_ref::<TrinoScalar>().map_or("", TrinoScalar::trino);
+    let (of, by, sign) = match (name, call.args.as_slice()) {
+        ("$add", [of, Expr::Literal(by, _)] | [Expr::Literal(by, _), of]) => (of, by, 1),
+        ("$sub", [of, Expr::Literal(by, _)]) => (of, by, -1),
+        _ => return Ok(None),
+    };
+    let by = match by {
+        ScalarValue::Int32(Some(by)) => Some(*by),
+        ScalarValue::Int64(Some(by)) => i32::try_from(*by).ok(),
+        _ => None,
+    };
+    // Half of what the sum's type holds is left for the expression.
+    let Some(by) = by.filter(|by| plain && by.abs_diff(0) < 1 << 30 && !of.is_volatile()) else { return Ok(None) };
+    let fits = matches!(
+        (type_of(of, schema)?, type_of(&params.args[0], schema)?),
+        (Type::Tinyint | Type::Smallint, Type::Integer)
+            | (Type::Tinyint | Type::Smallint | Type::Integer, Type::Bigint)
+    );
+    Ok(fits.then(|| Shifted { of: of.clone(), by: sign * by }))
+}
+
+fn unaliased(expr: &Expr) -> &Expr {
+    if let Expr::Alias(alias) = expr { alias.expr.as_ref() } else { expr }
+}
+
+/// The place of an expression among others, where it is put if it is not there.
+fn place(all: &mut Vec<Expr>, expr: Expr) -> usize {
+    all.iter().position(|known| *known == expr).unwrap_or_else(|| {
+        all.push(expr);
+        all.len() - 1
+    })
+}
+
+fn counted(arg: Expr) -> Expr {
+    Expr::AggregateFunction(AggregateFunction::new_udf(count_udaf(), vec![arg], false, None, Vec::new(), None))
+}
+
+/// The sum of integers as a decimal, which has place for that of any number of rows.
+fn sum_of_integers(arg: Expr) -> Expr {
+    // Not by the kernel's cast, which looks at each value's digits.
+    let arg = cast_to(arg, &Type::Decimal(20, 0));
+    Expr::AggregateFunction(AggregateFunction::new_udf(sum_udaf(), vec![arg], false, None, Vec::new(), None))
 }
 
 /// The native form, and the type that its result has and is to have where they differ.
