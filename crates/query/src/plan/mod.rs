@@ -3,14 +3,17 @@
 mod conjunction;
 mod dynamic;
 mod empty_text;
+mod grouping;
 mod join_order;
 mod lambdas;
 mod relations;
+mod shared;
 mod unnest;
 
 use std::sync::Arc;
 
-pub(crate) use join_order::order_joins;
+use join_order::order_joins;
+pub(crate) use shared::{Planned, physical};
 
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -20,6 +23,7 @@ use datafusion::prelude::SessionContext;
 /// DataFusion's rules for physical plans, kept from lambdas where they would break them.
 pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules: Vec<_> = PhysicalOptimizer::new().rules.into_iter().map(lambdas::kept_from).collect();
+    rules.push(Arc::new(grouping::Grouping));
     rules.push(Arc::new(dynamic::DynamicFilters));
     rules.push(Arc::new(conjunction::Conjunctions));
     rules

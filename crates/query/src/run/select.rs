@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt;
 use super::session::Session;
 use super::{Answer, Run};
 use crate::error::{Error, Result};
+use crate::plan::Planned;
 use crate::result::{csv_header, csv_rows};
 use crate::sql::{self, PlanForm, Select, Statement};
 use crate::types::ColumnInfo;
@@ -80,20 +81,30 @@ impl Run<'_> {
         if matches!(form, PlanForm::Json | PlanForm::Io) {
             return Ok(plan_lines(&plan.display_pg_json().to_string()));
         }
-        let physical = physical(&session, plan).await?;
-        let text = if analyze {
+        let Planned { plan: physical, shared } = planned(&session, &plan).await?;
+        let mut text = if analyze {
             let mut stream = execute_stream(Arc::clone(&physical), session.context().task_ctx())?;
             while let Some(batch) = stream.next().await {
                 batch?;
             }
-            datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(physical.as_ref())
-                .indent(false)
-                .to_string()
+            with_figures(physical.as_ref())
         } else {
             displayable(physical.as_ref()).indent(false).to_string()
         };
+        for (name, plan) in shared {
+            let plan = if analyze {
+                with_figures(plan.as_ref())
+            } else {
+                displayable(plan.as_ref()).indent(false).to_string()
+            };
+            text.push_str(&format!("{name}:\n{plan}"));
+        }
         Ok(plan_lines(&what.map_or_else(|| text.clone(), |what| format!("{what}\n{text}"))))
     }
+}
+
+fn with_figures(plan: &dyn ExecutionPlan) -> String {
+    datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan).indent(false).to_string()
 }
 
 fn plan_lines(text: &str) -> Answer {
@@ -103,12 +114,12 @@ fn plan_lines(text: &str) -> Answer {
 }
 
 pub(super) async fn physical(session: &Session, plan: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-    let state = session.context().state();
-    let mut plan = state.optimize(&plan)?;
-    if let Some(ordered) = crate::plan::order_joins(&plan, &state).await? {
-        plan = ordered;
-    }
-    Ok(state.query_planner().create_physical_plan(&plan, &state).await?)
+    Ok(planned(session, &plan).await?.plan)
+}
+
+/// As [`physical`], with the plans of what is read several times.
+async fn planned(session: &Session, plan: &LogicalPlan) -> Result<Planned> {
+    Ok(Box::pin(crate::plan::physical(plan, &session.context().state())).await?)
 }
 
 /// The result's columns, named as in the text or `_col0` by position.
