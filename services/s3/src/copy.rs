@@ -110,7 +110,7 @@ impl S3 {
                     segments: vec![segment],
                     parts: None,
                     change: Change::Copy,
-                    upload: None,
+                    completion: None,
                 },
             )
             .await?;

@@ -17,7 +17,7 @@ use crate::errors::{Result, internal, invalid_argument, invalid_request, no_such
 use crate::events::Change;
 use crate::keys;
 use crate::put::{Attributes, Commit, Stored};
-use crate::records::{PartRecord, PartSummary, Segment, UploadRecord, VERSION};
+use crate::records::{ObjectRecord, PartRecord, PartSummary, UploadRecord, VERSION};
 use crate::sse::{CustomerKey, Sse};
 use crate::tags::Named;
 use crate::tx::{Tx, require_bucket};
@@ -282,39 +282,18 @@ impl S3 {
         claims: Vec<Claim>,
         (conditions, expected, customer): (Conditions, Expected, Option<CustomerKey>),
     ) -> Result<Stored> {
-        let (record, parts) = match self.list_parts(&upload).await {
+        let record = match self.upload(&upload).await {
             Ok(found) => found,
             // Completing is idempotent: a client that has lost the answer asks again.
-            Err(error) if error.is("NoSuchUpload") => return self.completed(&upload).await,
+            Err(error) if error.is("NoSuchUpload") => {
+                let done = self.store.read(|tx| completed(tx, &upload)).await?;
+                return done.ok_or_else(no_such_upload);
+            }
             Err(error) => return Err(error),
         };
         if customer.is_some() {
             check_upload_key(&record, customer.as_ref())?;
         }
-        let chosen = choose(&claims, &parts)?;
-        if let (Some(algorithm), Some(COMPOSITE)) = (record.algorithm.as_deref(), record.checksum_type.as_deref())
-            && let Some(claim) = claims.iter().find(|claim| claim.checksums.of(algorithm).is_none())
-        {
-            return Err(invalid_request(format!(
-                "The upload was created using a {} checksum. The complete request must include the checksum for each part. It \
-                 was missing for part {} in the request.",
-                algorithm.to_ascii_lowercase(),
-                claim.number
-            )));
-        }
-        let size: u64 = chosen.iter().map(|p| p.size).sum();
-        if expected.length.is_some_and(|length| length != size) {
-            return Err(invalid_request(format!(
-                "The provided 'x-amz-mp-object-size' header value {} does not match what was computed: {size}",
-                expected.length.unwrap_or_default()
-            )));
-        }
-        let checksums = checksums_of(&record, &chosen)?;
-        if !expected.checksums.is_empty() && checksums.kind.is_some() {
-            expected.checksums.check(&checksums)?;
-        }
-        let etags: Vec<String> = chosen.iter().map(|p| p.etag.clone()).collect();
-        let summary = |p: &&PartRecord| PartSummary { number: p.number, size: p.size, checksums: p.checksums.clone() };
         self.commit(
             cx,
             Commit {
@@ -330,25 +309,82 @@ impl S3 {
                     sse: record.sse,
                 },
                 conditions,
-                etag: multipart_etag(&etags)?,
-                checksums,
-                segments: chosen.iter().map(|p| p.segment.clone()).collect(),
+                etag: String::new(),
+                checksums: Checksums::default(),
+                segments: Vec::new(),
                 inline: Vec::new(),
-                parts: Some(chosen.iter().map(summary).collect()),
+                parts: None,
                 change: Change::Complete,
-                upload: Some(upload),
+                completion: Some(Completion { upload, claims, expected }),
             },
         )
         .await
     }
+}
 
-    /// The answer of an upload that has been completed already.
-    async fn completed(&self, upload: &Upload) -> Result<Stored> {
-        let place = keys::completed(&upload.id);
-        let done: Option<Completed> = self.store.read(move |tx| Ok::<_, Error>(tx.get_json(&place)?)).await?;
-        done.filter(|d| (&d.bucket, &d.key) == (&upload.bucket, &upload.key))
-            .map(|d| d.stored)
-            .ok_or_else(no_such_upload)
+/// The answer of an upload that has been completed already.
+pub(crate) fn completed(tx: &mut Tx<'_>, upload: &Upload) -> Result<Option<Stored>> {
+    if tx.get(keys::upload(&upload.bucket, &upload.key, &upload.id))?.is_some() {
+        return Ok(None);
+    }
+    let done: Option<Completed> = tx.get_json(keys::completed(&upload.id))?;
+    Ok(done.filter(|d| (&d.bucket, &d.key) == (&upload.bucket, &upload.key)).map(|d| d.stored))
+}
+
+/// What a completion asks for. The parts are looked up where the object is made of them: one that is uploaded again meanwhile has
+/// other bytes, and those of before are gone.
+#[derive(Clone, Debug)]
+pub(crate) struct Completion {
+    pub(crate) upload: Upload,
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) expected: Expected,
+}
+
+impl Completion {
+    /// Inside the completing transaction: gives the object the parts that are there now, and takes the upload away; parts that were not
+    /// chosen become garbage.
+    pub(crate) fn fill(&self, tx: &mut Tx<'_>, object: &mut ObjectRecord, garbage: &mut Garbage) -> Result<()> {
+        let upload = find(tx, &self.upload)?;
+        let parts: Vec<PartRecord> = tx.list_json(keys::parts(&self.upload.id), MAX_PARTS as usize)?;
+        let chosen = choose(&self.claims, &parts)?;
+        let size = self.check(&upload, &chosen)?;
+        let checksums = checksums_of(&upload, &chosen)?;
+        if !self.expected.checksums.is_empty() && checksums.kind.is_some() {
+            self.expected.checksums.check(&checksums)?;
+        }
+        let etags: Vec<String> = chosen.iter().map(|p| p.etag.clone()).collect();
+        let summary = |p: &&PartRecord| PartSummary { number: p.number, size: p.size, checksums: p.checksums.clone() };
+        (object.etag, object.size, object.checksums) = (multipart_etag(&etags)?, size, checksums);
+        object.segments = chosen.iter().map(|p| p.segment.clone()).collect();
+        object.parts = Some(chosen.iter().map(summary).collect());
+        for part in &parts {
+            if chosen.binary_search_by_key(&part.number, |p| p.number).is_err() {
+                change::drop_segment(tx, &part.segment, garbage)?;
+            }
+        }
+        forget(tx, &self.upload, &upload)
+    }
+
+    /// What the request says of its parts besides their names; answers the size of them all.
+    fn check(&self, upload: &UploadRecord, chosen: &[&PartRecord]) -> Result<u64> {
+        if let (Some(algorithm), Some(COMPOSITE)) = (upload.algorithm.as_deref(), upload.checksum_type.as_deref())
+            && let Some(claim) = self.claims.iter().find(|claim| claim.checksums.of(algorithm).is_none())
+        {
+            return Err(invalid_request(format!(
+                "The upload was created using a {} checksum. The complete request must include the checksum for each part. It \
+                 was missing for part {} in the request.",
+                algorithm.to_ascii_lowercase(),
+                claim.number
+            )));
+        }
+        let size: u64 = chosen.iter().map(|p| p.size).sum();
+        if self.expected.length.is_some_and(|length| length != size) {
+            return Err(invalid_request(format!(
+                "The provided 'x-amz-mp-object-size' header value {} does not match what was computed: {size}",
+                self.expected.length.unwrap_or_default()
+            )));
+        }
+        Ok(size)
     }
 }
 
@@ -423,18 +459,7 @@ fn forget(tx: &mut Tx<'_>, upload: &Upload, record: &UploadRecord) -> Result<()>
     crate::tx::delete_all(tx, &keys::parts(&upload.id))
 }
 
-/// Inside the completing transaction: takes the upload away; parts that were not chosen become garbage.
-pub(crate) fn consume(tx: &mut Tx<'_>, upload: &Upload, chosen: &[Segment], garbage: &mut Garbage) -> Result<()> {
-    let record = find(tx, upload)?;
-    for part in tx.list_json::<PartRecord>(keys::parts(&upload.id), MAX_PARTS as usize)? {
-        if !chosen.contains(&part.segment) {
-            change::drop_segment(tx, &part.segment, garbage)?;
-        }
-    }
-    forget(tx, upload, &record)
-}
-
-/// The stored parts that the claims name, in order; all of S3's rules about them.
+/// Of the stored parts, in order of their numbers, those that the claims name; all of S3's rules about them.
 fn choose<'a>(claims: &[Claim], parts: &'a [PartRecord]) -> Result<Vec<&'a PartRecord>> {
     if claims.is_empty() {
         return Err(Error::new(
@@ -460,7 +485,8 @@ fn choose<'a>(claims: &[Claim], parts: &'a [PartRecord]) -> Result<Vec<&'a PartR
     };
     let mut chosen = Vec::with_capacity(claims.len());
     for claim in claims {
-        let part = parts.iter().find(|p| p.number == claim.number).ok_or_else(invalid)?;
+        let part = parts.binary_search_by_key(&claim.number, |p| p.number).map_err(|_| invalid())?;
+        let part = &parts[part];
         if part.etag != claim.etag {
             return Err(invalid());
         }

@@ -19,7 +19,7 @@ use crate::errors::{Result, invalid_argument, key_too_long};
 use crate::events::{self, Change};
 use crate::keys;
 use crate::lock::{self, DefaultRetention};
-use crate::multipart::{self, Completed, Upload};
+use crate::multipart::{self, Completed, Completion};
 use crate::records::{Headers, ObjectRecord, PartSummary, Segment, VERSION};
 use crate::settings::OBJECT_LOCK;
 use crate::sse::{CustomerKey, Sse};
@@ -112,8 +112,9 @@ pub(crate) struct Commit {
     pub(crate) inline: Vec<(BlobId, Bytes)>,
     pub(crate) parts: Option<Vec<PartSummary>>,
     pub(crate) change: Change,
-    /// The multipart upload that this completes.
-    pub(crate) upload: Option<Upload>,
+    /// The multipart upload that this completes: what is stored are the parts that the transaction finds. They stay the upload's until
+    /// then, so a completion that fails leaves them where they are.
+    pub(crate) completion: Option<Completion>,
 }
 
 impl S3 {
@@ -145,7 +146,7 @@ impl S3 {
                 segments: vec![segment],
                 parts: None,
                 change,
-                upload: None,
+                completion: None,
             },
         )
         .await
@@ -189,11 +190,19 @@ impl S3 {
         };
         let (bucket, key, conditions) = (commit.bucket, commit.key, commit.conditions);
         let place = (bucket.clone(), key.clone());
-        let (inline, change, blobs, upload) = (commit.inline, commit.change, own.clone(), commit.upload);
+        let (inline, change, blobs, completion) = (commit.inline, commit.change, own.clone(), commit.completion);
         let (origin, random) = (events::Origin::of(cx), self.objects.new_id().to_string());
         let result = cx
             .write(&self.store, move |tx| {
                 let home = require_bucket(tx, &bucket)?;
+                let mut garbage = Garbage::new();
+                if let Some(completion) = &completion {
+                    // Completed since it was looked for: this one has the first one's answer.
+                    if let Some(stored) = multipart::completed(tx, &completion.upload)? {
+                        return Ok(stored);
+                    }
+                    completion.fill(tx, &mut record, &mut garbage)?;
+                }
                 conditions.check_write(&key, version::current(tx, &bucket, &key)?.as_ref())?;
                 if home.object_lock {
                     if record.retention.is_none() {
@@ -213,10 +222,7 @@ impl S3 {
                     attempt: attempt.as_deref(),
                     chance: random.as_str(),
                 };
-                let mut garbage = change::put(tx, place, &mut record)?;
-                if let Some(upload) = &upload {
-                    multipart::consume(tx, upload, &record.segments, &mut garbage)?;
-                }
+                garbage.extend(change::put(tx, place, &mut record)?);
                 let told = events::Details { version: home.versioning.map(|_| record.version_id()) };
                 events::record(tx, &origin, &home, &key, Some(&record), change, told)?;
                 let stored = Stored {
@@ -229,9 +235,9 @@ impl S3 {
                     blobs: blobs.clone(),
                     garbage,
                 };
-                if let Some(Upload { id, .. }) = &upload {
+                if let Some(completion) = &completion {
                     let done = Completed { bucket: bucket.clone(), key: key.clone(), stored: stored.clone() };
-                    tx.put_json(keys::completed(id), &done)?;
+                    tx.put_json(keys::completed(&completion.upload.id), &done)?;
                 }
                 Ok::<_, wire::Error>(stored)
             })

@@ -5,6 +5,7 @@ mod crash;
 mod door;
 mod events;
 mod gate;
+mod multipart;
 mod serve;
 mod undo;
 mod versions;
