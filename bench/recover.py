@@ -54,8 +54,13 @@ class Server:
                 connection.getresponse().read()
                 return begun, time.time()
             except (OSError, ValueError):
-                assert self.process.poll() is None, "the server ended"
+                assert self.process.poll() is None, f"the server ended: {self.said()}"
                 time.sleep(0.002)
+
+    def said(self):
+        """The end of its log."""
+        with open(os.path.join(self.folder, "bench.log")) as file:
+            return file.read()[-2000:]
 
     def kill(self):
         os.kill(self.process.pid, signal.SIGKILL)

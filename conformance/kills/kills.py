@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Kills a server (kill -9) again and again while queries, tables made by queries, inserts, crawls, Spark jobs, transforms, stack
-operations and asynchronous invocations are under way, some of them being stopped; then tells how each ended, and what was left behind.
+operations, asynchronous invocations, durable executions and messages on their way to a function are under way, some of them being stopped;
+then tells how each ended, and what was left behind.
 
-kills.py --binary target/debug/lakerun [--kills 200] [--seed 1]; needs boto3. Data folder and port are temporary. Every job must
-end once; what it did must be there once, or not at all; nothing else may be there.
+kills.py --binary target/debug/lakerun [--kills 200] [--seed 1] [--only KIND …]; needs boto3 1.44 or later. Data folder and port are
+temporary. Every job must end once; what it did must be there once, or not at all; nothing else may be there. Of a durable execution each
+step that counts must have been done, and of a message its function at least once.
 """
 
 import argparse
@@ -43,6 +45,8 @@ class World:
         self.over, self.inserted = False, 0
         # Invocations that came to their end: what they wrote stays.
         self.invoked = []
+        # Objects of durable steps that count, and messages that were taken.
+        self.steps, self.messages = [], []
         # When the last kill was.
         self.calm = None
         self.clients = threading.local()
@@ -265,6 +269,40 @@ def is_once(keys):
     return len(keys) == 2 and len({key.split("/")[-1].rsplit("-", 1)[0] for key in keys}) == 1
 
 
+def durable(world, n):
+    """Each step writes an object of a new name and answers with it: what the execution says was done must be there."""
+    arn = world.call(
+        "lambda", "invoke", FunctionName="durable", Qualifier="$LATEST", InvocationType="Event", DurableExecutionName=f"d{n}",
+        Payload=json.dumps({"n": n}).encode(),
+    )["DurableExecutionArn"]
+    while (found := world.call("lambda", "get_durable_execution", DurableExecutionArn=arn))["Status"] == "RUNNING":
+        time.sleep(0.3)
+    world.ended("durable", found["Status"])
+    if found["Status"] != "SUCCEEDED":
+        return world.fault(f"durable {n} ended {found['Status']}: {found.get('Error')}")
+    with world.lock:
+        world.steps += [f"durable/{n}/{step}/{mark}" for step, mark in zip("ab", json.loads(found["Result"]))]
+    history = world.call("lambda", "get_durable_execution_history", DurableExecutionArn=arn)["Events"]
+    for kind, name in (("StepSucceeded", "a"), ("StepSucceeded", "b"), ("WaitSucceeded", "pause"), ("ExecutionSucceeded", None)):
+        times = sum(event["EventType"] == kind and name in (None, event.get("Name")) for event in history)
+        if times != 1:
+            world.fault(f"durable {n}: {kind} of {name} is there {times} times")
+
+
+def message(world, n):
+    """A message reaches its function at least once, and is taken from its queue."""
+    try:
+        world.client("sqs").send_message(QueueUrl=world.queue, MessageBody=str(n))
+    except Exception:
+        # Whether it was taken is not known: the next one is a message of its own.
+        return world.ended("message", "not known")
+    while (world.calm is None or time.time() < world.calm + 240) and not world.keys(f"mapped/{n}/"):
+        time.sleep(0.3)
+    world.ended("message", "taken")
+    with world.lock:
+        world.messages.append(n)
+
+
 SCRIPT = """
 import sys, time
 from awsglue.context import GlueContext
@@ -362,6 +400,49 @@ def handle(event, context):
 """
 
 
+DURABLE = """
+import time, uuid, boto3
+from aws_durable_execution_sdk_python import durable_execution
+from aws_durable_execution_sdk_python.config import Duration
+@durable_execution
+def handle(event, context):
+    def step(name):
+        def run(_):
+            mark = uuid.uuid4().hex
+            boto3.client("s3").put_object(Bucket="lake", Key=f"durable/{event['n']}/{name}/{mark}", Body=b"x")
+            return mark
+        return context.step(run, name=name)
+    first = step("a")
+    time.sleep(0.7)
+    context.wait(Duration.from_seconds(1), name="pause")
+    return [first, step("b")]
+"""
+
+MAPPED = """
+import uuid, boto3
+def handle(event, context):
+    for record in event["Records"]:
+        boto3.client("s3").put_object(Bucket="lake", Key=f"mapped/{record['body']}/{uuid.uuid4().hex}", Body=b"x")
+"""
+
+
+def function(world, name, code, requirements, **more):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("handler.py", code)
+        file.writestr("requirements.txt", requirements)
+    world.call(
+        "lambda", "create_function", FunctionName=name, Runtime="python3.12", Handler="handler.handle", Role=world.role,
+        Code={"ZipFile": archive.getvalue()}, **more,
+    )
+    for _ in range(1200):
+        state = world.call("lambda", "get_function", FunctionName=name)["Configuration"]["State"]
+        if state != "Pending":
+            break
+        time.sleep(0.2)
+    assert state == "Active", state
+
+
 def prepare(world):
     services = ["glue.amazonaws.com", "lambda.amazonaws.com", "sagemaker.amazonaws.com"]
     trust = {"Effect": "Allow", "Principal": {"Service": services}}
@@ -380,20 +461,13 @@ def prepare(world):
     ):
         id, state, reason = query(world, sql)
         assert state == "SUCCEEDED", reason
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("handler.py", CODE)
-        file.writestr("requirements.txt", "boto3\n")
-    world.call(
-        "lambda", "create_function", FunctionName="writer", Runtime="python3.12", Handler="handler.handle", Role=role,
-        Timeout=30, Code={"ZipFile": archive.getvalue()},
-    )
-    for _ in range(1200):
-        state = world.call("lambda", "get_function", FunctionName="writer")["Configuration"]["State"]
-        if state != "Pending":
-            break
-        time.sleep(0.2)
-    assert state == "Active", state
+    function(world, "writer", CODE, "boto3\n", Timeout=30)
+    sdk = "boto3\naws-durable-execution-sdk-python==3.0.0\n"
+    function(world, "durable", DURABLE, sdk, Timeout=30, MemorySize=512, DurableConfig={"ExecutionTimeout": 7200, "RetentionPeriodInDays": 1})
+    function(world, "mapped", MAPPED, "boto3\n", Timeout=10)
+    world.queue = world.call("sqs", "create_queue", QueueName="mapped", Attributes={"VisibilityTimeout": "15"})["QueueUrl"]
+    arn = world.call("sqs", "get_queue_attributes", QueueUrl=world.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    world.call("lambda", "create_event_source_mapping", EventSourceArn=arn, FunctionName="mapped", BatchSize=1)
     world.call("s3", "put_object", Bucket=LAKE, Key="scripts/job.py", Body=SCRIPT.encode())
     model = io.BytesIO()
     with tarfile.open(fileobj=model, mode="w:gz") as file:
@@ -470,6 +544,7 @@ def main():
     arguments.add_argument("--kills", type=int, default=200)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--clients", type=int, default=8)
+    arguments.add_argument("--only", nargs="*", help="kinds of jobs, such as ctas durable")
     arguments.add_argument("--longest", type=float, default=6.0, help="seconds from a start to the next kill, at most")
     given = arguments.parse_args()
     folder = tempfile.mkdtemp(prefix="kills-")
@@ -478,8 +553,9 @@ def main():
     world = World(server, given.seed)
     begun = time.time()
     prepare(world)
-    kinds = [select, ctas, insert, crawl, stack, invoke, spark, transform]
-    threads = [threading.Thread(target=worker, args=(world, kinds, n, given.clients)) for n in range(given.clients)]
+    kinds = [select, ctas, insert, crawl, stack, invoke, spark, transform, durable, message]
+    kinds = [kind for kind in kinds if not given.only or kind.__name__ in given.only]
+    threads = [threading.Thread(target=worker, args=(world, kinds, n, given.clients), daemon=True) for n in range(given.clients)]
     for thread in threads:
         thread.start()
     for kill in range(given.kills):
@@ -495,6 +571,21 @@ def main():
     for n in world.invoked:
         if not is_once(found := world.keys(f"async/{n}/")):
             world.fault(f"invocation {n} has {found} at last")
+    for step in world.steps:
+        if world.keys(step) != [step]:
+            world.fault(f"the durable step of {step} counts, and its object is not there")
+    for n in world.messages:
+        if not world.keys(f"mapped/{n}/"):
+            world.fault(f"message {n} was taken, and nothing is there of it")
+    waiting = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    until = time.time() + 120
+    while time.time() < until:
+        left = world.call("sqs", "get_queue_attributes", QueueUrl=world.queue, AttributeNames=waiting)["Attributes"]
+        if all(count == "0" for count in left.values()):
+            break
+        time.sleep(1)
+    else:
+        world.fault(f"messages are left: {left}")
     uploads = world.call("s3", "list_multipart_uploads", Bucket=LAKE).get("Uploads", [])
     if uploads:
         world.fault(f"{len(uploads)} uploads are left, such as {uploads[0]['Key']}")
