@@ -200,7 +200,10 @@ impl Run<'_> {
         }
         let imports = imported(&stack, &template, &operation.parameters);
         // What the new template does not have any more is deleted at the end.
-        let kept: Vec<String> = kept(&stack, &template);
+        let kept = match kept(&stack, &template, &exports) {
+            Ok(kept) => kept,
+            Err(error) => return self.fail(error.message()).await,
+        };
         for (name, record) in stack.resources.iter().filter(|(name, _)| !kept.contains(name)) {
             if let Err(Stop::Failed(reason)) = policy_allows(&stack, &operation, (name, &record.kind), Action::Delete) {
                 return self.fail(&reason).await;
@@ -307,10 +310,13 @@ impl Run<'_> {
             return Ok(());
         }
         let properties = scope.resolve(&resource.properties).map_err(Stop::failed)?;
-        let before = if touched { operation.journal[name].clone() } else { current.filter(|_| done) };
+        // One whose update failed and was not rolled back is there, as far as that update came.
+        let there =
+            |record: &ResourceRecord| done || record.status == "UPDATE_FAILED" && !record.physical_id.is_empty();
+        let before = if touched { operation.journal[name].clone() } else { current.filter(there) };
         let kind = resources::find(&resource.kind)
             .ok_or_else(|| Stop::Failed(format!("Unrecognized resource type: {}", resource.kind)))?;
-        let retain = resource.deletion_policy.as_deref().is_some_and(|p| p != "Delete");
+        let policy = Policies::of(resource);
         let depends_on = resource.depends_on.clone();
         let record = |made: Made, generation: u32, status: &str| ResourceRecord {
             kind: resource.kind.clone(),
@@ -321,20 +327,28 @@ impl Run<'_> {
             properties: properties.clone(),
             attributes: made.attributes,
             depends_on: depends_on.clone(),
-            retain,
+            retain: policy.deleted,
+            retain_created: policy.created,
+            retain_replaced: policy.replaced,
             generation,
         };
 
         if let Some(old) = &before
             && old.kind == resource.kind
         {
-            if old.properties == properties {
+            if old.properties == properties && old.status != "UPDATE_FAILED" {
                 // Nothing to do; what it depends on may be written differently.
-                if old.depends_on != depends_on || old.retain != retain {
+                if old.depends_on != depends_on || Policies::of_record(old) != policy {
                     let (name, old) = (name.to_owned(), old.clone());
                     *stack = self
                         .change(move |_, stack, _| {
-                            let record = ResourceRecord { depends_on: depends_on.clone(), retain, ..old.clone() };
+                            let record = ResourceRecord {
+                                depends_on: depends_on.clone(),
+                                retain: policy.deleted,
+                                retain_created: policy.created,
+                                retain_replaced: policy.replaced,
+                                ..old.clone()
+                            };
                             stack.resources.insert(name.clone(), record);
                             Ok(())
                         })
@@ -376,6 +390,9 @@ impl Run<'_> {
         let generation = self.work.number;
         if let (None, Some(id)) = (&before, operation.adopted.get(name)) {
             return self.adopt(stack, (name, &resource.kind, id), record).await;
+        }
+        if !touched {
+            self.check_new(stack, (name, &resource.kind), &properties, before.is_some()).await?;
         }
         let status = if before.is_some() { "UPDATE" } else { "CREATE" };
         let empty = Made { physical_id: String::new(), attributes: Value::Null };
@@ -429,6 +446,29 @@ impl Run<'_> {
                 }
                 Err(error.into())
             }
+        }
+    }
+
+    /// Refuses what is there already by the name that the template gives: many a service answers the creation of what it has with
+    /// success, and the way back would delete what is not the stack's. Who may not look is told by the creation.
+    async fn check_new(
+        &self,
+        stack: &StackRecord,
+        (name, kind): (&str, &str),
+        properties: &Value,
+        replacing: bool,
+    ) -> Result<(), Stop> {
+        let mut at = self.place(stack, name, self.work.number, "check");
+        at.cx = self.cx.clone();
+        let Some(id) = resources::existing::name_of(kind, properties, &at) else { return Ok(()) };
+        match resources::existing::find(&at, kind, &id).await {
+            Ok(Some(_)) if replacing => Err(Stop::Failed(format!(
+                "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename {id} and update the stack again."
+            ))),
+            Ok(Some(_)) => {
+                Err(Stop::Failed(format!("Resource of type '{kind}' with identifier '{id}' already exists.")))
+            }
+            Ok(None) | Err(_) => Ok(()),
         }
     }
 
@@ -535,6 +575,8 @@ impl Run<'_> {
                 },
                 depends_on: depends_on.clone(),
                 retain: old.as_ref().is_some_and(|o| o.retain),
+                retain_created: old.as_ref().is_some_and(|o| o.retain_created),
+                retain_replaced: old.as_ref().is_some_and(|o| o.retain_replaced),
                 generation: old.as_ref().map_or(stack.operations, |o| o.generation),
             };
             stacks::set_resource(tx, stack, now, &name, record)?;
@@ -564,9 +606,11 @@ impl Run<'_> {
     async fn cleanup(&self, stack: StackRecord) -> Result<()> {
         let Some(operation) = &stack.operation else { return Ok(()) };
         if let Some((name, record)) = operation.superseded.last().cloned() {
-            let outcome = self.delete_resource(&stack, &name, &record, "cleanup").await;
+            let stays = stays(&stack, &name, &record);
+            let outcome = if stays { Ok(()) } else { self.delete_resource(&stack, &name, &record, "cleanup").await };
             self.change(move |tx, stack, now| {
                 let (status, reason) = match &outcome {
+                    Ok(()) if stays => ("DELETE_SKIPPED", None),
                     Ok(()) => ("DELETE_COMPLETE", None),
                     Err(reason) => ("DELETE_FAILED", Some(reason.as_str())),
                 };
@@ -623,14 +667,18 @@ impl Run<'_> {
         };
         let before = operation.journal[&name].clone();
         let current = stack.resources.get(&name).cloned();
-        let outcome = self.restore(&stack, &name, current.as_ref(), before.as_ref()).await;
+        let made = current.as_ref().filter(|record| before.is_none() && record.status.ends_with("_COMPLETE"));
+        let stays = made.is_some_and(|record| record.retain_created);
+        let outcome =
+            if stays { Ok(None) } else { self.restore(&stack, &name, current.as_ref(), before.as_ref()).await };
         let created = operation.goal == Goal::Create;
         self.change(move |tx, stack, now| {
             match (&outcome, &before, &current) {
                 (Ok(_), None, Some(record)) => {
-                    deletion_event(tx, stack, now, &name, record, "DELETE_COMPLETE", None)?;
+                    let status = if stays { "DELETE_SKIPPED" } else { "DELETE_COMPLETE" };
+                    deletion_event(tx, stack, now, &name, record, status, None)?;
                     if created {
-                        let gone = ResourceRecord { status: "DELETE_COMPLETE".to_owned(), ..record.clone() };
+                        let gone = ResourceRecord { status: status.to_owned(), ..record.clone() };
                         stack.resources.insert(name.clone(), gone);
                     } else {
                         stack.resources.remove(&name);
@@ -865,6 +913,16 @@ fn begin_rollback(tx: &mut store::Tx<'_>, stack: &mut StackRecord, now: i64, rea
     let Some(operation) = stack.operation.as_mut() else { return Ok(()) };
     let creating = operation.goal == Goal::Create;
     if operation.on_failure == "DO_NOTHING" {
+        // What was to be replaced is what there is.
+        for (name, before) in &operation.journal {
+            if let (Some(before), Some(current)) = (before, stack.resources.get_mut(name))
+                && current.status == "UPDATE_FAILED"
+                && current.generation != before.generation
+            {
+                let (status, reason) = (current.status.clone(), current.reason.clone());
+                *current = ResourceRecord { status, reason, ..before.clone() };
+            }
+        }
         stack.operation = None;
         let status = if creating { "CREATE_FAILED" } else { "UPDATE_FAILED" };
         return stacks::set_status(tx, stack, now, status, Some(reason));
@@ -950,13 +1008,51 @@ pub(crate) fn scope<'a>(
 }
 
 /// The resources that the template still has, by its conditions.
-fn kept(stack: &StackRecord, template: &Template) -> Vec<String> {
+fn kept(stack: &StackRecord, template: &Template, exports: &BTreeMap<String, String>) -> Result<Vec<String>> {
     let known = known(stack);
-    let Some(operation) = &stack.operation else { return Vec::new() };
-    let none = BTreeMap::new();
-    let scope = scope(stack, template, &operation.parameters, (&known, &none));
-    let holds = |r: &Resource| r.condition.as_ref().is_none_or(|c| scope.condition(c).unwrap_or(false));
-    template.resources.iter().filter(|(_, r)| holds(r)).map(|(name, _)| name.clone()).collect()
+    let Some(operation) = &stack.operation else { return Ok(Vec::new()) };
+    let scope = scope(stack, template, &operation.parameters, (&known, exports));
+    let mut kept = Vec::new();
+    for (name, resource) in &template.resources {
+        if resource.condition.as_ref().map_or(Ok(true), |condition| scope.condition(condition))? {
+            kept.push(name.clone());
+        }
+    }
+    Ok(kept)
+}
+
+/// What becomes of a resource that leaves the template, whose making is rolled back, and in whose place another comes.
+/// Sources: CloudFormation Template Reference, "DeletionPolicy attribute", "UpdateReplacePolicy attribute".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Policies {
+    deleted: bool,
+    created: bool,
+    replaced: bool,
+}
+
+impl Policies {
+    fn of(resource: &Resource) -> Self {
+        let stays = |policy: &Option<String>| policy.as_deref().is_some_and(|policy| policy != "Delete");
+        Self {
+            deleted: stays(&resource.deletion_policy),
+            created: resource.deletion_policy.as_deref() == Some("Retain"),
+            replaced: stays(&resource.update_replace_policy),
+        }
+    }
+
+    fn of_record(record: &ResourceRecord) -> Self {
+        Self { deleted: record.retain, created: record.retain_created, replaced: record.retain_replaced }
+    }
+}
+
+/// Whether a resource that is not the stack's any more stays: one that has left by its deletion policy, one that was replaced by the
+/// policy for that, the template's of before or of now.
+fn stays(stack: &StackRecord, name: &str, record: &ResourceRecord) -> bool {
+    match stack.resources.get(name) {
+        Some(new) if new.kind == record.kind => record.retain_replaced || new.retain_replaced,
+        Some(new) => record.retain || record.retain_replaced || new.retain_replaced,
+        None => record.retain,
+    }
 }
 
 /// The names of the exports that the template imports where its conditions hold.

@@ -78,6 +78,12 @@ pub(crate) struct ResourceRecord {
     pub(crate) attributes: Value,
     pub(crate) depends_on: Vec<String>,
     pub(crate) retain: bool,
+    /// Stays also where the operation that has made it is rolled back.
+    #[serde(default)]
+    pub(crate) retain_created: bool,
+    /// Stays where another takes its place.
+    #[serde(default)]
+    pub(crate) retain_replaced: bool,
     /// The operation that has made it.
     pub(crate) generation: u32,
 }

@@ -39,6 +39,7 @@ pub(crate) struct Resource {
     pub(crate) properties: Value,
     pub(crate) condition: Option<String>,
     pub(crate) deletion_policy: Option<String>,
+    pub(crate) update_replace_policy: Option<String>,
     /// Explicit and implicit, of this template's resources.
     pub(crate) depends_on: Vec<String>,
 }
@@ -254,9 +255,23 @@ fn resource(name: &str, body: Value, names: &[String]) -> Result<Resource> {
         kind,
         properties,
         condition: text(body.remove("Condition")),
-        deletion_policy: text(body.remove("DeletionPolicy")),
+        deletion_policy: policy(&name, "DeletionPolicy", body.remove("DeletionPolicy"))?,
+        update_replace_policy: policy(&name, "UpdateReplacePolicy", body.remove("UpdateReplacePolicy"))?,
         depends_on,
     })
+}
+
+/// What becomes of a resource that leaves. What is not understood is refused: taken for none it would delete.
+fn policy(name: &str, attribute: &str, given: Option<Value>) -> Result<Option<String>> {
+    let known = ["Delete", "Retain", "RetainExceptOnCreate", "Snapshot"];
+    match given {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(policy)) if known.contains(&policy.as_str()) => Ok(Some(policy)),
+        Some(Value::String(policy)) => {
+            Err(format_error(&format!("Unrecognized {attribute} {policy} for resource {name}")))
+        }
+        Some(_) => Err(format_error(&format!("{attribute} of {name} must be a string."))),
+    }
 }
 
 /// All names that Ref, Fn::GetAtt and Fn::Sub mention.

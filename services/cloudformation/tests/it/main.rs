@@ -513,3 +513,77 @@ async fn policies_and_protection_are_obeyed() {
     let cancel = api::CancelUpdateStackInput { stack_name: "demo".into(), ..Default::default() };
     assert!(world.cx.call::<api::CancelUpdateStack>(cancel).await.is_err());
 }
+
+/// Two queues and a bucket, the first with the policies that are given.
+fn with_policies(policies: &str, name: &str) -> String {
+    format!(
+        "Resources:\n  Kept: {{Type: AWS::SQS::Queue, {policies} Properties: {{QueueName: {name}}}}}\n  Lake: {{Type: AWS::S3::Bucket}}\n"
+    )
+}
+
+#[tokio::test]
+async fn what_is_retained_stays_when_it_leaves_the_template() {
+    let world = World::running();
+    world.create(&with_policies("DeletionPolicy: Retain,", "kept")).await.unwrap();
+    let without = "Resources: {Lake: {Type: AWS::S3::Bucket}}";
+    assert_eq!(world.update(without).await.unwrap(), "UPDATE_COMPLETE");
+    assert_eq!(world.cloud.count("DeleteQueue"), 0);
+    let events = world.events().await;
+    assert!(events.iter().any(|event| event.starts_with("Kept DELETE_SKIPPED")), "{events:#?}");
+}
+
+#[tokio::test]
+async fn what_is_replaced_goes_but_for_its_policy() {
+    for (policies, deleted) in [
+        ("", 1),
+        ("DeletionPolicy: Retain,", 1),
+        ("UpdateReplacePolicy: Retain,", 0),
+        ("DeletionPolicy: Retain, UpdateReplacePolicy: Snapshot,", 0),
+    ] {
+        let world = World::running();
+        world.create(&with_policies(policies, "first")).await.unwrap();
+        assert_eq!(world.update(&with_policies(policies, "second")).await.unwrap(), "UPDATE_COMPLETE");
+        assert_eq!(world.cloud.count("DeleteQueue"), deleted, "{policies}");
+        assert_eq!(world.cloud.count("CreateQueue"), 2, "{policies}");
+    }
+}
+
+#[tokio::test]
+async fn a_creation_that_is_rolled_back_leaves_what_is_retained() {
+    for (policy, deleted) in [("Retain", 0), ("RetainExceptOnCreate", 1), ("Delete", 1)] {
+        let world = World::running();
+        let template = format!(
+            "Resources:\n  Kept: {{Type: AWS::SQS::Queue, DeletionPolicy: {policy}, Properties: {{QueueName: kept}}}}\n  Broken: {{Type: AWS::SQS::Queue, DependsOn: Kept, Properties: {{QueueName: bad}}}}\n"
+        );
+        assert_eq!(world.create(&template).await.unwrap(), "ROLLBACK_COMPLETE");
+        assert_eq!(world.cloud.count("DeleteQueue"), deleted, "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_is_not_known_is_refused() {
+    let world = World::running();
+    for policy in ["DeletionPolicy: Keep,", "UpdateReplacePolicy: {Ref: Lake},"] {
+        let error = world.create(&with_policies(policy, "kept")).await.unwrap_err();
+        assert_eq!(error.code(), "ValidationError", "{error:?}");
+        assert!(error.message().contains("Kept"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_failed_and_stays_goes_on_with_what_is_there() {
+    let world = World::running();
+    world.create(&with_policies("", "first")).await.unwrap();
+    let input = api::UpdateStackInput {
+        stack_name: "demo".into(),
+        template_body: Some(with_policies("", "bad")),
+        disable_rollback: Some(true),
+        ..Default::default()
+    };
+    world.cx.call::<api::UpdateStack>(input).await.unwrap();
+    assert_eq!(world.settled("demo").await, "UPDATE_FAILED");
+    assert_eq!(world.update(&with_policies("", "third")).await.unwrap(), "UPDATE_COMPLETE");
+    // The one from before the failed update is the one that is replaced.
+    assert_eq!(world.cloud.count("DeleteQueue"), 1);
+    assert_eq!(world.cloud.things().len(), 2);
+}
