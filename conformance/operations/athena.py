@@ -102,13 +102,17 @@ def named_queries():
         refused("InvalidRequestException", id, call, NamedQueryId=id, **given)
 
 
-@operations("athena", "CreatePreparedStatement", "GetPreparedStatement", "ListPreparedStatements", "UpdatePreparedStatement", "DeletePreparedStatement")
+@operations("athena", "BatchGetPreparedStatement", "CreatePreparedStatement", "GetPreparedStatement", "ListPreparedStatements", "UpdatePreparedStatement", "DeletePreparedStatement")
 def prepared_statements():
     name, group = named("p").replace("-", "_"), {"WorkGroup": "primary"}
     athena().create_prepared_statement(StatementName=name, QueryStatement="SELECT ?", Description="d", **group)
     holds(athena().get_prepared_statement(StatementName=name, **group)["PreparedStatement"], StatementName=name, QueryStatement="SELECT ?",
           WorkGroupName="primary", Description="d")
     assert name in names(pages(athena().list_prepared_statements, "PreparedStatements", "NextToken", "NextToken", MaxResults=1, **group)[0], "StatementName")
+    some = athena().batch_get_prepared_statement(PreparedStatementNames=[name, "nothing_here"], **group)
+    equal([s["QueryStatement"] for s in some["PreparedStatements"]], ["SELECT ?"])
+    equal(names(some["UnprocessedPreparedStatementNames"], "StatementName"), ["nothing_here"])
+    refused("InvalidRequestException", "nothing-here", athena().batch_get_prepared_statement, PreparedStatementNames=[name], WorkGroup="nothing-here")
     athena().update_prepared_statement(StatementName=name, QueryStatement="SELECT ? + 1", **group)
     equal(athena().get_prepared_statement(StatementName=name, **group)["PreparedStatement"]["QueryStatement"], "SELECT ? + 1")
     id, _ = run(f"EXECUTE {name} USING 41", bucket())

@@ -253,7 +253,7 @@ def open_formats():
 
 
 @operations("glue", "CreateTable", "GetTable", "GetTables", "UpdateTable", "DeleteTable", "BatchDeleteTable", "GetTableVersion", "GetTableVersions",
-            "DeleteTableVersion", "SearchTables", "GetPartitionIndexes")
+            "BatchDeleteTableVersion", "DeleteTableVersion", "SearchTables", "GetPartitionIndexes")
 def tables():
     db = database()
     at = {"DatabaseName": db}
@@ -272,6 +272,13 @@ def tables():
     glue().delete_table_version(**at, TableName="one", VersionId="0")
     refused(NOT_FOUND, "", glue().get_table_version, **at, TableName="one", VersionId="0")
     refused(NOT_FOUND, "", glue().delete_table_version, **at, TableName="one", VersionId="0")
+    glue().update_table(**at, TableInput={**given, "Description": "fourth"})
+    present, *earlier = [v["VersionId"] for v in glue().get_table_versions(**at, TableName="one")["TableVersions"]]
+    errors = glue().batch_delete_table_version(**at, TableName="one", VersionIds=[*earlier, present, "77"])["Errors"]
+    equal([(e["TableName"], e["VersionId"], e["ErrorDetail"]["ErrorCode"]) for e in errors],
+          [("one", present, "InvalidInputException"), ("one", "77", NOT_FOUND)])
+    equal([v["VersionId"] for v in glue().get_table_versions(**at, TableName="one")["TableVersions"]], [present])
+    refused(NOT_FOUND, "", glue().batch_delete_table_version, **at, TableName="none", VersionIds=["0"])
     for name in ("two", "three"):
         table(db, name)
     equal(sorted(names(pages(glue().get_tables, "TableList", "NextToken", "NextToken", **at, MaxResults=2)[0], "Name")), ["one", "three", "two"])

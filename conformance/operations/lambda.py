@@ -111,9 +111,24 @@ def versions_and_aliases():
 
 
 @operations("lambda", "PutFunctionConcurrency", "GetFunctionConcurrency", "DeleteFunctionConcurrency", "PutFunctionEventInvokeConfig",
-            "GetFunctionEventInvokeConfig", "DeleteFunctionEventInvokeConfig")
+            "GetFunctionEventInvokeConfig", "DeleteFunctionEventInvokeConfig", "GetAccountSettings", "ListProvisionedConcurrencyConfigs")
 def settings():
+    before = lam().get_account_settings()
     name = function()
+    lam().put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=7)
+    after = lam().get_account_settings()
+    equal(before["AccountLimit"]["UnreservedConcurrentExecutions"] - after["AccountLimit"]["UnreservedConcurrentExecutions"], 7)
+    equal(after["AccountUsage"]["FunctionCount"] - before["AccountUsage"]["FunctionCount"], 1)
+    assert after["AccountUsage"]["TotalCodeSize"] > before["AccountUsage"]["TotalCodeSize"], (before, after)
+    denied("AccessDeniedException", "lambda:GetAccountSettings", "get_account_settings")
+    lam().delete_function_concurrency(FunctionName=name)
+    lam().publish_version(FunctionName=name)
+    equal(lam().list_provisioned_concurrency_configs(FunctionName=name)["ProvisionedConcurrencyConfigs"], [])
+    lam().put_provisioned_concurrency_config(FunctionName=name, Qualifier="1", ProvisionedConcurrentExecutions=1)
+    [listed] = lam().list_provisioned_concurrency_configs(FunctionName=name)["ProvisionedConcurrencyConfigs"]
+    holds(listed, FunctionArn=f"{arn(name)}:1", RequestedProvisionedConcurrentExecutions=1)
+    lam().delete_provisioned_concurrency_config(FunctionName=name, Qualifier="1")
+    missing(lam().list_provisioned_concurrency_configs)
     assert "ReservedConcurrentExecutions" not in lam().get_function_concurrency(FunctionName=name)
     equal(lam().put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)["ReservedConcurrentExecutions"], 0)
     equal(lam().get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"], 0)

@@ -11,7 +11,7 @@ def sm():
     return client("secretsmanager")
 
 
-@operations("secretsmanager", "CreateSecret", "DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecret", "ListSecretVersionIds",
+@operations("secretsmanager", "BatchGetSecretValue", "CreateSecret", "DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecret", "ListSecretVersionIds",
             "ListSecrets", "DeleteSecret", "RestoreSecret", "GetResourcePolicy")
 def secrets():
     name = named("secret")
@@ -35,6 +35,12 @@ def secrets():
     found, _ = pages(sm().list_secrets, "SecretList", "NextToken", "NextToken", Filters=only, MaxResults=1)
     equal([(s["ARN"], s["Description"]) for s in found], [(arn, "third")])
     holds(sm().get_resource_policy(SecretId=name), ARN=arn, Name=name, ResourcePolicy=None)
+    some = sm().batch_get_secret_value(SecretIdList=[name, "nothing-here"])
+    equal([(s["ARN"], s["SecretBinary"]) for s in some["SecretValues"]], [(arn, b"\x00\x01")])
+    equal([(e["SecretId"], e["ErrorCode"]) for e in some["Errors"]], [("nothing-here", "ResourceNotFoundException")])
+    equal(names(sm().batch_get_secret_value(Filters=only, MaxResults=5)["SecretValues"], "Name"), [name])
+    refused("InvalidParameterException", "SecretIdList", sm().batch_get_secret_value, SecretIdList=[name], Filters=only)
+    refused("InvalidParameterException", "", sm().batch_get_secret_value)
     refused("ResourceExistsException", name, sm().create_secret, Name=name, SecretString="x")
     refused("InvalidParameterException", "", sm().create_secret, Name=named("s"), SecretString="x", SecretBinary=b"y")
     refused("InvalidParameterException", "", sm().put_secret_value, SecretId=name)

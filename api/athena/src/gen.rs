@@ -39,6 +39,32 @@ impl wire::Operation for BatchGetNamedQuery {
     };
 }
 
+/// `athena:BatchGetPreparedStatement`.
+#[derive(Debug)]
+pub struct BatchGetPreparedStatement;
+impl wire::Operation for BatchGetPreparedStatement {
+    type Input = BatchGetPreparedStatementInput;
+    type Output = BatchGetPreparedStatementOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "BatchGetPreparedStatement",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_BATCH_GET_PREPARED_STATEMENT_INPUT,
+        output: &S_BATCH_GET_PREPARED_STATEMENT_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "athena:BatchGetPreparedStatement",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup:primary}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `athena:BatchGetQueryExecution`.
 #[derive(Debug)]
 pub struct BatchGetQueryExecution;
@@ -952,6 +978,7 @@ impl wire::Operation for UpdateWorkGroup {
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
     <BatchGetNamedQuery as wire::Operation>::SPEC,
+    <BatchGetPreparedStatement as wire::Operation>::SPEC,
     <BatchGetQueryExecution as wire::Operation>::SPEC,
     <CreateDataCatalog as wire::Operation>::SPEC,
     <CreateNamedQuery as wire::Operation>::SPEC,
@@ -1020,6 +1047,22 @@ pub struct BatchGetNamedQueryOutput {
     pub unprocessed_named_query_ids: Option<Vec<UnprocessedNamedQueryId>>,
 }
 wire::shape!(BatchGetNamedQueryOutput: "NamedQueries" named_queries, "UnprocessedNamedQueryIds" unprocessed_named_query_ids,);
+
+/// `BatchGetPreparedStatementInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchGetPreparedStatementInput {
+    pub prepared_statement_names: Vec<String>,
+    pub work_group: String,
+}
+wire::shape!(BatchGetPreparedStatementInput: "PreparedStatementNames" prepared_statement_names, "WorkGroup" work_group,);
+
+/// `BatchGetPreparedStatementOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchGetPreparedStatementOutput {
+    pub prepared_statements: Option<Vec<PreparedStatement>>,
+    pub unprocessed_prepared_statement_names: Option<Vec<UnprocessedPreparedStatementName>>,
+}
+wire::shape!(BatchGetPreparedStatementOutput: "PreparedStatements" prepared_statements, "UnprocessedPreparedStatementNames" unprocessed_prepared_statement_names,);
 
 /// `BatchGetQueryExecutionInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1930,6 +1973,15 @@ pub struct UnprocessedNamedQueryId {
 }
 wire::shape!(UnprocessedNamedQueryId: "NamedQueryId" named_query_id, "ErrorCode" error_code, "ErrorMessage" error_message,);
 
+/// `UnprocessedPreparedStatementName`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UnprocessedPreparedStatementName {
+    pub statement_name: Option<String>,
+    pub error_code: Option<String>,
+    pub error_message: Option<String>,
+}
+wire::shape!(UnprocessedPreparedStatementName: "StatementName" statement_name, "ErrorCode" error_code, "ErrorMessage" error_message,);
+
 /// `UnprocessedQueryExecutionId`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnprocessedQueryExecutionId {
@@ -2164,6 +2216,50 @@ static S_BATCH_GET_NAMED_QUERY_OUTPUT: Shape = Shape::Structure(Structure {
             name: "UnprocessedNamedQueryIds",
             wire: "",
             shape: &S_UNPROCESSED_NAMED_QUERY_ID_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_BATCH_GET_PREPARED_STATEMENT_INPUT: Shape = Shape::Structure(Structure {
+    name: "BatchGetPreparedStatementInput",
+    members: &[
+        Member {
+            name: "PreparedStatementNames",
+            wire: "",
+            shape: &S_PREPARED_STATEMENT_NAME_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WorkGroup",
+            wire: "",
+            shape: &S_WORK_GROUP_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_BATCH_GET_PREPARED_STATEMENT_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "BatchGetPreparedStatementOutput",
+    members: &[
+        Member {
+            name: "PreparedStatements",
+            wire: "",
+            shape: &S_PREPARED_STATEMENT_DETAILS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UnprocessedPreparedStatementNames",
+            wire: "",
+            shape: &S_UNPROCESSED_PREPARED_STATEMENT_NAME_LIST,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -4204,6 +4300,10 @@ static S_PREPARED_STATEMENT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_PREPARED_STATEMENT_DETAILS_LIST: Shape =
+    Shape::List(List { member: &S_PREPARED_STATEMENT, element: "member", flattened: false, min: None, max: None });
+static S_PREPARED_STATEMENT_NAME_LIST: Shape =
+    Shape::List(List { member: &S_STATEMENT_NAME, element: "member", flattened: false, min: None, max: None });
 static S_PREPARED_STATEMENT_SUMMARY: Shape = Shape::Structure(Structure {
     name: "PreparedStatementSummary",
     members: &[
@@ -5352,6 +5452,43 @@ static S_UNPROCESSED_NAMED_QUERY_ID: Shape = Shape::Structure(Structure {
 });
 static S_UNPROCESSED_NAMED_QUERY_ID_LIST: Shape = Shape::List(List {
     member: &S_UNPROCESSED_NAMED_QUERY_ID,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_UNPROCESSED_PREPARED_STATEMENT_NAME: Shape = Shape::Structure(Structure {
+    name: "UnprocessedPreparedStatementName",
+    members: &[
+        Member {
+            name: "StatementName",
+            wire: "",
+            shape: &S_STATEMENT_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorCode",
+            wire: "",
+            shape: &S_ERROR_CODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorMessage",
+            wire: "",
+            shape: &S_ERROR_MESSAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UNPROCESSED_PREPARED_STATEMENT_NAME_LIST: Shape = Shape::List(List {
+    member: &S_UNPROCESSED_PREPARED_STATEMENT_NAME,
     element: "member",
     flattened: false,
     min: None,

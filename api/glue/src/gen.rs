@@ -167,6 +167,46 @@ impl wire::Operation for BatchDeleteTable {
     };
 }
 
+/// `glue:BatchDeleteTableVersion`.
+#[derive(Debug)]
+pub struct BatchDeleteTableVersion;
+impl wire::Operation for BatchDeleteTableVersion {
+    type Input = BatchDeleteTableVersionRequest;
+    type Output = BatchDeleteTableVersionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "BatchDeleteTableVersion",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_BATCH_DELETE_TABLE_VERSION_REQUEST,
+        output: &S_BATCH_DELETE_TABLE_VERSION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:BatchDeleteTableVersion",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:BatchDeleteTableVersion",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName|lower}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:BatchDeleteTableVersion",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName|lower}/{TableName|lower}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
 /// `glue:BatchGetCrawlers`.
 #[derive(Debug)]
 pub struct BatchGetCrawlers;
@@ -4012,6 +4052,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <BatchDeleteConnection as wire::Operation>::SPEC,
     <BatchDeletePartition as wire::Operation>::SPEC,
     <BatchDeleteTable as wire::Operation>::SPEC,
+    <BatchDeleteTableVersion as wire::Operation>::SPEC,
     <BatchGetCrawlers as wire::Operation>::SPEC,
     <BatchGetDataQualityResult as wire::Operation>::SPEC,
     <BatchGetJobs as wire::Operation>::SPEC,
@@ -4401,6 +4442,23 @@ pub struct BatchDeleteTableResponse {
     pub errors: Option<Vec<TableError>>,
 }
 wire::shape!(BatchDeleteTableResponse: "Errors" errors,);
+
+/// `BatchDeleteTableVersionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchDeleteTableVersionRequest {
+    pub catalog_id: Option<String>,
+    pub database_name: String,
+    pub table_name: String,
+    pub version_ids: Vec<String>,
+}
+wire::shape!(BatchDeleteTableVersionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "VersionIds" version_ids,);
+
+/// `BatchDeleteTableVersionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchDeleteTableVersionResponse {
+    pub errors: Option<Vec<TableVersionError>>,
+}
+wire::shape!(BatchDeleteTableVersionResponse: "Errors" errors,);
 
 /// `BatchGetCrawlersRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -9162,6 +9220,15 @@ pub struct TableVersion {
 }
 wire::shape!(TableVersion: "Table" table, "VersionId" version_id,);
 
+/// `TableVersionError`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableVersionError {
+    pub table_name: Option<String>,
+    pub version_id: Option<String>,
+    pub error_detail: Option<ErrorDetail>,
+}
+wire::shape!(TableVersionError: "TableName" table_name, "VersionId" version_id, "ErrorDetail" error_detail,);
+
 /// `TagResourceRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceRequest {
@@ -10848,6 +10915,58 @@ static S_BATCH_DELETE_TABLE_RESPONSE: Shape = Shape::Structure(Structure {
         name: "Errors",
         wire: "",
         shape: &S_TABLE_ERRORS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_BATCH_DELETE_TABLE_VERSION_LIST: Shape =
+    Shape::List(List { member: &S_VERSION_STRING, element: "member", flattened: false, min: Some(0), max: Some(100) });
+static S_BATCH_DELETE_TABLE_VERSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "BatchDeleteTableVersionRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionIds",
+            wire: "",
+            shape: &S_BATCH_DELETE_TABLE_VERSION_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_BATCH_DELETE_TABLE_VERSION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "BatchDeleteTableVersionResponse",
+    members: &[Member {
+        name: "Errors",
+        wire: "",
+        shape: &S_TABLE_VERSION_ERRORS,
         required: false,
         location: Location::Body,
         idempotency_token: false,
@@ -30811,6 +30930,38 @@ static S_TABLE_VERSION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_TABLE_VERSION_ERROR: Shape = Shape::Structure(Structure {
+    name: "TableVersionError",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionId",
+            wire: "",
+            shape: &S_VERSION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorDetail",
+            wire: "",
+            shape: &S_ERROR_DETAIL,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_TABLE_VERSION_ERRORS: Shape =
+    Shape::List(List { member: &S_TABLE_VERSION_ERROR, element: "member", flattened: false, min: None, max: None });
 static S_TABLE_VERSION_ID: Shape = Shape::Integer { min: Some(-1), max: None };
 static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_TAG_KEYS_LIST: Shape =

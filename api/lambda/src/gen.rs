@@ -436,6 +436,27 @@ impl wire::Operation for DeleteProvisionedConcurrencyConfig {
     };
 }
 
+/// `lambda:GetAccountSettings`.
+#[derive(Debug)]
+pub struct GetAccountSettings;
+impl wire::Operation for GetAccountSettings {
+    type Input = GetAccountSettingsRequest;
+    type Output = GetAccountSettingsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetAccountSettings",
+        method: "GET",
+        uri: "/2016-08-19/account-settings",
+        success_status: 200,
+        input: &S_GET_ACCOUNT_SETTINGS_REQUEST,
+        output: &S_GET_ACCOUNT_SETTINGS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "lambda:GetAccountSettings", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `lambda:GetAlias`.
 #[derive(Debug)]
 pub struct GetAlias;
@@ -1097,6 +1118,32 @@ impl wire::Operation for ListLayers {
     };
 }
 
+/// `lambda:ListProvisionedConcurrencyConfigs`.
+#[derive(Debug)]
+pub struct ListProvisionedConcurrencyConfigs;
+impl wire::Operation for ListProvisionedConcurrencyConfigs {
+    type Input = ListProvisionedConcurrencyConfigsRequest;
+    type Output = ListProvisionedConcurrencyConfigsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListProvisionedConcurrencyConfigs",
+        method: "GET",
+        uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL",
+        success_status: 200,
+        input: &S_LIST_PROVISIONED_CONCURRENCY_CONFIGS_REQUEST,
+        output: &S_LIST_PROVISIONED_CONCURRENCY_CONFIGS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "lambda:ListProvisionedConcurrencyConfigs",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `lambda:ListTags`.
 #[derive(Debug)]
 pub struct ListTags;
@@ -1686,6 +1733,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteFunctionUrlConfig as wire::Operation>::SPEC,
     <DeleteLayerVersion as wire::Operation>::SPEC,
     <DeleteProvisionedConcurrencyConfig as wire::Operation>::SPEC,
+    <GetAccountSettings as wire::Operation>::SPEC,
     <GetAlias as wire::Operation>::SPEC,
     <GetDurableExecution as wire::Operation>::SPEC,
     <GetDurableExecutionHistory as wire::Operation>::SPEC,
@@ -1712,6 +1760,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListFunctions as wire::Operation>::SPEC,
     <ListLayerVersions as wire::Operation>::SPEC,
     <ListLayers as wire::Operation>::SPEC,
+    <ListProvisionedConcurrencyConfigs as wire::Operation>::SPEC,
     <ListTags as wire::Operation>::SPEC,
     <ListVersionsByFunction as wire::Operation>::SPEC,
     <PublishLayerVersion as wire::Operation>::SPEC,
@@ -1741,6 +1790,25 @@ pub struct AcceleratorConfig {
     pub accelerator_memory_size: i32,
 }
 wire::shape!(AcceleratorConfig: "AcceleratorMemorySize" accelerator_memory_size,);
+
+/// `AccountLimit`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AccountLimit {
+    pub total_code_size: Option<i64>,
+    pub code_size_unzipped: Option<i64>,
+    pub code_size_zipped: Option<i64>,
+    pub concurrent_executions: Option<i32>,
+    pub unreserved_concurrent_executions: Option<i32>,
+}
+wire::shape!(AccountLimit: "TotalCodeSize" total_code_size, "CodeSizeUnzipped" code_size_unzipped, "CodeSizeZipped" code_size_zipped, "ConcurrentExecutions" concurrent_executions, "UnreservedConcurrentExecutions" unreserved_concurrent_executions,);
+
+/// `AccountUsage`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AccountUsage {
+    pub total_code_size: Option<i64>,
+    pub function_count: Option<i64>,
+}
+wire::shape!(AccountUsage: "TotalCodeSize" total_code_size, "FunctionCount" function_count,);
 
 /// `AddLayerVersionPermissionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2601,6 +2669,19 @@ pub struct FunctionUrlConfig {
 }
 wire::shape!(FunctionUrlConfig: "FunctionUrl" function_url, "FunctionArn" function_arn, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "Cors" cors, "AuthType" auth_type, "InvokeMode" invoke_mode,);
 
+/// `GetAccountSettingsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetAccountSettingsRequest {}
+wire::shape!(GetAccountSettingsRequest:);
+
+/// `GetAccountSettingsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetAccountSettingsResponse {
+    pub account_limit: Option<AccountLimit>,
+    pub account_usage: Option<AccountUsage>,
+}
+wire::shape!(GetAccountSettingsResponse: "AccountLimit" account_limit, "AccountUsage" account_usage,);
+
 /// `GetAliasRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetAliasRequest {
@@ -3194,6 +3275,23 @@ pub struct ListLayersResponse {
 }
 wire::shape!(ListLayersResponse: "NextMarker" next_marker, "Layers" layers,);
 
+/// `ListProvisionedConcurrencyConfigsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListProvisionedConcurrencyConfigsRequest {
+    pub function_name: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+wire::shape!(ListProvisionedConcurrencyConfigsRequest: "FunctionName" function_name, "Marker" marker, "MaxItems" max_items,);
+
+/// `ListProvisionedConcurrencyConfigsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListProvisionedConcurrencyConfigsResponse {
+    pub provisioned_concurrency_configs: Option<Vec<ProvisionedConcurrencyConfigListItem>>,
+    pub next_marker: Option<String>,
+}
+wire::shape!(ListProvisionedConcurrencyConfigsResponse: "ProvisionedConcurrencyConfigs" provisioned_concurrency_configs, "NextMarker" next_marker,);
+
 /// `ListTagsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsRequest {
@@ -3296,6 +3394,19 @@ pub struct PauseDetails {
     pub execution_timeout_paused: bool,
 }
 wire::shape!(PauseDetails: "PauseRequestTimestamp" pause_request_timestamp, "Reason" reason, "ExecutionTimeoutPaused" execution_timeout_paused,);
+
+/// `ProvisionedConcurrencyConfigListItem`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProvisionedConcurrencyConfigListItem {
+    pub function_arn: Option<String>,
+    pub requested_provisioned_concurrent_executions: Option<i32>,
+    pub available_provisioned_concurrent_executions: Option<i32>,
+    pub allocated_provisioned_concurrent_executions: Option<i32>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub last_modified: Option<String>,
+}
+wire::shape!(ProvisionedConcurrencyConfigListItem: "FunctionArn" function_arn, "RequestedProvisionedConcurrentExecutions" requested_provisioned_concurrent_executions, "AvailableProvisionedConcurrentExecutions" available_provisioned_concurrent_executions, "AllocatedProvisionedConcurrentExecutions" allocated_provisioned_concurrent_executions, "Status" status, "StatusReason" status_reason, "LastModified" last_modified,);
 
 /// `ProvisionedPollerConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3824,6 +3935,74 @@ static S_ACCELERATOR_CONFIG: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_ACCELERATOR_MEMORY_GB: Shape = Shape::Integer { min: None, max: None };
+static S_ACCOUNT_LIMIT: Shape = Shape::Structure(Structure {
+    name: "AccountLimit",
+    members: &[
+        Member {
+            name: "TotalCodeSize",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CodeSizeUnzipped",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CodeSizeZipped",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConcurrentExecutions",
+            wire: "",
+            shape: &S_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UnreservedConcurrentExecutions",
+            wire: "",
+            shape: &S_UNRESERVED_CONCURRENT_EXECUTIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ACCOUNT_USAGE: Shape = Shape::Structure(Structure {
+    name: "AccountUsage",
+    members: &[
+        Member {
+            name: "TotalCodeSize",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionCount",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ACTION: Shape = Shape::String {
     min: Some(0),
     max: Some(10000),
@@ -7516,6 +7695,30 @@ static S_FUNCTION_VERSION: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["ALL"], sensitive: false };
 static S_FUNCTION_VERSION_LATEST_PUBLISHED: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["LATEST_PUBLISHED"], sensitive: false };
+static S_GET_ACCOUNT_SETTINGS_REQUEST: Shape =
+    Shape::Structure(Structure { name: "GetAccountSettingsRequest", members: &[], payload: None });
+static S_GET_ACCOUNT_SETTINGS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetAccountSettingsResponse",
+    members: &[
+        Member {
+            name: "AccountLimit",
+            wire: "",
+            shape: &S_ACCOUNT_LIMIT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AccountUsage",
+            wire: "",
+            shape: &S_ACCOUNT_USAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_GET_ALIAS_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetAliasRequest",
     members: &[
@@ -9773,6 +9976,58 @@ static S_LIST_LAYERS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LIST_PROVISIONED_CONCURRENCY_CONFIGS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListProvisionedConcurrencyConfigsRequest",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "FunctionName",
+            shape: &S_FUNCTION_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "Marker",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxItems",
+            wire: "MaxItems",
+            shape: &S_MAX_PROVISIONED_CONCURRENCY_CONFIG_LIST_ITEMS,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_PROVISIONED_CONCURRENCY_CONFIGS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListProvisionedConcurrencyConfigsResponse",
+    members: &[
+        Member {
+            name: "ProvisionedConcurrencyConfigs",
+            wire: "",
+            shape: &S_PROVISIONED_CONCURRENCY_CONFIG_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextMarker",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_TAGS_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListTagsRequest",
     members: &[Member {
@@ -9918,6 +10173,7 @@ static S_MAX_FUNCTION_EVENT_INVOKE_CONFIG_LIST_ITEMS: Shape = Shape::Integer { m
 static S_MAX_ITEMS: Shape = Shape::Integer { min: Some(1), max: Some(50) };
 static S_MAX_LAYER_LIST_ITEMS: Shape = Shape::Integer { min: Some(1), max: Some(50) };
 static S_MAX_LIST_ITEMS: Shape = Shape::Integer { min: Some(1), max: Some(10000) };
+static S_MAX_PROVISIONED_CONCURRENCY_CONFIG_LIST_ITEMS: Shape = Shape::Integer { min: Some(1), max: Some(50) };
 static S_MAXIMUM_BATCHING_WINDOW_IN_SECONDS: Shape = Shape::Integer { min: Some(0), max: Some(300) };
 static S_MAXIMUM_CONCURRENCY: Shape = Shape::Integer { min: Some(2), max: Some(1000) };
 static S_MAXIMUM_EVENT_AGE_IN_SECONDS: Shape = Shape::Integer { min: Some(60), max: Some(21600) };
@@ -10292,6 +10548,75 @@ static S_PRINCIPAL: Shape =
     Shape::String { min: Some(0), max: Some(2048), pattern: Some("[^\\s]+"), values: &[], sensitive: false };
 static S_PRINCIPAL_ORG_ID: Shape =
     Shape::String { min: Some(12), max: Some(34), pattern: Some("o-[a-z0-9]{10,32}"), values: &[], sensitive: false };
+static S_PROVISIONED_CONCURRENCY_CONFIG_LIST: Shape = Shape::List(List {
+    member: &S_PROVISIONED_CONCURRENCY_CONFIG_LIST_ITEM,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_PROVISIONED_CONCURRENCY_CONFIG_LIST_ITEM: Shape = Shape::Structure(Structure {
+    name: "ProvisionedConcurrencyConfigListItem",
+    members: &[
+        Member {
+            name: "FunctionArn",
+            wire: "",
+            shape: &S_FUNCTION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequestedProvisionedConcurrentExecutions",
+            wire: "",
+            shape: &S_POSITIVE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AvailableProvisionedConcurrentExecutions",
+            wire: "",
+            shape: &S_NON_NEGATIVE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AllocatedProvisionedConcurrentExecutions",
+            wire: "",
+            shape: &S_NON_NEGATIVE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_PROVISIONED_CONCURRENCY_STATUS_ENUM,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatusReason",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModified",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_PROVISIONED_CONCURRENCY_STATUS_ENUM: Shape = Shape::String {
     min: None,
     max: None,
@@ -11553,6 +11878,7 @@ static S_URI: Shape = Shape::String {
 };
 static S_UUID_STRING: Shape =
     Shape::String { min: Some(36), max: Some(36), pattern: None, values: &[], sensitive: false };
+static S_UNRESERVED_CONCURRENT_EXECUTIONS: Shape = Shape::Integer { min: Some(0), max: None };
 static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     name: "UntagResourceRequest",
     members: &[

@@ -13,6 +13,32 @@ pub static SERVICE: ServiceSpec = ServiceSpec {
     iam_prefix: "secretsmanager",
 };
 
+/// `secretsmanager:BatchGetSecretValue`.
+#[derive(Debug)]
+pub struct BatchGetSecretValue;
+impl wire::Operation for BatchGetSecretValue {
+    type Input = BatchGetSecretValueRequest;
+    type Output = BatchGetSecretValueResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "BatchGetSecretValue",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_BATCH_GET_SECRET_VALUE_REQUEST,
+        output: &S_BATCH_GET_SECRET_VALUE_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:BatchGetSecretValue",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `secretsmanager:CreateSecret`.
 #[derive(Debug)]
 pub struct CreateSecret;
@@ -457,6 +483,7 @@ impl wire::Operation for ValidateResourcePolicy {
 
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
+    <BatchGetSecretValue as wire::Operation>::SPEC,
     <CreateSecret as wire::Operation>::SPEC,
     <DeleteResourcePolicy as wire::Operation>::SPEC,
     <DeleteSecret as wire::Operation>::SPEC,
@@ -475,6 +502,34 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <UpdateSecretVersionStage as wire::Operation>::SPEC,
     <ValidateResourcePolicy as wire::Operation>::SPEC,
 ];
+
+/// `APIErrorType`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct APIErrorType {
+    pub secret_id: Option<String>,
+    pub error_code: Option<String>,
+    pub message: Option<String>,
+}
+wire::shape!(APIErrorType: "SecretId" secret_id, "ErrorCode" error_code, "Message" message,);
+
+/// `BatchGetSecretValueRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchGetSecretValueRequest {
+    pub secret_id_list: Option<Vec<String>>,
+    pub filters: Option<Vec<Filter>>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+wire::shape!(BatchGetSecretValueRequest: "SecretIdList" secret_id_list, "Filters" filters, "MaxResults" max_results, "NextToken" next_token,);
+
+/// `BatchGetSecretValueResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchGetSecretValueResponse {
+    pub secret_values: Option<Vec<SecretValueEntry>>,
+    pub next_token: Option<String>,
+    pub errors: Option<Vec<APIErrorType>>,
+}
+wire::shape!(BatchGetSecretValueResponse: "SecretValues" secret_values, "NextToken" next_token, "Errors" errors,);
 
 /// `CreateSecretRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -820,6 +875,19 @@ pub struct SecretListEntry {
 }
 wire::shape!(SecretListEntry: "ARN" arn, "Name" name, "Type" r#type, "Description" description, "KmsKeyId" kms_key_id, "RotationEnabled" rotation_enabled, "RotationLambdaARN" rotation_lambda_arn, "RotationRules" rotation_rules, "ExternalSecretRotationMetadata" external_secret_rotation_metadata, "ExternalSecretRotationRoleArn" external_secret_rotation_role_arn, "LastRotatedDate" last_rotated_date, "LastChangedDate" last_changed_date, "LastAccessedDate" last_accessed_date, "DeletedDate" deleted_date, "NextRotationDate" next_rotation_date, "Tags" tags, "SecretVersionsToStages" secret_versions_to_stages, "OwningService" owning_service, "CreatedDate" created_date, "PrimaryRegion" primary_region,);
 
+/// `SecretValueEntry`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SecretValueEntry {
+    pub arn: Option<String>,
+    pub name: Option<String>,
+    pub version_id: Option<String>,
+    pub secret_binary: Option<wire::Blob>,
+    pub secret_string: Option<String>,
+    pub version_stages: Option<Vec<String>>,
+    pub created_date: Option<wire::Timestamp>,
+}
+wire::shape!(SecretValueEntry: "ARN" arn, "Name" name, "VersionId" version_id, "SecretBinary" secret_binary, "SecretString" secret_string, "VersionStages" version_stages, "CreatedDate" created_date,);
+
 /// `SecretVersionsListEntry`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SecretVersionsListEntry {
@@ -919,9 +987,109 @@ pub struct ValidationErrorsEntry {
 }
 wire::shape!(ValidationErrorsEntry: "CheckName" check_name, "ErrorMessage" error_message,);
 
+static S_API_ERROR_LIST_TYPE: Shape =
+    Shape::List(List { member: &S_API_ERROR_TYPE, element: "member", flattened: false, min: None, max: None });
+static S_API_ERROR_TYPE: Shape = Shape::Structure(Structure {
+    name: "APIErrorType",
+    members: &[
+        Member {
+            name: "SecretId",
+            wire: "",
+            shape: &S_SECRET_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorCode",
+            wire: "",
+            shape: &S_ERROR_CODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Message",
+            wire: "",
+            shape: &S_ERROR_MESSAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ADD_REPLICA_REGION_LIST_TYPE: Shape =
     Shape::List(List { member: &S_REPLICA_REGION_TYPE, element: "member", flattened: false, min: Some(1), max: None });
 static S_AUTOMATICALLY_ROTATE_AFTER_DAYS_TYPE: Shape = Shape::Integer { min: Some(1), max: Some(1000) };
+static S_BATCH_GET_SECRET_VALUE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "BatchGetSecretValueRequest",
+    members: &[
+        Member {
+            name: "SecretIdList",
+            wire: "",
+            shape: &S_SECRET_ID_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Filters",
+            wire: "",
+            shape: &S_FILTERS_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_MAX_RESULTS_BATCH_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_BATCH_GET_SECRET_VALUE_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "BatchGetSecretValueResponse",
+    members: &[
+        Member {
+            name: "SecretValues",
+            wire: "",
+            shape: &S_SECRET_VALUES_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Errors",
+            wire: "",
+            shape: &S_API_ERROR_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_BOOLEAN_TYPE: Shape = Shape::Boolean;
 static S_CLIENT_REQUEST_TOKEN_TYPE: Shape =
     Shape::String { min: Some(32), max: Some(64), pattern: None, values: &[], sensitive: false };
@@ -1453,6 +1621,7 @@ static S_DESCRIPTION_TYPE: Shape =
     Shape::String { min: None, max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_DURATION_TYPE: Shape =
     Shape::String { min: Some(2), max: Some(3), pattern: Some("[0-9]+h"), values: &[], sensitive: false };
+static S_ERROR_CODE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ERROR_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_EXCLUDE_CHARACTERS_TYPE: Shape =
     Shape::String { min: Some(0), max: Some(4096), pattern: None, values: &[], sensitive: false };
@@ -1932,6 +2101,7 @@ static S_LIST_SECRETS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_MAX_RESULTS_BATCH_TYPE: Shape = Shape::Integer { min: Some(1), max: Some(20) };
 static S_MAX_RESULTS_TYPE: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_MEDEA_TYPE_TYPE: Shape =
     Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
@@ -2264,6 +2434,8 @@ static S_SCHEDULE_EXPRESSION_TYPE: Shape = Shape::String {
 static S_SECRET_ARN_TYPE: Shape =
     Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_SECRET_BINARY_TYPE: Shape = Shape::Blob { min: Some(1), max: Some(65536) };
+static S_SECRET_ID_LIST_TYPE: Shape =
+    Shape::List(List { member: &S_SECRET_ID_TYPE, element: "member", flattened: false, min: Some(1), max: Some(20) });
 static S_SECRET_ID_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_SECRET_LIST_ENTRY: Shape = Shape::Structure(Structure {
@@ -2438,6 +2610,70 @@ static S_SECRET_NAME_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_SECRET_STRING_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(65536), pattern: None, values: &[], sensitive: true };
+static S_SECRET_VALUE_ENTRY: Shape = Shape::Structure(Structure {
+    name: "SecretValueEntry",
+    members: &[
+        Member {
+            name: "ARN",
+            wire: "",
+            shape: &S_SECRET_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_SECRET_NAME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionId",
+            wire: "",
+            shape: &S_SECRET_VERSION_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecretBinary",
+            wire: "",
+            shape: &S_SECRET_BINARY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecretString",
+            wire: "",
+            shape: &S_SECRET_STRING_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionStages",
+            wire: "",
+            shape: &S_SECRET_VERSION_STAGES_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedDate",
+            wire: "",
+            shape: &S_CREATED_DATE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SECRET_VALUES_TYPE: Shape =
+    Shape::List(List { member: &S_SECRET_VALUE_ENTRY, element: "member", flattened: false, min: None, max: None });
 static S_SECRET_VERSION_ID_TYPE: Shape =
     Shape::String { min: Some(32), max: Some(64), pattern: None, values: &[], sensitive: false };
 static S_SECRET_VERSION_STAGE_TYPE: Shape =

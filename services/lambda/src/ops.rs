@@ -14,6 +14,7 @@ mod delete_layer_version;
 mod durable;
 mod event_invoke_configs;
 mod function_urls;
+mod get_account_settings;
 mod get_alias;
 mod get_event_source_mapping;
 mod get_function;

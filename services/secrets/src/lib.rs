@@ -25,7 +25,7 @@ pub struct Secrets {
 pub fn register(platform: &Platform) -> Arc<Secrets> {
     let service = Arc::new(Secrets { store: platform.control.store().clone() });
     operations!(platform.router, service, api_secretsmanager:
-        CreateSecret, GetSecretValue, PutSecretValue, UpdateSecret, DescribeSecret, ListSecrets, ListSecretVersionIds, DeleteSecret,
+        BatchGetSecretValue, CreateSecret, GetSecretValue, PutSecretValue, UpdateSecret, DescribeSecret, ListSecrets, ListSecretVersionIds, DeleteSecret,
         RestoreSecret, GetRandomPassword, GetResourcePolicy, PutResourcePolicy, DeleteResourcePolicy, ValidateResourcePolicy,
         UpdateSecretVersionStage, TagResource, UntagResource);
     platform.router.add_guard("secretsmanager", service.clone());

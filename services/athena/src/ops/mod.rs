@@ -24,7 +24,7 @@ pub(crate) fn register(router: &Arc<Router>, service: &Arc<Athena>) {
     operations!(router, service, api_athena:
         CreateNamedQuery, GetNamedQuery, BatchGetNamedQuery, ListNamedQueries, UpdateNamedQuery, DeleteNamedQuery);
     operations!(router, service, api_athena:
-        CreatePreparedStatement, GetPreparedStatement, ListPreparedStatements, UpdatePreparedStatement, DeletePreparedStatement);
+        BatchGetPreparedStatement, CreatePreparedStatement, GetPreparedStatement, ListPreparedStatements, UpdatePreparedStatement, DeletePreparedStatement);
     operations!(router, service, api_athena:
         CreateDataCatalog, GetDataCatalog, ListDataCatalogs, UpdateDataCatalog, DeleteDataCatalog);
     operations!(router, service, api_athena: GetDatabase, ListDatabases, GetTableMetadata, ListTableMetadata);

@@ -2,11 +2,12 @@
 
 use api_athena::error::{invalid_request_exception, resource_not_found_exception};
 use api_athena::{
+    BatchGetPreparedStatement, BatchGetPreparedStatementInput, BatchGetPreparedStatementOutput,
     CreatePreparedStatement, CreatePreparedStatementInput, CreatePreparedStatementOutput, DeletePreparedStatement,
     DeletePreparedStatementInput, DeletePreparedStatementOutput, GetPreparedStatement, GetPreparedStatementInput,
     GetPreparedStatementOutput, ListPreparedStatements, ListPreparedStatementsInput, ListPreparedStatementsOutput,
-    PreparedStatement, PreparedStatementSummary, UpdatePreparedStatement, UpdatePreparedStatementInput,
-    UpdatePreparedStatementOutput,
+    PreparedStatement, PreparedStatementSummary, UnprocessedPreparedStatementName, UpdatePreparedStatement,
+    UpdatePreparedStatementInput, UpdatePreparedStatementOutput,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
@@ -57,6 +58,42 @@ impl Handle<GetPreparedStatement> for Athena {
         let scope = Scope::of(cx);
         let statement = self.store.read(|tx| find(tx, &scope, &req.work_group, &req.statement_name)).await?;
         Ok(GetPreparedStatementOutput { prepared_statement: Some(statement) })
+    }
+}
+
+#[async_trait]
+impl Handle<BatchGetPreparedStatement> for Athena {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        req: BatchGetPreparedStatementInput,
+    ) -> Result<BatchGetPreparedStatementOutput, Error> {
+        let scope = Scope::of(cx);
+        let (found, missing) = self
+            .store
+            .read(|tx| {
+                workgroup(tx, &scope, &req.work_group)?;
+                let (mut found, mut missing) = (Vec::new(), Vec::new());
+                for name in &req.prepared_statement_names {
+                    match find(tx, &scope, &req.work_group, name) {
+                        Ok(statement) => found.push(statement),
+                        Err(error) if error.is("ResourceNotFoundException") => {
+                            missing.push(UnprocessedPreparedStatementName {
+                                statement_name: Some(name.clone()),
+                                error_code: Some("STATEMENT_NOT_FOUND".to_owned()),
+                                error_message: Some(error.message().to_owned()),
+                            });
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok::<_, Error>((found, missing))
+            })
+            .await?;
+        Ok(BatchGetPreparedStatementOutput {
+            prepared_statements: Some(found),
+            unprocessed_prepared_statement_names: Some(missing),
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 mod batch_create_partition;
 mod batch_delete_partition;
 mod batch_delete_table;
+mod batch_delete_table_version;
 mod batch_get_partition;
 mod batch_update_partition;
 mod column_statistics;
@@ -83,7 +84,7 @@ pub(crate) fn register(router: &Router, service: &Arc<Glue>) {
         BatchGetDataQualityResult, BatchGetPartition, BatchGetTriggers, BatchGetWorkflows, BatchUpdatePartition, CreateClassifier,
         CreateConnection, CreateCrawler, CreateDataQualityRuleset, CreateDatabase, CreatePartition, CreateTable,
         CreateTrigger, DeleteClassifier, DeleteConnection, DeleteCrawler, DeleteDataQualityRuleset, DeleteDatabase,
-        DeletePartition, DeleteTable, DeleteTableVersion, DeleteTrigger, GetClassifier, GetClassifiers, GetConnection,
+        BatchDeleteTableVersion, DeletePartition, DeleteTable, DeleteTableVersion, DeleteTrigger, GetClassifier, GetClassifiers, GetConnection,
         GetConnections, GetCrawler, GetCrawlerMetrics, GetCrawlers, GetDataQualityResult, GetDataQualityRuleset,
         GetDatabase, GetDatabases, GetPartition, GetPartitionIndexes, GetPartitions, GetTable, GetTableVersion,
         GetTableVersions, GetTables, GetTags, GetTrigger, GetTriggers, ListCrawlers, ListCrawls,

@@ -2,14 +2,17 @@
 
 use api_lambda::{
     DeleteProvisionedConcurrencyConfig, DeleteProvisionedConcurrencyConfigRequest, GetProvisionedConcurrencyConfig,
-    GetProvisionedConcurrencyConfigRequest, GetProvisionedConcurrencyConfigResponse, PutProvisionedConcurrencyConfig,
-    PutProvisionedConcurrencyConfigRequest, PutProvisionedConcurrencyConfigResponse, error,
+    GetProvisionedConcurrencyConfigRequest, GetProvisionedConcurrencyConfigResponse, ListProvisionedConcurrencyConfigs,
+    ListProvisionedConcurrencyConfigsRequest, ListProvisionedConcurrencyConfigsResponse,
+    ProvisionedConcurrencyConfigListItem, PutProvisionedConcurrencyConfig, PutProvisionedConcurrencyConfigRequest,
+    PutProvisionedConcurrencyConfigResponse, error,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 use wire::types::Empty;
 
+use super::page;
 use crate::Lambda;
 use crate::function::{LATEST, Name, Scope};
 use crate::provision::{self, Provision, not_found};
@@ -88,6 +91,37 @@ impl Handle<GetProvisionedConcurrencyConfig> for Lambda {
             status: Some(found.status),
             status_reason: found.reason,
             last_modified: Some(found.modified.to_iso()),
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<ListProvisionedConcurrencyConfigs> for Lambda {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        req: ListProvisionedConcurrencyConfigsRequest,
+    ) -> Result<ListProvisionedConcurrencyConfigsResponse, Error> {
+        let (place, name) = (Scope::of(cx), Name::parse_unqualified(&req.function_name)?);
+        let (found, next_marker) = self
+            .store
+            .read(|tx| {
+                place.load(tx, &name)?;
+                page::<Provision>(tx, &place.provisions(&name), req.marker.as_deref(), req.max_items)
+            })
+            .await?;
+        let shown = found.into_iter().map(|found| ProvisionedConcurrencyConfigListItem {
+            function_arn: Some(place.arn(&name, Some(&found.qualifier))),
+            requested_provisioned_concurrent_executions: Some(found.requested),
+            available_provisioned_concurrent_executions: Some(found.provided()),
+            allocated_provisioned_concurrent_executions: Some(found.provided()),
+            status: Some(found.status),
+            status_reason: found.reason,
+            last_modified: Some(found.modified.to_iso()),
+        });
+        Ok(ListProvisionedConcurrencyConfigsResponse {
+            provisioned_concurrency_configs: Some(shown.collect()),
+            next_marker,
         })
     }
 }

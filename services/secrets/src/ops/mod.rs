@@ -1,5 +1,6 @@
 //! The operations, a file per resource.
 
+mod batch;
 mod labels;
 mod parameters;
 mod password;
