@@ -138,16 +138,18 @@ impl Run<'_> {
             Some(table) if table.is_view() => {
                 return Err(Error::ddl("Cannot drop a view with DROP TABLE"));
             }
-            Some(table) => {
-                self.catalog.delete_table(&database, &name.name).await?;
-                if table.is_iceberg() {
-                    Box::pin(self.iceberg_drop(&table)).await?;
-                }
-            }
+            Some(table) => self.drop_one(&database, &table).await?,
             None if if_exists => {}
             None => return Err(Error::ddl_table_not_found(&name.name)),
         }
         Ok(done())
+    }
+
+    /// Which files go is found out before the table goes: afterwards its place may be another's.
+    async fn drop_one(&mut self, database: &str, table: &Table) -> Result<()> {
+        let files = if table.is_iceberg() { Box::pin(self.iceberg_files(table)).await? } else { BTreeSet::new() };
+        self.catalog.delete_table(database, &table.name).await?;
+        Box::pin(self.remove_all(&files)).await
     }
 
     pub(super) async fn create_database(&mut self, database: Database, if_not_exists: bool) -> Result<Answer> {
@@ -178,10 +180,7 @@ impl Run<'_> {
             )));
         }
         for table in tables {
-            self.catalog.delete_table(name, &table.name).await?;
-            if table.is_iceberg() {
-                Box::pin(self.iceberg_drop(&table)).await?;
-            }
+            self.drop_one(name, &table).await?;
         }
         self.catalog.delete_database(name).await?;
         Ok(done())

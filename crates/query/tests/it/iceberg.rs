@@ -77,6 +77,47 @@ async fn a_table_lives_through_all_its_statements() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_of_the_table_stays_at_its_place() {
+    let lake = Lake::new().await;
+    for key in ["data/w/raw.csv", "data/w/data/part.csv", "data/w/metadata/notes.txt", "data/w2/x.csv"] {
+        lake.put(key, "1").await;
+    }
+    lake.step("CREATE TABLE w (a int) LOCATION 's3://b/data/w/' TBLPROPERTIES ('table_type'='ICEBERG', 'vacuum_max_snapshot_age_seconds'='0')").await;
+    lake.step("INSERT INTO w VALUES 1, 2").await;
+    lake.step("DELETE FROM w WHERE a = 1").await;
+    lake.step("VACUUM w").await;
+    assert_eq!(
+        lake.keys("data/w").await.len(),
+        3 + lake.keys("data/w").await.iter().filter(|key| is_iceberg(key)).count()
+    );
+    assert_eq!(lake.rows("SELECT a FROM w").await, "\"2\"\n");
+    lake.step("DROP TABLE w").await;
+    assert_eq!(lake.keys("data/w").await, ["data/w/data/part.csv", "data/w/metadata/notes.txt", "data/w/raw.csv"]);
+    assert_eq!(lake.keys("data/w2").await, ["data/w2/x.csv"]);
+}
+
+fn is_iceberg(key: &str) -> bool {
+    ["parquet", "avro", "json"].iter().any(|end| key.ends_with(end))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_does_not_own_its_data_is_not_vacuumed() {
+    let lake = Lake::new().await;
+    lake.step("CREATE TABLE g (a int) LOCATION 's3://b/g/' TBLPROPERTIES ('table_type'='ICEBERG')").await;
+    lake.step("INSERT INTO g VALUES 1").await;
+    let table = lake.catalog.table("db", "g").await.unwrap().unwrap();
+    let place = table.parameters["metadata_location"].clone();
+    let mut metadata: serde_json::Value = serde_json::from_str(&lake.get(&place).await).unwrap();
+    metadata["properties"]["gc.enabled"] = "false".into();
+    lake.put(place.strip_prefix("s3://b/").unwrap(), metadata.to_string()).await;
+    let why = lake.fails("VACUUM g").await;
+    assert!(why.contains("gc.enabled"), "{why}");
+    lake.step("DROP TABLE g").await;
+    let left = lake.keys("g").await;
+    assert!(left.len() == 1 && left[0].ends_with(".parquet"), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ctas_makes_an_iceberg_table_of_a_query() {
     let lake = Lake::new().await;
     let sql = "CREATE TABLE c WITH (table_type='ICEBERG', location='s3://b/c/', is_external=false, format='PARQUET', partitioning=ARRAY['bucket(a, 2)', 'b']) AS SELECT 1 AS a, 'x' AS b, ARRAY[1, 2] AS l";

@@ -40,6 +40,16 @@ impl Lake {
         self.storage.put(&location, body.into()).await.unwrap();
     }
 
+    /// The keys of a folder of `s3://b/`, in order.
+    pub(crate) async fn keys(&self, folder: &str) -> Vec<String> {
+        use futures::TryStreamExt as _;
+        let store = self.storage.bucket("b").unwrap();
+        let listed: Vec<_> = store.list(Some(&object_store::path::Path::from(folder))).try_collect().await.unwrap();
+        let mut keys: Vec<String> = listed.into_iter().map(|meta| meta.location.to_string()).collect();
+        keys.sort();
+        keys
+    }
+
     pub(crate) async fn get(&self, url: &str) -> String {
         let location = Location::parse(url).unwrap();
         let store = self.storage.bucket(&location.bucket).unwrap();

@@ -26,6 +26,8 @@ pub struct Policies {
     pub new_folders_only: bool,
     /// Value of `DEPRECATED_BY_CRAWLER`: the time in milliseconds.
     pub now_ms: i64,
+    /// When the crawl began, in milliseconds since 1970: what came later it may not have seen.
+    pub began_ms: i64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub struct KnownTable {
 pub struct KnownPartition {
     pub values: Vec<String>,
     pub storage: Storage,
+    /// When it came into the catalog, in milliseconds since 1970; 0 where that is not known.
+    pub created_ms: i64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -111,7 +115,7 @@ pub fn merge(report: &Report, known: &Known, policies: &Policies) -> Vec<Change>
                 if !found.insert(old.name.clone()) {
                     continue;
                 }
-                update(&mut changes, old, crawled, policies);
+                update(&mut changes, old, crawled, (report, policies));
             }
             None if known.catalog_targets => {
                 changes.push(Change::Log(format!(
@@ -172,7 +176,12 @@ fn create(changes: &mut Vec<Change>, name: &str, mut table: CrawledTable, polici
     }
 }
 
-fn update(changes: &mut Vec<Change>, old: &KnownTable, mut table: CrawledTable, policies: &Policies) {
+fn update(
+    changes: &mut Vec<Change>,
+    old: &KnownTable,
+    mut table: CrawledTable,
+    (report, policies): (&Report, &Policies),
+) {
     let partitions = std::mem::take(&mut table.partitions);
     // Keys of the same names keep the types that the table's owner gave them.
     let names = |keys: &[Column]| keys.iter().map(|key| key.name.clone()).collect::<Vec<_>>();
@@ -221,7 +230,7 @@ fn update(changes: &mut Vec<Change>, old: &KnownTable, mut table: CrawledTable, 
         return;
     }
     for partition in &old.partitions {
-        if same_keys && seen.contains(&partition.values) {
+        if same_keys && (seen.contains(&partition.values) || !is_gone(partition, report, policies)) {
             continue;
         }
         // Partitions of other keys cannot stay in a table that no longer has them.
@@ -235,6 +244,12 @@ fn update(changes: &mut Vec<Change>, old: &KnownTable, mut table: CrawledTable, 
             )));
         }
     }
+}
+
+/// Whether a partition that was not found is gone: what could not be read, or came into the catalog since the crawl began, may be there.
+fn is_gone(partition: &KnownPartition, report: &Report, policies: &Policies) -> bool {
+    let place = format!("{}/", partition.storage.location.trim_end_matches('/'));
+    partition.created_ms < policies.began_ms && !report.unread.iter().any(|path| path.starts_with(&place))
 }
 
 fn inherit(mut partition: CrawledPartition, table: &Storage, policies: &Policies) -> CrawledPartition {
@@ -318,6 +333,7 @@ mod tests {
             table_prefix: "p_".into(),
             run_id: "r".into(),
             now_ms: 5,
+            began_ms: 4,
             ..Policies::default()
         }
     }
@@ -352,6 +368,7 @@ mod tests {
                         old.partitions.push(KnownPartition {
                             values: partition.values.clone(),
                             storage: partition.storage.clone(),
+                            created_ms: 1,
                         });
                     }
                 }
@@ -410,6 +427,10 @@ mod tests {
         assert!(run(&new_only, &nothing).is_empty());
         let unread = Report { unread: vec!["s3://b/t/day=1/x".into()], ..Report::default() };
         assert!(run(&deleting, &unread).is_empty());
+        let part = Report { unread: vec!["s3://b/t/day=1/x".into()], ..changed.clone() };
+        assert_eq!(run(&deleting, &part), ["update p_t a,c true", "partition p_t 2 true"]);
+        let earlier = Policies { began_ms: 1, ..deleting.clone() };
+        assert_eq!(run(&earlier, &changed), ["update p_t a,c true", "partition p_t 2 true"]);
         let other = Policies { crawler: "other".into(), delete: Delete::Delete, ..policies() };
         assert!(run(&other, &nothing).is_empty());
     }

@@ -45,7 +45,8 @@ pub(super) fn known(tx: &mut Tx<'_>, scope: &Scope, db: &str, targets: &[String]
         if !keys.is_empty() {
             for partition in tx.list_json::<Partition>(scope.partitions(db, &table.name), usize::MAX)? {
                 let storage = partition.storage_descriptor.as_ref().map(to_storage).unwrap_or_default();
-                partitions.push(KnownPartition { values: partition.values.unwrap_or_default(), storage });
+                let created_ms = partition.creation_time.map_or(0, wire::Timestamp::as_millis);
+                partitions.push(KnownPartition { values: partition.values.unwrap_or_default(), storage, created_ms });
             }
         }
         out.push(KnownTable {

@@ -283,6 +283,7 @@ fn policies(payload: &Payload, plan: &Plan, now: jiff::Timestamp) -> Result<Poli
         inherit: configuration.inherit,
         new_folders_only: plan.record.recrawl() == "CRAWL_NEW_FOLDERS_ONLY",
         now_ms: now.as_millisecond(),
+        began_ms: plan.record.run.as_ref().map_or(0, |run| run.started.as_millis()),
     })
 }
 

@@ -80,7 +80,7 @@ pub(crate) async fn create_as(cx: &Cx, name: &Name, draft: Table, builder: Build
     match register_as(cx, name, draft, &metadata, &place).await {
         Ok(table) => Ok(Loaded { table, place, metadata }),
         Err(error) => {
-            discard(cx, place).await;
+            discard(cx, place, &error).await;
             Err(error)
         }
     }
@@ -131,7 +131,7 @@ pub(crate) async fn replace(
     match Box::pin(cx.call::<UpdateTable>(request)).await {
         Ok(_) => next.settle(cx).await,
         Err(error) => {
-            discard(cx, next.place).await;
+            discard(cx, next.place, &error).await;
             return Err(match error.code() {
                 // It was there when it was loaded.
                 "EntityNotFoundException" => concurrent_modification_exception(error.message()),
@@ -174,13 +174,18 @@ impl Next {
         }
     }
 
-    pub(crate) async fn discard(self, cx: &Cx) {
-        discard(cx, self.place).await;
+    pub(crate) async fn discard(self, cx: &Cx, why: &Error) {
+        discard(cx, self.place, why).await;
     }
 }
 
-/// A file that no table came to name. That it stays is no harm.
-async fn discard(cx: &Cx, place: String) {
+/// A file that no table came to name. That it stays is no harm; that it goes is, where the commit was made all the same: what failed
+/// within does not say whether it was.
+async fn discard(cx: &Cx, place: String, why: &Error) {
+    if why.status() >= 500 {
+        tracing::warn!(place, error = %why, "a metadata file stays: whether a table names it is not known");
+        return;
+    }
     if let Err(error) = files::delete(cx, [place]).await {
         tracing::debug!(%error, "a metadata file that no table names stays");
     }

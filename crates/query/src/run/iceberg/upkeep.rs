@@ -21,6 +21,9 @@ use crate::storage::Location;
 const SMALL_FILE_BYTES: i64 = 384 << 20;
 const SNAPSHOT_AGE_SECONDS: i64 = 432_000;
 const METADATA_FILES_TO_KEEP: i64 = 100;
+/// Files that no state of a table names may be of a statement or a job under way, whatever age its snapshots may have: three days, as
+/// Iceberg's own procedure for orphans has it (`remove_orphan_files`, `older_than`).
+const ORPHAN_AGE_MS: i64 = 259_200_000;
 
 impl Run<'_> {
     /// OPTIMIZE … REWRITE DATA USING BIN_PACK: the rows of small files, and of files with deletes, go to new ones.
@@ -74,6 +77,11 @@ impl Run<'_> {
     /// VACUUM: old snapshots go as the table's properties say, then old files that nothing names.
     pub(in crate::run) async fn vacuum(&self, name: Name) -> Result<Answer> {
         let (database, loaded) = self.iceberg(&name, "VACUUM").await?;
+        if !owns_its_files(&loaded) {
+            return Err(Error::not_supported(
+                "VACUUM of a table with the property gc.enabled = false: deleting its files may corrupt other tables",
+            ));
+        }
         let keep = usize::try_from(number(&loaded, "vacuum_min_snapshots_to_keep", 1)).unwrap_or(1).max(1);
         let age = number(&loaded, "vacuum_max_snapshot_age_seconds", SNAPSHOT_AGE_SECONDS).saturating_mul(1000);
         let limit = chrono::Utc::now().timestamp_millis().saturating_sub(age);
@@ -109,11 +117,12 @@ impl Run<'_> {
         for path in before.difference(&alive) {
             self.remove(path).await?;
         }
+        let limit = limit.min(chrono::Utc::now().timestamp_millis().saturating_sub(ORPHAN_AGE_MS));
         self.sweep(&after, &alive, limit).await?;
         Ok(done())
     }
 
-    /// Files below the table's place that no state of it names and that are too old to be of a statement under way.
+    /// Files in the table's folders of data and metadata that no state of it names and that are too old to be of a statement under way.
     async fn sweep(&self, loaded: &Loaded, alive: &BTreeSet<String>, limit: i64) -> Result<()> {
         let root = Location::parse(&loaded.metadata.location)?;
         if root.key.trim_matches('/').is_empty() {
@@ -123,7 +132,8 @@ impl Run<'_> {
         let listed: Vec<_> = store.list(Some(&root.path()?)).try_collect().await?;
         for meta in listed {
             let path = format!("s3://{}/{}", root.bucket, meta.location);
-            let own = ["/data/", "/metadata/"].iter().any(|folder| path.contains(folder));
+            let rest = below(&root, meta.location.as_ref());
+            let own = rest.is_some_and(|rest| rest.starts_with("data/") || rest.starts_with("metadata/"));
             if own && !alive.contains(&path) && meta.last_modified.timestamp_millis() < limit {
                 store.delete(&meta.location).await?;
             }
@@ -165,20 +175,56 @@ impl Run<'_> {
         Ok(all)
     }
 
-    /// An Iceberg table is Athena's own: its files go with it.
-    pub(in crate::run) async fn iceberg_drop(&self, table: &Table) -> Result<()> {
-        let Some(root) = table.location() else { return Ok(()) };
-        let root = Location::parse(root)?;
+    /// What goes with a table when it is dropped, since an Iceberg table is Athena's own: the files that its states name, and metadata of
+    /// earlier ones. What else lies at its place, or outside of it, may be somebody else's and stays; so does all of a table whose metadata
+    /// cannot be read. Source: Athena User Guide, "DROP TABLE" of Iceberg tables.
+    pub(in crate::run) async fn iceberg_files(&self, table: &Table) -> Result<BTreeSet<String>> {
+        let Ok(loaded) = Loaded::load(&self.storage, table.clone()).await else { return Ok(BTreeSet::new()) };
+        let root = Location::parse(&loaded.metadata.location)?;
         if root.key.trim_matches('/').is_empty() {
-            return Ok(());
+            return Ok(BTreeSet::new());
         }
+        let mut files = self.reachable(&loaded).await?;
+        if !owns_its_files(&loaded) {
+            files.retain(|path| {
+                Location::parse(path)
+                    .is_ok_and(|at| below(&root, &at.key).is_some_and(|rest| rest.starts_with("metadata/")))
+            });
+        }
+        files.retain(|path| {
+            Location::parse(path).is_ok_and(|at| at.bucket == root.bucket && below(&root, &at.key).is_some())
+        });
         let store = self.storage.bucket(&root.bucket)?;
-        let files: Vec<_> = store.list(Some(&root.path()?)).map_ok(|meta| meta.location).try_collect().await?;
-        for file in files {
-            store.delete(&file).await?;
+        let listed: Vec<_> = store.list(Some(&root.path()?)).try_collect().await?;
+        let is_state = |key: &str| {
+            below(&root, key).and_then(|rest| rest.strip_prefix("metadata/")).is_some_and(|name| {
+                !name.contains('/') && (name.ends_with(".metadata.json") || name.ends_with(".metadata.json.gz"))
+            })
+        };
+        let states = listed.iter().filter(|meta| is_state(meta.location.as_ref()));
+        files.extend(states.map(|meta| format!("s3://{}/{}", root.bucket, meta.location)));
+        Ok(files)
+    }
+
+    /// Deletes what [`Self::iceberg_files`] has found.
+    pub(in crate::run) async fn remove_all(&self, files: &BTreeSet<String>) -> Result<()> {
+        for path in files {
+            self.remove(path).await?;
         }
         Ok(())
     }
+}
+
+/// Whether a table may delete its data files: those of a table that was made by Spark's `snapshot` are its source's, too. Source: Iceberg
+/// specification of table properties, `gc.enabled`.
+fn owns_its_files(loaded: &Loaded) -> bool {
+    let value = loaded.metadata.properties.get("gc.enabled");
+    value.is_none_or(|value| !value.eq_ignore_ascii_case("false"))
+}
+
+/// The rest of a key after a folder.
+fn below<'a>(root: &Location, key: &'a str) -> Option<&'a str> {
+    key.strip_prefix(root.key.trim_end_matches('/'))?.strip_prefix('/')
 }
 
 fn plain(url: &str) -> Result<String> {

@@ -31,7 +31,7 @@ impl Call<'_> {
             match self.prepare(changes, &written).await {
                 Ok(one) => written.push(one),
                 Err(error) => {
-                    self.discard(written).await;
+                    self.discard(written, &error).await;
                     return Err(error);
                 }
             }
@@ -44,7 +44,7 @@ impl Call<'_> {
                 Ok(Answer::Nothing)
             }
             Err(error) => {
-                self.discard(written).await;
+                self.discard(written, &error).await;
                 Err(error)
             }
         }
@@ -95,9 +95,9 @@ impl Call<'_> {
         put.await
     }
 
-    async fn discard(&self, written: Vec<(Name, Next)>) {
+    async fn discard(&self, written: Vec<(Name, Next)>, why: &Error) {
         for (_, next) in written {
-            next.discard(self.cx).await;
+            next.discard(self.cx, why).await;
         }
     }
 
