@@ -51,6 +51,12 @@ impl S3 {
         self.weigh(cx, account, &bucket, ask).await
     }
 
+    /// Of one whose own policies have been asked: has nobody else a say, as it is its own account's bucket?
+    pub(crate) async fn is_own(&self, cx: &Cx, ask: &Ask<'_>) -> bool {
+        let found = self.governed(ask.bucket).await;
+        found.is_ok_and(|bucket| bucket.policy.is_none() && bucket.owner() == caller(cx) && !foreign(ask, &bucket))
+    }
+
     /// Does the caller own the bucket, and neither policy nor ACL could say anything else?
     pub(crate) async fn unquestioned(&self, cx: &Cx, bucket: &str) -> bool {
         matches!(cx.principal(), Principal::Root)
@@ -161,9 +167,12 @@ fn secure(ask: &Ask<'_>) -> &'static str {
     if local { "true" } else { "false" }
 }
 
-/// The account that acts; empty where nobody has signed.
+/// The account that acts; empty where nobody has signed. A role's or a user's is the one that it is of, wherever it acts.
 pub(crate) fn caller(cx: &Cx) -> &str {
-    if matches!(cx.principal(), Principal::Anonymous) { "" } else { cx.account() }
+    if matches!(cx.principal(), Principal::Anonymous) {
+        return "";
+    }
+    cx.principal().account().filter(|account| !account.is_empty()).unwrap_or_else(|| cx.account())
 }
 
 /// Might the object be another account's? Then its ACL has to be asked.

@@ -49,13 +49,15 @@ impl Handle<api::CreateBucket> for S3 {
 #[async_trait]
 impl Handle<api::DeleteBucket> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketRequest) -> Result<Empty> {
+        super::guard_bucket::<api::DeleteBucket>(self, cx, &input.bucket).await?;
         self.delete_bucket(cx, &input.bucket).await.map(|()| Empty {})
     }
 }
 
 #[async_trait]
 impl Handle<api::HeadBucket> for S3 {
-    async fn handle(&self, _: &Cx, input: api::HeadBucketRequest) -> Result<api::HeadBucketOutput> {
+    async fn handle(&self, cx: &Cx, input: api::HeadBucketRequest) -> Result<api::HeadBucketOutput> {
+        super::guard_bucket::<api::HeadBucket>(self, cx, &input.bucket).await?;
         let bucket = self.bucket(&input.bucket).await?;
         Ok(api::HeadBucketOutput { bucket_region: Some(bucket.region), ..Default::default() })
     }
@@ -63,7 +65,8 @@ impl Handle<api::HeadBucket> for S3 {
 
 #[async_trait]
 impl Handle<api::GetBucketLocation> for S3 {
-    async fn handle(&self, _: &Cx, input: api::GetBucketLocationRequest) -> Result<api::GetBucketLocationOutput> {
+    async fn handle(&self, cx: &Cx, input: api::GetBucketLocationRequest) -> Result<api::GetBucketLocationOutput> {
+        super::guard_bucket::<api::GetBucketLocation>(self, cx, &input.bucket).await?;
         let bucket = self.bucket(&input.bucket).await?;
         Ok(api::GetBucketLocationOutput { location_constraint: Some(bucket.region).filter(|r| r != "us-east-1") })
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use api_s3 as api;
 use service::{Cx, Router, operations};
+use wire::Operation;
 
 use crate::S3;
 use crate::access::Ask;
@@ -31,19 +32,143 @@ pub(super) fn refuse(members: &[(&str, bool)]) -> crate::errors::Result<()> {
     }
 }
 
-/// What a role may do here, the bucket's policy decides as well, as it does over HTTP: the Router has asked the role's own policies.
+/// What a caller may do here, the bucket's account and its policy decide as well, as they do over HTTP: the names of buckets hold no account,
+/// so the Router has asked a role's own policies and nobody else.
 pub(super) async fn guard(
     s3: &S3,
     cx: &Cx,
     action: &str,
-    named: (&str, Option<&str>, Option<&str>),
+    (bucket, key, version): (&str, Option<&str>, Option<&str>),
 ) -> crate::errors::Result<()> {
-    if !cx.principal().has_policies() {
+    let ask = Ask { action, bucket, key, version, keys: &[] };
+    if cx.principal().has_policies() && s3.is_own(cx, &ask).await {
         return Ok(());
     }
-    let (bucket, key, version) = named;
-    if s3.governed(bucket).await.is_ok_and(|b| b.policy.is_none()) {
-        return Ok(());
+    s3.permit(cx, &ask).await
+}
+
+/// The same for an operation on a bucket as a whole, whose actions its row names.
+pub(super) async fn guard_bucket<O: Operation>(s3: &S3, cx: &Cx, bucket: &str) -> crate::errors::Result<()> {
+    for need in O::SPEC.needs {
+        guard(s3, cx, need.action, (bucket, None, None)).await?;
     }
-    s3.permit(cx, &Ask { action, bucket, key, version, keys: &[] }).await
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use serde_json::{Value, json};
+    use service::identity::{Credentials, Identity};
+    use service::{Accounts, Principal};
+    use store::Store;
+    use store::objects::Objects;
+    use wire::Error;
+
+    use super::*;
+
+    const OWN: &str = "000000000000";
+    const OTHER: &str = "111111111111";
+
+    /// Every role may do everything, as far as its own policies say.
+    struct Generous;
+
+    #[async_trait]
+    impl Identity for Generous {
+        async fn credentials(&self, _: &str) -> Result<Option<Credentials>, Error> {
+            Ok(None)
+        }
+        async fn authorize(&self, _: &Principal, _: &str, _: &str) -> Result<(), Error> {
+            Ok(())
+        }
+        async fn role_session(&self, role_arn: &str, _: &str, attempt: Option<&str>) -> Result<Principal, Error> {
+            Ok(Principal::role(role_arn, "s", attempt.map(str::to_owned)))
+        }
+        async fn issue(&self, _: &Principal, _: jiff::SignedDuration) -> Result<Credentials, Error> {
+            Err(Error::not_implemented("issue"))
+        }
+        async fn revoke(&self, _: &str) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    fn role(account: &str) -> Principal {
+        Principal::role(format!("arn:aws:iam::{account}:role/all"), "s", None)
+    }
+
+    /// What each operation requires beside the bucket.
+    fn parameters(operation: &str) -> Value {
+        let mut all = match operation {
+            "CopyObject" => json!({ "Key": "copy", "CopySource": "bucket/k" }),
+            "DeleteObject" => json!({ "Key": "gone" }),
+            "GetObject" | "HeadObject" | "GetObjectTagging" | "PutObject" => json!({ "Key": "k" }),
+            "DeleteObjects" => json!({ "Delete": { "Objects": [{ "Key": "gone" }] } }),
+            "PutObjectTagging" => json!({ "Key": "k", "Tagging": { "TagSet": [] } }),
+            "PutBucketTagging" => json!({ "Tagging": { "TagSet": [] } }),
+            "PutBucketEncryption" => json!({ "ServerSideEncryptionConfiguration": { "Rules": [] } }),
+            "PutBucketLifecycleConfiguration" => json!({ "LifecycleConfiguration": { "Rules": [
+                { "Status": "Enabled", "Prefix": "", "Expiration": { "Days": 1 } }] } }),
+            "PutBucketCors" => {
+                json!({ "CORSConfiguration": { "CORSRules": [{ "AllowedMethods": ["GET"], "AllowedOrigins": ["*"] }] } })
+            }
+            "PutBucketNotificationConfiguration" => json!({ "NotificationConfiguration": {} }),
+            "PutBucketOwnershipControls" => {
+                json!({ "OwnershipControls": { "Rules": [{ "ObjectOwnership": "BucketOwnerEnforced" }] } })
+            }
+            "PutBucketPolicy" => json!({ "Policy": json!({ "Version": "2012-10-17", "Statement": [{
+                "Effect": "Allow", "Principal": { "AWS": OWN }, "Action": "s3:GetObject",
+                "Resource": "arn:aws:s3:::bucket/*" }] }).to_string() }),
+            "PutBucketVersioning" => json!({ "VersioningConfiguration": { "Status": "Suspended" } }),
+            "PutPublicAccessBlock" => json!({ "PublicAccessBlockConfiguration": {} }),
+            _ => json!({}),
+        };
+        all["Bucket"] = json!("bucket");
+        all
+    }
+
+    #[tokio::test]
+    async fn another_accounts_bucket_is_closed() {
+        let router = Router::new();
+        router.set_identity(Arc::new(Generous));
+        let settings = crate::Settings::default();
+        let objects = Objects::memory();
+        let s3 = S3::new(router.clone(), Store::memory(), objects, (OWN, Accounts::default()), settings).unwrap();
+        register(&router, &s3);
+        let cx = |account: &str, principal| Cx::new(router.clone(), principal, account, "us-east-1");
+        let own = cx(OWN, Principal::Root);
+        let call = |cx: Cx, name: &'static str| {
+            let mut input = parameters(name);
+            if name == "ListBuckets" {
+                input = json!({});
+            }
+            let router = &router;
+            async move { router.call_json(&cx, "s3", name, input).await }
+        };
+        call(own.clone(), "CreateBucket").await.unwrap();
+        call(own.clone(), "PutObject").await.unwrap();
+        let names: Vec<&str> = router.operations().iter().map(|spec| spec.name).collect();
+        assert!(names.len() > 30);
+        let foreign = [
+            cx(OTHER, Principal::Root),
+            cx(OTHER, role(OTHER)),
+            // Let into the account by what another service has, which says nothing of buckets.
+            cx(OWN, role(OTHER)),
+        ];
+        for name in names.iter().filter(|name| !matches!(**name, "CreateBucket" | "ListBuckets")) {
+            for cx in &foreign {
+                let answer = call(cx.clone(), name).await;
+                assert_eq!(answer.unwrap_err().code(), "AccessDenied", "{name} by {:?}", cx.principal());
+            }
+        }
+        let listed = call(foreign[0].clone(), "ListBuckets").await.unwrap();
+        assert!(listed["Buckets"].as_array().is_none_or(Vec::is_empty), "{listed}");
+        // And open to its own, and to the platform.
+        for cx in [own, cx(OWN, role(OWN)), cx(OWN, Principal::Platform), cx(OTHER, Principal::Platform)] {
+            for name in names.iter().filter(|name| !matches!(**name, "CreateBucket" | "DeleteBucket")) {
+                if let Err(error) = call(cx.clone(), name).await {
+                    assert_ne!(error.status(), 403, "{name} by {:?}: {error}", cx.principal());
+                }
+            }
+        }
+    }
 }

@@ -77,6 +77,21 @@ macro_rules! making {
     };
 }
 
+/// Asks for all that a write stands for: as the operations' rows have it.
+macro_rules! guard_write {
+    ($s3:expr, $cx:expr, $input:expr) => {
+        let actions = [
+            ("s3:PutObject", true),
+            ("s3:PutObjectTagging", $input.tagging.is_some()),
+            ("s3:PutObjectRetention", $input.object_lock_mode.is_some()),
+            ("s3:PutObjectLegalHold", $input.object_lock_legal_hold_status.is_some()),
+        ];
+        for (action, _) in actions.iter().filter(|(_, asked)| *asked) {
+            super::guard($s3, $cx, action, (&$input.bucket, Some(&$input.key), None)).await?;
+        }
+    };
+}
+
 /// The members that GetObject and HeadObject share.
 macro_rules! describe {
     ($output:expr, $record:expr) => {{
@@ -100,7 +115,7 @@ macro_rules! describe {
 #[async_trait]
 impl Handle<api::PutObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutObjectRequest) -> Result<api::PutObjectOutput> {
-        super::guard(self, cx, "s3:PutObject", (&input.bucket, Some(&input.key), None)).await?;
+        guard_write!(self, cx, input);
         super::refuse(&[("WriteOffsetBytes", input.write_offset_bytes.is_some())])?;
         let bucket = self.governed(&input.bucket).await?;
         let making = making!(input);
@@ -222,7 +237,7 @@ impl Handle<api::HeadObject> for S3 {
 #[async_trait]
 impl Handle<api::CopyObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::CopyObjectRequest) -> Result<api::CopyObjectOutput> {
-        super::guard(self, cx, "s3:PutObject", (&input.bucket, Some(&input.key), None)).await?;
+        guard_write!(self, cx, input);
         let source = source(&input.copy_source)?;
         let version = source.version.is_some();
         let ask = Ask {
@@ -318,9 +333,10 @@ impl Handle<api::DeleteObjects> for S3 {
             let version = object.version_id.as_deref();
             let action = if version.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
             super::guard(self, cx, action, (&input.bucket, Some(&object.key), version)).await?;
-        }
-        if input.bypass_governance_retention == Some(true) {
-            super::guard(self, cx, "s3:BypassGovernanceRetention", (&input.bucket, None, None)).await?;
+            if input.bypass_governance_retention == Some(true) {
+                let place = (input.bucket.as_str(), Some(object.key.as_str()), None);
+                super::guard(self, cx, "s3:BypassGovernanceRetention", place).await?;
+            }
         }
         let quiet = input.delete.quiet.unwrap_or(false);
         let bypass = input.bypass_governance_retention.unwrap_or(false);

@@ -18,6 +18,7 @@ use crate::settings::{CORS, ENCRYPTION, LIFECYCLE, OWNERSHIP, POLICY, PUBLIC_ACC
 #[async_trait]
 impl Handle<api::PutBucketNotificationConfiguration> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketNotificationConfigurationRequest) -> Result<Empty> {
+        super::guard_bucket::<api::PutBucketNotificationConfiguration>(self, cx, &input.bucket).await?;
         let value: dto::NotificationConfiguration =
             renamed(&input.notification_configuration, "NotificationConfiguration")?;
         let skip = input.skip_destination_validation.unwrap_or(false);
@@ -28,6 +29,7 @@ impl Handle<api::PutBucketNotificationConfiguration> for S3 {
 #[async_trait]
 impl Handle<api::PutBucketEncryption> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketEncryptionRequest) -> Result<Empty> {
+        super::guard_bucket::<api::PutBucketEncryption>(self, cx, &input.bucket).await?;
         let value: dto::ServerSideEncryptionConfiguration =
             renamed(&input.server_side_encryption_configuration, "ServerSideEncryptionConfiguration")?;
         self.put_setting(cx, &input.bucket, ENCRYPTION, &value).await.map(|()| Empty {})
@@ -41,6 +43,7 @@ impl Handle<api::PutBucketLifecycleConfiguration> for S3 {
         cx: &Cx,
         input: api::PutBucketLifecycleConfigurationRequest,
     ) -> Result<api::PutBucketLifecycleConfigurationOutput> {
+        super::guard_bucket::<api::PutBucketLifecycleConfiguration>(self, cx, &input.bucket).await?;
         let value: dto::BucketLifecycleConfiguration =
             renamed(&input.lifecycle_configuration, "LifecycleConfiguration")?;
         let value = crate::lifecycle::check(value, &cx.uuid(), self.day_ms())?;
@@ -52,6 +55,7 @@ impl Handle<api::PutBucketLifecycleConfiguration> for S3 {
 #[async_trait]
 impl Handle<api::PutBucketOwnershipControls> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketOwnershipControlsRequest) -> Result<Empty> {
+        super::guard_bucket::<api::PutBucketOwnershipControls>(self, cx, &input.bucket).await?;
         let value: Vec<String> = input.ownership_controls.rules.into_iter().map(|r| r.object_ownership).collect();
         if value.len() != 1 || crate::state::Ownership::parse(&value[0]).is_none() {
             return Err(bad_member("OwnershipControls"));
@@ -63,6 +67,7 @@ impl Handle<api::PutBucketOwnershipControls> for S3 {
 #[async_trait]
 impl Handle<api::PutPublicAccessBlock> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutPublicAccessBlockRequest) -> Result<Empty> {
+        super::guard_bucket::<api::PutPublicAccessBlock>(self, cx, &input.bucket).await?;
         let value: dto::PublicAccessBlockConfiguration =
             renamed(&input.public_access_block_configuration, "PublicAccessBlockConfiguration")?;
         self.put_setting(cx, &input.bucket, PUBLIC_ACCESS, &value).await.map(|()| Empty {})
@@ -72,6 +77,7 @@ impl Handle<api::PutPublicAccessBlock> for S3 {
 #[async_trait]
 impl Handle<api::PutBucketVersioning> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketVersioningRequest) -> Result<Empty> {
+        super::guard_bucket::<api::PutBucketVersioning>(self, cx, &input.bucket).await?;
         if input.versioning_configuration.mfa_delete.as_deref() == Some("Enabled") {
             return Err(not_implemented("MFA delete"));
         }
@@ -86,7 +92,8 @@ impl Handle<api::PutBucketVersioning> for S3 {
 
 #[async_trait]
 impl Handle<api::GetBucketVersioning> for S3 {
-    async fn handle(&self, _: &Cx, input: api::GetBucketVersioningRequest) -> Result<api::GetBucketVersioningOutput> {
+    async fn handle(&self, cx: &Cx, input: api::GetBucketVersioningRequest) -> Result<api::GetBucketVersioningOutput> {
+        super::guard_bucket::<api::GetBucketVersioning>(self, cx, &input.bucket).await?;
         let status = self.bucket(&input.bucket).await?.versioning.map(|v| format!("{v:?}"));
         Ok(api::GetBucketVersioningOutput { status, ..Default::default() })
     }
@@ -95,13 +102,15 @@ impl Handle<api::GetBucketVersioning> for S3 {
 #[async_trait]
 impl Handle<api::PutBucketPolicy> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketPolicyRequest) -> Result<Empty> {
+        super::guard_bucket::<api::PutBucketPolicy>(self, cx, &input.bucket).await?;
         self.put_policy(cx, &input.bucket, &input.policy).await.map(|()| Empty {})
     }
 }
 
 #[async_trait]
 impl Handle<api::GetBucketPolicy> for S3 {
-    async fn handle(&self, _: &Cx, input: api::GetBucketPolicyRequest) -> Result<api::GetBucketPolicyOutput> {
+    async fn handle(&self, cx: &Cx, input: api::GetBucketPolicyRequest) -> Result<api::GetBucketPolicyOutput> {
+        super::guard_bucket::<api::GetBucketPolicy>(self, cx, &input.bucket).await?;
         Ok(api::GetBucketPolicyOutput { policy: Some(self.require_setting(&input.bucket, POLICY).await?) })
     }
 }
@@ -109,6 +118,7 @@ impl Handle<api::GetBucketPolicy> for S3 {
 #[async_trait]
 impl Handle<api::DeleteBucketPolicy> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketPolicyRequest) -> Result<Empty> {
+        super::guard_bucket::<api::DeleteBucketPolicy>(self, cx, &input.bucket).await?;
         self.delete_setting(cx, &input.bucket, POLICY).await.map(|()| Empty {})
     }
 }
@@ -116,6 +126,7 @@ impl Handle<api::DeleteBucketPolicy> for S3 {
 #[async_trait]
 impl Handle<api::PutBucketTagging> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketTaggingRequest) -> Result<Empty> {
+        super::guard_bucket::<api::PutBucketTagging>(self, cx, &input.bucket).await?;
         let tags: Vec<_> = input.tagging.tag_set.iter().map(|t| (t.key.clone(), t.value.clone())).collect();
         crate::put::check_tags(&tags, 50)?;
         let value: dto::Tagging = renamed(&input.tagging, "Tagging")?;
@@ -125,7 +136,8 @@ impl Handle<api::PutBucketTagging> for S3 {
 
 #[async_trait]
 impl Handle<api::GetBucketTagging> for S3 {
-    async fn handle(&self, _: &Cx, input: api::GetBucketTaggingRequest) -> Result<api::GetBucketTaggingOutput> {
+    async fn handle(&self, cx: &Cx, input: api::GetBucketTaggingRequest) -> Result<api::GetBucketTaggingOutput> {
+        super::guard_bucket::<api::GetBucketTagging>(self, cx, &input.bucket).await?;
         let found: dto::Tagging = self.require_setting(&input.bucket, TAGGING).await?;
         let tag = |t: dto::Tag| api::Tag { key: t.key.unwrap_or_default(), value: t.value.unwrap_or_default() };
         Ok(api::GetBucketTaggingOutput { tag_set: found.tag_set.into_iter().map(tag).collect() })
@@ -135,6 +147,7 @@ impl Handle<api::GetBucketTagging> for S3 {
 #[async_trait]
 impl Handle<api::DeleteBucketTagging> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketTaggingRequest) -> Result<Empty> {
+        super::guard_bucket::<api::DeleteBucketTagging>(self, cx, &input.bucket).await?;
         self.delete_setting(cx, &input.bucket, TAGGING).await.map(|()| Empty {})
     }
 }
@@ -142,6 +155,7 @@ impl Handle<api::DeleteBucketTagging> for S3 {
 #[async_trait]
 impl Handle<api::PutBucketCors> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketCorsRequest) -> Result<Empty> {
+        super::guard_bucket::<api::PutBucketCors>(self, cx, &input.bucket).await?;
         let value: dto::CORSConfiguration = renamed(&input.cors_configuration, "CORSConfiguration")?;
         crate::door::check_cors(&value)?;
         self.put_setting(cx, &input.bucket, CORS, &value).await.map(|()| Empty {})
@@ -151,6 +165,7 @@ impl Handle<api::PutBucketCors> for S3 {
 #[async_trait]
 impl Handle<api::DeleteBucketCors> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketCorsRequest) -> Result<Empty> {
+        super::guard_bucket::<api::DeleteBucketCors>(self, cx, &input.bucket).await?;
         self.delete_setting(cx, &input.bucket, CORS).await.map(|()| Empty {})
     }
 }
@@ -158,6 +173,7 @@ impl Handle<api::DeleteBucketCors> for S3 {
 #[async_trait]
 impl Handle<api::DeleteBucketEncryption> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketEncryptionRequest) -> Result<Empty> {
+        super::guard_bucket::<api::DeleteBucketEncryption>(self, cx, &input.bucket).await?;
         match self.usual_encryption() {
             Some(usual) => self.put_setting(cx, &input.bucket, ENCRYPTION, &usual).await.map(|()| Empty {}),
             None => self.delete_setting(cx, &input.bucket, ENCRYPTION).await.map(|()| Empty {}),
@@ -168,6 +184,7 @@ impl Handle<api::DeleteBucketEncryption> for S3 {
 #[async_trait]
 impl Handle<api::DeleteBucketLifecycle> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketLifecycleRequest) -> Result<Empty> {
+        super::guard_bucket::<api::DeleteBucketLifecycle>(self, cx, &input.bucket).await?;
         self.delete_setting(cx, &input.bucket, LIFECYCLE).await.map(|()| Empty {})
     }
 }
@@ -175,6 +192,7 @@ impl Handle<api::DeleteBucketLifecycle> for S3 {
 #[async_trait]
 impl Handle<api::DeleteBucketOwnershipControls> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketOwnershipControlsRequest) -> Result<Empty> {
+        super::guard_bucket::<api::DeleteBucketOwnershipControls>(self, cx, &input.bucket).await?;
         self.delete_setting(cx, &input.bucket, OWNERSHIP).await.map(|()| Empty {})
     }
 }
@@ -182,13 +200,19 @@ impl Handle<api::DeleteBucketOwnershipControls> for S3 {
 #[async_trait]
 impl Handle<api::DeletePublicAccessBlock> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeletePublicAccessBlockRequest) -> Result<Empty> {
+        super::guard_bucket::<api::DeletePublicAccessBlock>(self, cx, &input.bucket).await?;
         self.delete_setting(cx, &input.bucket, PUBLIC_ACCESS).await.map(|()| Empty {})
     }
 }
 
 #[async_trait]
 impl Handle<api::GetPublicAccessBlock> for S3 {
-    async fn handle(&self, _: &Cx, input: api::GetPublicAccessBlockRequest) -> Result<api::GetPublicAccessBlockOutput> {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        input: api::GetPublicAccessBlockRequest,
+    ) -> Result<api::GetPublicAccessBlockOutput> {
+        super::guard_bucket::<api::GetPublicAccessBlock>(self, cx, &input.bucket).await?;
         let found: dto::PublicAccessBlockConfiguration = self.require_setting(&input.bucket, PUBLIC_ACCESS).await?;
         Ok(api::GetPublicAccessBlockOutput {
             public_access_block_configuration: Some(api::PublicAccessBlockConfiguration {
