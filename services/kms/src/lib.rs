@@ -63,13 +63,20 @@ pub fn register(platform: &Platform) -> Result<Arc<Kms>, String> {
 
 #[async_trait]
 impl Runner for Kms {
-    /// Deletes a key for good: what it has encrypted cannot be decrypted any more.
+    /// Deletes a key for good: what it has encrypted cannot be decrypted any more. Only if that is still to be done where it is done:
+    /// somebody may have cancelled it since, or scheduled it anew.
     async fn run(&self, task: Task) -> Done {
         let gone = self
             .store
             .write(move |tx| {
                 let place: records::KeyLocation = task.payload()?;
-                records::forget(tx, &place)?;
+                if tx.task(&task.id)?.is_none_or(|asked| asked.at_ms != task.at_ms) {
+                    return Ok(());
+                }
+                let record: Option<records::KeyRecord> = tx.get_json(place.key())?;
+                if record.is_some_and(|record| record.ends_by(task.at_ms)) {
+                    records::forget(tx, &place)?;
+                }
                 tx.finish_task(&task.id)
             })
             .await;

@@ -120,6 +120,11 @@ impl KeyRecord {
         self.metadata.key_state.as_deref().unwrap_or_default()
     }
 
+    /// Is it to be deleted at that time, or before?
+    pub(crate) fn ends_by(&self, ms: i64) -> bool {
+        self.state() == "PendingDeletion" && self.metadata.deletion_date.is_some_and(|date| date.as_millis() <= ms)
+    }
+
     /// For changes: not a key that is about to be deleted.
     pub(crate) fn lives(&self) -> Result<(), Error> {
         match self.state() {

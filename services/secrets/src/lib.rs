@@ -39,13 +39,20 @@ pub fn register(platform: &Platform) -> Arc<Secrets> {
 
 #[async_trait]
 impl Runner for Secrets {
-    /// Deletes a secret for good.
+    /// Deletes a secret for good. Only if that is still to be done where it is done: it may be restored since, or scheduled anew, and
+    /// another secret may have its name.
     async fn run(&self, task: Task) -> Done {
         let gone = self
             .store
             .write(move |tx| {
                 let key: Vec<u8> = task.payload()?;
-                tx.delete(key)?;
+                if tx.task(&task.id)?.is_none_or(|asked| asked.at_ms != task.at_ms) {
+                    return Ok(());
+                }
+                let found: Option<secret::Secret> = tx.get_json(&key)?;
+                if found.is_some_and(|secret| secret.task() == task.id && secret.ends_by(task.at_ms)) {
+                    tx.delete(key)?;
+                }
                 tx.finish_task(&task.id)
             })
             .await;

@@ -108,6 +108,16 @@ impl Version {
 }
 
 impl Secret {
+    /// The name of the task that deletes it.
+    pub(crate) fn task(&self) -> String {
+        format!("{EXPIRE}/{}", self.arn)
+    }
+
+    /// Is it to be deleted at that time, or before?
+    pub(crate) fn ends_by(&self, ms: i64) -> bool {
+        self.deletion.is_some_and(|date| date.as_millis() <= ms)
+    }
+
     /// Adds a version and moves the stages to it. The same token with the same value again changes nothing; `same` says that it is.
     pub(crate) fn put(&mut self, id: &str, version: Version, stages: &[String], same: bool) -> Result<(), Error> {
         if self.versions.contains_key(id) {

@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 use service::{Cx, Platform, Principal, Router};
 
 fn world() -> Cx {
+    parts().0
+}
+
+fn parts() -> (Cx, std::sync::Arc<kms::Kms>, store::Store) {
     let queue = || store::Queue::new(store::Store::memory());
     let root = json!({ "root_key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" });
     let settings = serde_json::Map::from_iter([("kms".to_owned(), root)]);
@@ -21,8 +25,9 @@ fn world() -> Cx {
         region: "us-east-1".to_owned(),
         settings: service::Settings(std::sync::Arc::new(settings)),
     };
-    kms::register(&platform).unwrap();
-    Cx::new(platform.router, Principal::Root, "000000000000", "us-east-1")
+    let kms = kms::register(&platform).unwrap();
+    let store = platform.control.store().clone();
+    (Cx::new(platform.router, Principal::Root, "000000000000", "us-east-1"), kms, store)
 }
 
 /// A call in the canonical form, in which bytes are base64.
@@ -139,4 +144,25 @@ async fn rotation_and_grants_are_told() {
     assert_eq!(call(&cx, "listGrants", json!({"KeyId": id})).await["Grants"][0]["GranteePrincipal"], grantee);
     call(&cx, "retireGrant", json!({"GrantToken": grant["GrantToken"]})).await;
     assert_eq!(call(&cx, "listGrants", json!({"KeyId": id})).await["Grants"], json!([]));
+}
+
+/// The task that deletes a key is on its way when somebody thinks better of it.
+#[tokio::test]
+async fn a_deletion_that_was_cancelled_does_not_happen() {
+    let (cx, kms, store) = parts();
+    let id = key(&cx, json!({})).await;
+    let scheduled = call(&cx, "scheduleKeyDeletion", json!({"KeyId": id, "PendingWindowInDays": 7})).await;
+    let task = format!("kms:delete/{}", scheduled["KeyId"].as_str().unwrap());
+    let find = || store.read(|tx| tx.task(&task));
+    let first = find().await.unwrap().unwrap();
+    call(&cx, "cancelKeyDeletion", json!({"KeyId": id})).await;
+    store::Runner::run(&*kms, first.clone()).await;
+    assert_eq!(call(&cx, "describeKey", json!({"KeyId": id})).await["KeyMetadata"]["KeyState"], "Disabled");
+    call(&cx, "scheduleKeyDeletion", json!({"KeyId": id, "PendingWindowInDays": 30})).await;
+    store::Runner::run(&*kms, first).await;
+    assert_eq!(call(&cx, "describeKey", json!({"KeyId": id})).await["KeyMetadata"]["KeyState"], "PendingDeletion");
+    let second = find().await.unwrap().unwrap();
+    store::Runner::run(&*kms, second).await;
+    assert_eq!(code(&cx, "describeKey", json!({"KeyId": id})).await, "NotFoundException");
+    assert!(find().await.unwrap().is_none());
 }

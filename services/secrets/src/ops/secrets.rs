@@ -328,11 +328,11 @@ impl Handle<DeleteSecret> for Secrets {
             let (key, mut secret) = find(tx, &prefix, &req.secret_id)?;
             if force {
                 tx.delete(&key)?;
-                tx.cancel_task(&format!("{EXPIRE}/{}", secret.arn))?;
+                tx.cancel_task(&secret.task())?;
             } else {
                 secret.deletion = Some(at.into());
                 tx.put_json(&key, &secret)?;
-                let task = NewTask::new(EXPIRE, format!("{EXPIRE}/{}", secret.arn)).at(at);
+                let task = NewTask::new(EXPIRE, secret.task()).at(at);
                 tx.enqueue(task.payload(&key.as_bytes())?)?;
             }
             Ok(DeleteSecretResponse { arn: Some(secret.arn), name: Some(secret.name), deletion_date: Some(at.into()) })
@@ -349,7 +349,7 @@ impl Handle<RestoreSecret> for Secrets {
             let (key, mut secret) = find(tx, &prefix, &req.secret_id)?;
             secret.deletion = None;
             tx.put_json(&key, &secret)?;
-            tx.cancel_task(&format!("{EXPIRE}/{}", secret.arn))?;
+            tx.cancel_task(&secret.task())?;
             Ok(RestoreSecretResponse { arn: Some(secret.arn), name: Some(secret.name) })
         })
         .await

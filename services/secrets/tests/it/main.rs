@@ -39,6 +39,11 @@ impl Handle<Decrypt> for Kms {
 }
 
 fn world() -> (Cx, Store) {
+    let (cx, store, _) = parts();
+    (cx, store)
+}
+
+fn parts() -> (Cx, Store, Arc<secrets::Secrets>) {
     let queue = || store::Queue::new(Store::memory());
     let control = queue();
     let store = control.store().clone();
@@ -54,11 +59,11 @@ fn world() -> (Cx, Store) {
         region: "us-east-1".to_owned(),
         settings: service::Settings::default(),
     };
-    secrets::register(&platform);
+    let secrets = secrets::register(&platform);
     let kms = Arc::new(Kms);
     platform.router.register::<Encrypt, _>(&kms);
     platform.router.register::<Decrypt, _>(&kms);
-    (Cx::new(platform.router, Principal::Root, "000000000000", "us-east-1"), store)
+    (Cx::new(platform.router, Principal::Root, "000000000000", "us-east-1"), store, secrets)
 }
 
 async fn call(cx: &Cx, service: &str, name: &str, input: Value) -> Result<Value, Error> {
@@ -141,4 +146,29 @@ async fn a_name_that_holds_another_ones_arn_is_no_arn() {
         let refused = call(&cx, "ssm", "GetParameter", json!({ "Name": name })).await.unwrap_err();
         assert_eq!(refused.code(), "ParameterNotFound", "{name}");
     }
+}
+
+/// The task that ends a recovery window is on its way when somebody thinks better of it.
+#[tokio::test]
+async fn a_secret_that_was_restored_stays() {
+    let (cx, store, secrets) = parts();
+    let call = |name: &'static str, input: Value| {
+        let cx = &cx;
+        async move { call(cx, "secretsmanager", name, input).await }
+    };
+    let made = call("CreateSecret", json!({"Name": "s", "SecretString": "x"})).await.unwrap();
+    let task = format!("secrets:expire/{}", made["ARN"].as_str().unwrap());
+    let find = || store.read(|tx| tx.task(&task));
+    call("DeleteSecret", json!({"SecretId": "s", "RecoveryWindowInDays": 7})).await.unwrap();
+    let first = find().await.unwrap().unwrap();
+    call("RestoreSecret", json!({"SecretId": "s"})).await.unwrap();
+    store::Runner::run(&*secrets, first.clone()).await;
+    call("GetSecretValue", json!({"SecretId": "s"})).await.unwrap();
+    call("DeleteSecret", json!({"SecretId": "s", "RecoveryWindowInDays": 30})).await.unwrap();
+    store::Runner::run(&*secrets, first).await;
+    call("DescribeSecret", json!({"SecretId": "s"})).await.unwrap();
+    let second = find().await.unwrap().unwrap();
+    store::Runner::run(&*secrets, second).await;
+    assert_eq!(call("DescribeSecret", json!({"SecretId": "s"})).await.unwrap_err().code(), "ResourceNotFoundException");
+    assert!(find().await.unwrap().is_none());
 }
