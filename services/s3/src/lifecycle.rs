@@ -20,7 +20,7 @@ use crate::lock;
 use crate::put::STORAGE_CLASSES;
 use crate::records::{BucketRecord, ObjectRecord, UploadRecord};
 use crate::settings::{LIFECYCLE, LIFECYCLE_SMALLEST};
-use crate::tx::{Tx, require_bucket};
+use crate::tx::Tx;
 use crate::version;
 
 /// The kind of task that looks for what is to be expired.
@@ -488,17 +488,11 @@ impl S3 {
             self.store.read(|tx| Ok::<_, Error>(tx.list_json(keys::buckets(), usize::MAX)?)).await?;
         let mut done = 0;
         for bucket in all {
-            let config: Option<BucketLifecycleConfiguration> = match self.setting(&bucket.name, LIFECYCLE).await {
-                Ok(config) => config,
-                Err(error) if error.is("NoSuchBucket") => continue,
-                Err(error) => return Err(error),
-            };
-            let Some(config) = config else { continue };
-            let smallest: Option<String> = self.setting(&bucket.name, LIFECYCLE_SMALLEST).await?;
-            let varies = smallest.as_deref() == Some(VARIES);
-            let terms = Terms { day_ms: self.day_ms(), varies };
-            done += self.sweep_bucket(&bucket.name, &config.rules, terms).await?;
-            done += self.abort_stale(&bucket.name, &config.rules).await?;
+            let day_ms = self.day_ms();
+            let found = self.store.read(|tx| rules_of(tx, &bucket.name, day_ms)).await?;
+            let Some((rules, terms)) = found else { continue };
+            done += self.sweep_bucket(&bucket.name, &rules, terms).await?;
+            done += self.abort_stale(&bucket.name, &rules).await?;
         }
         Ok(done)
     }
@@ -527,27 +521,35 @@ impl S3 {
             for (key, versions) in &page {
                 let now = self.router.now().as_millisecond();
                 if fates(rules, key, versions, now, terms).iter().any(|fate| *fate != Fate::Stays) {
-                    done += self.carry_out(bucket, key, rules, terms).await?;
+                    done += self.carry_out(bucket, key).await?;
                 }
             }
         }
     }
 
-    /// One key, looked at again inside the transaction that changes it.
-    async fn carry_out(&self, bucket: &str, key: &str, rules: &[LifecycleRule], terms: Terms) -> Result<usize> {
+    /// One key, looked at again inside the transaction that changes it, and the rules as well: they may be others by now, or the bucket.
+    async fn carry_out(&self, bucket: &str, key: &str) -> Result<usize> {
         let cx = Cx::platform(&self.router, self.known.own().0, self.known.own().1);
         let origin = events::Origin::of(&cx);
-        let (bucket, key, rules) = (bucket.to_owned(), key.to_owned(), rules.to_vec());
+        let (bucket, key, day_ms) = (bucket.to_owned(), key.to_owned(), self.day_ms());
         let (now, chance) = (self.router.now().as_millisecond(), self.objects.new_id().to_string());
         let (done, garbage) = self
             .store
             .write(move |tx| {
-                let home = require_bucket(tx, &bucket)?;
+                let (mut garbage, mut done) = (Garbage::new(), 0);
+                let Some(home) = tx.get_json::<BucketRecord>(keys::bucket(&bucket))? else {
+                    return Ok((done, garbage));
+                };
+                let Some((rules, terms)) = rules_of(tx, &bucket, day_ms)? else { return Ok((done, garbage)) };
                 let versions = versions(tx, &bucket, &key)?;
                 let place = change::ChangeContext { bucket: &home, key: &key, attempt: None, chance: &chance };
-                let (mut garbage, mut done) = (Garbage::new(), 0);
                 for (record, fate) in versions.iter().zip(fates(&rules, &key, &versions, now, terms)) {
                     let id = record.version_id();
+                    // With versioning suspended the marker of an expiry has taken the null version's place.
+                    let found = version::find(tx, &bucket, &key, id)?;
+                    if !found.is_some_and(|found| (found.seq, found.marker) == (record.seq, record.marker)) {
+                        continue;
+                    }
                     let (gone, what) = match fate {
                         Fate::Stays => continue,
                         Fate::Moves(class) => {
@@ -582,25 +584,46 @@ impl S3 {
         let now = self.router.now().as_millisecond();
         let uploads: Vec<UploadRecord> =
             self.store.read(|tx| Ok::<_, Error>(tx.list_json(keys::uploads(bucket), usize::MAX)?)).await?;
-        let cx = Cx::platform(&self.router, self.known.own().0, self.known.own().1);
-        let mut done = 0;
-        for upload in uploads {
-            let stale = rules.iter().filter(|rule| rule.status.as_str() == "Enabled").any(|rule| {
-                let days = rule.abort_incomplete_multipart_upload.as_ref().and_then(|a| a.days_after_initiation);
-                upload.key.starts_with(prefix(rule))
-                    && days.is_some_and(|days| due(upload.initiated_ms, days, self.day_ms()) <= now)
-            });
-            if stale {
-                let named = crate::multipart::Upload { bucket: bucket.to_owned(), key: upload.key, id: upload.id };
-                match self.abort_upload(&cx, named).await {
-                    Ok(()) => done += 1,
-                    Err(error) if error.is("NoSuchUpload") => {}
-                    Err(error) => return Err(error),
-                }
+        let (mut done, day_ms) = (0, self.day_ms());
+        for upload in uploads.iter().filter(|upload| is_stale(rules, upload, now, day_ms)) {
+            let (key, id) = (upload.key.clone(), upload.id.clone());
+            let named = crate::multipart::Upload { bucket: bucket.to_owned(), key, id };
+            let ended = self
+                .store
+                .write(move |tx| {
+                    let mut garbage = Garbage::new();
+                    let Some((rules, _)) = rules_of(tx, &named.bucket, day_ms)? else { return Ok(None) };
+                    let found: Option<UploadRecord> =
+                        tx.get_json(keys::upload(&named.bucket, &named.key, &named.id))?;
+                    let Some(record) = found.filter(|record| is_stale(&rules, record, now, day_ms)) else {
+                        return Ok(None);
+                    };
+                    crate::multipart::abort(tx, &named, &record, &mut garbage)?;
+                    Ok::<_, Error>(Some(garbage))
+                })
+                .await?;
+            if let Some(garbage) = ended {
+                self.objects.delete(garbage).await;
+                done += 1;
             }
         }
         Ok(done)
     }
+}
+
+fn is_stale(rules: &[LifecycleRule], upload: &UploadRecord, now: i64, day_ms: i64) -> bool {
+    rules.iter().filter(|rule| rule.status.as_str() == "Enabled").any(|rule| {
+        let days = rule.abort_incomplete_multipart_upload.as_ref().and_then(|a| a.days_after_initiation);
+        upload.key.starts_with(prefix(rule)) && days.is_some_and(|days| due(upload.initiated_ms, days, day_ms) <= now)
+    })
+}
+
+/// A bucket's rules, where it has any.
+fn rules_of(tx: &mut Tx<'_>, bucket: &str, day_ms: i64) -> Result<Option<(Vec<LifecycleRule>, Terms)>> {
+    let config: Option<BucketLifecycleConfiguration> = tx.get_json(keys::setting(bucket, LIFECYCLE))?;
+    let smallest: Option<String> = tx.get_json(keys::setting(bucket, LIFECYCLE_SMALLEST))?;
+    let terms = Terms { day_ms, varies: smallest.as_deref() == Some(VARIES) };
+    Ok(config.map(|config| (config.rules, terms)))
 }
 
 fn versions(tx: &mut Tx<'_>, bucket: &str, key: &str) -> Result<Vec<ObjectRecord>> {
@@ -628,6 +651,101 @@ mod tests {
             "tags": [["a", "1"]],
         }))
         .unwrap()
+    }
+
+    async fn world() -> (std::sync::Arc<S3>, Cx) {
+        let router = service::Router::new();
+        let (store, objects) = (store::Store::memory(), store::objects::Objects::memory());
+        let known = ("0", service::Accounts::default());
+        let s3 = S3::new(router.clone(), store, objects, known, crate::Settings::default()).unwrap();
+        let cx = Cx::platform(&router, "0", "us-east-1");
+        s3.create_bucket(&cx, "bucket", "us-east-1", s3.usual()).await.unwrap();
+        (s3, cx)
+    }
+
+    async fn put(s3: &S3, cx: &Cx) {
+        let body = Some(wire::Blob::new(vec![1; 40_000]));
+        let input = api_s3::PutObjectRequest { bucket: "bucket".into(), key: "k".into(), body, ..Default::default() };
+        service::Handle::<api_s3::PutObject>::handle(s3, cx, input).await.unwrap();
+    }
+
+    fn named(version: Option<&str>) -> crate::tags::Named {
+        crate::tags::Named { bucket: "bucket".into(), key: "k".into(), version: version.map(str::to_owned) }
+    }
+
+    async fn put_rules(s3: &S3, cx: &Cx, value: serde_json::Value) {
+        let config = BucketLifecycleConfiguration { rules: rules(value) };
+        s3.put_setting(cx, "bucket", LIFECYCLE, &config).await.unwrap();
+    }
+
+    /// A sweep that has read the rules before they were deleted comes to a key.
+    #[tokio::test]
+    async fn rules_that_are_gone_do_nothing() {
+        let (s3, cx) = world().await;
+        put(&s3, &cx).await;
+        put_rules(
+            &s3,
+            &cx,
+            json!([{"status": "Enabled", "prefix": "", "expiration": {"date": "2020-01-01T00:00:00Z"}}]),
+        )
+        .await;
+        let all: Option<BucketLifecycleConfiguration> = s3.setting("bucket", LIFECYCLE).await.unwrap();
+        let old = all.unwrap().rules;
+        s3.delete_setting(&cx, "bucket", LIFECYCLE).await.unwrap();
+        assert_eq!(s3.sweep_bucket("bucket", &old, TERMS).await.unwrap(), 0);
+        s3.head(&named(None)).await.unwrap();
+        s3.delete_bucket(&cx, "bucket").await.unwrap_err();
+        let gone = crate::delete::Deletion {
+            key: "k".into(),
+            version: None,
+            conditions: crate::conditions::Conditions::default(),
+            bypass: false,
+        };
+        s3.delete_object(&cx, "bucket", gone).await.unwrap();
+        s3.delete_bucket(&cx, "bucket").await.unwrap();
+        assert_eq!(s3.carry_out("bucket", "k").await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_expiry_takes_the_null_versions_place() {
+        let (s3, cx) = world().await;
+        put(&s3, &cx).await;
+        s3.put_versioning(&cx, "bucket", crate::records::Versioning::Enabled).await.unwrap();
+        put(&s3, &cx).await;
+        s3.put_versioning(&cx, "bucket", crate::records::Versioning::Suspended).await.unwrap();
+        // Noncurrent for long.
+        let mut current = s3.head(&named(None)).await.unwrap();
+        current.modified_ms = 0;
+        let id = current.version_id().to_owned();
+        s3.store.write(move |tx| version::rewrite(tx, "bucket", "k", &current)).await.unwrap();
+        for then in [
+            json!({"noncurrent_version_expiration": {"noncurrent_days": 1}}),
+            json!({"noncurrent_version_transitions": [{"noncurrent_days": 1, "storage_class": "GLACIER"}],
+                "filter": {"object_size_greater_than": 1}}),
+        ] {
+            let mut rule = json!({"status": "Enabled", "expiration": {"date": "2020-01-01T00:00:00Z"}});
+            rule.as_object_mut().unwrap().extend(then.as_object().unwrap().clone());
+            put_rules(&s3, &cx, json!([rule])).await;
+            s3.sweep_bucket("bucket", &rules(json!([rule])), TERMS).await.unwrap();
+            let missing = s3.head(&named(None)).await.unwrap_err();
+            assert!(missing.is("NoSuchKey"), "{missing}");
+            s3.head(&named(Some(&id))).await.unwrap();
+            let all: Vec<ObjectRecord> =
+                s3.store.read(|tx| tx.list_json(keys::versions_of("bucket", "k"), 9)).await.unwrap();
+            assert_eq!(
+                all.iter().map(|r| (r.version_id(), r.marker)).collect::<Vec<_>>(),
+                [("null", true), (&*id, false)]
+            );
+            // Again, with the marker gone and a null version behind the other.
+            s3.store
+                .write(|tx| {
+                    version::remove(tx, "bucket", "k", "null")?;
+                    let null = ObjectRecord { size: 200_000, ..record(0, 0, false) };
+                    version::insert(tx, "bucket", "k", &null, false)
+                })
+                .await
+                .unwrap();
+        }
     }
 
     #[test]

@@ -264,10 +264,7 @@ impl S3 {
             .write(&self.store, move |tx| {
                 let record = find(tx, &upload)?;
                 let mut garbage = Garbage::new();
-                for part in tx.list_json::<PartRecord>(keys::parts(&upload.id), MAX_PARTS as usize)? {
-                    change::drop_segment(tx, &part.segment, &mut garbage)?;
-                }
-                forget(tx, &upload, &record)?;
+                abort(tx, &upload, &record, &mut garbage)?;
                 Ok::<_, Error>(garbage)
             })
             .await?;
@@ -448,6 +445,14 @@ fn check_upload_key(record: &UploadRecord, customer: Option<&CustomerKey>) -> Re
 fn find(tx: &mut Tx<'_>, upload: &Upload) -> Result<UploadRecord> {
     require_bucket(tx, &upload.bucket)?;
     tx.get_json(keys::upload(&upload.bucket, &upload.key, &upload.id))?.ok_or_else(no_such_upload)
+}
+
+/// Inside a transaction: ends an upload, whose parts become garbage.
+pub(crate) fn abort(tx: &mut Tx<'_>, upload: &Upload, record: &UploadRecord, garbage: &mut Garbage) -> Result<()> {
+    for part in tx.list_json::<PartRecord>(keys::parts(&upload.id), MAX_PARTS as usize)? {
+        change::drop_segment(tx, &part.segment, garbage)?;
+    }
+    forget(tx, upload, record)
 }
 
 /// Removes an upload and its parts' records; the bytes are the caller's.
