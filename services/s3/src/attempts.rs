@@ -4,15 +4,18 @@
 //!
 //! All is kept under the name of the job, of which one attempt is open at a time.
 
+use std::collections::BTreeSet;
+
 use service::Cx;
 use service::attempts::{Outcome, Participant, job_of};
+use store::Key;
 use wire::Error;
 
 use crate::S3;
 use crate::change::{self, Garbage};
 use crate::errors::Result;
 use crate::keys;
-use crate::records::{ObjectRecord, PartRecord, UndoRecord};
+use crate::records::{BucketRecord, ObjectRecord, PartRecord, UndoRecord};
 use crate::tx::{Tx, delete_all};
 use crate::version;
 
@@ -23,47 +26,33 @@ pub(crate) fn of(cx: &Cx) -> Option<String> {
 
 impl S3 {
     /// Ends a job's attempt: `commit` keeps what it wrote, otherwise every key goes back to what it held before, unless somebody
-    /// else has written it since. One transaction; doing it again changes nothing. Answers how many bytes stay.
+    /// else has written or deleted it since. One transaction; doing it again changes nothing. Answers how many bytes stay.
     pub async fn finish_attempt(&self, attempt: &str, commit: bool) -> Result<u64> {
-        let attempt = attempt.to_owned();
+        let (attempt, restored) = (attempt.to_owned(), self.restored.clone());
         let (garbage, bytes) = self
             .store
             .write(move |tx| {
                 let (mut garbage, mut bytes) = (Garbage::new(), 0);
                 let log: Vec<UndoRecord> = tx.list_json(keys::undo_of(&attempt), usize::MAX)?;
                 for entry in &log {
+                    let home: Option<BucketRecord> = tx.get_json(keys::bucket(&entry.bucket))?;
+                    if !home.is_some_and(|home| entry.is_of(&home)) {
+                        // Its bucket is gone, and one of that name is another.
+                        for record in entry.clone().kept() {
+                            change::drop_content(tx, Some(&record), &mut garbage)?;
+                        }
+                        continue;
+                    }
+                    if !commit {
+                        restored.note(entry);
+                    }
                     if !(entry.written.is_empty() && entry.removed.is_empty()) {
                         finish_versions(tx, &attempt, commit, entry, &mut garbage)?;
                         if entry.previous.is_none() {
                             continue;
                         }
                     }
-                    let place = keys::object(&entry.bucket, &entry.key);
-                    let current: Option<ObjectRecord> = tx.get_json(&place)?;
-                    let own = current.as_ref().is_none_or(|c| c.writer.as_deref() == Some(attempt.as_str()));
-                    match (commit, current) {
-                        (true, current) => {
-                            change::drop_content(tx, entry.previous.as_ref(), &mut garbage)?;
-                            if let Some(mut record) = current.filter(|_| own) {
-                                bytes += record.size;
-                                record.writer = None;
-                                tx.put_json(&place, &record)?;
-                            }
-                        }
-                        (false, current) if own => {
-                            change::drop_content(tx, current.as_ref(), &mut garbage)?;
-                            match &entry.previous {
-                                Some(previous) if tx.get(keys::bucket(&entry.bucket))?.is_some() => {
-                                    tx.put_json(&place, previous)?;
-                                }
-                                previous => {
-                                    change::drop_content(tx, previous.as_ref(), &mut garbage)?;
-                                    tx.delete(&place)?;
-                                }
-                            }
-                        }
-                        (false, _) => change::drop_content(tx, entry.previous.as_ref(), &mut garbage)?,
-                    }
+                    bytes += finish_key(tx, &attempt, commit, entry, &mut garbage)?;
                 }
                 delete_all(tx, &keys::undo_of(&attempt))?;
                 abort_uploads(tx, &attempt, &mut garbage)?;
@@ -76,6 +65,85 @@ impl S3 {
     }
 }
 
+/// A key without versions. Answers how many bytes stay.
+fn finish_key(tx: &mut Tx<'_>, attempt: &str, commit: bool, entry: &UndoRecord, garbage: &mut Garbage) -> Result<u64> {
+    let place = keys::object(&entry.bucket, &entry.key);
+    let deletion = keys::deletion(&entry.bucket, &entry.key);
+    let current: Option<ObjectRecord> = tx.get_json(&place)?;
+    let holder = change::holder(tx, &entry.bucket, &entry.key, current.as_ref())?;
+    let untold = current.is_none() && entry.home.is_none();
+    let own = untold || holder.as_deref() == Some(attempt);
+    if !own {
+        if !commit {
+            return hand_on(tx, attempt, entry, garbage).map(|()| 0);
+        }
+        if let Some((at, mut next)) = successor(tx, attempt, entry)? {
+            next.deleted_by = None;
+            next.previous = next.previous.map(|previous| ObjectRecord { writer: None, ..previous });
+            tx.put_json(at, &next)?;
+        }
+        return change::drop_content(tx, entry.previous.as_ref(), garbage).map(|()| 0);
+    }
+    if commit {
+        change::drop_content(tx, entry.previous.as_ref(), garbage)?;
+        let Some(mut record) = current else {
+            tx.delete(&deletion)?;
+            return Ok(0);
+        };
+        record.writer = None;
+        tx.put_json(&place, &record)?;
+        return Ok(record.size);
+    }
+    change::drop_content(tx, current.as_ref(), garbage)?;
+    match &entry.previous {
+        Some(previous) => tx.put_json(&place, previous)?,
+        None => tx.delete(&place)?,
+    }
+    match &entry.deleted_by {
+        Some(by) => tx.put_json(&deletion, by)?,
+        None => tx.delete(&deletion)?,
+    }
+    Ok(0)
+}
+
+/// Somebody else has changed the key since: undoing this attempt leaves it as it is. But whoever has changed what this attempt made, and
+/// may be undone as well, goes back to what was before both.
+pub(crate) fn hand_on(tx: &mut Tx<'_>, attempt: &str, entry: &UndoRecord, garbage: &mut Garbage) -> Result<()> {
+    let Some((at, mut next)) = successor(tx, attempt, entry)? else {
+        return change::drop_content(tx, entry.previous.as_ref(), garbage);
+    };
+    change::drop_content(tx, next.previous.as_ref(), garbage)?;
+    next.previous.clone_from(&entry.previous);
+    next.deleted_by.clone_from(&entry.deleted_by);
+    Ok(tx.put_json(at, &next)?)
+}
+
+/// The undo record that goes back to what the attempt made of a key.
+fn successor(tx: &mut Tx<'_>, attempt: &str, entry: &UndoRecord) -> Result<Option<(Key, UndoRecord)>> {
+    let found = elsewhere(tx, attempt, entry)?;
+    Ok(found.into_iter().find(|(_, undo)| undo.base() == Some(attempt)))
+}
+
+/// What other attempts have noted of the same key.
+fn elsewhere(tx: &mut Tx<'_>, attempt: &str, entry: &UndoRecord) -> Result<Vec<(Key, UndoRecord)>> {
+    let (all, mut found) = (keys::all_undo(), Vec::new());
+    let mut from = all.as_bytes().to_vec();
+    while let Some((key, _)) = tx.scan(&from, Some(&end_of(&all)), 1, false)?.first() {
+        let Some(job) = Key::parts(key).into_iter().nth(2).and_then(|job| String::from_utf8(job).ok()) else { break };
+        from = end_of(&keys::undo_of(&job));
+        if job == attempt {
+            continue;
+        }
+        let at = keys::undo(&job, &entry.bucket, &entry.key);
+        if let Some(undo) = tx.get_json::<UndoRecord>(&at)?
+            && undo.home == entry.home
+        {
+            found.push((at, undo));
+        }
+    }
+    Ok(found)
+}
+
 /// The same for a key with versions: what the attempt wrote is taken away again, and what it took away comes back.
 fn finish_versions(
     tx: &mut Tx<'_>,
@@ -85,26 +153,57 @@ fn finish_versions(
     garbage: &mut Garbage,
 ) -> Result<()> {
     let (bucket, key) = (entry.bucket.as_str(), entry.key.as_str());
-    for id in &entry.written {
-        let Some(mut record) = version::find(tx, bucket, key, id)? else { continue };
-        if record.writer.as_deref() != Some(attempt) {
-            continue;
-        }
-        if commit {
-            record.writer = None;
-            version::rewrite(tx, bucket, key, &record)?;
-        } else {
-            version::remove(tx, bucket, key, id)?;
-            change::drop_content(tx, Some(&record), garbage)?;
+    let mut removed = entry.removed.clone();
+    let written: BTreeSet<&String> = entry.written.iter().collect();
+    for id in written {
+        match version::find(tx, bucket, key, id)?.filter(|record| record.writer.as_deref() == Some(attempt)) {
+            Some(mut record) if commit => {
+                record.writer = None;
+                version::rewrite(tx, bucket, key, &record)?;
+            }
+            Some(record) => {
+                version::remove(tx, bucket, key, id)?;
+                change::drop_content(tx, Some(&record), garbage)?;
+            }
+            None => finish_taken(tx, attempt, commit, (entry, id, &mut removed), garbage)?,
         }
     }
-    for record in &entry.removed {
+    // The last null version that it took away is the one to go back to.
+    for record in removed.iter().rev() {
         let taken = record.version.is_none() && version::find(tx, bucket, key, "null")?.is_some();
-        if commit || taken || tx.get(keys::bucket(bucket))?.is_none() {
+        if commit || taken {
             change::drop_content(tx, Some(record), garbage)?;
         } else {
             version::insert(tx, bucket, key, record, false)?;
         }
+    }
+    Ok(())
+}
+
+/// A version of the attempt's that another attempt has taken away, and would bring back.
+fn finish_taken(
+    tx: &mut Tx<'_>,
+    attempt: &str,
+    commit: bool,
+    (entry, id, removed): (&UndoRecord, &str, &mut Vec<ObjectRecord>),
+    garbage: &mut Garbage,
+) -> Result<()> {
+    for (at, mut undo) in elsewhere(tx, attempt, entry)? {
+        let is_it = |r: &ObjectRecord| r.version_id() == id && r.writer.as_deref() == Some(attempt);
+        let Some(n) = undo.removed.iter().position(is_it) else { continue };
+        if commit {
+            undo.removed[n].writer = None;
+        } else {
+            let gone = undo.removed.remove(n);
+            change::drop_content(tx, Some(&gone), garbage)?;
+            // It took the place of a null version of before: that is what is to come back.
+            if gone.version.is_none()
+                && let Some(before) = removed.iter().rposition(|r| r.version.is_none())
+            {
+                undo.removed.insert(n, removed.remove(before));
+            }
+        }
+        return Ok(tx.put_json(at, &undo)?);
     }
     Ok(())
 }
@@ -150,7 +249,7 @@ impl Participant for S3 {
                     // Behind all of the last job's.
                     let from = after.map_or_else(|| all.as_bytes().to_vec(), |job| end_of(&all.clone().push(job)));
                     let next = tx.scan(&from, Some(&end_of(all)), 1, false)?;
-                    let job = next.first().and_then(|(key, _)| store::Key::parts(key).into_iter().nth(2));
+                    let job = next.first().and_then(|(key, _)| Key::parts(key).into_iter().nth(2));
                     found.extend(job.map(|job| String::from_utf8_lossy(&job).into_owned()));
                 }
                 Ok(found.into_iter().min())
@@ -159,6 +258,6 @@ impl Participant for S3 {
     }
 }
 
-fn end_of(prefix: &store::Key) -> Vec<u8> {
+fn end_of(prefix: &Key) -> Vec<u8> {
     store::key::prefix_end(prefix.as_bytes()).unwrap_or_default()
 }

@@ -174,6 +174,7 @@ impl S3 {
                 tx.delete(&key)?;
                 delete_all(tx, &keys::log_lines(&name))?;
                 delete_all(tx, &keys::settings(&name))?;
+                delete_all(tx, &keys::deletions(&name))?;
                 Ok::<_, Error>(garbage)
             })
             .await?;

@@ -2,9 +2,10 @@
 
 use store::objects::BlobId;
 
+use crate::attempts;
 use crate::errors::Result;
 use crate::keys;
-use crate::records::{BucketRecord, ObjectRecord, Segment, UndoRecord, VERSION, Versioning};
+use crate::records::{BucketRecord, ObjectRecord, Segment, UndoRecord, Versioning};
 use crate::tx::Tx;
 use crate::version;
 
@@ -49,9 +50,12 @@ pub(crate) fn delete(tx: &mut Tx<'_>, place: ChangeContext<'_>, marker: ObjectRe
     let mut gone = Gone::default();
     match place.bucket.versioning {
         None => {
-            if version::current(tx, &place.bucket.name, place.key)?.is_some() {
+            let (bucket, key) = (place.bucket.name.as_str(), place.key);
+            let current = version::current(tx, bucket, key)?;
+            gone.changed = current.is_some();
+            // What an attempt has deleted is now deleted for good, whatever becomes of the attempt.
+            if current.is_some() || holder(tx, bucket, key, None)?.is_some_and(|by| place.attempt != Some(&*by)) {
                 replace(tx, place, None, &mut gone.garbage)?;
-                gone.changed = true;
             }
         }
         Some(state) => {
@@ -102,75 +106,98 @@ fn add(
         dispose(tx, place, old, garbage)?;
     }
     version::insert(tx, bucket, key, record, true)?;
-    if place.attempt.is_some() {
-        note(tx, place, |undo| undo.written.push(record.version_id().to_owned()))?;
-    }
-    Ok(())
+    note(tx, place, garbage, |undo| undo.written.push(record.version_id().to_owned()))
 }
 
 /// A version that is taken away: kept while an attempt may be undone that has not made it itself, else garbage.
 fn dispose(tx: &mut Tx<'_>, place: ChangeContext<'_>, record: ObjectRecord, garbage: &mut Garbage) -> Result<()> {
     match place.attempt {
-        Some(attempt) if record.writer.as_deref() != Some(attempt) => note(tx, place, |undo| undo.removed.push(record)),
+        Some(attempt) if record.writer.as_deref() != Some(attempt) => {
+            note(tx, place, garbage, |undo| undo.removed.push(record))
+        }
         _ => drop_content(tx, Some(&record), garbage),
     }
 }
 
-fn note(tx: &mut Tx<'_>, place: ChangeContext<'_>, change: impl FnOnce(&mut UndoRecord)) -> Result<()> {
+fn note(
+    tx: &mut Tx<'_>,
+    place: ChangeContext<'_>,
+    garbage: &mut Garbage,
+    change: impl FnOnce(&mut UndoRecord),
+) -> Result<()> {
     let Some(attempt) = place.attempt else { return Ok(()) };
-    let at = keys::undo(attempt, &place.bucket.name, place.key);
-    let mut undo = match tx.get_json::<UndoRecord>(&at)? {
-        Some(undo) => undo,
-        None => UndoRecord {
-            v: VERSION,
-            bucket: place.bucket.name.clone(),
-            key: place.key.to_owned(),
-            previous: None,
-            written: Vec::new(),
-            removed: Vec::new(),
-        },
-    };
+    let logged = logged(tx, place, attempt, garbage)?;
+    let mut undo = logged.unwrap_or_else(|| UndoRecord::new(place.bucket, place.key));
     change(&mut undo);
-    Ok(tx.put_json(&at, &undo)?)
+    Ok(tx.put_json(keys::undo(attempt, &undo.bucket, &undo.key), &undo)?)
+}
+
+/// What the attempt has noted of the key. What it has noted of an earlier bucket of that name went with the bucket.
+fn logged(
+    tx: &mut Tx<'_>,
+    ChangeContext { bucket, key, .. }: ChangeContext<'_>,
+    attempt: &str,
+    garbage: &mut Garbage,
+) -> Result<Option<UndoRecord>> {
+    let found: Option<UndoRecord> = tx.get_json(keys::undo(attempt, &bucket.name, key))?;
+    match found {
+        Some(undo) if !undo.is_of(bucket) => {
+            for record in undo.kept() {
+                drop_content(tx, Some(&record), garbage)?;
+            }
+            Ok(None)
+        }
+        found => Ok(found),
+    }
+}
+
+/// The attempt that gave the key what it holds, or took it away, as long as that may be undone.
+pub(crate) fn holder(
+    tx: &mut Tx<'_>,
+    bucket: &str,
+    key: &str,
+    current: Option<&ObjectRecord>,
+) -> Result<Option<String>> {
+    match current {
+        Some(record) => Ok(record.writer.clone()),
+        None => Ok(tx.get_json(keys::deletion(bucket, key))?),
+    }
 }
 
 /// Without versions: gives the key a new content (or none); the old one is kept while an attempt may be undone, else garbage.
-fn replace(
-    tx: &mut Tx<'_>,
-    ChangeContext { bucket, key, attempt, .. }: ChangeContext<'_>,
-    new: Option<&ObjectRecord>,
-    garbage: &mut Garbage,
-) -> Result<()> {
-    let bucket = bucket.name.as_str();
-    let place = keys::object(bucket, key);
-    let old: Option<ObjectRecord> = tx.get_json(&place)?;
-    match attempt {
+fn replace(tx: &mut Tx<'_>, place: ChangeContext<'_>, new: Option<&ObjectRecord>, garbage: &mut Garbage) -> Result<()> {
+    let (bucket, key, name) = (place.bucket, place.key, place.bucket.name.as_str());
+    let at = keys::object(name, key);
+    let old: Option<ObjectRecord> = tx.get_json(&at)?;
+    let by = holder(tx, name, key, old.as_ref())?;
+    match place.attempt {
         None => drop_content(tx, old.as_ref(), garbage)?,
         Some(attempt) => {
-            let undo = keys::undo(attempt, bucket, key);
-            let logged: Option<UndoRecord> = tx.get_json(&undo)?;
-            let own = old.as_ref().and_then(|o| o.writer.as_deref()) == Some(attempt);
+            let logged = logged(tx, place, attempt, garbage)?;
+            let untold = old.is_none() && logged.as_ref().is_some_and(|undo| undo.home.is_none());
             match logged {
-                Some(_) if own || old.is_none() => drop_content(tx, old.as_ref(), garbage)?,
+                Some(_) if untold || by.as_deref() == Some(attempt) => drop_content(tx, old.as_ref(), garbage)?,
                 logged => {
                     // Its first change of this key, or somebody else's came in between: that is what undo goes back to.
-                    drop_content(tx, logged.and_then(|l| l.previous).as_ref(), garbage)?;
-                    let record = UndoRecord {
-                        v: VERSION,
-                        bucket: bucket.into(),
-                        key: key.into(),
-                        previous: old,
-                        written: Vec::new(),
-                        removed: Vec::new(),
-                    };
-                    tx.put_json(&undo, &record)?;
+                    if let Some(logged) = logged {
+                        attempts::hand_on(tx, attempt, &logged, garbage)?;
+                    }
+                    let deleted_by = by.clone().filter(|_| old.is_none());
+                    let undo = UndoRecord { previous: old.clone(), deleted_by, ..UndoRecord::new(bucket, key) };
+                    tx.put_json(keys::undo(attempt, name, key), &undo)?;
                 }
             }
         }
     }
+    let deletion = keys::deletion(name, key);
     match new {
-        Some(record) => tx.put_json(&place, record)?,
-        None => tx.delete(&place)?,
+        Some(record) => tx.put_json(&at, record)?,
+        None => tx.delete(&at)?,
+    }
+    match (new, place.attempt) {
+        (None, Some(attempt)) => tx.put_json(&deletion, attempt)?,
+        _ if old.is_none() && by.is_some() => tx.delete(&deletion)?,
+        _ => {}
     }
     Ok(())
 }

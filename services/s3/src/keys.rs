@@ -101,6 +101,13 @@ pub(crate) fn undo_of(attempt: &str) -> Key {
 pub(crate) fn undo(attempt: &str, bucket: &str, key: &str) -> Key {
     undo_of(attempt).push(bucket).push(key)
 }
+/// Who has deleted a bucket's keys, as long as that may be undone.
+pub(crate) fn deletions(bucket: &str) -> Key {
+    base("deletion").push(bucket)
+}
+pub(crate) fn deletion(bucket: &str, key: &str) -> Key {
+    deletions(bucket).push(key)
+}
 pub(crate) fn all_attempt_uploads() -> Key {
     base("attempt-upload")
 }

@@ -73,6 +73,7 @@ pub struct S3 {
     known: Known,
     settings: Settings,
     keys: sse::Keys,
+    restored: Arc<sweep::Restored>,
 }
 
 /// Buckets whose state is kept in memory.
@@ -108,7 +109,8 @@ impl S3 {
         keys: sse::Keys,
     ) -> Arc<Self> {
         let buckets = Cache::new(&store, MAX_BUCKETS, keys::governs());
-        Arc::new(Self { router, store, objects, buckets, known, settings, keys })
+        let restored = Arc::default();
+        Arc::new(Self { router, store, objects, buckets, known, settings, keys, restored })
     }
 }
 

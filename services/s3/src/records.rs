@@ -26,6 +26,13 @@ pub(crate) struct BucketRecord {
     pub(crate) object_lock: bool,
 }
 
+impl BucketRecord {
+    /// What tells it from another of its name, before or after it.
+    pub(crate) fn identity(&self) -> (String, i64) {
+        (self.account.clone(), self.created_ms)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Versioning {
     Enabled,
@@ -195,9 +202,41 @@ pub(crate) struct UndoRecord {
     /// And those that it took away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) removed: Vec<ObjectRecord>,
+    /// Which bucket of that name; absent in records of before 0.3, which do not tell who has deleted a key either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) home: Option<(String, i64)>,
+    /// Whose deletion undoing goes back to, where the key had been deleted by another attempt that may be undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deleted_by: Option<String>,
 }
 
 impl UndoRecord {
+    pub(crate) fn new(bucket: &BucketRecord, key: &str) -> Self {
+        Self {
+            v: VERSION,
+            bucket: bucket.name.clone(),
+            key: key.to_owned(),
+            previous: None,
+            written: Vec::new(),
+            removed: Vec::new(),
+            home: Some(bucket.identity()),
+            deleted_by: None,
+        }
+    }
+
+    /// Is it of this bucket, not of one before it?
+    pub(crate) fn is_of(&self, bucket: &BucketRecord) -> bool {
+        self.home.as_ref().is_none_or(|home| *home == bucket.identity())
+    }
+
+    /// The attempt to whose work undoing goes back, as long as that may be undone itself.
+    pub(crate) fn base(&self) -> Option<&str> {
+        match &self.previous {
+            Some(previous) => previous.writer.as_deref(),
+            None => self.deleted_by.as_deref(),
+        }
+    }
+
     /// Whatever undoing would bring back.
     pub(crate) fn kept(self) -> impl Iterator<Item = ObjectRecord> {
         self.previous.into_iter().chain(self.removed)

@@ -84,3 +84,106 @@ async fn nothing_of_an_attempt_comes_after_its_end() {
     assert_eq!(content(&world, "k").await, "");
     assert_eq!(write(late).await.unwrap_err().code(), "ExpiredTokenException");
 }
+
+/// What two jobs have changed and both take back is as it was before both, in either order.
+#[tokio::test]
+async fn two_attempts_on_one_key() {
+    let old = "o".repeat(LONG);
+    for (first, second) in [("one", "two"), ("two", "one")] {
+        let world = World::new();
+        world.root("PUT", "/bucket", "").await;
+        let (root, one, two) = (world.cx(), world.attempt("one"), world.attempt("two"));
+        for key in ["both", "thrice", "deleted", "written", "gone"] {
+            put(&world, &root, key, &old).await;
+        }
+        let body = |text: &str| text.repeat(LONG);
+        put(&world, &one, "both", &body("1")).await;
+        put(&world, &two, "both", &body("2")).await;
+        put(&world, &one, "thrice", &body("1")).await;
+        put(&world, &two, "thrice", &body("2")).await;
+        put(&world, &one, "thrice", &body("3")).await;
+        put(&world, &one, "deleted", &body("1")).await;
+        delete(&world, &two, "deleted").await;
+        delete(&world, &one, "written").await;
+        put(&world, &two, "written", &body("2")).await;
+        delete(&world, &one, "gone").await;
+        delete(&world, &two, "gone").await;
+        put(&world, &one, "fresh", &body("1")).await;
+        put(&world, &two, "fresh", &body("2")).await;
+        world.s3.finish_attempt(first, false).await.unwrap();
+        world.s3.finish_attempt(second, false).await.unwrap();
+        for key in ["both", "thrice", "deleted", "written", "gone"] {
+            assert!(content(&world, key).await == old, "{key}, {first} first");
+        }
+        assert_eq!(content(&world, "fresh").await, "404 NoSuchKey", "{first} first");
+    }
+}
+
+/// One keeps what it wrote, the other does not.
+#[tokio::test]
+async fn of_two_attempts_one_stays() {
+    for order in [["one", "two"], ["two", "one"]] {
+        for stays in ["one", "two"] {
+            let world = World::new();
+            world.root("PUT", "/bucket", "").await;
+            let (root, one, two) = (world.cx(), world.attempt("one"), world.attempt("two"));
+            let body = |text: &str| text.repeat(LONG);
+            for key in ["both", "deleted"] {
+                put(&world, &root, key, &body("o")).await;
+            }
+            put(&world, &one, "both", &body("1")).await;
+            put(&world, &two, "both", &body("2")).await;
+            delete(&world, &one, "deleted").await;
+            put(&world, &two, "deleted", &body("2")).await;
+            for job in order {
+                world.s3.finish_attempt(job, job == stays).await.unwrap();
+            }
+            let both = if stays == "one" { body("1") } else { body("2") };
+            assert!(content(&world, "both").await == both, "{order:?}, {stays} stays");
+            let deleted = if stays == "one" { "404 NoSuchKey".to_owned() } else { body("2") };
+            assert!(content(&world, "deleted").await == deleted, "{order:?}, {stays} stays");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_else_deletes_stays_deleted() {
+    let world = World::new();
+    world.root("PUT", "/bucket", "").await;
+    let (root, one) = (world.cx(), world.attempt("one"));
+    let old = "o".repeat(LONG);
+    for key in ["written", "deleted", "own"] {
+        put(&world, &root, key, &old).await;
+    }
+    put(&world, &one, "written", &"n".repeat(LONG)).await;
+    delete(&world, &root, "written").await;
+    delete(&world, &one, "deleted").await;
+    delete(&world, &root, "deleted").await;
+    put(&world, &one, "own", "n").await;
+    delete(&world, &one, "own").await;
+    put(&world, &one, "fresh", "n").await;
+    delete(&world, &root, "fresh").await;
+    world.s3.finish_attempt("one", false).await.unwrap();
+    for key in ["written", "deleted", "fresh"] {
+        assert_eq!(content(&world, key).await, "404 NoSuchKey", "{key}");
+    }
+    assert_eq!(content(&world, "own").await, old);
+}
+
+#[tokio::test]
+async fn another_bucket_of_the_name_is_left_alone() {
+    let world = World::new();
+    world.root("PUT", "/bucket", "").await;
+    let (root, one) = (world.cx(), world.attempt("one"));
+    put(&world, &root, "k", &"o".repeat(LONG)).await;
+    put(&world, &root, "gone", &"o".repeat(LONG)).await;
+    put(&world, &one, "k", &"n".repeat(LONG)).await;
+    delete(&world, &one, "gone").await;
+    delete(&world, &root, "k").await;
+    assert_eq!(world.root("DELETE", "/bucket", "").await.status, 204);
+    assert_eq!(world.call("other", "PUT", "/bucket", "").await.status, 200);
+    world.s3.finish_attempt("one", false).await.unwrap();
+    let list = world.call("other", "GET", "/bucket?list-type=2", "").await.text();
+    assert!(list.contains("<KeyCount>0</KeyCount>"), "{list}");
+    assert_eq!(world.call("other", "DELETE", "/bucket", "").await.status, 204);
+}

@@ -86,3 +86,38 @@ async fn an_attempt_is_undone_in_versions_too() {
         assert_eq!(list.matches("<Version>").count(), versions, "{state} {commit}: {list}");
     }
 }
+
+/// Two attempts, of which the second takes away what the first wrote, and both are undone.
+#[tokio::test]
+async fn two_attempts_are_undone_in_versions_too() {
+    for state in [ON, OFF] {
+        for order in [["a1", "a2"], ["a2", "a1"]] {
+            let world = world(state).await;
+            for attempt in ["a1", "a2"] {
+                let cx = world.attempt(attempt);
+                let input = api_s3::PutObjectRequest {
+                    bucket: "bucket".into(),
+                    key: "k".into(),
+                    body: Some(wire::Blob::new(attempt.repeat(20_000))),
+                    ..Default::default()
+                };
+                let made = Handle::<api_s3::PutObject>::handle(&*world.s3, &cx, input).await.unwrap();
+                if attempt == "a1" && state == ON {
+                    let input = api_s3::DeleteObjectRequest {
+                        bucket: "bucket".into(),
+                        key: "k".into(),
+                        version_id: made.version_id,
+                        ..Default::default()
+                    };
+                    Handle::<api_s3::DeleteObject>::handle(&*world.s3, &world.attempt("a2"), input).await.unwrap();
+                }
+            }
+            for attempt in order {
+                world.s3.finish_attempt(attempt, false).await.unwrap();
+            }
+            assert_eq!(content(&world, "k").await, "before", "{state} {order:?}");
+            let list = world.root("GET", "/bucket?versions", "").await.text();
+            assert_eq!(list.matches("<Version>").count(), 1, "{state} {order:?}: {list}");
+        }
+    }
+}
