@@ -66,9 +66,15 @@ fn page(tx: &mut Tx<'_>, bucket: &str, query: &Query) -> Result<Page> {
         }),
     };
     let mut last = String::new();
+    // Behind a common prefix another one is likely: then one record is enough, whatever the prefixes hold.
+    let first = if delimiter.is_some() { 1 } else { BATCH };
+    let mut size = first;
     'scan: loop {
-        let batch = tx.scan(&from, end.as_deref(), BATCH, false)?;
-        let full = batch.len() == BATCH;
+        // One more than the page has room for tells that there is a next page.
+        let wanted = size.min(query.max - page.len() + 1);
+        let batch = tx.scan(&from, end.as_deref(), wanted, false)?;
+        let full = batch.len() == wanted;
+        size = (size * 4).min(BATCH);
         for (raw, value) in batch {
             let key = keys::last_part(&raw);
             if page.len() == query.max {
@@ -79,7 +85,7 @@ fn page(tx: &mut Tx<'_>, bucket: &str, query: &Query) -> Result<Page> {
                 let Some(behind) = prefix_end(&keys::objects_with_prefix(bucket, &prefix)) else { return Ok(page) };
                 last.clone_from(&prefix);
                 page.prefixes.push(prefix);
-                from = behind;
+                (from, size) = (behind, first);
                 continue 'scan;
             }
             last.clone_from(&key);
