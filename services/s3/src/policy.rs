@@ -6,6 +6,7 @@ use service::policy::{OPERATORS, one_or_many, statements};
 use wire::Error;
 
 use crate::account::Known;
+use crate::actions::{self, Applies};
 use crate::errors::Result;
 
 const MAX_SIZE: usize = 20 * 1024;
@@ -70,11 +71,13 @@ fn check(statement: &Value, bucket: &str, known: &Known) -> Result<()> {
         return Err(malformed("Allow with NotPrincipal is not allowed."));
     }
     let actions = either("Action", "NotAction")?;
+    let mut named = Vec::new();
     for action in one_or_many(actions) {
-        let valid = action.as_str().is_some_and(|a| a == "*" || a.to_ascii_lowercase().starts_with("s3:"));
-        if !valid {
+        let kinds = action.as_str().map(actions::named).unwrap_or_default();
+        if kinds.is_empty() {
             return Err(malformed("Policy has invalid action"));
         }
+        named.push(kinds);
     }
     let resources = either("Resource", "NotResource")?;
     let whole = format!("arn:aws:s3:::{bucket}");
@@ -88,6 +91,12 @@ fn check(statement: &Value, bucket: &str, known: &Known) -> Result<()> {
         };
         if !resource.as_str().is_some_and(within) {
             return Err(malformed("Policy has invalid resource"));
+        }
+    }
+    if let (Some(_), Some(resources)) = (statement.get("Action"), statement.get("Resource")) {
+        let resources: Vec<&str> = one_or_many(resources).filter_map(Value::as_str).collect();
+        if !named.iter().all(|kinds| kinds.iter().any(|kind| resources.iter().any(|r| applies(*kind, r)))) {
+            return Err(malformed("Action does not apply to any resource(s) in statement"));
         }
     }
     let conditions = statement.get("Condition").unwrap_or(&Value::Null);
@@ -108,6 +117,15 @@ fn check(statement: &Value, bucket: &str, known: &Known) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Could the resource, which may have wildcards, be what the action is on? What is on no resource is not looked at.
+fn applies(kind: Applies, resource: &str) -> bool {
+    match kind {
+        Applies::Bucket => !resource.contains('/'),
+        Applies::Object => resource.contains('/') || resource.contains('*'),
+        Applies::Other => true,
+    }
 }
 
 /// Only keys that a request here can have, or that have no value on any request here, as on requests that come over no VPC endpoint.
@@ -241,6 +259,20 @@ mod tests {
         for more in bad {
             let refused = parse(&statement(&more).to_string(), "b", &known()).unwrap_err();
             assert!(refused.is("MalformedPolicy"), "{more}");
+        }
+        let actions = [
+            (json!({"Action": "s3:GetObjct"}), Some("Policy has invalid action")),
+            (json!({"Action": ["s3:GetObject", "s3:Fly*"]}), Some("Policy has invalid action")),
+            (json!({"Action": "s3:ListBucket"}), Some("Action does not apply to any resource(s) in statement")),
+            (json!({"Resource": "arn:aws:s3:::b"}), Some("Action does not apply to any resource(s) in statement")),
+            (json!({"Action": "s3:ListBucket", "Resource": ["arn:aws:s3:::b/*", "arn:aws:s3:::b"]}), None),
+            (json!({"Action": ["s3:*", "S3:getobject", "s3:Get*"], "Resource": "arn:aws:s3:::b*"}), None),
+            (json!({"Action": "*"}), None),
+            (json!({"Action": "s3:PutBucketAcl", "Resource": "*"}), None),
+        ];
+        for (more, expected) in actions {
+            let refused = parse(&statement(&more).to_string(), "b", &known()).err();
+            assert_eq!(refused.as_ref().map(Error::message), expected, "{more}");
         }
         for text in ["", "[]", "{}", "{\"Statement\": []}"] {
             assert!(parse(text, "b", &known()).unwrap_err().is("MalformedPolicy"), "{text}");

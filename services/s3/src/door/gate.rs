@@ -395,6 +395,13 @@ impl Operation {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_policy_can_name_every_action_that_is_asked_for() {
+        for action in OPERATIONS.iter().flat_map(|operation| operation.actions) {
+            assert_ne!(crate::actions::named(action.name), [], "{}", action.name);
+        }
+    }
+
     fn found(method: &str, target: Target, query: &str, headers: &[(&'static str, &'static str)]) -> &'static str {
         let headers: HeaderMap =
             headers.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();

@@ -1,0 +1,240 @@
+//! The actions of S3, by what they apply to: what a bucket's policy can name.
+//! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3".
+
+use service::policy::glob;
+
+/// What an action applies to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Applies {
+    Bucket,
+    Object,
+    /// Access points, jobs, the account: never in a bucket's policy.
+    Other,
+}
+
+/// What the actions apply to that an action of a policy names, which may have wildcards; empty where it names none.
+pub(crate) fn named(pattern: &str) -> Vec<Applies> {
+    let pattern = pattern.to_ascii_lowercase();
+    let of = |list: &[&str], kind| {
+        let name = |action: &&str| glob(&pattern, &format!("s3:{}", action.to_ascii_lowercase()), false);
+        list.iter().any(name).then_some(kind)
+    };
+    [of(BUCKET, Applies::Bucket), of(OBJECT, Applies::Object), of(OTHER, Applies::Other)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+const BUCKET: &[&str] = &[
+    "AllowVendedLogDeliveryForResource",
+    "CreateBucket",
+    "CreateBucketMetadataTableConfiguration",
+    "DeleteBucket",
+    "DeleteBucketMetadataTableConfiguration",
+    "DeleteBucketPolicy",
+    "DeleteBucketWebsite",
+    "GetAccelerateConfiguration",
+    "GetAnalyticsConfiguration",
+    "GetBucketAbac",
+    "GetBucketAcl",
+    "GetBucketCORS",
+    "GetBucketLocation",
+    "GetBucketLogging",
+    "GetBucketMetadataTableConfiguration",
+    "GetBucketNotification",
+    "GetBucketObjectLockConfiguration",
+    "GetBucketOwnershipControls",
+    "GetBucketPolicy",
+    "GetBucketPolicyStatus",
+    "GetBucketPublicAccessBlock",
+    "GetBucketRequestPayment",
+    "GetBucketTagging",
+    "GetBucketVersioning",
+    "GetBucketWebsite",
+    "GetEncryptionConfiguration",
+    "GetIntelligentTieringConfiguration",
+    "GetInventoryConfiguration",
+    "GetLifecycleConfiguration",
+    "GetMetricsConfiguration",
+    "GetReplicationConfiguration",
+    "ListBucket",
+    "ListBucketMultipartUploads",
+    "ListBucketVersions",
+    "ListTagsForResource",
+    "PauseReplication",
+    "PutAccelerateConfiguration",
+    "PutAnalyticsConfiguration",
+    "PutBucketAbac",
+    "PutBucketAcl",
+    "PutBucketCORS",
+    "PutBucketLogging",
+    "PutBucketNotification",
+    "PutBucketObjectLockConfiguration",
+    "PutBucketOwnershipControls",
+    "PutBucketPolicy",
+    "PutBucketPublicAccessBlock",
+    "PutBucketRequestPayment",
+    "PutBucketTagging",
+    "PutBucketVersioning",
+    "PutBucketWebsite",
+    "PutEncryptionConfiguration",
+    "PutIntelligentTieringConfiguration",
+    "PutInventoryConfiguration",
+    "PutLifecycleConfiguration",
+    "PutMetricsConfiguration",
+    "PutReplicationConfiguration",
+    "TagResource",
+    "UntagResource",
+    "UpdateBucketMetadataAnnotationTableConfiguration",
+    "UpdateBucketMetadataInventoryTableConfiguration",
+    "UpdateBucketMetadataJournalTableConfiguration",
+];
+
+const OBJECT: &[&str] = &[
+    "AbortMultipartUpload",
+    "BypassGovernanceRetention",
+    "DeleteObject",
+    "DeleteObjectAnnotation",
+    "DeleteObjectTagging",
+    "DeleteObjectVersion",
+    "DeleteObjectVersionAnnotation",
+    "DeleteObjectVersionTagging",
+    "GetObject",
+    "GetObjectAcl",
+    "GetObjectAnnotation",
+    "GetObjectAttributes",
+    "GetObjectLegalHold",
+    "GetObjectRetention",
+    "GetObjectTagging",
+    "GetObjectTorrent",
+    "GetObjectVersion",
+    "GetObjectVersionAcl",
+    "GetObjectVersionAnnotation",
+    "GetObjectVersionAnnotationForReplication",
+    "GetObjectVersionAttributes",
+    "GetObjectVersionForReplication",
+    "GetObjectVersionTagging",
+    "GetObjectVersionTorrent",
+    "InitiateReplication",
+    "ListMultipartUploadParts",
+    "ListObjectAnnotations",
+    "ListObjectVersionAnnotations",
+    "ObjectOwnerOverrideToBucketOwner",
+    "PutObject",
+    "PutObjectAcl",
+    "PutObjectAnnotation",
+    "PutObjectLegalHold",
+    "PutObjectRetention",
+    "PutObjectTagging",
+    "PutObjectVersionAcl",
+    "PutObjectVersionAnnotation",
+    "PutObjectVersionTagging",
+    "ReplicateDelete",
+    "ReplicateObject",
+    "ReplicateObjectAnnotation",
+    "ReplicateTags",
+    "RestoreObject",
+    "UpdateObjectEncryption",
+];
+
+const OTHER: &[&str] = &[
+    "AssociateAccessGrantsIdentityCenter",
+    "CreateAccessGrant",
+    "CreateAccessGrantsInstance",
+    "CreateAccessGrantsLocation",
+    "CreateAccessPoint",
+    "CreateAccessPointForObjectLambda",
+    "CreateJob",
+    "CreateMultiRegionAccessPoint",
+    "CreateStorageLensGroup",
+    "DeleteAccessGrant",
+    "DeleteAccessGrantsInstance",
+    "DeleteAccessGrantsInstanceResourcePolicy",
+    "DeleteAccessGrantsLocation",
+    "DeleteAccessPoint",
+    "DeleteAccessPointForObjectLambda",
+    "DeleteAccessPointPolicy",
+    "DeleteAccessPointPolicyForObjectLambda",
+    "DeleteJobTagging",
+    "DeleteMultiRegionAccessPoint",
+    "DeleteStorageLensConfiguration",
+    "DeleteStorageLensConfigurationTagging",
+    "DeleteStorageLensGroup",
+    "DescribeJob",
+    "DescribeMultiRegionAccessPointOperation",
+    "DissociateAccessGrantsIdentityCenter",
+    "GetAccessGrant",
+    "GetAccessGrantsInstance",
+    "GetAccessGrantsInstanceForPrefix",
+    "GetAccessGrantsInstanceResourcePolicy",
+    "GetAccessGrantsLocation",
+    "GetAccessPoint",
+    "GetAccessPointConfigurationForObjectLambda",
+    "GetAccessPointForObjectLambda",
+    "GetAccessPointPolicy",
+    "GetAccessPointPolicyForObjectLambda",
+    "GetAccessPointPolicyStatus",
+    "GetAccessPointPolicyStatusForObjectLambda",
+    "GetAccountPublicAccessBlock",
+    "GetDataAccess",
+    "GetJobTagging",
+    "GetMultiRegionAccessPoint",
+    "GetMultiRegionAccessPointPolicy",
+    "GetMultiRegionAccessPointPolicyStatus",
+    "GetMultiRegionAccessPointRoutes",
+    "GetStorageLensConfiguration",
+    "GetStorageLensConfigurationTagging",
+    "GetStorageLensDashboard",
+    "GetStorageLensGroup",
+    "ListAccessGrants",
+    "ListAccessGrantsInstances",
+    "ListAccessGrantsLocations",
+    "ListAccessPoints",
+    "ListAccessPointsForObjectLambda",
+    "ListAllMyBuckets",
+    "ListCallerAccessGrants",
+    "ListJobs",
+    "ListMultiRegionAccessPoints",
+    "ListStorageLensConfigurations",
+    "ListStorageLensGroups",
+    "PutAccessGrantsInstanceResourcePolicy",
+    "PutAccessPointConfigurationForObjectLambda",
+    "PutAccessPointPolicy",
+    "PutAccessPointPolicyForObjectLambda",
+    "PutAccessPointPublicAccessBlock",
+    "PutAccountPublicAccessBlock",
+    "PutJobTagging",
+    "PutMultiRegionAccessPointPolicy",
+    "PutStorageLensConfiguration",
+    "PutStorageLensConfigurationTagging",
+    "SubmitMultiRegionAccessPointRoutes",
+    "UpdateAccessGrantsLocation",
+    "UpdateJobPriority",
+    "UpdateJobStatus",
+    "UpdateStorageLensGroup",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_actions_name() {
+        use Applies::{Bucket, Object, Other};
+        let cases: [(&str, &[Applies]); 10] = [
+            ("s3:GetObject", &[Object]),
+            ("S3:getobject", &[Object]),
+            ("s3:ListBucket", &[Bucket]),
+            ("s3:ListAllMyBuckets", &[Other]),
+            ("s3:GetObject*", &[Object]),
+            ("s3:Get*", &[Bucket, Object, Other]),
+            ("s3:*", &[Bucket, Object, Other]),
+            ("*", &[Bucket, Object, Other]),
+            ("s3:GetObjct", &[]),
+            ("s3:Fly*", &[]),
+        ];
+        for (pattern, expected) in cases {
+            assert_eq!(named(pattern), expected, "{pattern}");
+        }
+    }
+}
