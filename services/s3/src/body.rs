@@ -121,7 +121,7 @@ impl S3 {
         let mut body = std::pin::pin!(body);
         while let Some(bytes) = body.next().await {
             let bytes = bytes?;
-            writer.write(&bytes).await.map_err(internal)?;
+            writer.write(bytes).await.map_err(internal)?;
             if writer.size() > MAX_PUT {
                 return Err(entity_too_large());
             }

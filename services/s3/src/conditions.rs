@@ -27,7 +27,7 @@ impl Tag {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_field_names, reason = "they are the headers' names")]
 pub(crate) struct Conditions {
     pub(crate) if_match: Option<Tag>,
@@ -41,6 +41,11 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
+    /// Whatever there is may be read or written.
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// For GET, HEAD; RFC 9110's order of precedence.
     pub(crate) fn check_read(&self, record: &ObjectRecord) -> Result<()> {
         let modified = record.modified_ms.div_euclid(1000);

@@ -128,8 +128,11 @@ impl S3 {
         trailing: impl FnOnce() -> Checksums,
     ) -> Result<Stored> {
         attributes.check(&key)?;
-        // Before a long body: is there a bucket, and could the condition hold?
-        self.check_write(&bucket, &key, &conditions).await?;
+        // Before a body: is there a bucket, and could the condition hold?
+        self.governed(&bucket).await?;
+        if !conditions.is_none() {
+            self.check_write(&bucket, &key, &conditions).await?;
+        }
         let sealing = Sealing::of(cx, (&bucket, &key), attributes.sse.clone(), customer);
         let Received { segment, inline, digests } = self.receive(body, &expected, &sealing, trailing).await?;
         let etag = digests.etag();

@@ -1,8 +1,8 @@
 //! Blobs in memory, for tests and simulation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -11,10 +11,23 @@ use super::id::{BlobId, Ids};
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     ids: Ids,
-    blobs: Mutex<BTreeMap<BlobId, Bytes>>,
+    blobs: Arc<Mutex<BTreeMap<BlobId, Bytes>>>,
+    /// Those that were there before this run.
+    earlier: BTreeSet<BlobId>,
 }
 
 impl Memory {
+    /// What another process finds when this one has ended.
+    pub(super) fn after_restart(&self) -> Self {
+        let earlier = self.blobs().keys().cloned().collect();
+        Self { ids: Ids::default(), blobs: Arc::clone(&self.blobs), earlier }
+    }
+
+    pub(super) fn sweep(&self, live: &BTreeSet<BlobId>) -> usize {
+        let mut blobs = self.blobs();
+        self.earlier.difference(live).filter(|id| blobs.remove(id).is_some()).count()
+    }
+
     pub(super) fn new_id(&self) -> BlobId {
         self.ids.make()
     }

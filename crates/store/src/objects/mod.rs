@@ -7,6 +7,7 @@
 //!
 //! Not here: keys, buckets, ETags (the caller's [`Digest`] sees every byte and makes what it needs of them).
 
+mod buffers;
 mod disk;
 mod folder;
 mod id;
@@ -30,7 +31,7 @@ pub use writer::{Body, Digest, Seal, Writer, Written};
 /// Bodies up to this size are handed back to be kept with their metadata.
 pub const INLINE_LIMIT: usize = 16 * 1024;
 
-/// How much one read brings into memory.
+/// How much one read of what is elsewhere brings into memory.
 const READ_CHUNK: u64 = 1024 * 1024;
 
 /// A place for blobs: a folder, a bucket that nodes share, or memory in tests. Cheap to clone.
@@ -90,6 +91,23 @@ impl Objects {
 
     pub fn memory() -> Self {
         Self(Arc::new(Backing::Memory(memory::Memory::default())))
+    }
+
+    /// The same bytes as the next process finds them, where they outlive one only in a simulation: in memory. Others are as they are.
+    #[must_use]
+    pub fn after_restart(&self) -> Self {
+        match &*self.0 {
+            Backing::Memory(memory) => Self(Arc::new(Backing::Memory(memory.after_restart()))),
+            Backing::Disk(_) | Backing::Remote(_) => self.clone(),
+        }
+    }
+
+    /// Runs what may wait for a disk where it may; in memory nothing waits.
+    async fn work<T: Send + 'static>(&self, f: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+        match &*self.0 {
+            Backing::Memory(_) => f(),
+            Backing::Disk(_) | Backing::Remote(_) => disk::blocking(f).await,
+        }
     }
 
     /// Begins a body. Dropping the writer before `finish` leaves nothing behind.
@@ -197,7 +215,7 @@ impl Objects {
     pub async fn sweep(&self, live: BTreeSet<BlobId>) -> io::Result<usize> {
         match &*self.0 {
             Backing::Disk(disk) => disk.sweep(live).await,
-            Backing::Memory(_) => Ok(0),
+            Backing::Memory(memory) => Ok(memory.sweep(&live)),
             Backing::Remote(remote) => remote.sweep(live).await,
         }
     }
@@ -259,6 +277,13 @@ impl Blob {
         }
     }
 
+    fn chunk(&self) -> u64 {
+        match &self.0 {
+            Source::File(_) => buffers::CHUNK as u64,
+            Source::Bytes(_) | Source::Far(_) => READ_CHUNK,
+        }
+    }
+
     pub fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
@@ -285,7 +310,7 @@ impl Blob {
             if range.is_empty() {
                 return None;
             }
-            let end = range.end.min(range.start.saturating_add(READ_CHUNK));
+            let end = range.end.min(range.start.saturating_add(blob.chunk()));
             match blob.read(range.start..end).await {
                 Ok(bytes) => Some((Ok(bytes), Some((blob, end..range.end)))),
                 Err(error) => Some((Err(error), None)),

@@ -1,16 +1,17 @@
 //! Blobs in a bucket of any S3, for nodes that share them. What is written goes through a file and is in the bucket before it counts;
 //! the file stays as a copy, and what is read comes into one, up to a size: so readers and workers find files, as they do of a disk.
-//! The copies are of this run alone and of bounded size.
+//! The copies are of this run alone and of bounded size. A blob that is read where it is stays there until the last of its readers is
+//! done, though it is deleted meanwhile ([`Readers`]): as an open file does.
 //!
 //! Objects in the bucket: `PREFIX/blobs/ID`, `PREFIX/files/NAME` (see [`super::Objects::share_file`]), and `PREFIX/lakerun.id`, which
 //! says whose the place is.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -55,6 +56,7 @@ pub(super) struct Remote {
     pub(super) disk: Disk,
     bucket: Bucket,
     copies: Mutex<Copies>,
+    readers: Arc<Readers>,
 }
 
 /// What this machine has copies of, the oldest first.
@@ -70,7 +72,7 @@ impl Remote {
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
-        Ok(Self { disk: Disk::open(folder)?, bucket, copies: Mutex::default() })
+        Ok(Self { disk: Disk::open(folder)?, bucket, copies: Mutex::default(), readers: Arc::default() })
     }
 
     fn within<const N: usize>(&self, parts: [&str; N]) -> ObjectPath {
@@ -155,10 +157,20 @@ impl Remote {
             Err(error) => return Err(error),
         }
         let place = self.blob(id);
+        // From here on it is not deleted.
+        if !self.readers.begin(id) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let reading = Arc::new(Reading {
+            readers: Arc::clone(&self.readers),
+            id: id.clone(),
+            store: Arc::clone(&self.bucket.store),
+            place: place.clone(),
+        });
         let found = self.bucket.store.get(&place).await.map_err(failed)?;
         let size = found.meta.size;
-        let far = || Opened::Far(Far { store: Arc::clone(&self.bucket.store), place: place.clone(), size });
-        if size > MAX_COPIED {
+        let far = || Opened::Far(Far { reading: Arc::clone(&reading), size });
+        if size > MAX_COPIED.min(self.bucket.cache_bytes) {
             return Ok(far());
         }
         match self.copy(id, found).await {
@@ -213,7 +225,7 @@ impl Remote {
     }
 
     pub(super) async fn delete(&self, ids: Vec<BlobId>) {
-        let places: Vec<_> = ids.iter().map(|id| Ok(self.blob(id))).collect();
+        let places: Vec<_> = ids.iter().filter(|id| !self.readers.leave(id)).map(|id| Ok(self.blob(id))).collect();
         let mut deleted = self.bucket.store.delete_stream(futures::stream::iter(places).boxed());
         while let Some(one) = deleted.next().await {
             match one {
@@ -281,8 +293,7 @@ pub(super) enum Opened {
 /// A blob that is read where it is.
 #[derive(Clone, Debug)]
 pub(super) struct Far {
-    store: Arc<dyn ObjectStore>,
-    place: ObjectPath,
+    reading: Arc<Reading>,
     pub(super) size: u64,
 }
 
@@ -292,11 +303,76 @@ impl Far {
             return Ok(Bytes::new());
         }
         let length = range.end - range.start;
-        let far = self.clone();
+        let reading = Arc::clone(&self.reading);
         // A task of its own: who waits for it may be shared between threads, as bodies are, and the request itself may not.
-        let reading = tokio::spawn(async move { far.store.get_range(&far.place, range).await });
-        let bytes = reading.await.map_err(io::Error::other)?.map_err(failed)?;
+        let read = tokio::spawn(async move { reading.store.get_range(&reading.place, range).await });
+        let bytes = read.await.map_err(io::Error::other)?.map_err(failed)?;
         if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+}
+
+/// Blobs that are being read where they are: how many read each, and whether the last of them is to delete it. What is not deleted so
+/// because the server ended is named by nothing, and the next start sweeps it.
+#[derive(Debug, Default)]
+struct Readers(Mutex<BTreeMap<BlobId, (usize, bool)>>);
+
+impl Readers {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<BlobId, (usize, bool)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// False where it is deleted already, though others still read it.
+    fn begin(&self, id: &BlobId) -> bool {
+        let mut known = self.known();
+        let reading = known.entry(id.clone()).or_default();
+        reading.0 += usize::from(!reading.1);
+        !reading.1
+    }
+
+    /// Leaves it to a blob's readers to delete it, where it has any.
+    fn leave(&self, id: &BlobId) -> bool {
+        self.known().get_mut(id).map(|reading| reading.1 = true).is_some()
+    }
+
+    /// Was that the last, and is it to be deleted?
+    fn end(&self, id: &BlobId) -> bool {
+        let mut known = self.known();
+        let Some(reading) = known.get_mut(id) else { return false };
+        reading.0 -= 1;
+        if reading.0 > 0 {
+            return false;
+        }
+        known.remove(id).is_some_and(|(_, deletes)| deletes)
+    }
+}
+
+/// One who reads a blob, until dropped.
+#[derive(Debug)]
+struct Reading {
+    readers: Arc<Readers>,
+    id: BlobId,
+    store: Arc<dyn ObjectStore>,
+    place: ObjectPath,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if !self.readers.end(&self.id) {
+            return;
+        }
+        let (store, place) = (Arc::clone(&self.store), self.place.clone());
+        let delete = async move {
+            match store.delete(&place).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a blob could not be removed from the bucket; the next start will");
+                }
+            }
+        };
+        // Without a runtime the server ends.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(delete);
+        }
     }
 }
 

@@ -18,7 +18,7 @@ async fn put(objects: &Objects, len: usize) -> Written<Count> {
     let mut writer = objects.writer(Count::default());
     let body: Vec<u8> = (0..=250).cycle().take(len).collect();
     for chunk in body.chunks(70_001) {
-        writer.write(chunk).await.unwrap();
+        writer.write(Bytes::copy_from_slice(chunk)).await.unwrap();
     }
     writer.finish().await.unwrap()
 }
@@ -106,12 +106,68 @@ async fn small_bodies_come_back_and_large_ones_are_blobs() {
     }
 }
 
+/// What a seal is given, with what it adds.
+struct Marks;
+impl Seal for Marks {
+    fn seal(&mut self, bytes: &[u8], last: bool) -> io::Result<Vec<u8>> {
+        Ok([bytes, if last { b"." } else { b"" }].concat())
+    }
+}
+
+#[tokio::test]
+async fn pieces_of_all_sizes_make_one_body() {
+    let folder = tempfile::tempdir().unwrap();
+    for objects in [Objects::memory(), Objects::disk(folder.path()).unwrap()] {
+        for pieces in
+            [vec![9, 5000, 3, 3, 70_000, 1], vec![1 << 20, 7], vec![1 << 20, 1 << 20], vec![5, 0, 9000, 0, 8000]]
+        {
+            for seal in [None, Some(Box::new(Marks) as Box<dyn Seal>)] {
+                let (mut expected, sealed) = (Vec::new(), seal.is_some());
+                let mut writer = objects.sealed_writer(Count::default(), seal);
+                for (n, len) in pieces.iter().enumerate() {
+                    let piece = vec![u8::try_from(n).unwrap(); *len];
+                    expected.extend_from_slice(&piece);
+                    writer.write(piece.into()).await.unwrap();
+                }
+                let written = writer.finish().await.unwrap();
+                assert_eq!((written.size, written.digest.0), (expected.len() as u64, expected.len() as u64));
+                expected.extend(sealed.then_some(b'.'));
+                assert_eq!(objects.read(&blob(&written)).await.unwrap(), expected);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_being_read_elsewhere_stays_until_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+    let objects = bucket(&store, folder.path().join("1")).await.unwrap();
+    let (kept, gone) = (blob(&put(&objects, 50_000).await), blob(&put(&objects, 60_000).await));
+    // Larger than all copies may be: it is read where it is.
+    let (first, second) = (objects.open(&kept).await.unwrap(), objects.open(&kept).await.unwrap());
+    assert!(first.file().is_none());
+    objects.delete(vec![kept.clone(), gone.clone()]).await;
+    assert_eq!(objects.names().await.unwrap(), [kept.clone()]);
+    assert_eq!(objects.open(&kept).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+    drop(first);
+    assert_eq!(second.read(0..50_000).await.unwrap().len(), 50_000);
+    drop(second);
+    // The last reader leaves it to a task to delete it.
+    while !objects.names().await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(objects.open(&kept).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
 #[tokio::test]
 async fn a_dropped_writer_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let objects = Objects::disk(folder.path()).unwrap();
     let mut writer = objects.writer(());
-    writer.write(&vec![1; 2 * 1024 * 1024]).await.unwrap();
+    for _ in 0..2 {
+        writer.write(vec![1; 1024 * 1024].into()).await.unwrap();
+    }
     assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 1);
     drop(writer);
     assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);
@@ -124,7 +180,9 @@ async fn a_sweep_spares_the_living_and_this_run() {
     let dead = blob(&put(&before, 20_000).await);
     let alive = blob(&put(&before, 20_000).await);
     let mut torn = before.writer(());
-    torn.write(&vec![1; 2 * 1024 * 1024]).await.unwrap();
+    for _ in 0..2 {
+        torn.write(vec![1; 1024 * 1024].into()).await.unwrap();
+    }
     std::mem::forget(torn);
 
     tokio::time::sleep(std::time::Duration::from_millis(2)).await;
