@@ -566,6 +566,14 @@ fn native(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Option<(Type, 
             let zero = Box::new(Expr::Literal(zero, None));
             arg = Expr::BinaryExpr(BinaryExpr::new(Box::new(arg), Operator::Plus, zero));
         }
+        if params.distinct
+            && matches!(ty, Some(Type::TimestampTz(_)))
+            && let DataType::Struct(fields) = arg.get_type(schema)?
+            && let Some(instant) = fields.first()
+        {
+            // A moment is its instant, whatever its zone.
+            arg = arg.field(instant.name().as_str());
+        }
         return Ok(Some((with(count_udaf(), arg), None)));
     }
     let (Some(argument), Some(ty), 1) = (argument.cloned(), ty, params.args.len()) else { return Ok(None) };

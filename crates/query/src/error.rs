@@ -171,6 +171,12 @@ fn explain(error: &DataFusionError, at: Option<(u64, u64)>) -> Error {
         DataFusionError::NotImplemented(text) if text.contains("in sqltorel: Lambda(") => {
             Error::user(1006, "TYPE_MISMATCH", "line 1:8: Lambda expression should always be used inside a function")
         }
+        // What sqlparser reads and Trino's grammar has not: `… PIVOT (…)`.
+        DataFusionError::NotImplemented(text) if text.starts_with("Unsupported ast node ") => {
+            let node = text.trim_start_matches("Unsupported ast node ");
+            let word: String = node.chars().take_while(char::is_ascii_alphanumeric).collect();
+            Error::syntax(1, 1, format_args!("mismatched input '{}'", word.to_uppercase()))
+        }
         DataFusionError::NotImplemented(text) => Error::not_supported(place(at, text)),
         DataFusionError::Execution(text) => execution(text),
         DataFusionError::SQL(inner, _) => Error::syntax(1, 1, inner),

@@ -500,7 +500,8 @@ impl Running {
 /// The row of the partition that a navigation leads to.
 fn navigate(at: &Navigation, labels: &[Label], current: Option<usize>, start: usize, rows: usize) -> Option<usize> {
     let current = current?;
-    let seen = if at.is_final { labels } else { labels.get(..=current)? };
+    // Trino counts FIRST from the beginning over all of the match, in its RUNNING mode, too (asked).
+    let seen = if at.is_final || !at.from_last { labels } else { labels.get(..=current)? };
     let place = if at.labels.is_empty() {
         if at.from_last { seen.len().checked_sub(at.offset.checked_add(1)?)? } else { at.offset }
     } else {

@@ -102,7 +102,11 @@ pub(crate) fn planned(relation: TableFactor, context: &mut dyn RelationPlannerCo
         let (qualifier, field) = &fields[at];
         of_matches(format!("c{at}")).alias_qualified(qualifier.clone(), field.name().clone())
     };
-    let measures = outputs.into_iter().map(|(name, expr)| {
+    let names: Vec<String> = outputs.iter().map(|(name, _)| name.clone()).collect();
+    let measures = outputs.into_iter().enumerate().map(|(i, (name, expr))| {
+        // Columns that share a name are found by none.
+        let is_shared = names.iter().filter(|other| **other == name).count() > 1;
+        let name = if is_shared { format!("{}{name}_{i}", crate::sql::SHARED) } else { name };
         // A row that is of no match has no measures.
         let expr =
             if spec.rows == Rows::WithUnmatched { when(of_matches(MATCHED.to_owned()), expr).end()? } else { expr };
@@ -266,7 +270,10 @@ impl<'a> Taker<'a> {
         let labels = match call.args.first() {
             None => Vec::new(),
             Some(Expr::Column(column)) => self.labels_of(column)?.1,
-            Some(_) => return Err(failed("INVALID_FUNCTION_ARGUMENT", "CLASSIFIER takes a pattern variable")),
+            Some(_) => {
+                let text = "the argument of CLASSIFIER is not a primary pattern variable or subset name";
+                return Err(failed("INVALID_FUNCTION_ARGUMENT", text));
+            }
         };
         seen.push(labels.clone());
         let field = Arc::new(Field::new("classifier", DataType::Utf8, true));
@@ -292,7 +299,7 @@ impl<'a> Taker<'a> {
                         let text = "FINAL semantics is not supported in DEFINE clause";
                         return Err(failed("INVALID_PROCESSING_MODE", text));
                     }
-                    match call.args.into_iter().next() {
+                    match call.args.into_iter().next().map(Expr::unalias) {
                         Some(Expr::AggregateFunction(inner)) if outer.is_none() => {
                             return self.aggregate(inner, name == "final");
                         }

@@ -260,6 +260,7 @@ impl VisitorMut for Lowering {
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         ordinals(query, release);
+        super::rewrite::name_ordered(query);
         if let Some((limit, fetch)) = self.limits.pop() {
             (query.limit_clause, query.fetch) = (limit, fetch);
         }
@@ -668,6 +669,10 @@ fn wrong_offset(offset: &Expr) -> Option<&'static str> {
             let Some(Expr::Function(inner)) = args.first() else { return None };
             let number = arguments(inner).first().and_then(raw_text)?.parse::<i64>().ok()?;
             (inner.name == named("$literal") && number > 0).then_some("Offset must be at least 0")
+        }
+        Expr::Function(call) if call.name == named("$literal") => {
+            let number = arguments(call).first().and_then(raw_text)?.parse::<i64>().ok()?;
+            (number < 0).then_some("Offset must be at least 0")
         }
         Expr::Value(value) if value.value == Value::Null => Some("Offset must not be null"),
         _ => None,

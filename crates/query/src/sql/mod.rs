@@ -16,7 +16,7 @@ pub(crate) use ddl::{CreateTable, PartitionSpec};
 pub(crate) use forms::AS_OF;
 pub(crate) use forms::like_pattern;
 pub(crate) use lower::in_session;
-pub(crate) use rewrite::INTERNAL;
+pub(crate) use rewrite::{INTERNAL, SHARED};
 pub(crate) use row_pattern::ANY;
 pub(crate) use text::{Source, with_parameters};
 

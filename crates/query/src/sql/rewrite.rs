@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select as AstSelect, SelectItem, SetExpr, Spanned,
-    TableFactor, Value, VisitMut, VisitorMut,
+    FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, OrderByKind, Query, Select as AstSelect,
+    SelectItem, SetExpr, Spanned, TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -60,7 +60,7 @@ impl Labels {
 pub(crate) const INTERNAL: &str = "__column_";
 
 /// Prefix of names that columns of a relation share: nobody can name them, but `*` shows them.
-const SHARED: &str = "__column_as_";
+pub(crate) const SHARED: &str = "__column_as_";
 
 pub(super) fn select(mut query: Query, source: &Source<'_>, hidden: Vec<&'static str>) -> Result<Select> {
     let mut labels = Vec::new();
@@ -126,6 +126,30 @@ pub(super) fn make_unnamed_unique(select: &mut AstSelect) {
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
         } else {
             seen.push(name);
+        }
+    }
+}
+
+/// Items that ORDER BY names by number are found by their names: an expression over groups needs one of its own.
+pub(super) fn name_ordered(query: &mut Query) {
+    let Some(OrderByKind::Expressions(order)) = query.order_by.as_ref().map(|order| &order.kind) else { return };
+    let number = |expr: &Expr| match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(text, _) => text.to_string().parse::<usize>().ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    let wanted: Vec<usize> = order.iter().filter_map(|item| number(&item.expr)).collect();
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    if matches!(&select.group_by, GroupByExpr::Expressions(items, _) if items.is_empty()) {
+        return;
+    }
+    for (i, item) in select.projection.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        if wanted.contains(&(i + 1)) && !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            let alias = Ident::with_quote('"', format!("{INTERNAL}{i}"));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
         }
     }
 }

@@ -373,9 +373,14 @@ impl Clause<'_> {
                         (tokens.get(at + 2).and_then(name_of), tokens.get(at + 3).map(|token| &token.token))
                     {
                         put(&mut out, Token::LParen);
-                        put(&mut out, quoted(self.names.any(&name).map_or(name, |label| format!("$m{label}"))));
-                        put(&mut out, Token::Period);
-                        put(&mut out, quoted(ANY.to_owned()));
+                        match self.names.any(&name) {
+                            Some(label) => {
+                                put(&mut out, quoted(format!("$m{label}")));
+                                put(&mut out, Token::Period);
+                                put(&mut out, quoted(ANY.to_owned()));
+                            }
+                            None => put(&mut out, Token::SingleQuotedString(name)),
+                        }
                         at += 3;
                     } else {
                         at += 1;

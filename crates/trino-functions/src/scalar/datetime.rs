@@ -110,7 +110,7 @@ fn unit(name: &str, value: &Value) -> Result<Unit> {
     found.ok_or_else(|| Error::argument(format!("'{name}' is not a valid {kind} field")))
 }
 
-const DATE_ADD: Rows = |_, a| {
+const DATE_ADD: Rows = |call, a| {
     let unit = unit(a[0].as_str(), &a[2])?;
     let amount = a[1].as_int();
     let range = || Error::out_of_range("date_add result out of range");
@@ -128,12 +128,12 @@ const DATE_ADD: Rows = |_, a| {
         (Value::TimeTz(t, zone), Unit::Picos(picos)) => {
             Value::TimeTz((i128::from(*t) + picos * i128::from(amount)).rem_euclid(DAY) as i64, *zone)
         }
-        (Value::Timestamp(t), Unit::Picos(picos)) => Value::Timestamp(t + picos * i128::from(amount)),
+        (Value::Timestamp(t), Unit::Picos(picos)) => Value::Timestamp(rounded(t + picos * i128::from(amount), call)),
         (Value::Timestamp(t), Unit::Months(months)) => {
             Value::Timestamp(add_months_to(*t, months.saturating_mul(amount)).ok_or_else(range)?)
         }
         (Value::TimestampTz(t, zone), Unit::Picos(picos)) if picos < DAY => {
-            Value::TimestampTz(t + picos * i128::from(amount), *zone)
+            Value::TimestampTz(rounded(t + picos * i128::from(amount), call), *zone)
         }
         (Value::TimestampTz(t, zone), Unit::Picos(picos)) => {
             Value::TimestampTz(instant(local(*t, *zone) + picos * i128::from(amount), *zone), *zone)
@@ -145,6 +145,14 @@ const DATE_ADD: Rows = |_, a| {
         _ => return Err(Error::internal("date_add")),
     })
 };
+
+/// To as many digits as the type of the result has: a timestamp without fractions stays without them.
+fn rounded(picos: i128, call: &Call) -> i128 {
+    match call.returns {
+        Type::Timestamp(p) | Type::TimestampTz(p) => parse::round_picos(picos, p),
+        _ => picos,
+    }
+}
 
 /// Whole months from one time to another.
 fn months_between(from: i128, to: i128) -> i64 {

@@ -243,7 +243,9 @@ fn subscript(types: &[Type], literal: Option<&Value>) -> Result<Call> {
             let params = vec![types[0].clone(), Type::Bigint];
             Ok(call("$subscript", params, item.as_ref().clone(), Kernel::Strict(kernel)))
         }
-        Type::Map(key, value) if common(key, &types[1]).as_ref() == Some(key) => {
+        Type::Map(key, value) if common(key, &types[1]).is_some() => {
+            // Keys and subscript become one type: `map(varchar(1), …)['long']` finds nothing.
+            let key = common(key, &types[1]).unwrap_or_else(|| key.as_ref().clone());
             let kernel: Rows = |call, args| {
                 let found = args[0].entries().iter().find(|(key, _)| *key == args[1]);
                 found.map(|(_, value)| value.clone()).ok_or_else(|| {
@@ -255,7 +257,7 @@ fn subscript(types: &[Type], literal: Option<&Value>) -> Result<Call> {
                     })
                 })
             };
-            let params = vec![types[0].clone(), key.as_ref().clone()];
+            let params = vec![Type::map(key.clone(), value.as_ref().clone()), key];
             Ok(call("$subscript", params, value.as_ref().clone(), Kernel::Strict(kernel)))
         }
         Type::Row(fields) => {
@@ -772,7 +774,9 @@ fn formatted(pattern: &str, args: &[Value], types: &[Type]) -> Result<String> {
 
 fn format_one(kind: char, flags: &str, precision: Option<usize>, value: &Value, ty: &Type) -> Option<String> {
     if value.is_null() {
-        return Some(if kind.is_uppercase() { "NULL".to_owned() } else { "null".to_owned() });
+        // Java's Formatter cuts it off, too.
+        let text = if kind.is_uppercase() { "NULL" } else { "null" };
+        return Some(text.chars().take(precision.unwrap_or(usize::MAX)).collect());
     }
     let signed = |text: String| {
         let plus = if flags.contains('+') && !text.starts_with('-') { "+" } else { "" };
