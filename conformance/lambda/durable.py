@@ -116,6 +116,13 @@ def handler(event, context):
         done = context.step(lambda _: mark(name + " before"), name="before")
         context.wait(Duration.from_seconds(event["seconds"]), name="long")
         return [done, context.step(lambda _: mark(name + " after"), name="after")]
+    if what == "two steps":
+        def slow(_):
+            done = mark(name + " first")
+            time.sleep(event["seconds"])
+            return done
+        first = context.step(slow, name="first")
+        return [first, context.step(lambda _: mark(name + " second"), name="second")]
     if what == "sleeps":
         context.step(lambda _: mark(name + " begun"), name="begun")
         time.sleep(event["seconds"])
@@ -187,6 +194,55 @@ def runs(d):
     check("other functions, durable or not", answer is not None and answer[:2] == [21, {"first": {"n": 1}, "second": 42}] and "plainly" in answer[2], (answer, error))
     answer, error, _ = d.call("dies")
     check("a call that dies is made again", answer == 1 and d.marks("dies before") == 1 and d.marks("dies tries") == 2, (answer, error))
+
+
+def pauses(d):
+    """Paused between calls, and in the midst of one: nothing runs until it is resumed, and no step twice."""
+    arn = d.start("long", "pause waiting", seconds=1)
+    until(lambda: d.marks("pause waiting before"), bool)
+    d.la.pause_durable_execution(DurableExecutionArn=arn, Reason="r")
+    until(lambda: d.la.get_durable_execution(DurableExecutionArn=arn)["Status"], lambda status: status == "PAUSED")
+    until(lambda: [e["EventType"] for e in d.la.get_durable_execution_history(DurableExecutionArn=arn)["Events"]], lambda kinds: "WaitSucceeded" in kinds)
+    check("a wait ends in a pause, and nothing comes of it", d.marks("pause waiting after") == 0 and d.la.get_durable_execution(DurableExecutionArn=arn)["Status"] == "PAUSED")
+    d.la.resume_durable_execution(DurableExecutionArn=arn)
+    found = until(lambda: d.la.get_durable_execution(DurableExecutionArn=arn), lambda found: found["Status"] == "SUCCEEDED")
+    check("resumed, it goes on", json.loads(found["Result"]) == [1, 1] and d.marks("pause waiting before") == 1, found)
+    arn = d.start("two steps", "pause midway", seconds=2)
+    until(lambda: d.marks("pause midway first"), bool)
+    d.la.pause_durable_execution(DurableExecutionArn=arn)
+    status = d.la.get_durable_execution(DurableExecutionArn=arn)["Status"]
+    until(lambda: d.la.get_durable_execution(DurableExecutionArn=arn)["Status"], lambda status: status == "PAUSED")
+    time.sleep(2)
+    check("a call is paused at its next checkpoint", status in ("PAUSING", "PAUSED") and d.marks("pause midway second") == 0, status)
+    d.la.resume_durable_execution(DurableExecutionArn=arn)
+    found = until(lambda: d.la.get_durable_execution(DurableExecutionArn=arn), lambda found: found["Status"] not in ("RUNNING", "PAUSED", "PAUSING"))
+    check("and made again", found["Status"] == "SUCCEEDED" and json.loads(found["Result"]) == [1, 1] and d.marks("pause midway first") == 1, found)
+    d.la.delete_durable_execution(DurableExecutionArn=arn)
+    refused("what is over can be deleted", "ResourceNotFoundException", lambda: d.la.get_durable_execution(DurableExecutionArn=arn))
+
+
+def destinations(d):
+    """An execution that an event started tells its destinations how it ended, and the dead-letter queue of a failure."""
+    sqs = client("sqs")
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("durable-ok", "durable-no", "durable-dead")}
+    arn = {name: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"] for name, url in urls.items()}
+    config = {"OnSuccess": {"Destination": arn["durable-ok"]}, "OnFailure": {"Destination": arn["durable-no"]}}
+    d.la.put_function_event_invoke_config(FunctionName="durable", Qualifier="$LATEST", DestinationConfig=config)
+    d.la.update_function_configuration(FunctionName="durable", DeadLetterConfig={"TargetArn": arn["durable-dead"]})
+
+    def told(name):
+        got = until(lambda: sqs.receive_message(QueueUrl=urls[name], WaitTimeSeconds=5, MessageAttributeNames=["All"]).get("Messages"), bool)[0]
+        return json.loads(got["Body"]), got.get("MessageAttributes", {})
+    d.end(d.start("child", "told child"))
+    record, _ = told("durable-ok")
+    check("a success is told", record["requestContext"]["condition"] == "Success" and record["responsePayload"] == "in the child, waited" and record["requestPayload"]["what"] == "child", record)
+    d.end(d.start("raises", "told raises"))
+    record, _ = told("durable-no")
+    check("a failure, too", record["requestContext"]["condition"] == "RetriesExhausted" and record["responsePayload"]["errorType"] == "KeyError", record)
+    body, attributes = told("durable-dead")
+    check("and its event goes to the dead-letter queue", body["name"] == "told raises" and "mine" in attributes["ErrorMessage"]["StringValue"], (body, attributes))
+    d.la.update_function_configuration(FunctionName="durable", DeadLetterConfig={"TargetArn": ""})
+    d.la.delete_function_event_invoke_config(FunctionName="durable", Qualifier="$LATEST")
 
 
 def callbacks(d):
@@ -264,7 +320,7 @@ def run(binary):
     first = server = Server(binary)
     try:
         d = Durable()
-        for part in (runs, callbacks, executions):
+        for part in (runs, callbacks, pauses, destinations, executions):
             start = time.time()
             part(d)
             print(f"{part.__name__}: {time.time() - start:.1f} s", flush=True)

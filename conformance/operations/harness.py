@@ -1,6 +1,7 @@
 """What the files of operations are written with: cases, clients that note what each operation answered, and assertions."""
 import atexit
 import functools
+import gzip
 import io
 import json
 import os
@@ -50,8 +51,14 @@ def session():
         at = pathlib.Path(folder, service, model["metadata"]["apiVersion"])
         at.mkdir(parents=True)
         (at / "service-2.json").write_text(json.dumps(model))
+    # Operations that are newer than the client.
+    newest = pathlib.Path(folder, "newest", "lambda", "2015-03-31")
+    newest.mkdir(parents=True)
+    (newest / "service-2.json").write_bytes(gzip.decompress((MODELS / "lambda.json.gz").read_bytes()))
     found = boto3.session.Session()
-    found._session.get_component("data_loader").search_paths.append(folder)
+    paths = found._session.get_component("data_loader").search_paths
+    paths.append(folder)
+    paths.insert(0, str(newest.parents[1]))
     return found
 
 

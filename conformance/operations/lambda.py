@@ -272,7 +272,7 @@ def h(event, context):
 
 @operations("lambda", "CheckpointDurableExecution", "GetDurableExecution", "GetDurableExecutionHistory", "GetDurableExecutionState",
             "ListDurableExecutionsByFunction", "SendDurableExecutionCallbackFailure", "SendDurableExecutionCallbackHeartbeat",
-            "SendDurableExecutionCallbackSuccess", "StopDurableExecution")
+            "SendDurableExecutionCallbackSuccess", "StopDurableExecution", "PauseDurableExecution", "ResumeDurableExecution", "DeleteDurableExecution")
 def durable_executions():
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "lambda:*", "Resource": "*"}]}
     own = role("lambda")
@@ -317,8 +317,27 @@ def durable_executions():
     holds(over(at), Status="STOPPED", Error={"ErrorMessage": "enough"})
     listed = lam().list_durable_executions_by_function(FunctionName=name, Statuses=["STOPPED", "FAILED"])["DurableExecutions"]
     equal([one["Status"] for one in listed], ["FAILED", "STOPPED"])
+    # Paused while it waits: the callback is taken, the function is not called.
+    paused, waits = begun("1")
+    lam().pause_durable_execution(DurableExecutionArn=paused, Reason="why", ExecutionTimeoutPaused=True, ClientToken="once")
+    found = lam().get_durable_execution(DurableExecutionArn=paused)
+    equal((found["Status"], found["PauseDetails"]["Reason"], found["PauseDetails"]["ExecutionTimeoutPaused"]), ("PAUSED", "why", True))
+    lam().pause_durable_execution(DurableExecutionArn=paused, ClientToken="once")
+    refused("ResourceConflictException", "PAUSED", lam().pause_durable_execution, DurableExecutionArn=paused)
+    refused("ResourceConflictException", "PAUSED", lam().delete_durable_execution, DurableExecutionArn=paused)
+    lam().send_durable_execution_callback_success(CallbackId=waits, Result=b"yes")
+    equal([one["Status"] for one in lam().list_durable_executions_by_function(FunctionName=name, Statuses=["PAUSED"])["DurableExecutions"]], ["PAUSED"])
+    lam().resume_durable_execution(DurableExecutionArn=paused, Reason="now")
+    holds(over(paused), Status="SUCCEEDED", Result="yes11", PauseDetails=None)
+    events = [e["EventType"] for e in lam().get_durable_execution_history(DurableExecutionArn=paused)["Events"]]
+    equal([e for e in events if e in ("ExecutionPaused", "CallbackSucceeded", "ExecutionResumed")], ["ExecutionPaused", "CallbackSucceeded", "ExecutionResumed"])
+    refused("ResourceConflictException", "SUCCEEDED", lam().resume_durable_execution, DurableExecutionArn=paused)
+    refused("ResourceConflictException", "SUCCEEDED", lam().pause_durable_execution, DurableExecutionArn=paused)
+    assert lam().delete_durable_execution(DurableExecutionArn=paused)["DeletionRequestTimestamp"]
     gone = at[:-3] + "xyz"
-    for call in (lam().get_durable_execution, lam().get_durable_execution_history, lam().stop_durable_execution):
+    refused("ResourceNotFoundException", "Durable execution not found", lam().get_durable_execution, DurableExecutionArn=paused)
+    for call in (lam().get_durable_execution, lam().get_durable_execution_history, lam().stop_durable_execution, lam().pause_durable_execution,
+                 lam().resume_durable_execution, lam().delete_durable_execution):
         refused("ResourceNotFoundException", "Durable execution not found", call, DurableExecutionArn=gone)
     missing(lam().list_durable_executions_by_function)
     refused("InvalidParameterValueException", "Invalid checkpoint token", lam().checkpoint_durable_execution, DurableExecutionArn=at, CheckpointToken="AAAA")

@@ -254,6 +254,32 @@ impl wire::Operation for DeleteAlias {
     };
 }
 
+/// `lambda:DeleteDurableExecution`.
+#[derive(Debug)]
+pub struct DeleteDurableExecution;
+impl wire::Operation for DeleteDurableExecution {
+    type Input = DeleteDurableExecutionRequest;
+    type Output = DeleteDurableExecutionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteDurableExecution",
+        method: "DELETE",
+        uri: "/2025-12-01/durable-executions/{DurableExecutionArn}",
+        success_status: 202,
+        input: &S_DELETE_DURABLE_EXECUTION_REQUEST,
+        output: &S_DELETE_DURABLE_EXECUTION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:DeleteDurableExecution",
+            resource: "arn:aws:lambda:{region}:{account}:{DurableExecutionArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `lambda:DeleteEventSourceMapping`.
 #[derive(Debug)]
 pub struct DeleteEventSourceMapping;
@@ -1196,6 +1222,32 @@ impl wire::Operation for ListVersionsByFunction {
     };
 }
 
+/// `lambda:PauseDurableExecution`.
+#[derive(Debug)]
+pub struct PauseDurableExecution;
+impl wire::Operation for PauseDurableExecution {
+    type Input = PauseDurableExecutionRequest;
+    type Output = PauseDurableExecutionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PauseDurableExecution",
+        method: "POST",
+        uri: "/2025-12-01/durable-executions/{DurableExecutionArn}/pause",
+        success_status: 202,
+        input: &S_PAUSE_DURABLE_EXECUTION_REQUEST,
+        output: &S_PAUSE_DURABLE_EXECUTION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:PauseDurableExecution",
+            resource: "arn:aws:lambda:{region}:{account}:{DurableExecutionArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `lambda:PublishLayerVersion`.
 #[derive(Debug)]
 pub struct PublishLayerVersion;
@@ -1371,6 +1423,32 @@ impl wire::Operation for RemovePermission {
         needs: &[wire::operation::Need {
             action: "lambda:RemovePermission",
             resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `lambda:ResumeDurableExecution`.
+#[derive(Debug)]
+pub struct ResumeDurableExecution;
+impl wire::Operation for ResumeDurableExecution {
+    type Input = ResumeDurableExecutionRequest;
+    type Output = ResumeDurableExecutionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ResumeDurableExecution",
+        method: "POST",
+        uri: "/2025-12-01/durable-executions/{DurableExecutionArn}/resume",
+        success_status: 202,
+        input: &S_RESUME_DURABLE_EXECUTION_REQUEST,
+        output: &S_RESUME_DURABLE_EXECUTION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:ResumeDurableExecution",
+            resource: "arn:aws:lambda:{region}:{account}:{DurableExecutionArn}",
             when: None,
             passes: "",
         }],
@@ -1726,6 +1804,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <CreateFunction as wire::Operation>::SPEC,
     <CreateFunctionUrlConfig as wire::Operation>::SPEC,
     <DeleteAlias as wire::Operation>::SPEC,
+    <DeleteDurableExecution as wire::Operation>::SPEC,
     <DeleteEventSourceMapping as wire::Operation>::SPEC,
     <DeleteFunction as wire::Operation>::SPEC,
     <DeleteFunctionConcurrency as wire::Operation>::SPEC,
@@ -1763,6 +1842,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListProvisionedConcurrencyConfigs as wire::Operation>::SPEC,
     <ListTags as wire::Operation>::SPEC,
     <ListVersionsByFunction as wire::Operation>::SPEC,
+    <PauseDurableExecution as wire::Operation>::SPEC,
     <PublishLayerVersion as wire::Operation>::SPEC,
     <PublishVersion as wire::Operation>::SPEC,
     <PutFunctionConcurrency as wire::Operation>::SPEC,
@@ -1770,6 +1850,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <PutProvisionedConcurrencyConfig as wire::Operation>::SPEC,
     <RemoveLayerVersionPermission as wire::Operation>::SPEC,
     <RemovePermission as wire::Operation>::SPEC,
+    <ResumeDurableExecution as wire::Operation>::SPEC,
     <SendDurableExecutionCallbackFailure as wire::Operation>::SPEC,
     <SendDurableExecutionCallbackHeartbeat as wire::Operation>::SPEC,
     <SendDurableExecutionCallbackSuccess as wire::Operation>::SPEC,
@@ -2191,6 +2272,20 @@ pub struct DeleteAliasRequest {
     pub name: String,
 }
 wire::shape!(DeleteAliasRequest: "FunctionName" function_name, "Name" name,);
+
+/// `DeleteDurableExecutionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteDurableExecutionRequest {
+    pub durable_execution_arn: String,
+}
+wire::shape!(DeleteDurableExecutionRequest: "DurableExecutionArn" durable_execution_arn,);
+
+/// `DeleteDurableExecutionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteDurableExecutionResponse {
+    pub deletion_request_timestamp: wire::Timestamp,
+}
+wire::shape!(DeleteDurableExecutionResponse: "DeletionRequestTimestamp" deletion_request_timestamp,);
 
 /// `DeleteEventSourceMappingRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3395,6 +3490,21 @@ pub struct PauseDetails {
 }
 wire::shape!(PauseDetails: "PauseRequestTimestamp" pause_request_timestamp, "Reason" reason, "ExecutionTimeoutPaused" execution_timeout_paused,);
 
+/// `PauseDurableExecutionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PauseDurableExecutionRequest {
+    pub durable_execution_arn: String,
+    pub client_token: Option<String>,
+    pub reason: Option<String>,
+    pub execution_timeout_paused: Option<bool>,
+}
+wire::shape!(PauseDurableExecutionRequest: "DurableExecutionArn" durable_execution_arn, "ClientToken" client_token, "Reason" reason, "ExecutionTimeoutPaused" execution_timeout_paused,);
+
+/// `PauseDurableExecutionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PauseDurableExecutionResponse {}
+wire::shape!(PauseDurableExecutionResponse:);
+
 /// `ProvisionedConcurrencyConfigListItem`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProvisionedConcurrencyConfigListItem {
@@ -3523,6 +3633,20 @@ pub struct ResolvedS3Object {
     pub s3_object_version: Option<String>,
 }
 wire::shape!(ResolvedS3Object: "S3Bucket" s3_bucket, "S3Key" s3_key, "S3ObjectVersion" s3_object_version,);
+
+/// `ResumeDurableExecutionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResumeDurableExecutionRequest {
+    pub durable_execution_arn: String,
+    pub client_token: Option<String>,
+    pub reason: Option<String>,
+}
+wire::shape!(ResumeDurableExecutionRequest: "DurableExecutionArn" durable_execution_arn, "ClientToken" client_token, "Reason" reason,);
+
+/// `ResumeDurableExecutionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResumeDurableExecutionResponse {}
+wire::shape!(ResumeDurableExecutionResponse:);
 
 /// `RetryDetails`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -5543,6 +5667,30 @@ static S_DELETE_ALIAS_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
     ],
+    payload: None,
+});
+static S_DELETE_DURABLE_EXECUTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteDurableExecutionRequest",
+    members: &[Member {
+        name: "DurableExecutionArn",
+        wire: "DurableExecutionArn",
+        shape: &S_DURABLE_EXECUTION_ARN,
+        required: true,
+        location: Location::Uri,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_DURABLE_EXECUTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DeleteDurableExecutionResponse",
+    members: &[Member {
+        name: "DeletionRequestTimestamp",
+        wire: "",
+        shape: &S_EXECUTION_TIMESTAMP,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
     payload: None,
 });
 static S_DELETE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::Structure(Structure {
@@ -10540,6 +10688,46 @@ static S_PAUSE_DETAILS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_PAUSE_DURABLE_EXECUTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PauseDurableExecutionRequest",
+    members: &[
+        Member {
+            name: "DurableExecutionArn",
+            wire: "DurableExecutionArn",
+            shape: &S_DURABLE_EXECUTION_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientToken",
+            wire: "",
+            shape: &S_CLIENT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: true,
+        },
+        Member {
+            name: "Reason",
+            wire: "",
+            shape: &S_PAUSE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionTimeoutPaused",
+            wire: "",
+            shape: &S_EXECUTION_TIMEOUT_PAUSED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PAUSE_DURABLE_EXECUTION_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "PauseDurableExecutionResponse", members: &[], payload: None });
 static S_PAUSE_REASON: Shape =
     Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: true };
 static S_PER_EXECUTION_ENVIRONMENT_MAX_CONCURRENCY: Shape = Shape::Integer { min: Some(1), max: Some(1600) };
@@ -11109,6 +11297,38 @@ static S_RESOURCE_ARN: Shape = Shape::String {
 };
 static S_RESPONSE_STREAMING_INVOCATION_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["RequestResponse", "DryRun"], sensitive: false };
+static S_RESUME_DURABLE_EXECUTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ResumeDurableExecutionRequest",
+    members: &[
+        Member {
+            name: "DurableExecutionArn",
+            wire: "DurableExecutionArn",
+            shape: &S_DURABLE_EXECUTION_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientToken",
+            wire: "",
+            shape: &S_CLIENT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: true,
+        },
+        Member {
+            name: "Reason",
+            wire: "",
+            shape: &S_RESUME_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_RESUME_DURABLE_EXECUTION_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "ResumeDurableExecutionResponse", members: &[], payload: None });
 static S_RESUME_REASON: Shape =
     Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: true };
 static S_RETENTION_PERIOD_IN_DAYS: Shape = Shape::Integer { min: Some(1), max: Some(90) };

@@ -180,7 +180,7 @@ impl Kind for Events {
     /// Another try, later; or the destinations.
     fn end(&self, tx: &mut Tx<'_>, event: &Event, ended: &Ended<Tried>) -> Result<Next<Event>, Error> {
         let Loaded::Todo(settings) = self.load(tx, event)? else { return Ok(Next::Over) };
-        let config = settings.invoke_config.unwrap_or_default();
+        let config = settings.invoke_config.clone().unwrap_or_default();
         let (tried, now) = (&ended.end, ended.at);
         let max_age =
             config.maximum_event_age_in_seconds.map_or(DEFAULT_AGE, |age| SignedDuration::from_secs(age.into()));
@@ -209,27 +209,84 @@ impl Kind for Events {
             let cx = Cx::platform(&self.0.router, &event.account, &event.region);
             self.0.measure(&cx, &event.function, "AsyncEventsDropped", 1.0, "Count");
         }
-        let destinations = config.destination_config.unwrap_or_default();
-        let destination = if tried.failed {
-            destinations.on_failure.and_then(|failure| failure.destination)
-        } else {
-            destinations.on_success.and_then(|success| success.destination)
-        };
-        let dead = settings.version.config.dead_letter_config.and_then(|dead| dead.target_arn);
-        let told = EventResult {
-            destination,
-            dead: dead.filter(|target| tried.failed && !target.is_empty()),
-            role: settings.version.config.role.unwrap_or_default(),
-            event: event.clone(),
-            tried: tried.clone(),
-            aged,
-            at: now.into(),
-        };
-        if told.destination.is_some() || told.dead.is_some() {
-            tx.enqueue(NewTask::new(OUTCOME, format!("{OUTCOME}:{}", event.request_id)).payload(&told)?)?;
-        }
+        tell(tx, settings, event, tried, aged, now.into())?;
         Ok(Next::Over)
     }
+}
+
+/// Asks for the destinations and the dead-letter queue of an event to be told of its outcome.
+fn tell(
+    tx: &mut Tx<'_>,
+    settings: Resolved,
+    event: &Event,
+    tried: &Tried,
+    aged: bool,
+    at: wire::Timestamp,
+) -> Result<(), Error> {
+    let destinations = settings.invoke_config.and_then(|config| config.destination_config).unwrap_or_default();
+    let destination = if tried.failed {
+        destinations.on_failure.and_then(|failure| failure.destination)
+    } else {
+        destinations.on_success.and_then(|success| success.destination)
+    };
+    let dead = settings.version.config.dead_letter_config.and_then(|dead| dead.target_arn);
+    let told = EventResult {
+        destination,
+        dead: dead.filter(|target| tried.failed && !target.is_empty()),
+        role: settings.version.config.role.unwrap_or_default(),
+        event: event.clone(),
+        tried: tried.clone(),
+        aged,
+        at,
+    };
+    if told.destination.is_some() || told.dead.is_some() {
+        tx.enqueue(NewTask::new(OUTCOME, format!("{OUTCOME}:{}", event.request_id)).payload(&told)?)?;
+    }
+    Ok(())
+}
+
+/// The end of a durable execution that an event has started.
+pub(crate) struct DurableEnd<'a> {
+    pub(crate) place: &'a Scope,
+    pub(crate) name: Name,
+    pub(crate) request_id: &'a str,
+    pub(crate) input: &'a str,
+    pub(crate) function_arn: &'a str,
+    pub(crate) version: &'a str,
+    /// The execution's result, or its error as functions answer it.
+    pub(crate) answer: Result<String, String>,
+    pub(crate) started: wire::Timestamp,
+}
+
+/// Tells the destinations of an event how the execution that it started has ended. Where the function is gone there are none.
+pub(crate) fn durable_ended(tx: &mut Tx<'_>, end: DurableEnd<'_>, now: wire::Timestamp) -> Result<(), Error> {
+    let settings = match end.place.resolve(tx, &end.name, 0.0) {
+        Ok(settings) => settings,
+        Err(error) if error.status() >= 500 => return Err(error),
+        Err(_) => return Ok(()),
+    };
+    let event = Event {
+        account: end.place.account.clone(),
+        region: end.place.region.clone(),
+        function: end.name.name,
+        qualifier: end.name.qualifier,
+        request_id: end.request_id.to_owned(),
+        payload: STANDARD.encode(end.input),
+        client_context: None,
+        accepted_ms: end.started.as_millis(),
+        failures: 0,
+        throttles: 0,
+    };
+    let failed = end.answer.is_err();
+    let (Ok(payload) | Err(payload)) = end.answer;
+    let tried = Tried {
+        payload: STANDARD.encode(payload),
+        failed,
+        throttled: false,
+        version: end.version.to_owned(),
+        function_arn: end.function_arn.to_owned(),
+    };
+    tell(tx, settings, &event, &tried, false, now)
 }
 
 impl Event {

@@ -6,8 +6,10 @@
 
 mod checkpoint;
 pub(crate) mod drive;
+mod pause;
 
 pub(crate) use checkpoint::Said;
+pub(crate) use pause::Asked;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +22,8 @@ use sha2::{Digest as _, Sha256};
 use store::{Key, NewTask, Tx};
 use wire::{Error, Timestamp};
 
-use crate::function::{Resolved, Scope};
+use crate::asynchronous;
+use crate::function::{Name, Resolved, Scope};
 
 /// Source: Lambda Developer Guide, "Durable functions": executions last a day and are kept for 14 days where nothing is said.
 const DEFAULT_TIMEOUT_SECONDS: i32 = 86_400;
@@ -117,6 +120,7 @@ fn named(place: &Scope, function: &str, name: &str) -> Key {
 }
 
 /// An execution.
+#[expect(clippy::struct_excessive_bools, reason = "each says what has happened, and none excludes another")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
     /// Format of the record.
@@ -155,6 +159,17 @@ pub(crate) struct Record {
     calling: bool,
     /// Something ended that the function did not end itself since its call began: it may wait for what it was told too late.
     news: bool,
+    #[serde(default)]
+    pause: Option<pause::Pause>,
+    /// How long its time stood still.
+    #[serde(default)]
+    stood_ms: i64,
+    /// The request that started it, where that was an event, whose destinations hear of the end.
+    #[serde(default)]
+    event: Option<String>,
+    /// A pause cut a call short: it is made again.
+    #[serde(default)]
+    interrupted: bool,
 }
 
 /// An operation, and what of it the function is not told.
@@ -176,6 +191,8 @@ pub(crate) struct Start<'a> {
     pub(crate) fresh: String,
     /// Random.
     pub(crate) secret: String,
+    /// The id of the request, where it is an event.
+    pub(crate) event: Option<String>,
 }
 
 impl Record {
@@ -228,6 +245,10 @@ impl Record {
             invoked: false,
             calling: false,
             news: false,
+            pause: None,
+            stood_ms: 0,
+            event: start.event.clone(),
+            interrupted: false,
             id,
         };
         let execution = Operation {
@@ -261,12 +282,13 @@ impl Record {
         })
     }
 
+    /// It has not ended. It may be paused.
     pub(crate) fn is_running(&self) -> bool {
-        self.status == RUNNING
+        self.is_under_way()
     }
 
     pub(crate) fn deadline_ms(&self) -> i64 {
-        self.started.as_millis() + i64::from(self.timeout_seconds) * 1000
+        self.started.as_millis() + i64::from(self.timeout_seconds) * 1000 + self.stood_ms
     }
 
     fn token(&self) -> String {
@@ -375,12 +397,43 @@ impl Record {
         status.clone_into(&mut self.status);
         (self.result, self.error, self.ended) = (result, failure, Some(now));
         (self.due, self.open) = Default::default();
+        self.pause = None;
         self.token += 1;
+        self.tell_destinations(tx, now)?;
         let at = now.0 + jiff::SignedDuration::from_hours(24 * i64::from(self.retention_days));
         tx.enqueue(
             NewTask::new(drive::EXPIRE, format!("{}:{}", drive::EXPIRE, self.id.arn())).payload(&self.id)?.at(at),
         )?;
         Ok(())
+    }
+
+    /// What a caller hears of an execution that has not succeeded, as functions answer their errors.
+    pub(crate) fn error_payload(&self) -> String {
+        match &self.error {
+            Some(error) => serde_json::json!({
+                "errorType": error.error_type, "errorMessage": error.error_message, "stackTrace": error.stack_trace,
+            })
+            .to_string(),
+            None => {
+                String::from_utf8_lossy(&crate::failure::payload(&self.status, "The execution has failed")).into_owned()
+            }
+        }
+    }
+
+    fn tell_destinations(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<(), Error> {
+        let Some(request_id) = &self.event else { return Ok(()) };
+        let succeeded = self.status == SUCCEEDED;
+        let end = asynchronous::DurableEnd {
+            place: &self.id.place(),
+            name: Name { name: self.id.function.clone(), qualifier: Some(self.qualifier.clone()) },
+            request_id,
+            input: &self.input,
+            function_arn: &self.function_arn,
+            version: &self.id.version,
+            answer: if succeeded { Ok(self.result.clone().unwrap_or_default()) } else { Err(self.error_payload()) },
+            started: self.started,
+        };
+        asynchronous::durable_ended(tx, end, now)
     }
 
     pub(crate) fn operation(&self, tx: &mut Tx<'_>, id: &str) -> Result<Option<Kept>, Error> {

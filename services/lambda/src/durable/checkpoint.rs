@@ -48,12 +48,22 @@ impl Record {
         if !self.is_running() {
             return Err(invalid("Invalid checkpoint token: the execution has ended"));
         }
+        if self.is_paused() {
+            return Err(invalid("Invalid checkpoint token: the execution is paused"));
+        }
         self.advance(tx, now)?;
         for update in &said.updates {
             self.apply(tx, update, now)?;
             if !self.is_running() {
                 break;
             }
+        }
+        if self.is_pausing() {
+            // An answer without a token ends the call; what it has done is kept, and told to the next one.
+            let operations = self.shown(tx, &self.unseen.clone())?;
+            self.paused(tx, now)?;
+            self.interrupted = true;
+            return Ok((None, operations));
         }
         let used = self.token;
         if self.is_running() {

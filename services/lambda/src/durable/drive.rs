@@ -14,7 +14,6 @@ use wire::{Blob, Error, Timestamp};
 
 use super::{FAILED, Id, Record, SUCCEEDED, Start, TIMED_OUT, failure, in_event};
 use crate::Lambda;
-use crate::failure as failures;
 use crate::function::{Name, Resolved, Scope};
 use crate::invoke::{Call, Finished};
 
@@ -26,6 +25,8 @@ pub(crate) const AT_ONCE: usize = 1000;
 /// Calls that fail one after the other before the execution does, and the pause after the first.
 const TRIES: u32 = 5;
 const PAUSE: SignedDuration = SignedDuration::from_secs(1);
+/// How often a paused execution is looked at that nothing else wakes.
+const LOOK_MS: i64 = 86_400_000;
 /// Operations in a call's event; the rest is asked for.
 const PAGE: usize = 1000;
 /// How long a caller waits for an execution. Source: Lambda Developer Guide, "Invoking durable functions".
@@ -111,7 +112,7 @@ fn begin(tx: &mut Tx<'_>, id: &Id, now: Timestamp) -> Result<Option<Turn>, Error
     if record.is_running() {
         record.advance(tx, now)?;
     }
-    if record.is_running() && now.as_millis() >= record.deadline_ms() {
+    if record.is_running() && !record.clock_stands() && now.as_millis() >= record.deadline_ms() {
         let error = failure("DurableExecution.Timeout", "The execution timed out");
         record.end(tx, now, TIMED_OUT, (None, Some(error)))?;
     }
@@ -120,8 +121,18 @@ fn begin(tx: &mut Tx<'_>, id: &Id, now: Timestamp) -> Result<Option<Turn>, Error
         tx.finish_task(&id.task())?;
         return Ok(None);
     }
-    if record.invoked && !record.calling && record.unseen.is_empty() && record.failures == 0 {
-        sleep(tx, &record)?;
+    if record.is_pausing() {
+        // The call that was on its way was cut short.
+        record.interrupted |= record.calling;
+        record.calling = false;
+        record.paused(tx, now)?;
+    }
+    let has_news =
+        !record.invoked || record.calling || record.interrupted || !record.unseen.is_empty() || record.failures > 0;
+    if record.is_paused() || !has_news {
+        record.interrupted |= record.calling;
+        record.calling = false;
+        sleep(tx, &record, now)?;
         tx.put_json(id.record(), &record)?;
         return Ok(None);
     }
@@ -131,15 +142,17 @@ fn begin(tx: &mut Tx<'_>, id: &Id, now: Timestamp) -> Result<Option<Turn>, Error
     if !record.invoked {
         updated.clear();
     }
-    (record.invoked, record.calling, record.news) = (true, true, false);
+    (record.invoked, record.calling, record.news, record.interrupted) = (true, true, false, false);
     tx.put_json(id.record(), &record)?;
     let (operations, next) = record.page(tx, 0, PAGE)?;
     Ok(Some(Turn { record: Box::new(record), operations, next, updated }))
 }
 
 /// The task comes again when the next timer ends, or sooner when somebody has news.
-fn sleep(tx: &mut Tx<'_>, record: &Record) -> Result<(), Error> {
-    let next = record.due.values().copied().min().unwrap_or(i64::MAX).min(record.deadline_ms());
+fn sleep(tx: &mut Tx<'_>, record: &Record, now: Timestamp) -> Result<(), Error> {
+    // A paused execution whose time stands still is only looked at.
+    let end = if record.clock_stands() { now.as_millis() + LOOK_MS } else { record.deadline_ms() };
+    let next = record.due.values().copied().min().unwrap_or(i64::MAX).min(end);
     let at = Timestamp::from_millis(next).0;
     Ok(tx.enqueue(NewTask::new(DRIVE, record.id.task()).payload(&record.id)?.at(at))?)
 }
@@ -184,7 +197,10 @@ fn settle(
     })?;
     record.calling = false;
     let mut again = false;
-    if record.is_running() {
+    if record.is_running() && record.interrupted {
+        // Its token was taken from it: what it answers says nothing.
+        again = !record.is_paused();
+    } else if record.is_running() {
         match (outcome, failed) {
             (Ok(finished), None) => {
                 record.failures = 0;
@@ -201,14 +217,19 @@ fn settle(
             (Err(_), None) => {}
         }
     }
+    if record.is_pausing() {
+        record.interrupted |= again;
+        record.paused(tx, now)?;
+        again = false;
+    }
     tx.put_json(id.record(), &record)?;
     if !record.is_running() {
         tx.finish_task(&id.task())?;
-    } else if record.failures > 0 {
+    } else if record.failures > 0 && !record.is_paused() {
         let at = now.0 + PAUSE * (1 << record.failures.min(6).saturating_sub(1));
         tx.enqueue(NewTask::new(DRIVE, id.task()).payload(id)?.at(at))?;
     } else if !again {
-        sleep(tx, &record)?;
+        sleep(tx, &record, now)?;
     }
     Ok(again)
 }
@@ -316,6 +337,7 @@ impl Lambda {
         resolved: &Resolved,
         qualifier: Option<&str>,
         (name, input): (Option<String>, &Bytes),
+        event: Option<String>,
     ) -> Result<Record, Error> {
         let Some(qualifier) = qualifier.map(str::to_owned) else {
             return Err(api_lambda::error::invalid_parameter_value_exception(
@@ -334,6 +356,7 @@ impl Lambda {
                 input: input.clone(),
                 fresh: fresh.clone(),
                 secret: secret.clone(),
+                event: event.clone(),
             };
             Record::start(tx, &place, &start, now)
         };
@@ -348,7 +371,8 @@ impl Lambda {
         call: &Call,
         name: Option<String>,
     ) -> Result<Finished, Error> {
-        let started = self.start_durable(cx, resolved, call.name.qualifier.as_deref(), (name, &call.payload)).await?;
+        let started =
+            self.start_durable(cx, resolved, call.name.qualifier.as_deref(), (name, &call.payload), None).await?;
         let wait = self.end_of(&started.id);
         let record = if cx.task_id().is_some() {
             wait.await?
@@ -359,16 +383,8 @@ impl Lambda {
             })??
         };
         let failed = record.status != SUCCEEDED;
-        let payload = match &record.error {
-            Some(error) if failed => {
-                let told = json!({
-                    "errorType": error.error_type, "errorMessage": error.error_message, "stackTrace": error.stack_trace,
-                });
-                told.to_string().into()
-            }
-            None if failed => failures::payload(&record.status, "The execution has failed"),
-            _ => record.result.clone().unwrap_or_default().into(),
-        };
+        let payload: Bytes =
+            if failed { record.error_payload().into() } else { record.result.clone().unwrap_or_default().into() };
         Ok(Finished {
             payload,
             failed,
@@ -392,3 +408,6 @@ impl Lambda {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,16 +2,19 @@
 
 use api_lambda::{
     CheckpointDurableExecution, CheckpointDurableExecutionRequest, CheckpointDurableExecutionResponse,
-    CheckpointUpdatedExecutionState, ErrorObject, Event, Execution, GetDurableExecution, GetDurableExecutionHistory,
+    CheckpointUpdatedExecutionState, DeleteDurableExecution, DeleteDurableExecutionRequest,
+    DeleteDurableExecutionResponse, ErrorObject, Event, Execution, GetDurableExecution, GetDurableExecutionHistory,
     GetDurableExecutionHistoryRequest, GetDurableExecutionHistoryResponse, GetDurableExecutionRequest,
     GetDurableExecutionResponse, GetDurableExecutionState, GetDurableExecutionStateRequest,
     GetDurableExecutionStateResponse, ListDurableExecutionsByFunction, ListDurableExecutionsByFunctionRequest,
-    ListDurableExecutionsByFunctionResponse, SendDurableExecutionCallbackFailure,
-    SendDurableExecutionCallbackFailureRequest, SendDurableExecutionCallbackFailureResponse,
-    SendDurableExecutionCallbackHeartbeat, SendDurableExecutionCallbackHeartbeatRequest,
-    SendDurableExecutionCallbackHeartbeatResponse, SendDurableExecutionCallbackSuccess,
-    SendDurableExecutionCallbackSuccessRequest, SendDurableExecutionCallbackSuccessResponse, StopDurableExecution,
-    StopDurableExecutionRequest, StopDurableExecutionResponse, error,
+    ListDurableExecutionsByFunctionResponse, PauseDurableExecution, PauseDurableExecutionRequest,
+    PauseDurableExecutionResponse, ResumeDurableExecution, ResumeDurableExecutionRequest,
+    ResumeDurableExecutionResponse, SendDurableExecutionCallbackFailure, SendDurableExecutionCallbackFailureRequest,
+    SendDurableExecutionCallbackFailureResponse, SendDurableExecutionCallbackHeartbeat,
+    SendDurableExecutionCallbackHeartbeatRequest, SendDurableExecutionCallbackHeartbeatResponse,
+    SendDurableExecutionCallbackSuccess, SendDurableExecutionCallbackSuccessRequest,
+    SendDurableExecutionCallbackSuccessResponse, StopDurableExecution, StopDurableExecutionRequest,
+    StopDurableExecutionResponse, error,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
@@ -19,7 +22,7 @@ use store::Tx;
 use wire::{Error, Timestamp};
 
 use crate::Lambda;
-use crate::durable::{Id, Record, Said, of_callback, of_function};
+use crate::durable::{Asked, Id, Record, Said, of_callback, of_function};
 use crate::function::{Name, Scope};
 
 #[async_trait]
@@ -84,6 +87,7 @@ impl Handle<GetDurableExecution> for Lambda {
         let id = own(cx, &req.durable_execution_arn)?;
         let record = self.store.read(|tx| Record::load(tx, &id)).await?;
         let with_data = req.include_execution_data.unwrap_or(true);
+        let pause_details = record.pause_details();
         Ok(GetDurableExecutionResponse {
             durable_execution_arn: id.arn(),
             durable_execution_name: id.name.clone(),
@@ -103,7 +107,7 @@ impl Handle<GetDurableExecution> for Lambda {
             version: Some(id.version),
             execution_data_included: Some(with_data),
             trace_header: None,
-            pause_details: None,
+            pause_details,
         })
     }
 }
@@ -203,6 +207,61 @@ impl Handle<StopDurableExecution> for Lambda {
             .await?;
         self.ended.notify_waiters();
         Ok(StopDurableExecutionResponse { stop_timestamp })
+    }
+}
+
+#[async_trait]
+impl Handle<PauseDurableExecution> for Lambda {
+    async fn handle(&self, cx: &Cx, req: PauseDurableExecutionRequest) -> Result<PauseDurableExecutionResponse, Error> {
+        let (id, now) = (own(cx, &req.durable_execution_arn)?, Timestamp(cx.now()));
+        let asked = Asked {
+            reason: req.reason,
+            client_token: req.client_token,
+            stops_clock: req.execution_timeout_paused == Some(true),
+        };
+        cx.write(&self.store, move |tx| {
+            let mut record = Record::load(tx, &id)?;
+            record.pause(tx, &asked, now)?;
+            Ok::<_, Error>(tx.put_json(id.record(), &record)?)
+        })
+        .await?;
+        Ok(PauseDurableExecutionResponse {})
+    }
+}
+
+#[async_trait]
+impl Handle<ResumeDurableExecution> for Lambda {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        req: ResumeDurableExecutionRequest,
+    ) -> Result<ResumeDurableExecutionResponse, Error> {
+        let (id, now) = (own(cx, &req.durable_execution_arn)?, Timestamp(cx.now()));
+        cx.write(&self.store, move |tx| {
+            let mut record = Record::load(tx, &id)?;
+            record.resume(tx, req.reason.clone(), now)?;
+            Ok::<_, Error>(tx.put_json(id.record(), &record)?)
+        })
+        .await?;
+        Ok(ResumeDurableExecutionResponse {})
+    }
+}
+
+/// At once, so that nobody sees it in status DELETING.
+#[async_trait]
+impl Handle<DeleteDurableExecution> for Lambda {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        req: DeleteDurableExecutionRequest,
+    ) -> Result<DeleteDurableExecutionResponse, Error> {
+        let (id, now) = (own(cx, &req.durable_execution_arn)?, Timestamp(cx.now()));
+        cx.write(&self.store, move |tx| {
+            Record::load(tx, &id)?.check_ended()?;
+            Record::forget(tx, &id)
+        })
+        .await?;
+        Ok(DeleteDurableExecutionResponse { deletion_request_timestamp: now })
     }
 }
 
@@ -310,6 +369,8 @@ fn without_data(event: &mut Event) {
         execution_failed_details.error,
         execution_timed_out_details.error,
         execution_stopped_details.error,
+        execution_paused_details.reason,
+        execution_resumed_details.reason,
         context_succeeded_details.result,
         context_failed_details.error,
         wait_cancelled_details.error,

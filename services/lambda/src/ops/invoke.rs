@@ -83,8 +83,8 @@ impl Lambda {
         let name = name.or_else(|| cx.task_id().map(|task| hex::encode(&Sha256::digest(task)[..24])));
         if kind == Some("Event") {
             too_large(call.payload.len(), MAX_EVENT_BYTES, "Event")?;
-            let started =
-                self.start_durable(cx, &resolved, call.name.qualifier.as_deref(), (name, &call.payload)).await?;
+            let (qualifier, event) = (call.name.qualifier.as_deref(), Some(call.request_id.clone()));
+            let started = self.start_durable(cx, &resolved, qualifier, (name, &call.payload), event).await?;
             let durable_execution_arn = Some(started.id.arn());
             return Ok(Some(InvocationResponse {
                 status_code: Some(202),

@@ -1,0 +1,233 @@
+//! An execution through crashes: at any step the process may die, before or after what it was writing is there; calls are cut short,
+//! answers are lost, pauses and resumes come at any time. It ends all the same, with one result, and each step counts once.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use api_lambda::{CallbackOptions, OperationUpdate, WaitOptions};
+use store::Store;
+
+use super::super::{Asked, Said};
+use super::*;
+
+const ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:f:1/durable-execution/mine/0123-45";
+const SEEDS: u64 = 300;
+
+/// Chance by a seed (xorshift).
+struct Chance(Cell<u64>);
+
+impl Chance {
+    fn below(&self, most: u64) -> u64 {
+        let mut x = self.0.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.0.set(x);
+        x % most
+    }
+
+    fn one_in(&self, most: u64) -> bool {
+        self.below(most) == 0
+    }
+}
+
+/// The process has died.
+struct Crashed;
+
+struct World {
+    store: Store,
+    id: Id,
+    chance: Chance,
+    now_ms: Cell<i64>,
+    client_tokens: Cell<u64>,
+}
+
+impl World {
+    async fn new(seed: u64) -> Self {
+        let id = Id::parse(ARN).unwrap();
+        let of = id.clone();
+        let store = Store::memory();
+        store
+            .write(move |tx| {
+                let mut record: Record = serde_json::from_value(json!({
+                    "v": 1, "id": of, "function_arn": "", "qualifier": "1", "input": "1", "status": "RUNNING", "result": null,
+                    "error": null, "ended": null, "last": null, "started": Timestamp::from_millis(0), "retention_days": 1,
+                    "timeout_seconds": 1_000_000, "secret": "s", "token": 0, "next_operation": 0, "next_event": 1, "unseen": [],
+                    "due": {}, "open": [], "failures": 0, "invoked": false, "calling": false, "news": false,
+                }))
+                .unwrap();
+                let execution = Operation { id: of.id.clone(), r#type: "EXECUTION".to_owned(), ..Default::default() };
+                record.add(tx, execution)?;
+                Ok::<_, Error>(tx.put_json(of.record(), &record)?)
+            })
+            .await
+            .unwrap();
+        let chance = Chance(Cell::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1));
+        Self { store, id, chance, now_ms: Cell::new(0), client_tokens: Cell::new(0) }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now_ms.set(self.now_ms.get() + 1);
+        Timestamp::from_millis(self.now_ms.get())
+    }
+
+    /// A transaction, unless the process dies before it; it may also die after it, and hear no answer.
+    async fn commit<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut Tx<'_>) -> Result<T, Error> + Send + Sync + 'static,
+    ) -> Result<Result<T, Error>, Crashed> {
+        if self.chance.one_in(12) {
+            return Err(Crashed);
+        }
+        let done = self.store.write(work).await;
+        if self.chance.one_in(12) { Err(Crashed) } else { Ok(done) }
+    }
+
+    /// What drives the execution: the task runs once.
+    async fn drive(&self) -> Result<(), Crashed> {
+        let (of, now) = (self.id.clone(), self.now());
+        let turn = self.commit(move |tx| begin(tx, &of, now)).await?.unwrap();
+        let Some(turn) = turn else { return Ok(()) };
+        let began = self.now();
+        let payload = self.call(turn).await?;
+        let outcome = Ok(Finished {
+            payload: payload.into(),
+            failed: false,
+            streamed: false,
+            tail: String::new(),
+            version: "1".to_owned(),
+            function_arn: String::new(),
+            took: Duration::ZERO,
+            durable: None,
+        });
+        let outcome = std::sync::Arc::new(outcome);
+        let (of, now) = (self.id.clone(), self.now());
+        self.commit(move |tx| settle(tx, &of, &outcome, (began, now), "r")).await?.unwrap();
+        Ok(())
+    }
+
+    /// The function: a step, a wait, a callback, a step. It holds to what the SDKs do: an answer without a token ends its call.
+    async fn call(&self, turn: Turn) -> Result<String, Crashed> {
+        let mut have: BTreeMap<String, Operation> =
+            turn.operations.iter().map(|one| (one.id.clone(), one.clone())).collect();
+        let mut token = turn.record.token();
+        let update = |id: &str, kind: &str, action: &str| OperationUpdate {
+            id: id.to_owned(),
+            r#type: kind.to_owned(),
+            action: action.to_owned(),
+            ..Default::default()
+        };
+        let plan = [
+            OperationUpdate { payload: Some("a".to_owned()), ..update("a", "STEP", "SUCCEED") },
+            OperationUpdate {
+                wait_options: Some(WaitOptions { wait_seconds: Some(1) }),
+                ..update("w", "WAIT", "START")
+            },
+            OperationUpdate { callback_options: Some(CallbackOptions::default()), ..update("c", "CALLBACK", "START") },
+            OperationUpdate { payload: Some("b".to_owned()), ..update("b", "STEP", "SUCCEED") },
+        ];
+        let pending = || json!({ "Status": "PENDING" }).to_string();
+        for step in plan {
+            if !have.contains_key(&step.id) {
+                self.client_tokens.set(self.client_tokens.get() + 1);
+                let (of, now) = (self.id.clone(), self.now());
+                let client = self.client_tokens.get().to_string();
+                let said = std::sync::Arc::new((token.clone(), client, step.clone()));
+                let mut answer = None;
+                // A client asks again where it has heard no answer.
+                for _ in 0..3 {
+                    let (of, said) = (of.clone(), said.clone());
+                    let asked = self.commit(move |tx| {
+                        let mut record = Record::load(tx, &of)?;
+                        let (token, client, update) = (said.0.clone(), Some(said.1.clone()), said.2.clone());
+                        let answer =
+                            record.checkpoint(tx, &Said { token, client_token: client, updates: vec![update] }, now)?;
+                        tx.put_json(of.record(), &record)?;
+                        Ok::<_, Error>(answer)
+                    });
+                    match asked.await {
+                        Ok(done) => {
+                            answer = Some(done);
+                            break;
+                        }
+                        Err(Crashed) if self.chance.one_in(2) => return Err(Crashed),
+                        Err(Crashed) => {}
+                    }
+                }
+                // Refused: the token is not the latest any more, somebody has paused or stopped the execution.
+                let Some(Ok((next, changed))) = answer else { return Ok(pending()) };
+                have.extend(changed.into_iter().map(|one| (one.id.clone(), one)));
+                let Some(next) = next else { return Ok(pending()) };
+                token = next;
+            }
+            if have.get(&step.id).is_none_or(|one| one.status != SUCCEEDED) {
+                return Ok(pending());
+            }
+        }
+        Ok(json!({ "Status": "SUCCEEDED", "Result": "done" }).to_string())
+    }
+
+    /// Somebody answers the callback, pauses or resumes.
+    async fn others(&self, what: u64) {
+        let (of, now) = (self.id.clone(), self.now());
+        let change = move |tx: &mut Tx<'_>| {
+            let mut record = Record::load(tx, &of)?;
+            match what {
+                0 => record.called_back(tx, "c", Ok("yes".to_owned()), now)?,
+                1 => record.pause(
+                    tx,
+                    &Asked { reason: None, client_token: None, stops_clock: now.as_millis() % 2 == 0 },
+                    now,
+                )?,
+                _ => record.resume(tx, None, now)?,
+            }
+            Ok::<_, Error>(tx.put_json(of.record(), &record)?)
+        };
+        // What cannot be done now is refused, and changes nothing.
+        drop(self.store.write(change).await);
+    }
+
+    async fn record(&self) -> Record {
+        let of = self.id.clone();
+        self.store.read(|tx| Record::load(tx, &of)).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_execution_ends_once_whatever_dies() {
+    for seed in 1..=SEEDS {
+        let world = World::new(seed).await;
+        let mut left = 400;
+        while world.record().await.is_running() {
+            left -= 1;
+            assert!(left > 0, "seed {seed}: it does not end: {:?}", world.record().await);
+            // Near the end nobody pauses it any more.
+            match world.chance.below(if left > 200 { 8 } else { 5 }) {
+                0 => world.others(0).await,
+                1 => world.now_ms.set(world.now_ms.get() + 700),
+                2 => world.others(2).await,
+                5 => world.others(1).await,
+                _ => drop(world.drive().await),
+            }
+        }
+        let record = world.record().await;
+        assert_eq!((record.status.as_str(), record.result.as_deref()), (SUCCEEDED, Some("done")), "seed {seed}");
+        let events: Vec<Event> = world.store.read(|tx| tx.list_json(world.id.events(), usize::MAX >> 1)).await.unwrap();
+        let count = |kind: &str| events.iter().filter(|event| event.event_type.as_deref() == Some(kind)).count();
+        let once = [
+            "StepSucceeded",
+            "WaitStarted",
+            "WaitSucceeded",
+            "CallbackStarted",
+            "CallbackSucceeded",
+            "ExecutionSucceeded",
+        ];
+        assert_eq!(once.map(count), [2, 1, 1, 1, 1, 1], "seed {seed}: {events:?}");
+        assert_eq!(count("ExecutionPaused"), count("ExecutionResumed"), "seed {seed}");
+        let numbers: Vec<_> = events.iter().filter_map(|event| event.event_id).collect();
+        assert!(
+            numbers.iter().enumerate().all(|(at, number)| usize::try_from(*number) == Ok(at + 1)),
+            "seed {seed}: {numbers:?}"
+        );
+    }
+}
