@@ -577,6 +577,31 @@ def workflows():
     refused(NOT_FOUND, start, glue().get_trigger, Name=start)
 
 
+@operations("glue", "CreateSecurityConfiguration", "GetSecurityConfiguration", "GetSecurityConfigurations", "DeleteSecurityConfiguration")
+def security_configurations():
+    name, of = named("security"), named("job")
+    asked = {"S3Encryption": [{"S3EncryptionMode": "SSE-S3"}], "CloudWatchEncryption": {"CloudWatchEncryptionMode": "DISABLED"}}
+    made = glue().create_security_configuration(Name=name, EncryptionConfiguration=asked)
+    assert made["CreatedTimestamp"]
+    holds(glue().get_security_configuration(Name=name)["SecurityConfiguration"], Name=name, EncryptionConfiguration=asked)
+    glue().create_security_configuration(Name=name + "2", EncryptionConfiguration={})
+    found, count = pages(glue().get_security_configurations, "SecurityConfigurations", "NextToken", "NextToken", MaxResults=1)
+    assert {name, name + "2"} <= set(names(found, "Name"))
+    refused("AlreadyExistsException", name, glue().create_security_configuration, Name=name, EncryptionConfiguration=asked)
+    for wrong, word in (({"S3Encryption": [{"S3EncryptionMode": "SSE-KMS"}]}, "KmsKeyArn"), ({"S3Encryption": [{"S3EncryptionMode": "SSE-S3"}] * 2}, "one"),
+                        ({"CloudWatchEncryption": {"CloudWatchEncryptionMode": "SSE-KMS", "KmsKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/x"}}, "CloudWatchEncryptionMode"),
+                        ({"JobBookmarksEncryption": {"JobBookmarksEncryptionMode": "CSE-KMS"}}, "JobBookmarksEncryptionMode")):
+        refused("InvalidInputException", word, glue().create_security_configuration, Name=named("wrong"), EncryptionConfiguration=wrong)
+    job(of, bucket())
+    refused(NOT_FOUND, "nothing-here", glue().start_job_run, JobName=of, SecurityConfiguration="nothing-here")
+    equal(glue().get_job_run(JobName=of, RunId=glue().start_job_run(JobName=of, SecurityConfiguration=name)["JobRunId"])["JobRun"]["SecurityConfiguration"], name)
+    refused("ValidationException", "maxResults", glue().get_security_configurations, MaxResults=0)
+    denied("AccessDeniedException", "glue:DeleteSecurityConfiguration", "delete_security_configuration", Name=name)
+    glue().delete_security_configuration(Name=name)
+    for call in (glue().get_security_configuration, glue().delete_security_configuration):
+        refused(NOT_FOUND, name, call, Name=name)
+
+
 @operations("glue", "CreateDataQualityRuleset", "GetDataQualityRuleset", "ListDataQualityRulesets", "UpdateDataQualityRuleset", "DeleteDataQualityRuleset",
             "ListDataQualityResults")
 def data_quality():

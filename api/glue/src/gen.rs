@@ -808,6 +808,32 @@ impl wire::Operation for CreateSchema {
     };
 }
 
+/// `glue:CreateSecurityConfiguration`.
+#[derive(Debug)]
+pub struct CreateSecurityConfiguration;
+impl wire::Operation for CreateSecurityConfiguration {
+    type Input = CreateSecurityConfigurationRequest;
+    type Output = CreateSecurityConfigurationResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateSecurityConfiguration",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_SECURITY_CONFIGURATION_REQUEST,
+        output: &S_CREATE_SECURITY_CONFIGURATION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:CreateSecurityConfiguration",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:CreateTable`.
 #[derive(Debug)]
 pub struct CreateTable;
@@ -1381,6 +1407,32 @@ impl wire::Operation for DeleteSchemaVersions {
         needs: &[wire::operation::Need {
             action: "glue:DeleteSchemaVersions",
             resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:DeleteSecurityConfiguration`.
+#[derive(Debug)]
+pub struct DeleteSecurityConfiguration;
+impl wire::Operation for DeleteSecurityConfiguration {
+    type Input = DeleteSecurityConfigurationRequest;
+    type Output = DeleteSecurityConfigurationResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteSecurityConfiguration",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_SECURITY_CONFIGURATION_REQUEST,
+        output: &S_DELETE_SECURITY_CONFIGURATION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:DeleteSecurityConfiguration",
+            resource: "*",
             when: None,
             passes: "",
         }],
@@ -2322,6 +2374,58 @@ impl wire::Operation for GetSchemaVersionsDiff {
         needs: &[wire::operation::Need {
             action: "glue:GetSchemaVersionsDiff",
             resource: "arn:aws:glue:{region}:{account}:schema/{SchemaId.SchemaArn} ; arn:aws:glue:{region}:{account}:schema/{SchemaId.RegistryName:default-registry}/{SchemaId.SchemaName} ; arn:aws:glue:{region}:{account}:schema/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:GetSecurityConfiguration`.
+#[derive(Debug)]
+pub struct GetSecurityConfiguration;
+impl wire::Operation for GetSecurityConfiguration {
+    type Input = GetSecurityConfigurationRequest;
+    type Output = GetSecurityConfigurationResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetSecurityConfiguration",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_SECURITY_CONFIGURATION_REQUEST,
+        output: &S_GET_SECURITY_CONFIGURATION_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetSecurityConfiguration",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:GetSecurityConfigurations`.
+#[derive(Debug)]
+pub struct GetSecurityConfigurations;
+impl wire::Operation for GetSecurityConfigurations {
+    type Input = GetSecurityConfigurationsRequest;
+    type Output = GetSecurityConfigurationsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetSecurityConfigurations",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_SECURITY_CONFIGURATIONS_REQUEST,
+        output: &S_GET_SECURITY_CONFIGURATIONS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetSecurityConfigurations",
+            resource: "*",
             when: None,
             passes: "",
         }],
@@ -4072,6 +4176,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <CreatePartitionIndex as wire::Operation>::SPEC,
     <CreateRegistry as wire::Operation>::SPEC,
     <CreateSchema as wire::Operation>::SPEC,
+    <CreateSecurityConfiguration as wire::Operation>::SPEC,
     <CreateTable as wire::Operation>::SPEC,
     <CreateTrigger as wire::Operation>::SPEC,
     <CreateUserDefinedFunction as wire::Operation>::SPEC,
@@ -4090,6 +4195,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteResourcePolicy as wire::Operation>::SPEC,
     <DeleteSchema as wire::Operation>::SPEC,
     <DeleteSchemaVersions as wire::Operation>::SPEC,
+    <DeleteSecurityConfiguration as wire::Operation>::SPEC,
     <DeleteTable as wire::Operation>::SPEC,
     <DeleteTableVersion as wire::Operation>::SPEC,
     <DeleteTrigger as wire::Operation>::SPEC,
@@ -4122,6 +4228,8 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetSchemaByDefinition as wire::Operation>::SPEC,
     <GetSchemaVersion as wire::Operation>::SPEC,
     <GetSchemaVersionsDiff as wire::Operation>::SPEC,
+    <GetSecurityConfiguration as wire::Operation>::SPEC,
+    <GetSecurityConfigurations as wire::Operation>::SPEC,
     <GetTable as wire::Operation>::SPEC,
     <GetTableVersion as wire::Operation>::SPEC,
     <GetTableVersions as wire::Operation>::SPEC,
@@ -4763,6 +4871,14 @@ pub struct Classifier {
 }
 wire::shape!(Classifier: "GrokClassifier" grok_classifier, "XMLClassifier" xml_classifier, "JsonClassifier" json_classifier, "CsvClassifier" csv_classifier,);
 
+/// `CloudWatchEncryption`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CloudWatchEncryption {
+    pub cloud_watch_encryption_mode: Option<String>,
+    pub kms_key_arn: Option<String>,
+}
+wire::shape!(CloudWatchEncryption: "CloudWatchEncryptionMode" cloud_watch_encryption_mode, "KmsKeyArn" kms_key_arn,);
+
 /// `CodeGenConfigurationNode`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CodeGenConfigurationNode {
@@ -5343,6 +5459,22 @@ pub struct CreateSchemaResponse {
 }
 wire::shape!(CreateSchemaResponse: "RegistryName" registry_name, "RegistryArn" registry_arn, "SchemaName" schema_name, "SchemaArn" schema_arn, "Description" description, "DataFormat" data_format, "Compatibility" compatibility, "SchemaCheckpoint" schema_checkpoint, "LatestSchemaVersion" latest_schema_version, "NextSchemaVersion" next_schema_version, "SchemaStatus" schema_status, "Tags" tags, "SchemaVersionId" schema_version_id, "SchemaVersionStatus" schema_version_status,);
 
+/// `CreateSecurityConfigurationRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateSecurityConfigurationRequest {
+    pub name: String,
+    pub encryption_configuration: EncryptionConfiguration,
+}
+wire::shape!(CreateSecurityConfigurationRequest: "Name" name, "EncryptionConfiguration" encryption_configuration,);
+
+/// `CreateSecurityConfigurationResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateSecurityConfigurationResponse {
+    pub name: Option<String>,
+    pub created_timestamp: Option<wire::Timestamp>,
+}
+wire::shape!(CreateSecurityConfigurationResponse: "Name" name, "CreatedTimestamp" created_timestamp,);
+
 /// `CreateTableRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTableRequest {
@@ -5522,6 +5654,14 @@ pub struct DataQualityAnalyzerResult {
     pub evaluated_distributions: Option<std::collections::BTreeMap<String, DistributionData>>,
 }
 wire::shape!(DataQualityAnalyzerResult: "Name" name, "Description" description, "EvaluationMessage" evaluation_message, "EvaluatedMetrics" evaluated_metrics, "EvaluatedDistributions" evaluated_distributions,);
+
+/// `DataQualityEncryption`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataQualityEncryption {
+    pub data_quality_encryption_mode: Option<String>,
+    pub kms_key_arn: Option<String>,
+}
+wire::shape!(DataQualityEncryption: "DataQualityEncryptionMode" data_quality_encryption_mode, "KmsKeyArn" kms_key_arn,);
 
 /// `DataQualityGlueTable`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -5929,6 +6069,18 @@ pub struct DeleteSchemaVersionsResponse {
 }
 wire::shape!(DeleteSchemaVersionsResponse: "SchemaVersionErrors" schema_version_errors,);
 
+/// `DeleteSecurityConfigurationRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteSecurityConfigurationRequest {
+    pub name: String,
+}
+wire::shape!(DeleteSecurityConfigurationRequest: "Name" name,);
+
+/// `DeleteSecurityConfigurationResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteSecurityConfigurationResponse {}
+wire::shape!(DeleteSecurityConfigurationResponse:);
+
 /// `DeleteTableRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTableRequest {
@@ -6153,6 +6305,16 @@ pub struct Edge {
     pub destination_id: Option<String>,
 }
 wire::shape!(Edge: "SourceId" source_id, "DestinationId" destination_id,);
+
+/// `EncryptionConfiguration`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EncryptionConfiguration {
+    pub s3_encryption: Option<Vec<S3Encryption>>,
+    pub cloud_watch_encryption: Option<CloudWatchEncryption>,
+    pub job_bookmarks_encryption: Option<JobBookmarksEncryption>,
+    pub data_quality_encryption: Option<DataQualityEncryption>,
+}
+wire::shape!(EncryptionConfiguration: "S3Encryption" s3_encryption, "CloudWatchEncryption" cloud_watch_encryption, "JobBookmarksEncryption" job_bookmarks_encryption, "DataQualityEncryption" data_quality_encryption,);
 
 /// `ErrorDetail`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -6769,6 +6931,36 @@ pub struct GetSchemaVersionsDiffResponse {
 }
 wire::shape!(GetSchemaVersionsDiffResponse: "Diff" diff,);
 
+/// `GetSecurityConfigurationRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSecurityConfigurationRequest {
+    pub name: String,
+}
+wire::shape!(GetSecurityConfigurationRequest: "Name" name,);
+
+/// `GetSecurityConfigurationResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSecurityConfigurationResponse {
+    pub security_configuration: Option<SecurityConfiguration>,
+}
+wire::shape!(GetSecurityConfigurationResponse: "SecurityConfiguration" security_configuration,);
+
+/// `GetSecurityConfigurationsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSecurityConfigurationsRequest {
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+wire::shape!(GetSecurityConfigurationsRequest: "MaxResults" max_results, "NextToken" next_token,);
+
+/// `GetSecurityConfigurationsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSecurityConfigurationsResponse {
+    pub security_configurations: Option<Vec<SecurityConfiguration>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(GetSecurityConfigurationsResponse: "SecurityConfigurations" security_configurations, "NextToken" next_token,);
+
 /// `GetTableRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTableRequest {
@@ -7298,6 +7490,14 @@ pub struct JobBookmarkEntry {
     pub job_bookmark: Option<String>,
 }
 wire::shape!(JobBookmarkEntry: "JobName" job_name, "Version" version, "Run" run, "Attempt" attempt, "PreviousRunId" previous_run_id, "RunId" run_id, "JobBookmark" job_bookmark,);
+
+/// `JobBookmarksEncryption`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobBookmarksEncryption {
+    pub job_bookmarks_encryption_mode: Option<String>,
+    pub kms_key_arn: Option<String>,
+}
+wire::shape!(JobBookmarksEncryption: "JobBookmarksEncryptionMode" job_bookmarks_encryption_mode, "KmsKeyArn" kms_key_arn,);
 
 /// `JobCommand`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -8483,6 +8683,14 @@ pub struct S3DirectTarget {
 }
 wire::shape!(S3DirectTarget: "Name" name, "Inputs" inputs, "PartitionKeys" partition_keys, "Path" path, "Compression" compression, "NumberTargetPartitions" number_target_partitions, "Format" format, "SchemaChangePolicy" schema_change_policy, "AutoDataQuality" auto_data_quality, "OutputSchemas" output_schemas,);
 
+/// `S3Encryption`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct S3Encryption {
+    pub s3_encryption_mode: Option<String>,
+    pub kms_key_arn: Option<String>,
+}
+wire::shape!(S3Encryption: "S3EncryptionMode" s3_encryption_mode, "KmsKeyArn" kms_key_arn,);
+
 /// `S3ExcelSource`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3ExcelSource {
@@ -8755,6 +8963,15 @@ pub struct SearchTablesResponse {
     pub table_list: Option<Vec<Table>>,
 }
 wire::shape!(SearchTablesResponse: "NextToken" next_token, "TableList" table_list,);
+
+/// `SecurityConfiguration`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SecurityConfiguration {
+    pub name: Option<String>,
+    pub created_time_stamp: Option<wire::Timestamp>,
+    pub encryption_configuration: Option<EncryptionConfiguration>,
+}
+wire::shape!(SecurityConfiguration: "Name" name, "CreatedTimeStamp" created_time_stamp, "EncryptionConfiguration" encryption_configuration,);
 
 /// `Segment`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12029,6 +12246,30 @@ static S_CLASSIFIER_LIST: Shape =
     Shape::List(List { member: &S_CLASSIFIER, element: "member", flattened: false, min: None, max: None });
 static S_CLASSIFIER_NAME_LIST: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
+static S_CLOUD_WATCH_ENCRYPTION: Shape = Shape::Structure(Structure {
+    name: "CloudWatchEncryption",
+    members: &[
+        Member {
+            name: "CloudWatchEncryptionMode",
+            wire: "",
+            shape: &S_CLOUD_WATCH_ENCRYPTION_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CLOUD_WATCH_ENCRYPTION_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["DISABLED", "SSE-KMS"], sensitive: false };
 static S_CODE_GEN_CONFIGURATION_NODE: Shape = Shape::Structure(Structure {
     name: "CodeGenConfigurationNode",
     members: &[
@@ -15132,6 +15373,50 @@ static S_CREATE_SCHEMA_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_CREATE_SECURITY_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateSecurityConfigurationRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EncryptionConfiguration",
+            wire: "",
+            shape: &S_ENCRYPTION_CONFIGURATION,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_SECURITY_CONFIGURATION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CreateSecurityConfigurationResponse",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedTimestamp",
+            wire: "",
+            shape: &S_TIMESTAMP_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_CREATE_TABLE_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateTableRequest",
     members: &[
@@ -15898,6 +16183,30 @@ static S_DATA_QUALITY_ANALYZER_RESULTS: Shape = Shape::List(List {
     min: Some(0),
     max: Some(2000),
 });
+static S_DATA_QUALITY_ENCRYPTION: Shape = Shape::Structure(Structure {
+    name: "DataQualityEncryption",
+    members: &[
+        Member {
+            name: "DataQualityEncryptionMode",
+            wire: "",
+            shape: &S_DATA_QUALITY_ENCRYPTION_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_QUALITY_ENCRYPTION_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["DISABLED", "SSE-KMS"], sensitive: false };
 static S_DATA_QUALITY_EVALUATION_RUN_MODE: Shape = Shape::String {
     min: None,
     max: None,
@@ -17317,6 +17626,20 @@ static S_DELETE_SCHEMA_VERSIONS_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_DELETE_SECURITY_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteSecurityConfigurationRequest",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_SECURITY_CONFIGURATION_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "DeleteSecurityConfigurationResponse", members: &[], payload: None });
 static S_DELETE_TABLE_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteTableRequest",
     members: &[
@@ -18133,6 +18456,44 @@ static S_ENCRYPTED_KEY_METADATA_STRING: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_ENCRYPTION_CONFIGURATION: Shape = Shape::Structure(Structure {
+    name: "EncryptionConfiguration",
+    members: &[
+        Member {
+            name: "S3Encryption",
+            wire: "",
+            shape: &S_S3_ENCRYPTION_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CloudWatchEncryption",
+            wire: "",
+            shape: &S_CLOUD_WATCH_ENCRYPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobBookmarksEncryption",
+            wire: "",
+            shape: &S_JOB_BOOKMARKS_ENCRYPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataQualityEncryption",
+            wire: "",
+            shape: &S_DATA_QUALITY_ENCRYPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ENCRYPTION_KEY_ID_STRING: Shape = Shape::String {
     min: None,
     max: Some(2056),
@@ -20323,6 +20684,74 @@ static S_GET_SCHEMA_VERSIONS_DIFF_RESPONSE: Shape = Shape::Structure(Structure {
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_GET_SECURITY_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetSecurityConfigurationRequest",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_SECURITY_CONFIGURATION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetSecurityConfigurationResponse",
+    members: &[Member {
+        name: "SecurityConfiguration",
+        wire: "",
+        shape: &S_SECURITY_CONFIGURATION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_SECURITY_CONFIGURATIONS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetSecurityConfigurationsRequest",
+    members: &[
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_PAGE_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_SECURITY_CONFIGURATIONS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetSecurityConfigurationsResponse",
+    members: &[
+        Member {
+            name: "SecurityConfigurations",
+            wire: "",
+            shape: &S_SECURITY_CONFIGURATION_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_GET_TABLE_REQUEST: Shape = Shape::Structure(Structure {
@@ -22615,6 +23044,30 @@ static S_JOB_BOOKMARK_ENTRY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_JOB_BOOKMARKS_ENCRYPTION: Shape = Shape::Structure(Structure {
+    name: "JobBookmarksEncryption",
+    members: &[
+        Member {
+            name: "JobBookmarksEncryptionMode",
+            wire: "",
+            shape: &S_JOB_BOOKMARKS_ENCRYPTION_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_JOB_BOOKMARKS_ENCRYPTION_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["DISABLED", "CSE-KMS"], sensitive: false };
 static S_JOB_COMMAND: Shape = Shape::Structure(Structure {
     name: "JobCommand",
     members: &[
@@ -27717,6 +28170,32 @@ static S_S3_DIRECT_TARGET: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_S3_ENCRYPTION: Shape = Shape::Structure(Structure {
+    name: "S3Encryption",
+    members: &[
+        Member {
+            name: "S3EncryptionMode",
+            wire: "",
+            shape: &S_S3_ENCRYPTION_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_S3_ENCRYPTION_LIST: Shape =
+    Shape::List(List { member: &S_S3_ENCRYPTION, element: "member", flattened: false, min: None, max: None });
+static S_S3_ENCRYPTION_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["DISABLED", "SSE-KMS", "SSE-S3"], sensitive: false };
 static S_S3_EXCEL_SOURCE: Shape = Shape::Structure(Structure {
     name: "S3ExcelSource",
     members: &[
@@ -29047,6 +29526,38 @@ static S_SECRET_ARN: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_SECURITY_CONFIGURATION: Shape = Shape::Structure(Structure {
+    name: "SecurityConfiguration",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedTimeStamp",
+            wire: "",
+            shape: &S_TIMESTAMP_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EncryptionConfiguration",
+            wire: "",
+            shape: &S_ENCRYPTION_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SECURITY_CONFIGURATION_LIST: Shape =
+    Shape::List(List { member: &S_SECURITY_CONFIGURATION, element: "member", flattened: false, min: None, max: None });
 static S_SECURITY_GROUP_ID_LIST: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: Some(0), max: Some(50) });
 static S_SEGMENT: Shape = Shape::Structure(Structure {

@@ -90,6 +90,10 @@ def defaults(folder):
         "buffer.dir": os.path.join(folder, "s3a"),
         "attempts.maximum": "5",
     }
+    if os.environ.get("AWS_SERVER_SIDE_ENCRYPTION"):
+        # The run's security configuration.
+        s3a["server-side-encryption-algorithm"] = {"aws:kms": "SSE-KMS"}.get(os.environ["AWS_SERVER_SIDE_ENCRYPTION"], os.environ["AWS_SERVER_SIDE_ENCRYPTION"])
+        s3a["server-side-encryption.key"] = os.environ.get("AWS_SSE_KMS_KEY_ID")
     if endpoint:
         s3a["endpoint"] = endpoint
     values.update({f"spark.hadoop.fs.s3a.{name}": value for name, value in s3a.items() if value})

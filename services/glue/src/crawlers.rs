@@ -27,6 +27,7 @@ use wire::Error;
 
 use crate::Glue;
 use crate::scope::Scope;
+use crate::security;
 
 /// Crawls that run at the same time.
 const CRAWLS: usize = 4;
@@ -80,8 +81,11 @@ pub(crate) fn find(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<Record,
     found.ok_or_else(|| entity_not_found_exception(format!("Crawler entry with name {name} does not exist")))
 }
 
-/// Refuses classifiers that do not exist.
+/// Refuses classifiers and a security configuration that do not exist. (A crawl writes nothing that the latter would encrypt.)
 pub(crate) fn check_classifiers(tx: &mut Tx<'_>, scope: &Scope, record: &Record) -> Result<(), Error> {
+    if let Some(name) = record.crawler.crawler_security_configuration.as_deref().filter(|name| !name.is_empty()) {
+        security::find(tx, scope, name)?;
+    }
     for name in record.crawler.classifiers.iter().flatten() {
         if tx.get(scope.key("classifier").push(name))?.is_none() {
             return Err(invalid_input_exception(format!("Classifier {name} does not exist")));

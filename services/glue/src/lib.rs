@@ -8,6 +8,7 @@
 //! | `triggers` | what starts jobs and crawlers, and when |
 //! | `connections` | where databases are |
 //! | `quality` | rulesets of data quality, and what evaluations have found |
+//! | `security` | how what jobs write is encrypted |
 //! | `schemas` | the schema registry |
 //! | `worker` | the child process in which a crawl reads S3 |
 //! | `iceberg` | tables whose metadata the catalog writes itself, and the REST catalog over them |
@@ -24,6 +25,7 @@ mod ops;
 mod quality;
 mod schemas;
 mod scope;
+mod security;
 mod tags;
 mod triggers;
 pub mod worker;

@@ -11,6 +11,7 @@ mod bookmarks;
 mod capacity;
 mod event;
 mod logs;
+mod metrics;
 mod ops;
 mod records;
 mod run;

@@ -9,6 +9,7 @@ use wire::Error;
 use super::{job_not_found, run_not_found};
 use crate::quality;
 use crate::scope::Scope;
+use crate::security::Encryption;
 
 /// Version 1 of both records.
 const VERSION: u32 = 1;
@@ -47,6 +48,9 @@ pub(super) struct RunRecord {
     /// What the run took.
     #[serde(default)]
     pub(super) used: Option<::jobs::Used>,
+    /// How what it writes to S3 is encrypted, by its security configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) encryption: Option<Encryption>,
     /// Why it runs on Apache Spark though that was not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) moved: Option<String>,
@@ -78,6 +82,7 @@ impl RunRecord {
             attempt: None,
             ended: None,
             used: None,
+            encryption: None,
             moved: None,
         }
     }

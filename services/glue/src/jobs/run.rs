@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use wire::{Error, Timestamp};
 
 use super::records::{Ended, RunKey, RunRecord};
-use super::{Jobs, arguments, bookmarks, capacity, event, logs};
+use super::{Jobs, arguments, bookmarks, capacity, event, logs, metrics};
 use crate::{quality, triggers, workflows};
 
 /// Lines of output held before the script has to wait for the log.
@@ -95,10 +95,15 @@ impl Kind for Runs {
                 tracing::warn!(%error, run = place.run, "the start of a job run could not be recorded");
             }
         };
-        let mut used = sandbox::Used::default();
+        let (mut used, began) = (sandbox::Used::default(), cx.now());
         let run = self.0.spark.run(&job, send, started, &mut used);
         let (came, ()) = tokio::join!(run, logs::forward(&cx, &place.run, lines));
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
+        let arguments = record.run.arguments.as_ref();
+        if arguments.and_then(|all| all.get("--enable-metrics")).is_some_and(|value| value != "false") {
+            let elapsed_ms = cx.now().as_millisecond() - began.as_millisecond();
+            metrics::tell(&cx, place, record.run.max_capacity.unwrap_or(1.0), elapsed_ms, &used).await;
+        }
         let (outcome, quality) = match came {
             Ok((outcome, quality)) => (Ok(outcome), quality::read(quality)),
             Err(error) => (Err(error), Vec::new()),
@@ -181,13 +186,18 @@ impl Jobs {
             ("AWS_EC2_METADATA_DISABLED", "true"),
             ("LAKERUN_JOB_RUN_ID", &place.run),
         ];
+        // Read by both engines' S3 clients, and by our own.
+        let encryption = record.encryption.iter().flat_map(|encryption| {
+            let key = encryption.key.clone().map(|key| ("AWS_SSE_KMS_KEY_ID".to_owned(), key));
+            [Some(("AWS_SERVER_SIDE_ENCRYPTION".to_owned(), encryption.algorithm.clone())), key].into_iter().flatten()
+        });
         let asked = arguments::engine(Some(&given)).unwrap_or_default();
         Job {
             engine: if record.moved.is_some() { Engine::Spark } else { asked },
             kind: record.command.name.clone().unwrap_or_else(|| "glueetl".to_owned()),
             script: record.command.script_location.clone().unwrap_or_default(),
             arguments: arguments::argv(&place.job, &place.run, &given),
-            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(encryption).collect(),
             modules: arguments::modules(&given),
             bookmark: bookmark.clone(),
             memory_mb: capacity::memory_mb(dpu),

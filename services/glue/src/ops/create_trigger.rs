@@ -24,7 +24,6 @@ impl Handle<CreateTrigger> for Glue {
             predicate: req.predicate,
             workflow_name: req.workflow_name,
             event_batching_condition: req.event_batching_condition,
-            ..Trigger::default()
         })?;
         cx.write(&self.store, move |tx| {
             let key = triggers::key(&scope, &name);

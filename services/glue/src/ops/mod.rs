@@ -40,6 +40,7 @@ mod get_trigger;
 mod partition_indexes;
 mod resource_policies;
 mod search_tables;
+mod security_configurations;
 mod start_crawler;
 mod start_trigger;
 mod stop_crawler;
@@ -93,7 +94,8 @@ pub(crate) fn register(router: &Router, service: &Arc<Glue>) {
         UpdateClassifier, UpdateConnection, UpdateCrawler, UpdateCrawlerSchedule, UpdateDataQualityRuleset,
         UpdateDatabase, UpdatePartition, UpdateTable, UpdateTrigger,
         CreateWorkflow, DeleteWorkflow, GetWorkflow, GetWorkflowRun, GetWorkflowRunProperties, GetWorkflowRuns,
-        ListWorkflows, PutWorkflowRunProperties, StartWorkflowRun, ResumeWorkflowRun, StopWorkflowRun, UpdateWorkflow);
+        ListWorkflows, PutWorkflowRunProperties, StartWorkflowRun, ResumeWorkflowRun, StopWorkflowRun, UpdateWorkflow,
+        CreateSecurityConfiguration, DeleteSecurityConfiguration, GetSecurityConfiguration, GetSecurityConfigurations);
     operations!(router, service, api_lakerun: NotifyWorkflow);
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn resume(
     let again = plan.onward(&chosen);
     let mut new = super::open(tx, scope, name, old.run.workflow_run_properties.clone().unwrap_or_default(), id, now)?;
     new.run.previous_run_id = Some(run.to_owned());
-    new.run.starting_event_batch_condition = old.run.starting_event_batch_condition.clone();
+    new.run.starting_event_batch_condition.clone_from(&old.run.starting_event_batch_condition);
     new.keep_of(&old, &all, &again);
     for place in first(&plan, &chosen) {
         let (trigger, action) = old.started_by(&all, &place)?;

@@ -14,6 +14,7 @@ use crate::jobs::records::{RunKey, RunRecord, load_job};
 use crate::jobs::run::start;
 use crate::jobs::{Jobs, arguments, role_in, run_not_found};
 use crate::scope::Scope;
+use crate::security;
 
 /// The trigger that starts a run, and the runs whose end made it.
 pub(crate) struct Origin {
@@ -74,6 +75,17 @@ pub(crate) fn begin(
     }
     arguments::check(run.arguments.as_ref().unwrap_or(&BTreeMap::new()))?;
     let mut record = RunRecord::new(run, &job);
+    if let Some(name) = record.run.security_configuration.as_deref().filter(|name| !name.is_empty()) {
+        record.encryption = security::find(tx, scope, name)?.encryption()?;
+    } else if record
+        .run
+        .arguments
+        .as_ref()
+        .and_then(|all| all.get("--encryption-type"))
+        .is_some_and(|kind| kind == "sse-s3")
+    {
+        record.encryption = Some(security::Encryption { algorithm: "AES256".to_owned(), key: None });
+    }
     record.role = role_in(&scope.account, &record.role);
     start(tx, &place, &record)?;
     Ok(StartJobRunResponse { job_run_id: Some(place.run.clone()) })
