@@ -52,11 +52,14 @@ const RUNTIME: &[(&str, &str)] = runtime![
     "lakerun_spark/decide.py",
     "lakerun_spark/files.py",
     "lakerun_spark/jars.py",
+    "lakerun_spark/jsonlines.py",
     "lakerun_spark/launcher.py",
+    "lakerun_spark/mend.py",
     "lakerun_spark/metastore.py",
     "lakerun_spark/proven.json",
     "lakerun_spark/s3.py",
     "lakerun_spark/settings.py",
+    "lakerun_spark/textfiles.py",
 ];
 /// The longest line that is kept whole: an event of CloudWatch Logs.
 const LINE_BYTES: u64 = 256 << 10;

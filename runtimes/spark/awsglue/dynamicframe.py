@@ -47,6 +47,26 @@ def _exists(frame, path):
     return True
 
 
+def _spelled(frame, path):
+    """A path with names as the frame spells them, where only their case differs."""
+    from pyspark.sql.types import StructType
+
+    if _exists(frame, path):
+        return path
+    plain = path.replace("`", "").lower()
+    whole = next((name for name in frame.columns if name.lower() == plain), None)
+    if whole is not None:
+        return f"`{whole}`" if "." in whole else whole
+    kind, names = frame.schema, []
+    for part in _parts(path):
+        found = next((f for f in kind.fields if f.name.lower() == part.lower()), None) if isinstance(kind, StructType) else None
+        if found is None:
+            return path
+        names.append(f"`{found.name}`" if "." in found.name else found.name)
+        kind = found.dataType
+    return ".".join(names)
+
+
 class DynamicFrame:
     def __init__(self, df, glue_ctx, name=""):
         self._df, self.glue_ctx, self.name = df, glue_ctx, name
@@ -92,10 +112,11 @@ class DynamicFrame:
     def assertErrorThreshold(self):
         return None
 
-    def apply_mapping(self, mappings, *_, **__):
+    def apply_mapping(self, mappings, case_sensitive=False, *_, **__):
         frame, nested, selected = self._df, {}, {}
         for mapping in mappings:
             source, target, kind = _mapping(mapping)
+            source = source if case_sensitive else _spelled(frame, source)
             if not _exists(frame, source):
                 continue
             value = column(frame, source)
@@ -154,9 +175,8 @@ class DynamicFrame:
 
         def apply(batches):
             import pyarrow as pa
-            from pyspark.sql.pandas.types import to_arrow_schema
 
-            schema = to_arrow_schema(target)
+            schema = _arrow_schema(target)
             for batch in batches:
                 yield pa.RecordBatch.from_pylist([dict(f(_Record(row))) for row in batch.to_pylist()], schema=schema)
 
@@ -224,11 +244,11 @@ class DynamicFrame:
         _relationalize(self._df, root_table_name, tables)
         return DynamicFrameCollection({name: DynamicFrame(df, self.glue_ctx, name) for name, df in tables.items()}, self.glue_ctx)
 
-    def split_fields(self, paths, name1, name2, *_, **__):
+    def split_fields(self, paths, name1="frame1", name2="frame2", *_, **__):
         frames = {name1: self.select_fields(paths), name2: self.drop_fields(paths)}
         return DynamicFrameCollection(frames, self.glue_ctx)
 
-    def split_rows(self, comparison_dict, name1, name2, *_, **__):
+    def split_rows(self, comparison_dict, name1="frame1", name2="frame2", *_, **__):
         F, tests = _functions(), []
         for path, bounds in comparison_dict.items():
             for operator, value in bounds.items():
@@ -330,6 +350,16 @@ class _Record(dict):
             return self[name]
         except KeyError as missing:
             raise AttributeError(name) from missing
+
+
+def _arrow_schema(target):
+    """PySpark 4 asks for the zone of timestamps, which UTC is in Glue; 3.5 writes it itself."""
+    import inspect
+
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    zone = {"timezone": "UTC"} if "timezone" in inspect.signature(to_arrow_schema).parameters else {}
+    return to_arrow_schema(target, **zone)
 
 
 def _shapes_of(f):

@@ -68,6 +68,8 @@ def read_files(spark, options, format, format_options, schema=None, ctx=""):
 
 
 def _load(spark, kind, paths, options, schema, base):
+    from lakerun_spark import decide
+
     low = {name.lower(): value for name, value in options.items()}
     reader = spark.read
     if base:
@@ -78,6 +80,8 @@ def _load(spark, kind, paths, options, schema, base):
         return _csv(reader, paths, low, schema)
     if kind == "json":
         reader = reader.option("multiLine", flag(low, "multiline"))
+        if decide.on_connect() and not schema:
+            reader = reader.option("lakerun.choices", True)
         frame = reader.format("json").load(paths)
         if low.get("jsonpath"):
             return _json_path(frame, low["jsonpath"])

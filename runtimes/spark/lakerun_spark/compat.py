@@ -10,15 +10,14 @@ Set spark.sql.ansi.enabled=true and the last point does not apply.
 Not covered: input_file_name(), ORC, arithmetic between strings and numbers without a cast, RDDs.
 """
 
-import csv
-import datetime
+import fnmatch
 import io
 import itertools
 import json
 import re
 import uuid
 
-from . import decide, files, s3
+from . import decide, files, mend, s3, textfiles
 
 READ_FORMATS = ("csv", "json", "parquet")
 WRITE_FORMATS = ("csv", "json", "parquet")
@@ -28,12 +27,12 @@ _conf = {"ansi": False}
 
 def install():
     from pyspark.sql.connect import column, expressions, plan, readwriter
-    from pyspark.sql.connect.conf import RuntimeConf
     from pyspark.sql.connect.functions import builtin
 
     _install_reader(readwriter.DataFrameReader)
     _install_writer(readwriter.DataFrameWriter)
-    _install_conf(RuntimeConf)
+    _install_conf()
+    mend.install()
     _install_lenient(column, expressions, plan, builtin)
 
 
@@ -56,6 +55,7 @@ def _install_reader(reader):
         if kind not in READ_FORMATS or not paths or not all(s3.is_s3(p) for p in paths):
             return engine_load(self, path)
         given = {name.lower(): value for name, value in self._options.items()}
+        _check_options(kind, given, self)
         inputs = []
         for one in paths:
             found = s3.files(one, given.get("basepath"), str(given.get("recursivefilelookup")).lower() == "true")
@@ -69,9 +69,10 @@ def _install_reader(reader):
         partitions = s3.partition_types(inputs)
         if _conf.get("spark.sql.sources.partitioncolumntypeinference.enabled", "true") == "false":
             partitions = dict.fromkeys(partitions, "string")
-        inputs = [item for item in inputs if item.size > 0]
+        wanted = given.get("pathglobfilter")
+        inputs = [item for item in inputs if item.size > 0 and (not wanted or fnmatch.fnmatchcase(item.key.rpartition("/")[2], wanted))]
         if kind == "parquet":
-            frame = _parquet(self, engine_load, paths, inputs, partitions, given)
+            frame = _spelled(self, _parquet(self, engine_load, paths, inputs, partitions, given))
             lower = [name.lower() for name in frame.columns]
             twice = next((name for name in lower if lower.count(name) > 1), None)
             if twice is not None:
@@ -83,10 +84,48 @@ def _install_reader(reader):
     reader.load = load
 
 
+#: Reader options that are obeyed here or have no effect, with the values that are.
+_OBEYED = {
+    "csv": {"header", "sep", "delimiter", "separator", "quote", "quotechar", "escape", "escaper", "inferschema", "nullvalue", "encoding", "charset", "comment", "mode",
+            "multiline", "dateformat", "timestampformat", "ignoreleadingwhitespace", "ignoretrailingwhitespace", "maxcolumns", "maxcharspercolumn"},
+    "json": {"multiline", "mode", "encoding", "charset", "dateformat", "timestampformat", "maxstringlen", "maxnestingdepth"},
+    "parquet": {"mergeschema", "compression", "int96rebasemode", "datetimerebasemode"},
+}
+_ALWAYS = {"path", "basepath", "recursivefilelookup", "pathglobfilter", "lakerun.partitions", "lakerun.choices"}
+_USUAL = {"enforceschema": "true", "preferdate": "true", "samplingratio": "1.0", "primitivesasstring": "false", "prefersdecimal": "false", "allowcomments": "false",
+          "allowunquotedfieldnames": "false", "allownonnumericnumbers": "true", "dropfieldifallnull": "false", "linesep": "\n", "timezone": "UTC", "ignorecorruptfiles": "false"}
+
+
+def _check_options(kind, given, reader):
+    """Refuses what this layer would pass over: on `auto` the run then moves to Apache Spark."""
+    for name, value in given.items():
+        if name not in _OBEYED[kind] | _ALWAYS and str(value).lower() != _USUAL.get(name, "").lower():
+            raise NotImplementedError(f"the option {name}={value} of {kind} is not obeyed on Sail: start the job with --lakerun-engine spark or auto")
+    wanted = _schema_of(reader) if kind != "parquet" else None
+    if wanted is None:
+        return
+    if str(given.get("mode")).upper() == "DROPMALFORMED" and (kind == "json" or any(f.dataType.typeName() != "string" for f in wanted.fields)):
+        raise NotImplementedError("mode DROPMALFORMED with a schema is not obeyed on Sail: start the job with --lakerun-engine spark or auto")
+    if kind == "csv" and any(f.name == "_corrupt_record" for f in wanted.fields):
+        raise NotImplementedError("_corrupt_record of CSV is not filled on Sail: start the job with --lakerun-engine spark or auto")
+
+
 def _analysis(error_class, message, state=None):
     from pyspark.errors import AnalysisException
 
     return AnalysisException(f"[{error_class}] {message}" + (f" SQLSTATE: {state}" if state else ""))
+
+
+def _spelled(self, frame):
+    """With the names of the schema that was given, where the files spell them in another case."""
+    from pyspark.sql import functions as F
+
+    wanted = _schema_of(self)
+    asked = {f.name.lower(): f.name for f in wanted.fields} if wanted is not None else {}
+    names = [asked.get(name.lower(), name) for name in frame.columns]
+    if names == frame.columns:
+        return frame
+    return frame.select([F.col(f"`{have}`").alias(name) for have, name in zip(frame.columns, names)])
 
 
 def _parquet(self, engine_load, paths, inputs, partitions, given):
@@ -94,7 +133,7 @@ def _parquet(self, engine_load, paths, inputs, partitions, given):
 
     if not inputs and not self._schema:
         raise _analysis("UNABLE_TO_INFER_SCHEMA", "Unable to infer schema for Parquet. It must be specified manually.", "42KD9")
-    plain = not any(s3.GLOB.search(p) for p in paths) and "basepath" not in given
+    plain = not any(s3.GLOB.search(p) for p in paths) and "basepath" not in given and "pathglobfilter" not in given
     if plain:
         exact = {item.url for item in inputs}
         urls = ["s3://" + "/".join(s3.split(p)) for p in paths]
@@ -103,6 +142,10 @@ def _parquet(self, engine_load, paths, inputs, partitions, given):
             for name, kind in partitions.items():
                 if kind != "string" and name in frame.columns:
                     frame = frame.withColumn(name, F.col(name).try_cast(kind))
+                elif name in frame.columns and any(item.partition.get(name) is None for item in inputs):
+                    # The engine gives the folder's name for a null.
+                    value = F.col(f"`{name}`")
+                    frame = frame.withColumn(name, F.when(value != s3.NO_VALUE, value))
         return frame
     groups = {}
     for item in inputs:
@@ -141,12 +184,12 @@ def _text_files(self, kind, inputs, partitions, given):
         spec = files.Spec("csv", inputs, given, columns=columns, partitions=partitions)
     else:
         if wanted is not None:
-            arrow = [_json_field(f) for f in to_arrow_schema(wanted) if f.name not in partitions]
+            arrow = [_json_field(f) for f in to_arrow_schema(wanted, timezone="UTC") if f.name not in partitions]
             casts.update({f.name: f.dataType for f in wanted.fields if f.dataType.typeName() in ("date", "timestamp", "timestamp_ntz", "decimal", "binary")})
         else:
             import pyarrow as pa
 
-            kind_ = files.json_type([r for item in inputs for r in files.records(item, given)])
+            kind_ = files.json_schema(inputs, given)
             arrow = [f for f in kind_ if f.name not in partitions] if pa.types.is_struct(kind_) else []
         import pyarrow as pa
 
@@ -160,10 +203,9 @@ def _text_files(self, kind, inputs, partitions, given):
     frame = self._df(DataSource(format=name, schema=None, options={}, paths=[]))
     have = spec.arrow_schema().names
     order = (names + [n for n in have if n not in names]) if names is not None else have
-    if casts or order != have:
-        formats = {"date": given.get("dateformat"), "timestamp": given.get("timestampformat")}
-        frame = frame.select([_cast(F.col(f"`{n}`"), casts.get(n), formats).alias(n) for n in order])
-    return frame
+    # Always a projection of its own: what a script casts stands above it.
+    formats = {"date": given.get("dateformat"), "timestamp": given.get("timestampformat")}
+    return frame.select([_cast(F.col(f"`{n}`"), casts.get(n), formats).alias(n) for n in order])
 
 
 def _cast(column, type_, formats):
@@ -182,6 +224,10 @@ def _json_field(field):
 
     if pa.types.is_decimal(field.type):
         return files.exact(field)
+    if pa.types.is_map(field.type) and pa.types.is_string(field.type.key_type):
+        return field
+    if pa.types.is_map(field.type):
+        raise NotImplementedError("JSON is not read into maps whose keys are no text on Sail")
     keep = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_list, pa.types.is_struct)
     return field if any(test(field.type) for test in keep) else pa.field(field.name, pa.string())
 
@@ -233,12 +279,18 @@ def _install_writer(writer):
         target = f"s3://{bucket}/{folder}"
         if write.partitioning_cols:
             write._child = _partition_text(self, write)
-        single = not write.partitioning_cols and _one_partition(write._child)
-        if single:
-            _write_one(self, kind, bucket, folder)
+        single = _one_partition(write._child)
+        if kind in ("csv", "json"):
+            zone = self._spark.conf.get("spark.sql.session.timeZone", "UTC")
+            textfiles.write(_frame(self), kind, write.options, bucket, folder, write.partitioning_cols, zone, single)
+        elif single and not write.partitioning_cols:
+            _write_one(self, bucket, folder)
         else:
             self.mode("append")
             engine_save(self, target)
+            if kind == "parquet" and not write.partitioning_cols and not set(name for name, _ in s3.keys(bucket, folder)) - set(before):
+                # Of a frame without rows a file remains, which tells the schema.
+                _write_one(self, bucket, folder)
         write.mode = asked
         files.forget()
         if asked == "overwrite" and before:
@@ -277,53 +329,22 @@ def _one_partition(child):
     return isinstance(child, Repartition) and child._num_partitions == 1
 
 
-def _write_one(self, kind, bucket, folder):
+def _write_one(self, bucket, folder):
     """coalesce(1) promises one file; the engine would write one per core."""
     import pyarrow.parquet as pq
 
-    write = self._write
-    options = {name.lower(): value for name, value in write.options.items()}
-    table = _frame(self).toArrow()
+    options = {name.lower(): value for name, value in self._write.options.items()}
     body, stem = io.BytesIO(), f"part-00000-{uuid.uuid4()}-c000"
-    if kind == "parquet":
-        codec = {"uncompressed": "none"}.get(options.get("compression", "snappy"), options.get("compression", "snappy"))
-        pq.write_table(table, body, compression=codec)
-        ending = ("" if codec == "none" else f".{codec}") + ".parquet"
-    elif kind == "csv":
-        _csv(table, body, options)
-        ending = ".csv"
-    else:
-        for row in table.to_pylist():
-            body.write((json.dumps({k: v for k, v in row.items() if v is not None}, default=_value, separators=(",", ":")) + "\n").encode())
-        ending = ".json"
-    s3.client().put_object(Bucket=bucket, Key=folder + stem + ending, Body=body.getvalue())
+    codec = {"uncompressed": "none"}.get(options.get("compression", "snappy"), options.get("compression", "snappy"))
+    pq.write_table(_frame(self).toArrow(), body, compression=codec)
+    ending = ("" if codec == "none" else f".{codec}") + ".parquet"
+    s3.client().put_object(Bucket=bucket, Key=folder + stem + ending, Body=body.getvalue(), **s3.encryption())
 
 
 def _frame(self):
     from pyspark.sql.connect.dataframe import DataFrame
 
     return DataFrame(self._write._child, self._spark)
-
-
-def _csv(table, body, options):
-    quoting = csv.QUOTE_ALL if str(options.get("quoteall")).lower() == "true" else csv.QUOTE_MINIMAL
-    text = io.StringIO()
-    out = csv.writer(text, delimiter=options.get("sep", options.get("delimiter", ",")), quoting=quoting, lineterminator="\n")
-    if str(options.get("header")).lower() == "true":
-        out.writerow(table.column_names)
-    for batch in table.to_batches():
-        for row in zip(*(column.to_pylist() for column in batch.columns)):
-            out.writerow(["" if v is None else v if isinstance(v, (str, int, float)) and not isinstance(v, bool) else _value(v) for v in row])
-    body.write(text.getvalue().encode())
-
-
-def _value(value):
-    """Dates and times as Spark writes them in text files."""
-    if isinstance(value, datetime.datetime):
-        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 # settings
@@ -356,14 +377,31 @@ def _remember(key, value):
         _conf["ansi"] = str(value).lower() == "true"
 
 
-def _install_conf(conf):
-    engine_set = conf.set
+#: `SET key = value`, as a statement.
+_SET = re.compile(r"^\s*set\s+([\w.]+)\s*=\s*(.*?)\s*;?\s*$", re.IGNORECASE | re.DOTALL)
 
-    def set_(self, key, value):
-        _remember(key, value)
-        return engine_set(self, key, value)
 
-    conf.set = set_
+def _install_conf():
+    """Settings by the session's conf, by the builder, and by SQL."""
+    from pyspark.sql.connect.client.core import SparkConnectClient
+    from pyspark.sql.connect.session import SparkSession
+
+    engine_config, engine_sql = SparkConnectClient.config, SparkSession.sql
+
+    def config(self, operation):
+        for pair in operation.set.pairs:
+            _remember(pair.key, pair.value)
+        return engine_config(self, operation)
+
+    def sql(self, sqlQuery, *args, **kwargs):
+        found = _SET.match(sqlQuery) if isinstance(sqlQuery, str) else None
+        if found is None:
+            return engine_sql(self, sqlQuery, *args, **kwargs)
+        key, value = found.group(1), found.group(2)
+        self.conf.set(key, value)
+        return self.createDataFrame([(key, value)], "key string, value string")
+
+    SparkConnectClient.config, SparkSession.sql = config, sql
 
 
 # ANSI off

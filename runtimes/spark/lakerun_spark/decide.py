@@ -48,6 +48,7 @@ def watching():
 
 def _watch():
     _watch_client()
+    _watch_local()
     _watch_files()
     _watch_missing()
     _watch_effects()
@@ -179,8 +180,27 @@ _KINDS = {"byte": "i", "short": "i", "integer": "i", "long": "i", "float": "f", 
           "map": "map", "struct": "struct", "null": "null"}
 
 
+#: The kind of what a function gives, whatever it is given; of others the kinds of their arguments stand for it.
+_RESULTS = {
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "<=>", "and", "or", "not", "isnull", "isnotnull", "isnan", "in", "like", "ilike", "rlike", "contains",
+                     "startswith", "endswith", "array_contains"), "b"),
+    **dict.fromkeys(("count", "row_number", "rank", "dense_rank", "ntile", "length", "char_length", "year", "month", "day", "dayofmonth", "dayofweek", "dayofyear",
+                     "weekofyear", "quarter", "hour", "minute", "second", "datediff", "date_diff", "size", "instr", "locate", "ascii", "unix_timestamp",
+                     "approx_count_distinct", "monotonically_increasing_id"), "i"),
+    **dict.fromkeys(("upper", "lower", "trim", "ltrim", "rtrim", "concat_ws", "substring", "substr", "lpad", "rpad", "initcap", "regexp_replace", "regexp_extract",
+                     "date_format", "md5", "sha1", "sha2", "translate", "to_json", "get_json_object", "base64", "hex", "from_unixtime", "format_string",
+                     "substring_index"), "s"),
+    **dict.fromkeys(("add_months", "date_add", "date_sub", "last_day", "next_day", "trunc", "make_date", "current_date"), "date"),
+    **dict.fromkeys(("date_trunc", "to_timestamp", "try_to_timestamp", "current_timestamp"), "ts"),
+    **dict.fromkeys(("months_between", "sqrt", "stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop", "exp", "ln", "log10", "power"), "f"),
+    **dict.fromkeys(("struct", "named_struct"), "struct"),
+    **dict.fromkeys(("array", "split", "collect_list", "collect_set", "sort_array"), "array"),
+}
+
+
 def _below(message, columns, out):
-    """The kinds of the columns and literals of an expression."""
+    """The kinds of an expression's values: of columns, literals, casts and known functions their own, else of what lies below. What
+    a window is parted and ordered by, and what a choice depends on, is no part of the value."""
     kind = message.DESCRIPTOR.name
     if kind == "UnresolvedAttribute":
         name = message.unparsed_identifier.replace("`", "").lower()
@@ -190,10 +210,26 @@ def _below(message, columns, out):
         out.add(_KINDS.get(given, given or "null"))
     elif kind == "UnresolvedStar":
         out.add("*")
+    elif kind == "UnresolvedFunction" and message.function_name.lower() in _RESULTS:
+        out.add(_RESULTS[message.function_name.lower()])
+    elif kind == "UnresolvedFunction" and message.function_name.lower() == "when":
+        pairs = len(message.arguments) // 2
+        for value in [*list(message.arguments)[1 : 2 * pairs : 2], *list(message.arguments)[2 * pairs :]]:
+            _below(value, columns, out)
+    elif kind == "Cast":
+        target = _target(message)
+        out.add(_KINDS.get(_ALIASES.get(target, target), "?"))
+    elif kind == "Window":
+        _below(message.window_function, columns, out)
     else:
         for field, value in message.ListFields():
             for item in _messages(field, value):
                 _below(item, columns, out)
+
+
+def _target(cast):
+    """The type that a cast names."""
+    return _type(cast.type) if cast.HasField("type") else re.split(r"[(<]", cast.type_str.strip().lower())[0]
 
 
 def _messages(field, value):
@@ -225,6 +261,8 @@ def _columns(relation, schema):
 
 
 def _walk(message, out, columns, schema):
+    from . import mend
+
     name = message.DESCRIPTOR.name
     if name == "Relation":
         columns = _columns(message, schema) if _computes(message) else {}
@@ -232,16 +270,26 @@ def _walk(message, out, columns, schema):
             columns = {**columns, _TEXT: "s"}
         kind = message.WhichOneof("rel_type")
         if kind == "set_op":
-            sides = [list(schema(getattr(message.set_op, side + "_input")).values()) for side in ("left", "right")]
-            out.add("setop:types=" + ("same" if sides[0] == sides[1] else "other"))
+            left, right = (schema(getattr(message.set_op, side + "_input")) for side in ("left", "right"))
+            if message.set_op.by_name:
+                same = all(right[name] == kind for name, kind in left.items() if name in right)
+                out.update({"setop:adds"} if left.keys() != right.keys() else ())
+            else:
+                same = list(left.values()) == list(right.values())
+            out.add("setop:types=" + ("same" if same else "other"))
         elif kind in ("project", "aggregate"):
             inner = getattr(message, kind)
             listed = inner.expressions if kind == "project" else inner.aggregate_expressions
             out.update(f"unnamed:{one.WhichOneof('expr_type')}" for one in listed if one.WhichOneof("expr_type") not in _NAMED_ALREADY)
+    elif name == "UpdateFields":
+        out.add("update:add" if message.HasField("value_expression") else "update:drop")
+    elif name == "UnresolvedFunction" and mend.is_mended(message):
+        # Its parts stand for themselves.
+        out.add("mended:" + message.arguments[0].unresolved_function.function_name)
     elif name in ("UnresolvedFunction", "CallFunction"):
         out.add(f"function:{message.function_name.lower()}({_kinds(message, columns)})")
     elif name == "Cast":
-        target = _type(message.type) if message.HasField("type") else re.split(r"[(<]", message.type_str.strip().lower())[0]
+        target = _target(message)
         # The files layer's own casts of what it read; what is particular to texts of numbers in files, it notes itself.
         name_of_cast = "readcast" if _TEXT in columns else "cast"
         out.add(f"{name_of_cast}:{_ALIASES.get(target, target)}({_kinds(message.expr, columns)})")
@@ -286,8 +334,8 @@ def _type(value):
     return kind
 
 
-def _sql(text):
-    """Nodes and functions of SQL text, by a parser of Spark's dialect."""
+def _sql(text, whole=True):
+    """Nodes and functions of SQL text, by a parser of Spark's dialect. `whole`: a statement, whose columns have names."""
     try:
         import sqlglot
         from sqlglot import exp
@@ -300,6 +348,9 @@ def _sql(text):
     out = set()
     for tree in trees:
         for node in tree.walk() if tree is not None else ():
+            if whole and isinstance(node, exp.Select):
+                # Engines name what has no name, each in its way.
+                out.update(f"sql:unnamed:{type(one).__name__}" for one in node.expressions if not isinstance(one, (exp.Alias, exp.Column, exp.Star)))
             kind = type(node).__name__
             if isinstance(node, exp.Anonymous):
                 out.add(f"sql:function:{node.name.lower()}")
@@ -309,6 +360,10 @@ def _sql(text):
                 out.add(f"sql:Join:{node.side.lower()}:{node.kind.lower()}:{node.method.lower()}")
             elif isinstance(node, exp.Command):
                 out.add(f"sql:Command:{str(node.this).lower()}")
+            elif isinstance(node, exp.Case):
+                out.add("sql:Case(string)" if _all_texts(node) else "sql:Case")
+            elif isinstance(node, exp.If) and isinstance(node.parent, exp.Case):
+                pass
             elif isinstance(node, exp.Func) or isinstance(node, (exp.Neg, exp.Binary)):
                 out.add(f"sql:{kind}")
                 first = node.args.get("this")
@@ -319,6 +374,26 @@ def _sql(text):
             elif not isinstance(node, (exp.Identifier, exp.Column, exp.Alias, exp.TableAlias)):
                 out.add(f"sql:{kind}")
     return out
+
+
+def _all_texts(case):
+    """Whether each value of a CASE is a text or null."""
+    from sqlglot import exp
+
+    values = [one.args.get("true") for one in case.args.get("ifs", [])] + [case.args.get("default")]
+    return all(one is None or isinstance(one, exp.Null) or (isinstance(one, exp.Literal) and one.is_string) for one in values)
+
+
+def of_kinds(constructs, kinds):
+    """What a text computes of decimals is apart from what it computes of all else: their types have rules of their own."""
+    if "d" not in kinds:
+        return set(constructs)
+    return {f"{one}:d" if one.startswith("sql:") and one[4:].split("(")[0] in _OF_DECIMALS else one for one in constructs}
+
+
+#: Parts of SQL whose types depend on their operands'.
+_OF_DECIMALS = {"Add", "Sub", "Mul", "Div", "IntDiv", "Mod", "Neg", "Sum", "Avg", "Round", "Abs", "Coalesce", "If", "Case", "Nullif", "Greatest", "Least", "Floor", "Ceil",
+                "Union", "StddevSamp", "Variance"}
 
 
 def _operand(node):
@@ -351,7 +426,7 @@ _SPECIAL = {
     ("WindowFrame", "frame_type"): lambda v: {f"frame:{v}"},
     ("SQL", "query"): _sql,
     ("SqlCommand", "sql"): _sql,
-    ("ExpressionString", "expression"): lambda v: _sql(f"select {v}"),
+    ("ExpressionString", "expression"): lambda v: _sql(f"select {v}", False),
     ("NamedTable", "unparsed_identifier"): lambda v: {f"read:table:{len(v.split('.'))}"},
     ("DataSource", "format"): lambda v: {"read:files" if v.startswith("lakerun_files_") else f"read:{v}"},
     ("WriteOperation", "source"): lambda v: {f"write:{v}"},
@@ -371,7 +446,7 @@ def _watch_client():
     execute, fetch, analyze, config, failed = (
         Client._execute, Client._execute_and_fetch_as_iterator, Client._analyze, Client.config, Client._handle_error)
 
-    cache = {}
+    from . import mend
 
     def kinds(writer):
         """The kinds of what is written, partition columns apart."""
@@ -381,23 +456,15 @@ def _watch_client():
 
     _state["kinds"] = kinds
 
-    def columns(client, relation):
-        from pyspark.sql.connect import proto
-
-        plan = proto.Plan()
-        plan.root.CopyFrom(relation)
-        key = plan.SerializeToString(deterministic=True)
-        if key not in cache:
-            if len(cache) > 256:
-                cache.clear()
-            found = analyze(client, "schema", plan=plan).schema
-            cache[key] = {f.name.lower(): _KINDS.get(_python_kind(f.dataType), "?") for f in found.fields}
-        return cache[key]
+    columns = mend.columns
 
     def check(client, plan):
+        # What is sent is looked at.
+        mend.plan(client, plan)
         found = constructs(plan, lambda relation: columns(client, relation))
         if any(one.startswith("sql:") for one in found) and plan.HasField("root"):
-            found |= {f"sqltype:{kind}" for kind in columns(client, plan.root).values()}
+            kinds = set(columns(client, plan.root).values())
+            found = of_kinds(found, kinds) | {f"sqltype:{kind}" for kind in kinds}
         note(*found)
 
     def _execute(self, req):
@@ -427,6 +494,20 @@ def _watch_client():
     Client._analyze, Client.config, Client._handle_error = _analyze, _config, _failed
 
 
+def _watch_local():
+    """Frames of pandas: what is missing in them is NaN to one engine and null to the other."""
+    from pyspark.sql.connect.session import SparkSession
+
+    made = SparkSession.createDataFrame
+
+    def createDataFrame(self, data, *args, **kwargs):
+        if hasattr(data, "select_dtypes") and bool(data.select_dtypes("floating").isna().any().any()):
+            note("local:pandas:nan")
+        return made(self, data, *args, **kwargs)
+
+    SparkSession.createDataFrame = createDataFrame
+
+
 def _python_kind(type_):
     names = {"integer": "integer", "bigint": "long", "long": "long", "smallint": "short", "tinyint": "byte", "varchar": "string"}
     name = type_.typeName()
@@ -446,7 +527,12 @@ def _watch_files():
         given = {**self._options, **{k: v for k, v in options.items() if v is not None}}
         note(f"reader:{kind}", f"reader:{kind}:schema={bool(schema or self._schema)}",
              *(_option("reader", kind, name, value) for name, value in given.items() if name != "path"))
-        return load(self, path, format, schema, **options)
+        try:
+            return load(self, path, format, schema, **options)
+        except (AssertionError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
+            # Our own layer's: Apache Spark may read it.
+            move(f"an error in reading {kind} ({type(error).__name__}: {error})"[:300])
+            raise
 
     def _save(self, path=None, format=None, mode=None, partitionBy=None, **options):
         kind = (format or self._write.source or "parquet").lower()

@@ -23,7 +23,7 @@ try:
 except ImportError:  # Apache Spark's own PySpark 3.5, which reads files by itself: what is used there is JSON's types and tables.
     DataSource = DataSourceReader = InputPartition = object
 
-from . import s3
+from . import jsonlines, s3
 
 CACHE_BYTES = 256 << 20
 _cache, _cached, _lock = OrderedDict(), 0, threading.Lock()
@@ -54,8 +54,42 @@ class Spec:
     def table(self, item):
         if self.kind == "csv":
             return csv_table(item, self.columns, self.options)
+        fast = self._by_arrow(item)
+        if fast is not None:
+            return fast
         exact = any(_is_exact(field) for field in self.schema)
         return json_table(records(item, self.options, exact), self.schema)
+
+
+    def _by_arrow(self, item):
+        data = fetch(item) if _is_lines(self.options) else b""
+        made = jsonlines.batches(data, self.schema) if jsonlines.plain(data) else None
+        if made is None:
+            return None
+        table = pa.Table.from_batches(made, schema=self.schema)
+        _note_null_structs(table)
+        return table
+
+
+def _is_lines(options):
+    return not _true(options, "multiLine") and (options.get("encoding") or options.get("charset") or "utf-8").lower() in ("utf-8", "utf8")
+
+
+def json_schema(inputs, options):
+    """The type of all records of some files: as `json_type` of them, by Arrow where it can be."""
+    choices = _true(options, "lakerun.choices")
+    kinds = []
+    for item in inputs:
+        data = fetch(item) if _is_lines(options) else b""
+        kind = jsonlines.infer(data) if jsonlines.plain(data) else None
+        if kind is None:
+            kinds = None
+            break
+        kinds.append(kind)
+    whole = jsonlines.merged(kinds) if kinds else None
+    if whole is not None:
+        return pa.struct(sorted(whole, key=lambda field: field.name))
+    return json_type([r for item in inputs for r in records(item, options)], choices)
 
 
 def fetch(item):
@@ -72,7 +106,7 @@ def fetch(item):
         data = bz2.decompress(data)
     _note(item, data)
     with _lock:
-        if name not in _cache and len(data) <= CACHE_BYTES // 4:
+        if name not in _cache and len(data) <= CACHE_BYTES:
             _cache[name] = data
             _cached += len(data)
             while _cached > CACHE_BYTES:
@@ -82,23 +116,29 @@ def fetch(item):
 
 #: Contents whose reading has rules of its own, which a plan does not show.
 _DATA = {
-    "csv": (("quote", rb'"'), ("escape", rb"\\"), ("return", rb"\r(?!\n)"), ("blank", rb"(?:^|,)[ \t]|[ \t](?:,|\r?$)"), ("suffix", rb"(?:^|,)[+-]?[\d.]+[dDfF](?:,|\r?$)")),
-    "json": (("single", rb"[{,]\s*(?:'|\w+\s*:)"), ("big", rb"\d{19,}"), ("exponent", rb"\d[eE][+-]?\d"),
+    "csv": (("escape", rb"\\"), ("return", rb"\r(?!\n)"), ("blank", rb"(?:^|,)[ \t]|[ \t](?:,|\r?$)"), ("suffix", rb"(?:^|,)[+-]?[\d.]+[dDfF](?:,|\r?$)")),
+    "json": (("single", rb"[{,]\s*(?:'|\w+\s*:)"), ("big", rb"(?<![\d.])\d{19,}"), ("exponent", rb"\d[eE][+-]?\d"),
              # Escapes by kind: those of one letter, code points, halves of pairs, and what JSON does not know.
              ("escape", rb'\\["\\/bfnrt]'), ("codepoint", rb"\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}"), ("surrogate", rb"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]"),
              ("badescape", rb'(?<!\\)(?:\\\\)*\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4})')),
 }
 
 
+_noted = set()
+
+
 def _note(item, data):
     from . import decide
 
-    if not decide.watching():
+    if not decide.watching() or (item.url, item.modified, len(data)) in _noted:
         return
     import re
 
+    _noted.add((item.url, item.modified, len(data)))
     kind = "json" if re.search(r"\.jsonl?(\.|$)", item.key) or data[:1] in (b"{", b"[") else "csv"
-    decide.note(*(f"data:{kind}:{name}" for name, pattern in _DATA[kind] if re.search(pattern, data, re.MULTILINE)))
+    escapes = b"\\" in data
+    decide.note(*(f"data:{kind}:{name}" for name, pattern in _DATA[kind]
+                  if (escapes or name not in ("escape", "codepoint", "surrogate", "badescape")) and re.search(pattern, data, re.MULTILINE)))
 
 
 def forget():
@@ -137,7 +177,9 @@ def header_of(item, options):
         return [f"_c{i}" for i in range(len(first))]
     names, seen = [], {}
     for i, name in enumerate(first):
-        names.append(name.strip() if name else f"_c{i}")
+        name = name.lstrip() if _true(options, "ignoreLeadingWhiteSpace") else name
+        name = name.rstrip() if _true(options, "ignoreTrailingWhiteSpace") else name
+        names.append(name or f"_c{i}")
         seen[names[-1].lower()] = seen.get(names[-1].lower(), 0) + 1
     return [f"{name}{i}" if seen[name.lower()] > 1 else name for i, name in enumerate(names)]
 
@@ -150,7 +192,10 @@ def _python_rows(stream, options):
     if not _true(options, "multiLine"):
         lines = (line for line in stream.read().splitlines() if line and not (comment and line.startswith(comment)))
         for line in lines:
-            yield next(csv.reader([line], delimiter=sep, doublequote=True, **quoting, **escaping), [])
+            if not quote or quote not in line:
+                yield line.split(sep)
+            else:
+                yield next(csv.reader([line], delimiter=sep, doublequote=True, **quoting, **escaping), [])
     else:
         yield from csv.reader(stream, delimiter=sep, doublequote=True, **quoting, **escaping)
 
@@ -160,6 +205,7 @@ def csv_table(item, columns, options):
     unless mode says DROPMALFORMED or FAILFAST."""
     mode = str(options.get("mode", "PERMISSIVE")).upper()
     null = options.get("nullvalue", "")
+    _look_at_quotes(item, options)
     table = _fast_csv(item, columns, options) if columns else None
     if table is None:
         rows = _python_rows(io.StringIO(_text(item, options), newline=""), options)
@@ -185,6 +231,27 @@ def csv_table(item, columns, options):
     return table
 
 
+def _look_at_quotes(item, options):
+    """Notes whether quotes in the data enclose whole values that hold none (`quoted`), or are anywhere else (`quote`); refuses what
+    depends on whether an empty value, or blanks, stood in quotes."""
+    import re
+
+    from . import decide
+
+    sep, quote, _ = dialect(options)
+    data = fetch(item)
+    if not quote or quote.encode() not in data:
+        return
+    empty = options.get("nullvalue") and quote.encode() * 2 in data
+    if empty or _true(options, "ignoreLeadingWhiteSpace") or _true(options, "ignoreTrailingWhiteSpace"):
+        raise NotImplementedError("quotes in CSV together with nullValue or white space that is ignored are not read on Sail")
+    if decide.watching():
+        q, s = re.escape(quote.encode()), re.escape(sep.encode())
+        whole = rb"(?m)(?:(?<=" + s + rb")|^)" + q + rb"[^" + q + rb"\\\r\n]*" + q + rb"(?=" + s + rb"|\r?$)"
+        odd = quote.encode() in re.sub(whole, b"", data)
+        decide.note("data:csv:quote" if odd else "data:csv:quoted", *(["data:csv:doubled"] if odd and quote.encode() * 2 in data else []))
+
+
 def _note_ragged():
     from . import decide
 
@@ -198,7 +265,8 @@ def _fast_csv(item, columns, options):
     if len(sep) != 1 or options.get("comment") or (options.get("encoding") or "utf-8").lower() not in ("utf-8", "utf8"):
         return None
     data = fetch(item)
-    if escape and escape != quote and escape.encode() in data:
+    # What escapes mean, they mean within quotes.
+    if escape and escape != quote and escape.encode() in data and quote and quote.encode() in data:
         return None
     broken = []
     names = [str(i) for i in range(len(columns))]
@@ -228,11 +296,25 @@ def csv_types(tables, columns):
 
 
 def _note_numbers(values):
-    """Whole numbers that Spark infers otherwise than this: beyond 64 bits a decimal, with a plus sign an int."""
+    """Whole numbers that are read with care: beyond 64 bits a decimal, with a plus sign an int."""
     from . import decide
 
     if decide.watching() and pc.any(pc.match_substring_regex(values, r"^\+\d+$|^-?\d{19,}$")).as_py():
         decide.note("data:csv:infer")
+
+
+def _whole(values):
+    """The type of whole numbers, or nothing where they are none: int, bigint, decimal of the longest, double beyond 38 digits."""
+    if not pc.all(pc.match_substring_regex(values, r"^[+-]?\d+$")).as_py():
+        return None
+    numbers = [int(one) for one in pc.unique(values).to_pylist()]
+    low, high = min(numbers), max(numbers)
+    if -(2**31) <= low and high < 2**31:
+        return "int"
+    if -(2**63) <= low and high < 2**63:
+        return "bigint"
+    digits = max(20, len(str(max(-low, high))))
+    return f"decimal({digits},0)" if digits <= 38 else "double"
 
 
 def _csv_type(values):
@@ -244,6 +326,9 @@ def _csv_type(values):
     except pa.ArrowInvalid:
         pass
     _note_numbers(values)
+    whole = _whole(values)
+    if whole is not None:
+        return whole
     patterns = (("double", r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^NaN$|^-?Inf$"), ("date", r"^\d{4}-\d{2}-\d{2}$"),
                 ("timestamp", r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$"), ("boolean", r"^(?i)(true|false)$"))
     for name, pattern in patterns:
@@ -325,16 +410,18 @@ def _note_corrupt():
         decide.note("data:json:corrupt")
 
 
-def json_type(values):
-    """Spark's JSON inference: the narrowest type that holds every value, string where they conflict; fields sorted."""
-    kinds, members, items = set(), {}, []
+def json_type(values, choices=False):
+    """Spark's JSON inference: the narrowest type that holds every value, string where they conflict; fields sorted. With `choices`
+    a field of records that holds numbers and text is Glue's ChoiceType: a struct with a field for each."""
+    kinds, members, items, digits = set(), {}, [], 20
     for value in values:
         if value is None:
             continue
         if isinstance(value, bool):
             kinds.add("bool")
         elif isinstance(value, int):
-            kinds.add("long" if -(2**63) <= value < 2**63 else "double")
+            kinds.add("long" if -(2**63) <= value < 2**63 else "big")
+            digits = max(digits, len(str(abs(value))))
         elif isinstance(value, float):
             kinds.add("double")
         elif isinstance(value, str):
@@ -347,12 +434,14 @@ def json_type(values):
             for name, member in value.items():
                 members.setdefault(name, []).append(member)
     if kinds == {"struct"}:
-        return pa.struct([pa.field(name, json_type(members[name])) for name in sorted(members)])
+        return pa.struct([choices and _choice(name, members[name]) or pa.field(name, json_type(members[name])) for name in sorted(members)])
     if kinds == {"array"}:
         return pa.list_(pa.field("element", json_type(items)))
-    if kinds == {"long", "double"}:
+    if "big" in kinds and kinds <= {"long", "big"} and digits <= 38:
+        return pa.decimal128(digits, 0)
+    if kinds and kinds <= {"long", "big", "double"} and kinds != {"long"}:
         return pa.float64()
-    if "string" in kinds and kinds & {"long", "double"}:
+    if "string" in kinds and kinds & {"long", "big", "double"}:
         from . import decide
 
         decide.note("data:json:choice")
@@ -360,14 +449,72 @@ def json_type(values):
     return simple.get(kinds.pop(), pa.string()) if len(kinds) == 1 else pa.string()
 
 
-def json_table(rows, schema):
+def _choice(name, values):
+    """The field of a ChoiceType, or nothing where the values are no numbers beside text."""
+    kinds = {type(one) for one in values if one is not None}
+    if str not in kinds or not kinds & {int, float} or not kinds <= {int, float, str}:
+        return None
+    numbers = [one for one in values if isinstance(one, (int, float))]
+    if any(isinstance(one, int) and not -(2**63) <= one < 2**63 for one in numbers):
+        return None
+    label, kind = ("double", pa.float64()) if float in kinds else ("long", pa.int64())
+    if label == "long" and all(-(2**31) <= one < 2**31 for one in numbers):
+        label, kind = "int", pa.int32()
     from . import decide
 
-    if decide.watching() and any(pa.types.is_struct(f.type) and any(row.get(f.name) is None for row in rows) for f in schema):
+    decide.note("data:json:gluechoice")
+    return pa.field(name, pa.struct([pa.field(label, kind), pa.field("string", pa.string())]), metadata={b"lakerun": b"choice"})
+
+
+def _chosen(value, kind):
+    number, text = kind[0], kind[1]
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return {number.name: None, text.name: value}
+    return {number.name: _fit(value, number.type), text.name: None}
+
+
+def _value_of(row, field):
+    value = row.get(field.name)
+    if _is_exact(field):
+        return _plain(value)
+    if field.metadata and field.metadata.get(b"lakerun") == b"choice":
+        return _chosen(value, field.type)
+    return _fit(value, field.type)
+
+
+def _note_null_structs(table):
+    from . import decide
+
+    if decide.watching() and any(pa.types.is_struct(column.type) and column.null_count for column in table.columns):
         decide.note("data:json:nullstruct")
-    arrays = [pa.array([_plain(row.get(field.name)) if _is_exact(field) else _fit(row.get(field.name), field.type) for row in rows], field.type)
-              for field in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def json_table(rows, schema):
+    arrays = [pa.array([_value_of(row, field) for row in rows], field.type) for field in schema]
+    table = pa.Table.from_arrays([_masked(array) for array in arrays], schema=schema)
+    _note_null_structs(table)
+    return table
+
+
+def _masked(array):
+    """With nulls in the fields of structs that are null: Arrow has zeros there, which the engine shows."""
+    if pa.types.is_struct(array.type) and array.type.num_fields:
+        fields = [_masked(child) for child in array.flatten()]
+        return pa.StructArray.from_arrays(fields, fields=list(array.type), mask=array.is_null())
+    if pa.types.is_list(array.type) and len(array):
+        return pa.ListArray.from_arrays(list_offsets(array), _masked(array.values), type=array.type)
+    return array
+
+
+def list_offsets(array):
+    """With null where a list is null, so that a list made of them is null there, too."""
+    if array.null_count == 0:
+        return array.offsets
+    starts = array.offsets.slice(0, len(array))
+    nulls = pc.if_else(array.is_null(), pa.scalar(None, pa.int32()), starts)
+    return pa.concat_arrays([nulls, array.offsets.slice(len(array), 1)])
 
 
 def _fit(value, kind):
@@ -378,13 +525,18 @@ def _fit(value, kind):
     if pa.types.is_floating(kind):
         return float(value) if isinstance(value, (int, float)) else None
     if pa.types.is_integer(kind):
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        fits = isinstance(value, int) and not isinstance(value, bool) and -(1 << kind.bit_width - 1) <= value < 1 << kind.bit_width - 1
+        return value if fits else None
     if pa.types.is_boolean(kind):
         return value if isinstance(value, bool) else None
     if pa.types.is_list(kind):
         return [_fit(v, kind.value_type) for v in value] if isinstance(value, list) else None
     if pa.types.is_struct(kind):
         return {f.name: _fit(value.get(f.name), f.type) for f in kind} if isinstance(value, dict) else None
+    if pa.types.is_map(kind):
+        return [(name, _fit(one, kind.item_type)) for name, one in value.items()] if isinstance(value, dict) else None
+    if pa.types.is_decimal(kind):
+        return decimal.Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else None
     return value
 
 

@@ -1,6 +1,7 @@
 """S3 as the readers and writers need it: listing with Spark's rules (globs, hidden files), partition folders."""
 
 import datetime
+import os
 import re
 from functools import lru_cache
 from urllib.parse import unquote
@@ -8,12 +9,21 @@ from urllib.parse import unquote
 import boto3
 
 SCHEMES = ("s3://", "s3a://", "s3n://")
+#: The folder of a partition column that has no value.
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 GLOB = re.compile(r"[*?\[{]")
 
 
 @lru_cache(maxsize=1)
 def client():
     return boto3.client("s3")
+
+
+def encryption():
+    """As the run's security configuration has it."""
+    algorithm, key = os.environ.get("AWS_SERVER_SIDE_ENCRYPTION"), os.environ.get("AWS_SSE_KMS_KEY_ID")
+    given = {"ServerSideEncryption": algorithm, "SSEKMSKeyId": key}
+    return {name: value for name, value in given.items() if value}
 
 
 def is_s3(path):
@@ -125,7 +135,7 @@ def _partition(relative):
         name, eq, value = part.partition("=")
         if eq and name:
             value = unquote(value)
-            values[unquote(name)] = None if value == "__HIVE_DEFAULT_PARTITION__" else value
+            values[unquote(name)] = None if value == NO_VALUE else value
     return values
 
 

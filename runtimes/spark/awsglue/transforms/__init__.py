@@ -23,7 +23,6 @@ ApplyMapping = _method("ApplyMapping", "apply_mapping")
 DropFields = _method("DropFields", "drop_fields")
 DropNullFields = _method("DropNullFields", "drop_nulls")
 RenameField = _method("RenameField", "rename_field")
-Relationalize = _method("Relationalize", "relationalize")
 ResolveChoice = _method("ResolveChoice", "resolveChoice")
 SelectFields = _method("SelectFields", "select_fields")
 Spigot = _method("Spigot", "spigot")
@@ -39,6 +38,13 @@ class Join(GlueTransform):
     def __call__(self, frame1, frame2, keys1, keys2, transformation_ctx="", **_):
         keys1, keys2 = [[k] if isinstance(k, str) else list(k) for k in (keys1, keys2)]
         return frame1.join(keys1, keys2, frame2)
+
+
+class Relationalize(GlueTransform):
+    """The class has the staging path before the name of the root, the method of a frame has it after."""
+
+    def __call__(self, frame, staging_path=None, name="roottable", options=None, transformation_ctx="", **_):
+        return frame.relationalize(name, staging_path)
 
 
 class SelectFromCollection(GlueTransform):
