@@ -221,7 +221,33 @@ impl Record {
             function,
         };
         let durable = config.durable_config.clone().unwrap_or_default();
-        let mut record = Self {
+        let mut record = Self::fresh(id, start, &durable, now);
+        let execution = Operation {
+            id: record.id.id.clone(),
+            name: Some(record.id.name.clone()),
+            r#type: "EXECUTION".to_owned(),
+            start_timestamp: now,
+            status: STARTED.to_owned(),
+            execution_details: Some(api_lambda::ExecutionDetails { input_payload: Some(start.input.clone()) }),
+            ..Default::default()
+        };
+        let details = ExecutionStartedDetails {
+            input: EventInput { payload: Some(record.input.clone()), truncated: Some(false) },
+            execution_timeout: record.timeout_seconds,
+        };
+        record.tell(tx, now, "ExecutionStarted", Some(&execution), |event| {
+            event.execution_started_details = Some(details);
+        })?;
+        record.add(tx, execution)?;
+        tx.put_json(record.id.by_name(), &record.id)?;
+        tx.put_json(record.id.record(), &record)?;
+        tx.enqueue(NewTask::new(drive::DRIVE, record.id.task()).payload(&record.id)?)?;
+        Ok(record)
+    }
+
+    /// An execution that has done nothing yet.
+    fn fresh(id: Id, start: &Start<'_>, durable: &api_lambda::DurableConfig, now: Timestamp) -> Self {
+        Self {
             v: 1,
             function_arn: start.resolved.arn.clone(),
             qualifier: start.qualifier.clone(),
@@ -250,28 +276,7 @@ impl Record {
             event: start.event.clone(),
             interrupted: false,
             id,
-        };
-        let execution = Operation {
-            id: record.id.id.clone(),
-            name: Some(record.id.name.clone()),
-            r#type: "EXECUTION".to_owned(),
-            start_timestamp: now,
-            status: STARTED.to_owned(),
-            execution_details: Some(api_lambda::ExecutionDetails { input_payload: Some(start.input.clone()) }),
-            ..Default::default()
-        };
-        let details = ExecutionStartedDetails {
-            input: EventInput { payload: Some(record.input.clone()), truncated: Some(false) },
-            execution_timeout: record.timeout_seconds,
-        };
-        record.tell(tx, now, "ExecutionStarted", Some(&execution), |event| {
-            event.execution_started_details = Some(details);
-        })?;
-        record.add(tx, execution)?;
-        tx.put_json(record.id.by_name(), &record.id)?;
-        tx.put_json(record.id.record(), &record)?;
-        tx.enqueue(NewTask::new(drive::DRIVE, record.id.task()).payload(&record.id)?)?;
-        Ok(record)
+        }
     }
 
     pub(crate) fn load(tx: &mut Tx<'_>, id: &Id) -> Result<Self, Error> {
