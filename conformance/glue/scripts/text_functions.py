@@ -1,0 +1,12 @@
+"""People cleaned: text trimmed, split, padded, masked, hashed; dates of several formats; duplicates dropped; nulls filled; a pivot."""
+d = glue.create_dynamic_frame.from_options("s3", {"paths": [B + "/in/people/"]}, "csv", {"withHeader": True, "separator": ";"}).toDF()
+c = (d.withColumn("name", F.initcap(F.trim("name"))).withColumn("first", F.split("name", " ")[0]).withColumn("last", F.element_at(F.split("name", " "), -1))
+      .withColumn("email", F.lower("email")).withColumn("domain", F.regexp_extract("email", "@(.+)$", 1)).withColumn("phone", F.regexp_replace("phone", "[^0-9]", ""))
+      .withColumn("masked", F.concat(F.lit("***"), F.substring("phone", -3, 3))).withColumn("code", F.lpad("id", 6, "0"))
+      .withColumn("born", F.coalesce(F.to_date("born", "yyyy-MM-dd"), F.to_date("born", "dd/MM/yyyy")))
+      .withColumn("age", F.floor(F.months_between(F.lit("2024-06-30").cast("date"), F.col("born")) / 12)).withColumn("decade", (F.year("born") / 10).cast("int") * 10)
+      .withColumn("key", F.md5(F.concat_ws("|", "name", "email"))).withColumn("sha", F.sha2(F.col("email"), 256)).withColumn("len", F.length("name")))
+c = c.na.fill({"city": "unknown"}).dropDuplicates(["key"]).withColumn("city", F.when(F.col("city").isin("N/A", ""), None).otherwise(F.upper("city")))
+p = c.groupBy("decade").pivot("tier", ["gold", "silver"]).agg(F.count("*")).na.fill(0)
+c.select("code", "first", "last", "born").orderBy("code").coalesce(1).write.mode("overwrite").option("sep", "\t").option("header", "true").csv(B + "/out/people")
+tell([rows(c.select("code", "name", "first", "last", "email", "domain", "masked", "born", "age", "decade", "key", "sha", "len", "city")), rows(p), p.columns])

@@ -1,0 +1,17 @@
+"""Window functions over CSV that infers its types: ranks, running sums, shares, what came before and after, the newest of each key."""
+from pyspark.sql.window import Window
+d = spark.read.option("header", "true").option("inferSchema", "true").csv(B + "/in/sales/")
+d = d.filter(F.col("qty").isNotNull() & F.col("region").isNotNull()).withColumn("amount", F.col("qty") * F.col("price"))
+w = Window.partitionBy("region").orderBy(F.col("sold"), F.col("order_id"))
+whole = Window.partitionBy("region")
+out = (d.withColumn("n", F.row_number().over(w)).withColumn("rank", F.rank().over(Window.partitionBy("region").orderBy(F.desc("amount"))))
+        .withColumn("dense", F.dense_rank().over(Window.partitionBy("region").orderBy(F.desc("amount"))))
+        .withColumn("running", F.round(F.sum("amount").over(w.rowsBetween(Window.unboundedPreceding, Window.currentRow)), 2))
+        .withColumn("share", F.round(F.col("amount") / F.sum("amount").over(whole), 4))
+        .withColumn("before", F.lag("product", 1, "none").over(w)).withColumn("after", F.lead("qty").over(w))
+        .withColumn("first", F.first("product").over(w)).withColumn("moving", F.round(F.avg("qty").over(w.rowsBetween(-1, 1)), 3))
+        .withColumn("half", F.ntile(2).over(w)).withColumn("gap", F.datediff(F.col("sold"), F.lag("sold").over(w))))
+newest = out.withColumn("back", F.row_number().over(Window.partitionBy("region").orderBy(F.col("sold").desc(), F.col("order_id").desc()))).where("back = 1").drop("back")
+out.coalesce(1).write.mode("overwrite").option("header", True).csv(B + "/out/ranked")
+newest.write.mode("overwrite").partitionBy("region").json(B + "/out/newest")
+tell([d.dtypes, rows(out.select("order_id", "n", "rank", "dense", "running", "share", "before", "after", "first", "moving", "half", "gap")), rows(newest.select("region", "order_id", "product"))])
