@@ -122,6 +122,9 @@ pub(crate) struct Index {
     /// A task is filling it with what the table held when it was made.
     #[serde(default)]
     pub(crate) backfilling: bool,
+    /// What tells it from an earlier index of its name, whose entries may still be there; empty where it was made with its table.
+    #[serde(default)]
+    pub(crate) made: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -208,7 +211,8 @@ impl Table {
 
     /// Where an index's entries are.
     pub(crate) fn entries(&self, index: &Index) -> Key {
-        Key::new(OWNER).push("index").push(&self.id).push(&index.name)
+        let all = Key::new(OWNER).push("index").push(&self.id);
+        if index.made.is_empty() { all.push(&index.name) } else { all.push(format!("{}#{}", index.name, index.made)) }
     }
 
     /// Where items with an expiry stand, in its order.

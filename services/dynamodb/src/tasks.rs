@@ -97,8 +97,8 @@ impl Tasks {
         let (table, index): (Table, Index) = task.payload()?;
         let home = Home { account: table.account.clone(), region: table.region.clone() };
         let now = self.store.read(|tx| home.find(tx, &table.name)).await?;
-        // Made again meanwhile: its entries are wanted.
-        if now.is_none_or(|now| now.index(&index.name).is_err()) {
+        // An index of the name that was made before such were told apart has the same entries.
+        if now.is_none_or(|now| now.index(&index.name).map_or(true, |now| now.made != index.made)) {
             self.clear(table.entries(&index)).await?;
         }
         Ok(Done::Finished)

@@ -28,6 +28,9 @@ pub(crate) struct Snapshot {
     /// Items up to this place have been copied; none where it has just begun.
     pub(crate) after: Option<Vec<u8>>,
     pub(crate) complete: bool,
+    /// Changes after this moment are taken back from it: they stay until it ends. In milliseconds since 1970.
+    #[serde(default)]
+    pub(crate) to_ms: Option<i64>,
 }
 
 /// A backup as stored.
@@ -98,9 +101,15 @@ pub(crate) fn copies(snapshot: &str) -> Key {
     Key::new("dynamodb").push("snapshot").push(snapshot)
 }
 
-/// Begins a snapshot of the table, which the caller saves. True when it is complete already; otherwise a task goes on.
-pub(crate) fn begin(tx: &mut Tx<'_>, table: &mut Table, id: &str, then: Then) -> Result<bool, Error> {
-    table.snapshots.push(Snapshot { id: id.to_owned(), after: None, complete: false });
+/// Begins a snapshot of the table, which the caller saves; `to_ms` as in [`Snapshot`]. True when it is complete already; otherwise a
+/// task goes on.
+pub(crate) fn begin(
+    tx: &mut Tx<'_>,
+    table: &mut Table,
+    (id, to_ms): (&str, Option<i64>),
+    then: Then,
+) -> Result<bool, Error> {
+    table.snapshots.push(Snapshot { id: id.to_owned(), after: None, complete: false, to_ms });
     if copy(tx, table, id, COPIED_AT_ONCE)? {
         return Ok(true);
     }

@@ -88,17 +88,21 @@ fn wake_trim(tx: &mut Tx<'_>, table: &Table, now_ms: i64) -> Result<(), Error> {
     Ok(tx.enqueue(NewTask::new(TRIM_LOG, format!("{TRIM_LOG}/{}", table.id)).payload(&about)?.at(at))?)
 }
 
-/// Deletes at most `limit` changes that are too old, or all where recovery is off; true when none is left. An hour more than promised
-/// is kept, for restores that have begun.
+/// Deletes at most `limit` changes that are too old, or all where recovery is off; true when none is left. What a restore or an
+/// export under way takes back stays until that ends; an hour more than promised is kept.
 pub(crate) fn trim(tx: &mut Tx<'_>, about: &Trim, now_ms: i64, limit: usize) -> Result<bool, Error> {
     let home = Home { account: about.account.clone(), region: about.region.clone() };
     let table = home.find(tx, &about.table)?.filter(|table| table.id == about.table_id);
     let recovery = table.as_ref().and_then(|table| table.recovery.clone());
-    let horizon = recovery.as_ref().map_or(i64::MAX, |recovery| recovery.earliest_ms(now_ms) - TRIM_EVERY_MS);
+    let needed = table.iter().flat_map(|table| &table.snapshots).filter_map(|snapshot| snapshot.to_ms).min();
+    let promised = recovery.as_ref().map(|recovery| recovery.earliest_ms(now_ms) - TRIM_EVERY_MS);
+    let horizon = needed.into_iter().chain(promised).min();
     let records = tx.scan_prefix(changes(&about.table_id), limit)?;
     let mut old = 0;
     for (key, bytes) in &records {
-        if recovery.is_some() && store::kv::decode::<Before>(key, bytes)?.at_ms >= horizon {
+        if let Some(horizon) = horizon
+            && store::kv::decode::<Before>(key, bytes)?.at_ms >= horizon
+        {
             break;
         }
         tx.delete(key)?;
@@ -107,7 +111,7 @@ pub(crate) fn trim(tx: &mut Tx<'_>, about: &Trim, now_ms: i64, limit: usize) -> 
     if old == limit {
         return Ok(false);
     }
-    match (table, recovery) {
+    match (table, horizon) {
         (Some(table), Some(_)) => wake_trim(tx, &table, now_ms)?,
         _ => tx.delete(counter(&about.table_id))?,
     }

@@ -35,7 +35,7 @@ impl Handle<CreateBackup> for DynamoDb {
                 let arn = format!("{}/backup/{id}", table.arn);
                 let mut kept = table.clone();
                 kept.snapshots = Vec::new();
-                let complete = backups::begin(tx, &mut table, &id, Then::Backup(arn.clone()))?;
+                let complete = backups::begin(tx, &mut table, (&id, None), Then::Backup(arn.clone()))?;
                 if complete {
                     backups::end(&mut table, &id);
                 }

@@ -179,6 +179,7 @@ pub(super) fn indexes(
             projection: projected(local.projection)?,
             throughput: None,
             backfilling: false,
+            made: String::new(),
         });
     }
     for global in global.into_iter().flatten() {
@@ -190,6 +191,7 @@ pub(super) fn indexes(
             projection: projected(global.projection)?,
             throughput,
             backfilling: false,
+            made: String::new(),
         });
     }
     Ok(indexes)

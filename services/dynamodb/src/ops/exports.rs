@@ -87,7 +87,7 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
                     bytes: 0,
                     place,
                 };
-                if backups::begin(tx, &mut table, &id, Then::Export(export.place.clone()))? {
+                if backups::begin(tx, &mut table, (&id, Some(at_ms)), Then::Export(export.place.clone()))? {
                     export.place.enqueue(tx)?;
                 }
                 table.save(tx)?;

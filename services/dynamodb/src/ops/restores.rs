@@ -129,7 +129,8 @@ impl Handle<RestoreTableToPointInTime> for DynamoDb {
                     done: false,
                 };
                 let restore = Restore::of(&target, &target.id, Some(undo));
-                let complete = backups::begin(tx, &mut source, &target.id, Then::Restore(restore.clone()))?;
+                let snapshot = (target.id.as_str(), Some(to_ms));
+                let complete = backups::begin(tx, &mut source, snapshot, Then::Restore(restore.clone()))?;
                 source.save(tx)?;
                 if complete { go_on(tx, &target, restore) } else { described(tx, &target) }
             })

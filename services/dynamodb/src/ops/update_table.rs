@@ -212,6 +212,7 @@ fn change_index(
                 projection: projected(create.projection)?,
                 throughput: create.provisioned_throughput.map(|t| (t.read_capacity_units, t.write_capacity_units)),
                 backfilling: true,
+                made: removal.to_owned(),
             };
             if table.index(&index.name).is_ok() {
                 return Err(Error::validation(format!(
@@ -219,8 +220,6 @@ fn change_index(
                     index.name
                 )));
             }
-            // An index of this name may have been removed before, and its entries not yet be cleared.
-            items::clear(tx, &table.entries(&index), usize::MAX)?;
             forget_contents(tx, table, &index.name)?;
             table.indexes.push(index.clone());
             Ok(Some(index))

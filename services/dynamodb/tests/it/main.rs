@@ -520,3 +520,49 @@ async fn a_table_is_restored_as_it_was() {
         .await;
     assert_eq!(error.unwrap_err().code(), "InvalidRestoreTimeException");
 }
+
+/// The old index's entries are cleared by a task that has still to run when the new one is there.
+#[tokio::test]
+async fn an_index_made_again_under_its_name_is_not_cleared_with_the_old_one() {
+    let bench = bench();
+    bench.table().await;
+    for sk in 0..30 {
+        bench.put("a", sk, json!({"kind": {"S": "x"}, "other": {"S": if sk < 10 { "p" } else { "q" }}})).await;
+    }
+    let definitions = |name: &str| json!([{"AttributeName": name, "AttributeType": "S"}]);
+    let create = |key: &str| {
+        json!({"TableName": "flights", "AttributeDefinitions": definitions(key), "GlobalSecondaryIndexUpdates": [
+            {"Create": {"IndexName": "again", "Projection": {"ProjectionType": "ALL"}, "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}]}}]})
+    };
+    let count = async |key: &str, value: &str| {
+        let found = bench
+            .call(
+                "query",
+                json!({"TableName": "flights", "IndexName": "again", "KeyConditionExpression": "#k = :v",
+                "ExpressionAttributeNames": {"#k": key}, "ExpressionAttributeValues": {":v": {"S": value}}}),
+            )
+            .await;
+        found["Count"].clone()
+    };
+    bench.call("updateTable", create("kind")).await;
+    assert_eq!(count("kind", "x").await, 30);
+    let delete = json!({"TableName": "flights", "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "again"}}]});
+    bench.call("updateTable", delete).await;
+    bench.call("updateTable", create("other")).await;
+    let dispatcher = bench.platform.dynamodb.start();
+    let old = async || {
+        bench
+            .platform
+            .dynamodb
+            .store()
+            .read(|tx| tx.scan_prefix(store::Key::new("dynamodb").push("index"), 1000))
+            .await
+            .unwrap()
+    };
+    // The 60 entries of both become the 30 of the one that is.
+    while old().await.len() > 30 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    drop(dispatcher);
+    assert_eq!((count("other", "p").await, count("other", "q").await), (json!(10), json!(20)));
+}
