@@ -23,6 +23,17 @@ pub enum Outcome {
 /// A service whose records or objects jobs change, and that can undo it.
 #[async_trait]
 pub trait Participant: Send + Sync {
+    /// Before a rollback: takes back what names objects, so that nobody builds on them from here on, and answers the places whose objects
+    /// must stay, since others have built on them already. Repeatable until [`Participant::finish`].
+    async fn release(&self, _job: &str) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// What the job has written below these places (`s3://bucket/prefix/`) stays, whatever becomes of the rest. Repeatable.
+    async fn keep_below(&self, _job: &str, _places: &[String]) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Ends what attempts of this job have under way. Repeatable; unknown jobs are no error. Answers how many bytes stay of
     /// what was written.
     async fn finish(&self, job: &str, outcome: Outcome) -> Result<u64, Error>;

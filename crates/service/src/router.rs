@@ -184,6 +184,9 @@ impl Router {
     pub async fn finish_attempts(&self, job: &str, outcome: Outcome) -> Result<u64, Error> {
         self.attempts.close(job);
         let mut bytes = 0;
+        if outcome == Outcome::Rollback {
+            self.release_attempts(job).await?;
+        }
         for participant in self.participants() {
             bytes += participant.finish(job, outcome).await?;
         }
@@ -191,6 +194,20 @@ impl Router {
             keeper.finish(job, outcome).await?;
         }
         Ok(bytes)
+    }
+    /// A state of a table that others have built on cannot be taken from under them: what belongs to it stays.
+    async fn release_attempts(&self, job: &str) -> Result<(), Error> {
+        let mut places = Vec::new();
+        for participant in self.participants() {
+            places.extend(participant.release(job).await?);
+        }
+        if places.is_empty() {
+            return Ok(());
+        }
+        for participant in self.participants() {
+            participant.keep_below(job, &places).await?;
+        }
+        Ok(())
     }
     /// Has any attempt of the job written something that is not confirmed?
     pub async fn holds_attempts(&self, job: &str) -> Result<bool, Error> {

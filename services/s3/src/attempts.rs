@@ -35,24 +35,10 @@ impl S3 {
                 let (mut garbage, mut bytes) = (Garbage::new(), 0);
                 let log: Vec<UndoRecord> = tx.list_json(keys::undo_of(&attempt), usize::MAX)?;
                 for entry in &log {
-                    let home: Option<BucketRecord> = tx.get_json(keys::bucket(&entry.bucket))?;
-                    if !home.is_some_and(|home| entry.is_of(&home)) {
-                        // Its bucket is gone, and one of that name is another.
-                        for record in entry.clone().kept() {
-                            change::drop_content(tx, Some(&record), &mut garbage)?;
-                        }
-                        continue;
-                    }
                     if !commit {
                         restored.note(entry);
                     }
-                    if !(entry.written.is_empty() && entry.removed.is_empty()) {
-                        finish_versions(tx, &attempt, commit, entry, &mut garbage)?;
-                        if entry.previous.is_none() {
-                            continue;
-                        }
-                    }
-                    bytes += finish_key(tx, &attempt, commit, entry, &mut garbage)?;
+                    bytes += finish_entry(tx, &attempt, commit, entry, &mut garbage)?;
                 }
                 delete_all(tx, &keys::undo_of(&attempt))?;
                 abort_uploads(tx, &attempt, &mut garbage)?;
@@ -63,6 +49,31 @@ impl S3 {
         self.objects.delete(garbage).await;
         Ok(bytes)
     }
+}
+
+/// One key. Answers how many bytes stay.
+fn finish_entry(
+    tx: &mut Tx<'_>,
+    attempt: &str,
+    commit: bool,
+    entry: &UndoRecord,
+    garbage: &mut Garbage,
+) -> Result<u64> {
+    let home: Option<BucketRecord> = tx.get_json(keys::bucket(&entry.bucket))?;
+    if !home.is_some_and(|home| entry.is_of(&home)) {
+        // Its bucket is gone, and one of that name is another.
+        for record in entry.clone().kept() {
+            change::drop_content(tx, Some(&record), garbage)?;
+        }
+        return Ok(0);
+    }
+    if !(entry.written.is_empty() && entry.removed.is_empty()) {
+        finish_versions(tx, attempt, commit, entry, garbage)?;
+        if entry.previous.is_none() {
+            return Ok(0);
+        }
+    }
+    finish_key(tx, attempt, commit, entry, garbage)
 }
 
 /// A key without versions. Answers how many bytes stay.
@@ -222,6 +233,26 @@ fn abort_uploads(tx: &mut Tx<'_>, attempt: &str, garbage: &mut Garbage) -> Resul
 
 #[async_trait::async_trait]
 impl Participant for S3 {
+    async fn keep_below(&self, job: &str, places: &[String]) -> Result<()> {
+        let (attempt, places) = (job.to_owned(), places.to_vec());
+        let garbage = self
+            .store
+            .write(move |tx| {
+                let mut garbage = Garbage::new();
+                for entry in tx.list_json::<UndoRecord>(keys::undo_of(&attempt), usize::MAX)? {
+                    let url = format!("s3://{}/{}", entry.bucket, entry.key);
+                    if places.iter().any(|place| url.starts_with(place.as_str())) {
+                        finish_entry(tx, &attempt, true, &entry, &mut garbage)?;
+                        tx.delete(keys::undo(&attempt, &entry.bucket, &entry.key))?;
+                    }
+                }
+                Ok::<_, Error>(garbage)
+            })
+            .await?;
+        self.objects.delete(garbage).await;
+        Ok(())
+    }
+
     async fn finish(&self, job: &str, outcome: Outcome) -> Result<u64> {
         if self.holds(job).await? { self.finish_attempt(job, outcome == Outcome::Commit).await } else { Ok(0) }
     }

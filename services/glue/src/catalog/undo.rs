@@ -12,14 +12,48 @@ use store::{Key, Tx};
 use wire::Error;
 
 use crate::Glue;
+use crate::iceberg::files;
 use crate::scope::{self, Scope};
 
 /// The records of the catalog that jobs change.
 const KINDS: [&str; 8] =
     ["column-statistics", "db", "function", "index", "partition", "partition-statistics", "table", "version"];
 
+/// The places whose objects stay when the job's are undone, from the undoing of the catalog to that of the objects.
+fn kept(job: &str) -> Key {
+    Key::new("glue-kept").push(job)
+}
+
 #[async_trait]
 impl Participant for Glue {
+    /// With the catalog back as it was, a commit on top of what the job has made is refused; one that has come before is seen here.
+    async fn release(&self, job: &str) -> Result<Vec<String>, Error> {
+        if !self.holds(job).await? {
+            return Ok(Vec::new());
+        }
+        let name = job.to_owned();
+        let released = self.store.write(move |tx| {
+            let job = name.as_str();
+            let mut places: BTreeSet<String> = tx.get_json(kept(job))?.unwrap_or_default();
+            let changes = tx.journal(job)?;
+            places.extend(undo(tx, &changes)?);
+            tx.forget_journal(job)?;
+            if !places.is_empty() {
+                tx.put_json(kept(job), &places)?;
+            }
+            Ok::<_, store::Error>(places)
+        });
+        let places = released.await?;
+        if !places.is_empty() {
+            tracing::warn!(
+                job,
+                ?places,
+                "others have built on what an undone job had committed: its objects there stay"
+            );
+        }
+        Ok(places.into_iter().collect())
+    }
+
     async fn finish(&self, job: &str, outcome: Outcome) -> Result<u64, Error> {
         if self.holds(job).await? {
             let job = job.to_owned();
@@ -28,7 +62,8 @@ impl Participant for Glue {
                     let changes = tx.journal(&job)?;
                     undo(tx, &changes)?;
                 }
-                tx.forget_journal(&job)
+                tx.forget_journal(&job)?;
+                tx.delete(kept(&job))
             });
             undone.await?;
         }
@@ -36,7 +71,7 @@ impl Participant for Glue {
     }
 
     async fn holds(&self, job: &str) -> Result<bool, Error> {
-        Ok(self.store.read(|tx| tx.has_journal(job)).await?)
+        Ok(self.store.read(|tx| Ok::<_, store::Error>(tx.has_journal(job)? || tx.get(kept(job))?.is_some())).await?)
     }
 
     /// A new state of an Iceberg table is there for others to build on as soon as the catalog names it. The state's file is
@@ -103,14 +138,32 @@ impl UndoKey {
     }
 }
 
-fn undo(tx: &mut Tx<'_>, changes: &[Change]) -> Result<(), store::Error> {
-    let mut foreign = BTreeSet::new();
+/// Where the objects of an Iceberg table lie; none: the record is of no such table.
+fn place_of(record: &[u8]) -> Option<String> {
+    let state = state(record)?;
+    let table: api_glue::Table = serde_json::from_slice(record).ok()?;
+    let location = table.storage_descriptor.and_then(|storage| storage.location);
+    let place = location.or_else(|| Some(state.split_once("/metadata/")?.0.to_owned()))?;
+    let (bucket, folder) = files::place(&format!("{}/", place.trim_end_matches('/')))?;
+    Some(format!("s3://{bucket}/{folder}"))
+}
+
+/// Takes changes back; answers the places of Iceberg tables that the job has given a new state and others have changed since: they may
+/// have built on that state.
+fn undo(tx: &mut Tx<'_>, changes: &[Change]) -> Result<Vec<String>, store::Error> {
+    let (mut foreign, mut built_on) = (BTreeSet::new(), Vec::new());
     for change in changes {
         let place = UndoKey::of(&change.key).filter(|place| place.kind == "table");
+        let now = tx.get(&change.key)?;
         if let Some(place) = place
-            && tx.get(&change.key)? != change.after
+            && now != change.after
         {
             foreign.insert(place);
+            let made = change.after.as_deref().and_then(state);
+            let is_new = made.is_some() && made != change.before.as_deref().and_then(state);
+            if is_new {
+                built_on.extend([change.after.as_deref(), now.as_deref()].into_iter().flatten().filter_map(place_of));
+            }
         }
     }
     let mut gone = Vec::new();
@@ -150,5 +203,5 @@ fn undo(tx: &mut Tx<'_>, changes: &[Change]) -> Result<(), store::Error> {
             tx.put(key, &made)?;
         }
     }
-    Ok(())
+    Ok(built_on)
 }

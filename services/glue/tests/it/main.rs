@@ -287,3 +287,107 @@ async fn schemas_are_named_by_their_whole_arn() {
         GetSchemaVersionInput { schema_version_id: made.schema_version_id, ..GetSchemaVersionInput::default() };
     world.call::<GetSchemaVersion>(request).await.unwrap();
 }
+
+/// Everybody may do everything.
+struct Anybody;
+
+#[async_trait::async_trait]
+impl service::identity::Identity for Anybody {
+    async fn credentials(&self, _: &str) -> Result<Option<service::identity::Credentials>, Error> {
+        Ok(None)
+    }
+    async fn authorize(&self, _: &Principal, _: &str, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn role_session(&self, role_arn: &str, session: &str, attempt: Option<&str>) -> Result<Principal, Error> {
+        Ok(Principal::role(role_arn, session, attempt.map(str::to_owned)))
+    }
+    async fn issue(&self, _: &Principal, _: jiff::SignedDuration) -> Result<service::identity::Credentials, Error> {
+        Err(Error::not_implemented("issue"))
+    }
+    async fn revoke(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// A participant that notes what it is to keep.
+#[derive(Default)]
+struct Keeper(std::sync::Mutex<Vec<String>>);
+
+#[async_trait::async_trait]
+impl service::attempts::Participant for Keeper {
+    async fn keep_below(&self, _: &str, places: &[String]) -> Result<(), Error> {
+        self.0.lock().expect("nobody panics").extend(places.iter().cloned());
+        Ok(())
+    }
+    async fn finish(&self, _: &str, _: service::attempts::Outcome) -> Result<u64, Error> {
+        Ok(0)
+    }
+    async fn holds(&self, _: &str) -> Result<bool, Error> {
+        Ok(false)
+    }
+    async fn next(&self, _: Option<&str>) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+}
+
+/// A job commits a state of an Iceberg table, somebody else one on top of it, and the job is undone: the table stays as it is, and so
+/// must its files. Without the other's commit the table goes back, and the files go.
+#[tokio::test]
+async fn a_state_that_others_have_built_on_keeps_its_files() {
+    for built_on in [false, true] {
+        let world = world();
+        let router = Arc::clone(world.cx.router());
+        router.set_identity(Arc::new(Anybody));
+        let keeper = Arc::new(Keeper::default());
+        router.add_participant(keeper.clone());
+        world.database("db").await.unwrap();
+        let state = |number: u32| {
+            let at = format!("s3://lake/t/metadata/{number}.metadata.json");
+            let parameters = [("table_type", "ICEBERG"), ("metadata_location", at.as_str())];
+            TableInput {
+                storage_descriptor: Some(StorageDescriptor {
+                    location: Some("s3a://lake/t".into()),
+                    ..StorageDescriptor::default()
+                }),
+                parameters: Some(parameters.map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
+                ..input("t", &[])
+            }
+        };
+        let put = |cx: Cx, number: u32| {
+            let (database_name, table_input) = ("db".to_owned(), Some(state(number)));
+            async move {
+                cx.call::<UpdateTable>(UpdateTableRequest {
+                    database_name,
+                    table_input,
+                    ..UpdateTableRequest::default()
+                })
+                .await
+            }
+        };
+        let (database_name, table_input) = ("db".to_owned(), Some(state(0)));
+        world
+            .call::<CreateTable>(CreateTableRequest { database_name, table_input, ..CreateTableRequest::default() })
+            .await
+            .unwrap();
+        router.attempts().open("job#1");
+        let job = world.cx.as_principal(Principal::role("arn:aws:iam::000000000000:role/r", "s", Some("job#1".into())));
+        put(job, 1).await.unwrap();
+        if built_on {
+            put(world.cx.clone(), 2).await.unwrap();
+        }
+        for _ in 0..2 {
+            router.finish_attempts("job", service::attempts::Outcome::Rollback).await.unwrap();
+        }
+        let now = world.get("t").await.unwrap().parameters.unwrap()["metadata_location"].clone();
+        let kept = keeper.0.lock().unwrap().clone();
+        if built_on {
+            assert!(now.ends_with("/2.metadata.json"), "{now}");
+            assert!(!kept.is_empty() && kept.iter().all(|place| place == "s3://lake/t/"), "{kept:?}");
+        } else {
+            assert!(now.ends_with("/0.metadata.json"), "{now}");
+            assert!(kept.is_empty(), "{kept:?}");
+        }
+        assert!(!router.holds_attempts("job").await.unwrap());
+    }
+}

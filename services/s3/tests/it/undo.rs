@@ -187,3 +187,29 @@ async fn another_bucket_of_the_name_is_left_alone() {
     assert!(list.contains("<KeyCount>0</KeyCount>"), "{list}");
     assert_eq!(world.call("other", "DELETE", "/bucket", "").await.status, 204);
 }
+
+/// Others have built on what a job had committed of a table: that stays, the rest goes.
+#[tokio::test]
+async fn what_others_have_built_on_stays() {
+    let world = World::new();
+    world.root("PUT", "/bucket", "").await;
+    let (root, one) = (world.cx(), world.attempt("one"));
+    for key in ["t/changed", "tt/changed"] {
+        put(&world, &root, key, &"o".repeat(LONG)).await;
+    }
+    for key in ["t/changed", "t/fresh", "tt/changed", "tt/fresh"] {
+        put(&world, &one, key, "new").await;
+    }
+    world.router.add_participant(world.s3.clone());
+    let places = ["s3://bucket/t/".to_owned()];
+    for participant in world.router.participants() {
+        participant.keep_below("one", &places).await.unwrap();
+        participant.keep_below("one", &places).await.unwrap();
+    }
+    world.s3.finish_attempt("one", false).await.unwrap();
+    for key in ["t/changed", "t/fresh"] {
+        assert_eq!(content(&world, key).await, "new", "{key}");
+    }
+    assert_eq!(content(&world, "tt/changed").await, "o".repeat(LONG));
+    assert_eq!(content(&world, "tt/fresh").await, "404 NoSuchKey");
+}
