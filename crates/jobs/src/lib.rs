@@ -146,6 +146,9 @@ pub enum Worked<E> {
     Ended(E),
     /// Another attempt may do better; this is the end if there is none.
     Passing(E),
+    /// Who worked is gone, the fault of neither: another attempt is made, however many the job may have; this is the end where who
+    /// works on it is gone again and again.
+    Lost(E),
 }
 
 /// How a job ended.

@@ -18,6 +18,8 @@ use crate::{Attempt, Ended, Kind, Limits, Loaded, Next, Used, Who, Worked};
 const MARGIN: Duration = Duration::from_mins(10);
 /// Of work that ends by itself.
 const LONGEST: Duration = Duration::from_hours(12);
+/// After so many attempts a job whose workers are gone each time may be what ends them.
+const MOVES: u32 = 10;
 /// Before another attempt.
 const PAUSE: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
 
@@ -125,17 +127,23 @@ impl<K: Kind> Job<'_, K> {
         }
         match left? {
             Left::Cut => self.cut().await,
-            Left::Worked(Worked::Passing(end)) if self.task.attempt < limits.tries => {
-                if self.settled().await?.is_some() {
-                    return self.wind_up(end, attempt.used(), None).await;
-                }
-                tracing::warn!(job = id, ?end, "an attempt came to nothing; another one is made");
-                // Between two attempts nothing of the job is anywhere.
-                self.finish(None, Outcome::Rollback).await?;
-                Ok(Done::RetryAfter(PAUSE))
+            Left::Worked(Worked::Passing(end)) if self.task.attempt < limits.tries => self.again(end, &attempt).await,
+            Left::Worked(Worked::Lost(end)) if self.task.attempt < MOVES => self.again(end, &attempt).await,
+            Left::Worked(Worked::Passing(end) | Worked::Lost(end) | Worked::Ended(end)) => {
+                self.note(end, attempt.used()).await
             }
-            Left::Worked(Worked::Passing(end) | Worked::Ended(end)) => self.note(end, attempt.used()).await,
         }
+    }
+
+    /// Another attempt.
+    async fn again(&self, end: K::End, attempt: &Attempt) -> Result<Done, Error> {
+        if self.settled().await?.is_some() {
+            return self.wind_up(end, attempt.used(), None).await;
+        }
+        tracing::warn!(job = self.task.id, ?end, "an attempt came to nothing; another one is made");
+        // Between two attempts nothing of the job is anywhere.
+        self.finish(None, Outcome::Rollback).await?;
+        Ok(Done::RetryAfter(PAUSE))
     }
 
     /// False: the job is no longer on the queue.
