@@ -5,6 +5,7 @@
 //! | [`sandbox`] | [`sandbox::Command`]: processes of its own that die with the server, see only the listed folders, within limits |
 //! | [`budget`] | [`budget::Budget`]: one admission budget (processes, memory) with fair waiting |
 //! | [`pool`] | [`pool::Pool`]: processes kept warm for those who come next, by what they are alike in |
+//! | [`nodes`] | other machines that run work for this one |
 //! | [`node`] | Node.js of a version, and packages of npm |
 //! | [`pyenv`] | [`pyenv::PythonEnvs`]: virtual environments from a requirements text, built once, kept by content |
 //! | [`worker`] | [`worker::Workers`]: warm `lakerun worker KIND` children that answer JSON lines; [`worker::serve`] is their side |
@@ -17,7 +18,7 @@
 //!
 //! // A worker: `lakerun worker query` gets one JSON request a line and answers one. Dropping the future kills the child.
 //! let limits = worker::Limits::new().memory_mb(1024).timeout(Duration::from_secs(300)).read_only("/a/folder");
-//! let (reply, used) = compute.workers.call("query", json!({ "sql": …, "credentials": … }), limits).await?;
+//! let (reply, used) = compute.workers.call("query", &|at| json!({ "sql": …, "credentials": … }), limits).await?;
 //! // Err(Error::Failed { code, message }) is what the worker's own handler returned.
 //!
 //! // In the worker's process (server/src/worker.rs):
@@ -38,6 +39,7 @@
 pub mod budget;
 mod error;
 pub mod node;
+pub mod nodes;
 mod once;
 pub mod pool;
 pub mod pyenv;
@@ -66,6 +68,10 @@ pub struct Settings {
     /// Admission: processes and megabytes; `None` takes what the machine has.
     pub processes: Option<usize>,
     pub memory_mb: Option<usize>,
+    /// What may run on any node may run on this one.
+    pub works_here: bool,
+    /// Other nodes that work for this one.
+    pub nodes: nodes::Nodes,
 }
 
 impl Settings {
@@ -79,6 +85,8 @@ impl Settings {
             idle: Duration::from_mins(1),
             processes: None,
             memory_mb: None,
+            works_here: true,
+            nodes: nodes::Nodes::default(),
         }
     }
 }
@@ -96,7 +104,7 @@ impl Compute {
     pub fn new(settings: Settings) -> Result<Self, Error> {
         sandbox::reap(&settings.scratch);
         sandbox::empty_folder(&settings.scratch)?;
-        let budget = budget::Budget::new(settings.processes, settings.memory_mb);
+        let budget = budget::Budget::among(settings.processes, settings.memory_mb, settings.works_here, settings.nodes);
         let envs = pyenv::PythonEnvs::new(settings.env_cache, settings.python);
         let workers = worker::Workers::new(worker::Config {
             exe: None,
@@ -104,6 +112,7 @@ impl Compute {
             scratch: settings.scratch.join("workers"),
             idle: settings.idle,
             budget: budget.clone(),
+            envs: envs.clone(),
         });
         Ok(Self { budget, envs, workers })
     }

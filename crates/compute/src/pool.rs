@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -67,6 +67,14 @@ pub struct Lease<W: Warm> {
     is_starting: bool,
 }
 
+/// Where one may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Here,
+    /// On any node that has room.
+    Anywhere,
+}
+
 pub enum Found<W> {
     Warm(Box<W>),
     /// None: start one with this.
@@ -79,52 +87,50 @@ impl<W: Warm> Pool<W> {
     }
 
     /// A warm environment, the one used last or the next that becomes free; or the right to start one.
-    pub async fn find(&self, key: &str, memory_mb: usize) -> (Found<W>, Lease<W>) {
-        let mut place = Lease { pool: self.clone(), key: key.to_owned(), is_starting: false };
+    pub async fn find(&self, key: &str, memory_mb: usize, place: Place) -> (Found<W>, Lease<W>) {
+        let mut lease = Lease { pool: self.clone(), key: key.to_owned(), is_starting: false };
         let mut next = {
             let mut all = self.0.alike();
             let alike = all.entry(key.to_owned()).or_default();
             alike.in_use += 1;
             if let Some(environment) = alike.idle_one() {
-                return (Found::Warm(Box::new(environment)), place);
+                return (Found::Warm(Box::new(environment)), lease);
             }
             let (sender, next) = oneshot::channel();
             alike.waiting.push_back(sender);
             next
         };
         loop {
-            place.is_starting |= self.may_start(key);
-            if !place.is_starting {
+            lease.is_starting |= self.may_start(key);
+            if !lease.is_starting {
                 tokio::select! {
                     biased;
-                    Ok(environment) = &mut next => return (Found::Warm(Box::new(environment)), place),
+                    Ok(environment) = &mut next => return (Found::Warm(Box::new(environment)), lease),
                     () = tokio::time::sleep(PATIENCE) => continue,
                 }
             }
             let permit = tokio::select! {
                 biased;
                 Ok(environment) = &mut next => {
-                    place.started();
-                    return (Found::Warm(Box::new(environment)), place);
+                    lease.started();
+                    return (Found::Warm(Box::new(environment)), lease);
                 }
-                permit = self.0.budget.acquire(Class::User, memory_mb) => permit,
+                permit = self.permit(memory_mb, place) => permit,
             };
             next.close();
             return match next.try_recv() {
                 Ok(environment) => {
-                    place.started();
-                    (Found::Warm(Box::new(environment)), place)
+                    lease.started();
+                    (Found::Warm(Box::new(environment)), lease)
                 }
-                Err(_) => (Found::Cold(permit), place),
+                Err(_) => (Found::Cold(permit), lease),
             };
         }
     }
 
     /// Whether one more environment is worth its start; if so, it counts as starting.
     fn may_start(&self, key: &str) -> bool {
-        // Asked once: to know it, files of the control group are read.
-        static AT_ONCE: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(2, usize::from));
-        let at_once = *AT_ONCE;
+        let at_once = self.0.budget.all_cores().max(1);
         let mut all = self.0.alike();
         let Some(alike) = all.get_mut(key) else { return false };
         let waiting = alike.waiting.iter().filter(|waiting| !waiting.is_closed()).count();
@@ -163,8 +169,11 @@ impl<W: Warm> Pool<W> {
     }
 
     /// The right to run one more process, in its turn.
-    pub async fn permit(&self, memory_mb: usize) -> Permit {
-        self.0.budget.acquire(Class::User, memory_mb).await
+    pub async fn permit(&self, memory_mb: usize, place: Place) -> Permit {
+        match place {
+            Place::Here => self.0.budget.acquire(Class::User, memory_mb).await,
+            Place::Anywhere => self.0.budget.place(Class::User, memory_mb).await,
+        }
     }
 
     /// Gives an environment to who waits for it longest, or keeps it warm. `took`: how long its invocation was, if it had one.
@@ -303,7 +312,7 @@ mod tests {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!((pool.missing("k"), idle()), (0, Some(2)), "no more than the third leaves");
-        let (found, _place) = pool.find("k", 1).await;
+        let (found, _place) = pool.find("k", 1, Place::Here).await;
         assert!(matches!(found, Found::Warm(_)), "one of them is used");
         assert_eq!(pool.missing("k"), 0, "and counts while it is");
         pool.retire("k");

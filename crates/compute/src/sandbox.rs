@@ -28,7 +28,7 @@ use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use crate::Error;
 pub use isolation::{is_isolated, require, warnings};
-pub use memory::{Meter, Used, machine_memory_mb};
+pub use memory::{Meter, Used, available_memory_mb, machine_memory_mb};
 pub use namespaces::enter;
 pub(crate) use orphans::reap;
 pub use output::{Capture, Output};
@@ -503,6 +503,15 @@ impl Exit {
 
     pub fn signal(self) -> Option<i32> {
         self.0.signal()
+    }
+
+    /// As `wait(2)` has it, for another node to be told.
+    pub fn raw(self) -> i32 {
+        self.0.into_raw()
+    }
+
+    pub fn from_raw(raw: i32) -> Self {
+        Self(ExitStatus::from_raw(raw))
     }
 }
 

@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::sync::{OnceCell, mpsc};
 
-use crate::budget::{Budget, Class};
+use crate::budget::{Budget, Class, Permit};
+use crate::nodes::Node;
+use crate::nodes::link::Link;
+use crate::nodes::offer::{SCRIPT, Scripted};
 use crate::pyenv::PythonEnvs;
 use crate::sandbox::{Command, Meter, Used, machine_memory_mb};
 use crate::worker::Workers;
@@ -67,7 +70,7 @@ const LINE_BYTES: u64 = 256 << 10;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Who runs a job's plans.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Engine {
     /// Sail as far as its answers are proven to be Apache Spark's; at the first construct that is not, [`ScriptEnd::Moved`].
     #[default]
@@ -98,7 +101,7 @@ impl Engine {
 }
 
 /// What to run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Job {
     pub engine: Engine,
     /// `glueetl`, `gluestreaming` or `pythonshell`.
@@ -117,14 +120,14 @@ pub struct Job {
     pub parallelism: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stream {
     Output,
     Error,
 }
 
 /// How the script ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ScriptEnd {
     Succeeded,
     /// It succeeded and committed this bookmark, JSON.
@@ -173,10 +176,9 @@ impl Spark {
         self.0.envs.ensure(REQUIREMENTS, progress).await.map(drop)
     }
 
-    /// Waits for a place and for the environment, calls `started`, runs the script to its end. What it prints goes to
-    /// `lines`, a full channel holds it back; what it took goes to `used`. With the outcome come the results of data quality that the
-    /// script publishes. Dropping the future kills the job.
-    #[expect(clippy::too_many_lines, reason = "the steps of one run, in order")]
+    /// Waits for a place on whichever node has room, and for the environment, calls `started`, runs the script to its end. What it
+    /// prints goes to `lines`, a full channel holds it back; what it took goes to `used`. With the outcome come the results of data
+    /// quality that the script publishes. Dropping the future kills the job.
     pub async fn run(
         &self,
         job: &Job,
@@ -189,6 +191,49 @@ impl Spark {
             started.await;
             return work.script(job).await.map(|outcome| (outcome, Vec::new()));
         }
+        loop {
+            let permit = shared.budget.place(Class::User, job.promised_mb()).await;
+            let Some(node) = permit.node().cloned() else {
+                return self.run_with(permit, job, lines, started, used).await;
+            };
+            // One that cannot be reached is gone, and another is chosen.
+            if let Ok(link) = shared.budget.nodes().open(&node, SCRIPT, self.there(job, &node)?).await {
+                return follow(link, &node, lines, started, used).await;
+            }
+        }
+    }
+
+    /// The same on this machine.
+    pub(crate) async fn run_here(
+        &self,
+        job: &Job,
+        lines: mpsc::Sender<(Stream, String)>,
+        started: impl Future<Output = ()> + Send,
+        used: &mut Used,
+    ) -> Result<(ScriptEnd, Vec<serde_json::Value>), Error> {
+        let permit = self.0.budget.acquire(Class::User, job.promised_mb()).await;
+        self.run_with(permit, job, lines, started, used).await
+    }
+
+    /// A job as another node is told of it.
+    fn there(&self, job: &Job, node: &Node) -> Result<serde_json::Value, Error> {
+        let mut job = job.clone();
+        for (_, value) in job.env.iter_mut().filter(|(name, _)| name == "AWS_ENDPOINT_URL") {
+            *value = self.0.budget.nodes().endpoint(node);
+        }
+        serde_json::to_value(&job).map_err(|error| Error::io("encoding a job")(error.into()))
+    }
+
+    #[expect(clippy::too_many_lines, reason = "the steps of one run, in order")]
+    async fn run_with(
+        &self,
+        _permit: Permit,
+        job: &Job,
+        lines: mpsc::Sender<(Stream, String)>,
+        started: impl Future<Output = ()> + Send,
+        used: &mut Used,
+    ) -> Result<(ScriptEnd, Vec<serde_json::Value>), Error> {
+        let shared = &self.0;
         let runtime = shared.runtime.get_or_try_init(|| async { lay_out(&shared.scratch) }).await?;
         let on_spark = job.engine == Engine::Spark && job.kind != "pythonshell";
         let base = if on_spark { SPARK_REQUIREMENTS } else { REQUIREMENTS };
@@ -201,9 +246,6 @@ impl Spark {
             None
         };
         let memory_mb = job.memory_mb.min(machine_memory_mb() as u64 / 5 * 3).max(1024);
-        // Workers are promised more than they use: a job must not keep every function of its pipeline waiting.
-        let promised_mb = usize::try_from(memory_mb.min(2048)).unwrap_or(2048);
-        let _permit = shared.budget.acquire(Class::User, promised_mb).await;
         let folder = tempfile::Builder::new()
             .prefix("run")
             .tempdir_in(&shared.scratch)
@@ -287,6 +329,45 @@ impl Spark {
             }
         };
         Ok((outcome, quality))
+    }
+}
+
+impl Job {
+    /// Workers are promised more than they use: a job must not keep every function of its pipeline waiting.
+    fn promised_mb(&self) -> usize {
+        usize::try_from(self.memory_mb.clamp(1024, 2048)).unwrap_or(2048)
+    }
+}
+
+/// A job that runs on another node.
+async fn follow(
+    mut link: Link,
+    node: &Node,
+    lines: mpsc::Sender<(Stream, String)>,
+    started: impl Future<Output = ()> + Send,
+    used: &mut Used,
+) -> Result<(ScriptEnd, Vec<serde_json::Value>), Error> {
+    let mut started = Some(started);
+    loop {
+        let said = tokio::select! {
+            said = link.recv() => said.map_err(|_| Error::lost(node))?,
+            () = node.gone() => return Err(Error::lost(node)),
+        };
+        match said {
+            Scripted::Started => {
+                if let Some(started) = started.take() {
+                    started.await;
+                }
+            }
+            Scripted::Line(stream, line) => {
+                // Nobody listens: the job goes on.
+                let _ = lines.send((stream, line)).await;
+            }
+            Scripted::Ended { end, used: there } => {
+                *used = there;
+                return end.map_err(Error::from);
+            }
+        }
     }
 }
 

@@ -34,6 +34,14 @@ impl Platform {
     pub fn objects_socket(&self) -> PathBuf {
         self.data.join("objects.sock")
     }
+
+    /// Where clients reach the server, for what they are given addresses of: of other machines they come by TLS, where it is set.
+    pub fn shown_endpoint(&self) -> String {
+        match self.endpoint.strip_prefix("http://") {
+            Some(rest) if self.settings.0.contains_key("tls") => format!("https://{rest}"),
+            _ => self.endpoint.clone(),
+        }
+    }
 }
 
 /// Settings by section, as merged by the server out of file, environment and flags.

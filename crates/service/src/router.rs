@@ -48,6 +48,8 @@ pub struct Router {
     attempts: Open,
     listeners: RwLock<Vec<Arc<dyn Listener>>>,
     meter: OnceLock<Arc<dyn Meter>>,
+    /// Who counts besides, for the server's own metrics.
+    monitor: OnceLock<Arc<dyn Meter>>,
     audience: OnceLock<Arc<dyn Audience>>,
     guards: RwLock<BTreeMap<&'static str, Arc<dyn Guard>>>,
     noting: Noting,
@@ -73,8 +75,21 @@ impl Router {
     /// A table whose calls see this time and chance.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Arc<Self> {
         let (table, identity, participants, attempts, listeners, meter, audience, guards) = Default::default();
+        let monitor = OnceLock::new();
         let noting = Noting::default();
-        Arc::new(Self { clock, table, identity, participants, attempts, listeners, meter, audience, guards, noting })
+        Arc::new(Self {
+            clock,
+            table,
+            identity,
+            participants,
+            attempts,
+            listeners,
+            meter,
+            monitor,
+            audience,
+            guards,
+            noting,
+        })
     }
 
     /// Adds an operation to the table; see [`crate::operations!`].
@@ -133,8 +148,15 @@ impl Router {
     pub fn set_meter(&self, meter: Arc<dyn Meter>) {
         assert!(self.meter.set(meter).is_ok(), "the meter is set once, at start");
     }
+    /// Adds who counts besides the keeper of CloudWatch's metrics.
+    pub fn set_monitor(&self, monitor: Arc<dyn Meter>) {
+        assert!(self.monitor.set(monitor).is_ok(), "the monitor is set once, at start");
+    }
     /// Counts; nothing where nobody keeps metrics.
     pub fn measure(&self, measured: Measured<'_>) {
+        if let Some(monitor) = self.monitor.get() {
+            monitor.measure(measured);
+        }
         if let Some(meter) = self.meter.get() {
             meter.measure(measured);
         }

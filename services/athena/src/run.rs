@@ -125,24 +125,26 @@ impl Kind for Queries {
             Err(error) => return Worked::Ended(broken(error)),
         };
         let context = record.execution.query_execution_context.clone().unwrap_or_default();
-        let request = json!({
+        let asks = |at: worker::At<'_>| {
+            json!({
             "id": place.id,
             "sql": record.sql,
             "parameters": record.parameters,
-            "catalog": context.catalog.unwrap_or_default(),
+            "catalog": context.catalog.as_deref().unwrap_or_default(),
             // awswrangler quotes the name as Hive does.
             "database": context.database.as_deref().map_or("default", |name| name.trim_matches('`')),
             "output": record.folder,
-            "endpoint": self.0.endpoint,
+            "endpoint": at.endpoint(&self.0.endpoint),
             "region": place.scope.region,
             "access_key_id": keys.access_key,
             "secret_access_key": keys.secret_key,
             "session_token": keys.session_token,
             "memory_bytes": SPILL_BYTES,
-            "files": self.0.files,
-        });
+            "files": (at == worker::At::Here).then_some(&self.0.files),
+            })
+        };
         let limits = worker::Limits::new().memory_mb(WORKER_MEMORY_MB).read_only(&self.0.files);
-        let (answer, used) = self.0.compute.workers.call("query", request, limits).await;
+        let (answer, used) = self.0.compute.workers.call("query", &asks, limits).await;
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         match answer {
             Ok(answer) => match serde_json::from_value::<Reply>(answer) {
@@ -156,6 +158,7 @@ impl Kind for Queries {
                 (2, 1009),
                 format!("EXCEEDED_LOCAL_MEMORY_LIMIT: Query exceeded per-node memory limit of {limit_mb}MB"),
             )),
+            Err(error @ compute::Error::NodeLost { .. }) => Worked::Lost(broken(error)),
             Err(error) => Worked::Passing(broken(error)),
         }
     }

@@ -18,7 +18,7 @@ use wire::Error;
 use crate::Lambda;
 use crate::durable::drive as durable;
 use crate::function::{Function, Name, Resolved, Scope, Version};
-use crate::invoke::Call;
+use crate::invoke::{Call, NODE_LOST};
 use crate::{mapping, provision};
 
 pub(crate) const INVOKE: &str = "lambda:invoke";
@@ -146,7 +146,9 @@ impl Kind for Events {
             sink: None,
             durable: None,
         };
-        Worked::Ended(match Lambda::run(&self.0, &cx, call, Some(attempt.name())).await {
+        let outcome = Lambda::run(&self.0, &cx, call, Some(attempt.name())).await;
+        let is_lost = outcome.as_ref().is_err_and(|error| error.is(NODE_LOST));
+        let tried = match outcome {
             Ok(finished) => Tried {
                 payload: STANDARD.encode(&finished.payload),
                 failed: finished.failed,
@@ -161,7 +163,8 @@ impl Kind for Events {
                 version: settings.version.number().to_owned(),
                 function_arn: settings.arn.clone(),
             },
-        })
+        };
+        if is_lost { Worked::Lost(tried) } else { Worked::Ended(tried) }
     }
 
     fn stopped(&self) -> Tried {

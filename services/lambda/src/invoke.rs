@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use api_lambda::{LoggingConfig, error};
 use base64::Engine as _;
 use bytes::Bytes;
-use compute::budget::Permit;
 use compute::pool::Found;
 use service::lineage::Worker;
 use service::meter::Measured;
@@ -21,13 +20,17 @@ use crate::failure;
 use crate::function::{Name, Resolved, Scope};
 use crate::lines::{self, End, Report};
 use crate::prepare::{Language, Ready};
-use crate::runtime::{Answer, Blueprint, Environment, Invocation, InvocationEnd, Keys, Templates};
+use crate::runtime::{Answer, Blueprint, Environment, Invocation, InvocationEnd, Keys};
 use crate::streaming::Piece;
 
 /// How long a call waits for a place on this machine before it is throttled.
 const ADMISSION: Duration = Duration::from_mins(5);
 /// Keys of custom runtimes live as long as their environment may.
 const CUSTOM_KEYS: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
+/// After so many nodes that went away under it, an invocation may be what ends them.
+const MOVES: u32 = 10;
+/// The code of an attempt's end whose node is gone.
+pub(crate) const NODE_LOST: &str = "NodeLost";
 /// Past its timeout nothing of an invocation runs.
 const KEYS_MARGIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
 
@@ -125,16 +128,42 @@ impl Lambda {
             }
         };
         let blueprint = self.blueprint(cx, &resolved, ready);
-        let platform = Cx::platform(cx.router(), cx.account(), cx.region());
+        let mut began = false;
+        for _ in 0..MOVES {
+            match self.invoke_once(cx, &resolved, &blueprint, &call, attempt, &mut began).await? {
+                Some((payload, failed, tail, took, streamed)) => {
+                    return Ok(Finished { streamed, ..finished(payload, failed, &tail, took) });
+                }
+                // What an attempt has done there is undone before another one begins.
+                None if attempt.is_some() => break,
+                None => {
+                    tracing::warn!(function = blueprint.arn, "the node of an invocation is gone: it runs elsewhere")
+                }
+            }
+        }
+        Err(Error::new(NODE_LOST, 500, "the node that ran the function is gone"))
+    }
 
+    /// One invocation on whichever node has room. None: that is gone, nothing was told of an answer, and nothing that it may still do
+    /// counts.
+    async fn invoke_once(
+        &self,
+        cx: &Cx,
+        resolved: &Resolved,
+        blueprint: &Blueprint,
+        call: &Call,
+        attempt: Option<&str>,
+        began: &mut bool,
+    ) -> Result<Option<(Bytes, bool, Vec<u8>, Duration, bool)>, Error> {
+        let platform = Cx::platform(cx.router(), cx.account(), cx.region());
         let memory_mb = usize::try_from(blueprint.memory_mb).unwrap_or(usize::MAX);
-        let found = tokio::time::timeout(ADMISSION, self.pool.find(&blueprint.key, memory_mb)).await;
+        let found = tokio::time::timeout(ADMISSION, self.pool.find(&blueprint.key, memory_mb, blueprint.place())).await;
         let (found, mut place) = found
             .map_err(|_| throttled("this machine has no room for another environment", "CallerRateLimitExceeded"))?;
         let keeps_keys = blueprint.kind.keeps_keys();
         let keys = match &found {
             Found::Warm(_) if keeps_keys => None,
-            _ => Some(self.issue(cx, &resolved, &call.request_id, keeps_keys, attempt).await?),
+            _ => Some(self.issue(cx, resolved, &call.request_id, keeps_keys, attempt).await?),
         };
         let _revoked = keys.as_ref().filter(|_| !keeps_keys).map(|keys| Revoked::at_end(cx, keys));
         if attempt.is_none() {
@@ -148,23 +177,34 @@ impl Lambda {
         let warmed = matches!(found, Found::Warm(_));
         let mut environment = match found {
             Found::Warm(environment) => *environment,
-            Found::Cold(permit) => start(&blueprint, keys.as_ref(), permit, &self.templates, &platform).await?,
+            Found::Cold(permit) => {
+                let keys = keys.as_ref().ok_or_else(|| Error::internal("a start without keys"))?;
+                match Environment::start(blueprint, keys, permit, self.means(), &platform).await {
+                    Ok(environment) => environment,
+                    Err(compute::Error::NodeLost { .. }) => {
+                        cx.router().identity().revoke(&keys.access_key).await?;
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(Error::internal(error)),
+                }
+            }
         };
 
         let (request_id, version) = (&call.request_id, resolved.version.number());
-        let first = lines::start(request_id, version, !warmed, &blueprint);
+        let first = lines::start(request_id, version, !warmed, blueprint);
         environment.begin(first).await;
         if let Some(note) = blueprint.note.as_ref().filter(|_| !warmed) {
-            environment.say(lines::note(note, &blueprint)).await;
+            environment.say(lines::note(note, blueprint)).await;
         }
         let mut clock = Instant::now();
         let mut outcome = if warmed { Ok(()) } else { environment.ready().await };
         place.started();
         if outcome.is_ok() {
             clock = Instant::now();
-            if let Some(sink) = &call.sink {
+            if let Some(sink) = call.sink.as_ref().filter(|_| !*began) {
                 // Whoever has hung up does not hear it.
                 let _ = sink.send(Piece::Began { version: version.to_owned() }).await;
+                *began = true;
             }
             let invocation = Invocation {
                 request_id,
@@ -177,14 +217,23 @@ impl Lambda {
             outcome = Err(environment.invoke(invocation).await);
         }
         let outcome = outcome.err().unwrap_or(InvocationEnd::TimedOut);
+        if let InvocationEnd::NodeLost { told } = outcome {
+            let own = keys.as_ref().map(|keys| keys.access_key.as_str());
+            for key in own.into_iter().chain(environment.keys_there()) {
+                cx.router().identity().revoke(key).await?;
+            }
+            if !told {
+                return Ok(None);
+            }
+        }
         let took = clock.elapsed();
         let streamed = matches!(outcome, InvocationEnd::Answer(Answer::Streamed));
-        let (payload, failed, alive) = report(&mut environment, request_id, &blueprint, took, outcome).await;
+        let (payload, failed, alive) = report(&mut environment, request_id, blueprint, took, outcome).await;
         let tail = environment.tail().await;
         if alive {
             self.pool.keep(&blueprint.key, environment, Some(took));
         }
-        Ok(Finished { streamed, ..finished(payload, failed, &tail, took) })
+        Ok(Some((payload, failed, tail, took, streamed)))
     }
 
     /// Keys of one invocation, or of an environment for `long`.
@@ -231,6 +280,7 @@ impl Lambda {
             runtime: config.runtime.clone().unwrap_or_default(),
             kind: ready.kind,
             note: ready.note,
+            archives: (resolved.version.code.clone(), resolved.version.layers.clone()),
             code: ready.code,
             layers: ready.layers,
             storage_mb: config
@@ -252,17 +302,6 @@ impl Lambda {
             provisioned: false,
         }
     }
-}
-
-async fn start(
-    blueprint: &Blueprint,
-    keys: Option<&Keys>,
-    permit: Permit,
-    templates: &Templates,
-    platform: &Cx,
-) -> Result<Environment, Error> {
-    let keys = keys.ok_or_else(|| Error::internal("a start without keys"))?;
-    Environment::start(blueprint, keys, permit, templates, platform).await.map_err(Error::internal)
 }
 
 /// Ends an invocation's keys with it, however it ends.
@@ -317,6 +356,8 @@ async fn report(
         }
         InvocationEnd::Exited(exit) => exited("Runtime.ExitError", &format!("Runtime exited with error: {exit}")),
         InvocationEnd::OutOfMemory => exited("Runtime.OutOfMemory", "Runtime exited with error: signal: killed"),
+        // A part of the answer has been sent: it cannot be begun anew.
+        InvocationEnd::NodeLost { .. } => exited("Runtime.ExitError", "The node that ran the function is gone"),
         InvocationEnd::TimedOut => {
             let message = format!("Task timed out after {:.2} seconds", blueprint.timeout.as_secs_f64());
             exited("Sandbox.Timedout", &message)

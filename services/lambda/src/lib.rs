@@ -46,6 +46,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use compute::Compute;
+use compute::budget::Budget;
 use compute::pool::Pool;
 use service::authorization::{Guard, ResourcePolicy};
 use service::{Platform, Router, operations};
@@ -56,7 +57,8 @@ use crate::code::Archive;
 use crate::config::Config;
 use crate::invoke::Slots;
 use crate::prepare::Preparer;
-use crate::runtime::{Environment, Templates};
+pub use crate::runtime::Host;
+use crate::runtime::{Environment, Means, Templates};
 pub use crate::streaming::Pieces;
 pub use crate::url::{PREFIX as URL_PREFIX, UrlBody, UrlCall};
 
@@ -75,10 +77,13 @@ pub struct Lambda {
     preparer: Preparer,
     pool: Pool<Environment>,
     templates: Templates,
+    budget: Budget,
     slots: Slots,
     answers: Answers,
     scratch: PathBuf,
     endpoint: String,
+    /// Where its URLs lead.
+    shown: String,
     /// Told whenever a durable execution may have ended.
     ended: tokio::sync::Notify,
     /// Answers on their way, by request.
@@ -108,10 +113,12 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
         preparer,
         pool,
         templates,
+        budget: compute.budget.clone(),
         slots: Slots::default(),
         answers: Answers::default(),
         scratch,
         endpoint: platform.endpoint.clone(),
+        shown: platform.shown_endpoint(),
         ended: tokio::sync::Notify::new(),
         streams: Mutex::default(),
         links: Mutex::default(),
@@ -134,6 +141,11 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
 }
 
 impl Lambda {
+    /// What environments are started with.
+    pub(crate) fn means(&self) -> Means<'_> {
+        Means { templates: &self.templates, archive: &self.archive, budget: &self.budget }
+    }
+
     /// The archive that a link of `GetFunction` names, for the server to send; `None` when it is unknown or too old.
     pub fn linked_code(&self, link: &str) -> Option<PathBuf> {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,7 +159,7 @@ impl Lambda {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         links.retain(|_, (until, _)| *until > cx.now());
         links.insert(link.clone(), (cx.now() + LINK, self.archive.file(code)));
-        format!("{}/_lakerun/lambda/code/{link}", self.endpoint)
+        format!("{}/_lakerun/lambda/code/{link}", self.shown)
     }
 }
 

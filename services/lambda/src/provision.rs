@@ -130,8 +130,9 @@ impl Lambda {
                     let mut outcome = Ok(());
                     while outcome.is_ok() && self.pool.missing(held) > 0 {
                         let keys = self.issue(&cx, &resolved, "provisioned", true, None).await?;
-                        let permit = self.pool.permit(usize::try_from(blueprint.memory_mb).unwrap_or(128)).await;
-                        let environment = Environment::start(&blueprint, &keys, permit, &self.templates, &cx).await;
+                        let memory_mb = usize::try_from(blueprint.memory_mb).unwrap_or(128);
+                        let permit = self.pool.permit(memory_mb, blueprint.place()).await;
+                        let environment = Environment::start(&blueprint, &keys, permit, self.means(), &cx).await;
                         outcome = match environment.map_err(|error| error.to_string()) {
                             Err(why) => Err(why),
                             Ok(mut environment) => match environment.ready().await {

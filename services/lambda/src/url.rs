@@ -102,7 +102,7 @@ pub struct UrlCall<'a> {
 
 impl Lambda {
     pub(crate) fn address_of(&self, url: &Url) -> String {
-        url.address(&self.endpoint)
+        url.address(&self.shown)
     }
 
     /// Answers a call of a URL.

@@ -1,12 +1,12 @@
 //! A transform as a job: the worker, how it ended. Its lifecycle is `jobs`'.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use compute::worker;
 use jobs::{Attempt, Ended as JobEnded, Kind, Limits, Loaded, Next, Used, Who, Worked};
+use serde_json::json;
 use service::attempts::Outcome;
 use store::Tx;
 use wire::{Error, Timestamp};
@@ -80,10 +80,11 @@ impl Kind for Transforms {
         if let Some(ended) = &record.ended {
             return Worked::Ended(ended.clone());
         }
-        Worked::Ended(match self.0.execute(place, record, attempt).await {
-            Ok(()) => Ended { status: "Completed".to_owned(), reason: None },
-            Err(reason) => failed(reason),
-        })
+        match self.0.execute(place, record, attempt).await {
+            Ok(()) => Worked::Ended(Ended { status: "Completed".to_owned(), reason: None }),
+            Err(Broken::Job(reason)) => Worked::Ended(failed(reason)),
+            Err(Broken::Node(reason)) => Worked::Lost(failed(reason)),
+        }
     }
 
     fn stopped(&self) -> Ended {
@@ -114,10 +115,22 @@ fn failed(reason: impl Into<String>) -> Ended {
     Ended { status: "Failed".to_owned(), reason: Some(reason.into()) }
 }
 
+/// Why a transform did not come to its end.
+enum Broken {
+    Job(String),
+    /// The node that did it is gone.
+    Node(String),
+}
+
+impl From<String> for Broken {
+    fn from(reason: String) -> Self {
+        Self::Job(reason)
+    }
+}
+
 impl SageMaker {
-    async fn execute(&self, place: &JobKey, record: &JobRecord, attempt: &Attempt) -> Result<(), String> {
+    async fn execute(&self, place: &JobKey, record: &JobRecord, attempt: &Attempt) -> Result<(), Broken> {
         let broken = |error: String| format!("InternalServerError: {error}");
-        let library = self.library().await.map_err(broken)?;
         let keys = attempt.credentials().map_err(|error| broken(error.to_string()))?;
         let container = container(&record.model);
         let source = Source {
@@ -134,49 +147,32 @@ impl SageMaker {
         };
         let request = Request {
             source,
-            library: library.0.clone(),
             input: record.job.transform_input.clone(),
             output: record.job.transform_output.clone().unwrap_or_default(),
             processing: record.job.data_processing.clone().unwrap_or_default(),
         };
-        let asked = request.clone();
-        let request = serde_json::to_value(&request).map_err(|error| broken(error.to_string()))?;
-        let mut limits = worker::Limits::new().memory_mb(MEMORY_MB);
-        for path in library.1 {
-            limits = limits.read_only(path);
-        }
+        let asks = |at: worker::At<'_>| {
+            let mut request = request.clone();
+            at.endpoint(&self.endpoint).clone_into(&mut request.source.access.endpoint);
+            json!(request)
+        };
+        let limits = worker::Limits::new().memory_mb(MEMORY_MB).python(REQUIREMENTS);
         attempt.started();
-        let (answer, used) = self.compute.workers.call("onnx", request, limits).await;
+        let (answer, used) = self.compute.workers.call("onnx", &asks, limits).await;
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         match answer {
             Ok(answer) => match answer.get("needed") {
                 None => Ok(()),
                 Some(needed) => {
                     let needed = serde_json::from_value(needed.clone()).map_err(|error| broken(error.to_string()))?;
-                    self.program(record, &asked, needed).await
+                    Ok(self.program(record, &request, needed).await?)
                 }
             },
-            Err(compute::Error::Failed { code, message }) => Err(format!("{code}: {message}")),
-            Err(error) => Err(format!("AlgorithmError: {error}")),
+            Err(compute::Error::Failed { code, message }) => Err(format!("{code}: {message}").into()),
+            Err(error @ compute::Error::Environment(_)) => Err(broken(error.to_string()).into()),
+            Err(error @ compute::Error::NodeLost { .. }) => Err(Broken::Node(error.to_string())),
+            Err(error) => Err(format!("AlgorithmError: {error}").into()),
         }
-    }
-
-    /// `libonnxruntime.so` and what must be readable for it.
-    async fn library(&self) -> Result<(PathBuf, Vec<PathBuf>), String> {
-        let env = self
-            .compute
-            .envs
-            .ensure(REQUIREMENTS, &|line| tracing::info!("{line}"))
-            .await
-            .map_err(|e| e.to_string())?;
-        let folder = env.site_packages.join("onnxruntime/capi");
-        let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        let is_library = |name: &str| name.starts_with("libonnxruntime.so") || name == "libonnxruntime.dylib";
-        let found = entries
-            .filter_map(Result::ok)
-            .find(|entry| entry.file_name().to_str().is_some_and(is_library))
-            .ok_or_else(|| format!("{} holds no libonnxruntime.so", folder.display()))?;
-        Ok((found.path(), env.read_paths))
     }
 }
 

@@ -193,9 +193,6 @@ pub(crate) fn compute(
 ) -> Compute {
     let root = std::env::temp_dir().join("lakerun-sim");
     let site_packages = root.join("site-packages");
-    let library = site_packages.join("onnxruntime/capi");
-    std::fs::create_dir_all(&library).expect("the temporary folder can be written");
-    std::fs::write(library.join("libonnxruntime.so"), b"").expect("the temporary folder can be written");
     let env = PyEnv { python: root.join("python"), root, site_packages, read_paths: Vec::new() };
     let budget = Budget::new(Some(64), Some(64_000));
     let config = Config {
@@ -204,6 +201,7 @@ pub(crate) fn compute(
         scratch: PathBuf::new(),
         idle: Duration::from_mins(1),
         budget: budget.clone(),
+        envs: PythonEnvs::given(env.clone()),
     };
     let work = Arc::new(Workforce { outside: outside.clone(), door: door.clone(), router: router.clone(), keys });
     Compute { budget, envs: PythonEnvs::given(env), workers: Workers::elsewhere(config, work) }

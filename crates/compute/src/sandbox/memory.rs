@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Group;
 
 /// Often enough to catch a runaway before it hurts, rare enough to cost nothing.
@@ -25,7 +27,7 @@ pub struct Meter {
 }
 
 /// What work used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Used {
     pub cpu_ms: u64,
     pub peak_bytes: u64,
@@ -116,16 +118,26 @@ fn tree_cpu_ms(pid: i32, depth: usize) -> u64 {
 
 /// Memory that this machine, or the control group that the server runs in, has.
 pub fn machine_memory_mb() -> usize {
-    let total = fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| {
-            text.lines()
-                .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok())
-        })
-        .map_or(2048, |kilobytes| kilobytes >> 10);
-    let group = fs::read_to_string("/sys/fs/cgroup/memory.max")
-        .ok()
-        .and_then(|text| text.trim().parse::<u64>().ok())
-        .map(|bytes| bytes >> 20);
-    usize::try_from(group.map_or(total, |group| group.min(total))).unwrap_or(usize::MAX)
+    let total = machine("MemTotal:").unwrap_or(2048);
+    group_mb("memory.max").map_or(total, |group| group.min(total))
+}
+
+/// What of it nobody uses now.
+pub fn available_memory_mb() -> usize {
+    let available = machine("MemAvailable:").unwrap_or(1024);
+    let left = group_mb("memory.max").zip(group_mb("memory.current")).map(|(max, now)| max.saturating_sub(now));
+    left.map_or(available, |left| left.min(available))
+}
+
+/// A figure of `/proc/meminfo`, in megabytes.
+fn machine(name: &str) -> Option<usize> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix(" kB")?.parse::<usize>().ok().map(|kilobytes| kilobytes >> 10)
+}
+
+/// A figure of the control group.
+fn group_mb(name: &str) -> Option<usize> {
+    let text = fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;
+    text.trim().parse::<u64>().ok().map(|bytes| usize::try_from(bytes >> 20).unwrap_or(usize::MAX))
 }

@@ -11,17 +11,19 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
 
-use super::Limits;
 use super::server::{Reply, Request};
+use super::{At, Limits, SITE_PACKAGES};
 use crate::Error;
 use crate::budget::{Budget, Class, Permit};
+use crate::nodes::offer::{WORKER, WorkerAnswer, WorkerCall};
+use crate::pyenv::PythonEnvs;
 use crate::sandbox::{Child, Command, Meter, Used};
 
 /// An answer past this is taken for a worker gone wild.
 const MAX_ANSWER_BYTES: u64 = 256 << 20;
 const STDERR_BYTES: usize = 8 << 10;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// The program to run as `PROGRAM worker KIND`; `None` is the server's own.
     pub exe: Option<PathBuf>,
@@ -30,7 +32,12 @@ pub struct Config {
     pub scratch: PathBuf,
     pub idle: Duration,
     pub budget: Budget,
+    /// Of what [`Limits::python`] asks for.
+    pub envs: PythonEnvs,
 }
+
+/// A request, by where it is worked on.
+pub type Asks<'a> = &'a (dyn Fn(At<'_>) -> Value + Send + Sync);
 
 /// Pools of workers by kind. Cheap to clone.
 #[derive(Clone)]
@@ -65,25 +72,74 @@ impl Workers {
         self.0.elsewhere.as_ref()
     }
 
-    /// Sends `request` to a worker of this kind, warm or new, and waits for its answer, and for what it took. Dropping the future
-    /// kills the worker.
-    pub async fn call(&self, kind: &str, request: Value, limits: Limits) -> (Result<Value, Error>, Used) {
+    /// Sends a request to a worker of this kind, on whichever node has room, and waits for its answer, and for what it took. Dropping
+    /// the future kills the worker. After [`Error::NodeLost`] another call may do better.
+    pub async fn call(&self, kind: &str, asks: Asks<'_>, limits: Limits) -> (Result<Value, Error>, Used) {
         if let Some(work) = &self.0.elsewhere {
-            return (work.call(kind, request).await, Used::default());
+            return (work.call(kind, asks(At::Here)).await, Used::default());
         }
         let mut used = Used::default();
-        (self.ask(kind, request, limits, &mut used).await, used)
+        (self.place(kind, asks, limits, &mut used).await, used)
     }
 
-    async fn ask(&self, kind: &str, request: Value, limits: Limits, used: &mut Used) -> Result<Value, Error> {
-        let pool = format!("{kind} {} {:?} {:?}", limits.memory_mb, limits.read, limits.env);
+    /// The same on this machine.
+    pub(crate) async fn call_here(&self, kind: &str, request: Value, limits: Limits) -> (Result<Value, Error>, Used) {
+        let mut used = Used::default();
+        let pool = limits.pool(kind);
+        let worker = match self.take(&pool) {
+            Some(worker) => Ok(worker),
+            None => self.start(kind, &limits, self.permit(&limits).await).await,
+        };
+        let answer = match worker {
+            Ok(worker) => self.ask(worker, pool, request, &limits, &mut used).await,
+            Err(error) => Err(error),
+        };
+        (answer, used)
+    }
+
+    async fn permit(&self, limits: &Limits) -> Permit {
+        self.0.config.budget.acquire(Class::Leaf, limits.megabytes()).await
+    }
+
+    async fn place(&self, kind: &str, asks: Asks<'_>, limits: Limits, used: &mut Used) -> Result<Value, Error> {
+        let pool = limits.pool(kind);
+        if let Some(worker) = self.take(&pool) {
+            return self.ask(worker, pool, asks(At::Here), &limits, used).await;
+        }
+        let budget = &self.0.config.budget;
+        loop {
+            let permit = budget.place(Class::Leaf, limits.megabytes()).await;
+            let Some(node) = permit.node().cloned() else {
+                let worker = self.start(kind, &limits, permit).await?;
+                return self.ask(worker, pool, asks(At::Here), &limits, used).await;
+            };
+            let endpoint = budget.nodes().endpoint(&node);
+            let request = asks(At::Node { endpoint: &endpoint });
+            let limits = limits.clone().env("AWS_ENDPOINT_URL", endpoint);
+            let call = WorkerCall { kind: kind.to_owned(), request, limits };
+            let call = serde_json::to_value(&call).map_err(|error| Error::io("encoding a request")(error.into()))?;
+            // One that cannot be reached is gone, and another is chosen.
+            let Ok(mut link) = budget.nodes().open(&node, WORKER, call).await else { continue };
+            let answer = tokio::select! {
+                answer = link.recv::<WorkerAnswer>() => answer.map_err(|_| Error::lost(&node))?,
+                () = node.gone() => return Err(Error::lost(&node)),
+            };
+            *used = answer.used;
+            return answer.answer.map_err(Error::from);
+        }
+    }
+
+    async fn ask(
+        &self,
+        mut worker: Worker,
+        pool: String,
+        request: Value,
+        limits: &Limits,
+        used: &mut Used,
+    ) -> Result<Value, Error> {
         let mut line =
             serde_json::to_vec(&Request { request }).map_err(|error| Error::io("encoding a request")(error.into()))?;
         line.push(b'\n');
-        let mut worker = match self.take(&pool) {
-            Some(worker) => worker,
-            None => self.start(kind, &limits).await?,
-        };
         let meter = Meter::new(worker.child.group());
         let timeout = limits.timeout.unwrap_or(Duration::MAX);
         let answer = tokio::select! {
@@ -143,9 +199,8 @@ impl Workers {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn start(&self, kind: &str, limits: &Limits) -> Result<Worker, Error> {
+    async fn start(&self, kind: &str, limits: &Limits, permit: Permit) -> Result<Worker, Error> {
         let config = &self.0.config;
-        let permit = config.budget.acquire(Class::Leaf, usize::try_from(limits.memory_mb).unwrap_or(usize::MAX)).await;
         std::fs::create_dir_all(&config.scratch).map_err(Error::io(format!("making {}", config.scratch.display())))?;
         let scratch = tempfile::Builder::new()
             .prefix(kind)
@@ -163,6 +218,13 @@ impl Workers {
         }
         for path in &limits.read {
             command.read_only(path);
+        }
+        if let Some(requirements) = &limits.python {
+            let env = config.envs.ensure(requirements, &|line| tracing::info!("{line}")).await?;
+            command.env(SITE_PACKAGES, &env.site_packages);
+            for path in &env.read_paths {
+                command.read_only(path);
+            }
         }
         let mut child = command.spawn().await?;
         let stderr = Arc::new(Mutex::new(VecDeque::new()));
@@ -182,6 +244,17 @@ impl Workers {
         let stdin = child.stdin.take().expect("standard input is piped");
         let stdout = BufReader::new(child.stdout.take().expect("standard output is piped"));
         Ok(Worker { stdin, stdout, stderr, child, turn: 0, timer: None, _scratch: scratch, _permit: permit })
+    }
+}
+
+impl Limits {
+    fn megabytes(&self) -> usize {
+        usize::try_from(self.memory_mb).unwrap_or(usize::MAX)
+    }
+
+    /// What workers that are alike have in common.
+    fn pool(&self, kind: &str) -> String {
+        format!("{kind} {} {:?} {:?} {:?}", self.memory_mb, self.read, self.env, self.python)
     }
 }
 
@@ -246,7 +319,8 @@ done
         std::fs::write(&exe, WORKER).unwrap();
         std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(0o755)).unwrap();
         let budget = Budget::new(Some(8), Some(6000));
-        Workers::new(Config { exe: Some(exe), env: vec![], scratch: folder.join("scratch"), idle, budget })
+        let envs = PythonEnvs::new(folder.join("envs"), "python3".into());
+        Workers::new(Config { exe: Some(exe), env: vec![], scratch: folder.join("scratch"), idle, budget, envs })
     }
 
     #[tokio::test]
@@ -254,24 +328,24 @@ done
         let folder = tempfile::tempdir().unwrap();
         let workers = workers(folder.path(), Duration::from_mins(1));
         let limits = || Limits::new().memory_mb(64).timeout(Duration::from_secs(20));
-        let first = workers.call("test", json!("pid"), limits()).await.0.unwrap();
-        let failed = workers.call("test", json!("fail"), limits()).await.0.unwrap_err();
+        let first = workers.call("test", &|_| json!("pid"), limits()).await.0.unwrap();
+        let failed = workers.call("test", &|_| json!("fail"), limits()).await.0.unwrap_err();
         assert!(matches!(failed, Error::Failed { ref code, .. } if code == "Bad"), "{failed}");
-        assert_eq!(workers.call("test", json!("pid"), limits()).await.0.unwrap(), first);
-        let crashed = workers.call("test", json!("crash"), limits()).await.0.unwrap_err();
+        assert_eq!(workers.call("test", &|_| json!("pid"), limits()).await.0.unwrap(), first);
+        let crashed = workers.call("test", &|_| json!("crash"), limits()).await.0.unwrap_err();
         assert!(crashed.to_string().contains("segmentation fault"), "{crashed}");
         assert!(crashed.to_string().contains("about to crash"), "{crashed}");
         let hung =
-            workers.call("test", json!("hang"), limits().timeout(Duration::from_millis(50))).await.0.unwrap_err();
+            workers.call("test", &|_| json!("hang"), limits().timeout(Duration::from_millis(50))).await.0.unwrap_err();
         assert!(matches!(hung, Error::TimedOut(_)), "{hung}");
-        assert_ne!(workers.call("test", json!("pid"), limits()).await.0.unwrap(), first);
+        assert_ne!(workers.call("test", &|_| json!("pid"), limits()).await.0.unwrap(), first);
     }
 
     #[tokio::test]
     async fn idle_workers_go() {
         let folder = tempfile::tempdir().unwrap();
         let workers = workers(folder.path(), Duration::from_millis(10));
-        workers.call("test", json!("pid"), Limits::new().memory_mb(64)).await.0.unwrap();
+        workers.call("test", &|_| json!("pid"), Limits::new().memory_mb(64)).await.0.unwrap();
         while !workers.idle().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -82,9 +82,9 @@ impl Kind for Crawls {
             Ok(keys) => keys,
             Err(error) => return Worked::Ended(Came::Failed(error.to_string())),
         };
-        let job = Job {
+        let job = |at: worker::At<'_>| Job {
             connection: Connection {
-                endpoint: self.0.platform.endpoint.clone(),
+                endpoint: at.endpoint(&self.0.platform.endpoint).to_owned(),
                 region: place.region.clone(),
                 access_key: keys.access_key.clone(),
                 secret_key: keys.secret_key.clone(),
@@ -93,7 +93,7 @@ impl Kind for Crawls {
             crawl: plan.request.clone(),
         };
         let limits = worker::Limits::new().memory_mb(WORKER_MEMORY_MB);
-        let (answer, used) = self.0.compute.workers.call("crawl", json!(job), limits).await;
+        let (answer, used) = self.0.compute.workers.call("crawl", &|at| json!(job(at)), limits).await;
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         match answer {
             Ok(report) => match serde_json::from_value(report) {
@@ -101,6 +101,7 @@ impl Kind for Crawls {
                 Err(error) => Worked::Passing(Came::Failed(error.to_string())),
             },
             Err(compute::Error::Failed { message, .. }) => Worked::Ended(Came::Failed(message)),
+            Err(error @ compute::Error::NodeLost { .. }) => Worked::Lost(Came::Failed(error.to_string())),
             Err(error) => Worked::Passing(Came::Failed(error.to_string())),
         }
     }

@@ -113,6 +113,7 @@ impl Kind for Runs {
             Ok(ScriptEnd::Advanced(bookmark)) => Ended { bookmark: Some(bookmark), ..ended("SUCCEEDED", None) },
             Ok(ScriptEnd::Moved(reason)) => Ended { moved: Some(reason), ..failed(NOT_AGAIN.to_owned()) },
             Ok(ScriptEnd::Failed(message)) => failed(message),
+            Err(error @ compute::Error::NodeLost { .. }) => return Worked::Lost(failed(error.to_string())),
             Err(error) => failed(error.to_string()),
         };
         Worked::Ended(Ended { quality, ..end })

@@ -75,7 +75,7 @@ impl Handle<UpdateFunctionUrlConfig> for Lambda {
         let (place, name) = (Scope::of(cx), named(&req.function_name, req.qualifier.as_deref())?);
         check(req.cors.as_ref())?;
         let now = cx.now().into();
-        let endpoint = self.endpoint.clone();
+        let endpoint = self.shown.clone();
         cx.write(&self.store, move |tx| {
             let key = place.url(&name.name, name.qualifier.as_deref());
             let mut url: Url = tx.get_json(&key)?.ok_or_else(missing)?;

@@ -8,17 +8,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use compute::budget::Permit;
 use compute::node::Node;
-use compute::pool::Warm;
+use compute::pool::{Place, Warm};
 use compute::pyenv::PyEnv;
 use compute::sandbox::{Child, Command, Exit, Meter};
-use service::Cx;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use super::api::{Answer, Api, Delivery};
-use super::output::Output;
+use super::output::{Log, Output};
 use super::templates::{Forks, Templates};
 use crate::streaming::Piece;
-use jobs::log::Stream;
 
 /// AWS gives a start this long before it counts against the function's own timeout.
 const START: Duration = Duration::from_secs(10);
@@ -34,6 +33,13 @@ pub(crate) enum Kind {
     Custom { in_layer: bool },
 }
 
+impl Default for Kind {
+    /// Before anything is known of it.
+    fn default() -> Self {
+        Self::Custom { in_layer: false }
+    }
+}
+
 impl Kind {
     /// The keys of its start are its keys: only our runtime in Python changes them with each invocation.
     pub(crate) fn keeps_keys(&self) -> bool {
@@ -41,8 +47,9 @@ impl Kind {
     }
 }
 
-/// Everything that decides how an environment is made. Environments of one `key` are alike.
-#[derive(Clone, Debug)]
+/// Everything that decides how an environment is made. Environments of one `key` are alike. What is of one machine is not told to
+/// another node, which has its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Blueprint {
     /// Function, version and revision.
     pub(crate) key: String,
@@ -51,11 +58,17 @@ pub(crate) struct Blueprint {
     pub(crate) version: String,
     pub(crate) handler: String,
     pub(crate) runtime: String,
+    #[serde(skip)]
     pub(crate) kind: Kind,
     /// A line for its log at each start.
+    #[serde(skip)]
     pub(crate) note: Option<String>,
+    /// The names of its archives: of its code, and of its layers.
+    pub(crate) archives: (String, Vec<String>),
+    #[serde(skip)]
     pub(crate) code: PathBuf,
     /// What its layers hold together.
+    #[serde(skip)]
     pub(crate) layers: Option<PathBuf>,
     pub(crate) memory_mb: u64,
     /// The size of `/tmp`.
@@ -67,16 +80,26 @@ pub(crate) struct Blueprint {
     pub(crate) levels: Option<(String, String)>,
     pub(crate) region: String,
     pub(crate) endpoint: String,
+    #[serde(skip)]
     pub(crate) scratch: PathBuf,
+    #[serde(skip)]
     pub(crate) read: Vec<PathBuf>,
     /// Started before anybody calls.
     pub(crate) provisioned: bool,
     /// Folder of the host, place inside.
+    #[serde(skip)]
     pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
 }
 
+impl Blueprint {
+    /// Where it may run: what is mounted lies on this machine.
+    pub(crate) fn place(&self) -> Place {
+        if self.mounts.is_empty() { Place::Anywhere } else { Place::Here }
+    }
+}
+
 /// Keys of the function's role.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Keys {
     pub(crate) access_key: String,
     pub(crate) secret_key: String,
@@ -103,6 +126,20 @@ pub(crate) enum InvocationEnd {
     Exited(Exit),
     OutOfMemory,
     TimedOut,
+    /// The node that it ran on is gone. Has the caller been sent anything of the answer?
+    NodeLost {
+        told: bool,
+    },
+}
+
+/// What an environment is started with besides.
+pub(crate) struct Start<'a> {
+    pub(crate) keys: &'a Keys,
+    /// What our runtimes show to the Runtime API.
+    pub(crate) token: String,
+    /// The name of its log stream.
+    pub(crate) stream: &'a str,
+    pub(crate) log: Log,
 }
 
 pub(crate) struct Environment {
@@ -122,14 +159,13 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Starts the process; `invoke` waits until it is ready. `cx` acts for the platform, to write the log.
+    /// Starts the process; `invoke` waits until it is ready.
     #[expect(clippy::too_many_lines, reason = "the steps of one start, in order")]
     pub(crate) async fn start(
         blueprint: &Blueprint,
-        keys: &Keys,
+        Start { keys, token, stream, log }: Start<'_>,
         permit: Permit,
         templates: &Templates,
-        cx: &Cx,
     ) -> Result<Self, compute::Error> {
         let io = |context: &str| {
             let context = context.to_owned();
@@ -137,10 +173,9 @@ impl Environment {
         };
         std::fs::create_dir_all(&blueprint.scratch).map_err(io("making a folder for functions"))?;
         let scratch = tempfile::tempdir_in(&blueprint.scratch).map_err(io("making a folder for a function"))?;
-        let token = (!matches!(blueprint.kind, Kind::Custom { .. })).then(|| cx.uuid());
+        let token = (!matches!(blueprint.kind, Kind::Custom { .. })).then_some(token);
         let places = Places::of(blueprint).await;
         let api = Api::listen(token.clone()).await.map_err(io("listening for a runtime"))?;
-        let stream = stream_name(cx, &blueprint.version);
 
         let mut command = match &blueprint.kind {
             Kind::Python { env, runtimes, .. } => {
@@ -205,7 +240,7 @@ impl Environment {
         if !places.isolated {
             command.env("TMPDIR", &temporary);
         }
-        for (name, value) in variables(blueprint, &places, &api.address().to_string(), &stream) {
+        for (name, value) in variables(blueprint, &places, &api.address().to_string(), stream) {
             command.env(name, value);
         }
         command.env("AWS_ACCESS_KEY_ID", &keys.access_key).env("AWS_SECRET_ACCESS_KEY", &keys.secret_key);
@@ -224,7 +259,6 @@ impl Environment {
             .expect("standard output is piped")
             .into_owned_fd()
             .map_err(io("following a function"))?;
-        let log = Stream::open(cx.clone(), blueprint.log_group.clone(), stream);
         let output = Output::follow(pipe, log).map_err(io("following a function"))?;
         Ok(Self {
             api,
@@ -337,11 +371,6 @@ impl Warm for Environment {
     fn age(&self) -> Duration {
         self.started.elapsed()
     }
-}
-
-/// `2026/01/31/[$LATEST]0123…`
-fn stream_name(cx: &Cx, version: &str) -> String {
-    format!("{}/[{version}]{}", cx.now().strftime("%Y/%m/%d"), cx.uuid().replace('-', ""))
 }
 
 /// A made-up trace in X-Ray's form, unsampled, so that libraries that read it find what they expect.

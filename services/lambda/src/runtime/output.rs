@@ -15,6 +15,23 @@ const MAX_LINE_BYTES: usize = 256 * 1024 - 26;
 /// What `LogType: Tail` returns.
 const TAIL_BYTES: usize = 4096;
 
+/// Where lines go.
+pub(crate) enum Log {
+    Stream(Stream),
+    /// To the node that has asked for it.
+    Far(mpsc::Sender<String>),
+}
+
+impl Log {
+    pub(super) async fn write(&self, line: String) {
+        match self {
+            Self::Stream(stream) => stream.write(line).await,
+            // Who has gone does not read it.
+            Self::Far(lines) => drop(lines.send(line).await),
+        }
+    }
+}
+
 /// The platform's end of it.
 pub(super) struct Output(mpsc::Sender<Command>);
 
@@ -26,10 +43,10 @@ enum Command {
 }
 
 impl Output {
-    pub(super) fn follow(pipe: OwnedFd, stream: Stream) -> std::io::Result<Self> {
+    pub(super) fn follow(pipe: OwnedFd, log: Log) -> std::io::Result<Self> {
         let pipe = pipe::Receiver::from_owned_fd(pipe)?;
         let (sender, commands) = mpsc::channel(4);
-        tokio::spawn(Pump { pipe: Some(pipe), stream, line: Vec::new(), tail: VecDeque::new() }.run(commands));
+        tokio::spawn(Pump { pipe: Some(pipe), log, line: Vec::new(), tail: VecDeque::new() }.run(commands));
         Ok(Self(sender))
     }
 
@@ -61,7 +78,7 @@ impl Output {
 struct Pump {
     /// None after its end.
     pipe: Option<pipe::Receiver>,
-    stream: Stream,
+    log: Log,
     line: Vec<u8>,
     tail: VecDeque<u8>,
 }
@@ -149,7 +166,7 @@ impl Pump {
         }
         let excess = self.tail.len().saturating_sub(TAIL_BYTES);
         self.tail.drain(..excess);
-        self.stream.write(line).await;
+        self.log.write(line).await;
     }
 }
 

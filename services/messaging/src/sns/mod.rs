@@ -88,7 +88,7 @@ pub(crate) fn register(platform: &Platform) -> Result<Links, String> {
     let deliverer = Arc::new(Deliverer {
         router,
         account: platform.account.clone(),
-        endpoint: platform.endpoint.clone(),
+        endpoint: platform.shown_endpoint(),
         mailer: mail::Mailer::new(smtp)?,
         poster: Poster::new(settings),
         signer,

@@ -76,7 +76,7 @@ pub(crate) fn register(platform: &Platform) {
     let store = platform.control.store().clone();
     let service = Arc::new(Sqs {
         store: store.clone(),
-        endpoint: platform.endpoint.clone(),
+        endpoint: platform.shown_endpoint(),
         waiting: Arc::default(),
         sealer: Sealer::new(KMS),
     });

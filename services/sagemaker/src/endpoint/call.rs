@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use api_sagemakerruntime::error;
-use compute::pool::Found;
+use compute::pool::{Found, Place};
 use service::Cx;
 use wire::Error;
 
@@ -94,7 +94,7 @@ impl SageMaker {
         let key = server_key(cx, &way.endpoint, &way.deployment, variant);
         let _slot = self.slots.enter(&key, variant)?;
         let memory_mb = usize::try_from(variant.memory_mb() / 2).unwrap_or(2048);
-        let (found, mut place) = self.servers.find(&key, memory_mb).await;
+        let (found, mut place) = self.servers.find(&key, memory_mb, Place::Here).await;
         let mut server: Server = match found {
             Found::Warm(server) => *server,
             Found::Cold(permit) => {

@@ -2,6 +2,7 @@
 //! is `Failed`, and one that was changed stays as it was.
 
 use async_trait::async_trait;
+use compute::pool::Place;
 use serde::{Deserialize, Serialize};
 use service::Cx;
 use store::{Done, NewTask, Runner, Task, Tx};
@@ -82,7 +83,7 @@ impl SageMaker {
         let mut failure = None;
         for variant in &pending.variants {
             let memory_mb = usize::try_from(variant.memory_mb() / 2).unwrap_or(2048);
-            let permit = self.servers.permit(memory_mb).await;
+            let permit = self.servers.permit(memory_mb, Place::Here).await;
             match self.serve(&cx, &wanted.endpoint, variant, permit).await {
                 Ok(server) => {
                     let key = server_key(&cx, &wanted.endpoint, &pending, variant);

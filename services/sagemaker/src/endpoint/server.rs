@@ -8,6 +8,7 @@ use bytes::Bytes;
 use compute::budget::Permit;
 use compute::pool::Warm;
 use compute::sandbox::{Child, Meter};
+use compute::worker;
 use http::Request;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
@@ -172,9 +173,13 @@ impl SageMaker {
 
     /// What the model's archive asks for.
     async fn inspect(&self, source: &Source) -> Result<Needed, String> {
-        let request = json!({ "inspect": source });
-        let limits = compute::worker::Limits::new().memory_mb(2048);
-        match self.compute.workers.call("onnx", request, limits).await.0 {
+        let asks = |at: worker::At<'_>| {
+            let mut source = source.clone();
+            at.endpoint(&self.endpoint).clone_into(&mut source.access.endpoint);
+            json!({ "inspect": source })
+        };
+        let limits = worker::Limits::new().memory_mb(2048);
+        match self.compute.workers.call("onnx", &asks, limits).await.0 {
             Ok(answer) => serde_json::from_value(answer["needed"].clone()).map_err(|error| error.to_string()),
             Err(compute::Error::Failed { message, .. }) => Err(message),
             Err(error) => Err(error.to_string()),

@@ -42,8 +42,6 @@ pub(crate) struct Source {
 pub(crate) struct Request {
     #[serde(flatten)]
     pub(crate) source: Source,
-    /// `libonnxruntime.so`.
-    pub(crate) library: PathBuf,
     pub(crate) input: TransformInput,
     pub(crate) output: TransformOutput,
     pub(crate) processing: DataProcessing,
@@ -61,6 +59,19 @@ struct Plan {
 /// Answers one request; for `compute::worker::serve`.
 pub fn onnx(request: Value) -> Answer {
     Box::pin(transform(request))
+}
+
+/// `libonnxruntime.so`, of the packages that the worker was started with.
+fn library() -> Result<PathBuf, String> {
+    let packages = compute::worker::site_packages().ok_or("this worker was started without onnxruntime")?;
+    let folder = packages.join("onnxruntime/capi");
+    let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let is_library = |name: &str| name.starts_with("libonnxruntime.so") || name == "libonnxruntime.dylib";
+    entries
+        .filter_map(Result::ok)
+        .find(|entry| entry.file_name().to_str().is_some_and(is_library))
+        .map(|entry| entry.path())
+        .ok_or_else(|| format!("{} holds no libonnxruntime.so", folder.display()))
 }
 
 /// What an endpoint's model needs, whose server is a program whatever it is.
@@ -94,7 +105,8 @@ async fn transform(mut request: Value) -> Result<Value, Failure> {
     };
     let model = match how {
         How::Program(needed) => Err(needed),
-        How::Onnx(name, bytes) => Model::load(&request.library, bytes)
+        How::Onnx(name, bytes) => library()
+            .and_then(|library| Model::load(&library, bytes))
             .map_err(|e| client(format!("{name}: {e}")))?
             .ok_or_else(|| Needed::builtin("onnx")),
     };
