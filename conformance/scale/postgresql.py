@@ -89,3 +89,9 @@ class PostgreSQL:
     def close(self):
         self.stop()
         shutil.rmtree(self.folder)
+
+
+if __name__ == "__main__":
+    # Can a server be had here? Started once, as a machine may have the programs and not let them run.
+    PostgreSQL().close()
+    print(programs())

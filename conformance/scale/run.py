@@ -27,7 +27,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import server  # noqa: E402
 from postgresql import PostgreSQL  # noqa: E402
 
-server.need_boto3(__file__)
+server.need_boto3(sys.argv[0])
 import boto3  # noqa: E402
 import botocore.config  # noqa: E402
 import botocore.exceptions  # noqa: E402

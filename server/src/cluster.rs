@@ -7,12 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use compute::nodes::link::Keys;
+use compute::nodes::{self, Nodes};
+use front::Tls;
 use serde::Deserialize;
 use store::postgres::{Database, Lease};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
+
+mod node;
 
 /// Keys that all nodes must have, as files of their data folders. None that its setting gives is made, or shared.
 const SHARED: [&str; 3] = [crate::up::KEYS_FILE, "s3.key", "kms.key"];
@@ -44,7 +49,37 @@ impl Default for Section {
 pub(crate) struct Term {
     pub(crate) lease: Lease,
     pub(crate) prefaces: front::PrefaceKey,
+    /// The nodes that work for this one.
+    pub(crate) nodes: Nodes,
+    /// `HOST:PORT` where other nodes reach this one.
+    pub(crate) own: String,
+    pub(crate) tls: Option<Tls>,
     database: Arc<Database>,
+}
+
+impl Term {
+    fn new(lease: Lease, secret: Vec<u8>, own: String, tls: Option<Tls>, database: Arc<Database>) -> Self {
+        let keys = Keys { secret: secret.clone(), fence: lease.fence() };
+        // By TLS the node brings it here: programs need not know the authority.
+        let endpoint = tls.is_none().then(|| format!("http://{own}"));
+        let owner = nodes::Owner { endpoint, keys, dial: Arc::new(node::Dial(tls.clone())) };
+        let prefaces = front::PrefaceKey { secret, fence: lease.fence() };
+        Self { lease, prefaces, nodes: Nodes::of(owner), own, tls, database }
+    }
+
+    /// Nodes that come to work for this one.
+    pub(crate) fn between(&self) -> front::Between {
+        let (nodes, tls) = (self.nodes.clone(), self.tls.clone());
+        Arc::new(move |stream| {
+            let (nodes, tls) = (nodes.clone(), tls.clone());
+            tokio::spawn(async move {
+                match node::accepted(stream, tls).await {
+                    Ok(wire) => nodes.serve(wire).await,
+                    Err(error) => tracing::warn!(%error, "a node's connection did not begin as it should"),
+                }
+            });
+        })
+    }
 }
 
 /// Waits, standing by, until this node owns the stores of the database.
@@ -67,13 +102,40 @@ pub(crate) async fn join(url: &str, settings: &Settings, listener: &TcpListener)
     };
     let (tell, told) = watch::channel(None);
     let lasts = Duration::from_secs(section.lease_seconds);
+    let roles = &settings.roles;
+    let offer = if roles.contains(&Role::Compute) { Some(node::offer(settings).await?) } else { None };
+    if let Some(authority) = crate::tls::own_authority(settings)? {
+        let sharing = Arc::clone(&database);
+        let shared = blocking(move || sharing.share("tls-authority", &authority)).await?;
+        crate::tls::take_authority(settings, &shared)?;
+    }
+    let host = own.rsplit_once(':').map(|(host, _)| host.trim_matches(['[', ']']).to_owned());
+    let tls = crate::tls::load(settings, host.as_slice())?;
+    let between: front::Between = match offer.clone() {
+        Some(offer) => {
+            let tls = tls.clone();
+            Arc::new(move |stream| {
+                let (offer, tls) = (offer.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match node::accepted(stream, tls).await {
+                        Ok(wire) => offer.serve(wire),
+                        Err(error) => tracing::warn!(%error, "a node's connection did not begin as it should"),
+                    }
+                });
+            })
+        }
+        None => Arc::new(drop),
+    };
+    let passes_on = roles.contains(&Role::Api);
+    let standby = front::Standby { owner: told.clone(), between, passes_on, tls: tls.clone() };
     let lease = tokio::select! {
-        lease = take(&database, own, lasts, &secret, tell) => lease,
-        () = front::standing_by(listener, told) => unreachable!("it accepts until it is dropped"),
+        lease = take(&database, own.clone(), lasts, &secret, (tell, roles.contains(&Role::Engine))) => lease,
+        () = front::standing_by(listener, standby) => unreachable!("it accepts until it is dropped"),
+        () = node::work(offer, told, &own, tls.clone()) => unreachable!("it works until it is dropped"),
+        () = crate::tls::keep(tls.clone(), settings.clone(), host.clone().into_iter().collect()) => unreachable!("it goes on"),
     };
     tracing::info!(node = database.node(), fence = lease.fence(), "this node owns the stores now");
-    let prefaces = front::PrefaceKey { secret, fence: lease.fence() };
-    Ok(Term { lease, prefaces, database })
+    Ok(Term::new(lease, secret, own, tls, database))
 }
 
 /// A secret of the first node's making.
@@ -100,13 +162,16 @@ async fn take(
     own: String,
     lasts: Duration,
     secret: &[u8],
-    tell: watch::Sender<Option<front::Owner>>,
+    (tell, may_own): (watch::Sender<Option<front::Owner>>, bool),
 ) -> Lease {
     loop {
         let (trying, endpoint) = (Arc::clone(database), own.clone());
-        let taken = blocking(move || match trying.take(&endpoint, lasts)? {
-            Some(lease) => Ok::<_, store::Error>((Some(lease), None)),
-            None => Ok((None, trying.owner()?)),
+        let taken = blocking(move || {
+            let taken = if may_own { trying.take(&endpoint, lasts)? } else { None };
+            match taken {
+                Some(lease) => Ok::<_, store::Error>((Some(lease), None)),
+                None => Ok((None, trying.owner()?)),
+            }
         });
         match taken.await {
             Ok((Some(lease), _)) => return lease,
@@ -147,8 +212,7 @@ impl Term {
         let Some(lease) = blocking(move || trying.take("", lasts)).await? else {
             bail!("a server owns the database: stop all of them first");
         };
-        let prefaces = front::PrefaceKey { secret: Vec::new(), fence: lease.fence() };
-        Ok(Self { lease, prefaces, database })
+        Ok(Self::new(lease, Vec::new(), String::new(), None, database))
     }
 
     /// Brings the keys that nodes share into the data folder.

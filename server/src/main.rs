@@ -21,11 +21,13 @@ mod init;
 mod look;
 mod memory;
 mod migrate;
+mod monitor;
 mod objects;
 mod output;
 mod services;
 mod settings;
 mod sql;
+mod tls;
 mod up;
 mod worker;
 
@@ -69,6 +71,14 @@ enum Command {
     Up(settings::Flags),
     /// Print what clients need in their environment: eval "$(lakerun env)"
     Env(DataFlag),
+    /// Make an authority and a certificate for [tls] own = true, and say where the authority is that clients must trust
+    Tls {
+        /// A name or an address that clients use; may be given several times
+        #[arg(long = "name", value_name = "NAME")]
+        names: Vec<String>,
+        #[command(flatten)]
+        data: DataFlag,
+    },
     /// Say whether the server runs, and what it holds
     Status {
         #[arg(short, long, value_enum, default_value_t)]
@@ -275,6 +285,7 @@ fn plain(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Up(flags) => up::run(&flags),
         Command::Env(data) => block(info::env(&data.path())),
+        Command::Tls { names, data } => tls::run(&data.path(), &names),
         Command::Status { output, data } => block(info::status(&data.path(), output)),
         Command::Open { what, data } => block(info::open(&data.path(), &what)),
         Command::Init { folder } => init::run(&folder),

@@ -27,15 +27,31 @@ pub(crate) struct Wired {
     pub(crate) lineage: Arc<lineage::Lineage>,
 }
 
-/// Makes every service and registers its operations and task runners.
-pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
-    let text = |e: String| anyhow!(e);
-    let mut settings = compute::Settings::new(platform.data.join("scratch"));
-    settings.env = vec![("AWS_ENDPOINT_URL".to_owned(), platform.endpoint.clone())];
-    let wanted: ComputeSection = platform.settings.section("compute").map_err(text)?;
+/// Refuses a machine that cannot do what section `[compute]` requires.
+pub(crate) async fn isolation(settings: &service::Settings) -> Result<()> {
+    let wanted: ComputeSection = settings.section("compute").map_err(|e| anyhow!(e))?;
     if wanted.require_isolation {
         compute::sandbox::require().await.map_err(|lacks| anyhow!("[compute] require_isolation: {lacks}"))?;
     }
+    Ok(())
+}
+
+/// Where work runs.
+#[derive(Clone)]
+pub(crate) struct Where {
+    /// On this machine, too.
+    pub(crate) here: bool,
+    pub(crate) nodes: compute::nodes::Nodes,
+}
+
+/// Makes every service and registers its operations and task runners.
+pub(crate) async fn wire(platform: &Platform, root: RootKeys, runs: Where) -> Result<Wired> {
+    let text = |e: String| anyhow!(e);
+    let mut settings = compute::Settings::new(platform.data.join("scratch"));
+    settings.env = vec![("AWS_ENDPOINT_URL".to_owned(), platform.endpoint.clone())];
+    settings.works_here = runs.here;
+    settings.nodes = runs.nodes;
+    isolation(&platform.settings).await?;
     let compute = compute::Compute::new(settings)?;
     let identity = identity::register(platform, root);
     let s3 = s3_service::register(platform)?;
@@ -90,7 +106,8 @@ pub(crate) fn print_operations() -> Result<()> {
     };
     std::fs::create_dir_all(&dir)?;
     let root = RootKeys { access_key: "x".to_owned(), secret_key: "x".to_owned() };
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(wire(&platform, root))?;
+    let alone = Where { here: true, nodes: compute::nodes::Nodes::default() };
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(wire(&platform, root, alone))?;
     std::fs::remove_dir_all(&dir)?;
     let mut out = std::io::stdout().lock();
     for spec in platform.router.operations() {

@@ -1,6 +1,7 @@
 //! What can be set: file, then environment (`LAKERUN_…`), then flags. Unknown keys are errors. Each key is described where it
 //! is declared: top-level ones here, a section's in the service that reads it.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Sections that services read with `Settings::section`.
-const SECTIONS: [&str; 9] = ["smtp", "lambda", "s3", "states", "compute", "console", "kms", "cluster", "bucket"];
+const SECTIONS: [&str; 11] =
+    ["smtp", "lambda", "s3", "states", "compute", "console", "kms", "cluster", "bucket", "tls", "metrics"];
 /// Variables with our prefix that are not settings of the server.
 const FOREIGN: [&str; 6] = ["cache", "python", "shared", "config", "demo_profile", "target"];
 
@@ -52,18 +54,45 @@ pub(crate) struct Settings {
     pub(crate) store: Option<String>,
     /// A bucket for the bytes of large objects; files in the data folder where it is not set.
     pub(crate) objects: Option<String>,
+    /// What this node does, of several that share a database.
+    pub(crate) roles: BTreeSet<Role>,
     /// The account that everything belongs to.
     pub(crate) account: String,
     /// The region of what has none in its request: the console, the CLI.
     pub(crate) region: String,
     /// What to log, as `tracing` filters are written, e.g. `info` or `lakerun=debug`.
     pub(crate) log: String,
+    /// How: `text`, or `json`, an object a line.
+    pub(crate) log_format: LogFormat,
     /// The owner's keys; made at first start where not set.
     pub(crate) root_access_key_id: Option<String>,
     pub(crate) root_secret_access_key: Option<String>,
     #[serde(flatten)]
     sections: Map<String, Value>,
 }
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// It takes requests: as the owner it answers them, else it passes them on.
+    Api,
+    /// It may own the stores.
+    Engine,
+    /// It runs functions, jobs and queries, its own or the owner's.
+    Compute,
+}
+
+pub(crate) const ROLES: [Role; 3] = [Role::Api, Role::Engine, Role::Compute];
 
 pub(crate) fn default_data() -> PathBuf {
     let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);
@@ -78,6 +107,7 @@ pub(crate) fn default_data() -> PathBuf {
 pub(crate) fn load(flags: &Flags) -> Result<Settings> {
     let defaults = serde_json::json!({
         "listen": "127.0.0.1:4566", "data": default_data(), "account": "000000000000", "region": "us-east-1", "log": "info",
+        "roles": ROLES, "log_format": LogFormat::Text,
     });
     let file = match flags.config.clone().or_else(|| std::env::var_os("LAKERUN_CONFIG").map(PathBuf::from)) {
         Some(path) if !path.exists() => bail!("settings file {} does not exist", path.display()),
@@ -112,6 +142,12 @@ pub(crate) fn load(flags: &Flags) -> Result<Settings> {
         && !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
     {
         bail!("store must be postgres://USER@HOST/DATABASE, or not be set: records are in the data folder then");
+    }
+    if settings.roles.is_empty() {
+        bail!("roles: at least one of api, engine, compute");
+    }
+    if settings.roles.contains(&Role::Engine) && !settings.roles.contains(&Role::Api) {
+        bail!("roles: `engine` needs `api`: who owns the stores answers what others pass on");
     }
     if settings.account.len() != 12 || !settings.account.bytes().all(|b| b.is_ascii_digit()) {
         bail!("account must be 12 digits, not {:?}", settings.account);

@@ -14,8 +14,8 @@ use store::{DataDir, Queue};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::settings::{self, Flags, Settings};
-use crate::{backup, bucket, cluster, elsewhere, migrate, services};
+use crate::settings::{self, Flags, LogFormat, Role, Settings};
+use crate::{backup, bucket, cluster, elsewhere, migrate, monitor, services, tls};
 
 /// How long requests under way may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -44,12 +44,11 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     // s3s logs every error of a client as an error of its own.
     let filter =
         tracing_subscriber::EnvFilter::try_new(format!("s3s=off,{}", settings.log)).context("setting `log`")?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(crate::output::is_terminal())
-        .with_target(false)
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.log_format {
+        LogFormat::Text => log.with_ansi(crate::output::is_terminal()).with_target(false).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings))
 }
 
@@ -62,9 +61,13 @@ async fn serve(settings: Settings) -> Result<()> {
         format!("cannot listen on {}: is another server there? (choose another address with --listen)", settings.listen)
     })?;
     let address = listener.local_addr()?;
-    let endpoint = format!("http://{address}");
     let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let term = match &settings.store {
+        None if settings.roles.len() < settings::ROLES.len() => {
+            bail!(
+                "roles are of nodes that share a database, and `store` is not set: a server that is alone has all of them"
+            )
+        }
         None if settings.sections().0.contains_key("cluster") => {
             bail!("[cluster] is set, and `store`, the database that its nodes share, is not")
         }
@@ -75,6 +78,16 @@ async fn serve(settings: Settings) -> Result<()> {
             _ = interrupted.recv() => return Ok(()),
         },
     };
+    // Of nodes: the address at which the others reach this one, too. Without TLS, as this machine's programs reach it.
+    let own = term.as_ref().map_or_else(|| address.to_string(), |term| term.own.clone());
+    let endpoint = format!("http://{own}");
+    let reached: Vec<_> =
+        own.rsplit_once(':').map(|(host, _)| host.trim_matches(['[', ']']).to_owned()).into_iter().collect();
+    let tls = match &term {
+        Some(term) => term.tls.clone(),
+        None => tls::load(&settings, &reached)?,
+    };
+    let kept = tokio::spawn(tls::keep(tls.clone(), settings.clone(), reached));
     if let Some(term) = &term {
         term.fetch_keys(dir.path()).await?;
     }
@@ -106,13 +119,15 @@ async fn serve(settings: Settings) -> Result<()> {
     let token = identity::random_token();
     // Who comes meanwhile waits at the port; where that becomes long, they are told when to come again.
     let wired = {
-        let mut wiring = Box::pin(services::wire(&platform, root.clone()));
+        let nodes = term.as_ref().map(|term| term.nodes.clone()).unwrap_or_default();
+        let runs = services::Where { here: settings.roles.contains(&Role::Compute), nodes };
+        let mut wiring = Box::pin(services::wire(&platform, root.clone(), runs));
         if let Ok(wired) = tokio::time::timeout(PATIENCE, &mut wiring).await {
             wired?
         } else {
             tokio::select! {
                 wired = wiring => wired?,
-                () = front::starting(&listener) => unreachable!("it accepts until it is dropped"),
+                () = front::starting(&listener, tls.clone()) => unreachable!("it accepts until it is dropped"),
             }
         }
     };
@@ -134,7 +149,7 @@ async fn serve(settings: Settings) -> Result<()> {
         })?,
     )?;
     tracing::info!(%endpoint, data = %settings.data.display(), "serving");
-    welcome(&settings, &endpoint, &token);
+    welcome(&settings, &platform.shown_endpoint(), &token);
 
     let source = backup::Source {
         data: platform.data.clone(),
@@ -144,15 +159,21 @@ async fn serve(settings: Settings) -> Result<()> {
     if let Err(error) = backup::listen(source) {
         tracing::warn!(%error, "no backups can be made while the server runs");
     }
+    let shown: monitor::Section = platform.settings.section("metrics").map_err(anyhow::Error::msg)?;
+    let nodes = term.as_ref().map(|term| term.nodes.clone()).unwrap_or_default();
+    let metrics = monitor::metrics(lease.clone(), nodes);
+    platform.router.set_monitor(Arc::new(metrics.clone()));
     let (telemetry, lineage) = (Arc::clone(&wired.telemetry), Arc::clone(&wired.lineage));
     let front =
         front::Front::new(&platform, wired.s3, (wired.lambda, wired.cloudformation, wired.glue), wired.links, token)
-            .map_err(|e| anyhow::anyhow!(e))?;
+            .map_err(|e| anyhow::anyhow!(e))?
+            .by_tls(tls.clone())
+            .shows(metrics, shown.token);
     let front = match &term {
         None => front,
         Some(term) => {
             let lease = term.lease.clone();
-            front.during(move || lease.is_valid(), term.prefaces.clone())
+            front.during(move || lease.is_valid(), term.prefaces.clone(), term.between())
         }
     };
     let front = Arc::new(front);
@@ -175,6 +196,7 @@ async fn serve(settings: Settings) -> Result<()> {
     telemetry.flush().await?;
     lineage.flush().await?;
     accepting.abort();
+    kept.abort();
     if let Some(term) = term {
         term.end().await;
     }

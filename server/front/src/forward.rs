@@ -3,7 +3,8 @@
 //! Before the first byte goes a *preface*: who the client is, under a key that nodes share, for conditions on addresses to hold. An owner
 //! takes it from no one else.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use ring::hmac;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+
+use crate::tls::{self, Tls};
 
 /// No HTTP request begins like this.
 const MAGIC: &[u8; 9] = b"\0lakerun1";
@@ -73,75 +76,146 @@ impl PrefaceKey {
         (fence == self.fence && signed.starts_with(MAGIC)).then(|| Ipv6Addr::from(address).to_canonical())
     }
 
-    /// Takes the preface off a connection that has one: who the client is. An error ends the connection.
-    pub(crate) async fn take(&self, stream: &mut TcpStream, peer: IpAddr) -> std::io::Result<IpAddr> {
-        let mut first = [1];
+    /// Takes the preface off a connection that has one. An error ends the connection.
+    pub(crate) async fn take(&self, stream: &mut TcpStream, peer: IpAddr) -> std::io::Result<Whose> {
         let begun = async {
-            stream.peek(&mut first).await?;
-            if first[0] != MAGIC[0] {
-                return Ok(peer);
-            }
-            let mut preface = [0; PREFACE];
-            stream.read_exact(&mut preface).await?;
-            self.client(&preface).ok_or_else(|| std::io::Error::other("a preface that no node has made"))
+            Ok(match begins(stream).await? {
+                Begins::Otherwise => Whose::Client(peer),
+                Begins::Node => Whose::Node,
+                Begins::Preface(preface) => Whose::Client(
+                    self.client(&preface).ok_or_else(|| std::io::Error::other("a preface that no node has made"))?,
+                ),
+            })
         };
         tokio::time::timeout(PATIENCE, begun).await?
     }
 }
 
-/// Passes connections on until dropped. `owner`: who is alive, as far as is known.
-pub async fn standing_by(listener: &TcpListener, owner: watch::Receiver<Option<Owner>>) {
+/// Whose a connection is.
+pub(crate) enum Whose {
+    Client(IpAddr),
+    /// Another node's, about work; what is said first has been taken off.
+    Node,
+}
+
+/// How a connection begins.
+enum Begins {
+    Preface([u8; PREFACE]),
+    Node,
+    Otherwise,
+}
+
+/// Takes off a connection what is not the client's.
+async fn begins(stream: &mut TcpStream) -> std::io::Result<Begins> {
+    let mut first = [1];
+    stream.peek(&mut first).await?;
+    if first[0] != MAGIC[0] {
+        return Ok(Begins::Otherwise);
+    }
+    let mut preface = [0; PREFACE];
+    let (magic, rest) = preface.split_at_mut(MAGIC.len());
+    stream.read_exact(magic).await?;
+    if magic == compute::nodes::link::MAGIC {
+        return Ok(Begins::Node);
+    }
+    stream.read_exact(rest).await?;
+    Ok(Begins::Preface(preface))
+}
+
+/// What is done with connections of other nodes about work.
+pub type Between = Arc<dyn Fn(TcpStream) + Send + Sync>;
+
+/// What a node that stands by is for.
+#[derive(Clone)]
+pub struct Standby {
+    /// The node that owns the stores, as far as is known.
+    pub owner: watch::Receiver<Option<Owner>>,
+    pub between: Between,
+    /// Clients' connections are passed on.
+    pub passes_on: bool,
+    pub tls: Option<Tls>,
+}
+
+/// Passes connections on until dropped.
+pub async fn standing_by(listener: &TcpListener, standby: Standby) {
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let owner = owner.clone();
+        let standby = standby.clone();
         tokio::spawn(async move {
-            if let Err(error) = pass_on(stream, peer.ip(), owner).await {
+            if let Err(error) = pass_on(stream, peer, standby).await {
                 tracing::debug!(%error, "a connection that was passed on ended");
             }
         });
     }
 }
 
-async fn pass_on(
-    mut stream: TcpStream,
-    client: IpAddr,
-    mut owner: watch::Receiver<Option<Owner>>,
-) -> std::io::Result<()> {
+async fn pass_on(mut stream: TcpStream, peer: SocketAddr, standby: Standby) -> std::io::Result<()> {
+    let Standby { mut owner, between, passes_on, tls } = standby;
     let asked = tokio::time::timeout(PATIENCE, health(&stream)).await??;
     let known = owner.borrow_and_update().clone();
     if let Some(asked) = asked {
-        let status =
-            if asked == Health::Lives || known.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let said = if known.is_some() { "standby: passes on\n" } else { "standby: no owner\n" };
-        let text = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{said}",
-            said.len()
-        );
-        stream.write_all(text.as_bytes()).await?;
-        return stream.shutdown().await;
+        return say_health(stream, asked, known.is_some(), passes_on).await;
     }
-    let mut first = [0];
-    if tokio::time::timeout(PATIENCE, stream.peek(&mut first)).await?? == 1 && first[0] == MAGIC[0] {
+    let again = |stream, what| super::turn_away(stream, tls.clone(), what);
+    match tokio::time::timeout(PATIENCE, begins(&mut stream)).await?? {
+        Begins::Otherwise => {}
+        Begins::Node => {
+            between(stream);
+            return Ok(());
+        }
         // Another node takes this one for the owner: passed on, it could go round for ever.
-        let mut preface = [0; PREFACE];
-        tokio::time::timeout(PATIENCE, stream.read_exact(&mut preface)).await??;
-        return super::turn_away(stream, "standing by, and not the owner").await;
+        Begins::Preface(_) => return again(stream, "standing by, and not the owner").await,
     }
-    let Some(known) = known else { return super::turn_away(stream, "standing by, and no other is the owner").await };
+    // What runs on this node for the owner reaches the platform here.
+    let is_local = tls::is_local(&stream, peer);
+    if !passes_on && !is_local {
+        return again(stream, "without the role `api`").await;
+    }
+    let is_plain = tls.is_some() && !tls::begins(&stream).await?;
+    if is_plain && !is_local {
+        return tls::refuse_plain(stream).await;
+    }
+    let Some(known) = known else { return again(stream, "standing by, and no other is the owner").await };
     let connecting = tokio::time::timeout(CONNECT, TcpStream::connect(&known.address));
     let Ok(Ok(mut to)) = connecting.await else {
-        return super::turn_away(stream, "standing by, and the owner does not answer").await;
+        return again(stream, "standing by, and the owner does not answer").await;
     };
     let _ = (stream.set_nodelay(true), to.set_nodelay(true));
-    to.write_all(&known.key.preface(client)).await?;
+    to.write_all(&known.key.preface(peer.ip())).await?;
+    let passing = async {
+        match tls.filter(|_| is_plain) {
+            // It leaves this machine.
+            Some(tls) => {
+                let mut to = tls.connect(to, &known.address).await?;
+                tokio::io::copy_bidirectional(&mut stream, &mut to).await
+            }
+            None => tokio::io::copy_bidirectional(&mut stream, &mut to).await,
+        }
+    };
     tokio::select! {
-        done = tokio::io::copy_bidirectional(&mut stream, &mut to) => done.map(drop),
+        done = passing => done.map(drop),
         // What is on its way there gets no answer: the client asks again.
         _ = owner.wait_for(|owner| owner.as_ref() != Some(&known)) => Ok(()),
     }
+}
+
+async fn say_health(mut stream: TcpStream, asked: Health, has_owner: bool, passes_on: bool) -> std::io::Result<()> {
+    let is_well = asked == Health::Lives || (has_owner && passes_on);
+    let status = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let said = match (has_owner, passes_on) {
+        (true, true) => "standby: passes on\n",
+        (true, false) => "standby: works for the owner, takes no requests\n",
+        (false, _) => "standby: no owner\n",
+    };
+    let text = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{said}",
+        said.len()
+    );
+    stream.write_all(text.as_bytes()).await?;
+    stream.shutdown().await
 }
 
 /// What a look at a node's health asks.
@@ -173,7 +247,7 @@ impl Health {
 }
 
 /// Is that what the connection's first request asks? Nothing is taken from it.
-async fn health(stream: &TcpStream) -> std::io::Result<Option<Health>> {
+pub(crate) async fn health(stream: &TcpStream) -> std::io::Result<Option<Health>> {
     const ASKED: [(&[u8], Health); 2] = [(b"GET /healthz ", Health::Lives), (b"GET /readyz ", Health::Ready)];
     let mut seen = [0; 16];
     loop {
@@ -208,7 +282,7 @@ mod tests {
         };
         let answer = tokio::select! {
             answer = tokio::time::timeout(PATIENCE, asks) => answer.unwrap(),
-            () = standing_by(&listener, told) => unreachable!("it accepts until it is dropped"),
+            () = standing_by(&listener, Standby { owner: told, between: Arc::new(drop), passes_on: true, tls: None }) => unreachable!("it accepts until it is dropped"),
         };
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     }

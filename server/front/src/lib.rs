@@ -2,9 +2,9 @@
 //! console's paths to the console, everything else through the codecs to the Router.
 //!
 //! Map: this file HTTP/1.1 and what every request passes through · [`console`] the console's bundle, sessions and calls ·
-//! [`dynamodb`] what `DynamoDB`'s answers have that no other service's have · [`files`] open files of objects for workers ·
+//! [`metrics`] what Prometheus reads · [`dynamodb`] what `DynamoDB`'s answers have that no other service's have · [`files`] open files of objects for workers ·
 //! [`forward`] connections that a node which stands by passes on, and what is said of a node's health · [`iceberg`] the Iceberg REST
-//! catalog's door · [`quiet`] a connection's own wakes.
+//! catalog's door · [`quiet`] a connection's own wakes · [`tls`] certificates and handshakes.
 //!
 //! A crate of its own, because it and what it makes of hyper run for every request and are worth optimising fully, while the rest of
 //! the binary is quicker to build without.
@@ -14,13 +14,18 @@ mod dynamodb;
 mod files;
 mod forward;
 mod iceberg;
+mod metrics;
 mod quiet;
+mod tls;
 
-pub use forward::{Owner, PrefaceKey, standing_by};
+pub use forward::{Between, Owner, PrefaceKey, Standby, standing_by};
+pub use metrics::{Figure, Metrics, State};
+pub use tls::{Files, Tls};
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +39,8 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use service::{Cx, Origin, Platform, Principal, Router};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, Sleep};
 use wire::codec::{self, cbor, query, rest};
 use wire::sigv4::{Claim, Signable, SigningKey, sha256_hex};
@@ -77,12 +83,15 @@ pub struct Front {
     stopping: AtomicBool,
     /// Set where several nodes take each other's place.
     term: Option<Term>,
+    tls: Option<Tls>,
+    metrics: Option<(Metrics, Option<String>)>,
 }
 
 /// A term of ownership: while it lasts this node alone answers.
 struct Term {
     lasts: Box<dyn Fn() -> bool + Send + Sync>,
     prefaces: PrefaceKey,
+    between: Between,
 }
 
 impl Front {
@@ -112,13 +121,34 @@ impl Front {
             requests: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             term: None,
+            tls: None,
+            metrics: None,
         })
     }
 
-    /// Answers only as long as `lasts` says so, and believes nodes that pass connections on.
+    /// Answers only as long as `lasts` says so, and believes nodes that pass connections on; `between` gets those about work.
     #[must_use]
-    pub fn during(mut self, lasts: impl Fn() -> bool + Send + Sync + 'static, prefaces: PrefaceKey) -> Self {
-        self.term = Some(Term { lasts: Box::new(lasts), prefaces });
+    pub fn during(
+        mut self,
+        lasts: impl Fn() -> bool + Send + Sync + 'static,
+        prefaces: PrefaceKey,
+        between: Between,
+    ) -> Self {
+        self.term = Some(Term { lasts: Box::new(lasts), prefaces, between });
+        self
+    }
+
+    /// Clients of other machines come by TLS.
+    #[must_use]
+    pub fn by_tls(mut self, tls: Option<Tls>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Answers `/metrics`: to this machine's programs, and to who brings the token.
+    #[must_use]
+    pub fn shows(mut self, metrics: Metrics, token: Option<String>) -> Self {
+        self.metrics = Some((metrics, token));
         self
     }
 
@@ -133,7 +163,7 @@ impl Front {
 
     async fn connections(self: Arc<Self>, listener: TcpListener) {
         loop {
-            let (mut stream, peer) = match listener.accept().await {
+            let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(e) => {
                     // Out of file descriptors, mostly: wait for connections to end.
@@ -149,34 +179,54 @@ impl Front {
             self.open.fetch_add(1, Ordering::Relaxed);
             let front = self.clone();
             tokio::spawn(async move {
-                let handler = front.clone();
-                let mut client = peer.ip();
-                if let Some(term) = &front.term {
-                    match term.prefaces.take(&mut stream, client).await {
-                        Ok(told) => client = told,
-                        Err(e) => {
-                            tracing::debug!(error = %e, "a connection did not begin as it should");
-                            front.open.fetch_sub(1, Ordering::Relaxed);
-                            return;
-                        }
-                    }
-                }
-                let service = service_fn(move |mut request: http::Request<Incoming>| {
-                    let front = handler.clone();
-                    request.extensions_mut().insert(s3_service::Peer(client));
-                    async move { Ok::<_, Infallible>(front.answer(request).await) }
-                });
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEADER_TIMEOUT)
-                    .max_headers(MAX_HEADERS)
-                    .serve_connection(TokioIo::new(stream), service);
-                if let Err(e) = quiet::Quiet::new(connection).await {
+                if let Err(e) = front.clone().connection(stream, peer).await {
                     tracing::debug!(error = %e, "connection ended");
                 }
                 front.open.fetch_sub(1, Ordering::Relaxed);
             });
         }
+    }
+
+    async fn connection(self: Arc<Self>, mut stream: TcpStream, peer: SocketAddr) -> Result<(), BoxError> {
+        let mut client = peer.ip();
+        if let Some(term) = &self.term {
+            match term.prefaces.take(&mut stream, client).await? {
+                forward::Whose::Client(told) => client = told,
+                forward::Whose::Node => {
+                    (term.between)(stream);
+                    return Ok(());
+                }
+            }
+        }
+        let Some(tls) = &self.tls else { return self.requests(stream, client).await };
+        if tls::begins(&stream).await? {
+            let stream = tls.accept(stream).await?;
+            return self.requests(stream, client).await;
+        }
+        if tls::is_local(&stream, peer)
+            || tokio::time::timeout(HEADER_TIMEOUT, forward::health(&stream)).await??.is_some()
+        {
+            return self.requests(stream, client).await;
+        }
+        Ok(tls::refuse_plain(stream).await?)
+    }
+
+    async fn requests(
+        self: Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        client: IpAddr,
+    ) -> Result<(), BoxError> {
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
+            let front = self.clone();
+            request.extensions_mut().insert(s3_service::Peer(client));
+            async move { Ok::<_, Infallible>(front.answer(request).await) }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_headers(MAX_HEADERS)
+            .serve_connection(TokioIo::new(stream), service);
+        Ok(quiet::Quiet::new(connection).await?)
     }
 
     /// Waits for the requests under way; those that come now are told to come again.
@@ -195,6 +245,12 @@ impl Front {
         {
             return whole(health.answer(!is_stopping && self.is_owner()));
         }
+        if let Some((metrics, token)) = &self.metrics
+            && request.uri().path() == metrics::PATH
+            && let Some(answer) = looked_at(&request, metrics, token.as_deref())
+        {
+            return whole(answer);
+        }
         if is_stopping {
             return unavailable(&request.into_parts().0, "stopping");
         }
@@ -203,7 +259,12 @@ impl Front {
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         let waits = request.headers().contains_key(http::header::EXPECT);
+        let begun = Instant::now();
         let mut response = self.route(request).await;
+        if let Some((metrics, _)) = &self.metrics {
+            let asked = response.extensions_mut().remove().unwrap_or(metrics::Asked("other", "other"));
+            metrics.answered(asked, response.status().as_u16(), begun.elapsed());
+        }
         if !self.is_owner() {
             // What was read may have been written over by another node meanwhile.
             response = whole(codec::encode_error(Protocol::RestJson, &turned_away(NOT_OWNER), ""));
@@ -251,8 +312,10 @@ impl Front {
         let named = named_service(&parts, claim.as_ref().ok().and_then(Option::as_ref));
         if !is_iceberg && (named == Some("s3") || (named.is_none() && is_s3(&parts))) {
             let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(ProgressingBody::new(body)));
-            let response = self.s3.serve(request).await;
-            return response.map(|body| body.map_err(Into::into).boxed_unsync());
+            let asked = metrics::Asked("s3", method_name(request.method()));
+            let mut response = self.s3.serve(request).await.map(|body| body.map_err(Into::into).boxed_unsync());
+            response.extensions_mut().insert(asked);
+            return response;
         }
         let body = match collect(body, MAX_BODY).await {
             Ok(body) => body,
@@ -309,7 +372,7 @@ impl Front {
                 let head = codec::encode_output(found, protocol, &output, &id);
                 // The one answer that is sent while it is made.
                 match self.lambda.fetch_stream(&id).filter(|_| found.name == "InvokeWithResponseStream") {
-                    Some(events) => return streamed(head, events),
+                    Some(events) => return asked_of(streamed(head, events), found),
                     None => head,
                 }
             }
@@ -318,7 +381,7 @@ impl Front {
                 codec::encode_error(protocol, &if is_dynamodb { dynamodb::named(&e) } else { e }, &id)
             }
         };
-        whole(if is_dynamodb { dynamodb::finish(answer, &parts.headers) } else { answer })
+        asked_of(whole(if is_dynamodb { dynamodb::finish(answer, &parts.headers) } else { answer }), found)
     }
 
     /// What `GetFunction` gave a link to: the link itself is the secret, as a presigned URL is on AWS.
@@ -755,18 +818,25 @@ fn unavailable(parts: &http::request::Parts, what: &str) -> http::Response<Respo
 }
 
 /// Tells all who come to come again, until dropped: for a start that takes long.
-pub async fn starting(listener: &TcpListener) {
+pub async fn starting(listener: &TcpListener, tls: Option<Tls>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        tokio::spawn(turn_away(stream, "starting"));
+        tokio::spawn(turn_away(stream, tls.clone(), "starting"));
     }
 }
 
-/// Tells the client to come again.
-async fn turn_away(stream: tokio::net::TcpStream, what: &'static str) -> std::io::Result<()> {
+/// Tells the client to come again, by TLS where it asks so.
+async fn turn_away(stream: TcpStream, tls: Option<Tls>, what: &'static str) -> std::io::Result<()> {
+    match tls {
+        Some(tls) if tls::begins(&stream).await? => say_again(tls.accept(stream).await?, what).await,
+        _ => say_again(stream, what).await,
+    }
+}
+
+async fn say_again(stream: impl AsyncRead + AsyncWrite + Unpin, what: &'static str) -> std::io::Result<()> {
     let answer = move |request: http::Request<Incoming>| async move {
         Ok::<_, Infallible>(match forward::Health::of(request.method(), request.uri().path()) {
             Some(health) => whole(health.answer(false)),
@@ -781,6 +851,61 @@ async fn turn_away(stream: tokio::net::TcpStream, what: &'static str) -> std::io
         tracing::debug!(error = %e, "connection ended");
     }
     Ok(())
+}
+
+/// `/metrics` for who may see them; none for a request that is signed, which is S3's.
+fn looked_at(
+    request: &http::Request<Incoming>,
+    metrics: &Metrics,
+    token: Option<&str>,
+) -> Option<http::Response<Bytes>> {
+    let given = request.headers().get(http::header::AUTHORIZATION);
+    let bearer = given.and_then(|given| given.to_str().ok()).map(|given| given.strip_prefix("Bearer "));
+    let is_local =
+        request.extensions().get::<s3_service::Peer>().is_some_and(|peer| peer.0.to_canonical().is_loopback());
+    let may = match bearer {
+        // Signed: a bucket of this name.
+        Some(None) => return None,
+        Some(Some(bearer)) => token.is_some_and(|token| {
+            ring::digest::digest(&ring::digest::SHA256, bearer.as_bytes()).as_ref()
+                == ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref()
+        }),
+        None => is_local,
+    };
+    if request.method() != http::Method::GET {
+        return None;
+    }
+    let mut response = http::Response::new(Bytes::new());
+    match metrics.text() {
+        Ok(text) if may => {
+            *response.body_mut() = text.into();
+            response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(metrics::TYPE));
+        }
+        Ok(_) => {
+            *response.status_mut() = http::StatusCode::UNAUTHORIZED;
+            *response.body_mut() = Bytes::from_static(b"[metrics] token: as a bearer, or ask from this machine\n");
+        }
+        Err(_) => *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR,
+    }
+    Some(response)
+}
+
+/// Notes what was asked, for its metrics.
+fn asked_of(mut response: http::Response<ResponseBody>, spec: &OperationSpec) -> http::Response<ResponseBody> {
+    response.extensions_mut().insert(metrics::Asked(spec.service.name, spec.name));
+    response
+}
+
+/// What S3's requests are counted by.
+fn method_name(method: &http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "PUT" => "PUT",
+        "POST" => "POST",
+        "DELETE" => "DELETE",
+        _ => "other",
+    }
 }
 
 /// JSON services have names of their own for two errors of authentication.

@@ -1,0 +1,188 @@
+//! `GET /metrics`, as Prometheus reads it: requests and how long they took, what the services count for CloudWatch, memory and CPU of the
+//! process and its children, the nodes that work for this one. Labels are names of services, operations, metrics and nodes, never of users'
+//! things: how many series there are, users do not decide.
+//!
+//! Source of the format: OpenMetrics 1.0, which `prometheus-client` writes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, MetricEncoder, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use service::meter::{Measured, Meter};
+
+/// Where an answer's time falls, in seconds.
+const BUCKETS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+pub(crate) const PATH: &str = "/metrics";
+pub(crate) const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What a request asked: in an answer's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked(pub(crate) &'static str, pub(crate) &'static str);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Operation {
+    service: &'static str,
+    operation: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    service: &'static str,
+    operation: &'static str,
+    code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Named {
+    namespace: String,
+    metric: String,
+    unit: String,
+}
+
+/// All that is counted. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    registry: Registry,
+    requests: Family<Outcome, Counter>,
+    took: Family<Operation, Histogram, fn() -> Histogram>,
+    measured: Family<Named, Counter<f64, std::sync::atomic::AtomicU64>>,
+    measurements: Family<Named, Counter>,
+}
+
+impl Metrics {
+    /// `state`: what is asked when somebody looks.
+    pub fn new(state: impl Collector + 'static) -> Self {
+        let mut registry = Registry::with_prefix("lakerun");
+        let (requests, measured, measurements) = (Family::default(), Family::default(), Family::default());
+        let took: Family<Operation, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(BUCKETS));
+        registry.register("requests", "Requests answered, by HTTP status", Family::clone(&requests));
+        registry.register("request_duration_seconds", "From a request's head to its answer's", took.clone());
+        registry.register(
+            "measured",
+            "Sums of what services count for CloudWatch: executions, invocations, jobs",
+            Family::clone(&measured),
+        );
+        registry.register("measurements", "How often they have counted", Family::clone(&measurements));
+        registry.register_collector(Box::new(state));
+        Self(Arc::new(Shared { registry, requests, took, measured, measurements }))
+    }
+
+    pub(crate) fn answered(&self, Asked(service, operation): Asked, status: u16, took: Duration) {
+        self.0.requests.get_or_create(&Outcome { service, operation, code: status }).inc();
+        self.0.took.get_or_create(&Operation { service, operation }).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.0.registry)?;
+        Ok(out)
+    }
+}
+
+impl Meter for Metrics {
+    fn measure(&self, measured: Measured<'_>) {
+        let named = Named {
+            namespace: measured.namespace.to_owned(),
+            metric: measured.metric.to_owned(),
+            unit: measured.unit.to_owned(),
+        };
+        self.0.measurements.get_or_create(&named).inc();
+        if measured.value > 0.0 {
+            self.0.measured.get_or_create(&named).inc_by(measured.value);
+        }
+    }
+}
+
+/// Figures that are asked for when somebody looks: name, help, and value.
+pub struct State(pub Box<dyn Fn() -> Vec<Figure> + Send + Sync>);
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    pub name: &'static str,
+    pub help: &'static str,
+    /// It only grows.
+    pub counts: bool,
+    pub values: Vec<(Vec<(&'static str, String)>, f64)>,
+}
+
+impl Figure {
+    fn encode(&self, value: f64, encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        if self.counts { ConstCounter::new(value).encode(encoder) } else { ConstGauge::new(value).encode(encoder) }
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("State")
+    }
+}
+
+impl Collector for State {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for figure in (self.0)() {
+            let kind = if figure.counts { MetricType::Counter } else { MetricType::Gauge };
+            let mut family = encoder.encode_descriptor(figure.name, figure.help, None, kind)?;
+            for (labels, value) in &figure.values {
+                if labels.is_empty() {
+                    // The only one of its name.
+                    figure.encode(*value, family)?;
+                    break;
+                }
+                let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                figure.encode(*value, family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_prometheus_reads() {
+        let figures = || {
+            vec![Figure {
+                name: "up",
+                help: "It is",
+                counts: false,
+                values: vec![(vec![("node", "a".to_owned())], 1.0)],
+            }]
+        };
+        let metrics = Metrics::new(State(Box::new(figures)));
+        metrics.answered(Asked("sqs", "SendMessage"), 200, Duration::from_millis(3));
+        metrics.answered(Asked("sqs", "SendMessage"), 400, Duration::from_millis(30));
+        metrics.measure(Measured {
+            account: "0",
+            region: "r",
+            namespace: "AWS/States",
+            metric: "ExecutionsStarted",
+            dimension: ("StateMachineArn", "a"),
+            value: 2.0,
+            unit: "Count",
+        });
+        let text = metrics.text().unwrap();
+        for line in [
+            "lakerun_requests_total{service=\"sqs\",operation=\"SendMessage\",code=\"400\"} 1",
+            "lakerun_request_duration_seconds_count{service=\"sqs\",operation=\"SendMessage\"} 2",
+            "lakerun_measured_total{namespace=\"AWS/States\",metric=\"ExecutionsStarted\",unit=\"Count\"} 2.0",
+            "lakerun_up{node=\"a\"} 1.0",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}
