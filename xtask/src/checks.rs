@@ -80,12 +80,36 @@ pub(crate) fn test() -> Result<()> {
     for (name, folder, flags) in SUITES {
         step(name, || tally.run(name, &mut boto3(folder, flags)))?;
     }
+    step("several nodes", || nodes(&mut tally))?;
     step("recorded cases", || conformance(&mut tally))?;
     step("console", || {
         console(&mut tally);
         Ok(())
     })?;
     tally.close()
+}
+
+/// Nodes on one PostgreSQL: of this machine's programs, or of a wheel. Says why where none can be had.
+fn nodes(tally: &mut Tally) -> Result<()> {
+    let had = Command::new("python3").arg(root().join("conformance/scale/postgresql.py")).output();
+    let why = match had {
+        Ok(had) if had.status.success() => None,
+        Ok(had) => Some(String::from_utf8_lossy(&had.stderr).lines().last().unwrap_or_default().to_owned()),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(why) = why {
+        tally.skip(&format!("no PostgreSQL can be had ({why}), so that nodes that share one are not checked"));
+        return Ok(());
+    }
+    let suites = [
+        ("nodes that take each other's place", "scale/run.py"),
+        ("nodes that work for the owner", "scale/compute.py"),
+        ("TLS", "scale/tls.py"),
+    ];
+    for (name, script) in suites {
+        tally.run(name, &mut boto3(script, &[]))?;
+    }
+    Ok(())
 }
 
 /// The console's bundle is what its sources make, its tests pass, and its pages hold in a browser. Says what is not at hand.
