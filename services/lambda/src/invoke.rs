@@ -94,7 +94,6 @@ impl Lambda {
         self.router.measure(Measured { account, region, namespace: "AWS/Lambda", metric, dimension, value, unit });
     }
 
-    #[expect(clippy::too_many_lines, reason = "the steps of one invocation, in order")]
     async fn invoke(&self, cx: &Cx, call: Call, attempt: Option<&str>) -> Result<Finished, Error> {
         let chance = self.router.clock().fraction();
         let place = Scope::of(cx);
@@ -146,6 +145,7 @@ impl Lambda {
 
     /// One invocation on whichever node has room. None: that is gone, nothing was told of an answer, and nothing that it may still do
     /// counts.
+    #[expect(clippy::too_many_lines, reason = "the steps of one invocation, in order")]
     async fn invoke_once(
         &self,
         cx: &Cx,
