@@ -125,7 +125,7 @@ pub(crate) fn take_authority(settings: &Settings, shared: &[u8]) -> Result<()> {
 
 fn names(section: &Section, reached: &[String]) -> Vec<String> {
     let known = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
     let mut names: Vec<String> = known.into_iter().chain([host]).chain(reached.iter().cloned()).collect();
     names.extend(section.names.iter().cloned());
     names.retain(|name| !name.is_empty() && !name.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()));
@@ -150,7 +150,7 @@ fn authority(folder: &Path) -> Result<()> {
 
 /// Makes what is not there or has had its time: an authority, and a certificate for these names.
 fn make(folder: &Path, names: &[String]) -> Result<()> {
-    self::authority(folder)?;
+    authority(folder)?;
     let (authority, authority_key) = (folder.join(AUTHORITY), folder.join(AUTHORITY_KEY));
     // What a certificate was made of, to see whether it still is.
     let made_of = folder.join("server.names");
