@@ -71,10 +71,11 @@ impl Offer {
             memory_mb,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        link.send(&joining).await?;
         let (units, mut asked) = mpsc::unbounded_channel();
         *self.member() = Some(Member { units });
         let _left = Left(self);
+        // The owner may ask for something as soon as it knows.
+        link.send(&joining).await?;
         // Dropped with this future, and all that runs in it.
         let mut running = JoinSet::new();
         let beats = async {
