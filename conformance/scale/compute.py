@@ -68,11 +68,19 @@ def command_line(pid):
 
 class Cluster:
     def __init__(self, binary, folder, database):
-        self.binary, self.folder, self.where = binary, folder, ("--store", database.url("compute"))
-        self.nodes = []
+        self.binary, self.folder = binary, folder
+        self.where = ("--store", database.url("compute"), "--objects", "s3://shared/nodes")
+        # Code of functions outlives the owner that was given it.
+        bucket = Node(binary, folder, "bucket")
+        self.nodes = [bucket]
+        until("the bucket's server to serve", bucket.owns)
+        access, secret = bucket.keys()
+        clients(bucket, bucket.keys(), "s3").create_bucket(Bucket="shared")
+        self.shared = {"LAKERUN_BUCKET_ENDPOINT": bucket.endpoint, "LAKERUN_BUCKET_ACCESS_KEY_ID": access, "LAKERUN_BUCKET_SECRET_ACCESS_KEY": secret}
 
     def node(self, name, *roles, wait=True):
-        node = Node(self.binary, self.folder, name, *self.where, LAKERUN_ROLES=json.dumps(roles), LAKERUN_LAMBDA_TEMPLATE_SECONDS="0")
+        node = Node(self.binary, self.folder, name, *self.where, LAKERUN_ROLES=json.dumps(roles), LAKERUN_LAMBDA_TEMPLATE_SECONDS="0",
+                    **self.shared)
         self.nodes.append(node)
         if wait and "engine" not in roles:
             self.works(node)

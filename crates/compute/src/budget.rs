@@ -82,13 +82,11 @@ impl Budget {
     /// Waits for its turn on this machine. What asks for more memory than there is gets all of it, alone.
     pub async fn acquire(&self, class: Class, memory_mb: usize) -> Permit {
         let share = self.here.share(class);
-        match share.try_acquire(memory_mb, None) {
-            Some(permit) => permit,
-            None => {
-                let _waiting = Waiting::new(&share.waiting);
-                share.acquire(memory_mb, None).await
-            }
+        if let Some(permit) = share.try_acquire(memory_mb, None) {
+            return permit;
         }
+        let _waiting = Waiting::new(&share.waiting);
+        share.acquire(memory_mb, None).await
     }
 
     /// Waits for its turn on whichever machine has room: of several the one with the most memory that is free.
@@ -148,12 +146,8 @@ impl Budget {
 
     /// Cores of all machines where work may run.
     pub fn all_cores(&self) -> usize {
-        let here = if self.works_here { self.cores() } else { 0 };
+        let here = if self.works_here { cores() } else { 0 };
         here + self.nodes.joined().iter().map(|node| node.cores()).sum::<usize>()
-    }
-
-    pub(crate) fn cores(&self) -> usize {
-        cores()
     }
 
     /// Processes and megabytes that this machine promises.
@@ -163,7 +157,7 @@ impl Budget {
 }
 
 /// Asked once: to know it, files of the control group are read.
-fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(2, usize::from));
     *CORES
 }

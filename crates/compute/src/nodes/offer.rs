@@ -66,7 +66,7 @@ impl Offer {
         let (processes, memory_mb) = budget.whole();
         let joining = Joining {
             address: address.to_owned(),
-            cores: budget.cores(),
+            cores: crate::budget::cores(),
             processes,
             memory_mb,
             version: env!("CARGO_PKG_VERSION").to_owned(),
