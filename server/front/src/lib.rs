@@ -2,9 +2,9 @@
 //! console's paths to the console, everything else through the codecs to the Router.
 //!
 //! Map: this file HTTP/1.1 and what every request passes through · [`console`] the console's bundle, sessions and calls ·
-//! [`metrics`] what Prometheus reads · [`dynamodb`] what `DynamoDB`'s answers have that no other service's have · [`files`] open files of objects for workers ·
+//! [`dynamodb`] what `DynamoDB`'s answers have that no other service's have · [`files`] open files of objects for workers ·
 //! [`forward`] connections that a node which stands by passes on, and what is said of a node's health · [`iceberg`] the Iceberg REST
-//! catalog's door · [`quiet`] a connection's own wakes · [`tls`] certificates and handshakes.
+//! catalog's door · [`metrics`] what Prometheus reads · [`quiet`] a connection's own wakes · [`tls`] certificates and handshakes.
 //!
 //! A crate of its own, because it and what it makes of hyper run for every request and are worth optimising fully, while the rest of
 //! the binary is quicker to build without.
