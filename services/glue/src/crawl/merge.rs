@@ -429,7 +429,7 @@ mod tests {
         assert!(run(&deleting, &unread).is_empty());
         let part = Report { unread: vec!["s3://b/t/day=1/x".into()], ..changed.clone() };
         assert_eq!(run(&deleting, &part), ["update p_t a,c true", "partition p_t 2 true"]);
-        let earlier = Policies { began_ms: 1, ..deleting.clone() };
+        let earlier = Policies { began_ms: 1, ..deleting };
         assert_eq!(run(&earlier, &changed), ["update p_t a,c true", "partition p_t 2 true"]);
         let other = Policies { crawler: "other".into(), delete: Delete::Delete, ..policies() };
         assert!(run(&other, &nothing).is_empty());
