@@ -14,6 +14,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use s3_service::{S3, Scrubbed};
 use serde::{Deserialize, Serialize};
+use store::dir::RESTORING;
 use store::{DataDir, Store};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -134,6 +135,10 @@ pub(crate) fn restore(from: &Path, data: &Path) -> Result<()> {
         .with_context(|| format!("{} is no whole backup: it has no {MARK}", from.display()))?;
     let copied: Copied = serde_json::from_slice(&mark).with_context(|| format!("{MARK} is damaged"))?;
     empty(data)?;
+    // Until all is there it is no data folder: keys of its own would be made for what has others.
+    let restoring = data.join(RESTORING);
+    fs::File::create(&restoring)?.sync_all()?;
+    sync_folder(data)?;
     for name in STORES {
         let name = format!("{name}.db");
         fs::copy(from.join(&name), data.join(&name)).with_context(|| format!("cannot copy {name}"))?;
@@ -141,6 +146,8 @@ pub(crate) fn restore(from: &Path, data: &Path) -> Result<()> {
     }
     copy_tree(&from.join("objects"), &data.join("objects"), Way::Link)?;
     copy_others(from, data)?;
+    sync_folder(data)?;
+    fs::remove_file(&restoring)?;
     sync_folder(data)?;
     say(&format!("restored  {} as of {}", data.display(), copied.at));
     Ok(())

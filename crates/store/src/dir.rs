@@ -17,6 +17,9 @@ pub struct DataDir {
     _lock: File,
 }
 
+/// A file that a data folder has while a backup is being copied into it.
+pub const RESTORING: &str = "restoring";
+
 impl DataDir {
     /// Opens the folder, making it (private to its owner) where it does not exist.
     ///
@@ -32,6 +35,12 @@ impl DataDir {
         if lock.try_lock().is_err() {
             return Err(Error::Unusable(format!(
                 "another lakerun server holds the data folder {} (stop it, or choose another with --data)",
+                path.display()
+            )));
+        }
+        if path.join(RESTORING).exists() {
+            return Err(Error::Unusable(format!(
+                "a restore into the data folder {} was cut short: empty the folder and restore again",
                 path.display()
             )));
         }

@@ -76,7 +76,7 @@ impl Log {
         }
         for (number, record) in records {
             if number != next {
-                break;
+                return Err(damaged(next, number));
             }
             next += 1;
             writes.extend(record);
@@ -181,8 +181,14 @@ pub(crate) fn decode(bytes: &[u8], number: u64) -> Option<Vec<Write>> {
     writes_of(body)
 }
 
+/// A record that was cut short is the last, and was never acknowledged; one with later ones behind it was.
+fn damaged(number: u64, later: u64) -> Error {
+    let cause = format!("record {number} of the log is damaged, or missing: record {later} is there. Restore a backup");
+    Error::Corrupt { key: "log".to_owned(), cause }
+}
+
 /// The records behind `applied` among those at the beginning of a file. It is read no further than they go: most of a file is room for more.
-fn read(file: &File, length: u64, applied: u64, records: &mut BTreeMap<u64, Vec<Write>>) -> io::Result<()> {
+fn read(file: &File, length: u64, applied: u64, records: &mut BTreeMap<u64, Vec<Write>>) -> Result<(), Error> {
     let (mut from, mut left) = (BufReader::with_capacity(ZEROS.len(), file), length);
     let (mut bytes, mut expected) = (Vec::new(), None);
     loop {
@@ -190,7 +196,13 @@ fn read(file: &File, length: u64, applied: u64, records: &mut BTreeMap<u64, Vec<
         left -= from.by_ref().take(HEADER as u64).read_to_end(&mut bytes)? as u64;
         let Some(size) = size_of_record(&bytes).filter(|size| u64::from(*size) <= left) else { return Ok(()) };
         left -= from.by_ref().take(size.into()).read_to_end(&mut bytes)? as u64;
-        let Some((number, body, _)) = framed(&bytes) else { return Ok(()) };
+        let Some((number, body, _)) = framed(&bytes) else {
+            let number = expected.or_else(|| number_of(&bytes)).unwrap_or_default();
+            return match record(&mut from, left)? {
+                Some(later) if later == number + 1 && later > applied => Err(damaged(number, later)),
+                _ => Ok(()),
+            };
+        };
         if expected.is_some_and(|expected| expected != number) {
             return Ok(());
         }
@@ -200,6 +212,20 @@ fn read(file: &File, length: u64, applied: u64, records: &mut BTreeMap<u64, Vec<
             records.insert(number, writes);
         }
     }
+}
+
+/// The number of the whole record that comes next, if one does.
+fn record(from: &mut BufReader<&File>, left: u64) -> io::Result<Option<u64>> {
+    let mut bytes = Vec::new();
+    from.by_ref().take((HEADER as u64).min(left)).read_to_end(&mut bytes)?;
+    let left = left - bytes.len() as u64;
+    let Some(size) = size_of_record(&bytes).filter(|size| u64::from(*size) <= left) else { return Ok(None) };
+    from.take(size.into()).read_to_end(&mut bytes)?;
+    Ok(framed(&bytes).map(|(number, _, _)| number))
+}
+
+fn number_of(header: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(header.get(12..HEADER)?.try_into().ok()?))
 }
 
 /// One key and its new value.
@@ -300,5 +326,34 @@ mod tests {
             file.write_all_at(&byte, damaged).unwrap();
         }
         assert_eq!(Log::open(&path, 0).unwrap().1.len(), 2);
+    }
+
+    #[test]
+    fn a_damaged_record_with_later_ones_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        let (mut log, _) = Log::open(&path, 0).unwrap();
+        let mut starts = vec![0];
+        for name in ["a", "b", "c"] {
+            log.append(&writes(&[(name, Some("1"))])).unwrap();
+            starts.push(log.bytes());
+        }
+        log.turn();
+        log.append(&writes(&[("d", Some("1"))])).unwrap();
+        let flip = |at: u64| {
+            let file = OpenOptions::new().read(true).write(true).open(dir.path().join("t.db-log0")).unwrap();
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, at).unwrap();
+            file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+        };
+        for start in &starts[..3] {
+            let body = start + HEADER as u64 + 9;
+            flip(body);
+            assert!(matches!(Log::open(&path, 0), Err(Error::Corrupt { .. })), "at {body}");
+            flip(body);
+        }
+        // What is in the database already needs no log.
+        flip(HEADER as u64 + 9);
+        assert_eq!(Log::open(&path, 3).unwrap().1, writes(&[("d", Some("1"))]));
     }
 }

@@ -169,27 +169,51 @@ impl Telemetry {
 
     /// Deletes batches that are past their group's retention, in every account and region.
     pub(crate) async fn forget_old(&self) -> Result<(), Error> {
-        let groups = self.store.read(|tx| tx.scan_prefix(Key::new("logs"), usize::MAX)).await?;
         let now = self.store.clock().now_ms();
-        for (key, value) in groups {
-            let parts = Key::parts(&key);
-            let [_, account, region, kind, name] = parts.as_slice() else { continue };
-            if kind != b"group" {
-                continue;
+        let mut after: Option<Vec<u8>> = None;
+        while let Some(region) = self.next_region(after.take()).await? {
+            for (key, _) in self.store.read(|tx| tx.scan_prefix(region.clone().push("group"), usize::MAX)).await? {
+                while self.forget_some(&region, &key, now).await? == FORGOTTEN_AT_ONCE {}
             }
-            let group: Group = store::kv::decode(&key, &value)?;
-            let Some(days) = group.retention_days else { continue };
-            let prefix = Key::new("logs").push(account).push(region).push("events").push(name);
-            let to = prefix.clone().push_i64(now - i64::from(days) * 86_400_000 - MAX_SPAN_MS);
-            self.store
-                .write(move |tx| {
-                    for (key, _) in tx.scan(prefix.as_bytes(), Some(to.as_bytes()), usize::MAX, false)? {
-                        tx.delete(key)?;
-                    }
-                    Ok::<_, Error>(())
-                })
-                .await?;
+            after = store::key::prefix_end(region.as_bytes());
+            if after.is_none() {
+                break;
+            }
         }
         Ok(())
     }
+
+    /// The next region of an account that has anything of logs, by the beginning of its keys.
+    async fn next_region(&self, from: Option<Vec<u8>>) -> Result<Option<Key>, Error> {
+        let all = Key::new("logs");
+        let (from, to) = (from.unwrap_or_else(|| all.as_bytes().to_vec()), store::key::prefix_end(all.as_bytes()));
+        let found = self.store.read(|tx| tx.scan(&from, to.as_deref(), 1, false)).await?;
+        let Some((key, _)) = found.first() else { return Ok(None) };
+        let parts = Key::parts(key);
+        let [_, account, region, ..] = parts.as_slice() else { return Ok(None) };
+        Ok(Some(Key::new("logs").push(account).push(region)))
+    }
+
+    /// Deletes some of a group's, as its retention is then; how many.
+    async fn forget_some(&self, region: &Key, group: &[u8], now_ms: i64) -> Result<usize, Error> {
+        let (region, key) = (region.clone(), group.to_vec());
+        self.store
+            .write(move |tx| {
+                let Some(group) = tx.get(&key)? else { return Ok(0) };
+                let group: Group = store::kv::decode(&key, &group)?;
+                let Some(days) = group.retention_days else { return Ok(0) };
+                let Some(name) = Key::parts(&key).into_iter().nth(4) else { return Ok(0) };
+                let events = region.clone().push("events").push(name);
+                let to = events.clone().push_i64(now_ms - i64::from(days) * 86_400_000 - MAX_SPAN_MS);
+                let old = tx.scan(events.as_bytes(), Some(to.as_bytes()), FORGOTTEN_AT_ONCE, false)?;
+                for (key, _) in &old {
+                    tx.delete(key)?;
+                }
+                Ok::<_, Error>(old.len())
+            })
+            .await
+    }
 }
+
+/// Batches deleted in one transaction.
+const FORGOTTEN_AT_ONCE: usize = 500;

@@ -391,10 +391,12 @@ fn first_of_group(tx: &mut Tx<'_>, queue: &Queue, message: &Message, passed: &BT
     Ok(false)
 }
 
-/// Puts a message into the dead-letter queue: the same, from the beginning.
+/// Puts a message into the dead-letter queue: the same, from the beginning. Of a FIFO queue its time begins anew, of others it goes on.
+/// Source: SQS Developer Guide, "Understanding message retention periods for dead-letter queues".
 fn dead_letter(tx: &mut Tx<'_>, from: &Queue, target: &Queue, message: Message, now_ms: i64) -> Result<(), Error> {
     let buried = Message {
         number: tx.next_number(target.counter())?,
+        sent_ms: if target.is_fifo() { now_ms } else { message.sent_ms },
         visible_ms: now_ms,
         received: 0,
         first_received_ms: None,
