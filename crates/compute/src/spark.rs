@@ -359,9 +359,9 @@ async fn follow(
                     started.await;
                 }
             }
-            Scripted::Line(stream, line) => {
+            Scripted::Line(stream, text) => {
                 // Nobody listens: the job goes on.
-                let _ = lines.send((stream, line)).await;
+                let _ = lines.send((stream, text)).await;
             }
             Scripted::Ended { end, used: there } => {
                 *used = there;

@@ -192,17 +192,17 @@ impl Does for Scripts {
         let job: Job = serde_json::from_value(what)?;
         let Link { mut receiver, mut sender } = link;
         let (say, mut said) = mpsc::channel(LINES);
-        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (runs, running) = tokio::sync::oneshot::channel();
         let mut used = Used::default();
         let started = async {
-            let _ = begin.send(());
+            let _ = runs.send(());
         };
         let work = async {
             let end = self.0.run_here(&job, say, started, &mut used).await;
             (end, used)
         };
         let tell = async {
-            if begun.await.is_ok() {
+            if running.await.is_ok() {
                 sender.send(&Scripted::Started).await?;
             }
             while let Some((stream, line)) = said.recv().await {
