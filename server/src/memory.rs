@@ -1,7 +1,9 @@
 //! Gives memory back when the server has nothing to do: caches of the stores, what the allocators keep for themselves, and the pages of the
 //! program that only the start or the last load needed. What is needed again comes back by itself.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use store::Store;
 
@@ -12,9 +14,12 @@ const QUIET_MS: u64 = 100;
 const WORTH_MS: u64 = 200;
 /// The stores' threads give back theirs within this.
 const MEANWHILE: Duration = Duration::from_millis(500);
+/// Workers wait for each other no longer than this.
+const MEET: Duration = Duration::from_millis(20);
 
 /// Watches for ever.
 pub(crate) async fn watch(stores: Vec<Store>) {
+    store::at_rest(collect);
     let (mut before, mut given_back) = (cpu_ms(), None);
     loop {
         tokio::time::sleep(EVERY).await;
@@ -24,6 +29,7 @@ pub(crate) async fn watch(stores: Vec<Store>) {
         if is_quiet && given_back.is_none_or(|at| now - at >= WORTH_MS) {
             stores.iter().for_each(Store::rest);
             tokio::time::sleep(MEANWHILE).await;
+            collect_on_workers().await;
             give_back();
             before = cpu_ms();
             given_back = Some(before);
@@ -38,10 +44,34 @@ fn cpu_ms() -> u64 {
     fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10
 }
 
-#[expect(unsafe_code, reason = "allocators and the kernel are told by plain calls")]
-fn give_back() {
+/// The allocator keeps for each thread what that thread has freed, until it asks for memory again.
+#[expect(unsafe_code, reason = "the allocator is told by a plain call")]
+fn collect() {
     // SAFETY: it may be called at any time, from any thread.
     unsafe { libmimalloc_sys::mi_collect(true) };
+}
+
+/// On each of the runtime's threads: who is done keeps its thread until all are, so that no thread takes two.
+async fn collect_on_workers() {
+    let workers = tokio::runtime::Handle::current().metrics().num_workers();
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let one = |arrived: Arc<AtomicUsize>| async move {
+        collect();
+        arrived.fetch_add(1, Ordering::AcqRel);
+        let until = Instant::now() + MEET;
+        while arrived.load(Ordering::Acquire) < workers && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let tasks: Vec<_> = (0..workers).map(|_| tokio::spawn(one(Arc::clone(&arrived)))).collect();
+    for task in tasks {
+        let _ = task.await;
+    }
+}
+
+#[expect(unsafe_code, reason = "allocators and the kernel are told by plain calls")]
+fn give_back() {
+    collect();
     // SQLite's memory is the system's allocator's.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: as above.

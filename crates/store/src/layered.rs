@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use crate::Error;
@@ -65,12 +65,28 @@ pub(crate) enum Ask {
     Commit(Box<dyn Job>),
     /// There is something to be brought among the records, when it is time.
     Look,
+    /// Nothing is asked for a while.
+    Rest,
 }
 
 /// What the mover is asked for.
 pub(crate) enum Move {
     Bring(Arc<Writes>, u64),
     Rest,
+}
+
+static AT_REST: OnceLock<fn()> = OnceLock::new();
+
+/// What a store's threads do when nothing is asked for a while: the allocator may keep for each thread what it has freed.
+/// Only the first one said counts.
+pub fn at_rest(f: fn()) {
+    let _ = AT_REST.set(f);
+}
+
+fn rest_thread() {
+    if let Some(rest) = AT_REST.get() {
+        rest();
+    }
 }
 
 pub(crate) fn read(layers: &RwLock<Layers>) -> RwLockReadGuard<'_, Layers> {
@@ -188,6 +204,7 @@ fn run<C: Commits, B: Looked>(writer: &Mutex<Writer<C, B>>, waiting: &AtomicUsiz
                 waiting.fetch_sub(taken, Ordering::AcqRel);
                 finish(batch, &committed);
             }
+            Ok(Ask::Rest) => rest_thread(),
             Ok(Ask::Look) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return lock(writer).move_all(),
         }
@@ -309,6 +326,7 @@ fn bring(mut home: impl Home, layers: &RwLock<Layers>, leaving: &Receiver<Move>,
     while let Ok(asked) = leaving.recv() {
         let Move::Bring(writes, last) = asked else {
             home.rest();
+            rest_thread();
             continue;
         };
         while let Err(error) = home.bring(&writes, last) {

@@ -42,4 +42,5 @@ pub use dir::DataDir;
 pub use error::Error;
 pub use key::Key;
 pub use kv::{Pair, Store, Tx};
+pub use layered::at_rest;
 pub use queue::{Done, NewTask, Queue, Runner, Task};

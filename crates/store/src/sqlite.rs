@@ -130,6 +130,7 @@ impl Backend for Sqlite {
             writer.base.connection = None;
             writer.log.rest();
         }
+        let _ = self.threads.asked.send(Ask::Rest);
         let _ = self.threads.mover.send(Move::Rest);
     }
 }
