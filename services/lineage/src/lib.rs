@@ -99,10 +99,11 @@ impl Lineage {
                 batch.began(Worker::Execution(execution), Some(run));
             }
         }
-        let written = batch.clone();
+        let batch = Arc::new(batch);
+        let written = Arc::clone(&batch);
         let result = self.store.write(move |tx| records::write(tx, &written)).await;
         if result.is_err() {
-            self.pending(|pending| pending.give_back(batch));
+            self.pending(|pending| pending.give_back(Arc::unwrap_or_clone(batch)));
         }
         Ok(result?)
     }
