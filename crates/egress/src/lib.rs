@@ -1,7 +1,12 @@
 //! Calls of other people's HTTP endpoints, for whoever makes them (HTTP Tasks, subscriptions): one client, and which addresses it may
 //! call. What is sent, and what an answer means, is the caller's.
+//!
+//! A name is resolved once for a connection, and what is looked at is what is connected to. A proxy would resolve names itself, so those of
+//! the environment (`HTTP_PROXY`) are not asked.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,7 +21,11 @@ pub struct Door {
     client: OnceLock<Result<Client, String>>,
     link_local: bool,
     limit: Option<Duration>,
+    lookup: Lookup,
 }
+
+/// How names become addresses: the machine's own means, or a test's.
+type Lookup = fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
 /// Why nothing was sent.
 #[derive(Clone, Debug)]
@@ -30,7 +39,7 @@ pub enum Refused {
 impl Door {
     /// `link_local`: link-local addresses may be called, too.
     pub fn new(link_local: bool) -> Self {
-        Self { client: OnceLock::new(), link_local, limit: None }
+        Self { client: OnceLock::new(), link_local, limit: None, lookup: by_the_machine }
     }
 
     /// An exchange takes no longer.
@@ -53,9 +62,9 @@ impl Door {
 
     fn client(&self) -> Result<&Client, Refused> {
         let made = self.client.get_or_init(|| {
-            let resolver = Arc::new(Resolver { link_local: self.link_local });
+            let resolver = Arc::new(Resolver { link_local: self.link_local, lookup: self.lookup });
             // A redirection is an answer like others: who may call one address may not therefore call another.
-            let mut builder = Client::builder().redirect(Policy::none()).dns_resolver(resolver);
+            let mut builder = Client::builder().redirect(Policy::none()).no_proxy().dns_resolver(resolver);
             if let Some(limit) = self.limit {
                 builder = builder.timeout(limit);
             }
@@ -112,16 +121,21 @@ fn is_reserved(address: IpAddr) -> bool {
     }
 }
 
-/// Names by the machine's own means, without the addresses that are not called.
+fn by_the_machine(name: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+    Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
+}
+
+/// Names without the addresses that are not called.
 struct Resolver {
     link_local: bool,
+    lookup: Lookup,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let link_local = self.link_local;
+        let (link_local, lookup) = (self.link_local, self.lookup);
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = lookup(name.as_str().to_owned()).await?;
             if let Some(refused) = found.iter().find(|address| !link_local && is_reserved(address.ip())) {
                 return Err(refusal(refused.ip()).into());
             }
@@ -132,9 +146,88 @@ impl Resolve for Resolver {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::Url;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::process::Command;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::{is_reserved, literal};
+    use reqwest::{Method, Url};
+
+    use super::*;
+
+    /// An endpoint that answers each request with its name.
+    fn endpoint(name: &'static str) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4096]);
+                let length = name.len();
+                let _ =
+                    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{name}");
+            }
+        });
+        port
+    }
+
+    fn ask(door: &Door, url: &str) -> Result<String, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let request = door.request(Method::GET, &Url::parse(url).unwrap()).unwrap();
+            let answer = request.send().await.map_err(|error| told(&error))?;
+            answer.text().await.map_err(|error| told(&error))
+        })
+    }
+
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+
+    /// A name that is harmless at first, and the machine's credentials from then on.
+    fn changing(_: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+        let first = ASKED.fetch_add(1, Ordering::SeqCst) == 0;
+        let address = if first { Ipv4Addr::LOCALHOST } else { Ipv4Addr::new(169, 254, 169, 254) };
+        Box::pin(async move { Ok(vec![SocketAddr::from((address, 0))]) })
+    }
+
+    #[test]
+    fn what_is_looked_at_is_what_is_connected_to() {
+        let port = endpoint("harmless");
+        let door = Door { lookup: changing, ..Door::new(false) };
+        let url = format!("http://changing.example:{port}/");
+        // The one address that was looked at is the one that answers: nobody has asked for another in between.
+        assert_eq!(ask(&door, &url).unwrap(), "harmless");
+        assert_eq!(ASKED.load(Ordering::SeqCst), 1);
+        let refused = ask(&door, &url).unwrap_err();
+        assert!(refused.contains("169.254.169.254 is reserved"), "{refused}");
+        assert_eq!(ASKED.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn proxies_of_the_environment_are_not_asked() {
+        let (proxy, target) = (endpoint("proxy"), endpoint("target"));
+        // The environment is another process's, since threads share theirs.
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "tests::with_a_proxy", "--ignored"])
+            .env("HTTP_PROXY", format!("http://127.0.0.1:{proxy}"))
+            .env("http_proxy", format!("http://127.0.0.1:{proxy}"))
+            .env("ALL_PROXY", format!("http://127.0.0.1:{proxy}"))
+            .env("TARGET", target.to_string())
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    #[test]
+    #[ignore = "run by the test above"]
+    fn with_a_proxy() {
+        let port = std::env::var("TARGET").unwrap();
+        assert_eq!(ask(&Door::new(false), &format!("http://127.0.0.1:{port}/")).unwrap(), "target");
+        let door = Door {
+            lookup: |_| Box::pin(async { Ok(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]) }),
+            ..Door::new(false)
+        };
+        assert_eq!(ask(&door, &format!("http://some.example:{port}/")).unwrap(), "target");
+    }
 
     #[test]
     fn the_machines_own_addresses_are_reserved() {
