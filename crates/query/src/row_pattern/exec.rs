@@ -240,7 +240,6 @@ struct Partition<'a> {
     last_matched: Option<usize>,
     shown: Vec<Shown>,
     leaves: Vec<Read>,
-    is_done: bool,
 }
 
 /// What is read for the rows of the answer so far.
@@ -262,19 +261,7 @@ impl<'a> Partition<'a> {
         let known = Known::new(clause, aggregates, conditions, rows)?;
         let matcher = Matcher::new(&clause.program, count, known.is_free())?;
         let (shown, leaves) = (Vec::new(), Self::nothing_read(clause));
-        Ok(Self {
-            clause,
-            aggregates,
-            rows,
-            matcher,
-            known,
-            at: 0,
-            number: 0,
-            last_matched: None,
-            shown,
-            leaves,
-            is_done: false,
-        })
+        Ok(Self { clause, aggregates, rows, matcher, known, at: 0, number: 0, last_matched: None, shown, leaves })
     }
 
     fn nothing_read(clause: &Clause) -> Vec<Read> {
@@ -290,9 +277,6 @@ impl<'a> Partition<'a> {
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         while self.shown.len() < BATCH && self.at < self.rows.num_rows() {
             self.step()?;
-        }
-        if self.at >= self.rows.num_rows() {
-            self.is_done = true;
         }
         if self.shown.is_empty() {
             return Ok(None);
@@ -364,6 +348,7 @@ impl<'a> Partition<'a> {
     }
 
     /// A row of the answer. `current`: none of a row without a match, `Some(None)` of an empty match, else its place.
+    #[expect(clippy::option_option, reason = "no match, an empty one, or a place in one")]
     fn show(
         &mut self,
         row: usize,

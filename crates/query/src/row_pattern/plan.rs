@@ -38,6 +38,7 @@ fn failed(code: &str, text: impl std::fmt::Display) -> DataFusionError {
 }
 
 /// The plan of a MATCH_RECOGNIZE.
+#[expect(clippy::too_many_lines, reason = "the clause, part by part")]
 pub(crate) fn planned(relation: TableFactor, context: &mut dyn RelationPlannerContext) -> Result<PlannedRelation> {
     let TableFactor::MatchRecognize { mut partition_by, order_by, measures, pattern, symbols, alias, .. } = relation
     else {
@@ -95,17 +96,17 @@ pub(crate) fn planned(relation: TableFactor, context: &mut dyn RelationPlannerCo
         rows = rows.sort(keys)?;
     }
     let table =
-        MatchTable::new(rows.build()?, &spec, program, &partition, leaves, leaf_fields, taker.aggregates, conditions)?;
+        MatchTable::new(rows.build()?, &spec, program, &partition, leaves, leaf_fields, taker.aggregates, conditions);
     let scan = LogicalPlanBuilder::scan(MATCHES, provider_as_source(Arc::new(table)), None)?;
     let of_matches = |name: String| Expr::Column(Column::new(Some(MATCHES), name));
     let given = |at: usize| {
         let (qualifier, field) = &fields[at];
         of_matches(format!("c{at}")).alias_qualified(qualifier.clone(), field.name().clone())
     };
-    let names: Vec<String> = outputs.iter().map(|(name, _)| name.clone()).collect();
+    let titles: Vec<String> = outputs.iter().map(|(name, _)| name.clone()).collect();
     let measures = outputs.into_iter().enumerate().map(|(i, (name, expr))| {
         // Columns that share a name are found by none.
-        let is_shared = names.iter().filter(|other| **other == name).count() > 1;
+        let is_shared = titles.iter().filter(|other| **other == name).count() > 1;
         let name = if is_shared { format!("{}{name}_{i}", crate::sql::SHARED) } else { name };
         // A row that is of no match has no measures.
         let expr =
@@ -177,9 +178,11 @@ impl<'a> Taker<'a> {
                 all.push((Some(qualifier.clone()), Arc::clone(field)));
             }
         }
+        #[expect(clippy::disallowed_types, reason = "what DataFusion takes")]
+        let metadata = std::collections::HashMap::default();
         Ok(Self {
             spec,
-            schema: DFSchema::new_with_metadata(all, std::collections::HashMap::default())?,
+            schema: DFSchema::new_with_metadata(all, metadata)?,
             columns: fields.iter().map(|(_, field)| (field.name().clone(), Arc::clone(field))).collect(),
             leaves: Vec::new(),
             fields: Vec::new(),
@@ -294,7 +297,6 @@ impl<'a> Taker<'a> {
                 }
                 "classifier" => return self.classifier(&call, &way, &mut Vec::new()),
                 "running" | "final" => {
-                    let mode = name.to_uppercase();
                     if name == "final" && in_define {
                         let text = "FINAL semantics is not supported in DEFINE clause";
                         return Err(failed("INVALID_PROCESSING_MODE", text));
@@ -308,22 +310,7 @@ impl<'a> Taker<'a> {
                             call = inner;
                             continue;
                         }
-                        Some(Expr::ScalarFunction(inner)) if matches!(marker(&inner), "prev" | "next") => {
-                            let of = marker(&inner);
-                            let text =
-                                format!("{mode} semantics is not supported with {of} pattern recognition function");
-                            return Err(failed("INVALID_PROCESSING_MODE", text));
-                        }
-                        other => {
-                            let actual = match other {
-                                Some(Expr::ScalarFunction(inner)) => inner.func.name().to_owned(),
-                                _ => "expression".to_owned(),
-                            };
-                            let text = format!(
-                                "{mode} semantics is supported only for FIRST(), LAST() and aggregation functions. Actual: {actual}"
-                            );
-                            return Err(failed("INVALID_PROCESSING_MODE", text));
-                        }
+                        other => return Err(mode_refused(name, other.as_ref())),
                     }
                 }
                 _ => {}
@@ -456,6 +443,26 @@ impl<'a> Taker<'a> {
         let labels = seen.into_iter().next().unwrap_or_default();
         Ok(self.leaf(Leaf::Aggregate { aggregate: at, labels, is_final }, field))
     }
+}
+
+/// What RUNNING and FINAL do not stand before.
+fn mode_refused(name: &str, of: Option<&Expr>) -> DataFusionError {
+    let mode = name.to_uppercase();
+    let text = match of {
+        Some(Expr::ScalarFunction(call)) if matches!(marker(call), "prev" | "next") => {
+            format!("{mode} semantics is not supported with {} pattern recognition function", marker(call))
+        }
+        of => {
+            let actual = match of {
+                Some(Expr::ScalarFunction(call)) => call.func.name(),
+                _ => "expression",
+            };
+            format!(
+                "{mode} semantics is supported only for FIRST(), LAST() and aggregation functions. Actual: {actual}"
+            )
+        }
+    };
+    failed("INVALID_PROCESSING_MODE", text)
 }
 
 fn alike(seen: &[Vec<Label>], name: &str) -> Result<()> {

@@ -72,7 +72,9 @@ fn alternatives(all: &[Vec<&Pattern>], ops: &mut Vec<Op>) -> Result<()> {
         }
     }
     let end = ops.len();
-    jumps.into_iter().for_each(|jump| ops[jump] = Op::Jump(end));
+    for jump in jumps {
+        ops[jump] = Op::Jump(end);
+    }
     Ok(())
 }
 
@@ -123,6 +125,8 @@ fn repeat(inner: &Pattern, (min, max): (u32, Option<u32>), reluctant: bool, ops:
         emit(inner, ops)?;
     }
     let end = ops.len();
-    splits.into_iter().for_each(|at| ops[at] = split(at + 1, end, reluctant));
+    for at in splits {
+        ops[at] = split(at + 1, end, reluctant);
+    }
     Ok(())
 }

@@ -135,7 +135,7 @@ impl MatchTable {
         leaf_fields: Vec<FieldRef>,
         aggregates: Vec<Aggregated>,
         conditions: Vec<Condition>,
-    ) -> Result<Self> {
+    ) -> Self {
         let mut fields: Vec<FieldRef> = input.schema().fields().iter().cloned().collect();
         let width = fields.len();
         let named =
@@ -150,7 +150,7 @@ impl MatchTable {
             leaves,
             schema: Arc::new(Schema::new(fields)),
         };
-        Ok(Self { input, clause: Arc::new(clause), aggregates, conditions })
+        Self { input, clause: Arc::new(clause), aggregates, conditions }
     }
 }
 

@@ -107,7 +107,7 @@ pub(super) fn is_known(name: &str) -> bool {
         || WINDOW.contains(&name)
         || LAMBDA.contains(&name)
         || GRAMMAR.contains(&name)
-        || crate::row_pattern::is_marker(&name)
+        || crate::row_pattern::is_marker(name)
 }
 
 /// The function that stands for what the session says until that is known.

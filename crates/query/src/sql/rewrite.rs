@@ -135,7 +135,7 @@ pub(super) fn name_ordered(query: &mut Query) {
     let Some(OrderByKind::Expressions(order)) = query.order_by.as_ref().map(|order| &order.kind) else { return };
     let number = |expr: &Expr| match expr {
         Expr::Value(value) => match &value.value {
-            Value::Number(text, _) => text.to_string().parse::<usize>().ok(),
+            Value::Number(text, _) => text.parse::<usize>().ok(),
             _ => None,
         },
         _ => None,

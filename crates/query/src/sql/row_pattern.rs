@@ -44,9 +44,8 @@ fn relation_before(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
     for place in (0..at).rev() {
         match &tokens[place].token {
             Token::RParen | Token::RBracket | Token::RBrace => depth += 1,
-            Token::LParen | Token::LBracket | Token::LBrace if depth == 0 => return Some(place + 1),
+            Token::LParen | Token::LBracket | Token::LBrace | Token::Comma if depth == 0 => return Some(place + 1),
             Token::LParen | Token::LBracket | Token::LBrace => depth -= 1,
-            Token::Comma if depth == 0 => return Some(place + 1),
             Token::Word(word)
                 if depth == 0
                     && word.quote_style.is_none()
@@ -218,12 +217,11 @@ impl Clause<'_> {
                 if element + 1 < close && self.token(element + 1) != Some(&Token::Comma) {
                     return None;
                 }
-                match self.names.primary(&element_name) {
-                    Some(label) => united.push(label),
-                    None => {
-                        let text = format!("subset element: {element_name} is not a primary pattern variable");
-                        self.refuse(element, "INVALID_LABEL", &text);
-                    }
+                if let Some(label) = self.names.primary(&element_name) {
+                    united.push(label);
+                } else {
+                    let text = format!("subset element: {element_name} is not a primary pattern variable");
+                    self.refuse(element, "INVALID_LABEL", &text);
                 }
             }
             self.names.subsets.push((name, united));
@@ -457,10 +455,12 @@ impl PatternReader<'_> {
 
     fn concatenation(&mut self, depth: usize) -> Option<Pattern> {
         let mut all = Vec::new();
-        while !matches!(self.token(), None | Some(Token::Pipe | Token::RParen | Token::Comma))
-            && !(self.token() == Some(&Token::Minus)
-                && self.tokens.get(self.at + 1).is_some_and(|next| next.token == Token::RBrace))
-        {
+        loop {
+            let closes = self.token() == Some(&Token::Minus)
+                && self.tokens.get(self.at + 1).is_some_and(|next| next.token == Token::RBrace);
+            if closes || matches!(self.token(), None | Some(Token::Pipe | Token::RParen | Token::Comma)) {
+                break;
+            }
             let one = self.primary(depth)?;
             all.push(self.quantified(one)?);
         }
@@ -519,7 +519,7 @@ impl PatternReader<'_> {
             Some(Token::Mul) => (0, None),
             Some(Token::Plus) => (1, None),
             other if is_question(other) => (0, Some(1)),
-            Some(Token::LBrace) if !self.tokens.get(self.at + 1).is_some_and(|next| next.token == Token::Minus) => {
+            Some(Token::LBrace) if self.tokens.get(self.at + 1).is_none_or(|next| next.token != Token::Minus) => {
                 self.at += 1;
                 let min = self.number();
                 let bounds =

@@ -18,8 +18,8 @@ pub(super) struct Reader {
     pub(super) out: Sender<datafusion::common::Result<RecordBatch>>,
 }
 
-/// How a row of a service becomes a row of the table.
-type Make = fn(Value) -> Option<Value>;
+/// How a row of a service becomes a row of the table, where it is none already.
+type Make = Option<fn(&Value) -> Option<Value>>;
 
 /// A list operation: its name, the member that holds the list, and the member of the token.
 #[derive(Clone, Copy)]
@@ -47,12 +47,12 @@ impl Reader {
         match name {
             "executions" => self.each_execution(false).await,
             "history" => self.history().await,
-            "invocations" => self.invocations(Some).await,
-            "job_runs" => self.job_runs(Some).await,
+            "invocations" => self.invocations(None).await,
+            "job_runs" => self.job_runs(None).await,
             "lineage" => self.lineage().await,
             "metering" => self.metering().await,
             "objects" => self.objects().await,
-            "query_executions" => self.queries(Some).await,
+            "query_executions" => self.queries(None).await,
             "state_machines" => {
                 let mut pages = Pages::new(LIST_STATE_MACHINES, json!({}));
                 while let Some(page) = self.next(&mut pages).await? {
@@ -74,7 +74,10 @@ impl Reader {
     }
 
     async fn send_made(&self, rows: Vec<Value>, make: Make) -> Result<()> {
-        self.send(rows.into_iter().filter_map(make).collect()).await
+        match make {
+            Some(make) => self.send(rows.iter().filter_map(make).collect()).await,
+            None => self.send(rows).await,
+        }
     }
 
     /// A list's next page.
@@ -281,8 +284,8 @@ impl Reader {
             loop {
                 match self.next_of_many(&mut pages, is_named).await {
                     Ok(Some(page)) => {
-                        let rows = page.iter().filter_map(|event| invocation(&function, event)).filter_map(make);
-                        self.send(rows.collect()).await?;
+                        let rows = page.iter().filter_map(|event| invocation(&function, event)).collect();
+                        self.send_made(rows, make).await?;
                     }
                     Ok(None) => break,
                     Err(error) if is_missing(&error) => break,
@@ -318,13 +321,13 @@ impl Reader {
         let reader =
             Self { asked: Asked::default(), call: self.call.clone(), columns: self.columns, out: self.out.clone() };
         if wanted("athena") {
-            reader.queries(query_usage).await?;
+            reader.queries(Some(query_usage)).await?;
         }
         if wanted("glue") {
-            reader.job_runs(job_usage).await?;
+            reader.job_runs(Some(job_usage)).await?;
         }
         if wanted("lambda") {
-            reader.invocations(invocation_usage).await?;
+            reader.invocations(Some(invocation_usage)).await?;
         }
         Ok(())
     }
@@ -414,7 +417,7 @@ fn invocation(function: &str, event: &Value) -> Option<Value> {
     Some(row)
 }
 
-fn query_usage(query: Value) -> Option<Value> {
+fn query_usage(query: &Value) -> Option<Value> {
     let bytes = query["Statistics"]["DataScannedInBytes"].as_f64()?;
     Some(json!({
         "Service": "athena", "Resource": query["WorkGroup"], "Id": query["QueryExecutionId"],
@@ -422,7 +425,7 @@ fn query_usage(query: Value) -> Option<Value> {
     }))
 }
 
-fn job_usage(run: Value) -> Option<Value> {
+fn job_usage(run: &Value) -> Option<Value> {
     let seconds = run["DPUSeconds"].as_f64();
     let seconds = seconds.or_else(|| Some(run["ExecutionTime"].as_f64()? * run["MaxCapacity"].as_f64()?))?;
     Some(json!({
@@ -431,7 +434,7 @@ fn job_usage(run: Value) -> Option<Value> {
     }))
 }
 
-fn invocation_usage(row: Value) -> Option<Value> {
+fn invocation_usage(row: &Value) -> Option<Value> {
     let amount = row["BilledMs"].as_f64()? / 1000.0 * row["MemoryMb"].as_f64()? / 1024.0;
     Some(json!({
         "Service": "lambda", "Resource": row["FunctionName"], "Id": row["RequestId"], "Time": row["Time"],
