@@ -4,6 +4,7 @@
 //! Found among the analysed plan's aliases, before filters and columns are pushed down and make the copies differ. Each becomes
 //! the scan of a table of its own, so that the optimiser says which columns and conditions each use has; what is kept has the
 //! columns of all, and only rows that some use may want. Random values are another for each use, as in Trino: such are not shared.
+//! Where that fails, each use runs for itself: a value that cannot be computed may be in rows or columns that none reads together.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -11,7 +12,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::runtime::SpawnedTask;
@@ -27,6 +28,7 @@ use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, SubqueryAlias, TableProviderFilterPushDown, TableScan,
 };
 use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, SpillMetrics};
 use datafusion::physical_plan::spill::{SpillManager, get_record_batch_memory_size};
@@ -51,18 +53,31 @@ pub(crate) struct Planned {
     pub(crate) shared: Vec<(String, Arc<dyn ExecutionPlan>)>,
 }
 
+/// What is worth to be run once: all that joins, if what it gives is expected to be few rows; all that aggregates.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    Joins,
+    Aggregates,
+}
+
+/// The most rows that joins alone may be expected to give.
+const FEW_ROWS: usize = 2_000_000;
+
 /// Plans a query.
 ///
 /// # Errors
 /// DataFusion's.
 pub(crate) async fn physical(plan: &LogicalPlan, state: &SessionState) -> Result<Planned> {
     let analyzed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
-    let (main, tables) = share(&analyzed)?;
     // What cannot be shared after all is planned as it was written, and errors are those of that.
-    if !tables.is_empty()
-        && let Ok(planned) = with_shared(main, &tables, state).await
-    {
-        return Ok(planned);
+    for weight in [Weight::Joins, Weight::Aggregates] {
+        let (main, tables) = share(&analyzed, weight)?;
+        if tables.is_empty() {
+            break;
+        }
+        if let Ok(planned) = with_shared(main, &tables, state).await {
+            return Ok(planned);
+        }
     }
     Ok(Planned { plan: planned(optimised(analyzed, state)?, state).await?, shared: Vec::new() })
 }
@@ -98,20 +113,20 @@ async fn with_shared(main: LogicalPlan, tables: &[Arc<SharedTable>], state: &Ses
         let Some(narrowed) = narrowed else { continue };
         let plan = planned(narrowed, state).await?;
         shared.push((tables[at].name.clone(), Arc::clone(&plan)));
-        tables[at].is_planned(plan, &uses[at])?;
+        tables[at].is_planned(plan, &uses[at], state)?;
     }
     shared.reverse();
     Ok(Planned { plan: planned(main, state).await?, shared })
 }
 
 /// The plan with the scans of tables in place of what is worth sharing.
-fn share(plan: &LogicalPlan) -> Result<(LogicalPlan, Vec<Arc<SharedTable>>)> {
+fn share(plan: &LogicalPlan, weight: Weight) -> Result<(LogicalPlan, Vec<Arc<SharedTable>>)> {
     let mut counted: IndexMap<Key, usize> = IndexMap::new();
     let mut recursive = false;
     plan.apply_with_subqueries(|node| {
         recursive |= matches!(node, LogicalPlan::RecursiveQuery(_));
         let LogicalPlan::SubqueryAlias(alias) = node else { return Ok(TreeNodeRecursion::Continue) };
-        if !is_heavy(&alias.input)? {
+        if !is_heavy(&alias.input, weight)? {
             return Ok(TreeNodeRecursion::Continue);
         }
         let seen = counted.entry(Key::of(&alias.input)?).or_insert(0);
@@ -123,9 +138,9 @@ fn share(plan: &LogicalPlan) -> Result<(LogicalPlan, Vec<Arc<SharedTable>>)> {
         return Ok((plan.clone(), Vec::new()));
     }
     let keys: Vec<Key> = counted.into_keys().collect();
-    let (main, _) = replaced(plan.clone(), &keys, None)?;
+    let (main, _) = replaced(plan.clone(), &keys, None, weight)?;
     let tables = (0..keys.len()).map(|at| {
-        let (plan, reads) = replaced(keys[at].plan.as_ref().clone(), &keys, Some(at))?;
+        let (plan, reads) = replaced(keys[at].plan.as_ref().clone(), &keys, Some(at), weight)?;
         Ok(Arc::new(SharedTable { plan, reads, ..SharedTable::of(at, &keys[at].plan) }))
     });
     let tables = tables.collect::<Result<Vec<_>>>()?;
@@ -164,7 +179,7 @@ impl Key {
 }
 
 /// Whether a plan aggregates, always gives the same, and stands for itself.
-fn is_heavy(plan: &LogicalPlan) -> Result<bool> {
+fn is_heavy(plan: &LogicalPlan, weight: Weight) -> Result<bool> {
     let mut heavy = false;
     if matches!(plan, LogicalPlan::SubqueryAlias(_)) {
         return Ok(false);
@@ -175,7 +190,7 @@ fn is_heavy(plan: &LogicalPlan) -> Result<bool> {
     }
     let mut same = true;
     plan.apply_with_subqueries(|node| {
-        heavy |= matches!(node, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) | LogicalPlan::Window(_));
+        heavy |= aggregates(node) || (weight == Weight::Joins && matches!(node, LogicalPlan::Join(_)));
         same &= node.expressions().iter().all(|expr| !expr.is_volatile() && !expr.contains_outer());
         same &= !matches!(node, LogicalPlan::Extension(_) | LogicalPlan::RecursiveQuery(_));
         Ok(TreeNodeRecursion::Continue)
@@ -183,16 +198,25 @@ fn is_heavy(plan: &LogicalPlan) -> Result<bool> {
     Ok(heavy && same)
 }
 
+fn aggregates(node: &LogicalPlan) -> bool {
+    matches!(node, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) | LogicalPlan::Window(_))
+}
+
 fn table_name(at: usize) -> String {
     format!("shared_{}", at + 1)
 }
 
 /// The plan with scans of shared tables, and their places; what is replaced in a table's own plan is not the table.
-fn replaced(plan: LogicalPlan, keys: &[Key], own: Option<usize>) -> Result<(LogicalPlan, BTreeSet<usize>)> {
+fn replaced(
+    plan: LogicalPlan,
+    keys: &[Key],
+    own: Option<usize>,
+    weight: Weight,
+) -> Result<(LogicalPlan, BTreeSet<usize>)> {
     let mut reads = BTreeSet::new();
     let plan = plan.transform_down_with_subqueries(|node| {
         let LogicalPlan::SubqueryAlias(alias) = &node else { return Ok(Transformed::no(node)) };
-        if !is_heavy(&alias.input)? {
+        if !is_heavy(&alias.input, weight)? {
             return Ok(Transformed::no(node));
         }
         let key = Key::of(&alias.input)?;
@@ -320,11 +344,18 @@ impl SharedTable {
         Ok(all)
     }
 
-    fn is_planned(&self, plan: Arc<dyn ExecutionPlan>, uses: &[Use]) -> Result<()> {
+    fn is_planned(&self, plan: Arc<dyn ExecutionPlan>, uses: &[Use], state: &SessionState) -> Result<()> {
         let args = StatisticsArgs::new();
         let statistics = StatisticsContext::new().compute(plan.as_ref(), &args).ok();
+        let expected = statistics.as_ref().and_then(|known| known.num_rows.get_value().copied());
+        if !has_aggregate(&self.plan)? && expected.is_none_or(|rows| rows > FEW_ROWS) {
+            return internal_err!("joins that may give too many rows to keep");
+        }
+        let Some(logical) = self.bound.get().cloned() else { return internal_err!("a shared table without a plan") };
         let rows = Rows {
             name: self.name.clone(),
+            logical,
+            state: state.clone(),
             plan,
             statistics,
             columns: kept_columns(uses),
@@ -334,6 +365,15 @@ impl SharedTable {
         };
         self.rows.set(Arc::new(rows)).or_else(|_| internal_err!("a shared table is planned twice"))
     }
+}
+
+fn has_aggregate(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found |= aggregates(node);
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
 }
 
 fn kept_columns(uses: &[Use]) -> Vec<usize> {
@@ -388,7 +428,8 @@ impl TableProvider for SharedTable {
             return internal_err!("a shared table lacks a column");
         };
         let schema = Arc::new(self.schema.project(&wanted)?);
-        Ok(Arc::new(SharedExec::new(Arc::clone(rows), places, schema)))
+        let alone = Alone { columns: wanted, filters: filters.to_vec() };
+        Ok(Arc::new(SharedExec::new(Arc::clone(rows), places, alone, schema)))
     }
 }
 
@@ -397,6 +438,8 @@ type Kept = SharedFuture<BoxFuture<'static, std::result::Result<Arc<Vec<Part>>, 
 /// The rows of a shared table, once they are there.
 struct Rows {
     name: String,
+    logical: LogicalPlan,
+    state: SessionState,
     plan: Arc<dyn ExecutionPlan>,
     statistics: Option<Arc<Statistics>>,
     /// The table's columns that are kept.
@@ -414,6 +457,37 @@ impl Rows {
             async move { keep(&plan, &context, &metrics).await.map(Arc::new).map_err(Arc::new) }.boxed().shared()
         };
         self.kept.get_or_init(begin).clone()
+    }
+}
+
+/// One use of a shared table without the others: its columns and conditions, by the names of the table's columns.
+#[derive(Clone)]
+struct Alone {
+    columns: Vec<usize>,
+    filters: Vec<Expr>,
+}
+
+impl Alone {
+    /// The rows of this use, all in one stream.
+    async fn run(&self, rows: &Rows, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let columns = rows.logical.schema().columns();
+        let filters = self.filters.iter().map(|filter| {
+            let named = filter.clone().transform(|expr| {
+                let Expr::Column(named) = &expr else { return Ok(Transformed::no(expr)) };
+                match columns.iter().find(|column| column.name == named.name) {
+                    Some(column) => Ok(Transformed::yes(Expr::Column(column.clone()))),
+                    None => internal_err!("a condition on a column that is not there"),
+                }
+            });
+            named.data()
+        });
+        let mut builder = LogicalPlanBuilder::from(rows.logical.clone());
+        if let Some(filter) = conjunction(filters.collect::<Result<Vec<_>>>()?) {
+            builder = builder.filter(filter)?;
+        }
+        let plan = builder.project(self.columns.iter().map(|at| Expr::Column(columns[*at].clone())))?.build()?;
+        let plan = planned(optimised(plan, &rows.state)?, &rows.state).await?;
+        CoalescePartitionsExec::new(plan).execute(0, context)
     }
 }
 
@@ -483,18 +557,19 @@ async fn keep_part(
 struct SharedExec {
     rows: Arc<Rows>,
     projection: Vec<usize>,
+    alone: Alone,
     properties: Arc<PlanProperties>,
 }
 
 impl SharedExec {
-    fn new(rows: Arc<Rows>, projection: Vec<usize>, schema: Arc<Schema>) -> Self {
+    fn new(rows: Arc<Rows>, projection: Vec<usize>, alone: Alone, schema: Arc<Schema>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(rows.plan.output_partitioning().partition_count()),
             EmissionType::Final,
             Boundedness::Bounded,
         );
-        Self { rows, projection, properties: Arc::new(properties) }
+        Self { rows, projection, alone, properties: Arc::new(properties) }
     }
 }
 
@@ -538,8 +613,18 @@ impl ExecutionPlan for SharedExec {
         let (rows, schema) = (Arc::clone(&self.rows), self.schema());
         let projection: Arc<[usize]> = self.projection.clone().into();
         let kept = rows.kept(&context);
+        let alone = self.alone.clone();
         let stream = async move {
-            let parts = kept.await.map_err(DataFusionError::Shared)?;
+            let parts = match kept.await {
+                Ok(parts) => parts,
+                // No use has seen a row yet.
+                Err(_) if partition > 0 => return Ok(futures::stream::empty().boxed()),
+                Err(error) => {
+                    let stream =
+                        Box::pin(alone.run(&rows, context)).await.map_err(|_| DataFusionError::Shared(error))?;
+                    return Ok(stream.map(move |batch| with_schema(&batch?, None, &schema)).boxed());
+                }
+            };
             let Some(part) = parts.get(partition) else { return internal_err!("a partition is missing") };
             let in_memory = futures::stream::iter(part.batches.clone()).map(Ok);
             let on_disk = match &part.spilled {
@@ -550,12 +635,9 @@ impl ExecutionPlan for SharedExec {
             let held = (rows, parts);
             let narrow = move |batch: RecordBatch| {
                 let _ = &held;
-                let columns = projection.iter().map(|at| Arc::clone(batch.column(*at))).collect();
-                let options =
-                    datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-                Ok(RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?)
+                with_schema(&batch, Some(&projection), &schema)
             };
-            Ok(in_memory.chain(on_disk).map(move |batch| batch.and_then(&narrow)))
+            Ok(in_memory.chain(on_disk).map(move |batch| batch.and_then(&narrow)).boxed())
         };
         let stream = futures::stream::once(stream).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
@@ -567,6 +649,16 @@ impl ExecutionPlan for SharedExec {
             _ => Ok(Arc::new(Statistics::new_unknown(&self.schema()))),
         }
     }
+}
+
+/// Some of a batch's columns, all of them if none are named, under the names of a schema.
+fn with_schema(batch: &RecordBatch, projection: Option<&[usize]>, schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = match projection {
+        Some(places) => places.iter().map(|at| Arc::clone(batch.column(*at))).collect(),
+        None => batch.columns().to_vec(),
+    };
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }
 
 #[cfg(test)]
@@ -630,6 +722,11 @@ mod tests {
                 2,
             ),
             ("SELECT count(*) FROM s WHERE g = 1", 0),
+            (
+                ", j AS (SELECT t.k, u.n FROM t, t u WHERE t.n = u.k AND u.n < 900) SELECT a.k, b.n FROM j a, j b \
+              WHERE a.k = b.n ORDER BY 1, 2",
+                1,
+            ),
             (", r AS (SELECT random() AS x, count(*) AS c FROM t) SELECT count(*) FROM r a, r b WHERE a.x = b.x", 0),
         ] {
             let sql = format!("{WITH} {sql}");
@@ -637,6 +734,24 @@ mod tests {
             assert_eq!(rows, as_written(&context, &sql).await, "{sql}");
             assert_eq!(count, shared, "{sql}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_fails_for_rows_of_no_use_runs_for_each() {
+        let context = context(None);
+        let with = "WITH s AS (SELECT k, count(*) AS many, 12000 / min(n) AS r FROM t GROUP BY k)";
+        for sql in [
+            "SELECT (SELECT count(*) FROM s) AS a, (SELECT sum(r) FROM s WHERE k > 0) AS b",
+            "SELECT a.k, a.r, b.many FROM s a, s b WHERE a.k = b.k + 1 AND a.k > 3990 AND b.many > 1 ORDER BY 1",
+        ] {
+            let sql = format!("{with} {sql}");
+            let (rows, count) = run(&context, &sql).await;
+            assert_eq!((rows, count), (as_written(&context, &sql).await, 1), "{sql}");
+        }
+        let plan = context.state().create_logical_plan(&format!("{with} SELECT * FROM s a, s b WHERE a.r = b.k")).await;
+        let planned = physical(&plan.unwrap(), &context.state()).await.unwrap();
+        let error = collect_rows(planned.plan, context.task_ctx()).await.unwrap_err();
+        assert!(error.to_string().contains("Divide by zero"), "{error}");
     }
 
     #[tokio::test]
