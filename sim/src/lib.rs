@@ -4,6 +4,7 @@
 //! - [`run`] takes a seed through a world: a [`disk`] that fails, a [`clock`] that only passes when nothing else can happen,
 //!   [`workers`] that answer late, twice or never, crashes and restarts; and checks what must hold ([`oracle`]).
 //! - [`jobs`] does the same for queries, crawls, job runs, transforms and stack operations.
+//! - [`storage`] does the same for S3's objects and `DynamoDB`'s items.
 //! - [`bare`] drives `asl` alone, without store and engine: fast, for the language and the promise that the same events give the
 //!   same commands.
 
@@ -19,5 +20,6 @@ pub mod machines;
 pub mod model;
 pub mod oracle;
 pub mod run;
+pub mod storage;
 pub mod workers;
 mod world;

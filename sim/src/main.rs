@@ -1,10 +1,11 @@
 //! `sim --seconds N`: new seeds for so long; `sim --seed N`: one of them, with its story; `sim --machines N`: so many machines
-//! through `asl` alone; `sim --jobs N`: so many seeds of jobs; `sim --job-seed N`: one of them. The first that fails is printed, and how to run it again.
+//! through `asl` alone; `sim --jobs N`: so many seeds of jobs; `sim --job-seed N`: one of them;
+//! `sim --storage N`: so many seeds of S3 and `DynamoDB`; `sim --storage-seed N`: one of them. The first that fails is printed, and how to run it again.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use sim::{jobs, machines, run};
+use sim::{jobs, machines, run, storage};
 
 #[expect(clippy::print_stderr, clippy::print_stdout, reason = "a build task talks to who started it")]
 fn main() -> ExitCode {
@@ -21,6 +22,11 @@ fn main() -> ExitCode {
         jobs::run(seed).map(|report| format!("{}{} lives, {} commits", report.story, report.lives, report.commits))
     } else if let Some(count) = number("--jobs") {
         many_jobs(from, count)
+    } else if let Some(count) = number("--storage") {
+        much_storage(from, count)
+    } else if let Some(seed) = number("--storage-seed") {
+        tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(std::io::stderr).init();
+        storage::run(seed).map(|report| format!("{report:?}"))
     } else if let Some(seed) = number("--seed") {
         // What the process logs belongs to the story.
         tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(std::io::stderr).init();
@@ -49,6 +55,18 @@ fn many_jobs(from: u64, count: u64) -> Result<String, String> {
     Ok(format!("{count} seeds from {from}: {jobs} jobs, {lives} lives, {commits} commits"))
 }
 
+fn much_storage(from: u64, count: u64) -> Result<String, String> {
+    let mut all = storage::Report::default();
+    for seed in from..from + count {
+        let report = storage::run(seed)?;
+        all.operations += report.operations;
+        all.doubtful += report.doubtful;
+        all.lives += report.lives;
+        all.commits += report.commits;
+    }
+    Ok(format!("{count} seeds from {from}: {all:?}"))
+}
+
 fn long(from: u64, time: Duration) -> Result<String, String> {
     let began = Instant::now();
     let (mut seed, mut executions, mut lives, mut commits, mut events) = (from, 0, 0, 0, 0);
@@ -60,6 +78,7 @@ fn long(from: u64, time: Duration) -> Result<String, String> {
         events += report.events;
         machines::check(seed * 10..seed * 10 + 10)?;
         jobs::run(seed).map_err(|fault| format!("{fault}\nagain: cargo run -p sim -- --job-seed {seed}"))?;
+        storage::run(seed).map_err(|fault| format!("{fault}\nagain: cargo run -p sim -- --storage-seed {seed}"))?;
         seed += 1;
     }
     Ok(format!(

@@ -1,6 +1,6 @@
 //! The simulation's own tests, and through it those of store, queue, engine, states and language.
 
-use sim::{jobs, machines, run};
+use sim::{jobs, machines, run, storage};
 
 #[test]
 fn random_machines_end_as_the_evaluator_says() {
@@ -60,5 +60,27 @@ fn a_crash_at_any_commit_changes_nothing() {
             let crashes = jobs::crash_everywhere(what, stops).unwrap_or_else(|fault| panic!("{fault}"));
             assert!(crashes > 4, "{what:?}: only {crashes}");
         }
+    }
+}
+
+/// Concurrent writers, versions, uploads in parts, transactions and a stream: what was acknowledged is there, nothing is half, and of what
+/// was deleted nothing is left.
+#[test]
+fn what_is_stored_is_whole_or_not_there() {
+    let (mut operations, mut doubtful, mut lives) = (0, 0, 0);
+    for seed in 0..200 {
+        let report = storage::run(seed).unwrap_or_else(|fault| panic!("{fault}"));
+        operations += report.operations;
+        doubtful += report.doubtful;
+        lives += report.lives;
+    }
+    assert!(operations > 10_000 && doubtful > 200 && lives > 500, "{operations}, {doubtful} doubtful, {lives} lives");
+}
+
+#[test]
+fn a_seed_of_storage_replays() {
+    for seed in [3, 14, 159] {
+        let [first, second] = [(); 2].map(|()| storage::run(seed).unwrap_or_else(|fault| panic!("{fault}")));
+        assert_eq!(first, second, "seed {seed} does not replay");
     }
 }
