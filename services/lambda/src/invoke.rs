@@ -136,7 +136,7 @@ impl Lambda {
                 // What an attempt has done there is undone before another one begins.
                 None if attempt.is_some() => break,
                 None => {
-                    tracing::warn!(function = blueprint.arn, "the node of an invocation is gone: it runs elsewhere")
+                    tracing::warn!(function = blueprint.arn, "the node of an invocation is gone: it runs elsewhere");
                 }
             }
         }
