@@ -547,7 +547,7 @@ impl S3 {
                     let id = record.version_id();
                     // With versioning suspended the marker of an expiry has taken the null version's place.
                     let found = version::find(tx, &bucket, &key, id)?;
-                    if !found.is_some_and(|found| (found.seq, found.marker) == (record.seq, record.marker)) {
+                    if found.is_none_or(|found| (found.seq, found.marker) != (record.seq, record.marker)) {
                         continue;
                     }
                     let (gone, what) = match fate {

@@ -172,7 +172,7 @@ impl S3 {
             let chance = self.objects.new_id().to_string().to_ascii_uppercase();
             let key = name(&config, source, (since, self.router.now().as_millisecond()), &chance);
             match self.governed(&config.target).await {
-                Ok(target) => {
+                Ok(target) if target.owner() == source.account => {
                     let mut attributes = Attributes::default();
                     attributes.headers.content_type = Some("text/plain".to_owned());
                     let attributes = self.make(&cx, &target, &Making::default(), attributes).await?;
@@ -181,7 +181,8 @@ impl S3 {
                     let place = (config.target.clone(), key);
                     self.put_object(&cx, place, attributes, what, (body, Change::Put), Checksums::default).await?;
                 }
-                // The target is gone: its logs go with it.
+                // The target is gone, and one of its name is another account's: its logs go with it.
+                Ok(_) => {}
                 Err(error) if error.status() == 404 => {}
                 Err(error) => return Err(error),
             }

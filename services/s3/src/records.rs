@@ -202,7 +202,7 @@ pub(crate) struct UndoRecord {
     /// And those that it took away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) removed: Vec<ObjectRecord>,
-    /// Which bucket of that name; absent in records of before 0.3, which do not tell who has deleted a key either.
+    /// Which bucket of that name; absent in earlier records, which do not tell who has deleted a key either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) home: Option<(String, i64)>,
     /// Whose deletion undoing goes back to, where the key had been deleted by another attempt that may be undone.
