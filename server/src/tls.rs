@@ -115,10 +115,10 @@ pub(crate) fn take_authority(settings: &Settings, shared: &[u8]) -> Result<()> {
     let text = std::str::from_utf8(shared).context("the authority that nodes share")?;
     let at = text.find("-----BEGIN PRIVATE KEY").context("the authority that nodes share has no key")?;
     let folder = settings.data.join(FOLDER);
-    if std::fs::read(folder.join(AUTHORITY)).is_ok_and(|own| own == text[..at].as_bytes()) {
+    if std::fs::read(folder.join(AUTHORITY)).is_ok_and(|own| own == text.as_bytes()[..at]) {
         return Ok(());
     }
-    crate::up::write_private(&folder.join(AUTHORITY_KEY), text[at..].as_bytes())?;
+    crate::up::write_private(&folder.join(AUTHORITY_KEY), &text.as_bytes()[at..])?;
     std::fs::write(folder.join(AUTHORITY), &text[..at])?;
     Ok(())
 }

@@ -642,28 +642,7 @@ impl Run<'_> {
         let order: Vec<String> = deletion_order(&stack.resources);
         let next = order.into_iter().find(|name| operation.journal.contains_key(name));
         let Some(name) = next.or_else(|| operation.journal.keys().next_back().cloned()) else {
-            self.change(|tx, stack, now| {
-                // It imports what it did before.
-                stack.imports = match stack.operation.as_ref().map(|operation| operation.goal) {
-                    Some(Goal::Update | Goal::Import) => Template::parse(&stack.template)
-                        .map(|template| imported(stack, &template, &stack.parameters))
-                        .unwrap_or_default(),
-                    _ => Vec::new(),
-                };
-                let operation = stack.operation.take();
-                let status = match operation.map(|o| (o.goal, o.on_failure)) {
-                    Some((Goal::Create, failure)) if failure == "DELETE" => "DELETE_COMPLETE",
-                    Some((Goal::Create, _)) => "ROLLBACK_COMPLETE",
-                    Some((Goal::Import, _)) => "IMPORT_ROLLBACK_COMPLETE",
-                    _ => "UPDATE_ROLLBACK_COMPLETE",
-                };
-                if status == "DELETE_COMPLETE" {
-                    stack.deleted_ms = Some(now);
-                }
-                stacks::set_status(tx, stack, now, status, None)
-            })
-            .await?;
-            return Ok(());
+            return self.end_rollback().await;
         };
         let before = operation.journal[&name].clone();
         let current = stack.resources.get(&name).cloned();
@@ -708,6 +687,32 @@ impl Run<'_> {
                 operation.superseded.retain(|(n, _)| *n != name);
             }
             Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Nothing is left to take back.
+    async fn end_rollback(&self) -> Result<()> {
+        self.change(|tx, stack, now| {
+            // It imports what it did before.
+            stack.imports = match stack.operation.as_ref().map(|operation| operation.goal) {
+                Some(Goal::Update | Goal::Import) => Template::parse(&stack.template)
+                    .map(|template| imported(stack, &template, &stack.parameters))
+                    .unwrap_or_default(),
+                _ => Vec::new(),
+            };
+            let operation = stack.operation.take();
+            let status = match operation.map(|o| (o.goal, o.on_failure)) {
+                Some((Goal::Create, failure)) if failure == "DELETE" => "DELETE_COMPLETE",
+                Some((Goal::Create, _)) => "ROLLBACK_COMPLETE",
+                Some((Goal::Import, _)) => "IMPORT_ROLLBACK_COMPLETE",
+                _ => "UPDATE_ROLLBACK_COMPLETE",
+            };
+            if status == "DELETE_COMPLETE" {
+                stack.deleted_ms = Some(now);
+            }
+            stacks::set_status(tx, stack, now, status, None)
         })
         .await?;
         Ok(())

@@ -255,8 +255,8 @@ fn resource(name: &str, body: Value, names: &[String]) -> Result<Resource> {
         kind,
         properties,
         condition: text(body.remove("Condition")),
-        deletion_policy: policy(&name, "DeletionPolicy", body.remove("DeletionPolicy"))?,
-        update_replace_policy: policy(&name, "UpdateReplacePolicy", body.remove("UpdateReplacePolicy"))?,
+        deletion_policy: policy(name, "DeletionPolicy", body.remove("DeletionPolicy"))?,
+        update_replace_policy: policy(name, "UpdateReplacePolicy", body.remove("UpdateReplacePolicy"))?,
         depends_on,
     })
 }
