@@ -443,7 +443,7 @@ fn native_aggregates(aggregate: Aggregate) -> Result<LogicalPlan> {
     let columns = inner.schema.columns();
     let first = columns.len() - width;
     let column = |at: usize| Expr::Column(columns[first + at].clone());
-    let fixed = fixes.into_iter().zip(names).map(|(fix, name)| match fix {
+    let results = fixes.into_iter().zip(names).map(|(fix, name)| match fix {
         Fix::None(at) => column(at),
         Fix::Typed(at, _, Type::Bigint) => trino("$sum_of_bigints", vec![column(at)]).alias(name),
         Fix::Typed(at, from, to) if from == to => trino("$sum_of_decimals", vec![column(at)]).alias(name),
@@ -457,7 +457,7 @@ fn native_aggregates(aggregate: Aggregate) -> Result<LogicalPlan> {
         }
     });
     let groups = columns[..first].iter().cloned().map(Expr::Column);
-    let projected = groups.chain(fixed).collect();
+    let projected = groups.chain(results).collect();
     Ok(LogicalPlan::Projection(Projection::try_new(projected, Arc::new(LogicalPlan::Aggregate(inner)))?))
 }
 

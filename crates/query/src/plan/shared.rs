@@ -474,10 +474,10 @@ impl Alone {
         let filters = self.filters.iter().map(|filter| {
             let named = filter.clone().transform(|expr| {
                 let Expr::Column(named) = &expr else { return Ok(Transformed::no(expr)) };
-                match columns.iter().find(|column| column.name == named.name) {
-                    Some(column) => Ok(Transformed::yes(Expr::Column(column.clone()))),
-                    None => internal_err!("a condition on a column that is not there"),
-                }
+                let Some(column) = columns.iter().find(|column| column.name == named.name) else {
+                    return internal_err!("a condition on a column that is not there");
+                };
+                Ok(Transformed::yes(Expr::Column(column.clone())))
             });
             named.data()
         });

@@ -97,7 +97,7 @@ impl Run<'_> {
             } else {
                 displayable(plan.as_ref()).indent(false).to_string()
             };
-            text.push_str(&format!("{name}:\n{plan}"));
+            text.extend([&name, ":\n", &plan]);
         }
         Ok(plan_lines(&what.map_or_else(|| text.clone(), |what| format!("{what}\n{text}"))))
     }
