@@ -25,6 +25,9 @@ pub struct Change {
     pub key: Vec<u8>,
     pub before: Option<Vec<u8>>,
     pub after: Option<Vec<u8>>,
+    /// Somebody else has changed the record between two changes of the job's: `before` is theirs, and may rest on what the job had made
+    /// of it earlier.
+    pub is_mixed: bool,
 }
 
 fn prefix() -> Key {
@@ -76,19 +79,20 @@ impl Tx<'_> {
         let Some(journal) = self.journal.clone().filter(|journal| (journal.of)(key)) else { return Ok(()) };
         let place = of(&journal.job).push(key);
         let now = self.get(key)?;
-        let before = match self.get(&place)?.map(|row| decode(place.as_bytes(), &row)).transpose()? {
-            Some(noted) if noted.after == now => noted.before,
-            // Its first change of this record, or somebody else's came in between: that is what undo goes back to.
-            _ => now,
+        let (before, is_mixed) = match self.get(&place)?.map(|row| decode(place.as_bytes(), &row)).transpose()? {
+            Some(noted) if noted.after == now => (noted.before, noted.is_mixed),
+            // Somebody else's change came in between: that is what undo goes back to.
+            Some(_) => (now, true),
+            None => (now, false),
         };
-        let row = encode(before.as_deref(), after);
+        let row = encode(before.as_deref(), after, is_mixed);
         self.put_raw(place.as_bytes(), &row)
     }
 }
 
-/// Version, then each value: whether there is one, its length, its bytes.
-fn encode(before: Option<&[u8]>, after: Option<&[u8]>) -> Vec<u8> {
-    let mut row = vec![1];
+/// Version (2: mixed), then each value: whether there is one, its length, its bytes.
+fn encode(before: Option<&[u8]>, after: Option<&[u8]>, is_mixed: bool) -> Vec<u8> {
+    let mut row = vec![1 + u8::from(is_mixed)];
     for value in [before, after] {
         row.push(u8::from(value.is_some()));
         let bytes = value.unwrap_or_default();
@@ -105,10 +109,15 @@ fn decode(place: &[u8], row: &[u8]) -> Result<Change, Error> {
         Some(((row[0] == 1).then(|| bytes.to_vec()), 9 + length))
     };
     let read = || {
-        let rest = row.strip_prefix(&[1])?;
+        let (version, rest) = row.split_first()?;
+        let is_mixed = match version {
+            1 => false,
+            2 => true,
+            _ => return None,
+        };
         let (before, length) = value(rest)?;
         let (after, _) = value(&rest[length..])?;
-        Some(Change { key: Key::parts(place).pop()?, before, after })
+        Some(Change { key: Key::parts(place).pop()?, before, after, is_mixed })
     };
     read().ok_or_else(|| Error::Corrupt { key: "journal".to_owned(), cause: "a row of another form".to_owned() })
 }
@@ -147,12 +156,10 @@ mod tests {
         set(&store, None, &[("rb", Some("somebody"))]).await;
         set(&store, Some("j"), &[("rb", Some("4"))]).await;
         let text = |value: Option<Vec<u8>>| value.map(|bytes| String::from_utf8(bytes).unwrap());
-        let seen = store
-            .read(|tx| tx.journal("j"))
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|change| (String::from_utf8(change.key).unwrap(), text(change.before), text(change.after)));
+        let seen = store.read(|tx| tx.journal("j")).await.unwrap().into_iter().map(|change| {
+            assert_eq!(change.is_mixed, change.key == b"rb");
+            (String::from_utf8(change.key).unwrap(), text(change.before), text(change.after))
+        });
         let some = |text: &str| Some(text.to_owned());
         let expected = [("ra", some("1"), some("3")), ("rb", some("somebody"), some("4")), ("rc", None, None)];
         assert!(seen.eq(expected.map(|(key, before, after)| (key.to_owned(), before, after))));

@@ -138,32 +138,36 @@ impl UndoKey {
     }
 }
 
-/// Where the objects of an Iceberg table lie; none: the record is of no such table.
-fn place_of(record: &[u8]) -> Option<String> {
-    let state = state(record)?;
-    let table: api_glue::Table = serde_json::from_slice(record).ok()?;
-    let location = table.storage_descriptor.and_then(|storage| storage.location);
-    let place = location.or_else(|| Some(state.split_once("/metadata/")?.0.to_owned()))?;
-    let (bucket, folder) = files::place(&format!("{}/", place.trim_end_matches('/')))?;
-    Some(format!("s3://{bucket}/{folder}"))
+/// Where the objects of an Iceberg table lie: at its location and beside its metadata; nothing where the record is of no such table.
+/// (Where its metadata says other places, `write.data.path` and the like, those are not known here.)
+fn places_of(record: &[u8]) -> Vec<String> {
+    let Some(state) = state(record) else { return Vec::new() };
+    let table: Option<api_glue::Table> = serde_json::from_slice(record).ok();
+    let location = table.and_then(|table| table.storage_descriptor?.location);
+    let beside = state.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+    let folders = location.into_iter().chain(beside);
+    let url = |folder: String| {
+        let (bucket, folder) = files::place(&format!("{}/", folder.trim_end_matches('/')))?;
+        Some(format!("s3://{bucket}/{folder}"))
+    };
+    folders.filter_map(url).collect()
 }
 
-/// Takes changes back; answers the places of Iceberg tables that the job has given a new state and others have changed since: they may
-/// have built on that state.
+/// Takes changes back; answers the places of Iceberg tables that the job has given a new state and others have changed since, or between
+/// two of its own: they may have built on it.
 fn undo(tx: &mut Tx<'_>, changes: &[Change]) -> Result<Vec<String>, store::Error> {
     let (mut foreign, mut built_on) = (BTreeSet::new(), Vec::new());
     for change in changes {
-        let place = UndoKey::of(&change.key).filter(|place| place.kind == "table");
+        let Some(place) = UndoKey::of(&change.key).filter(|place| place.kind == "table") else { continue };
         let now = tx.get(&change.key)?;
-        if let Some(place) = place
-            && now != change.after
-        {
+        let is_foreign = now != change.after;
+        let (before, after) = (change.before.as_deref(), change.after.as_deref());
+        let made = after.and_then(state);
+        if change.is_mixed || is_foreign && made.is_some() && made != before.and_then(state) {
+            built_on.extend([before, after, now.as_deref()].into_iter().flatten().flat_map(places_of));
+        }
+        if is_foreign {
             foreign.insert(place);
-            let made = change.after.as_deref().and_then(state);
-            let is_new = made.is_some() && made != change.before.as_deref().and_then(state);
-            if is_new {
-                built_on.extend([change.after.as_deref(), now.as_deref()].into_iter().flatten().filter_map(place_of));
-            }
         }
     }
     let mut gone = Vec::new();
