@@ -1,3 +1,5 @@
+//! Programs and matches without a query around them.
+
 use super::matcher::{Conditions, Match, Matcher};
 use super::{Label, Pattern, program};
 use crate::error::Result;

@@ -1,3 +1,5 @@
+//! The tables over a caller that answers as the services do.
+
 use std::sync::Mutex;
 
 use datafusion::arrow::util::pretty::pretty_format_batches;
