@@ -9,6 +9,8 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::functions::core::expr_ext::FieldAccessor;
+use datafusion::functions_aggregate::stddev::{stddev_pop_udaf, stddev_udaf};
+use datafusion::functions_aggregate::variance::{var_pop_udaf, var_samp_udaf};
 use datafusion::functions_aggregate::{average::avg_udaf, count::count_udaf, min_max, sum::sum_udaf};
 use datafusion::logical_expr::expr::{
     AggregateFunction, AggregateFunctionParams, Between, BinaryExpr, Case, Cast, InList, InSubquery, Like,
@@ -17,15 +19,15 @@ use datafusion::logical_expr::expr::{
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Projection, ScalarUDF, SortExpr, Union,
-    Values, WindowFrameBound, WindowFrameUnits,
+    Aggregate, AggregateUDF, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Projection, ScalarUDF,
+    SortExpr, Union, Values, Window, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
 };
 use datafusion::optimizer::AnalyzerRule;
 use trino_functions::scalar::operator::is_native;
 use trino_functions::types::common;
 use trino_functions::{Error, Type};
 
-use crate::functions::{TrinoAggregate, TrinoScalar, argument, failed, scalar_of};
+use crate::functions::{Running, TrinoAggregate, TrinoScalar, argument, failed, scalar_of};
 
 #[derive(Debug)]
 pub(crate) struct TrinoAnalyzer;
@@ -65,6 +67,7 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             LogicalPlan::Sort(sort)
         }
         LogicalPlan::Aggregate(aggregate) => native_aggregates(aggregate)?,
+        LogicalPlan::Window(window) => native_windows(window)?,
         LogicalPlan::Values(values) => typed_values(values)?,
         other => other,
     };
@@ -445,9 +448,7 @@ fn native_aggregates(aggregate: Aggregate) -> Result<LogicalPlan> {
     let column = |at: usize| Expr::Column(columns[first + at].clone());
     let results = fixes.into_iter().zip(names).map(|(fix, name)| match fix {
         Fix::None(at) => column(at),
-        Fix::Typed(at, _, Type::Bigint) => trino("$sum_of_bigints", vec![column(at)]).alias(name),
-        Fix::Typed(at, from, to) if from == to => trino("$sum_of_decimals", vec![column(at)]).alias(name),
-        Fix::Typed(at, from, to) => coerced(column(at), &from, &to).alias(name),
+        Fix::Typed(at, from, to) => narrowed(column(at), &from, &to).alias(name),
         Fix::Shifted { sum, count, by } => {
             let times = Expr::Literal(ScalarValue::Decimal128(Some(by.into()), 10, 0), None);
             let count = Expr::Cast(Cast::new(Box::new(column(count)), DataType::Decimal128(19, 0)));
@@ -545,61 +546,172 @@ fn sum_of_integers(arg: Expr) -> Expr {
     Expr::AggregateFunction(AggregateFunction::new_udf(sum_udaf(), vec![arg], false, None, Vec::new(), None))
 }
 
-/// The native form, and the type that its result has and is to have where they differ.
-#[expect(clippy::type_complexity, reason = "two types that belong together")]
-fn native(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Option<(Type, Type)>)>> {
+/// The type that a result has, and the one that it is to have.
+type Retyped = Option<(Type, Type)>;
+
+/// What DataFusion computes in place of an aggregate of Trino's.
+struct Native {
+    function: Arc<AggregateUDF>,
+    argument: Expr,
+    types: Retyped,
+}
+
+fn native(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Retyped)>> {
     let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else { return Ok(None) };
     let Some(own) = func.inner().downcast_ref::<TrinoAggregate>().filter(|own| !own.is_ordered()) else {
         return Ok(None);
     };
-    let argument = params.args.first();
-    let ty = argument.map(|arg| type_of(arg, schema)).transpose()?;
-    let with = |func, arg: Expr| {
-        let params = AggregateFunctionParams { args: vec![arg], ..params.clone() };
-        Expr::AggregateFunction(AggregateFunction { func, params })
+    let Some(Native { function, mut argument, types }) = native_call(own, &params.args, schema)? else {
+        return Ok(None);
     };
-    if own.base() == "count" && params.args.len() <= 1 {
-        let mut arg = argument.cloned().unwrap_or(Expr::Literal(ScalarValue::Int64(Some(1)), None));
-        if params.distinct && matches!(ty, Some(Type::Double | Type::Real)) {
-            // Distinct by their bits: there is one zero.
-            let zero = ScalarValue::new_zero(&arg.get_type(schema)?)?;
-            let zero = Box::new(Expr::Literal(zero, None));
-            arg = Expr::BinaryExpr(BinaryExpr::new(Box::new(arg), Operator::Plus, zero));
-        }
-        if params.distinct
-            && matches!(ty, Some(Type::TimestampTz(_)))
-            && let DataType::Struct(fields) = arg.get_type(schema)?
-            && let Some(instant) = fields.first()
-        {
-            // A moment is its instant, whatever its zone.
-            arg = arg.field(instant.name().as_str());
-        }
-        return Ok(Some((with(count_udaf(), arg), None)));
+    if params.distinct && of_spread(own.base()).is_some() {
+        return Ok(None);
     }
-    let (Some(argument), Some(ty), 1) = (argument.cloned(), ty, params.args.len()) else { return Ok(None) };
+    if params.distinct && own.base() == "count" {
+        argument = told_apart(argument, schema)?;
+    }
+    let params = AggregateFunctionParams { args: vec![argument], ..params.clone() };
+    Ok(Some((Expr::AggregateFunction(AggregateFunction { func: function, params }), types)))
+}
+
+/// A value as one that Arrow tells apart from others where Trino does.
+fn told_apart(value: Expr, schema: &DFSchema) -> Result<Expr> {
+    match (type_of(&value, schema)?, value.get_type(schema)?) {
+        (Type::Double | Type::Real, ty) => {
+            // Distinct by their bits: there is one zero.
+            let zero = Box::new(Expr::Literal(ScalarValue::new_zero(&ty)?, None));
+            Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(value), Operator::Plus, zero)))
+        }
+        // A moment is its instant, whatever its zone.
+        (Type::TimestampTz(_), DataType::Struct(fields)) => {
+            Ok(fields.first().map_or_else(|| value.clone(), |instant| value.clone().field(instant.name().as_str())))
+        }
+        _ => Ok(value),
+    }
+}
+
+/// Sums, averages, counts and extremes of a frame that begins with its partition: DataFusion's accumulators go on from row to
+/// row, where an aggregate that keeps its rows would look at all of them for each.
+fn native_windows(window: Window) -> Result<LogicalPlan> {
+    let input = Arc::clone(&window.input);
+    let mut fixes = Vec::with_capacity(window.window_expr.len());
+    let mut expressions = Vec::with_capacity(window.window_expr.len());
+    let mut changed = false;
+    for expr in &window.window_expr {
+        let name = expr.schema_name().to_string();
+        if let Some((new, types)) = native_window(unaliased(expr), input.schema())? {
+            changed = true;
+            expressions.push(new.alias(name.clone()));
+            fixes.push((name, types));
+        } else {
+            expressions.push(expr.clone());
+            fixes.push((name, None));
+        }
+    }
+    if !changed {
+        return Ok(LogicalPlan::Window(window));
+    }
+    let inner = Window::try_new(expressions, input)?;
+    let columns = inner.schema.columns();
+    let first = columns.len() - fixes.len();
+    let given = columns[..first].iter().cloned().map(Expr::Column);
+    let computed = columns[first..].iter().cloned().map(Expr::Column).zip(fixes);
+    let computed = computed.map(|(column, (name, types))| match types {
+        None => column,
+        Some((from, to)) => narrowed(column, &from, &to).alias(name),
+    });
+    let projected = given.chain(computed).collect();
+    Ok(LogicalPlan::Projection(Projection::try_new(projected, Arc::new(LogicalPlan::Window(inner)))?))
+}
+
+fn native_window(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Retyped)>> {
+    let Expr::WindowFunction(window) = expr else { return Ok(None) };
+    let WindowFunctionDefinition::AggregateUDF(function) = &window.fun else { return Ok(None) };
+    let whole = matches!(&window.params.window_frame.start_bound, WindowFrameBound::Preceding(from) if from.is_null());
+    let Some(own) = function.inner().downcast_ref::<TrinoAggregate>().filter(|own| !own.is_ordered()) else {
+        return Ok(None);
+    };
+    if !whole || window.params.distinct || window.params.null_treatment.is_some() || of_spread(own.base()).is_some() {
+        return Ok(None);
+    }
+    // DataFusion's sums of decimals wrap: of these none can, whatever the rows.
+    let most = if own.base() == "sum" { 28 } else { 24 };
+    if matches!(own.base(), "sum" | "avg")
+        && let [argument] = window.params.args.as_slice()
+        && matches!(type_of(argument, schema)?, Type::Decimal(p, _) if p > most)
+    {
+        return Ok(None);
+    }
+    let Some(Native { function, argument, types }) = native_call(own, &window.params.args, schema)? else {
+        return Ok(None);
+    };
+    let mut window = window.as_ref().clone();
+    let running = AggregateUDF::new_from_impl(Running(function.as_ref().clone()));
+    window.fun = WindowFunctionDefinition::AggregateUDF(Arc::new(running));
+    window.params.args = vec![argument];
+    Ok(Some((Expr::WindowFunction(Box::new(window)), types)))
+}
+
+/// The result in its own type.
+fn narrowed(value: Expr, from: &Type, to: &Type) -> Expr {
+    if *to == Type::Bigint {
+        trino("$sum_of_bigints", vec![value])
+    } else if from == to {
+        trino("$sum_of_decimals", vec![value])
+    } else {
+        coerced(value, from, to)
+    }
+}
+
+/// Variances and deviations, which Trino and DataFusion compute in the same way (B. P. Welford, Technometrics 4, 1962).
+fn of_spread(base: &str) -> Option<Arc<AggregateUDF>> {
+    Some(match base {
+        "stddev" | "stddev_samp" => stddev_udaf(),
+        "stddev_pop" => stddev_pop_udaf(),
+        "variance" | "var_samp" => var_samp_udaf(),
+        "var_pop" => var_pop_udaf(),
+        _ => return None,
+    })
+}
+
+fn native_call(own: &TrinoAggregate, args: &[Expr], schema: &DFSchema) -> Result<Option<Native>> {
+    if own.base() == "count" && args.len() <= 1 {
+        let argument = args.first().cloned().unwrap_or(Expr::Literal(ScalarValue::Int64(Some(1)), None));
+        return Ok(Some(Native { function: count_udaf(), argument, types: None }));
+    }
+    let [argument] = args else { return Ok(None) };
+    let (argument, ty) = (argument.clone(), type_of(argument, schema)?);
+    let plain = |function, argument| Some(Native { function, argument, types: None });
     Ok(match (own.base(), &ty) {
         ("min", ty) if is_native(ty) && !matches!(ty, Type::Char(_) | Type::Varchar(Some(_))) => {
-            Some((with(min_max::min_udaf(), argument), None))
+            plain(min_max::min_udaf(), argument)
         }
         ("max", ty) if is_native(ty) && !matches!(ty, Type::Char(_) | Type::Varchar(Some(_))) => {
-            Some((with(min_max::max_udaf(), argument), None))
+            plain(min_max::max_udaf(), argument)
         }
-        ("sum", Type::Double) => Some((with(sum_udaf(), argument), None)),
+        ("sum", Type::Double) => plain(sum_udaf(), argument),
         ("sum", ty) if ty.is_integer() => {
             let wide = Type::Decimal(20, 0);
             let sum = Type::Decimal(30, 0);
             // Not by the kernel's cast, which looks at each value's digits.
-            Some((with(sum_udaf(), cast_to(argument, &wide)), Some((sum, Type::Bigint))))
+            let argument = cast_to(argument, &wide);
+            Some(Native { function: sum_udaf(), argument, types: Some((sum, Type::Bigint)) })
         }
         ("sum", ty @ Type::Decimal(_, s)) => {
             let wide = Type::Decimal(38, *s);
-            Some((with(sum_udaf(), coerced(argument, ty, &wide)), Some((wide.clone(), wide))))
+            let argument = coerced(argument, ty, &wide);
+            Some(Native { function: sum_udaf(), argument, types: Some((wide.clone(), wide)) })
         }
         ("avg", ty) if ty.is_integer() || *ty == Type::Double => {
-            Some((with(avg_udaf(), coerced(argument, ty, &Type::Double)), None))
+            plain(avg_udaf(), coerced(argument, ty, &Type::Double))
         }
         ("avg", Type::Decimal(p, s)) if *p <= 34 => {
-            Some((with(avg_udaf(), argument), Some((Type::Decimal(p + 4, s + 4), ty.clone()))))
+            let types = Some((Type::Decimal(p + 4, s + 4), ty.clone()));
+            Some(Native { function: avg_udaf(), argument, types })
+        }
+        // Of one `NaN` or infinity DataFusion's are zero.
+        (base, ty) if ty.is_integer() => {
+            of_spread(base).and_then(|function| plain(function, coerced(argument, ty, &Type::Double)))
         }
         _ => None,
     })

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod lambda;
+mod running;
 mod scalar;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use trino_functions::Type;
 use trino_functions::call::Argument;
 
 pub(crate) use aggregate::TrinoAggregate;
+pub(crate) use running::Running;
 pub(crate) use scalar::TrinoScalar;
 
 /// All scalar functions and operators.
