@@ -27,6 +27,10 @@ use link::{Keys, Link, Wire};
 const BEAT: Duration = Duration::from_secs(1);
 /// Who gives none for so long counts as gone.
 const SILENCE: Duration = Duration::from_secs(10);
+/// After a connection that could not be made.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Connections that cannot be made, for one call of work, before it fails.
+pub(crate) const OPENINGS: usize = 3;
 
 /// How another node is reached.
 #[async_trait]
@@ -172,14 +176,10 @@ impl Node {
                 self.free_mb.send_replace(beat.free_mb);
                 link.send(&beat).await
             };
-            tokio::select! {
-                turn = tokio::time::timeout(SILENCE, turn) => match turn {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => return error,
-                    Err(_) => return std::io::Error::other("it is silent"),
-                },
-                // A unit's connection could not be made.
-                () = self.gone() => return std::io::Error::other("it cannot be reached"),
+            match tokio::time::timeout(SILENCE, turn).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return error,
+                Err(_) => return std::io::Error::other("it is silent"),
             }
         }
     }
@@ -193,7 +193,9 @@ impl Node {
 }
 
 impl Nodes {
-    /// A connection for one unit of work, of which `what` says more to those at the node that do such work.
+    /// A connection for one unit of work, of which `what` says more to those at the node that do such work. One that cannot be made
+    /// says nothing of the node's other work, the fault may be this end's: whether the node is gone its beats tell. Until the next
+    /// one the others come first.
     ///
     /// # Errors
     /// [`Error::NodeLost`]: nothing has been begun.
@@ -204,13 +206,51 @@ impl Nodes {
             link.send(&offer::Asked { kind: kind.to_owned(), what }).await?;
             Ok::<_, std::io::Error>(link)
         };
-        let why = match tokio::time::timeout(SILENCE, opening).await {
+        let opened = tokio::select! {
+            opened = tokio::time::timeout(SILENCE, opening) => opened,
+            () = node.gone() => return Err(Error::lost(node)),
+        };
+        let why = match opened {
             Ok(Ok(link)) => return Ok(link),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it does not answer".to_owned(),
         };
-        tracing::warn!(node = node.address, why, "a node cannot be reached");
-        node.lost.send_replace(true);
+        tracing::warn!(node = node.address, why, "a node could not be reached for a unit of work");
+        node.free_mb.send_replace(0);
+        let _ = tokio::time::timeout(PAUSE, node.gone()).await;
         Err(Error::lost(node))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Has no file descriptors left.
+    #[derive(Debug)]
+    struct Exhausted;
+
+    #[async_trait]
+    impl Dial for Exhausted {
+        async fn dial(&self, _: &str) -> std::io::Result<Wire> {
+            Err(std::io::Error::other("Too many open files"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_cannot_be_made_leaves_the_nodes_other_work() {
+        let keys = Keys { secret: b"secret".to_vec(), fence: 1 };
+        let nodes = Nodes::of(Owner { endpoint: None, keys, dial: Arc::new(Exhausted) });
+        let node = Arc::new(Node {
+            address: "node:4566".to_owned(),
+            cores: 2,
+            shares: Shares::of(16, 4096),
+            free_mb: watch::Sender::new(4096),
+            lost: watch::Sender::new(false),
+        });
+        let opened = nodes.open(&node, "work", Value::Null).await;
+        assert!(matches!(opened, Err(Error::NodeLost { .. })));
+        assert!(!*node.lost.borrow(), "its beats tell whether it is gone");
+        assert_eq!(node.free_mb(Class::User), 0, "others come first until its next beat");
     }
 }

@@ -12,9 +12,9 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::sync::{OnceCell, mpsc};
 
 use crate::budget::{Budget, Class, Permit};
-use crate::nodes::Node;
 use crate::nodes::link::Link;
 use crate::nodes::offer::{SCRIPT, Scripted};
+use crate::nodes::{Node, OPENINGS};
 use crate::pyenv::PythonEnvs;
 use crate::sandbox::{Command, Meter, Used, machine_memory_mb};
 use crate::worker::Workers;
@@ -191,14 +191,17 @@ impl Spark {
             started.await;
             return work.script(job).await.map(|outcome| (outcome, Vec::new()));
         }
+        let mut failed = 1;
         loop {
             let permit = shared.budget.place(Class::User, job.promised_mb()).await;
             let Some(node) = permit.node().cloned() else {
                 return self.run_with(permit, job, lines, started, used).await;
             };
-            // One that cannot be reached is gone, and another is chosen.
-            if let Ok(link) = shared.budget.nodes().open(&node, SCRIPT, self.there(job, &node)?).await {
-                return follow(link, &node, lines, started, used).await;
+            // Where one cannot be reached, another is chosen.
+            match shared.budget.nodes().open(&node, SCRIPT, self.there(job, &node)?).await {
+                Ok(link) => return follow(link, &node, lines, started, used).await,
+                Err(error) if failed >= OPENINGS => return Err(error),
+                Err(_) => failed += 1,
             }
         }
     }

@@ -15,6 +15,7 @@ use super::server::{Reply, Request};
 use super::{At, Limits, SITE_PACKAGES};
 use crate::Error;
 use crate::budget::{Budget, Class, Permit};
+use crate::nodes::OPENINGS;
 use crate::nodes::offer::{WORKER, WorkerAnswer, WorkerCall};
 use crate::pyenv::PythonEnvs;
 use crate::sandbox::{Child, Command, Meter, Used};
@@ -107,6 +108,7 @@ impl Workers {
             return self.ask(worker, pool, asks(At::Here), &limits, used).await;
         }
         let budget = &self.0.config.budget;
+        let mut failed = 1;
         loop {
             let permit = budget.place(Class::Leaf, limits.megabytes()).await;
             let Some(node) = permit.node().cloned() else {
@@ -118,8 +120,15 @@ impl Workers {
             let limits = limits.clone().env("AWS_ENDPOINT_URL", endpoint);
             let call = WorkerCall { kind: kind.to_owned(), request, limits };
             let call = serde_json::to_value(&call).map_err(|error| Error::io("encoding a request")(error.into()))?;
-            // One that cannot be reached is gone, and another is chosen.
-            let Ok(mut link) = budget.nodes().open(&node, WORKER, call).await else { continue };
+            // Where one cannot be reached, another is chosen.
+            let mut link = match budget.nodes().open(&node, WORKER, call).await {
+                Ok(link) => link,
+                Err(error) if failed >= OPENINGS => return Err(error),
+                Err(_) => {
+                    failed += 1;
+                    continue;
+                }
+            };
             let answer = tokio::select! {
                 answer = link.recv::<WorkerAnswer>() => answer.map_err(|_| Error::lost(&node))?,
                 () = node.gone() => return Err(Error::lost(&node)),
