@@ -1,5 +1,5 @@
-//! What is stored of a job's course: that it was asked to stop, and how its work ended before that was confirmed. A row is
-//! there only between those moments and the job's end.
+//! What is stored of a job's course: that it was asked to stop, how its work ended before that was confirmed, and attempts that were
+//! lost. A row is there only between those moments and the job's end.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +13,9 @@ pub(crate) struct Life {
     pub(crate) v: u32,
     pub(crate) stop: bool,
     pub(crate) ended: Option<Noted>,
+    /// Attempts whose worker was gone: they are not among the job's tries.
+    #[serde(default)]
+    pub(crate) lost: u32,
 }
 
 /// How the work ended: from here on it is not done again.

@@ -18,7 +18,7 @@ use crate::{Attempt, Ended, Kind, Limits, Loaded, Next, Used, Who, Worked};
 const MARGIN: Duration = Duration::from_mins(10);
 /// Of work that ends by itself.
 const LONGEST: Duration = Duration::from_hours(12);
-/// After so many attempts a job whose workers are gone each time may be what ends them.
+/// A job whose workers are gone so many times may be what ends them.
 const MOVES: u32 = 10;
 /// Before another attempt.
 const PAUSE: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
@@ -96,10 +96,11 @@ impl<K: Kind> Job<'_, K> {
         if !K::GOES_ON {
             self.finish(older, Outcome::Rollback).await?;
         }
-        self.attempt(&plan).await
+        self.attempt(&plan, life.lost).await
     }
 
-    async fn attempt(&self, plan: &K::Plan) -> Result<Done, Error> {
+    /// `lost`: attempts before this one that were.
+    async fn attempt(&self, plan: &K::Plan, lost: u32) -> Result<Done, Error> {
         let (kind, router, id) = (&self.jobs.kind, &self.jobs.router, &self.task.id);
         let limits = kind.limits(plan);
         let name = format!("{id}#{}", router.uuid());
@@ -127,12 +128,30 @@ impl<K: Kind> Job<'_, K> {
         }
         match left? {
             Left::Cut => self.cut().await,
-            Left::Worked(Worked::Passing(end)) if self.task.attempt < limits.tries => self.again(end, &attempt).await,
-            Left::Worked(Worked::Lost(end)) if self.task.attempt < MOVES => self.again(end, &attempt).await,
+            Left::Worked(Worked::Passing(end)) if self.task.attempt.saturating_sub(lost) < limits.tries => {
+                self.again(end, &attempt).await
+            }
+            Left::Worked(Worked::Lost(end)) if lost + 1 < MOVES => {
+                self.count_lost().await?;
+                self.again(end, &attempt).await
+            }
             Left::Worked(Worked::Passing(end) | Worked::Lost(end) | Worked::Ended(end)) => {
                 self.note(end, attempt.used()).await
             }
         }
+    }
+
+    /// The attempt was no try of the job's.
+    async fn count_lost(&self) -> Result<(), Error> {
+        let id = self.task.id.clone();
+        let write = self.jobs.store.write(move |tx| {
+            if !tx.has_task(&id)? {
+                return Ok(());
+            }
+            let life = Life::of(tx, &id)?;
+            Life { lost: life.lost + 1, ..life }.put(tx, &id)
+        });
+        write.await
     }
 
     /// Another attempt.
