@@ -10,8 +10,8 @@ use store::{Done, NewTask, Task, Tx};
 use wire::{Error, Timestamp};
 
 use crate::Lambda;
-use crate::function::{Name, Scope};
-use crate::runtime::Environment;
+use crate::function::{Name, Resolved, Scope};
+use crate::runtime::{Blueprint, Environment, InvocationEnd};
 
 pub(crate) const PROVISION: &str = "lambda:provision";
 /// Configurations that are held at once.
@@ -106,7 +106,7 @@ impl Lambda {
         let place = Scope::of(&cx);
         let name = Name { name: wanted.name.clone(), qualifier: Some(wanted.qualifier.clone()) };
         let record = place.provision(&wanted.name, &wanted.qualifier);
-        loop {
+        'looks: loop {
             let found = self.store.read(|tx| tx.get_json::<Provision>(&record)).await?;
             let Some(found) = found else { return Ok(Done::Finished) };
             // An alias's own version, whatever its weights.
@@ -129,21 +129,14 @@ impl Lambda {
                     }
                     let mut outcome = Ok(());
                     while outcome.is_ok() && self.pool.missing(held) > 0 {
-                        let keys = self.issue(&cx, &resolved, "provisioned", true, None).await?;
-                        let memory_mb = usize::try_from(blueprint.memory_mb).unwrap_or(128);
-                        let permit = self.pool.permit(memory_mb, blueprint.place()).await;
-                        let environment = Environment::start(&blueprint, &keys, permit, self.means(), &cx).await;
-                        outcome = match environment.map_err(|error| error.to_string()) {
-                            Err(why) => Err(why),
-                            Ok(mut environment) => match environment.ready().await {
-                                Ok(()) => {
-                                    environment.start_took();
-                                    self.pool.keep(held, environment, None);
-                                    Ok(())
-                                }
-                                Err(_) => Err("FUNCTION_ERROR_INIT_FAILURE".to_owned()),
-                            },
-                        };
+                        if let Err(why) = self.provide(&cx, &resolved, &blueprint).await? {
+                            // No fault of the function's: its environments start elsewhere, and its status stays.
+                            let Some(why) = why else {
+                                tokio::time::sleep(LOOK).await;
+                                continue 'looks;
+                            };
+                            outcome = Err(why);
+                        }
                     }
                     outcome
                 }
@@ -168,5 +161,34 @@ impl Lambda {
             }
             tokio::time::sleep(if started.is_ok() { LOOK } else { PAUSE }).await;
         }
+    }
+
+    /// Starts one environment for it. The error is why it cannot be, none where only its node is gone.
+    async fn provide(
+        &self,
+        cx: &Cx,
+        resolved: &Resolved,
+        blueprint: &Blueprint,
+    ) -> Result<Result<(), Option<String>>, Error> {
+        let keys = self.issue(cx, resolved, "provisioned", true, None).await?;
+        let memory_mb = usize::try_from(blueprint.memory_mb).unwrap_or(128);
+        let permit = self.pool.permit(memory_mb, blueprint.place()).await;
+        let started = match Environment::start(blueprint, &keys, permit, self.means(), cx).await {
+            Err(compute::Error::NodeLost { .. }) => Err(None),
+            Err(error) => Err(Some(error.to_string())),
+            Ok(mut environment) => match environment.ready().await {
+                Ok(()) => {
+                    environment.start_took();
+                    self.pool.keep(&blueprint.key, environment, None);
+                    Ok(())
+                }
+                Err(InvocationEnd::NodeLost { .. }) => Err(None),
+                Err(_) => Err(Some("FUNCTION_ERROR_INIT_FAILURE".to_owned())),
+            },
+        };
+        if started.is_err() {
+            cx.router().identity().revoke(&keys.access_key).await?;
+        }
+        Ok(started)
     }
 }
