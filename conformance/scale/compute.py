@@ -115,6 +115,8 @@ def prepare(owner, keys):
                               Code={"ZipFile": archive.getvalue()})
     until("the function to be active", lambda: functions.get_function(FunctionName="count")["Configuration"]["State"] == "Active")
     definition = {"StartAt": "Count", "States": {"Count": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True,
+                                                            # A synchronous call whose node is lost is its caller's to repeat.
+                                                            "Retry": [{"ErrorEquals": ["Lambda.ServiceException"], "IntervalSeconds": 1}],
                                                             "Parameters": {"FunctionName": "count", "Payload.$": "$"}}}}
     machine = clients(owner, keys, "stepfunctions").create_state_machine(name="count", definition=json.dumps(definition), roleArn=role)
     s3 = clients(owner, keys, "s3")

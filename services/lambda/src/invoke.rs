@@ -27,9 +27,9 @@ use crate::streaming::Piece;
 const ADMISSION: Duration = Duration::from_mins(5);
 /// Keys of custom runtimes live as long as their environment may.
 const CUSTOM_KEYS: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
-/// After so many nodes that went away under it, an invocation may be what ends them.
+/// After so many starts whose nodes went away, or could not be reached, an invocation is given up.
 const MOVES: u32 = 10;
-/// The code of an attempt's end whose node is gone.
+/// The code of the end of an attempt, or of an execution's call, whose node is gone: who made it makes another one.
 pub(crate) const NODE_LOST: &str = "NodeLost";
 /// Past its timeout nothing of an invocation runs.
 const KEYS_MARGIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
@@ -130,21 +130,27 @@ impl Lambda {
         let mut began = false;
         for _ in 0..MOVES {
             match self.invoke_once(cx, &resolved, &blueprint, &call, attempt, &mut began).await? {
-                Some((payload, failed, tail, took, streamed)) => {
+                Once::Ended(payload, failed, tail, took, streamed) => {
                     return Ok(Finished { streamed, ..finished(payload, failed, &tail, took) });
                 }
-                // What an attempt has done there is undone before another one begins.
-                None if attempt.is_some() => break,
-                None => {
-                    tracing::warn!(function = blueprint.arn, "the node of an invocation is gone: it runs elsewhere");
+                // An attempt's writes are undone before another one begins; an execution's next call begins from what it has
+                // checkpointed, with a token of its own.
+                Once::Lost { .. } if attempt.is_some() || call.durable.is_some() => {
+                    return Err(Error::new(NODE_LOST, 500, "The node that ran the function is gone"));
+                }
+                // As on AWS, what may have begun is not called again but by who asked for it.
+                Once::Lost { sent: true } => {
+                    return Err(lost("The node that ran the function was lost before the function had answered"));
+                }
+                Once::Lost { sent: false } => {
+                    tracing::warn!(function = blueprint.arn, "the node of an invocation is gone before it began");
                 }
             }
         }
-        Err(Error::new(NODE_LOST, 500, "the node that ran the function is gone"))
+        Err(lost("The nodes that were to run the function were lost before it began"))
     }
 
-    /// One invocation on whichever node has room. None: that is gone, nothing was told of an answer, and nothing that it may still do
-    /// counts.
+    /// One invocation on whichever node has room.
     #[expect(clippy::too_many_lines, reason = "the steps of one invocation, in order")]
     async fn invoke_once(
         &self,
@@ -154,7 +160,7 @@ impl Lambda {
         call: &Call,
         attempt: Option<&str>,
         began: &mut bool,
-    ) -> Result<Option<(Bytes, bool, Vec<u8>, Duration, bool)>, Error> {
+    ) -> Result<Once, Error> {
         let platform = Cx::platform(cx.router(), cx.account(), cx.region());
         let memory_mb = usize::try_from(blueprint.memory_mb).unwrap_or(usize::MAX);
         let found = tokio::time::timeout(ADMISSION, self.pool.find(&blueprint.key, memory_mb, blueprint.place())).await;
@@ -183,7 +189,7 @@ impl Lambda {
                     Ok(environment) => environment,
                     Err(compute::Error::NodeLost { .. }) => {
                         cx.router().identity().revoke(&keys.access_key).await?;
-                        return Ok(None);
+                        return Ok(Once::Lost { sent: false });
                     }
                     Err(error) => return Err(Error::internal(error)),
                 }
@@ -217,13 +223,13 @@ impl Lambda {
             outcome = Err(environment.invoke(invocation).await);
         }
         let outcome = outcome.err().unwrap_or(InvocationEnd::TimedOut);
-        if let InvocationEnd::NodeLost { told } = outcome {
+        if let InvocationEnd::NodeLost { sent, told } = outcome {
             let own = keys.as_ref().map(|keys| keys.access_key.as_str());
             for key in own.into_iter().chain(environment.keys_there()) {
                 cx.router().identity().revoke(key).await?;
             }
             if !told {
-                return Ok(None);
+                return Ok(Once::Lost { sent });
             }
         }
         let took = clock.elapsed();
@@ -233,7 +239,7 @@ impl Lambda {
         if alive {
             self.pool.keep(&blueprint.key, environment, Some(took));
         }
-        Ok(Some((payload, failed, tail, took, streamed)))
+        Ok(Once::Ended(payload, failed, tail, took, streamed))
     }
 
     /// Keys of one invocation, or of an environment for `long`.
@@ -302,6 +308,14 @@ impl Lambda {
             provisioned: false,
         }
     }
+}
+
+/// What one invocation came to.
+enum Once {
+    /// The payload, whether it says that the function failed, the end of the log, how long it took, whether it was streamed.
+    Ended(Bytes, bool, Vec<u8>, Duration, bool),
+    /// Its node is gone: nothing was told of an answer, and its keys are revoked. Can the function have had the event?
+    Lost { sent: bool },
 }
 
 /// Ends an invocation's keys with it, however it ends.
@@ -387,6 +401,11 @@ async fn report(
         environment.say(line).await;
     }
     result
+}
+
+/// AWS's error for what is the service's fault.
+fn lost(message: &str) -> Error {
+    error::service_exception(message).with("Type", "Service")
 }
 
 fn throttled(message: &str, reason: &str) -> Error {

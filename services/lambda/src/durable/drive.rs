@@ -15,7 +15,7 @@ use wire::{Blob, Error, Timestamp};
 use super::{FAILED, Id, Record, SUCCEEDED, Start, TIMED_OUT, failure, in_event};
 use crate::Lambda;
 use crate::function::{Name, Resolved, Scope};
-use crate::invoke::{Call, Finished};
+use crate::invoke::{Call, Finished, NODE_LOST};
 
 pub(crate) const DRIVE: &str = "lambda:durable";
 pub(crate) const CHAIN: &str = "lambda:durable-invoke";
@@ -196,6 +196,8 @@ fn settle(
         event.invocation_completed_details = Some(told);
     })?;
     record.calling = false;
+    // Its node is gone: as after a crash another call begins from what is checkpointed, with a new token.
+    record.interrupted |= record.is_running() && outcome.as_ref().is_err_and(|error| error.is(NODE_LOST));
     let mut again = false;
     if record.is_running() && record.interrupted {
         // Its token was taken from it: what it answers says nothing.
@@ -225,7 +227,7 @@ fn settle(
     tx.put_json(id.record(), &record)?;
     if !record.is_running() {
         tx.finish_task(&id.task())?;
-    } else if record.failures > 0 && !record.is_paused() {
+    } else if record.failures > 0 && !again && !record.is_paused() {
         let at = now.0 + PAUSE * (1 << record.failures.min(6).saturating_sub(1));
         tx.enqueue(NewTask::new(DRIVE, id.task()).payload(id)?.at(at))?;
     } else if !again {

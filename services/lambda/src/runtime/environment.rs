@@ -126,8 +126,9 @@ pub(crate) enum InvocationEnd {
     Exited(Exit),
     OutOfMemory,
     TimedOut,
-    /// The node that it ran on is gone. Has the caller been sent anything of the answer?
+    /// The node that it ran on is gone. Can the function have had the event, and has the caller been sent anything of the answer?
     NodeLost {
+        sent: bool,
         told: bool,
     },
 }

@@ -95,7 +95,7 @@ pub(super) enum End {
     Exited(i32),
     OutOfMemory,
     TimedOut,
-    NodeLost { told: bool },
+    NodeLost { sent: bool, told: bool },
 }
 
 impl From<InvocationEnd> for End {
@@ -109,7 +109,7 @@ impl From<InvocationEnd> for End {
             InvocationEnd::Exited(exit) => Self::Exited(exit.raw()),
             InvocationEnd::OutOfMemory => Self::OutOfMemory,
             InvocationEnd::TimedOut => Self::TimedOut,
-            InvocationEnd::NodeLost { told } => Self::NodeLost { told },
+            InvocationEnd::NodeLost { sent, told } => Self::NodeLost { sent, told },
         }
     }
 }
@@ -119,18 +119,20 @@ impl From<End> for InvocationEnd {
         // Of a node that proved itself: what cannot be read is the end of it.
         let decoded = |text: String| STANDARD.decode(text).map(Bytes::from);
         let answer = |text, of: fn(Bytes) -> Answer| {
-            decoded(text).map_or(Self::NodeLost { told: false }, |bytes| Self::Answer(of(bytes)))
+            decoded(text).map_or(Self::NodeLost { sent: true, told: false }, |bytes| Self::Answer(of(bytes)))
         };
         match end {
             End::Response(text) => answer(text, Answer::Response),
             End::Streamed => Self::Answer(Answer::Streamed),
             End::Error(text) => answer(text, Answer::Error),
             End::Last(text) => answer(text, Answer::Last),
-            End::StartFailed(text) => decoded(text).map_or(Self::NodeLost { told: false }, Self::StartFailed),
+            End::StartFailed(text) => {
+                decoded(text).map_or(Self::NodeLost { sent: true, told: false }, Self::StartFailed)
+            }
             End::Exited(raw) => Self::Exited(Exit::from_raw(raw)),
             End::OutOfMemory => Self::OutOfMemory,
             End::TimedOut => Self::TimedOut,
-            End::NodeLost { told } => Self::NodeLost { told },
+            End::NodeLost { sent, told } => Self::NodeLost { sent, told },
         }
     }
 }
@@ -222,7 +224,7 @@ impl Remote {
                 self.start_took = took;
                 end.map_or(Ok(()), |end| Err(end.into()))
             }
-            _ => Err(InvocationEnd::NodeLost { told: false }),
+            _ => Err(InvocationEnd::NodeLost { sent: false, told: false }),
         }
     }
 
@@ -240,7 +242,9 @@ impl Remote {
                 self.peak_mb.store(peak_mb, Ordering::Relaxed);
                 end.into()
             }
-            _ => InvocationEnd::NodeLost { told: false },
+            // Nobody took it to the node.
+            None => InvocationEnd::NodeLost { sent: false, told: false },
+            Some(_) => InvocationEnd::NodeLost { sent: true, told: false },
         }
     }
 
@@ -334,7 +338,7 @@ impl Driver {
         };
         alive.store(false, Ordering::Relaxed);
         if let Some(Asked { ask: Ask::Invoke { .. }, reply, .. }) = self.pending.take() {
-            let _ = reply.send(Reply::Ended { end: End::NodeLost { told: self.told }, peak_mb: 0 });
+            let _ = reply.send(Reply::Ended { end: End::NodeLost { sent: true, told: self.told }, peak_mb: 0 });
         }
         over
     }

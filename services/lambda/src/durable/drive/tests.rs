@@ -100,6 +100,9 @@ impl World {
             took: Duration::ZERO,
             durable: None,
         });
+        // Its node may be gone, whatever the function has done there.
+        let lost = || Err(Error::new(NODE_LOST, 500, "The node that ran the function is gone"));
+        let outcome = if self.chance.one_in(6) { lost() } else { outcome };
         let outcome = std::sync::Arc::new(outcome);
         let (of, now) = (self.id.clone(), self.now());
         self.commit(move |tx| settle(tx, &of, &outcome, (began, now), "r")).await?.unwrap();
@@ -224,6 +227,7 @@ async fn an_execution_ends_once_whatever_dies() {
         ];
         assert_eq!(once.map(count), [2, 1, 1, 1, 1, 1], "seed {seed}: {events:?}");
         assert_eq!(count("ExecutionPaused"), count("ExecutionResumed"), "seed {seed}");
+        assert_eq!(record.failures, 0, "seed {seed}: a node that is lost is no failure of the function's");
         let numbers: Vec<_> = events.iter().filter_map(|event| event.event_id).collect();
         assert!(
             numbers.iter().enumerate().all(|(at, number)| usize::try_from(*number) == Ok(at + 1)),
