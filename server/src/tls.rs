@@ -19,6 +19,10 @@ const AUTHORITY: &str = "ca.pem";
 const AUTHORITY_KEY: &str = "ca.key";
 const CERTIFICATE: &str = "server.pem";
 const KEY: &str = "server.key";
+/// What the certificate was made of, and its end, to see whether it is still good.
+const MADE_OF: &str = "server.names";
+/// Names that `lakerun tls` was given, a line each.
+const GIVEN: &str = "given.names";
 /// How long certificates are good for: browsers take no more of a server's.
 const DAYS: i64 = 397;
 const AUTHORITY_DAYS: i64 = 3650;
@@ -48,7 +52,7 @@ pub(crate) fn load(settings: &Settings, reached: &[String]) -> Result<Option<Tls
     let Some(section) = section(settings)? else { return Ok(None) };
     let files = if section.own {
         let folder = settings.data.join(FOLDER);
-        make(&folder, &names(&section, reached))?;
+        make(&folder, &names(&section, reached, &folder)?)?;
         front::Files {
             certificate: folder.join(CERTIFICATE),
             key: folder.join(KEY),
@@ -123,15 +127,26 @@ pub(crate) fn take_authority(settings: &Settings, shared: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn names(section: &Section, reached: &[String]) -> Vec<String> {
+fn names(section: &Section, reached: &[String], folder: &Path) -> Result<Vec<String>> {
     let known = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
     let mut names: Vec<String> = known.into_iter().chain([host]).chain(reached.iter().cloned()).collect();
     names.extend(section.names.iter().cloned());
+    names.extend(given(folder)?);
     names.retain(|name| !name.is_empty() && !name.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()));
     names.sort();
     names.dedup();
-    names
+    Ok(names)
+}
+
+/// What `lakerun tls` was told before.
+fn given(folder: &Path) -> Result<Vec<String>> {
+    let path = folder.join(GIVEN);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
 }
 
 /// Makes an authority, where there is none.
@@ -152,16 +167,11 @@ fn authority(folder: &Path) -> Result<()> {
 fn make(folder: &Path, names: &[String]) -> Result<()> {
     authority(folder)?;
     let (authority, authority_key) = (folder.join(AUTHORITY), folder.join(AUTHORITY_KEY));
-    // What a certificate was made of, to see whether it still is.
-    let made_of = folder.join("server.names");
+    let made_of = folder.join(MADE_OF);
     let wanted = format!("{}\n{}", names.join("\n"), std::fs::read_to_string(&authority)?);
-    let is_young = |path: &Path| {
-        let made = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-        let age = made.and_then(|made| SystemTime::now().duration_since(made).ok());
-        age.is_some_and(|age| age < DAY * u32::try_from(DAYS - RENEW).unwrap_or(0))
-    };
     let (certificate, key) = (folder.join(CERTIFICATE), folder.join(KEY));
-    if is_young(&certificate) && key.exists() && std::fs::read_to_string(&made_of).is_ok_and(|made| made == wanted) {
+    let made = std::fs::read_to_string(&made_of).unwrap_or_default();
+    if certificate.exists() && key.exists() && is_good(&made, &wanted, SystemTime::now()) {
         return Ok(());
     }
     let text = std::fs::read_to_string(&authority_key)?;
@@ -173,12 +183,26 @@ fn make(folder: &Path, names: &[String]) -> Result<()> {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
-    valid(&mut params, DAYS);
+    let end = valid(&mut params, DAYS);
     let signed = params.signed_by(&own, &issuer)?;
+    // Whatever ends this between two files: the next start makes them anew.
+    let _ = std::fs::remove_file(&made_of);
     crate::up::write_private(&key, own.serialize_pem().as_bytes())?;
     crate::up::write_private(&certificate, signed.pem().as_bytes())?;
-    crate::up::write_private(&made_of, wanted.as_bytes())?;
+    crate::up::write_private(&made_of, format!("{}\n{wanted}", seconds(end)).as_bytes())?;
     Ok(())
+}
+
+/// Was the certificate made of what is wanted, and has it time left? Its end stands in the file: a file's own time is another after a
+/// copy or a restore.
+fn is_good(made: &str, wanted: &str, now: SystemTime) -> bool {
+    let Some((end, made)) = made.split_once('\n') else { return false };
+    let renewed = DAY * u32::try_from(RENEW).unwrap_or(0);
+    made == wanted && end.parse::<u64>().is_ok_and(|end| seconds(now + renewed) < end)
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn authority_params() -> Result<CertificateParams> {
@@ -190,21 +214,46 @@ fn authority_params() -> Result<CertificateParams> {
     Ok(params)
 }
 
-/// From an hour ago, as clocks differ.
-fn valid(params: &mut CertificateParams, days: i64) {
+/// From an hour ago, as clocks differ, to the time that it returns.
+fn valid(params: &mut CertificateParams, days: i64) -> SystemTime {
     let now = SystemTime::now();
     params.not_before = (now - Duration::from_hours(1)).into();
-    params.not_after = (now + DAY * u32::try_from(days).unwrap_or(0)).into();
+    let end = now + DAY * u32::try_from(days).unwrap_or(0);
+    params.not_after = end.into();
+    end
 }
 
 /// `lakerun tls`: makes the files ahead of the first start, or for names that are added, and says where the authority is.
 pub(crate) fn run(data: &Path, more: &[String]) -> Result<()> {
     let folder = data.join(FOLDER);
     let section = Section { own: true, names: more.to_vec(), ..Section::default() };
-    make(&folder, &names(&section, &[]))?;
+    make(&folder, &names(&section, &[], &folder)?)?;
+    // Only now: they can be made a certificate of. The server knows of them by this alone.
+    let mut kept = given(&folder)?;
+    kept.extend(more.iter().cloned());
+    kept.sort();
+    kept.dedup();
+    if !kept.is_empty() {
+        crate::up::write_private(&folder.join(GIVEN), format!("{}\n", kept.join("\n")).as_bytes())?;
+    }
     crate::output::say(&format!(
         "The authority is {authority}\n  boto3, aws  export AWS_CA_BUNDLE={authority}\n  curl        --cacert {authority}\nSet [tls] own = true for the server.",
         authority = std::path::absolute(folder.join(AUTHORITY))?.display()
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_made_anew_before_its_end_and_for_other_names() {
+        let now = SystemTime::now();
+        let made = |days: u32| format!("{}\na\nb", seconds(now + DAY * days));
+        assert!(is_good(&made(31), "a\nb", now));
+        assert!(!is_good(&made(29), "a\nb", now));
+        assert!(!is_good(&made(31), "a\nb\nc", now));
+        assert!(!is_good("a\nb", "a\nb", now), "without its end");
+    }
 }
