@@ -12,8 +12,9 @@ use http::StatusCode;
 use ring::hmac;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
+use crate::counted::Counted;
 use crate::tls::{self, Tls};
 
 /// No HTTP request begins like this.
@@ -24,6 +25,10 @@ const PREFACE: usize = SIGNED + 32;
 /// A connection's first bytes, and the owner's answer, must come within this.
 const PATIENCE: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(2);
+/// The longest head of a look at a node's health.
+const MAX_HEAD: usize = 8 << 10;
+/// Connections of clients to a node that stands by.
+static OPEN: Semaphore = Semaphore::const_new(super::MAX_CONNECTIONS);
 
 /// The node that owns the stores.
 #[derive(Clone, PartialEq, Eq)]
@@ -123,7 +128,7 @@ async fn begins(stream: &mut TcpStream) -> std::io::Result<Begins> {
 }
 
 /// What is done with connections of other nodes about work.
-pub type Between = Arc<dyn Fn(TcpStream) + Send + Sync>;
+pub type Between = Arc<dyn Fn(Counted<TcpStream>) + Send + Sync>;
 
 /// What a node that stands by is for.
 #[derive(Clone)]
@@ -143,8 +148,10 @@ pub async fn standing_by(listener: &TcpListener, standby: Standby) {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
+        let Ok(place) = OPEN.try_acquire() else { continue };
         let standby = standby.clone();
         tokio::spawn(async move {
+            let _place = place;
             if let Err(error) = pass_on(stream, peer, standby).await {
                 tracing::debug!(%error, "a connection that was passed on ended");
             }
@@ -157,13 +164,15 @@ async fn pass_on(mut stream: TcpStream, peer: SocketAddr, standby: Standby) -> s
     let asked = tokio::time::timeout(PATIENCE, health(&stream)).await??;
     let known = owner.borrow_and_update().clone();
     if let Some(asked) = asked {
-        return say_health(stream, asked, known.is_some(), passes_on).await;
+        return say_health(stream, &asked, known.is_some(), passes_on).await;
     }
     let again = |stream, what| super::turn_away(stream, tls.clone(), what);
     match tokio::time::timeout(PATIENCE, begins(&mut stream)).await?? {
         Begins::Otherwise => {}
         Begins::Node => {
-            between(stream);
+            if let Some(stream) = Counted::new(stream) {
+                between(stream);
+            }
             return Ok(());
         }
         // Another node takes this one for the owner: passed on, it could go round for ever.
@@ -202,20 +211,15 @@ async fn pass_on(mut stream: TcpStream, peer: SocketAddr, standby: Standby) -> s
     }
 }
 
-async fn say_health(mut stream: TcpStream, asked: Health, has_owner: bool, passes_on: bool) -> std::io::Result<()> {
-    let is_well = asked == Health::Lives || (has_owner && passes_on);
+async fn say_health(stream: TcpStream, look: &Look, has_owner: bool, passes_on: bool) -> std::io::Result<()> {
+    let is_well = look.asked == Health::Lives || (has_owner && passes_on);
     let status = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let said = match (has_owner, passes_on) {
         (true, true) => "standby: passes on\n",
         (true, false) => "standby: works for the owner, takes no requests\n",
         (false, _) => "standby: no owner\n",
     };
-    let text = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{said}",
-        said.len()
-    );
-    stream.write_all(text.as_bytes()).await?;
-    stream.shutdown().await
+    look.say(stream, status, said).await
 }
 
 /// What a look at a node's health asks.
@@ -228,13 +232,14 @@ pub(crate) enum Health {
 }
 
 impl Health {
-    pub(crate) fn of(method: &http::Method, path: &str) -> Option<Self> {
-        match path {
-            _ if method != http::Method::GET => None,
-            "/healthz" => Some(Self::Lives),
-            "/readyz" => Some(Self::Ready),
-            _ => None,
-        }
+    /// None for a request of S3's.
+    pub(crate) fn asked<B>(request: &http::Request<B>) -> Option<Self> {
+        let asked = match request.uri().path() {
+            "/healthz" => Self::Lives,
+            "/readyz" => Self::Ready,
+            _ => return None,
+        };
+        (is_look(request) && !request.headers().contains_key(http::header::AUTHORIZATION)).then_some(asked)
     }
 
     pub(crate) fn answer(self, is_ready: bool) -> http::Response<Bytes> {
@@ -246,20 +251,89 @@ impl Health {
     }
 }
 
-/// Is that what the connection's first request asks? Nothing is taken from it.
-pub(crate) async fn health(stream: &TcpStream) -> std::io::Result<Option<Health>> {
-    const ASKED: [(&[u8], Health); 2] = [(b"GET /healthz ", Health::Lives), (b"GET /readyz ", Health::Ready)];
-    let mut seen = [0; 16];
+/// Could this be a look at a node, by its path? Not where the host names a bucket, or the query is a presigned URL's: that is an object.
+pub(crate) fn is_look<B>(request: &http::Request<B>) -> bool {
+    let names = request.uri().query().unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or(pair));
+    let is_signed = |name: &str| ["X-Amz-Signature", "AWSAccessKeyId"].iter().any(|one| name.eq_ignore_ascii_case(one));
+    request.method() == http::Method::GET
+        && !s3_service::names_bucket(request.headers())
+        && !names.into_iter().any(is_signed)
+}
+
+/// A look at a node's health with which a connection begins.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    asked: Health,
+    /// Of its request.
+    length: usize,
+}
+
+impl Look {
+    /// Answers it, and nothing that comes after it.
+    pub(crate) async fn answer_alone(&self, stream: TcpStream, is_ready: bool) -> std::io::Result<()> {
+        let answer = self.asked.answer(is_ready);
+        self.say(stream, answer.status(), &String::from_utf8_lossy(answer.body())).await
+    }
+
+    async fn say(&self, mut stream: TcpStream, status: StatusCode, said: &str) -> std::io::Result<()> {
+        // What is left unread when a connection closes may take the answer with it.
+        stream.read_exact(&mut vec![0; self.length]).await?;
+        let text = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{said}",
+            said.len()
+        );
+        stream.write_all(text.as_bytes()).await?;
+        stream.shutdown().await
+    }
+}
+
+/// Is that what the connection's first request asks? Nothing is taken from it. The whole head decides.
+pub(crate) async fn health(stream: &TcpStream) -> std::io::Result<Option<Look>> {
+    let mut seen = vec![0; 16];
     loop {
         let n = stream.peek(&mut seen).await?;
-        if let Some((_, health)) = ASKED.iter().find(|(text, _)| seen[..n].starts_with(text)) {
-            return Ok(Some(*health));
+        match look(&seen[..n]) {
+            Seen::Look(look) => return Ok(Some(look)),
+            Seen::Part if n > 0 && n < MAX_HEAD => {}
+            Seen::Part | Seen::Other => return Ok(None),
         }
-        if n == 0 || !ASKED.iter().any(|(text, _)| text.starts_with(&seen[..n])) {
-            return Ok(None);
+        if n == seen.len() {
+            seen.resize(MAX_HEAD, 0);
+        } else {
+            // The rest is on its way.
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // The rest of the line is on its way.
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Look(Look),
+    /// It may become one.
+    Part,
+    Other,
+}
+
+fn look(seen: &[u8]) -> Seen {
+    let begins = |text: &[u8]| seen.starts_with(text) || text.starts_with(seen);
+    if !begins(b"GET /healthz") && !begins(b"GET /readyz") {
+        return Seen::Other;
+    }
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut parsed = httparse::Request::new(&mut headers);
+    let length = match parsed.parse(seen) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Seen::Part,
+        Err(_) => return Seen::Other,
+    };
+    let mut request =
+        http::Request::builder().method(parsed.method.unwrap_or_default()).uri(parsed.path.unwrap_or_default());
+    for header in parsed.headers {
+        request = request.header(header.name, header.value);
+    }
+    match request.body(()).ok().and_then(|request| Health::asked(&request)) {
+        Some(asked) => Seen::Look(Look { asked, length }),
+        None => Seen::Other,
     }
 }
 
@@ -285,6 +359,32 @@ mod tests {
             () = standing_by(&listener, Standby { owner: told, between: Arc::new(drop), passes_on: true, tls: None }) => unreachable!("it accepts until it is dropped"),
         };
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    }
+
+    #[test]
+    fn a_look_at_health_is_told_from_objects_of_its_name() {
+        let is = |asked, text: &str| Seen::Look(Look { asked, length: text.len() });
+        let well = "GET /healthz HTTP/1.1\r\nhost: 10.0.0.1:4566\r\n\r\n";
+        assert_eq!(look(well.as_bytes()), is(Health::Lives, well));
+        let twice = format!("{well}GET /bucket/key HTTP/1.1\r\n\r\n");
+        assert_eq!(look(twice.as_bytes()), is(Health::Lives, well), "what comes after it stays");
+        let ready = "GET /readyz?from=balancer HTTP/1.0\r\n\r\n";
+        assert_eq!(look(ready.as_bytes()), is(Health::Ready, ready));
+        for end in [1, 8, 14, well.len() - 1] {
+            assert_eq!(look(&well.as_bytes()[..end]), Seen::Part, "{end}");
+        }
+        for other in [
+            "GET /healthz HTTP/1.1\r\nhost: bucket.localhost:4566\r\n\r\n",
+            "GET /healthz HTTP/1.1\r\nauthorization: AWS4-HMAC-SHA256 Credential=a\r\n\r\n",
+            "GET /healthz?X-Amz-Signature=a HTTP/1.1\r\n\r\n",
+            "GET /readyz?Expires=1&AWSAccessKeyId=a HTTP/1.1\r\n\r\n",
+            "GET /healthz/key HTTP/1.1\r\n\r\n",
+            "PUT /healthz HTTP/1.1\r\n\r\n",
+            "GET /healthz HTTP/1.1\r\n no header\r\n\r\n",
+            "\u{16}",
+        ] {
+            assert_eq!(look(other.as_bytes()), Seen::Other, "{other}");
+        }
     }
 
     #[test]

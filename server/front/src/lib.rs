@@ -2,7 +2,7 @@
 //! console's paths to the console, everything else through the codecs to the Router.
 //!
 //! Map: this file HTTP/1.1 and what every request passes through · [`console`] the console's bundle, sessions and calls ·
-//! [`dynamodb`] what `DynamoDB`'s answers have that no other service's have · [`files`] open files of objects for workers ·
+//! [`counted`] connections of other nodes · [`dynamodb`] what `DynamoDB`'s answers have that no other service's have · [`files`] open files of objects for workers ·
 //! [`forward`] connections that a node which stands by passes on, and what is said of a node's health · [`iceberg`] the Iceberg REST
 //! catalog's door · [`metrics`] what Prometheus reads · [`quiet`] a connection's own wakes · [`tls`] certificates and handshakes.
 //!
@@ -10,6 +10,7 @@
 //! the binary is quicker to build without.
 
 mod console;
+mod counted;
 mod dynamodb;
 mod files;
 mod forward;
@@ -18,6 +19,7 @@ mod metrics;
 mod quiet;
 mod tls;
 
+pub use counted::Counted;
 pub use forward::{Between, Owner, PrefaceKey, Standby, standing_by};
 pub use metrics::{Figure, Metrics, State};
 pub use tls::{Files, Tls};
@@ -25,7 +27,7 @@ pub use tls::{Files, Tls};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -156,6 +158,10 @@ impl Front {
         self.term.as_ref().is_none_or(|term| (term.lasts)())
     }
 
+    fn serves(&self) -> bool {
+        !self.stopping.load(Ordering::Relaxed) && self.is_owner()
+    }
+
     /// Serves connections until dropped.
     pub fn accept(self: Arc<Self>, listener: TcpListener) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(self.connections(listener))
@@ -193,32 +199,40 @@ impl Front {
             match term.prefaces.take(&mut stream, client).await? {
                 forward::Whose::Client(told) => client = told,
                 forward::Whose::Node => {
-                    (term.between)(stream);
+                    if let Some(stream) = Counted::new(stream) {
+                        (term.between)(stream);
+                    }
                     return Ok(());
                 }
             }
         }
-        let Some(tls) = &self.tls else { return self.requests(stream, client).await };
+        // Of what another node passes on, its own address says nothing.
+        let is_local = tls::is_local(&stream, peer);
+        let secure = client.to_canonical().is_loopback() || (is_local && client == peer.ip());
+        let from = |secure| s3_service::Peer { address: client, secure };
+        let Some(tls) = &self.tls else { return self.requests(stream, from(secure)).await };
         if tls::begins(&stream).await? {
             let stream = tls.accept(stream).await?;
-            return self.requests(stream, client).await;
+            return self.requests(stream, from(true)).await;
         }
-        if tls::is_local(&stream, peer)
-            || tokio::time::timeout(HEADER_TIMEOUT, forward::health(&stream)).await??.is_some()
-        {
-            return self.requests(stream, client).await;
+        if is_local {
+            return self.requests(stream, from(secure)).await;
         }
-        Ok(tls::refuse_plain(stream).await?)
+        // That and nothing else is answered in the clear.
+        match tokio::time::timeout(HEADER_TIMEOUT, forward::health(&stream)).await?? {
+            Some(look) => Ok(look.answer_alone(stream, self.serves()).await?),
+            None => Ok(tls::refuse_plain(stream).await?),
+        }
     }
 
     async fn requests(
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        client: IpAddr,
+        from: s3_service::Peer,
     ) -> Result<(), BoxError> {
         let service = service_fn(move |mut request: http::Request<Incoming>| {
             let front = self.clone();
-            request.extensions_mut().insert(s3_service::Peer(client));
+            request.extensions_mut().insert(from);
             async move { Ok::<_, Infallible>(front.answer(request).await) }
         });
         let connection = hyper::server::conn::http1::Builder::new()
@@ -240,16 +254,13 @@ impl Front {
 
     async fn answer(&self, request: http::Request<Incoming>) -> http::Response<ResponseBody> {
         let is_stopping = self.stopping.load(Ordering::Relaxed);
-        if let Some(health) = forward::Health::of(request.method(), request.uri().path())
-            && !request.headers().contains_key(http::header::AUTHORIZATION)
-        {
-            return whole(health.answer(!is_stopping && self.is_owner()));
+        if let Some(health) = forward::Health::asked(&request) {
+            return whole(health.answer(self.serves()));
         }
         if let Some((metrics, token)) = &self.metrics
-            && request.uri().path() == metrics::PATH
-            && let Some(answer) = looked_at(&request, metrics, token.as_deref())
+            && let Some(may) = may_look(&request, token.as_deref())
         {
-            return whole(answer);
+            return whole(looked_at(metrics, may).await);
         }
         if is_stopping {
             return unavailable(&request.into_parts().0, "stopping");
@@ -329,13 +340,12 @@ impl Front {
             body: &body,
         };
         let text = |name| parts.headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
-        let address = parts.extensions.get::<s3_service::Peer>().map(|peer| peer.0);
+        let peer = parts.extensions.get::<s3_service::Peer>();
+        let agent = text(http::header::USER_AGENT);
+        let origin = Origin::new(peer.map(|peer| peer.address), agent, text(http::header::REFERER));
+        let origin = Origin { secure: peer.map_or(origin.secure, |peer| peer.secure), ..origin };
         let (account, region) = (Arc::clone(&self.account), Arc::clone(&self.region));
-        let cx = Cx::of(self.router.clone(), Principal::Root, account, region).with_origin(Origin::new(
-            address,
-            text(http::header::USER_AGENT),
-            text(http::header::REFERER),
-        ));
+        let cx = Cx::of(self.router.clone(), Principal::Root, account, region).with_origin(origin);
         if is_iceberg {
             return whole(self.iceberg(&cx, &claim, &request, &body).await);
         }
@@ -417,7 +427,7 @@ impl Front {
             Ok(None) => Ok(None),
             _ => self.authenticate(&cx, claim, &request).await.map(Some),
         };
-        let address = parts.extensions.get::<s3_service::Peer>().map(|peer| peer.0);
+        let address = parts.extensions.get::<s3_service::Peer>().map(|peer| peer.address);
         let (method, headers) = (&parts.method, &parts.headers);
         let call = lambda::UrlCall { method, path, query, headers, body: body.clone(), address, caller };
         self.lambda.call_url(call).await.map(|body| match body {
@@ -838,7 +848,7 @@ async fn turn_away(stream: TcpStream, tls: Option<Tls>, what: &'static str) -> s
 
 async fn say_again(stream: impl AsyncRead + AsyncWrite + Unpin, what: &'static str) -> std::io::Result<()> {
     let answer = move |request: http::Request<Incoming>| async move {
-        Ok::<_, Infallible>(match forward::Health::of(request.method(), request.uri().path()) {
+        Ok::<_, Infallible>(match forward::Health::asked(&request) {
             Some(health) => whole(health.answer(false)),
             None => unavailable(&request.into_parts().0, what),
         })
@@ -853,41 +863,37 @@ async fn say_again(stream: impl AsyncRead + AsyncWrite + Unpin, what: &'static s
     Ok(())
 }
 
-/// `/metrics` for who may see them; none for a request that is signed, which is S3's.
-fn looked_at(
-    request: &http::Request<Incoming>,
-    metrics: &Metrics,
-    token: Option<&str>,
-) -> Option<http::Response<Bytes>> {
-    let given = request.headers().get(http::header::AUTHORIZATION);
-    let bearer = given.and_then(|given| given.to_str().ok()).map(|given| given.strip_prefix("Bearer "));
-    let is_local =
-        request.extensions().get::<s3_service::Peer>().is_some_and(|peer| peer.0.to_canonical().is_loopback());
-    let may = match bearer {
-        // Signed: a bucket of this name.
-        Some(None) => return None,
-        Some(Some(bearer)) => token.is_some_and(|token| {
-            ring::digest::digest(&ring::digest::SHA256, bearer.as_bytes()).as_ref()
-                == ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref()
-        }),
-        None => is_local,
-    };
-    if request.method() != http::Method::GET {
+/// Is that a look at `/metrics`, and by one who may? None for what is S3's.
+fn may_look<B>(request: &http::Request<B>, token: Option<&str>) -> Option<bool> {
+    if request.uri().path() != metrics::PATH || !forward::is_look(request) {
         return None;
     }
+    let Some(given) = request.headers().get(http::header::AUTHORIZATION) else {
+        let peer = request.extensions().get::<s3_service::Peer>();
+        return Some(peer.is_some_and(|peer| peer.address.to_canonical().is_loopback()));
+    };
+    // Else it is signed: a bucket of this name.
+    let bearer = given.as_bytes().strip_prefix(b"Bearer ")?;
+    // Of the same length whatever is given.
+    let digest = |text: &[u8]| ring::digest::digest(&ring::digest::SHA256, text);
+    Some(token.is_some_and(|token| digest(bearer).as_ref() == digest(token.as_bytes()).as_ref()))
+}
+
+async fn looked_at(metrics: &Metrics, may: bool) -> http::Response<Bytes> {
     let mut response = http::Response::new(Bytes::new());
-    match metrics.text() {
-        Ok(text) if may => {
-            *response.body_mut() = text.into();
+    if !may {
+        *response.status_mut() = http::StatusCode::UNAUTHORIZED;
+        *response.body_mut() = Bytes::from_static(b"[metrics] token: as a bearer, or ask from this machine\n");
+        return response;
+    }
+    match metrics.shown().await {
+        Some(text) => {
+            *response.body_mut() = text;
             response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(metrics::TYPE));
         }
-        Ok(_) => {
-            *response.status_mut() = http::StatusCode::UNAUTHORIZED;
-            *response.body_mut() = Bytes::from_static(b"[metrics] token: as a bearer, or ask from this machine\n");
-        }
-        Err(_) => *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR,
+        None => *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR,
     }
-    Some(response)
+    response
 }
 
 /// Notes what was asked, for its metrics.

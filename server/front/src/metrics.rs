@@ -5,8 +5,9 @@
 //! Source of the format: OpenMetrics 1.0, which `prometheus-client` writes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, MetricEncoder, text};
 use prometheus_client::metrics::MetricType;
@@ -19,6 +20,8 @@ use service::meter::{Measured, Meter};
 
 /// Where an answer's time falls, in seconds.
 const BUCKETS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+/// So long what was gathered is shown again.
+const FRESH: Duration = Duration::from_secs(1);
 pub(crate) const PATH: &str = "/metrics";
 pub(crate) const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -57,6 +60,7 @@ struct Shared {
     took: Family<Operation, Histogram, fn() -> Histogram>,
     measured: Family<Named, Counter<f64, std::sync::atomic::AtomicU64>>,
     measurements: Family<Named, Counter>,
+    shown: tokio::sync::Mutex<Option<(Instant, Bytes)>>,
 }
 
 impl Metrics {
@@ -75,7 +79,14 @@ impl Metrics {
         );
         registry.register("measurements", "How often they have counted", Family::clone(&measurements));
         registry.register_collector(Box::new(state));
-        Self(Arc::new(Shared { registry, requests, took, measured, measurements }))
+        Self(Arc::new(Shared {
+            registry,
+            requests,
+            took,
+            measured,
+            measurements,
+            shown: tokio::sync::Mutex::default(),
+        }))
     }
 
     pub(crate) fn answered(&self, Asked(service, operation): Asked, status: u16, took: Duration) {
@@ -83,7 +94,22 @@ impl Metrics {
         self.0.took.get_or_create(&Operation { service, operation }).observe(took.as_secs_f64());
     }
 
-    pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
+    /// The text, at most a second old; none where it cannot be written. Those who look at the same time wait for the one who gathers.
+    pub(crate) async fn shown(&self) -> Option<Bytes> {
+        let mut shown = self.0.shown.lock().await;
+        if let Some((at, text)) = &*shown
+            && at.elapsed() < FRESH
+        {
+            return Some(text.clone());
+        }
+        let metrics = self.clone();
+        // It reads files of all processes.
+        let text: Bytes = tokio::task::spawn_blocking(move || metrics.text()).await.ok()?.ok()?.into();
+        *shown = Some((Instant::now(), text.clone()));
+        Some(text)
+    }
+
+    fn text(&self) -> Result<String, std::fmt::Error> {
         let mut out = String::new();
         text::encode(&mut out, &self.0.registry)?;
         Ok(out)

@@ -9,7 +9,7 @@ use compute::nodes;
 use compute::nodes::link::{Keys, MAGIC, Wire};
 use compute::nodes::offer::Offer;
 use compute::spark::Spark;
-use front::Tls;
+use front::{Counted, Tls};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -90,9 +90,9 @@ impl nodes::Dial for Dial {
 }
 
 /// The other end of it.
-pub(super) async fn accepted(stream: TcpStream, tls: Option<Tls>) -> io::Result<Wire> {
+pub(super) async fn accepted(stream: Counted<TcpStream>, tls: Option<Tls>) -> io::Result<Wire> {
     Ok(match tls {
-        Some(tls) => Box::new(tls.accept(stream).await?),
+        Some(tls) => Box::new(stream.by_tls(&tls).await?),
         None => Box::new(stream),
     })
 }

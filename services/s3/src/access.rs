@@ -63,7 +63,6 @@ impl S3 {
             && self.governed(bucket).await.is_ok_and(|b| b.policy.is_none() && !b.acls() && b.owner() == caller(cx))
     }
 
-    #[expect(clippy::too_many_lines, reason = "one decision")]
     async fn weigh(&self, cx: &Cx, account: &str, bucket: &Bucket, ask: &Ask<'_>) -> Result<()> {
         let resource = resource(ask);
         let object = self.object_asked_about(bucket, ask).await?;
@@ -73,10 +72,6 @@ impl S3 {
         let mut keys: Vec<(&str, &str)> = ask.keys.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         keys.extend([("aws:ResourceAccount", bucket.owner()), ("s3:ResourceAccount", bucket.owner())]);
         keys.extend(tags.iter().map(|(name, value)| (name.as_str(), *value)));
-        // A door that has no connection of its own says where the request came from among the keys.
-        if ask.keys.iter().any(|(name, _)| name == "aws:SourceIp") {
-            keys.push(("aws:SecureTransport", secure(ask)));
-        }
         let arns = cx.principal().arns(account);
         let request = service::authorization::Request {
             cx,
@@ -156,15 +151,6 @@ impl S3 {
             })
             .await
     }
-}
-
-/// What never leaves the machine needs no TLS (a TLS proxy is one that connects from there): policies that deny all else are common, and
-/// the server itself speaks none.
-fn secure(ask: &Ask<'_>) -> &'static str {
-    let source = ask.keys.iter().find(|(name, _)| name == "aws:SourceIp");
-    let local =
-        source.is_none_or(|(_, ip)| ip.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback()));
-    if local { "true" } else { "false" }
 }
 
 /// The account that acts; empty where nobody has signed. A role's or a user's is the one that it is of, wherever it acts.

@@ -58,7 +58,7 @@ use store::objects::Objects;
 use store::{Cache, Store};
 
 pub use account::{DefaultEncryption, Settings};
-pub use door::{Door, Files, OpenFiles, Peer};
+pub use door::{Door, Files, OpenFiles, Peer, names_bucket};
 pub use scrub::Scrubbed;
 
 use account::Known;

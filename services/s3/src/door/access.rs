@@ -244,8 +244,10 @@ pub(super) fn session_error(error: wire::Error) -> S3Error {
 
 /// Where the request came from.
 fn origin(acx: &mut S3AccessContext<'_>) -> Origin {
-    let address = acx.extensions_mut().get::<Peer>().map(|Peer(address)| *address);
-    Origin::new(address, header(acx.headers(), "user-agent"), header(acx.headers(), "referer"))
+    let peer = acx.extensions_mut().get::<Peer>().copied();
+    let agent = header(acx.headers(), "user-agent");
+    let origin = Origin::new(peer.map(|peer| peer.address), agent, header(acx.headers(), "referer"));
+    Origin { secure: peer.map_or(origin.secure, |peer| peer.secure), ..origin }
 }
 
 /// The region of the credential scope, in the header or the presigned URL.
@@ -271,9 +273,7 @@ fn query(query: &str, name: &str) -> Option<String> {
 
 fn request_keys(acx: &mut S3AccessContext<'_>, version: Option<&str>) -> crate::errors::Result<Vec<(String, String)>> {
     let mut keys: Vec<(String, String)> = Vec::new();
-    if let Some(Peer(address)) = acx.extensions_mut().get::<Peer>() {
-        keys.push(("aws:SourceIp".to_owned(), address.to_string()));
-    }
+    keys.extend(acx.extensions_mut().get::<Peer>().into_iter().flat_map(|peer| peer.keys()));
     let headers = acx.headers();
     for (name, value) in headers {
         let Ok(value) = value.to_str() else { continue };

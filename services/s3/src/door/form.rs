@@ -194,9 +194,7 @@ impl S3 {
             .map(|(name, value)| (format!("s3:{}", if name == "acl" { "x-amz-acl" } else { name }), value.clone()))
             .collect();
         keys.push(("s3:authType".to_owned(), "POST".to_owned()));
-        if let Some(Peer(address)) = peer {
-            keys.push(("aws:SourceIp".to_owned(), address.to_string()));
-        }
+        keys.extend(peer.into_iter().flat_map(Peer::keys));
         self.permit(cx, &Ask { action: "s3:PutObject", bucket, key: Some(key), version: None, keys: &keys }).await
     }
 }

@@ -17,7 +17,8 @@ impl S3Host for Localhost {
 }
 
 /// Whether the request's host says which bucket is meant.
-pub(super) fn names_bucket(headers: &http::HeaderMap) -> bool {
+#[must_use]
+pub fn names_bucket(headers: &http::HeaderMap) -> bool {
     let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
     host.and_then(bucket).is_some()
 }

@@ -85,7 +85,7 @@ impl Noted {
             owner: &s3.known.canonical(self.bucket.owner()),
             bucket: self.bucket.name(),
             time_ms: self.started_ms,
-            remote: self.peer.map(|Peer(address)| address.to_string()).unwrap_or_default(),
+            remote: self.peer.map(|peer| peer.address.to_string()).unwrap_or_default(),
             requester: self.requester(s3),
             id,
             operation: logging::operation(name, self.method.as_str()),

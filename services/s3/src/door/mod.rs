@@ -19,6 +19,8 @@ mod settings;
 mod uploads;
 
 pub(crate) use cors::check as check_cors;
+pub use host::names_bucket;
+
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -78,7 +80,7 @@ impl Door {
         }
         let id = Cx::platform(&self.s3.router, "", "").request_id().to_owned();
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let named = host::names_bucket(request.headers());
+        let named = names_bucket(request.headers());
         let tells_attributes = method == http::Method::GET && uri.query().is_some_and(gate::asks_attributes);
         let path = uri.path().to_owned();
         let authorization = request.headers().get(http::header::AUTHORIZATION).cloned();
@@ -124,7 +126,7 @@ impl Door {
             let target = Target::of(&request);
             return self.s3.preflight(target.as_ref(), request.headers()).await.map_err(convert::error);
         }
-        if gate::makes_bucket(request.method(), host::names_bucket(request.headers()), request.uri()) {
+        if gate::makes_bucket(request.method(), names_bucket(request.headers()), request.uri()) {
             settings::lift_tags(&mut request).await?;
         }
         if form::is_form(&request) {
@@ -170,7 +172,19 @@ fn replace(response: &mut HttpResponse, from: &str, to: &str) {
 
 /// Where a request came from, where the server knows it.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer(pub std::net::IpAddr);
+pub struct Peer {
+    pub address: std::net::IpAddr,
+    /// It came by TLS, or never left the machine.
+    pub secure: bool,
+}
+
+impl Peer {
+    /// The condition keys that it is asked by.
+    fn keys(self) -> [(String, String); 2] {
+        let secure = if self.secure { "true" } else { "false" };
+        [("aws:SourceIp".to_owned(), self.address.to_string()), ("aws:SecureTransport".to_owned(), secure.to_owned())]
+    }
+}
 
 /// Among the extensions of a request for a whole object, it asks for the open files that hold the bytes, instead of the bytes: what
 /// allows the one allows the other. Empty after the answer where the bytes do not lie in files as they are (small objects, encrypted
