@@ -30,6 +30,9 @@ pub(crate) const KINDS: [&str; 11] =
 pub(crate) struct Backfill {
     pub(crate) table: Table,
     pub(crate) index: String,
+    /// Which index of that name ([`Index::made`]); absent from tasks of before such were told apart.
+    #[serde(default)]
+    pub(crate) made: Option<String>,
     pub(crate) after: Option<Vec<u8>>,
 }
 
@@ -106,19 +109,21 @@ impl Tasks {
 
     /// Piece by piece, each of which sees what was written before it.
     async fn backfill(&self, task: &Task) -> Result<Done, Error> {
-        let Backfill { table, index, mut after } = task.payload()?;
+        let Backfill { table, index, made, mut after } = task.payload()?;
         loop {
-            let (table, index, from) = (table.clone(), index.clone(), after.take());
+            let (table, index, made, from) = (table.clone(), index.clone(), made.clone(), after.take());
             let step = move |tx: &mut Tx<'_>| {
                 let home = Home { account: table.account.clone(), region: table.region.clone() };
                 let now = home.find(tx, &table.name)?.filter(|now| now.id == table.id);
                 let Some(mut now) = now.map(Arc::unwrap_or_clone) else { return Ok(None) };
-                let Some(own) = now.indexes.iter().find(|own| own.name == index && own.backfilling).cloned() else {
+                // An index made again under the name has a task of its own.
+                let is_own = |own: &Index| own.name == index && made.as_ref().is_none_or(|made| own.made == *made);
+                let Some(own) = now.indexes.iter().find(|own| is_own(own) && own.backfilling).cloned() else {
                     return Ok(None);
                 };
                 let after = items::fill_index(tx, &now, &own, from.clone(), BATCH)?;
                 if after.is_none() {
-                    for own in now.indexes.iter_mut().filter(|own| own.name == index) {
+                    for own in now.indexes.iter_mut().filter(|own| is_own(own)) {
                         own.backfilling = false;
                     }
                     now.save(tx)?;

@@ -150,8 +150,10 @@ fn apply(tx: &mut Tx<'_>, table: &mut Table, req: UpdateTableInput, id: &str, no
         let after = items::fill_index(tx, table, &index, None, FILLED_AT_ONCE)?;
         let left = after.is_some();
         if left {
-            let about = Backfill { table: table.clone(), index: index.name.clone(), after: None };
-            tx.enqueue(NewTask::new(BACKFILL, format!("{BACKFILL}/{}/{id}", table.id)).payload(&about)?)?;
+            let task = format!("{BACKFILL}/{}/{id}/{}", table.id, index.name);
+            let made = Some(index.made);
+            let about = Backfill { table: table.clone(), index: index.name.clone(), made, after: None };
+            tx.enqueue(NewTask::new(BACKFILL, task).payload(&about)?)?;
         }
         for own in table.indexes.iter_mut().filter(|own| own.name == index.name) {
             own.backfilling = left;
@@ -233,7 +235,7 @@ fn change_index(
             let index = global(table, &delete.index_name)?.clone();
             table.indexes.retain(|one| one.name != index.name);
             forget_contents(tx, table, &index.name)?;
-            let id = format!("{CLEAR_INDEX}/{}/{removal}", table.id);
+            let id = format!("{CLEAR_INDEX}/{}/{removal}/{}", table.id, index.name);
             tx.enqueue(NewTask::new(CLEAR_INDEX, id).payload(&(&*table, &index))?)?;
             Ok(None)
         }

@@ -566,3 +566,41 @@ async fn an_index_made_again_under_its_name_is_not_cleared_with_the_old_one() {
     drop(dispatcher);
     assert_eq!((count("other", "p").await, count("other", "q").await), (json!(10), json!(20)));
 }
+
+/// A task that is filling the first index is on its way when the second one of the name is there.
+#[tokio::test]
+async fn an_index_made_again_while_the_first_is_filled_gets_every_item() {
+    let bench = bench();
+    bench.table().await;
+    for sk in 0..4000 {
+        bench.put("a", sk, json!({"kind": {"S": "x"}})).await;
+    }
+    let create = json!({"TableName": "flights", "AttributeDefinitions": [{"AttributeName": "kind", "AttributeType": "S"}],
+        "GlobalSecondaryIndexUpdates": [{"Create": {"IndexName": "again", "Projection": {"ProjectionType": "KEYS_ONLY"},
+            "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}]}}]});
+    let delete = json!({"TableName": "flights", "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "again"}}]});
+    let entries = async || {
+        let all = store::Key::new("dynamodb").push("index");
+        bench.platform.dynamodb.store().read(|tx| tx.scan_prefix(&all, 10_000)).await.unwrap().len()
+    };
+    bench.call("updateTable", create.clone()).await;
+    let before = entries().await;
+    let dispatcher = bench.platform.dynamodb.start();
+    while entries().await == before {
+        tokio::task::yield_now().await;
+    }
+    bench.call("updateTable", delete).await;
+    bench.call("updateTable", create).await;
+    let query = json!({"TableName": "flights", "IndexName": "again", "Select": "COUNT", "KeyConditionExpression": "kind = :v",
+        "ExpressionAttributeValues": {":v": {"S": "x"}}});
+    loop {
+        let table = bench.call("describeTable", json!({"TableName": "flights"})).await;
+        let indexes = table["Table"]["GlobalSecondaryIndexes"].as_array().unwrap().clone();
+        if indexes.iter().any(|index| index["IndexName"] == "again" && index["IndexStatus"] == "ACTIVE") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    drop(dispatcher);
+    assert_eq!(bench.call("query", query).await["Count"], 4000);
+}
