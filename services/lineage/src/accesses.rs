@@ -18,7 +18,8 @@ const PAGE: i32 = 1000;
 
 #[async_trait]
 impl Handle<ListAccesses> for Lineage {
-    async fn handle(&self, _: &Cx, input: ListAccessesRequest) -> Result<ListAccessesResponse, Error> {
+    async fn handle(&self, cx: &Cx, input: ListAccessesRequest) -> Result<ListAccessesResponse, Error> {
+        self.check_account(cx)?;
         let after = input.next_token.as_deref().map_or(Some(Vec::new()), key_of);
         let after = after.ok_or_else(|| Error::validation("NextToken is none that ListAccesses has given"))?;
         let wanted = match (&input.worker, &input.resource, &input.resource_prefix) {

@@ -22,7 +22,8 @@ const MOST_ROWS: usize = 5000;
 
 #[async_trait]
 impl Handle<GetLineage> for Lineage {
-    async fn handle(&self, _: &Cx, input: GetLineageRequest) -> Result<GetLineageResponse, Error> {
+    async fn handle(&self, cx: &Cx, input: GetLineageRequest) -> Result<GetLineageResponse, Error> {
+        self.check_account(cx)?;
         // What was done a moment ago is part of the truth.
         self.flush().await?;
         let depth = usize::try_from(input.max_depth.unwrap_or(DEPTH)).unwrap_or_default();

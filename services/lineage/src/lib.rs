@@ -77,6 +77,17 @@ fn forget_daily(tx: &mut store::Tx<'_>) -> Result<(), store::Error> {
 const DAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 impl Lineage {
+    /// What is noted tells of no account but the server's own, so nobody else may read it.
+    fn check_account(&self, cx: &Cx) -> Result<(), Error> {
+        if cx.account() == self.account {
+            return Ok(());
+        }
+        Err(Error::access_denied(format!(
+            "Lineage is kept for the server's own account: account {} may not read it.",
+            cx.account()
+        )))
+    }
+
     fn pending<T>(&self, f: impl FnOnce(&mut Pending) -> T) -> T {
         f(&mut self.pending.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -144,3 +144,18 @@ async fn what_an_attempt_wrote_that_was_rolled_back_was_not_written() {
     cx.router().finish_attempts("glue:jobrun:jr_2", Outcome::Commit).await.unwrap();
     assert_eq!(edges(&cx, "s3://lake/first", "UPSTREAM").await.len(), 2, "what it read is behind it");
 }
+
+/// All of a server's accounts have one lineage, which tells of keys, ARNs and callers.
+#[tokio::test]
+async fn another_account_is_told_nothing() {
+    let (lineage, cx) = world(&store::Store::memory());
+    did(&lineage, &job("athena:query:q"), Did::Wrote, "s3://lake/k", "1");
+    let other = Cx::new(cx.router().clone(), Principal::Root, "111111111111", "us-east-1");
+    for (operation, input) in [("GetLineage", json!({ "Resource": "s3://lake/k" })), ("ListAccesses", json!({}))] {
+        let found = cx.router().find("lineage", operation).unwrap();
+        assert!(cx.router().call_canonical(&cx, found, input.clone()).await.is_ok());
+        let error = other.router().call_canonical(&other, found, input).await.unwrap_err();
+        assert_eq!(error.code(), "AccessDeniedException");
+        assert!(error.message().contains("the server's own account"), "{}", error.message());
+    }
+}
