@@ -6,6 +6,7 @@ use crate::attempts;
 use crate::errors::Result;
 use crate::keys;
 use crate::records::{BucketRecord, ObjectRecord, Segment, UndoRecord, Versioning};
+use crate::sweep::Restored;
 use crate::tx::Tx;
 use crate::version;
 
@@ -21,6 +22,8 @@ pub(crate) struct ChangeContext<'a> {
     pub(crate) attempt: Option<&'a str>,
     /// Random text for a version's id.
     pub(crate) chance: &'a str,
+    /// What a sweep is told of that moves between undo records meanwhile.
+    pub(crate) restored: &'a Restored,
 }
 
 /// Gives the key a new content, and the record its version; accounts for the old one.
@@ -49,15 +52,7 @@ pub(crate) struct Gone {
 pub(crate) fn delete(tx: &mut Tx<'_>, place: ChangeContext<'_>, marker: ObjectRecord) -> Result<Gone> {
     let mut gone = Gone::default();
     match place.bucket.versioning {
-        None => {
-            let (bucket, key) = (place.bucket.name.as_str(), place.key);
-            let current = version::current(tx, bucket, key)?;
-            gone.changed = current.is_some();
-            // What an attempt has deleted is now deleted for good, whatever becomes of the attempt.
-            if current.is_some() || holder(tx, bucket, key, None)?.is_some_and(|by| place.attempt != Some(&*by)) {
-                replace(tx, place, None, &mut gone.garbage)?;
-            }
-        }
+        None => delete_only(tx, place, &mut gone)?,
         Some(state) => {
             let mut marker = marker;
             add(tx, place, state, &mut marker, &mut gone.garbage)?;
@@ -68,14 +63,25 @@ pub(crate) fn delete(tx: &mut Tx<'_>, place: ChangeContext<'_>, marker: ObjectRe
     Ok(gone)
 }
 
+/// Without versions: deletes all that there is of the key.
+fn delete_only(tx: &mut Tx<'_>, place: ChangeContext<'_>, gone: &mut Gone) -> Result<()> {
+    let (bucket, key) = (place.bucket.name.as_str(), place.key);
+    let current = version::current(tx, bucket, key)?;
+    gone.changed = current.is_some();
+    // What an attempt has deleted is now deleted for good, whatever becomes of the attempt.
+    if current.is_some() || holder(tx, bucket, key, None)?.is_some_and(|by| place.attempt != Some(&*by)) {
+        replace(tx, place, None, &mut gone.garbage)?;
+    }
+    Ok(())
+}
+
 /// Deletes one version for good.
 pub(crate) fn delete_version(tx: &mut Tx<'_>, place: ChangeContext<'_>, id: &str) -> Result<Gone> {
     if place.bucket.versioning.is_none() {
         // There is only the null version.
         let mut gone = Gone::default();
-        if id == "null" && version::current(tx, &place.bucket.name, place.key)?.is_some() {
-            replace(tx, place, None, &mut gone.garbage)?;
-            gone.changed = true;
+        if id == "null" {
+            delete_only(tx, place, &mut gone)?;
         }
         gone.version = Some(id.to_owned());
         return Ok(gone);
@@ -180,6 +186,7 @@ fn replace(tx: &mut Tx<'_>, place: ChangeContext<'_>, new: Option<&ObjectRecord>
                 logged => {
                     // Its first change of this key, or somebody else's came in between: that is what undo goes back to.
                     if let Some(logged) = logged {
+                        place.restored.note(&logged);
                         attempts::hand_on(tx, attempt, &logged, garbage)?;
                     }
                     let deleted_by = by.clone().filter(|_| old.is_none());

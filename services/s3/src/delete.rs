@@ -48,7 +48,7 @@ impl S3 {
         let (place, bucket) = (bucket.to_owned(), bucket.to_owned());
         let attempt = crate::attempts::of(cx);
         let (origin, now) = (events::Origin::of(cx), now_ms(cx));
-        let chance = self.objects.new_id().to_string();
+        let (chance, restored) = (self.objects.new_id().to_string(), self.restored.clone());
         let (outcomes, garbage) = cx
             .write(&self.store, move |tx| {
                 let home = require_bucket(tx, &bucket)?;
@@ -81,6 +81,7 @@ impl S3 {
                         key: &one.key,
                         attempt: attempt.as_deref(),
                         chance: &chance,
+                        restored: &restored,
                     };
                     let gone = match version {
                         Some(id) => change::delete_version(tx, place, id)?,

@@ -533,6 +533,7 @@ impl S3 {
         let origin = events::Origin::of(&cx);
         let (bucket, key, day_ms) = (bucket.to_owned(), key.to_owned(), self.day_ms());
         let (now, chance) = (self.router.now().as_millisecond(), self.objects.new_id().to_string());
+        let restored = self.restored.clone();
         let (done, garbage) = self
             .store
             .write(move |tx| {
@@ -542,7 +543,13 @@ impl S3 {
                 };
                 let Some((rules, terms)) = rules_of(tx, &bucket, day_ms)? else { return Ok((done, garbage)) };
                 let versions = versions(tx, &bucket, &key)?;
-                let place = change::ChangeContext { bucket: &home, key: &key, attempt: None, chance: &chance };
+                let place = change::ChangeContext {
+                    bucket: &home,
+                    key: &key,
+                    attempt: None,
+                    chance: &chance,
+                    restored: &restored,
+                };
                 for (record, fate) in versions.iter().zip(fates(&rules, &key, &versions, now, terms)) {
                     let id = record.version_id();
                     // With versioning suspended the marker of an expiry has taken the null version's place.

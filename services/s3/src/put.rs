@@ -195,6 +195,7 @@ impl S3 {
         let place = (bucket.clone(), key.clone());
         let (inline, change, blobs, completion) = (commit.inline, commit.change, own.clone(), commit.completion);
         let (origin, random) = (events::Origin::of(cx), self.objects.new_id().to_string());
+        let restored = self.restored.clone();
         let result = cx
             .write(&self.store, move |tx| {
                 let home = require_bucket(tx, &bucket)?;
@@ -224,6 +225,7 @@ impl S3 {
                     key: &key,
                     attempt: attempt.as_deref(),
                     chance: random.as_str(),
+                    restored: &restored,
                 };
                 garbage.extend(change::put(tx, place, &mut record)?);
                 let told = events::Details { version: home.versioning.map(|_| record.version_id()) };

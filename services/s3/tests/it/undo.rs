@@ -152,19 +152,21 @@ async fn what_somebody_else_deletes_stays_deleted() {
     world.root("PUT", "/bucket", "").await;
     let (root, one) = (world.cx(), world.attempt("one"));
     let old = "o".repeat(LONG);
-    for key in ["written", "deleted", "own"] {
+    for key in ["written", "deleted", "version", "own"] {
         put(&world, &root, key, &old).await;
     }
     put(&world, &one, "written", &"n".repeat(LONG)).await;
     delete(&world, &root, "written").await;
     delete(&world, &one, "deleted").await;
     delete(&world, &root, "deleted").await;
+    delete(&world, &one, "version").await;
+    assert_eq!(world.root("DELETE", "/bucket/version?versionId=null", "").await.status, 204);
     put(&world, &one, "own", "n").await;
     delete(&world, &one, "own").await;
     put(&world, &one, "fresh", "n").await;
     delete(&world, &root, "fresh").await;
     world.s3.finish_attempt("one", false).await.unwrap();
-    for key in ["written", "deleted", "fresh"] {
+    for key in ["written", "deleted", "version", "fresh"] {
         assert_eq!(content(&world, key).await, "404 NoSuchKey", "{key}");
     }
     assert_eq!(content(&world, "own").await, old);
