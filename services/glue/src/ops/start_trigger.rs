@@ -1,7 +1,7 @@
 //! StartTrigger: fires one on demand, activates the others. StopTrigger: deactivates.
 
 use super::prelude::*;
-use crate::triggers;
+use crate::{triggers, workflows};
 
 #[async_trait]
 impl Handle<StartTrigger> for Glue {
@@ -33,6 +33,9 @@ impl Handle<StopTrigger> for Glue {
             }
             record.set_state("DEACTIVATED");
             triggers::plan(tx, &scope, &record, now)?;
+            if record.is("EVENT") {
+                workflows::events::forget(tx, &scope, record.trigger.workflow_name.as_deref().unwrap_or_default())?;
+            }
             tx.put_json(triggers::key(&scope, &req.name), &record)?;
             Ok(StopTriggerResponse { name: Some(req.name.clone()) })
         })

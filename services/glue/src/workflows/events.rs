@@ -2,8 +2,8 @@
 //! begins with the first of them (BatchWindow), begin a run. Their ids are its property `aws:eventIds`, written `[a, b]` as scripts cut
 //! it. Source: AWS Glue Developer Guide, "Starting an AWS Glue workflow with an Amazon EventBridge event".
 //!
-//! Where the workflow has as many runs as it may, the events wait until one ends. A trigger that has been stopped takes none: the rule's
-//! delivery fails, and goes to its dead-letter queue.
+//! Where the workflow has as many runs as it may, the events wait until one ends, and BatchSize of them begin the next. A trigger that
+//! has been stopped takes none, and those that waited are dropped: the rule's delivery fails, and goes to its dead-letter queue.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const WINDOW_SECONDS: i32 = 900;
 /// Until it is looked again whether a run may begin.
 const PAUSE: SignedDuration = SignedDuration::from_secs(5);
 
-/// Events that have not begun a run yet.
+/// Events of one record that have not begun a run yet.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Waiting {
     events: Vec<String>,
@@ -42,8 +42,25 @@ struct Window {
     workflow: String,
 }
 
+/// A record of each event is below it, in the order in which they came.
 fn waiting(scope: &Scope, workflow: &str) -> Key {
     scope.key("workflow-events").push(workflow)
+}
+
+/// Counts the events.
+fn counter(scope: &Scope, workflow: &str) -> Key {
+    scope.key("workflow-events-count").push(workflow)
+}
+
+/// The first events, as many as begin a run, and where their records are.
+fn first(tx: &mut Tx<'_>, scope: &Scope, workflow: &str, most: i32) -> Result<Vec<(Vec<u8>, String)>, Error> {
+    let most = usize::try_from(most).unwrap_or_default().max(1);
+    let mut all = Vec::new();
+    for (key, value) in tx.scan_prefix(waiting(scope, workflow), most)? {
+        let Waiting { events } = store::kv::decode(&key, &value)?;
+        all.extend(events.into_iter().map(|event| (key.clone(), event)));
+    }
+    Ok(all)
 }
 
 fn task_id(scope: &Scope, workflow: &str) -> String {
@@ -52,7 +69,16 @@ fn task_id(scope: &Scope, workflow: &str) -> String {
 
 /// Nothing waits any more: the workflow or its trigger is gone.
 pub(crate) fn forget(tx: &mut Tx<'_>, scope: &Scope, workflow: &str) -> Result<(), Error> {
-    tx.delete(waiting(scope, workflow))?;
+    loop {
+        let all = tx.scan_prefix(waiting(scope, workflow), 1000)?;
+        if all.is_empty() {
+            break;
+        }
+        for (key, _) in all {
+            tx.delete(key)?;
+        }
+    }
+    tx.delete(counter(scope, workflow))?;
     tx.cancel_task(&task_id(scope, workflow))?;
     Ok(())
 }
@@ -82,17 +108,24 @@ fn notify(tx: &mut Tx<'_>, scope: &Scope, workflow: &str, event: &str, now: jiff
             trigger.name()
         )));
     }
-    let mut all: Waiting = tx.get_json(waiting(scope, workflow))?.unwrap_or_default();
-    all.events.push(event.to_owned());
-    let full = i32::try_from(all.events.len()).unwrap_or(i32::MAX) >= size(&trigger);
-    if full && may_begin(tx, scope, workflow)? {
-        let why = StartingEventBatchCondition { batch_size: Some(size(&trigger)), batch_window: Some(0) };
-        return begin(tx, scope, workflow, &all.events, why, now);
+    let number = tx.next_number(counter(scope, workflow))?;
+    let one = Waiting { events: vec![event.to_owned()] };
+    tx.put_json(waiting(scope, workflow).push_u64(number), &one)?;
+    let size = size(&trigger);
+    let all = first(tx, scope, workflow, size.saturating_add(1))?;
+    let there = i32::try_from(all.len()).unwrap_or(i32::MAX);
+    if there > size {
+        // It has been planned that they are looked at.
+        return Ok(());
     }
-    tx.put_json(waiting(scope, workflow), &all)?;
-    let after = if full { PAUSE } else { SignedDuration::from_secs(i64::from(window(&trigger))) };
-    if full || all.events.len() == 1 {
-        plan(tx, scope, workflow, now + after)?;
+    if there == size && may_begin(tx, scope, workflow)? {
+        let why = StartingEventBatchCondition { batch_size: Some(size), batch_window: Some(0) };
+        return begin(tx, scope, &trigger, all, why, now);
+    }
+    if there == size {
+        plan(tx, scope, workflow, now + PAUSE)?;
+    } else if there == 1 {
+        plan(tx, scope, workflow, now + SignedDuration::from_secs(i64::from(window(&trigger))))?;
     }
     Ok(())
 }
@@ -119,15 +152,29 @@ fn may_begin(tx: &mut Tx<'_>, scope: &Scope, workflow: &str) -> Result<bool, Err
     }
 }
 
+/// Begins a run of the events, and plans what is to be done with those that came after them.
 fn begin(
     tx: &mut Tx<'_>,
     scope: &Scope,
-    workflow: &str,
-    events: &[String],
+    trigger: &triggers::Record,
+    taken: Vec<(Vec<u8>, String)>,
     why: StartingEventBatchCondition,
     now: jiff::Timestamp,
 ) -> Result<(), Error> {
-    forget(tx, scope, workflow)?;
+    let workflow = trigger.trigger.workflow_name.as_deref().unwrap_or_default();
+    let mut events = Vec::new();
+    for (key, event) in taken {
+        tx.delete(key)?;
+        events.push(event);
+    }
+    let left = i32::try_from(first(tx, scope, workflow, size(trigger))?.len()).unwrap_or(i32::MAX);
+    if left == 0 {
+        forget(tx, scope, workflow)?;
+    } else if left >= size(trigger) {
+        plan(tx, scope, workflow, now)?;
+    } else {
+        plan(tx, scope, workflow, now + SignedDuration::from_secs(i64::from(window(trigger))))?;
+    }
     let id = format!("wr_{}", triggers::id(&format!("{workflow} {}", events.join(" ")), 0, &[], now));
     let properties = BTreeMap::from([("aws:eventIds".to_owned(), format!("[{}]", events.join(", ")))]);
     begin_with(tx, scope, workflow, properties, Some(why), &id, now)
@@ -154,16 +201,21 @@ impl Runner for WindowRunner {
 fn over(tx: &mut Tx<'_>, of: &Window, task: &str, now: jiff::Timestamp) -> Result<(), Error> {
     let scope = Scope { account: of.account.clone(), region: of.region.clone() };
     tx.finish_task(task)?;
-    let Some(all) = tx.get_json::<Waiting>(waiting(&scope, &of.workflow))? else { return Ok(()) };
     let trigger = triggers_of(tx, &scope, &of.workflow)?.into_iter().find(|trigger| trigger.is("EVENT"));
-    let Some(trigger) = trigger else { return forget(tx, &scope, &of.workflow) };
+    let Some(trigger) = trigger.filter(|trigger| trigger.trigger.state.as_deref() != Some("DEACTIVATED")) else {
+        return forget(tx, &scope, &of.workflow);
+    };
+    let all = first(tx, &scope, &of.workflow, size(&trigger))?;
+    if all.is_empty() {
+        return Ok(());
+    }
     if !may_begin(tx, &scope, &of.workflow)? {
         return plan(tx, &scope, &of.workflow, now + PAUSE);
     }
-    let full = i32::try_from(all.events.len()).unwrap_or(i32::MAX) >= size(&trigger);
+    let full = i32::try_from(all.len()).unwrap_or(i32::MAX) >= size(&trigger);
     let why = StartingEventBatchCondition {
         batch_size: Some(if full { size(&trigger) } else { 0 }),
         batch_window: Some(if full { 0 } else { window(&trigger) }),
     };
-    begin(tx, &scope, &of.workflow, &all.events, why, now)
+    begin(tx, &scope, &trigger, all, why, now)
 }

@@ -395,3 +395,38 @@ async fn a_state_that_others_have_built_on_keeps_its_files() {
         assert!(!router.holds_attempts("job").await.unwrap());
     }
 }
+
+#[tokio::test]
+async fn events_of_a_stopped_trigger_begin_no_run() {
+    let world = world();
+    let name = || "w".to_owned();
+    let workflow = CreateWorkflowRequest { name: name(), ..CreateWorkflowRequest::default() };
+    world.call::<CreateWorkflow>(workflow).await.expect("a workflow");
+    let trigger = CreateTriggerRequest {
+        name: "t".into(),
+        workflow_name: Some(name()),
+        r#type: "EVENT".into(),
+        actions: vec![Action { job_name: Some("j".into()), ..Action::default() }],
+        event_batching_condition: Some(EventBatchingCondition { batch_size: 2, batch_window: None }),
+        ..CreateTriggerRequest::default()
+    };
+    world.call::<CreateTrigger>(trigger).await.expect("a trigger");
+    let notify = async |event: &str| {
+        let request = api_lakerun::NotifyWorkflowRequest { name: name(), event_id: event.into() };
+        world.call::<api_lakerun::NotifyWorkflow>(request).await.map(|_| ())
+    };
+    let runs = async || {
+        let request = GetWorkflowRunsRequest { name: name(), ..GetWorkflowRunsRequest::default() };
+        let runs = world.call::<GetWorkflowRuns>(request).await.expect("the runs").runs.unwrap_or_default();
+        let ids = |run: &WorkflowRun| run.workflow_run_properties.clone().unwrap_or_default()["aws:eventIds"].clone();
+        runs.iter().map(ids).collect::<Vec<_>>()
+    };
+    notify("a").await.expect("the trigger is there");
+    world.call::<StopTrigger>(StopTriggerRequest { name: "t".into() }).await.expect("it stops");
+    assert_eq!(code(notify("b").await), "InvalidInputException");
+    world.call::<StartTrigger>(StartTriggerRequest { name: "t".into() }).await.expect("it starts");
+    notify("c").await.expect("it is active");
+    assert_eq!(runs().await, Vec::<String>::new());
+    notify("d").await.expect("it is active");
+    assert_eq!(runs().await, ["[c, d]"]);
+}
