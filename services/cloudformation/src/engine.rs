@@ -450,7 +450,7 @@ impl Run<'_> {
     }
 
     /// Refuses what is there already by the name that the template gives: many a service answers the creation of what it has with
-    /// success, and the way back would delete what is not the stack's. Who may not look is told by the creation.
+    /// success, and the way back would delete what is not the stack's. Of the others, who may not look is told by the creation.
     async fn check_new(
         &self,
         stack: &StackRecord,
@@ -468,6 +468,7 @@ impl Run<'_> {
             Ok(Some(_)) => {
                 Err(Stop::Failed(format!("Resource of type '{kind}' with identifier '{id}' already exists.")))
             }
+            Err(error) if resources::existing::is_taken_over(kind) => Err(Stop::failed(error)),
             Ok(None) | Err(_) => Ok(()),
         }
     }

@@ -315,7 +315,8 @@ impl CloudFormation {
         for (name, resource) in &prepared.template.resources {
             let stays = resource.deletion_policy.as_deref().is_some_and(|policy| policy.starts_with("Retain"));
             let there = resource.condition.as_ref().is_none_or(|c| scope.condition(c).unwrap_or(false));
-            if stack.resources.contains_key(name) || !stays || !there {
+            let importable = existing::identifier(&resource.kind).is_some();
+            if stack.resources.contains_key(name) || !stays || !there || !importable {
                 continue;
             }
             // What is named after something that is still to be made is not there.

@@ -44,15 +44,45 @@ pub(crate) fn name_of(kind: &str, properties: &Value, at: &Context) -> Option<St
         "AWS::StepFunctions::StateMachine" => {
             Some(at.arn("states", format!("stateMachine:{}", given("StateMachineName")?)))
         }
+        "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm" => given("AlarmName"),
+        "AWS::CloudWatch::Dashboard" => given("DashboardName"),
+        "AWS::Events::Rule" => {
+            let name = given("Name")?;
+            Some(
+                given("EventBusName")
+                    .filter(|bus| bus != "default")
+                    .map_or(name.clone(), |bus| format!("{bus}|{name}")),
+            )
+        }
+        "AWS::StepFunctions::Activity" => Some(at.arn("states", format!("activity:{}", given("Name")?))),
         "AWS::KMS::Key" => None,
         _ => given(identifier(kind)?),
     }
 }
 
+/// Whether a service answers the creation of what it has with success, or overwrites it.
+pub(crate) fn is_taken_over(kind: &str) -> bool {
+    [
+        "AWS::CloudWatch::Alarm",
+        "AWS::CloudWatch::CompositeAlarm",
+        "AWS::CloudWatch::Dashboard",
+        "AWS::Events::Rule",
+        "AWS::S3::Bucket",
+        "AWS::SNS::Topic",
+        "AWS::SQS::Queue",
+        "AWS::StepFunctions::Activity",
+        "AWS::StepFunctions::StateMachine",
+    ]
+    .contains(&kind)
+}
+
 /// The resource of an id; `None` where there is none.
 pub(crate) async fn find(at: &Context, kind: &str, id: &str) -> Result<Option<Found>> {
     let found = match kind {
+        "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm" => return alarm(at, id).await,
+        "AWS::CloudWatch::Dashboard" => dashboard(at, id).await,
         "AWS::DynamoDB::Table" => table(at, id).await,
+        "AWS::Events::Rule" => rule(at, id).await,
         "AWS::ECR::Repository" => repository(at, id).await,
         "AWS::IAM::Role" => role(at, id).await,
         "AWS::KMS::Key" => key(at, id).await,
@@ -63,6 +93,7 @@ pub(crate) async fn find(at: &Context, kind: &str, id: &str) -> Result<Option<Fo
         "AWS::SQS::Queue" => queue(at, id).await,
         "AWS::SSM::Parameter" => parameter(at, id).await,
         "AWS::SecretsManager::Secret" => secret(at, id).await,
+        "AWS::StepFunctions::Activity" => activity(at, id).await,
         "AWS::StepFunctions::StateMachine" => state_machine(at, id).await,
         _ => return Ok(None),
     };
@@ -238,6 +269,35 @@ async fn state_machine(at: &Context, id: &str) -> Result<Found> {
     let revision = output.get("RevisionId").filter(|id| !id.is_null()).cloned().unwrap_or_else(|| "INITIAL".into());
     let attributes = json!({ "Arn": id, "Name": output["Name"], "StateMachineRevisionId": revision });
     Ok(Found { made: Made::new(id, attributes), properties: properties.into() })
+}
+
+/// Metric alarms and composite ones have their names in common.
+async fn alarm(at: &Context, id: &str) -> Result<Option<Found>> {
+    let asked = json!({ "AlarmNames": [id], "AlarmTypes": ["MetricAlarm", "CompositeAlarm"] });
+    let output = at.look("cloudwatch", "describeAlarms", asked).await?;
+    let lists = ["MetricAlarms", "CompositeAlarms"];
+    let Some(alarm) = lists.iter().find_map(|list| output[*list].get(0)) else { return Ok(None) };
+    let properties = same(alarm, &["AlarmName", "AlarmDescription", "ActionsEnabled"]);
+    Ok(Some(Found { made: Made::new(id, json!({ "Arn": alarm["AlarmArn"] })), properties: properties.into() }))
+}
+
+async fn dashboard(at: &Context, id: &str) -> Result<Found> {
+    let output = at.look("cloudwatch", "getDashboard", json!({ "DashboardName": id })).await?;
+    let properties = same(&output, &["DashboardName", "DashboardBody"]);
+    Ok(Found { made: Made::new(id, Value::Null), properties: properties.into() })
+}
+
+async fn rule(at: &Context, id: &str) -> Result<Found> {
+    let (bus, name) = id.rsplit_once('|').unwrap_or(("default", id));
+    let output = at.look("eventbridge", "describeRule", json!({ "Name": name, "EventBusName": bus })).await?;
+    let properties = same(&output, &["Name", "Description", "EventBusName", "RoleArn", "ScheduleExpression", "State"]);
+    Ok(Found { made: Made::new(id, json!({ "Arn": output["Arn"] })), properties: properties.into() })
+}
+
+async fn activity(at: &Context, id: &str) -> Result<Found> {
+    let output = at.look("sfn", "describeActivity", json!({ "ActivityArn": id })).await?;
+    let attributes = json!({ "Arn": id, "Name": output["Name"] });
+    Ok(Found { made: Made::new(id, attributes), properties: same(&output, &["Name"]).into() })
 }
 
 /// A document that is told as a text, which may be percent-encoded.

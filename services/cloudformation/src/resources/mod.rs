@@ -154,6 +154,7 @@ pub(crate) fn replaces_itself(kind: &str) -> bool {
 /// Does this error say that the thing is not there (any more)?
 pub(crate) fn is_missing(error: &Error) -> bool {
     let codes = [
+        "ActivityDoesNotExist",
         "AWS.SimpleQueueService.NonExistentQueue",
         "DashboardNotFoundError",
         "EntityNotFoundException",

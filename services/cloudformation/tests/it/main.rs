@@ -74,6 +74,35 @@ impl Handle<api_sqs::CreateQueue> for Cloud {
     }
 }
 #[async_trait]
+impl Handle<api_s3::GetBucketLocation> for Cloud {
+    async fn handle(
+        &self,
+        _: &Cx,
+        input: api_s3::GetBucketLocationRequest,
+    ) -> Result<api_s3::GetBucketLocationOutput, Error> {
+        Err(Error::new("NoSuchBucket", 404, format!("There is no bucket {}", input.bucket)))
+    }
+}
+#[async_trait]
+impl Handle<api_sqs::GetQueueUrl> for Cloud {
+    async fn handle(&self, _: &Cx, input: api_sqs::GetQueueUrlRequest) -> Result<api_sqs::GetQueueUrlResult, Error> {
+        match input.queue_name.as_str() {
+            "hidden" => Err(Error::access_denied("Access to the resource is denied.")),
+            _ => Err(Error::new("QueueDoesNotExist", 400, "The specified queue does not exist.")),
+        }
+    }
+}
+#[async_trait]
+impl Handle<api_events::DescribeRule> for Cloud {
+    async fn handle(
+        &self,
+        _: &Cx,
+        input: api_events::DescribeRuleRequest,
+    ) -> Result<api_events::DescribeRuleResponse, Error> {
+        Ok(api_events::DescribeRuleResponse { name: Some(input.name), ..Default::default() })
+    }
+}
+#[async_trait]
 impl Handle<api_sqs::DeleteQueue> for Cloud {
     async fn handle(&self, _: &Cx, input: api_sqs::DeleteQueueRequest) -> Result<Empty, Error> {
         self.call("DeleteQueue", &input.queue_url);
@@ -113,8 +142,9 @@ impl World {
         };
         cloudformation::register(&platform, None);
         let cloud = Arc::new(Cloud::default());
-        operations!(router, cloud, api_s3: CreateBucket, DeleteBucket, PutBucketTagging);
-        operations!(router, cloud, api_sqs: CreateQueue, DeleteQueue, SetQueueAttributes);
+        operations!(router, cloud, api_s3: CreateBucket, DeleteBucket, GetBucketLocation, PutBucketTagging);
+        operations!(router, cloud, api_sqs: CreateQueue, DeleteQueue, GetQueueUrl, SetQueueAttributes);
+        operations!(router, cloud, api_events: DescribeRule);
         let cx = Cx::new(router, Principal::Root, "000000000000", "us-east-1");
         Self { cloud, cx, control }
     }
@@ -586,4 +616,23 @@ async fn an_update_that_failed_and_stays_goes_on_with_what_is_there() {
     // The one from before the failed update is the one that is replaced.
     assert_eq!(world.cloud.count("DeleteQueue"), 1);
     assert_eq!(world.cloud.things().len(), 2);
+}
+
+/// PutRule overwrites, and CreateQueue answers with what is there: what cannot be looked for may be somebody else's.
+#[tokio::test]
+async fn what_would_be_overwritten_is_looked_for() {
+    let cases = [
+        ("{Type: AWS::SQS::Queue, Properties: {QueueName: hidden}}", "Access to the resource is denied."),
+        (
+            "{Type: AWS::Events::Rule, Properties: {Name: taken, EventBusName: orders, ScheduleExpression: rate(1 day)}}",
+            "Resource of type 'AWS::Events::Rule' with identifier 'orders|taken' already exists.",
+        ),
+    ];
+    for (resource, reason) in cases {
+        let world = World::running();
+        assert_eq!(world.create(&format!("Resources: {{One: {resource}}}")).await.unwrap(), "ROLLBACK_COMPLETE");
+        let events = world.events().await;
+        assert!(events.iter().any(|e| e.starts_with(&format!("One CREATE_FAILED {reason}"))), "{events:#?}");
+        assert_eq!(world.cloud.count(""), 0);
+    }
 }
