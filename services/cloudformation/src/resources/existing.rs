@@ -51,7 +51,7 @@ pub(crate) fn name_of(kind: &str, properties: &Value, at: &Context) -> Option<St
             Some(
                 given("EventBusName")
                     .filter(|bus| bus != "default")
-                    .map_or(name.clone(), |bus| format!("{bus}|{name}")),
+                    .map_or_else(|| name.clone(), |bus| format!("{bus}|{name}")),
             )
         }
         "AWS::StepFunctions::Activity" => Some(at.arn("states", format!("activity:{}", given("Name")?))),
