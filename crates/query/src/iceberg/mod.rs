@@ -79,15 +79,7 @@ impl Loaded {
             .get(METADATA_LOCATION)
             .cloned()
             .ok_or_else(|| broken(format_args!("Table {} has no metadata_location", table.name)))?;
-        let bytes = read(storage, &place).await?;
-        let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {
-            let mut plain = Vec::new();
-            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(bytes.as_ref()), &mut plain)
-                .map_err(|error| broken(format_args!("{place}: {error}")))?;
-            Bytes::from(plain)
-        } else {
-            bytes
-        };
+        let bytes = read_metadata(storage, &place).await?;
         let metadata = Arc::new(TableMetadata::parse(&bytes, &place)?);
         Ok(Self { table, metadata, place })
     }
@@ -150,6 +142,45 @@ impl Loaded {
         let Some(spec) = self.metadata.spec_by_id(spec) else { return String::new() };
         files::partition_path(spec, &file.partition)
     }
+}
+
+/// A metadata file's text, which may be compressed.
+async fn read_metadata(storage: &Storage, place: &str) -> Result<Bytes> {
+    let bytes = read(storage, place).await?;
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut plain = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(bytes.as_ref()), &mut plain)
+        .map_err(|error| broken(format_args!("{place}: {error}")))?;
+    Ok(Bytes::from(plain))
+}
+
+/// Which of some metadata files are a table's by its UUID. One that is gone, or cannot be parsed, is nobody's.
+///
+/// # Errors
+/// When one cannot be read for another reason.
+pub(crate) async fn states_of(storage: &Storage, uuid: &str, places: Vec<String>) -> Result<Vec<String>> {
+    #[derive(serde::Deserialize)]
+    struct Owned {
+        #[serde(rename = "table-uuid")]
+        uuid: String,
+    }
+    let found = futures::stream::iter(places).map(|place| async move {
+        let bytes = match read_metadata(storage, &place).await {
+            Ok(bytes) => bytes,
+            Err(error) if is_refusal(&error) => return Err(error),
+            Err(_) => return Ok(None),
+        };
+        let owned: Option<Owned> = serde_json::from_slice(&bytes).ok();
+        Ok(owned.filter(|owned| !uuid.is_empty() && owned.uuid == uuid).map(|_| place))
+    });
+    found.buffered(MANIFESTS_AT_ONCE).try_filter_map(|place| async move { Ok(place) }).try_collect().await
+}
+
+/// Whether a file could not be read though it may be there and whole: access is denied, or the storage does not answer.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    error.category == 1 || error.error_type == 1501
 }
 
 pub(crate) async fn read(storage: &Storage, url: &str) -> Result<Bytes> {

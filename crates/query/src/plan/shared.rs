@@ -43,8 +43,9 @@ use futures::{StreamExt, TryStreamExt};
 use indexmap::IndexMap;
 
 use super::order_joins;
+use crate::row_pattern::MatchTable;
 
-/// The part of a query's memory that rows which are kept may take; the others are written to disk.
+/// The part of a query's memory that rows which are kept may take, of all shared tables together; the others are written to disk.
 const PART_OF_MEMORY: usize = 4;
 
 /// A query's physical plan, and those of what it reads several times, by name.
@@ -108,12 +109,13 @@ async fn with_shared(main: LogicalPlan, tables: &[Arc<SharedTable>], state: &Ses
         }
         order.push((next, narrowed));
     }
+    let count = order.iter().filter(|(_, narrowed)| narrowed.is_some()).count();
     let mut shared = Vec::new();
     for (at, narrowed) in order.into_iter().rev() {
         let Some(narrowed) = narrowed else { continue };
         let plan = planned(narrowed, state).await?;
         shared.push((tables[at].name.clone(), Arc::clone(&plan)));
-        tables[at].is_planned(plan, &uses[at], state)?;
+        tables[at].is_planned(plan, &uses[at], count, state)?;
     }
     shared.reverse();
     Ok(Planned { plan: planned(main, state).await?, shared })
@@ -188,14 +190,30 @@ fn is_heavy(plan: &LogicalPlan, weight: Weight) -> Result<bool> {
     if fields.iter().map(|field| field.name()).collect::<BTreeSet<_>>().len() < fields.len() {
         return Ok(false);
     }
-    let mut same = true;
     plan.apply_with_subqueries(|node| {
         heavy |= aggregates(node) || (weight == Weight::Joins && matches!(node, LogicalPlan::Join(_)));
-        same &= node.expressions().iter().all(|expr| !expr.is_volatile() && !expr.contains_outer());
-        same &= !matches!(node, LogicalPlan::Extension(_) | LogicalPlan::RecursiveQuery(_));
-        Ok(TreeNodeRecursion::Continue)
+        Ok(if heavy { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
-    Ok(heavy && same)
+    Ok(heavy && is_steady(plan)?)
+}
+
+/// Whether a plan always gives the same, and stands for itself.
+fn is_steady(plan: &LogicalPlan) -> Result<bool> {
+    let steady = |expr: &Expr| !expr.is_volatile() && !expr.contains_outer();
+    let mut same = true;
+    plan.apply_with_subqueries(|node| {
+        same &= node.expressions().iter().all(steady);
+        same &= !matches!(node, LogicalPlan::Extension(_) | LogicalPlan::RecursiveQuery(_));
+        // A table that has a plan of its own.
+        if let LogicalPlan::TableScan(scan) = node
+            && let Ok(table) = source_as_provider(&scan.source)
+            && let Some(matches) = (table.as_ref() as &dyn Any).downcast_ref::<MatchTable>()
+        {
+            same &= matches.expressions().all(steady) && is_steady(matches.input())?;
+        }
+        Ok(if same { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    })?;
+    Ok(same)
 }
 
 fn aggregates(node: &LogicalPlan) -> bool {
@@ -344,7 +362,14 @@ impl SharedTable {
         Ok(all)
     }
 
-    fn is_planned(&self, plan: Arc<dyn ExecutionPlan>, uses: &[Use], state: &SessionState) -> Result<()> {
+    /// `tables`: how many tables of the query are kept, this one among them.
+    fn is_planned(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        uses: &[Use],
+        tables: usize,
+        state: &SessionState,
+    ) -> Result<()> {
         let args = StatisticsArgs::new();
         let statistics = StatisticsContext::new().compute(plan.as_ref(), &args).ok();
         let expected = statistics.as_ref().and_then(|known| known.num_rows.get_value().copied());
@@ -360,6 +385,7 @@ impl SharedTable {
             statistics,
             columns: kept_columns(uses),
             uses: uses.to_vec(),
+            tables,
             kept: OnceLock::new(),
             metrics: ExecutionPlanMetricsSet::new(),
         };
@@ -445,6 +471,8 @@ struct Rows {
     /// The table's columns that are kept.
     columns: Vec<usize>,
     uses: Vec<Use>,
+    /// The tables that share the memory for what is kept.
+    tables: usize,
     kept: OnceLock<Kept>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -454,7 +482,10 @@ impl Rows {
     fn kept(&self, context: &Arc<TaskContext>) -> Kept {
         let begin = || {
             let (plan, context, metrics) = (Arc::clone(&self.plan), Arc::clone(context), self.metrics.clone());
-            async move { keep(&plan, &context, &metrics).await.map(Arc::new).map_err(Arc::new) }.boxed().shared()
+            let tables = self.tables;
+            async move { keep(&plan, tables, &context, &metrics).await.map(Arc::new).map_err(Arc::new) }
+                .boxed()
+                .shared()
         };
         self.kept.get_or_init(begin).clone()
     }
@@ -501,12 +532,13 @@ struct Part {
 
 async fn keep(
     plan: &Arc<dyn ExecutionPlan>,
+    tables: usize,
     context: &Arc<TaskContext>,
     metrics: &ExecutionPlanMetricsSet,
 ) -> Result<Vec<Part>> {
     let count = plan.output_partitioning().partition_count();
     let most = match context.memory_pool().memory_limit() {
-        MemoryLimit::Finite(bytes) => bytes / PART_OF_MEMORY / count.max(1),
+        MemoryLimit::Finite(bytes) => bytes / PART_OF_MEMORY / tables.max(1) / count.max(1),
         _ => usize::MAX,
     };
     let mut tasks = Vec::with_capacity(count);
@@ -776,7 +808,12 @@ mod tests {
         let planned = physical(&plan, &context.state()).await.unwrap();
         let [(_, inner)] = planned.shared.as_slice() else { panic!("one is shared") };
         let metrics = ExecutionPlanMetricsSet::new();
-        let parts = keep(inner, &context.task_ctx(), &metrics).await.unwrap();
+        let parts = keep(inner, 1, &context.task_ctx(), &metrics).await.unwrap();
+        drop(parts);
+        // Several tables have what one has.
+        let parts = keep(inner, 4, &context.task_ctx(), &metrics).await.unwrap();
+        let held: usize = parts.iter().flat_map(|part| &part.batches).map(get_record_batch_memory_size).sum();
+        assert!(held <= (3 << 20) / 16, "{held}");
         drop(parts);
         let (rows, _) = run(&context, sql).await;
         assert_eq!(rows, as_written(&self::context(None), sql).await);

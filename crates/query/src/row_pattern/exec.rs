@@ -209,6 +209,7 @@ impl Run {
         let rows = concat_batches(&self.schema, &gathered)?;
         drop(gathered);
         let mut partition = Partition::new(&self.clause, &self.aggregates, &self.conditions, &rows)?;
+        self.memory.try_grow(partition.matcher.most_bytes())?;
         while let Some(batch) = partition.next_batch()? {
             if self.out.send(Ok(batch)).await.is_err() {
                 // Nobody wants more of them.
@@ -585,9 +586,7 @@ impl Conditions for Known<'_> {
             How::Ask(compiled) => compiled,
         };
         let mut steps = 1;
-        let mut labels = matched.to_vec();
-        labels.push(label);
-        let arrays = condition.leaves.iter().map(|leaf| self.value(leaf, &labels, &mut steps));
+        let arrays = condition.leaves.iter().map(|leaf| self.value(leaf, matched, &mut steps));
         let holds = evaluated(condition, expr, arrays.collect::<Result<Vec<_>>>()?, 1)?;
         Ok((holds.is_valid(0) && holds.value(0), steps))
     }

@@ -18,8 +18,10 @@ pub(crate) struct Match {
     pub(crate) hidden: Vec<bool>,
 }
 
-/// Whether a row may be of a variable after what is matched so far, and how many steps it took to find out.
+/// Whether a row may be of a variable after what is matched before, and how many steps it took to find out.
 pub(crate) trait Conditions {
+    /// `matched` ends with the variable itself.
+    ///
     /// # Errors
     /// When the condition fails.
     fn hold(&mut self, label: Label, row: usize, matched: &[Label]) -> Result<(bool, u64)>;
@@ -51,6 +53,13 @@ impl<'a> Matcher<'a> {
             return Err(Error::not_supported("a row pattern of such length over a partition of so many rows"));
         }
         Ok(Self { ops, rows, is_free, tried: Vec::new(), dirty: Vec::new() })
+    }
+
+    /// Bytes that may be needed to remember what was tried: the words, of which there may be twice as many as are in use, and
+    /// the list of those to forget.
+    pub(crate) fn most_bytes(&self) -> usize {
+        let words = ((self.rows + 1) * self.ops.len()).div_ceil(64);
+        words * size_of::<u64>() * 3
     }
 
     /// The match that begins at a row.
@@ -102,12 +111,12 @@ impl<'a> Matcher<'a> {
                         if row >= self.rows {
                             break;
                         }
+                        found.labels.push(label);
                         let (holds, more) = conditions.hold(label, row, &found.labels)?;
                         steps += more;
                         if !holds {
                             break;
                         }
-                        found.labels.push(label);
                         found.hidden.push(hiding > 0);
                         op += 1;
                         if !self.is_free {

@@ -17,6 +17,7 @@ mod table;
 
 pub(crate) use plan::{INPUT, is_marker_name as is_marker, markers, planned};
 pub(crate) use spec::{Label, Pattern, Rows, Skip, Spec};
+pub(crate) use table::MatchTable;
 
 /// What is read of a match for one row of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,16 @@ use crate::error::{Error, Result};
 
 /// Instructions that a pattern may become: `(A{100}){100}` is as long as it reads.
 const LONGEST: usize = 10_000;
+/// Parts that may be looked at for them: some become no instruction.
+const MOST_PARTS: usize = 10 * LONGEST;
+
+/// The instructions so far.
+#[derive(Default)]
+struct Program {
+    ops: Vec<Op>,
+    /// How many parts were looked at.
+    parts: usize,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
@@ -23,57 +33,65 @@ pub(crate) enum Op {
 /// # Errors
 /// When the pattern is too long.
 pub(crate) fn compile(pattern: &Pattern) -> Result<Vec<Op>> {
-    let mut ops = Vec::new();
-    emit(pattern, &mut ops)?;
-    push(&mut ops, Op::Done)?;
-    Ok(ops)
+    let mut program = Program::default();
+    emit(pattern, &mut program)?;
+    push(&mut program, Op::Done)?;
+    Ok(program.ops)
 }
 
-fn push(ops: &mut Vec<Op>, op: Op) -> Result<usize> {
-    if ops.len() >= LONGEST {
-        return Err(Error::not_supported("a row pattern of so many parts and repetitions"));
+fn too_long() -> Error {
+    Error::not_supported("a row pattern of so many parts and repetitions")
+}
+
+fn push(program: &mut Program, op: Op) -> Result<usize> {
+    if program.ops.len() >= LONGEST {
+        return Err(too_long());
     }
-    ops.push(op);
-    Ok(ops.len() - 1)
+    program.ops.push(op);
+    Ok(program.ops.len() - 1)
 }
 
-fn emit(pattern: &Pattern, ops: &mut Vec<Op>) -> Result<()> {
+fn emit(pattern: &Pattern, program: &mut Program) -> Result<()> {
+    program.parts += 1;
+    if program.parts > MOST_PARTS {
+        return Err(too_long());
+    }
     match pattern {
         Pattern::Empty => {}
-        Pattern::Label(label) => drop(push(ops, Op::Label(*label))?),
-        Pattern::Start => drop(push(ops, Op::Start)?),
-        Pattern::End => drop(push(ops, Op::End)?),
-        Pattern::Concat(all) => all.iter().try_for_each(|one| emit(one, ops))?,
-        Pattern::Or(all) => alternatives(&all.iter().map(|one| vec![one]).collect::<Vec<_>>(), ops)?,
+        Pattern::Label(label) => drop(push(program, Op::Label(*label))?),
+        Pattern::Start => drop(push(program, Op::Start)?),
+        Pattern::End => drop(push(program, Op::End)?),
+        Pattern::Concat(all) => all.iter().try_for_each(|one| emit(one, program))?,
+        Pattern::Or(all) => alternatives(&all.iter().map(|one| vec![one]).collect::<Vec<_>>(), program)?,
         Pattern::Permute(all) => {
             let mut orders = Vec::new();
             permutations(&mut Vec::new(), &mut vec![false; all.len()], all, &mut orders)?;
-            alternatives(&orders, ops)?;
+            alternatives(&orders, program)?;
         }
         Pattern::Exclude(inner) => {
-            push(ops, Op::Hide)?;
-            emit(inner, ops)?;
-            push(ops, Op::Unhide)?;
+            push(program, Op::Hide)?;
+            emit(inner, program)?;
+            push(program, Op::Unhide)?;
         }
-        Pattern::Repeat { inner, min, max, reluctant } => repeat(inner, (*min, *max), *reluctant, ops)?,
+        Pattern::Repeat { inner, min, max, reluctant } => repeat(inner, (*min, *max), *reluctant, program)?,
     }
     Ok(())
 }
 
-fn alternatives(all: &[Vec<&Pattern>], ops: &mut Vec<Op>) -> Result<()> {
+fn alternatives(all: &[Vec<&Pattern>], program: &mut Program) -> Result<()> {
     let mut jumps = Vec::new();
     for (i, parts) in all.iter().enumerate() {
         let is_last = i + 1 == all.len();
-        let split = if is_last { None } else { Some(push(ops, Op::Split(0, 0))?) };
-        parts.iter().try_for_each(|one| emit(one, ops))?;
+        let split = if is_last { None } else { Some(push(program, Op::Split(0, 0))?) };
+        parts.iter().try_for_each(|one| emit(one, program))?;
         if let Some(split) = split {
-            jumps.push(push(ops, Op::Jump(0))?);
-            ops[split] = Op::Split(split + 1, ops.len());
+            jumps.push(push(program, Op::Jump(0))?);
+            program.ops[split] = Op::Split(split + 1, program.ops.len());
         }
     }
-    let end = ops.len();
+    let end = program.ops.len();
     for jump in jumps {
-        ops[jump] = Op::Jump(end);
+        program.ops[jump] = Op::Jump(end);
     }
     Ok(())
 }
@@ -108,25 +126,30 @@ fn split(first: usize, other: usize, reluctant: bool) -> Op {
     if reluctant { Op::Split(other, first) } else { Op::Split(first, other) }
 }
 
-fn repeat(inner: &Pattern, (min, max): (u32, Option<u32>), reluctant: bool, ops: &mut Vec<Op>) -> Result<()> {
+fn repeat(inner: &Pattern, (min, max): (u32, Option<u32>), reluctant: bool, program: &mut Program) -> Result<()> {
     for _ in 0..min {
-        emit(inner, ops)?;
+        let before = program.ops.len();
+        emit(inner, program)?;
+        if program.ops.len() == before {
+            // Nothing, however often.
+            break;
+        }
     }
     let Some(max) = max else {
-        let at = push(ops, Op::Split(0, 0))?;
-        emit(inner, ops)?;
-        push(ops, Op::Jump(at))?;
-        ops[at] = split(at + 1, ops.len(), reluctant);
+        let at = push(program, Op::Split(0, 0))?;
+        emit(inner, program)?;
+        push(program, Op::Jump(at))?;
+        program.ops[at] = split(at + 1, program.ops.len(), reluctant);
         return Ok(());
     };
     let mut splits = Vec::new();
     for _ in min..max {
-        splits.push(push(ops, Op::Split(0, 0))?);
-        emit(inner, ops)?;
+        splits.push(push(program, Op::Split(0, 0))?);
+        emit(inner, program)?;
     }
-    let end = ops.len();
+    let end = program.ops.len();
     for at in splits {
-        ops[at] = split(at + 1, end, reluctant);
+        program.ops[at] = split(at + 1, end, reluctant);
     }
     Ok(())
 }

@@ -111,7 +111,7 @@ pub(super) struct Clause {
     pub(super) schema: SchemaRef,
 }
 
-pub(super) struct MatchTable {
+pub(crate) struct MatchTable {
     input: LogicalPlan,
     clause: Arc<Clause>,
     aggregates: Vec<Aggregated>,
@@ -151,6 +151,17 @@ impl MatchTable {
             schema: Arc::new(Schema::new(fields)),
         };
         Self { input, clause: Arc::new(clause), aggregates, conditions }
+    }
+
+    /// The plan that its rows are of.
+    pub(crate) const fn input(&self) -> &LogicalPlan {
+        &self.input
+    }
+
+    /// What it evaluates over them.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        let aggregated = self.aggregates.iter().flat_map(|one| &one.args);
+        aggregated.chain(self.conditions.iter().map(|condition| &condition.expr))
     }
 }
 

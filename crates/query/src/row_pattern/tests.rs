@@ -54,5 +54,10 @@ fn hostile_patterns_end() {
     assert!(error.message.starts_with("EXCEEDED_CPU_LIMIT"), "{}", error.message);
     let long = |inner: Pattern, n| Pattern::Repeat { inner: Box::new(inner), min: n, max: Some(n), reluctant: false };
     assert!(program::compile(&long(long(long(a.clone(), 1000), 1000), 1000)).is_err());
-    assert!(program::compile(&Pattern::Permute(vec![a; 12])).is_err());
+    assert!(program::compile(&Pattern::Permute(vec![a.clone(); 12])).is_err());
+    // Nothing, however often, is nothing, and takes no time to find out.
+    let nothing = long(long(Pattern::Empty, 4_000_000_000), 4_000_000_000);
+    assert_eq!(program::compile(&Pattern::Concat(vec![a.clone(), nothing])).unwrap().len(), 2);
+    let wide = Pattern::Concat([vec![a], vec![Pattern::Empty; 100_000]].concat());
+    assert!(program::compile(&long(wide, 9_000)).is_err());
 }

@@ -82,6 +82,8 @@ async fn what_is_not_of_the_table_stays_at_its_place() {
     for key in ["data/w/raw.csv", "data/w/data/part.csv", "data/w/metadata/notes.txt", "data/w2/x.csv"] {
         lake.put(key, "1").await;
     }
+    // Another table's state.
+    lake.put("data/w/metadata/00000-o.metadata.json", r#"{"format-version":2,"table-uuid":"other"}"#).await;
     lake.step("CREATE TABLE w (a int) LOCATION 's3://b/data/w/' TBLPROPERTIES ('table_type'='ICEBERG', 'vacuum_max_snapshot_age_seconds'='0')").await;
     lake.step("INSERT INTO w VALUES 1, 2").await;
     lake.step("DELETE FROM w WHERE a = 1").await;
@@ -91,8 +93,20 @@ async fn what_is_not_of_the_table_stays_at_its_place() {
         3 + lake.keys("data/w").await.iter().filter(|key| is_iceberg(key)).count()
     );
     assert_eq!(lake.rows("SELECT a FROM w").await, "\"2\"\n");
+    // A state of its own that no other names any more.
+    let place = lake.catalog.table("db", "w").await.unwrap().unwrap().parameters["metadata_location"].clone();
+    let state = lake.get(&place).await;
+    lake.put("data/w/metadata/00000-w.metadata.json", state).await;
     lake.step("DROP TABLE w").await;
-    assert_eq!(lake.keys("data/w").await, ["data/w/data/part.csv", "data/w/metadata/notes.txt", "data/w/raw.csv"]);
+    assert_eq!(
+        lake.keys("data/w").await,
+        [
+            "data/w/data/part.csv",
+            "data/w/metadata/00000-o.metadata.json",
+            "data/w/metadata/notes.txt",
+            "data/w/raw.csv"
+        ]
+    );
     assert_eq!(lake.keys("data/w2").await, ["data/w2/x.csv"]);
 }
 

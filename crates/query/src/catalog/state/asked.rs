@@ -1,7 +1,7 @@
 //! What of a query's filters narrows what is read: equality of texts, beginnings of texts, and bounds of times. All filters are
 //! applied to the rows once more, so what is not understood here costs time only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::InList;
@@ -11,7 +11,8 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 /// Conditions that hold for every row that the query wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
-    equal: BTreeMap<String, Vec<String>>,
+    /// Sets: a value that is named twice has its rows once.
+    equal: BTreeMap<String, BTreeSet<String>>,
     prefix: BTreeMap<String, String>,
     /// Milliseconds since 1970, both included.
     from: BTreeMap<String, i64>,
@@ -30,16 +31,14 @@ impl Asked {
     }
 
     /// The values that a column may have, if they are told.
-    pub(super) fn values(&self, column: &str) -> Option<&[String]> {
-        self.equal.get(column).map(Vec::as_slice)
+    pub(super) fn values(&self, column: &str) -> Option<&BTreeSet<String>> {
+        self.equal.get(column)
     }
 
     /// The one value that a column has.
     pub(super) fn value(&self, column: &str) -> Option<&str> {
-        match self.values(column) {
-            Some([one]) => Some(one),
-            _ => None,
-        }
+        let values = self.values(column).filter(|values| values.len() == 1)?;
+        values.first().map(String::as_str)
     }
 
     /// How a column's values begin.
@@ -68,7 +67,7 @@ impl Asked {
             }
             Expr::InList(InList { expr, list, negated: false }) => {
                 let Expr::Column(column) = &**expr else { return };
-                let values: Option<Vec<String>> = list.iter().map(literal).collect();
+                let values: Option<BTreeSet<String>> = list.iter().map(literal).collect();
                 if let Some(values) = values {
                     self.equal.entry(column.name.clone()).or_insert(values);
                 }
@@ -105,7 +104,7 @@ impl Asked {
 
     fn compare(&mut self, column: &str, op: Operator, value: &ScalarValue) {
         if let (Operator::Eq, Some(Some(text))) = (op, value.try_as_str()) {
-            self.equal.entry(column.to_owned()).or_insert_with(|| vec![text.to_owned()]);
+            self.equal.entry(column.to_owned()).or_insert_with(|| BTreeSet::from([text.to_owned()]));
         }
         let Some(time) = milliseconds(value) else { return };
         if matches!(op, Operator::Eq | Operator::Gt | Operator::GtEq) {

@@ -116,7 +116,7 @@ impl Reader {
     /// The names that a column is compared with, or all that there are; and whether it was the query that told them.
     async fn names(&self, column: &str, list: List, member: &str) -> Result<(Vec<String>, bool)> {
         if let Some(names) = self.asked.values(column) {
-            return Ok((names.to_vec(), true));
+            return Ok((names.iter().cloned().collect(), true));
         }
         let all = self.all(list).await?;
         Ok((all.iter().filter_map(|one| one[member].as_str()).map(str::to_owned).collect(), false))
@@ -125,7 +125,7 @@ impl Reader {
     /// Sends executions, or instead of them what happened in each.
     async fn each_execution(&self, with_history: bool) -> Result<()> {
         let (machines, is_named) = if let Some(arns) = self.asked.values("state_machine_arn") {
-            (arns.to_vec(), true)
+            (arns.iter().cloned().collect::<Vec<_>>(), true)
         } else {
             let all = self.all(LIST_STATE_MACHINES).await?;
             // Express executions are not listed, here as on AWS.
@@ -142,7 +142,7 @@ impl Reader {
                 match self.next_of_many(&mut pages, is_named).await {
                     Ok(Some(page)) if with_history => {
                         for execution in page {
-                            self.history_of(execution["executionArn"].as_str().unwrap_or_default(), false).await?;
+                            self.history_of(execution["executionArn"].as_str().unwrap_or_default(), is_named).await?;
                         }
                     }
                     Ok(Some(page)) => self.send(page).await?,
@@ -205,14 +205,14 @@ impl Reader {
     async fn queries(&self, make: Make) -> Result<()> {
         if let Some(ids) = self.asked.values("id") {
             let ids: Vec<Value> = ids.iter().map(|id| id.as_str().into()).collect();
-            return self.queries_of(&ids, make).await;
+            return self.queries_of(&ids, true, make).await;
         }
         let (groups, is_named) = self.names("work_group", LIST_WORK_GROUPS, "Name").await?;
         for group in groups {
             let mut pages = Pages::new(LIST_QUERIES, json!({ "WorkGroup": group }));
             loop {
                 match self.next_of_many(&mut pages, is_named).await {
-                    Ok(Some(ids)) => self.queries_of(&ids, make).await?,
+                    Ok(Some(ids)) => self.queries_of(&ids, is_named, make).await?,
                     Ok(None) => break,
                     Err(error) if is_missing(&error) => break,
                     Err(error) => return Err(error),
@@ -222,10 +222,10 @@ impl Reader {
         Ok(())
     }
 
-    async fn queries_of(&self, ids: &[Value], make: Make) -> Result<()> {
+    async fn queries_of(&self, ids: &[Value], is_named: bool, make: Make) -> Result<()> {
         for some in ids.chunks(50) {
             let mut pages = Pages::new(GET_QUERIES, json!({ "QueryExecutionIds": some }));
-            while let Some(page) = self.next_of_many(&mut pages, false).await? {
+            while let Some(page) = self.next_of_many(&mut pages, is_named).await? {
                 self.send_made(page, make).await?;
             }
         }
@@ -315,8 +315,8 @@ impl Reader {
 
     /// What AWS would bill of queries, job runs and invocations.
     async fn metering(&self) -> Result<()> {
-        let service = self.asked.values("service").map(<[String]>::to_vec);
-        let wanted = |name: &str| service.as_ref().is_none_or(|names| names.iter().any(|one| one == name));
+        let service = self.asked.values("service").cloned();
+        let wanted = |name: &str| service.as_ref().is_none_or(|names| names.contains(name));
         // `resource` and `id` are other columns in the tables that rows are made of.
         let reader =
             Self { asked: Asked::default(), call: self.call.clone(), columns: self.columns, out: self.out.clone() };

@@ -1,5 +1,6 @@
 //! The tables over a caller that answers as the services do.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use datafusion::arrow::util::pretty::pretty_format_batches;
@@ -42,7 +43,7 @@ fn call(asked: &Arc<Mutex<Vec<String>>>) -> JsonCall {
             "Logs_20140328.DescribeLogGroups" => Ok(json!({ "logGroups": [{ "logGroupName": "/aws/lambda/f" }] })),
             "AWSGlue.GetJobs" => Ok(json!({ "Jobs": [{ "Name": "j" }] })),
             "AWSGlue.GetJobRuns" => Ok(json!({ "JobRuns": [{ "JobName": "j", "Id": "1", "DPUSeconds": 12.5 }] })),
-            "AmazonAthena.ListWorkGroups" => denied(),
+            "AmazonAthena.ListWorkGroups" | "AmazonAthena.BatchGetQueryExecution" => denied(),
             _ => Ok(json!({})),
         };
         async move { answer }.boxed()
@@ -85,7 +86,7 @@ async fn filters_narrow_what_is_listed() {
     assert!(text.unwrap().contains("| 5    |"));
     assert_eq!(
         asked,
-        [r#"S3.ListObjectsV2 {"Bucket":"x","Prefix":"a/"}"#, r#"S3.ListObjectsV2 {"Bucket":"none","Prefix":"a/"}"#]
+        [r#"S3.ListObjectsV2 {"Bucket":"none","Prefix":"a/"}"#, r#"S3.ListObjectsV2 {"Bucket":"x","Prefix":"a/"}"#]
     );
     let (_, asked) = ask("SELECT * FROM objects").await;
     assert_eq!(asked.len(), 3, "{asked:?}");
@@ -93,6 +94,16 @@ async fn filters_narrow_what_is_listed() {
     assert_eq!(asked, [r#"AWSStepFunctions.GetExecutionHistory {"executionArn":"e","maxResults":1000}"#]);
     let (_, asked) = ask("SELECT * FROM lineage WHERE resource LIKE 's3://b/%' AND worker = 'w'").await;
     assert_eq!(asked, [r#"Lineage.ListAccesses {"ResourcePrefix":"s3://b/","Worker":"w"}"#]);
+}
+
+#[tokio::test]
+async fn what_is_named_twice_is_listed_once_and_not_passed_over() {
+    let list = ["x", "x", "y", "x", "z"].map(|bucket| format!("'{bucket}'")).join(", ");
+    let (text, asked) = ask(&format!("SELECT count(*) AS n FROM objects WHERE bucket IN ({list})")).await;
+    assert!(text.unwrap().contains("| 3 |"));
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    let (text, _) = ask("SELECT count(*) AS n FROM query_executions WHERE id = 'q'").await;
+    assert!(text.unwrap_err().starts_with("PERMISSION_DENIED"));
 }
 
 #[tokio::test]
@@ -125,7 +136,7 @@ fn only_what_holds_for_all_rows_is_asked() {
     assert_eq!(of(col("a").eq(lit("x")).or(col("b").eq(lit("y")))), Asked::default());
     assert_eq!(of(col("a").not_eq(lit("x"))), Asked::default());
     assert_eq!(of(lit("x").eq(col("a"))).value("a"), Some("x"));
-    assert_eq!(of(col("a").eq(lit("x")).or(col("a").eq(lit("y")))).values("a").map(<[_]>::len), Some(2));
+    assert_eq!(of(col("a").eq(lit("x")).or(col("a").eq(lit("y")))).values("a").map(BTreeSet::len), Some(2));
     assert_eq!(of(col("a").like(lit("x_y%"))).prefix("a"), Some("x"));
     assert_eq!(of(col("a").not_like(lit("x%"))).prefix("a"), None);
     let time = |ms| lit(datafusion::common::ScalarValue::TimestampMillisecond(Some(ms), None));

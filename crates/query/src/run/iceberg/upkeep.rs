@@ -9,10 +9,10 @@ use super::rows::TARGET;
 use super::{column_list, done, relation};
 use crate::catalog::Table;
 use crate::error::{Error, Result};
-use crate::iceberg::Loaded;
 use crate::iceberg::commit::Change;
 use crate::iceberg::manifest::Entry;
 use crate::iceberg::metadata::MAIN;
+use crate::iceberg::{Loaded, is_refusal, states_of};
 use crate::run::{Answer, Run};
 use crate::sql::Name;
 use crate::storage::Location;
@@ -177,9 +177,13 @@ impl Run<'_> {
 
     /// What goes with a table when it is dropped, since an Iceberg table is Athena's own: the files that its states name, and metadata of
     /// earlier ones. What else lies at its place, or outside of it, may be somebody else's and stays; so does all of a table whose metadata
-    /// cannot be read. Source: Athena User Guide, "DROP TABLE" of Iceberg tables.
+    /// is gone or cannot be parsed. Source: Athena User Guide, "DROP TABLE" of Iceberg tables.
     pub(in crate::run) async fn iceberg_files(&self, table: &Table) -> Result<BTreeSet<String>> {
-        let Ok(loaded) = Loaded::load(&self.storage, table.clone()).await else { return Ok(BTreeSet::new()) };
+        let loaded = match Loaded::load(&self.storage, table.clone()).await {
+            Ok(loaded) => loaded,
+            Err(error) if is_refusal(&error) => return Err(error),
+            Err(_) => return Ok(BTreeSet::new()),
+        };
         let root = Location::parse(&loaded.metadata.location)?;
         if root.key.trim_matches('/').is_empty() {
             return Ok(BTreeSet::new());
@@ -201,8 +205,11 @@ impl Run<'_> {
                 !name.contains('/') && (name.ends_with(".metadata.json") || name.ends_with(".metadata.json.gz"))
             })
         };
+        // Another table may have been made at the same place.
         let states = listed.iter().filter(|meta| is_state(meta.location.as_ref()));
-        files.extend(states.map(|meta| format!("s3://{}/{}", root.bucket, meta.location)));
+        let states = states.map(|meta| format!("s3://{}/{}", root.bucket, meta.location));
+        let states = states.filter(|place| !files.contains(place)).collect();
+        files.extend(states_of(&self.storage, &loaded.metadata.table_uuid, states).await?);
         Ok(files)
     }
 
