@@ -428,7 +428,14 @@ fn native_aggregates(aggregate: Aggregate) -> Result<LogicalPlan> {
         if let Some((new, fix)) = native(unaliased(expr), input)? {
             changed = true;
             expressions.push(new.alias(name));
-            fixes.push(fix.map_or(Fix::None(at), |(from, to)| Fix::Typed(at, from, to)));
+            fixes.push(match (wide_sum(unaliased(expr), input)?, fix) {
+                (Some((rough, scale)), _) => {
+                    let alias = format!("$rough({rough})");
+                    Fix::Wide { sum: at, rough: place(&mut expressions, rough.alias(alias)), scale }
+                }
+                (None, Some((from, to))) => Fix::Typed(at, from, to),
+                (None, None) => Fix::None(at),
+            });
         } else {
             expressions.push(expr.clone());
             fixes.push(Fix::None(at));
@@ -449,6 +456,9 @@ fn native_aggregates(aggregate: Aggregate) -> Result<LogicalPlan> {
     let results = fixes.into_iter().zip(names).map(|(fix, name)| match fix {
         Fix::None(at) => column(at),
         Fix::Typed(at, from, to) => narrowed(column(at), &from, &to).alias(name),
+        Fix::Wide { sum, rough, scale } => {
+            trino("$sum_of_decimals", vec![unwrapped(column(sum), column(rough), scale)]).alias(name)
+        }
         Fix::Shifted { sum, count, by } => {
             let times = Expr::Literal(ScalarValue::Decimal128(Some(by.into()), 10, 0), None);
             let count = Expr::Cast(Cast::new(Box::new(column(count)), DataType::Decimal128(19, 0)));
@@ -467,11 +477,44 @@ enum Fix {
     None(usize),
     /// The type that it has, and the one that it is to have.
     Typed(usize, Type, Type),
+    /// A sum of decimals of so many digits that it may have wrapped, and what it is about.
+    Wide {
+        sum: usize,
+        rough: usize,
+        scale: u8,
+    },
     Shifted {
         sum: usize,
         count: usize,
         by: i32,
     },
+}
+
+/// The most digits of decimals whose sum is within 128 bits, whatever the rows.
+const SUMMED_DIGITS: u8 = 28;
+
+/// What a sum of wide decimals is about, as a double, and their scale.
+fn wide_sum(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, u8)>> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else { return Ok(None) };
+    let is_sum = func.inner().downcast_ref::<TrinoAggregate>().is_some_and(|own| own.base() == "sum");
+    let ([argument], true) = (params.args.as_slice(), is_sum) else { return Ok(None) };
+    let Type::Decimal(digits, scale) = type_of(argument, schema)? else { return Ok(None) };
+    if digits <= SUMMED_DIGITS {
+        return Ok(None);
+    }
+    let value = Expr::Cast(Cast::new(Box::new(argument.clone()), DataType::Float64));
+    let params = AggregateFunctionParams { args: vec![value], ..params.clone() };
+    Ok(Some((Expr::AggregateFunction(AggregateFunction { func: sum_udaf(), params }), scale)))
+}
+
+/// A sum of decimals, or one of more than 38 digits where DataFusion's has gone beyond 128 bits (1.7e38) and begun anew.
+fn unwrapped(sum: Expr, rough: Expr, scale: u8) -> Expr {
+    let most = 1.5e38 / 10f64.powi(scale.into());
+    let bound = |most: f64| Expr::Literal(ScalarValue::from(most), None);
+    let beyond = rough.clone().gt(bound(most)).or(rough.lt(bound(-most)));
+    let scale = i8::try_from(scale).unwrap_or(i8::MAX);
+    let overflow = Expr::Literal(ScalarValue::Decimal128(Some(10i128.pow(38)), 38, scale), None);
+    Expr::Case(Case::new(None, vec![(Box::new(beyond), Box::new(overflow))], Some(Box::new(sum))))
 }
 
 /// `sum(of + by)`, which is `sum(of) + by * count(of)`.
@@ -564,7 +607,8 @@ fn native(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Retyped)>> {
     let Some(Native { function, mut argument, types }) = native_call(own, &params.args, schema)? else {
         return Ok(None);
     };
-    if params.distinct && of_spread(own.base()).is_some() {
+    // Doubles do not tell apart what wide decimals do.
+    if params.distinct && (of_spread(own.base()).is_some() || wide_sum(expr, schema)?.is_some()) {
         return Ok(None);
     }
     if params.distinct && own.base() == "count" {
@@ -635,7 +679,7 @@ fn native_window(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Retyped
         return Ok(None);
     }
     // DataFusion's sums of decimals wrap: of these none can, whatever the rows.
-    let most = if own.base() == "sum" { 28 } else { 24 };
+    let most = if own.base() == "sum" { SUMMED_DIGITS } else { 24 };
     if matches!(own.base(), "sum" | "avg")
         && let [argument] = window.params.args.as_slice()
         && matches!(type_of(argument, schema)?, Type::Decimal(p, _) if p > most)
