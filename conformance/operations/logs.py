@@ -2,9 +2,10 @@
 import json
 import time
 
-from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused, role, zipped
+from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused, role, until, zipped
 
 GONE = "The specified log group does not exist"
+NO = "/ops/not-here"
 NOW = int(time.time() * 1000)
 
 
@@ -199,3 +200,54 @@ def tags():
         refused("ResourceNotFoundException", "", call, resourceArn=no, **given)
     refused("ResourceNotFoundException", GONE, logs().tag_log_group, logGroupName="/ops/none", tags={"a": "1"})
     refused("ResourceNotFoundException", GONE, logs().list_tags_log_group, logGroupName="/ops/none")
+
+
+@operations("logs", "StartQuery", "GetQueryResults", "StopQuery", "DescribeQueries", "GetLogRecord", "GetLogGroupFields")
+def queries():
+    logs, group, now = client("logs"), named("insights"), int(time.time() * 1000)
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="s")
+    lines = [json.dumps({"level": level, "ms": ms, "user": {"id": user}}) for level, ms, user in (("INFO", 10, "a"), ("ERROR", 30, "b"), ("INFO", 20, "a"))]
+    logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=[{"timestamp": now - 3000 + n * 1000, "message": line} for n, line in enumerate(lines + ["took 7 ms"])])
+
+    def ask(text, **more):
+        given = {"logGroupName": group, **more} if not more.keys() & {"logGroupNames", "logGroupIdentifiers"} else more
+        started = logs.start_query(queryString=text, startTime=now // 1000 - 600, endTime=now // 1000 + 600, **given)["queryId"]
+        found = until(lambda: logs.get_query_results(queryId=started), lambda q: q["status"] not in ("Scheduled", "Running"))
+        equal(found["status"], "Complete")
+        return started, found, [{cell["field"]: cell["value"] for cell in row if cell["field"] != "@ptr"} for row in found["results"]]
+
+    identifier, found, rows = ask("stats count(*) as n, avg(ms) as mean by level | filter ispresent(level) | sort n desc")
+    equal(rows, [{"level": "INFO", "n": "2", "mean": "15"}, {"level": "ERROR", "n": "1", "mean": "30"}])
+    equal((found["statistics"]["recordsScanned"], found["statistics"]["recordsMatched"]), (4.0, 4.0))
+    equal(ask("filter level = 'INFO' | sort ms asc | display user.id, ms", logGroupNames=[group])[2], [{"user.id": "a", "ms": "10"}, {"user.id": "a", "ms": "20"}])
+    equal(ask("parse @message 'took * ms' as ms | filter ispresent(ms) | display ms",
+              logGroupIdentifiers=[f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"])[2][0], {"ms": "7"})
+    equal(len(ask("fields @message", limit=2)[2]), 2)
+    pointer = [cell["value"] for cell in ask("filter level = 'ERROR'")[1]["results"][0] if cell["field"] == "@ptr"][0]
+    holds(logs.get_log_record(logRecordPointer=pointer)["logRecord"], level="ERROR", **{"@message": lines[1], "@logStream": "s", "@log": f"{ACCOUNT}:{group}"})
+    known = {field["name"]: field["percent"] for field in logs.get_log_group_fields(logGroupName=group)["logGroupFields"]}
+    holds(known, **{"@message": 100, "level": 75, "user.id": 75})
+    queries = logs.describe_queries(logGroupName=group, status="Complete")["queries"]
+    assert identifier in names(queries, "queryId"), queries
+    holds(queries[0], logGroupName=group, status="Complete")
+    for text, at in (("fields @message | filter = 3", (25, 26)), ("pattern @message", (0, 7)), ("filter level ~ 'x'", (13, 14))):
+        error = refused("MalformedQueryException", "", logs.start_query, logGroupName=group, queryString=text, startTime=1, endTime=2)
+        where = error["queryCompileError"]["location"]
+        equal((where["startCharOffset"], where["endCharOffset"]), at)
+    refused("ResourceNotFoundException", "does not exist for account", logs.start_query, logGroupName=NO, queryString="fields a", startTime=1, endTime=2)
+    refused("InvalidParameterException", "Exactly one", logs.start_query, queryString="fields a", startTime=1, endTime=2)
+    refused("InvalidParameterException", "SQL", logs.start_query, logGroupName=group, queryString="SELECT 1", queryLanguage="SQL", startTime=1, endTime=2)
+    refused("InvalidParameterException", "its status is Complete", logs.stop_query, queryId=identifier)
+    # A query that has not been run yet can be stopped.
+    started = logs.start_query(queryString="fields a", startTime=1, endTime=2, logGroupName=group)["queryId"]
+    try:
+        equal(logs.stop_query(queryId=started)["success"], True)
+        equal(logs.get_query_results(queryId=started)["status"], "Cancelled")
+    except logs.exceptions.InvalidParameterException as error:
+        assert "its status is Complete" in str(error), error
+    for call in (logs.get_query_results, logs.stop_query):
+        refused("ResourceNotFoundException", "does not exist", call, queryId=NO)
+    refused("InvalidParameterException", "pointer", logs.get_log_record, logRecordPointer="x")
+    refused("ResourceNotFoundException", "", logs.get_log_group_fields, logGroupName=NO)
+    refused("InvalidParameterException", "", logs.describe_queries, status="Nothing")

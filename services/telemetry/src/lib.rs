@@ -3,11 +3,12 @@
 //! A `PutLogEvents` batch is one record, keyed by the time of its first event, so that a busy function costs few records.
 //!
 //! Map: [`logs`] what is stored and how it is read · [`ops`] the operations · [`pattern`] filter patterns · [`filters`] metric and
-//! subscription filters · [`emf`] metrics embedded in events · [`subscribe`] bringing events to functions · [`metrics`] CloudWatch's
-//! metrics, alarms and dashboards. Not here yet: Logs Insights.
+//! subscription filters · [`emf`] metrics embedded in events · [`subscribe`] bringing events to functions · [`insights`] queries
+//! · [`metrics`] CloudWatch's metrics, alarms and dashboards.
 
 mod emf;
 mod filters;
+mod insights;
 mod logs;
 mod metrics;
 mod ops;
@@ -43,10 +44,13 @@ pub fn register(platform: &Platform) -> Arc<Telemetry> {
         ListTagsLogGroup, TagResource, UntagResource, TagLogGroup, CreateLogStream, DeleteLogStream, DescribeLogStreams,
         PutLogEvents, GetLogEvents, FilterLogEvents, PutMetricFilter, DescribeMetricFilters, DeleteMetricFilter,
         TestMetricFilter, PutSubscriptionFilter, DescribeSubscriptionFilters, DeleteSubscriptionFilter, PutResourcePolicy,
+        StartQuery, GetQueryResults, StopQuery, DescribeQueries, GetLogRecord, GetLogGroupFields,
         DescribeResourcePolicies, DeleteResourcePolicy, PutQueryDefinition, DescribeQueryDefinitions, DeleteQueryDefinition);
     platform.router.add_guard("logs", service.clone());
     let subscriptions = Arc::new(subscribe::Subscriptions(Arc::clone(&platform.router)));
     platform.control.register(filters::PASS_ON, DELIVERIES_AT_ONCE, subscriptions);
+    let queries = Arc::new(ops::queries::Queries(service.clone(), Arc::clone(&platform.router)));
+    platform.control.register(ops::queries::RUN, ops::queries::AT_ONCE, queries);
     platform.control.register(RETAIN, 1, service.clone());
     service
 }

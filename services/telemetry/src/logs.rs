@@ -92,6 +92,14 @@ impl Scope {
     pub(crate) fn queries(&self) -> Key {
         self.0.clone().push("query")
     }
+    /// Queries that were started.
+    pub(crate) fn asked(&self) -> Key {
+        self.0.clone().push("asked")
+    }
+    /// What they have found.
+    pub(crate) fn answers(&self) -> Key {
+        self.0.clone().push("answers")
+    }
     pub(crate) fn counter(&self) -> Key {
         self.0.clone().push("counter")
     }

@@ -1,8 +1,9 @@
-//! The operations: groups, streams, events, filters, policies, definitions of queries.
+//! The operations: groups, streams, events, filters, policies, queries and their definitions.
 
 mod events;
 mod groups;
 mod metric_filters;
+pub(crate) mod queries;
 mod stored;
 mod streams;
 mod subscriptions;

@@ -1,0 +1,379 @@
+//! StartQuery, GetQueryResults, StopQuery, DescribeQueries, GetLogRecord, GetLogGroupFields, and the task that runs a query.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api_logs::error::{invalid_parameter_exception, resource_not_found_exception};
+use api_logs::{
+    DescribeQueries, DescribeQueriesRequest, DescribeQueriesResponse, GetLogGroupFields, GetLogGroupFieldsRequest,
+    GetLogGroupFieldsResponse, GetLogRecord, GetLogRecordRequest, GetLogRecordResponse, GetQueryResults,
+    GetQueryResultsRequest, GetQueryResultsResponse, LogGroupField, QueryInfo, QueryStatistics, ResultField,
+    StartQuery, StartQueryRequest, StartQueryResponse, StopQuery, StopQueryRequest, StopQueryResponse,
+};
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use serde::{Deserialize, Serialize};
+use service::{Cx, Handle, Router};
+use store::{Done, NewTask, Runner, Task};
+use wire::Error;
+
+use super::{limit, page};
+use crate::Telemetry;
+use crate::insights::{Found, Query, Row, fields};
+use crate::logs::{Event, Scope};
+
+pub(crate) const RUN: &str = "logs:query";
+/// Queries that run at once. Source: CloudWatch Logs quotas, "Concurrent queries" are more; this machine has not so many cores.
+pub(crate) const AT_ONCE: usize = 4;
+/// Rows where neither query nor request say how many. Source: API Reference, StartQuery, `limit`.
+const MOST: usize = 10_000;
+/// Groups of one query. Source: API Reference, StartQuery.
+const MOST_GROUPS: usize = 50;
+/// Milliseconds for which a query's results are kept. Source: CloudWatch Logs quotas, "Query results availability".
+const KEPT_MS: i64 = 7 * 86_400_000;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Record {
+    /// Version of the record's form.
+    version: u32,
+    id: String,
+    text: String,
+    groups: Vec<String>,
+    from_ms: i64,
+    to_ms: i64,
+    limit: Option<usize>,
+    status: String,
+    who: String,
+    created_ms: i64,
+    ended_ms: Option<i64>,
+    scanned: usize,
+    matched: usize,
+    bytes: usize,
+}
+
+impl Record {
+    fn is_over(&self) -> bool {
+        !matches!(self.status.as_str(), "Scheduled" | "Running")
+    }
+}
+
+type Rows = Vec<Vec<(String, String)>>;
+
+fn task(id: &str) -> String {
+    format!("{RUN}/{id}")
+}
+
+fn missing(id: &str) -> Error {
+    resource_not_found_exception(format!("The specified query {id} does not exist."))
+}
+
+/// Seconds since 1970; numbers too great to be seconds are milliseconds, as AWS takes them.
+const fn time_ms(given: i64) -> i64 {
+    if given < 100_000_000_000 { given * 1000 } else { given }
+}
+
+#[async_trait]
+impl Handle<StartQuery> for Telemetry {
+    async fn handle(&self, cx: &Cx, req: StartQueryRequest) -> Result<StartQueryResponse, Error> {
+        if let Some(language) = req.query_language.filter(|language| language != "CWLI") {
+            return Err(invalid_parameter_exception(format!("The query language {language} is not supported here")));
+        }
+        let given = [
+            req.log_group_name.map(|name| vec![name]),
+            req.log_group_names.filter(|names| !names.is_empty()),
+            req.log_group_identifiers.filter(|names| !names.is_empty()),
+        ];
+        let mut given = given.into_iter().flatten();
+        let (Some(names), None) = (given.next(), given.next()) else {
+            let text = "Exactly one of logGroupName, logGroupNames and logGroupIdentifiers is needed";
+            return Err(invalid_parameter_exception(text));
+        };
+        if names.len() > MOST_GROUPS {
+            return Err(invalid_parameter_exception(format!(
+                "At most {MOST_GROUPS} log groups can be queried at once"
+            )));
+        }
+        Query::parse(&req.query_string)?;
+        let (from_ms, to_ms) = (time_ms(req.start_time), time_ms(req.end_time));
+        if from_ms > to_ms {
+            return Err(invalid_parameter_exception("Query's end time is before its start time"));
+        }
+        let scope = Scope::of(cx);
+        let record = Record {
+            version: 1,
+            id: cx.uuid(),
+            text: req.query_string,
+            groups: names.iter().map(|name| group_of(name).to_owned()).collect(),
+            from_ms,
+            to_ms,
+            limit: req.limit.and_then(|n| usize::try_from(n).ok()),
+            status: "Scheduled".to_owned(),
+            who: cx.principal().arn(cx.account()),
+            created_ms: cx.now().as_millisecond(),
+            ended_ms: None,
+            scanned: 0,
+            matched: 0,
+            bytes: 0,
+        };
+        let (account, region) = (cx.account().to_owned(), cx.region().to_owned());
+        cx.write(&self.store, move |tx| {
+            for group in &record.groups {
+                scope.load_group(tx, group).map_err(|_| {
+                    let text = format!("Log group '{group}' does not exist for account ID '{account}'");
+                    resource_not_found_exception(text)
+                })?;
+            }
+            forget(tx, &scope, record.created_ms)?;
+            tx.put_json(scope.asked().push(&record.id), &record)?;
+            let payload = (&account, &region, &record.id);
+            tx.enqueue(NewTask::new(RUN, task(&record.id)).payload(&payload)?)?;
+            Ok(StartQueryResponse { query_id: Some(record.id.clone()) })
+        })
+        .await
+    }
+}
+
+/// Queries whose results are no longer told.
+fn forget(tx: &mut store::Tx<'_>, scope: &Scope, now_ms: i64) -> Result<(), Error> {
+    let all: Vec<Record> = tx.list_json(scope.asked(), usize::MAX)?;
+    for old in all.iter().filter(|record| record.is_over() && now_ms - record.created_ms > KEPT_MS) {
+        tx.delete(scope.asked().push(&old.id))?;
+        tx.delete(scope.answers().push(&old.id))?;
+    }
+    Ok(())
+}
+
+/// A group's name, or its ARN.
+fn group_of(identifier: &str) -> &str {
+    let name = identifier.split_once(":log-group:").map_or(identifier, |(_, name)| name);
+    name.strip_suffix(":*").unwrap_or(name)
+}
+
+#[async_trait]
+impl Handle<GetQueryResults> for Telemetry {
+    async fn handle(&self, cx: &Cx, req: GetQueryResultsRequest) -> Result<GetQueryResultsResponse, Error> {
+        let scope = Scope::of(cx);
+        let id = req.query_id;
+        let found: Option<(Record, Rows)> = self
+            .store
+            .read(|tx| {
+                let Some(record) = tx.get_json::<Record>(scope.asked().push(&id))? else { return Ok(None) };
+                let rows = tx.get_json(scope.answers().push(&id))?.unwrap_or_default();
+                Ok::<_, Error>(Some((record, rows)))
+            })
+            .await?;
+        let (record, rows) = found.ok_or_else(|| missing(&id))?;
+        let start = match req.next_token.as_deref().map(str::parse::<usize>) {
+            None => 0,
+            Some(Ok(start)) => start,
+            Some(Err(_)) => return Err(invalid_parameter_exception("The specified nextToken is invalid.")),
+        };
+        let most = limit(req.max_items, MOST);
+        let next = start.saturating_add(most);
+        let shown = rows.iter().skip(start).take(most).map(|row| {
+            let field = |(name, value): &(String, String)| ResultField {
+                field: Some(name.clone()),
+                value: Some(value.clone()),
+            };
+            row.iter().map(field).collect()
+        });
+        #[expect(clippy::cast_precision_loss, reason = "they are told so")]
+        let number = |n: usize| Some(n as f64);
+        Ok(GetQueryResultsResponse {
+            query_language: Some("CWLI".to_owned()),
+            results: Some(shown.collect()),
+            statistics: Some(QueryStatistics {
+                records_matched: number(record.matched),
+                records_scanned: number(record.scanned),
+                bytes_scanned: number(record.bytes),
+                log_groups_scanned: number(record.groups.len()),
+                estimated_records_skipped: number(0),
+                estimated_bytes_skipped: number(0),
+                result_count: number(rows.len()),
+            }),
+            status: Some(record.status),
+            next_token: (most > 0 && next < rows.len()).then(|| next.to_string()),
+            ..GetQueryResultsResponse::default()
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<StopQuery> for Telemetry {
+    async fn handle(&self, cx: &Cx, req: StopQueryRequest) -> Result<StopQueryResponse, Error> {
+        let (scope, now) = (Scope::of(cx), cx.now().as_millisecond());
+        cx.write(&self.store, move |tx| {
+            let key = scope.asked().push(&req.query_id);
+            let Some(mut record) = tx.get_json::<Record>(&key)? else { return Err(missing(&req.query_id)) };
+            if record.is_over() {
+                let text = format!("Query with ID {} is not running: its status is {}", record.id, record.status);
+                return Err(invalid_parameter_exception(text));
+            }
+            "Cancelled".clone_into(&mut record.status);
+            record.ended_ms = Some(now);
+            tx.put_json(&key, &record)?;
+            Ok(StopQueryResponse { success: Some(true) })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Handle<DescribeQueries> for Telemetry {
+    async fn handle(&self, cx: &Cx, req: DescribeQueriesRequest) -> Result<DescribeQueriesResponse, Error> {
+        let scope = Scope::of(cx);
+        let mut all: Vec<Record> = self.store.read(|tx| tx.list_json(scope.asked(), usize::MAX)).await?;
+        // The newest first.
+        let name = |record: &Record| format!("{:020}{}", i64::MAX - record.created_ms, record.id);
+        all.sort_by_key(name);
+        let keep = |record: &Record| {
+            req.log_group_name.as_ref().is_none_or(|group| record.groups.contains(group))
+                && req.status.as_ref().is_none_or(|status| record.status == *status)
+                && req.query_language.as_deref().is_none_or(|language| language == "CWLI")
+        };
+        let (found, next_token) = page(all, limit(req.max_results, 1000), name, req.next_token.as_deref(), keep);
+        #[expect(clippy::cast_precision_loss, reason = "they are told so")]
+        let info = |record: Record| QueryInfo {
+            query_language: Some("CWLI".to_owned()),
+            query_id: Some(record.id),
+            query_string: Some(record.text),
+            status: Some(record.status),
+            create_time: Some(record.created_ms),
+            log_group_name: record.groups.into_iter().next(),
+            query_duration: record.ended_ms.map(|ended| ended - record.created_ms),
+            bytes_scanned: Some(record.bytes as f64),
+            user_identity: Some(record.who),
+        };
+        Ok(DescribeQueriesResponse { queries: Some(found.into_iter().map(info).collect()), next_token })
+    }
+}
+
+#[async_trait]
+impl Handle<GetLogRecord> for Telemetry {
+    async fn handle(&self, cx: &Cx, req: GetLogRecordRequest) -> Result<GetLogRecordResponse, Error> {
+        let invalid = || invalid_parameter_exception("The specified log record pointer is invalid.");
+        let bytes = BASE64.decode(&req.log_record_pointer).map_err(|_| invalid())?;
+        let (group, id): (String, String) = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
+        let time: i64 = id.get(..20).and_then(|time| time.parse().ok()).ok_or_else(invalid)?;
+        let scope = Scope::of(cx);
+        let all = self.read_events(&scope, &group, (time, time + 1), None, usize::MAX, |_, _| true).await?;
+        let event = all.into_iter().find(|event| event.id == id);
+        let event = event.ok_or_else(|| resource_not_found_exception("The specified log record does not exist."))?;
+        let log = format!("{}:{group}", cx.account());
+        let record = fields::told(&event, &log, req.log_record_pointer);
+        Ok(GetLogRecordResponse { log_record: Some(record.into_iter().collect()) })
+    }
+}
+
+#[async_trait]
+impl Handle<GetLogGroupFields> for Telemetry {
+    async fn handle(&self, cx: &Cx, req: GetLogGroupFieldsRequest) -> Result<GetLogGroupFieldsResponse, Error> {
+        let name = req.log_group_name.or(req.log_group_identifier);
+        let name =
+            name.ok_or_else(|| invalid_parameter_exception("Either logGroupName or logGroupIdentifier is needed"))?;
+        let group = group_of(&name).to_owned();
+        let scope = Scope::of(cx);
+        self.store.read(|tx| scope.load_group(tx, &group)).await?;
+        // Eight minutes before and after; without a time, the last fifteen. Source: API Reference, GetLogGroupFields.
+        let now = cx.now().as_millisecond();
+        let (from, to) = match req.time.map(time_ms) {
+            Some(time) => (time - 480_000, time + 480_000),
+            None => (now - 900_000, now + 1),
+        };
+        let all = self.read_events(&scope, &group, (from, to), None, usize::MAX, |_, _| true).await?;
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for event in &all {
+            for name in fields::of(event, "", String::new()).into_keys().filter(|name| name != "@ptr") {
+                *counts.entry(name).or_default() += 1;
+            }
+        }
+        let mut found: Vec<(String, usize)> = counts.into_iter().collect();
+        found.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let shown = found.into_iter().map(|(name, count)| LogGroupField {
+            name: Some(name),
+            percent: i32::try_from(count * 100 / all.len().max(1)).ok(),
+        });
+        Ok(GetLogGroupFieldsResponse { log_group_fields: Some(shown.collect()) })
+    }
+}
+
+/// The queries' task.
+pub(crate) struct Queries(pub(crate) Arc<Telemetry>, pub(crate) Arc<Router>);
+
+#[async_trait]
+impl Runner for Queries {
+    async fn run(&self, task: Task) -> Done {
+        let Ok((account, region, id)) = task.payload::<(String, String, String)>() else { return Done::Finished };
+        let cx = Cx::platform(&self.1, &account, &region);
+        match self.0.run_query(&cx, &id).await {
+            Ok(()) => Done::Finished,
+            Err(error) => {
+                tracing::error!(query = id, %error, "a query of logs is interrupted; it is run again in a while");
+                Done::RetryAfter(jiff::SignedDuration::from_secs(10))
+            }
+        }
+    }
+}
+
+impl Telemetry {
+    async fn run_query(&self, cx: &Cx, id: &str) -> Result<(), Error> {
+        let scope = Scope::of(cx);
+        let key = scope.asked().push(id);
+        let Some(record) = self.become_running(key.clone()).await? else { return Ok(()) };
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        for group in &record.groups {
+            let range = (record.from_ms, record.to_ms.saturating_add(1));
+            let log = format!("{}:{group}", cx.account());
+            for event in self.read_events(&scope, group, range, None, usize::MAX, |_, _| true).await? {
+                bytes += event.message.len();
+                rows.push(Row::from(fields::of(&event, &log, pointer(group, &event))));
+            }
+        }
+        let (scanned, now) = (rows.len(), cx.now().as_millisecond());
+        let (text, most) = (record.text, record.limit.unwrap_or(MOST));
+        // It may take its time, and others want theirs.
+        let found = tokio::task::spawn_blocking(move || Query::parse(&text).map(|query| query.run(rows, most, now)));
+        let found: Option<Found> = found.await.ok().and_then(Result::ok);
+        let answers = scope.answers().push(id);
+        self.store
+            .write(move |tx| {
+                let Some(mut record) = tx.get_json::<Record>(&key)? else { return Ok(()) };
+                if record.is_over() {
+                    return Ok(());
+                }
+                (record.scanned, record.bytes, record.ended_ms) = (scanned, bytes, Some(tx.now().as_millisecond()));
+                match &found {
+                    Some(found) => {
+                        record.matched = found.matched;
+                        "Complete".clone_into(&mut record.status);
+                        tx.put_json(&answers, &found.rows)?;
+                    }
+                    None => "Failed".clone_into(&mut record.status),
+                }
+                Ok::<_, Error>(tx.put_json(&key, &record)?)
+            })
+            .await
+    }
+
+    /// `None` where it was stopped.
+    async fn become_running(&self, key: store::Key) -> Result<Option<Record>, Error> {
+        self.store
+            .write(move |tx| {
+                let Some(mut record) = tx.get_json::<Record>(&key)? else { return Ok(None) };
+                if record.is_over() {
+                    return Ok(None);
+                }
+                "Running".clone_into(&mut record.status);
+                tx.put_json(&key, &record)?;
+                Ok(Some(record))
+            })
+            .await
+    }
+}
+
+/// What `@ptr` is.
+fn pointer(group: &str, event: &Event) -> String {
+    BASE64.encode(serde_json::json!([group, event.id]).to_string())
+}
