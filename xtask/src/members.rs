@@ -217,6 +217,7 @@ pub(crate) fn unaccounted() -> Result<Vec<String>> {
 /// The sources of the crate that handles a service, without tests and comments.
 fn sources(service: &str) -> Result<Vec<String>> {
     let folder = match service {
+        "cloudcontrol" => "cloudformation",
         "cloudwatch" | "logs" => "telemetry",
         "dynamodbstreams" => "dynamodb",
         "iam" | "sts" => "identity",

@@ -364,6 +364,84 @@ impl wire::Operation for DeletePublicAccessBlock {
     };
 }
 
+/// `s3:GetBucketCors`.
+#[derive(Debug)]
+pub struct GetBucketCors;
+impl wire::Operation for GetBucketCors {
+    type Input = GetBucketCorsRequest;
+    type Output = GetBucketCorsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetBucketCors",
+        method: "GET",
+        uri: "/{Bucket}?cors",
+        success_status: 200,
+        input: &S_GET_BUCKET_CORS_REQUEST,
+        output: &S_GET_BUCKET_CORS_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "s3:GetBucketCORS",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `s3:GetBucketEncryption`.
+#[derive(Debug)]
+pub struct GetBucketEncryption;
+impl wire::Operation for GetBucketEncryption {
+    type Input = GetBucketEncryptionRequest;
+    type Output = GetBucketEncryptionOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetBucketEncryption",
+        method: "GET",
+        uri: "/{Bucket}?encryption",
+        success_status: 200,
+        input: &S_GET_BUCKET_ENCRYPTION_REQUEST,
+        output: &S_GET_BUCKET_ENCRYPTION_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "s3:GetEncryptionConfiguration",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `s3:GetBucketLifecycleConfiguration`.
+#[derive(Debug)]
+pub struct GetBucketLifecycleConfiguration;
+impl wire::Operation for GetBucketLifecycleConfiguration {
+    type Input = GetBucketLifecycleConfigurationRequest;
+    type Output = GetBucketLifecycleConfigurationOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetBucketLifecycleConfiguration",
+        method: "GET",
+        uri: "/{Bucket}?lifecycle",
+        success_status: 200,
+        input: &S_GET_BUCKET_LIFECYCLE_CONFIGURATION_REQUEST,
+        output: &S_GET_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "s3:GetLifecycleConfiguration",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `s3:GetBucketLocation`.
 #[derive(Debug)]
 pub struct GetBucketLocation;
@@ -408,6 +486,32 @@ impl wire::Operation for GetBucketNotificationConfiguration {
         readonly: true,
         needs: &[wire::operation::Need {
             action: "s3:GetBucketNotification",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `s3:GetBucketOwnershipControls`.
+#[derive(Debug)]
+pub struct GetBucketOwnershipControls;
+impl wire::Operation for GetBucketOwnershipControls {
+    type Input = GetBucketOwnershipControlsRequest;
+    type Output = GetBucketOwnershipControlsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetBucketOwnershipControls",
+        method: "GET",
+        uri: "/{Bucket}?ownershipControls",
+        success_status: 200,
+        input: &S_GET_BUCKET_OWNERSHIP_CONTROLS_REQUEST,
+        output: &S_GET_BUCKET_OWNERSHIP_CONTROLS_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "s3:GetBucketOwnershipControls",
             resource: "arn:aws:s3:::{Bucket}",
             when: None,
             passes: "",
@@ -524,6 +628,32 @@ impl wire::Operation for GetObject {
                 passes: "",
             },
         ],
+        refused: &[],
+    };
+}
+
+/// `s3:GetObjectLockConfiguration`.
+#[derive(Debug)]
+pub struct GetObjectLockConfiguration;
+impl wire::Operation for GetObjectLockConfiguration {
+    type Input = GetObjectLockConfigurationRequest;
+    type Output = GetObjectLockConfigurationOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetObjectLockConfiguration",
+        method: "GET",
+        uri: "/{Bucket}?object-lock",
+        success_status: 200,
+        input: &S_GET_OBJECT_LOCK_CONFIGURATION_REQUEST,
+        output: &S_GET_OBJECT_LOCK_CONFIGURATION_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "s3:GetBucketObjectLockConfiguration",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -1058,12 +1188,17 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteObject as wire::Operation>::SPEC,
     <DeleteObjects as wire::Operation>::SPEC,
     <DeletePublicAccessBlock as wire::Operation>::SPEC,
+    <GetBucketCors as wire::Operation>::SPEC,
+    <GetBucketEncryption as wire::Operation>::SPEC,
+    <GetBucketLifecycleConfiguration as wire::Operation>::SPEC,
     <GetBucketLocation as wire::Operation>::SPEC,
     <GetBucketNotificationConfiguration as wire::Operation>::SPEC,
+    <GetBucketOwnershipControls as wire::Operation>::SPEC,
     <GetBucketPolicy as wire::Operation>::SPEC,
     <GetBucketTagging as wire::Operation>::SPEC,
     <GetBucketVersioning as wire::Operation>::SPEC,
     <GetObject as wire::Operation>::SPEC,
+    <GetObjectLockConfiguration as wire::Operation>::SPEC,
     <GetObjectTagging as wire::Operation>::SPEC,
     <GetPublicAccessBlock as wire::Operation>::SPEC,
     <HeadBucket as wire::Operation>::SPEC,
@@ -1273,6 +1408,16 @@ pub struct CreateBucketRequest {
 }
 wire::shape!(CreateBucketRequest: "ACL" acl, "Bucket" bucket, "CreateBucketConfiguration" create_bucket_configuration, "GrantFullControl" grant_full_control, "GrantRead" grant_read, "GrantReadACP" grant_read_acp, "GrantWrite" grant_write, "GrantWriteACP" grant_write_acp, "ObjectLockEnabledForBucket" object_lock_enabled_for_bucket, "ObjectOwnership" object_ownership, "BucketNamespace" bucket_namespace,);
 
+/// `DefaultRetention`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DefaultRetention {
+    pub mode: Option<String>,
+    pub days: Option<i32>,
+    pub years: Option<i32>,
+    pub default_event_hold: Option<EventHoldDuration>,
+}
+wire::shape!(DefaultRetention: "Mode" mode, "Days" days, "Years" years, "DefaultEventHold" default_event_hold,);
+
 /// `Delete`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Delete {
@@ -1417,6 +1562,14 @@ wire::shape!(Error: "Key" key, "VersionId" version_id, "Code" code, "Message" me
 pub struct EventBridgeConfiguration {}
 wire::shape!(EventBridgeConfiguration:);
 
+/// `EventHoldDuration`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventHoldDuration {
+    pub days: Option<i32>,
+    pub years: Option<i32>,
+}
+wire::shape!(EventHoldDuration: "Days" days, "Years" years,);
+
 /// `FilterRule`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FilterRule {
@@ -1424,6 +1577,52 @@ pub struct FilterRule {
     pub value: Option<String>,
 }
 wire::shape!(FilterRule: "Name" name, "Value" value,);
+
+/// `GetBucketCorsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetBucketCorsOutput {
+    pub cors_rules: Option<Vec<CORSRule>>,
+}
+wire::shape!(GetBucketCorsOutput: "CORSRules" cors_rules,);
+
+/// `GetBucketCorsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetBucketCorsRequest {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(GetBucketCorsRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
+
+/// `GetBucketEncryptionOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetBucketEncryptionOutput {
+    pub server_side_encryption_configuration: Option<ServerSideEncryptionConfiguration>,
+}
+wire::shape!(GetBucketEncryptionOutput: "ServerSideEncryptionConfiguration" server_side_encryption_configuration,);
+
+/// `GetBucketEncryptionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetBucketEncryptionRequest {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(GetBucketEncryptionRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
+
+/// `GetBucketLifecycleConfigurationOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetBucketLifecycleConfigurationOutput {
+    pub rules: Option<Vec<LifecycleRule>>,
+    pub transition_default_minimum_object_size: Option<String>,
+}
+wire::shape!(GetBucketLifecycleConfigurationOutput: "Rules" rules, "TransitionDefaultMinimumObjectSize" transition_default_minimum_object_size,);
+
+/// `GetBucketLifecycleConfigurationRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetBucketLifecycleConfigurationRequest {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(GetBucketLifecycleConfigurationRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `GetBucketLocationOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1447,6 +1646,21 @@ pub struct GetBucketNotificationConfigurationRequest {
     pub expected_bucket_owner: Option<String>,
 }
 wire::shape!(GetBucketNotificationConfigurationRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
+
+/// `GetBucketOwnershipControlsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetBucketOwnershipControlsOutput {
+    pub ownership_controls: Option<OwnershipControls>,
+}
+wire::shape!(GetBucketOwnershipControlsOutput: "OwnershipControls" ownership_controls,);
+
+/// `GetBucketOwnershipControlsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetBucketOwnershipControlsRequest {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(GetBucketOwnershipControlsRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `GetBucketPolicyOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1493,6 +1707,21 @@ pub struct GetBucketVersioningRequest {
     pub expected_bucket_owner: Option<String>,
 }
 wire::shape!(GetBucketVersioningRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
+
+/// `GetObjectLockConfigurationOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetObjectLockConfigurationOutput {
+    pub object_lock_configuration: Option<ObjectLockConfiguration>,
+}
+wire::shape!(GetObjectLockConfigurationOutput: "ObjectLockConfiguration" object_lock_configuration,);
+
+/// `GetObjectLockConfigurationRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetObjectLockConfigurationRequest {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(GetObjectLockConfigurationRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `GetObjectOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1915,6 +2144,21 @@ pub struct ObjectIdentifier {
     pub size: Option<i64>,
 }
 wire::shape!(ObjectIdentifier: "Key" key, "VersionId" version_id, "ETag" e_tag, "LastModifiedTime" last_modified_time, "Size" size,);
+
+/// `ObjectLockConfiguration`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ObjectLockConfiguration {
+    pub object_lock_enabled: Option<String>,
+    pub rule: Option<ObjectLockRule>,
+}
+wire::shape!(ObjectLockConfiguration: "ObjectLockEnabled" object_lock_enabled, "Rule" rule,);
+
+/// `ObjectLockRule`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ObjectLockRule {
+    pub default_retention: Option<DefaultRetention>,
+}
+wire::shape!(ObjectLockRule: "DefaultRetention" default_retention,);
 
 /// `Owner`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3321,6 +3565,44 @@ static S_DATA_REDUNDANCY: Shape = Shape::String {
 static S_DATE: Shape = Shape::Timestamp { iso: true };
 static S_DAYS: Shape = Shape::Integer { min: None, max: None };
 static S_DAYS_AFTER_INITIATION: Shape = Shape::Integer { min: None, max: None };
+static S_DEFAULT_RETENTION: Shape = Shape::Structure(Structure {
+    name: "DefaultRetention",
+    members: &[
+        Member {
+            name: "Mode",
+            wire: "",
+            shape: &S_OBJECT_LOCK_RETENTION_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Days",
+            wire: "",
+            shape: &S_DAYS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Years",
+            wire: "",
+            shape: &S_YEARS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DefaultEventHold",
+            wire: "",
+            shape: &S_EVENT_HOLD_DURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DELETE: Shape = Shape::Structure(Structure {
     name: "Delete",
     members: &[
@@ -3860,6 +4142,28 @@ static S_EVENT: Shape = Shape::String {
 };
 static S_EVENT_BRIDGE_CONFIGURATION: Shape =
     Shape::Structure(Structure { name: "EventBridgeConfiguration", members: &[], payload: None });
+static S_EVENT_HOLD_DURATION: Shape = Shape::Structure(Structure {
+    name: "EventHoldDuration",
+    members: &[
+        Member {
+            name: "Days",
+            wire: "",
+            shape: &S_DAYS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Years",
+            wire: "",
+            shape: &S_YEARS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_EVENT_LIST: Shape =
     Shape::List(List { member: &S_EVENT, element: "member", flattened: true, min: None, max: None });
 static S_EXPIRATION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
@@ -3899,6 +4203,118 @@ static S_FILTER_RULE_NAME: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["prefix", "suffix"], sensitive: false };
 static S_FILTER_RULE_VALUE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_GET_BUCKET_CORS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "GetBucketCorsOutput",
+    members: &[Member {
+        name: "CORSRules",
+        wire: "CORSRule",
+        shape: &S_CORS_RULES,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_BUCKET_CORS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetBucketCorsRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_BUCKET_ENCRYPTION_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "GetBucketEncryptionOutput",
+    members: &[Member {
+        name: "ServerSideEncryptionConfiguration",
+        wire: "",
+        shape: &S_SERVER_SIDE_ENCRYPTION_CONFIGURATION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: Some("ServerSideEncryptionConfiguration"),
+});
+static S_GET_BUCKET_ENCRYPTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetBucketEncryptionRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "GetBucketLifecycleConfigurationOutput",
+    members: &[
+        Member {
+            name: "Rules",
+            wire: "Rule",
+            shape: &S_LIFECYCLE_RULES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TransitionDefaultMinimumObjectSize",
+            wire: "x-amz-transition-default-minimum-object-size",
+            shape: &S_TRANSITION_DEFAULT_MINIMUM_OBJECT_SIZE,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_BUCKET_LIFECYCLE_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetBucketLifecycleConfigurationRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_GET_BUCKET_LOCATION_OUTPUT: Shape = Shape::Structure(Structure {
     name: "GetBucketLocationOutput",
     members: &[Member {
@@ -3935,6 +4351,40 @@ static S_GET_BUCKET_LOCATION_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_GET_BUCKET_NOTIFICATION_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetBucketNotificationConfigurationRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_BUCKET_OWNERSHIP_CONTROLS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "GetBucketOwnershipControlsOutput",
+    members: &[Member {
+        name: "OwnershipControls",
+        wire: "",
+        shape: &S_OWNERSHIP_CONTROLS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: Some("OwnershipControls"),
+});
+static S_GET_BUCKET_OWNERSHIP_CONTROLS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetBucketOwnershipControlsRequest",
     members: &[
         Member {
             name: "Bucket",
@@ -4047,6 +4497,40 @@ static S_GET_BUCKET_VERSIONING_OUTPUT: Shape = Shape::Structure(Structure {
 });
 static S_GET_BUCKET_VERSIONING_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetBucketVersioningRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_OBJECT_LOCK_CONFIGURATION_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "GetObjectLockConfigurationOutput",
+    members: &[Member {
+        name: "ObjectLockConfiguration",
+        wire: "",
+        shape: &S_OBJECT_LOCK_CONFIGURATION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: Some("ObjectLockConfiguration"),
+});
+static S_GET_OBJECT_LOCK_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetObjectLockConfigurationRequest",
     members: &[
         Member {
             name: "Bucket",
@@ -6350,6 +6834,30 @@ static S_OBJECT_IDENTIFIER_LIST: Shape =
 static S_OBJECT_KEY: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
 static S_OBJECT_LIST: Shape =
     Shape::List(List { member: &S_OBJECT, element: "member", flattened: true, min: None, max: None });
+static S_OBJECT_LOCK_CONFIGURATION: Shape = Shape::Structure(Structure {
+    name: "ObjectLockConfiguration",
+    members: &[
+        Member {
+            name: "ObjectLockEnabled",
+            wire: "",
+            shape: &S_OBJECT_LOCK_ENABLED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Rule",
+            wire: "",
+            shape: &S_OBJECT_LOCK_RULE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_OBJECT_LOCK_ENABLED: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["Enabled"], sensitive: false };
 static S_OBJECT_LOCK_ENABLED_FOR_BUCKET: Shape = Shape::Boolean;
 static S_OBJECT_LOCK_EVENT_HOLD: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["ON", "OFF"], sensitive: false };
@@ -6360,6 +6868,20 @@ static S_OBJECT_LOCK_LEGAL_HOLD_STATUS: Shape =
 static S_OBJECT_LOCK_MODE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["GOVERNANCE", "COMPLIANCE"], sensitive: false };
 static S_OBJECT_LOCK_RETAIN_UNTIL_DATE: Shape = Shape::Timestamp { iso: true };
+static S_OBJECT_LOCK_RETENTION_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["GOVERNANCE", "COMPLIANCE"], sensitive: false };
+static S_OBJECT_LOCK_RULE: Shape = Shape::Structure(Structure {
+    name: "ObjectLockRule",
+    members: &[Member {
+        name: "DefaultRetention",
+        wire: "",
+        shape: &S_DEFAULT_RETENTION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_OBJECT_OWNERSHIP: Shape = Shape::String {
     min: None,
     max: None,
@@ -7965,6 +8487,7 @@ static S_VERSIONING_CONFIGURATION: Shape = Shape::Structure(Structure {
 static S_WEBSITE_REDIRECT_LOCATION: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_WRITE_OFFSET_BYTES: Shape = Shape::Integer { min: None, max: None };
+static S_YEARS: Shape = Shape::Integer { min: None, max: None };
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 
 /// The service's exceptions.

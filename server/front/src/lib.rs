@@ -695,6 +695,7 @@ fn named_service(parts: &http::request::Parts, claim: Option<&Claim>) -> Option<
         "ecr" => "ecr",
         "ssm" => "ssm",
         "cloudformation" => "cloudformation",
+        "cloudcontrolapi" => "cloudcontrol",
         _ => "unknown",
     })
 }
@@ -728,6 +729,7 @@ fn not_here(service: &str) -> Error {
 
 fn service_of_target(prefix: &str) -> Option<&'static str> {
     Some(match prefix {
+        "CloudApiService" => "cloudcontrol",
         "DynamoDB_20120810" => "dynamodb",
         "DynamoDBStreams_20120810" => "dynamodbstreams",
         "AmazonSQS" => "sqs",

@@ -362,7 +362,7 @@ impl Run<'_> {
             let was = Made { physical_id: old.physical_id.clone(), attributes: old.attributes.clone() };
             let update = || async {
                 let at = self.place(stack, name, old.generation, "update");
-                kind.update(&at, &was, &old.properties, &properties).await
+                resources::update(&resource.kind, &at, &was, &old.properties, &properties).await
             };
             match self.insist(update).await.map_err(Stop::failed)? {
                 Updated::InPlace(made) => {
@@ -730,10 +730,9 @@ impl Run<'_> {
         match (current, before) {
             (None, _) => Ok(None),
             (Some(current), Some(before)) if current.generation == before.generation => {
-                let Some(kind) = resources::find(&before.kind) else { return Ok(None) };
                 let at = self.place(stack, name, before.generation, "restore");
                 let was = Made { physical_id: before.physical_id.clone(), attributes: before.attributes.clone() };
-                let updated = kind.update(&at, &was, &current.properties, &before.properties).await;
+                let updated = resources::update(&before.kind, &at, &was, &current.properties, &before.properties).await;
                 match updated.map_err(|e| e.message().to_owned())? {
                     Updated::InPlace(made) => Ok(Some(made.attributes)),
                     Updated::Replace => Ok(None),

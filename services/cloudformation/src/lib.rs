@@ -6,11 +6,14 @@
 //!
 //! [`process`] carrying out transforms, with [`serverless`] · [`policy`] which resources updates may touch.
 //!
+//! [`cloud_control`] the Cloud Control API: the same types of resources one by one, without stacks.
+//!
 //! [`answers`] links by which custom resources and wait conditions are answered.
 //!
 //! Not here: macros of one's own, stack sets.
 
 mod answers;
+mod cloud_control;
 mod engine;
 mod intrinsics;
 mod ops;
@@ -84,5 +87,6 @@ pub fn register(platform: &Platform, envs: Option<PythonEnvs>) -> Arc<CloudForma
         UpdateTerminationProtection, ValidateTemplate);
     let operations = Arc::new(engine::Operations(service.clone()));
     jobs::register(&platform.control, &platform.router, operations, OPERATIONS_AT_ONCE);
+    cloud_control::register(platform, &service);
     service
 }

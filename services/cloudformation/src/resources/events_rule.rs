@@ -25,7 +25,7 @@ impl Kind for Rule {
     async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "Name", 64);
-        let made = put(at, &name, properties).await?;
+        let made = put(at, &name, properties, Some(at.tag_list(properties))).await?;
         at.begun(&made);
         targets(at, &name, &json!({}), properties).await?;
         Ok(made)
@@ -37,7 +37,7 @@ impl Kind for Rule {
             return Ok(Updated::Replace);
         }
         let name = rule_name(made);
-        let made = put(at, &name, new).await?;
+        let made = put(at, &name, new, None).await?;
         targets(at, &name, old, new).await?;
         Ok(Updated::InPlace(made))
     }
@@ -54,10 +54,14 @@ impl Kind for Rule {
     }
 }
 
-async fn put(at: &Context, name: &str, properties: &Value) -> Result<Made> {
+/// Tags are taken by a new rule only; those of one that is there are changed by operations of their own.
+async fn put(at: &Context, name: &str, properties: &Value, tags: Option<Value>) -> Result<Made> {
     let mut input = pick(properties, &["Description", "RoleArn", "ScheduleExpression", "State"]);
     if let Some(pattern) = properties.get("EventPattern") {
         input.insert("EventPattern".to_owned(), super::document(pattern).into());
+    }
+    if let Some(tags) = tags.filter(|tags| tags.as_array().is_some_and(|tags| !tags.is_empty())) {
+        input.insert("Tags".to_owned(), tags);
     }
     let bus = bus(properties);
     input.insert("Name".to_owned(), name.into());

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Context, Made, is_missing, s3_bucket, text};
+use super::{Context, Made, is_missing, s3_bucket, same, text};
 use crate::Result;
 
 /// A resource as it is: what Ref and GetAtt answer, and those of its properties that can be told.
@@ -102,11 +102,6 @@ pub(crate) async fn find(at: &Context, kind: &str, id: &str) -> Result<Option<Fo
         Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Members under their own names; null for those that are not set.
-fn same(from: &Value, members: &[&str]) -> Map<String, Value> {
-    members.iter().map(|name| ((*name).to_owned(), from.get(name).cloned().unwrap_or_default())).collect()
 }
 
 async fn table(at: &Context, id: &str) -> Result<Found> {
@@ -301,7 +296,7 @@ async fn activity(at: &Context, id: &str) -> Result<Found> {
 }
 
 /// A document that is told as a text, which may be percent-encoded.
-fn json_of(value: &Value) -> Value {
+pub(super) fn json_of(value: &Value) -> Value {
     let Some(text) = value.as_str() else { return value.clone() };
     serde_json::from_str(text)
         .or_else(|_| serde_json::from_str(&percent_encoding::percent_decode_str(text).decode_utf8_lossy()))

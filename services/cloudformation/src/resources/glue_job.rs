@@ -8,7 +8,7 @@ use crate::Result;
 
 pub(super) struct Job;
 
-const CREATE: [&str; 20] = [
+pub(super) const CREATE: [&str; 20] = [
     "AllocatedCapacity",
     "Command",
     "Connections",

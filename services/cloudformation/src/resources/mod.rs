@@ -23,6 +23,7 @@ mod iam_managed_policy;
 mod iam_policy;
 mod iam_role;
 mod iam_user;
+mod kms_key;
 mod lambda_function;
 mod lambda_permission;
 mod logs_log_group;
@@ -43,7 +44,9 @@ mod states_activity;
 mod states_state_machine;
 mod states_state_machine_alias;
 mod states_state_machine_version;
+mod tags;
 mod wait_condition;
+pub(crate) mod whole;
 mod zip;
 
 use std::sync::{Mutex, PoisonError};
@@ -119,6 +122,7 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
         "AWS::Glue::Database" => &glue_database::Database,
         "AWS::Glue::Job" => &glue_job::Job,
         "AWS::Glue::Table" => &glue_table::Table,
+        "AWS::KMS::Key" => &kms_key::Key,
         "AWS::IAM::ManagedPolicy" => &iam_managed_policy::ManagedPolicy,
         "AWS::IAM::Policy" => &iam_policy::Policy,
         "AWS::IAM::Role" => &iam_role::Role,
@@ -144,6 +148,16 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
         custom if custom_resource::is_custom(custom) => &custom_resource::CustomResource,
         _ => return simple::find(name),
     })
+}
+
+/// Changes a resource, its tags too. A type that is not known stays as it is.
+pub(crate) async fn update(kind: &str, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    let Some(provider) = find(kind) else { return Ok(Updated::InPlace(made.clone())) };
+    let updated = provider.update(at, made, old, new).await?;
+    if let Updated::InPlace(made) = &updated {
+        tags::apply(kind, at, made, old, new).await?;
+    }
+    Ok(updated)
 }
 
 /// Whether an update of such a resource may answer with another in its place.
@@ -177,6 +191,7 @@ pub(crate) fn is_missing(error: &Error) -> bool {
 /// Where a resource belongs, and with whose powers it is made.
 pub(crate) struct Context {
     pub(crate) cx: Cx,
+    /// Empty where no stack has it.
     pub(crate) stack_name: String,
     pub(crate) stack_id: String,
     pub(crate) logical_id: String,
@@ -236,6 +251,9 @@ impl Context {
             digest.iter().take(12).map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect();
         let room = max.saturating_sub(suffix.len() + 1);
         let mut front = format!("{}-{}", self.stack_name, self.logical_id);
+        if self.stack_name.is_empty() {
+            front.clone_from(&self.logical_id);
+        }
         if front.len() > room {
             // Half for the stack, half for the resource, as AWS shortens them.
             let half = room.saturating_sub(1) / 2;
@@ -247,10 +265,13 @@ impl Context {
         format!("{front}-{suffix}")
     }
 
-    /// The stack's tags, the resource's own, and AWS's three, as pairs.
+    /// The stack's tags, the resource's own, and AWS's three where a stack has it, as pairs.
     fn all_tags(&self, properties: &Value) -> Vec<(String, String)> {
         let mut tags = self.tags.clone();
         tags.extend(pairs(properties.get("Tags")));
+        if self.stack_name.is_empty() {
+            return tags;
+        }
         tags.push(("aws:cloudformation:stack-name".to_owned(), self.stack_name.clone()));
         tags.push(("aws:cloudformation:stack-id".to_owned(), self.stack_id.clone()));
         tags.push(("aws:cloudformation:logical-id".to_owned(), self.logical_id.clone()));
@@ -354,6 +375,11 @@ fn pick(properties: &Value, members: &[&str]) -> Map<String, Value> {
             Some(((*name).to_owned(), value.clone()))
         })
         .collect()
+}
+
+/// Members under their own names; null for those that are not set.
+fn same(from: &Value, members: &[&str]) -> Map<String, Value> {
+    members.iter().map(|name| ((*name).to_owned(), from.get(name).cloned().unwrap_or_default())).collect()
 }
 
 /// Members that CloudFormation does not know are refused, not ignored.

@@ -138,6 +138,9 @@ async fn apply(at: &Context, name: &str, old: &Value, new: &Value) -> Result<()>
     }
     let tags: Vec<Value> =
         super::unique(at.all_tags(new)).into_iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
+    if tags.is_empty() {
+        return at.call_if_there("s3", "DeleteBucketTagging", json!({ "Bucket": name })).await;
+    }
     at.call("s3", "PutBucketTagging", json!({ "Bucket": name, "Tagging": { "TagSet": tags } })).await?;
     Ok(())
 }
@@ -274,4 +277,160 @@ fn lifecycle_rule(rule: &Value) -> Value {
         out.insert("NoncurrentVersionTransitions".to_owned(), noncurrent.into());
     }
     out.into()
+}
+
+/// A property, the operation that tells it, and how what that answers becomes the property.
+type Told = (&'static str, &'static str, fn(&Value) -> Value);
+
+pub(super) const TOLD: [Told; 5] = [
+    ("BucketEncryption", "getBucketEncryption", encryption_told),
+    ("CorsConfiguration", "getBucketCors", cors_told),
+    ("LifecycleConfiguration", "getBucketLifecycleConfiguration", lifecycle_told),
+    ("NotificationConfiguration", "getBucketNotificationConfiguration", notification_told),
+    ("OwnershipControls", "getBucketOwnershipControls", |output| output["OwnershipControls"].clone()),
+];
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// The members that are there, under other names.
+fn renamed(from: &Value, names: &[(&str, &str)]) -> Value {
+    let found = names.iter().filter_map(|(member, property)| {
+        let value = from.get(member).filter(|value| !value.is_null())?;
+        Some(((*property).to_owned(), value.clone()))
+    });
+    Value::Object(found.collect())
+}
+
+fn encryption_told(output: &Value) -> Value {
+    let names = [
+        ("ApplyServerSideEncryptionByDefault", "ServerSideEncryptionByDefault"),
+        ("BucketKeyEnabled", "BucketKeyEnabled"),
+    ];
+    let rules = list(&output["ServerSideEncryptionConfiguration"]["Rules"]).map(|rule| renamed(rule, &names));
+    json!({ "ServerSideEncryptionConfiguration": rules.collect::<Vec<_>>() })
+}
+
+fn cors_told(output: &Value) -> Value {
+    let names = [
+        ("AllowedHeaders", "AllowedHeaders"),
+        ("AllowedMethods", "AllowedMethods"),
+        ("AllowedOrigins", "AllowedOrigins"),
+        ("ExposeHeaders", "ExposedHeaders"),
+        ("ID", "Id"),
+        ("MaxAgeSeconds", "MaxAge"),
+    ];
+    json!({ "CorsRules": list(&output["CORSRules"]).map(|rule| renamed(rule, &names)).collect::<Vec<_>>() })
+}
+
+fn lifecycle_told(output: &Value) -> Value {
+    json!({ "Rules": list(&output["Rules"]).map(lifecycle_rule_told).collect::<Vec<_>>() })
+}
+
+fn lifecycle_rule_told(rule: &Value) -> Value {
+    let mut out = renamed(
+        rule,
+        &[
+            ("ID", "Id"),
+            ("Status", "Status"),
+            ("Prefix", "Prefix"),
+            ("AbortIncompleteMultipartUpload", "AbortIncompleteMultipartUpload"),
+            ("NoncurrentVersionExpiration", "NoncurrentVersionExpiration"),
+        ],
+    );
+    let filter = rule["Filter"].get("And").filter(|and| !and.is_null()).unwrap_or(&rule["Filter"]);
+    let sizes = [("ObjectSizeGreaterThan", "ObjectSizeGreaterThan"), ("ObjectSizeLessThan", "ObjectSizeLessThan")];
+    let mut put = |more: Value| out.as_object_mut().into_iter().for_each(|out| out.extend(map(&more)));
+    put(renamed(filter, &sizes));
+    if filter["Prefix"].as_str().is_some_and(|prefix| !prefix.is_empty()) {
+        put(json!({ "Prefix": filter["Prefix"] }));
+    }
+    let tags: Vec<&Value> = list(&filter["Tags"]).chain(filter.get("Tag").filter(|tag| !tag.is_null())).collect();
+    if !tags.is_empty() {
+        put(json!({ "TagFilters": tags }));
+    }
+    put(renamed(
+        &rule["Expiration"],
+        &[
+            ("Days", "ExpirationInDays"),
+            ("Date", "ExpirationDate"),
+            ("ExpiredObjectDeleteMarker", "ExpiredObjectDeleteMarker"),
+        ],
+    ));
+    let names = [("StorageClass", "StorageClass"), ("Days", "TransitionInDays"), ("Date", "TransitionDate")];
+    let transitions: Vec<Value> = list(&rule["Transitions"]).map(|one| renamed(one, &names)).collect();
+    if !transitions.is_empty() {
+        put(json!({ "Transitions": transitions }));
+    }
+    let names = [
+        ("StorageClass", "StorageClass"),
+        ("NoncurrentDays", "TransitionInDays"),
+        ("NewerNoncurrentVersions", "NewerNoncurrentVersions"),
+    ];
+    let transitions: Vec<Value> = list(&rule["NoncurrentVersionTransitions"]).map(|one| renamed(one, &names)).collect();
+    if !transitions.is_empty() {
+        put(json!({ "NoncurrentVersionTransitions": transitions }));
+    }
+    out
+}
+
+fn map(value: &Value) -> serde_json::Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+fn notification_told(output: &Value) -> Value {
+    let mut out = json!({});
+    if output.get("EventBridgeConfiguration").is_some_and(|bridge| !bridge.is_null()) {
+        out["EventBridgeConfiguration"] = json!({ "EventBridgeEnabled": true });
+    }
+    for (member, property, from, to) in [
+        ("QueueConfigurations", "QueueConfigurations", "QueueArn", "Queue"),
+        ("TopicConfigurations", "TopicConfigurations", "TopicArn", "Topic"),
+        ("LambdaFunctionConfigurations", "LambdaConfigurations", "LambdaFunctionArn", "Function"),
+    ] {
+        // An entry of the template has one event.
+        let entries = list(&output[member]).flat_map(|entry| {
+            list(&entry["Events"]).map(move |event| {
+                let mut one = json!({ "Event": event, to: entry[from] });
+                if let Some(rules) = entry["Filter"]["Key"].get("FilterRules").filter(|rules| !rules.is_null()) {
+                    one["Filter"] = json!({ "S3Key": { "Rules": rules } });
+                }
+                one
+            })
+        });
+        let entries: Vec<Value> = entries.collect();
+        if !entries.is_empty() {
+            out[property] = entries.into();
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_is_told_so() {
+        let rules = json!({ "Rules": [
+            { "Id": "a", "Status": "Enabled", "Prefix": "x/", "ExpirationInDays": 3 },
+            { "Id": "b", "Status": "Disabled", "TagFilters": [{ "Key": "k", "Value": "v" }],
+              "Transitions": [{ "StorageClass": "GLACIER", "TransitionInDays": 30 }] },
+            { "Id": "c", "Status": "Enabled", "Prefix": "y", "ObjectSizeGreaterThan": 5,
+              "NoncurrentVersionTransitions": [{ "StorageClass": "GLACIER", "TransitionInDays": 3, "NewerNoncurrentVersions": 2 }],
+              "NoncurrentVersionExpiration": { "NoncurrentDays": 9 } },
+        ] });
+        assert_eq!(lifecycle_told(&lifecycle(&rules)["LifecycleConfiguration"]), rules);
+        let given = json!({ "EventBridgeConfiguration": { "EventBridgeEnabled": true }, "QueueConfigurations": [
+            { "Event": "s3:ObjectCreated:*", "Queue": "q", "Filter": { "S3Key": { "Rules": [{ "Name": "suffix", "Value": "c" }] } } },
+        ] });
+        assert_eq!(notification_told(&notification(&given)), given);
+        let given = json!({ "CorsRules": [{ "AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "ExposedHeaders": ["a"], "MaxAge": 3 }] });
+        assert_eq!(cors_told(&cors(&given)["CORSConfiguration"]), given);
+        let given = json!({ "ServerSideEncryptionConfiguration": [
+            { "ServerSideEncryptionByDefault": { "SSEAlgorithm": "aws:kms" }, "BucketKeyEnabled": true },
+        ] });
+        assert_eq!(encryption_told(&encryption(&given)), given);
+    }
 }

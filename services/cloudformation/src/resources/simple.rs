@@ -33,8 +33,6 @@ enum Tags {
     /// A list of `{Key, Value}`.
     List,
     Map,
-    /// A list of `{TagKey, TagValue}`.
-    OfKms,
 }
 
 fn as_it_is(_: &mut Map<String, Value>) {}
@@ -53,11 +51,6 @@ impl Kind for Simple {
             Tags::No => {}
             Tags::List => _ = input.insert("Tags".to_owned(), at.tag_list(properties)),
             Tags::Map => _ = input.insert("Tags".to_owned(), at.tag_map(properties)),
-            Tags::OfKms => {
-                let tags = super::unique(at.all_tags(properties)).into_iter();
-                let tags = tags.map(|(key, value)| json!({ "TagKey": key, "TagValue": value }));
-                input.insert("Tags".to_owned(), tags.collect());
-            }
         }
         let output = at.call(self.service, self.create, input.into()).await?;
         Ok((self.made)(at, properties, &name, &output))
@@ -130,7 +123,7 @@ pub(super) fn find(name: &str) -> Option<&'static dyn Kind> {
     TABLE.iter().find(|(kind, _)| *kind == name).map(|(_, simple)| simple as &dyn Kind)
 }
 
-const ALARM: &[&str] = &[
+pub(super) const ALARM: &[&str] = &[
     "ActionsEnabled",
     "AlarmActions",
     "AlarmDescription",
@@ -172,7 +165,7 @@ const MAPPING: &[&str] = &[
     "TumblingWindowInSeconds",
 ];
 
-static TABLE: [(&str, Simple); 31] = [
+static TABLE: [(&str, Simple); 30] = [
     (
         "AWS::Athena::DataCatalog",
         Simple {
@@ -374,33 +367,6 @@ static TABLE: [(&str, Simple); 31] = [
             shape: as_it_is,
             made: |_, properties, _, _| Made::new(text(&properties["AliasName"]), json!({})),
             key: |made, _| json!({ "AliasName": made.physical_id }),
-        },
-    ),
-    (
-        "AWS::KMS::Key",
-        Simple {
-            service: "kms",
-            create: "CreateKey",
-            update: None,
-            delete: "ScheduleKeyDeletion",
-            name: None,
-            members: &["Description", "KeyPolicy", "KeySpec", "KeyUsage", "MultiRegion", "PendingWindowInDays"],
-            replace: &[],
-            tags: Tags::OfKms,
-            shape: |input| {
-                input.remove("PendingWindowInDays");
-                if let Some(policy) = input.remove("KeyPolicy") {
-                    input.insert("Policy".to_owned(), document(&policy).into());
-                }
-            },
-            made: |_, _, _, output| {
-                let key = &output["KeyMetadata"];
-                Made::new(text(&key["KeyId"]), json!({ "Arn": key["Arn"], "KeyId": key["KeyId"] }))
-            },
-            key: |made, properties| {
-                let days = properties.get("PendingWindowInDays").cloned().unwrap_or_else(|| 30.into());
-                json!({ "KeyId": made.physical_id, "PendingWindowInDays": days })
-            },
         },
     ),
     (

@@ -20,7 +20,8 @@ pub(crate) fn register(router: &Router, service: &Arc<S3>) {
         GetBucketLocation, GetBucketPolicy, GetBucketTagging, GetBucketVersioning, GetObject, GetObjectTagging, HeadBucket,
         HeadObject, ListBuckets, ListObjects, ListObjectsV2, PutBucketEncryption, PutBucketLifecycleConfiguration,
         DeleteBucketCors, DeleteBucketEncryption, DeleteBucketLifecycle, DeleteBucketOwnershipControls, DeletePublicAccessBlock,
-        GetPublicAccessBlock, PutBucketCors, PutBucketNotificationConfiguration, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
+        GetBucketCors, GetBucketEncryption, GetBucketLifecycleConfiguration, GetBucketNotificationConfiguration,
+        GetBucketOwnershipControls, GetObjectLockConfiguration, GetPublicAccessBlock, PutBucketCors, PutBucketNotificationConfiguration, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
         PutBucketVersioning, PutObject, PutObjectTagging, PutPublicAccessBlock);
 }
 

@@ -5,15 +5,18 @@ use async_trait::async_trait;
 use s3s::dto;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use service::{Cx, Handle};
+use wire::schema::Shape;
 use wire::types::Empty;
 
 use super::buckets::bad_member;
 use crate::S3;
 use crate::errors::{Result, internal, not_implemented};
 use crate::records::Versioning;
-use crate::settings::{CORS, ENCRYPTION, LIFECYCLE, OWNERSHIP, POLICY, PUBLIC_ACCESS, TAGGING};
+use crate::settings::{
+    CORS, ENCRYPTION, LIFECYCLE, NOTIFICATION, OBJECT_LOCK, OWNERSHIP, POLICY, PUBLIC_ACCESS, TAGGING,
+};
 
 #[async_trait]
 impl Handle<api::PutBucketNotificationConfiguration> for S3 {
@@ -222,6 +225,112 @@ impl Handle<api::GetPublicAccessBlock> for S3 {
                 restrict_public_buckets: found.restrict_public_buckets,
             }),
         })
+    }
+}
+
+#[async_trait]
+impl Handle<api::GetBucketEncryption> for S3 {
+    async fn handle(&self, _: &Cx, input: api::GetBucketEncryptionRequest) -> Result<api::GetBucketEncryptionOutput> {
+        let found: dto::ServerSideEncryptionConfiguration = self.require_setting(&input.bucket, ENCRYPTION).await?;
+        told::<api::GetBucketEncryption>(&json!({ "server_side_encryption_configuration": found }))
+    }
+}
+
+#[async_trait]
+impl Handle<api::GetBucketCors> for S3 {
+    async fn handle(&self, _: &Cx, input: api::GetBucketCorsRequest) -> Result<api::GetBucketCorsOutput> {
+        let found: dto::CORSConfiguration = self.require_setting(&input.bucket, CORS).await?;
+        told::<api::GetBucketCors>(&json!(found))
+    }
+}
+
+#[async_trait]
+impl Handle<api::GetBucketLifecycleConfiguration> for S3 {
+    async fn handle(
+        &self,
+        _: &Cx,
+        input: api::GetBucketLifecycleConfigurationRequest,
+    ) -> Result<api::GetBucketLifecycleConfigurationOutput> {
+        let found: dto::BucketLifecycleConfiguration = self.require_setting(&input.bucket, LIFECYCLE).await?;
+        told::<api::GetBucketLifecycleConfiguration>(&json!(found))
+    }
+}
+
+#[async_trait]
+impl Handle<api::GetBucketOwnershipControls> for S3 {
+    async fn handle(
+        &self,
+        _: &Cx,
+        input: api::GetBucketOwnershipControlsRequest,
+    ) -> Result<api::GetBucketOwnershipControlsOutput> {
+        let found: Vec<String> = self.require_setting(&input.bucket, OWNERSHIP).await?;
+        let rules = found.into_iter().map(|object_ownership| api::OwnershipControlsRule { object_ownership });
+        Ok(api::GetBucketOwnershipControlsOutput {
+            ownership_controls: Some(api::OwnershipControls { rules: rules.collect() }),
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<api::GetObjectLockConfiguration> for S3 {
+    async fn handle(
+        &self,
+        _: &Cx,
+        input: api::GetObjectLockConfigurationRequest,
+    ) -> Result<api::GetObjectLockConfigurationOutput> {
+        let found = self.governed(&input.bucket).await?;
+        if !found.record.object_lock {
+            return Err(crate::settings::unset(&input.bucket, OBJECT_LOCK));
+        }
+        let rule = found.retention.as_ref().map(|r| api::ObjectLockRule {
+            default_retention: Some(api::DefaultRetention {
+                mode: Some(r.mode.name().to_owned()),
+                days: r.days,
+                years: r.years,
+                ..Default::default()
+            }),
+        });
+        Ok(api::GetObjectLockConfigurationOutput {
+            object_lock_configuration: Some(api::ObjectLockConfiguration {
+                object_lock_enabled: Some("Enabled".to_owned()),
+                rule,
+            }),
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<api::GetBucketNotificationConfiguration> for S3 {
+    async fn handle(
+        &self,
+        _: &Cx,
+        input: api::GetBucketNotificationConfigurationRequest,
+    ) -> Result<api::NotificationConfiguration> {
+        self.bucket(&input.bucket).await?;
+        let found: Option<dto::NotificationConfiguration> = self.setting(&input.bucket, NOTIFICATION).await?;
+        told::<api::GetBucketNotificationConfiguration>(&found.map_or_else(|| json!({}), |found| json!(found)))
+    }
+}
+
+/// What an operation answers, of s3s's types, by the names of the model.
+fn told<O: wire::Operation>(value: &Value) -> Result<O::Output>
+where
+    O::Output: DeserializeOwned,
+{
+    serde_json::from_value(named_back(O::SPEC.output, value)).map_err(internal)
+}
+
+fn named_back(shape: &Shape, value: &Value) -> Value {
+    match (shape, value) {
+        (Shape::Structure(structure), Value::Object(map)) => {
+            let members = structure.members.iter().filter_map(|member| {
+                let value = map.get(&snake(member.name)).filter(|value| !value.is_null())?;
+                Some((member.name.to_owned(), named_back(member.shape, value)))
+            });
+            Value::Object(members.collect())
+        }
+        (Shape::List(list), Value::Array(items)) => items.iter().map(|item| named_back(list.member, item)).collect(),
+        (_, plain) => plain.clone(),
     }
 }
 

@@ -1,0 +1,92 @@
+//! AWS::KMS::Key: Ref and KeyId are its id; Arn. Only another spec, usage or region's copy needs a new key: what a key has encrypted
+//! is lost with it. Source: Template Reference, "AWS::KMS::Key".
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::{Context, Kind, Made, Updated, differ, document, only, pick, text, unique};
+use crate::Result;
+
+pub(super) struct Key;
+
+const MEMBERS: [&str; 10] = [
+    "BypassPolicyLockoutSafetyCheck",
+    "Description",
+    "EnableKeyRotation",
+    "Enabled",
+    "KeyPolicy",
+    "KeySpec",
+    "KeyUsage",
+    "MultiRegion",
+    "PendingWindowInDays",
+    "Tags",
+];
+
+#[async_trait]
+impl Kind for Key {
+    async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
+        only(properties, &MEMBERS)?;
+        let mut input =
+            pick(properties, &["BypassPolicyLockoutSafetyCheck", "Description", "KeySpec", "KeyUsage", "MultiRegion"]);
+        if let Some(policy) = properties.get("KeyPolicy") {
+            input.insert("Policy".to_owned(), document(policy).into());
+        }
+        let tags = unique(at.all_tags(properties)).into_iter();
+        let tags = tags.map(|(key, value)| json!({ "TagKey": key, "TagValue": value }));
+        input.insert("Tags".to_owned(), tags.collect());
+        let output = at.call("kms", "CreateKey", input.into()).await?;
+        let key = &output["KeyMetadata"];
+        let made = Made::new(text(&key["KeyId"]), json!({ "Arn": key["Arn"], "KeyId": key["KeyId"] }));
+        at.begun(&made);
+        settle(at, &made.physical_id, &json!({}), properties).await?;
+        Ok(made)
+    }
+
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+        only(new, &MEMBERS)?;
+        if differ(old, new, &["KeySpec", "KeyUsage", "MultiRegion"]) {
+            return Ok(Updated::Replace);
+        }
+        let id = &made.physical_id;
+        if differ(old, new, &["Description"]) {
+            let text = new.get("Description").map(text).unwrap_or_default();
+            at.call("kms", "UpdateKeyDescription", json!({ "KeyId": id, "Description": text })).await?;
+        }
+        if differ(old, new, &["KeyPolicy"])
+            && let Some(policy) = new.get("KeyPolicy")
+        {
+            let mut input = pick(new, &["BypassPolicyLockoutSafetyCheck"]);
+            input.extend([("KeyId".to_owned(), id.clone().into()), ("Policy".to_owned(), document(policy).into())]);
+            at.call("kms", "PutKeyPolicy", input.into()).await?;
+        }
+        settle(at, id, old, new).await?;
+        Ok(Updated::InPlace(made.clone()))
+    }
+
+    async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()> {
+        let days = properties.get("PendingWindowInDays").cloned().unwrap_or_else(|| 30.into());
+        let input = json!({ "KeyId": made.physical_id, "PendingWindowInDays": days });
+        at.call_if_there("kms", "ScheduleKeyDeletion", input).await
+    }
+}
+
+/// Whether it may be used, and is rotated. Rotation is changed while the key may be used.
+async fn settle(at: &Context, id: &str, old: &Value, new: &Value) -> Result<()> {
+    let is = |properties: &Value, name: &str, without: bool| {
+        properties.get(name).map_or(without, |value| text(value).eq_ignore_ascii_case("true"))
+    };
+    let (was, enabled) = (is(old, "Enabled", true), is(new, "Enabled", true));
+    let named = json!({ "KeyId": id });
+    if enabled && !was {
+        at.call("kms", "EnableKey", named.clone()).await?;
+    }
+    match (is(old, "EnableKeyRotation", false), is(new, "EnableKeyRotation", false)) {
+        (false, true) => drop(at.call("kms", "EnableKeyRotation", named.clone()).await?),
+        (true, false) => drop(at.call("kms", "DisableKeyRotation", named.clone()).await?),
+        _ => {}
+    }
+    if was && !enabled {
+        at.call("kms", "DisableKey", named).await?;
+    }
+    Ok(())
+}
