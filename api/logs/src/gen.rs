@@ -315,6 +315,27 @@ impl wire::Operation for DescribeMetricFilters {
     };
 }
 
+/// `logs:DescribeQueries`.
+#[derive(Debug)]
+pub struct DescribeQueries;
+impl wire::Operation for DescribeQueries {
+    type Input = DescribeQueriesRequest;
+    type Output = DescribeQueriesResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeQueries",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_QUERIES_REQUEST,
+        output: &S_DESCRIBE_QUERIES_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "logs:DescribeQueries", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `logs:DescribeQueryDefinitions`.
 #[derive(Debug)]
 pub struct DescribeQueryDefinitions;
@@ -441,6 +462,74 @@ impl wire::Operation for GetLogEvents {
             when: None,
             passes: "",
         }],
+        refused: &[],
+    };
+}
+
+/// `logs:GetLogGroupFields`.
+#[derive(Debug)]
+pub struct GetLogGroupFields;
+impl wire::Operation for GetLogGroupFields {
+    type Input = GetLogGroupFieldsRequest;
+    type Output = GetLogGroupFieldsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetLogGroupFields",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_LOG_GROUP_FIELDS_REQUEST,
+        output: &S_GET_LOG_GROUP_FIELDS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "logs:GetLogGroupFields",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream: ; arn:aws:logs:{region}:{account}:log-group:{logGroupIdentifier|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `logs:GetLogRecord`.
+#[derive(Debug)]
+pub struct GetLogRecord;
+impl wire::Operation for GetLogRecord {
+    type Input = GetLogRecordRequest;
+    type Output = GetLogRecordResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetLogRecord",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_LOG_RECORD_REQUEST,
+        output: &S_GET_LOG_RECORD_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "logs:GetLogRecord", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `logs:GetQueryResults`.
+#[derive(Debug)]
+pub struct GetQueryResults;
+impl wire::Operation for GetQueryResults {
+    type Input = GetQueryResultsRequest;
+    type Output = GetQueryResultsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetQueryResults",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_QUERY_RESULTS_REQUEST,
+        output: &S_GET_QUERY_RESULTS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "logs:GetQueryResults", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -647,6 +736,53 @@ impl wire::Operation for PutSubscriptionFilter {
     };
 }
 
+/// `logs:StartQuery`.
+#[derive(Debug)]
+pub struct StartQuery;
+impl wire::Operation for StartQuery {
+    type Input = StartQueryRequest;
+    type Output = StartQueryResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StartQuery",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_START_QUERY_REQUEST,
+        output: &S_START_QUERY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "logs:StartQuery",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream: ; arn:aws:logs:{region}:{account}:log-group:{logGroupNames[]|log-group}:log-stream: ; arn:aws:logs:{region}:{account}:log-group:{logGroupIdentifiers[]|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `logs:StopQuery`.
+#[derive(Debug)]
+pub struct StopQuery;
+impl wire::Operation for StopQuery {
+    type Input = StopQueryRequest;
+    type Output = StopQueryResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StopQuery",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_STOP_QUERY_REQUEST,
+        output: &S_STOP_QUERY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need { action: "logs:StopQuery", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `logs:TagLogGroup`.
 #[derive(Debug)]
 pub struct TagLogGroup;
@@ -760,11 +896,15 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DescribeLogGroups as wire::Operation>::SPEC,
     <DescribeLogStreams as wire::Operation>::SPEC,
     <DescribeMetricFilters as wire::Operation>::SPEC,
+    <DescribeQueries as wire::Operation>::SPEC,
     <DescribeQueryDefinitions as wire::Operation>::SPEC,
     <DescribeResourcePolicies as wire::Operation>::SPEC,
     <DescribeSubscriptionFilters as wire::Operation>::SPEC,
     <FilterLogEvents as wire::Operation>::SPEC,
     <GetLogEvents as wire::Operation>::SPEC,
+    <GetLogGroupFields as wire::Operation>::SPEC,
+    <GetLogRecord as wire::Operation>::SPEC,
+    <GetQueryResults as wire::Operation>::SPEC,
     <ListTagsForResource as wire::Operation>::SPEC,
     <ListTagsLogGroup as wire::Operation>::SPEC,
     <PutLogEvents as wire::Operation>::SPEC,
@@ -773,6 +913,8 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <PutResourcePolicy as wire::Operation>::SPEC,
     <PutRetentionPolicy as wire::Operation>::SPEC,
     <PutSubscriptionFilter as wire::Operation>::SPEC,
+    <StartQuery as wire::Operation>::SPEC,
+    <StopQuery as wire::Operation>::SPEC,
     <TagLogGroup as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
     <TestMetricFilter as wire::Operation>::SPEC,
@@ -922,6 +1064,25 @@ pub struct DescribeMetricFiltersResponse {
 }
 wire::shape!(DescribeMetricFiltersResponse: "metricFilters" metric_filters, "nextToken" next_token,);
 
+/// `DescribeQueriesRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeQueriesRequest {
+    pub log_group_name: Option<String>,
+    pub status: Option<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub query_language: Option<String>,
+}
+wire::shape!(DescribeQueriesRequest: "logGroupName" log_group_name, "status" status, "maxResults" max_results, "nextToken" next_token, "queryLanguage" query_language,);
+
+/// `DescribeQueriesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeQueriesResponse {
+    pub queries: Option<Vec<QueryInfo>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(DescribeQueriesResponse: "queries" queries, "nextToken" next_token,);
+
 /// `DescribeQueryDefinitionsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeQueryDefinitionsRequest {
@@ -1046,6 +1207,58 @@ pub struct GetLogEventsResponse {
 }
 wire::shape!(GetLogEventsResponse: "events" events, "nextForwardToken" next_forward_token, "nextBackwardToken" next_backward_token,);
 
+/// `GetLogGroupFieldsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetLogGroupFieldsRequest {
+    pub log_group_name: Option<String>,
+    pub time: Option<i64>,
+    pub log_group_identifier: Option<String>,
+}
+wire::shape!(GetLogGroupFieldsRequest: "logGroupName" log_group_name, "time" time, "logGroupIdentifier" log_group_identifier,);
+
+/// `GetLogGroupFieldsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetLogGroupFieldsResponse {
+    pub log_group_fields: Option<Vec<LogGroupField>>,
+}
+wire::shape!(GetLogGroupFieldsResponse: "logGroupFields" log_group_fields,);
+
+/// `GetLogRecordRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetLogRecordRequest {
+    pub log_record_pointer: String,
+    pub unmask: Option<bool>,
+}
+wire::shape!(GetLogRecordRequest: "logRecordPointer" log_record_pointer, "unmask" unmask,);
+
+/// `GetLogRecordResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetLogRecordResponse {
+    pub log_record: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(GetLogRecordResponse: "logRecord" log_record,);
+
+/// `GetQueryResultsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetQueryResultsRequest {
+    pub query_id: String,
+    pub next_token: Option<String>,
+    pub max_items: Option<i32>,
+}
+wire::shape!(GetQueryResultsRequest: "queryId" query_id, "nextToken" next_token, "maxItems" max_items,);
+
+/// `GetQueryResultsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetQueryResultsResponse {
+    pub query_language: Option<String>,
+    pub results: Option<Vec<Vec<ResultField>>>,
+    pub statistics: Option<QueryStatistics>,
+    pub status: Option<String>,
+    pub encryption_key: Option<String>,
+    pub next_token: Option<String>,
+}
+wire::shape!(GetQueryResultsResponse: "queryLanguage" query_language, "results" results, "statistics" statistics, "status" status, "encryptionKey" encryption_key, "nextToken" next_token,);
+
 /// `InputLogEvent`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputLogEvent {
@@ -1101,6 +1314,14 @@ pub struct LogGroup {
     pub retention_policy_name: Option<String>,
 }
 wire::shape!(LogGroup: "logGroupName" log_group_name, "creationTime" creation_time, "retentionInDays" retention_in_days, "metricFilterCount" metric_filter_count, "arn" arn, "storedBytes" stored_bytes, "kmsKeyId" kms_key_id, "dataProtectionStatus" data_protection_status, "inheritedProperties" inherited_properties, "logGroupClass" log_group_class, "logGroupArn" log_group_arn, "deletionProtectionEnabled" deletion_protection_enabled, "bearerTokenAuthenticationEnabled" bearer_token_authentication_enabled, "retentionPolicyName" retention_policy_name,);
+
+/// `LogGroupField`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogGroupField {
+    pub name: Option<String>,
+    pub percent: Option<i32>,
+}
+wire::shape!(LogGroupField: "name" name, "percent" percent,);
 
 /// `LogStream`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1267,6 +1488,21 @@ pub struct QueryDefinition {
 }
 wire::shape!(QueryDefinition: "queryLanguage" query_language, "queryDefinitionId" query_definition_id, "name" name, "queryString" query_string, "lastModified" last_modified, "logGroupNames" log_group_names, "parameters" parameters,);
 
+/// `QueryInfo`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueryInfo {
+    pub query_language: Option<String>,
+    pub query_id: Option<String>,
+    pub query_string: Option<String>,
+    pub status: Option<String>,
+    pub create_time: Option<i64>,
+    pub log_group_name: Option<String>,
+    pub query_duration: Option<i64>,
+    pub bytes_scanned: Option<f64>,
+    pub user_identity: Option<String>,
+}
+wire::shape!(QueryInfo: "queryLanguage" query_language, "queryId" query_id, "queryString" query_string, "status" status, "createTime" create_time, "logGroupName" log_group_name, "queryDuration" query_duration, "bytesScanned" bytes_scanned, "userIdentity" user_identity,);
+
 /// `QueryParameter`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryParameter {
@@ -1275,6 +1511,19 @@ pub struct QueryParameter {
     pub description: Option<String>,
 }
 wire::shape!(QueryParameter: "name" name, "defaultValue" default_value, "description" description,);
+
+/// `QueryStatistics`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueryStatistics {
+    pub records_matched: Option<f64>,
+    pub records_scanned: Option<f64>,
+    pub estimated_records_skipped: Option<f64>,
+    pub bytes_scanned: Option<f64>,
+    pub estimated_bytes_skipped: Option<f64>,
+    pub log_groups_scanned: Option<f64>,
+    pub result_count: Option<f64>,
+}
+wire::shape!(QueryStatistics: "recordsMatched" records_matched, "recordsScanned" records_scanned, "estimatedRecordsSkipped" estimated_records_skipped, "bytesScanned" bytes_scanned, "estimatedBytesSkipped" estimated_bytes_skipped, "logGroupsScanned" log_groups_scanned, "resultCount" result_count,);
 
 /// `RejectedEntityInfo`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1304,6 +1553,14 @@ pub struct ResourcePolicy {
 }
 wire::shape!(ResourcePolicy: "policyName" policy_name, "policyDocument" policy_document, "lastUpdatedTime" last_updated_time, "policyScope" policy_scope, "resourceArn" resource_arn, "revisionId" revision_id,);
 
+/// `ResultField`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResultField {
+    pub field: Option<String>,
+    pub value: Option<String>,
+}
+wire::shape!(ResultField: "field" field, "value" value,);
+
 /// `SearchedLogStream`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchedLogStream {
@@ -1311,6 +1568,41 @@ pub struct SearchedLogStream {
     pub searched_completely: Option<bool>,
 }
 wire::shape!(SearchedLogStream: "logStreamName" log_stream_name, "searchedCompletely" searched_completely,);
+
+/// `StartQueryRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartQueryRequest {
+    pub query_language: Option<String>,
+    pub log_group_name: Option<String>,
+    pub log_group_names: Option<Vec<String>>,
+    pub log_group_identifiers: Option<Vec<String>>,
+    pub start_time: i64,
+    pub end_time: i64,
+    pub query_string: String,
+    pub limit: Option<i32>,
+}
+wire::shape!(StartQueryRequest: "queryLanguage" query_language, "logGroupName" log_group_name, "logGroupNames" log_group_names, "logGroupIdentifiers" log_group_identifiers, "startTime" start_time, "endTime" end_time, "queryString" query_string, "limit" limit,);
+
+/// `StartQueryResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartQueryResponse {
+    pub query_id: Option<String>,
+}
+wire::shape!(StartQueryResponse: "queryId" query_id,);
+
+/// `StopQueryRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopQueryRequest {
+    pub query_id: String,
+}
+wire::shape!(StopQueryRequest: "queryId" query_id,);
+
+/// `StopQueryResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopQueryResponse {
+    pub success: Option<bool>,
+}
+wire::shape!(StopQueryResponse: "success" success,);
 
 /// `SubscriptionFilter`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1376,6 +1668,7 @@ static S_AMAZON_RESOURCE_NAME: Shape =
 static S_APPLY_ON_TRANSFORMED_LOGS: Shape = Shape::Boolean;
 static S_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_BEARER_TOKEN_AUTHENTICATION_ENABLED: Shape = Shape::Boolean;
+static S_BYTES_SCANNED_VALUE: Shape = Shape::Float;
 static S_CLIENT_TOKEN: Shape =
     Shape::String { min: Some(36), max: Some(128), pattern: Some("\\S{36,128}"), values: &[], sensitive: false };
 static S_CREATE_LOG_GROUP_REQUEST: Shape = Shape::Structure(Structure {
@@ -1861,6 +2154,75 @@ static S_DESCRIBE_METRIC_FILTERS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DESCRIBE_QUERIES_MAX_RESULTS: Shape = Shape::Integer { min: Some(1), max: Some(1000) };
+static S_DESCRIBE_QUERIES_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DescribeQueriesRequest",
+    members: &[
+        Member {
+            name: "logGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "status",
+            wire: "",
+            shape: &S_QUERY_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "maxResults",
+            wire: "",
+            shape: &S_DESCRIBE_QUERIES_MAX_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "queryLanguage",
+            wire: "",
+            shape: &S_QUERY_LANGUAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_QUERIES_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DescribeQueriesResponse",
+    members: &[
+        Member {
+            name: "queries",
+            wire: "",
+            shape: &S_QUERY_INFO_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DESCRIBE_QUERY_DEFINITIONS_REQUEST: Shape = Shape::Structure(Structure {
     name: "DescribeQueryDefinitionsRequest",
     members: &[
@@ -2059,6 +2421,8 @@ static S_DISTRIBUTION: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["Random", "ByLogStream"], sensitive: false };
 static S_EMIT_SYSTEM_FIELDS: Shape =
     Shape::List(List { member: &S_SYSTEM_FIELD, element: "member", flattened: false, min: None, max: None });
+static S_ENCRYPTION_KEY: Shape =
+    Shape::String { min: None, max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_ENTITY: Shape = Shape::Structure(Structure {
     name: "Entity",
     members: &[
@@ -2124,6 +2488,7 @@ static S_EVENT_ID: Shape = Shape::String { min: None, max: None, pattern: None, 
 static S_EVENT_MESSAGE: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
 static S_EVENT_NUMBER: Shape = Shape::Integer { min: None, max: None };
 static S_EVENTS_LIMIT: Shape = Shape::Integer { min: Some(1), max: Some(10000) };
+static S_EVENTS_LIMIT_START_QUERY: Shape = Shape::Integer { min: Some(1), max: Some(100000) };
 static S_EXPECTED_REVISION_ID: Shape =
     Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
 static S_EXTRACTED_VALUES: Shape = Shape::Map(Map {
@@ -2134,6 +2499,7 @@ static S_EXTRACTED_VALUES: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
+static S_FIELD: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_FIELD_SELECTION_CRITERIA: Shape =
     Shape::String { min: Some(0), max: Some(2000), pattern: None, values: &[], sensitive: false };
 static S_FILTER_COUNT: Shape = Shape::Integer { min: None, max: None };
@@ -2429,6 +2795,169 @@ static S_GET_LOG_EVENTS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_GET_LOG_GROUP_FIELDS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetLogGroupFieldsRequest",
+    members: &[
+        Member {
+            name: "logGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "time",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupIdentifier",
+            wire: "",
+            shape: &S_LOG_GROUP_IDENTIFIER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_LOG_GROUP_FIELDS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetLogGroupFieldsResponse",
+    members: &[Member {
+        name: "logGroupFields",
+        wire: "",
+        shape: &S_LOG_GROUP_FIELD_LIST,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_LOG_RECORD_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetLogRecordRequest",
+    members: &[
+        Member {
+            name: "logRecordPointer",
+            wire: "",
+            shape: &S_LOG_RECORD_POINTER,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "unmask",
+            wire: "",
+            shape: &S_UNMASK,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_LOG_RECORD_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetLogRecordResponse",
+    members: &[Member {
+        name: "logRecord",
+        wire: "",
+        shape: &S_LOG_RECORD,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_QUERY_RESULTS_MAX_ITEMS: Shape = Shape::Integer { min: Some(0), max: Some(10000) };
+static S_GET_QUERY_RESULTS_NEXT_TOKEN: Shape =
+    Shape::String { min: None, max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_GET_QUERY_RESULTS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetQueryResultsRequest",
+    members: &[
+        Member {
+            name: "queryId",
+            wire: "",
+            shape: &S_QUERY_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_GET_QUERY_RESULTS_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "maxItems",
+            wire: "",
+            shape: &S_GET_QUERY_RESULTS_MAX_ITEMS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_QUERY_RESULTS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetQueryResultsResponse",
+    members: &[
+        Member {
+            name: "queryLanguage",
+            wire: "",
+            shape: &S_QUERY_LANGUAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "results",
+            wire: "",
+            shape: &S_QUERY_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "statistics",
+            wire: "",
+            shape: &S_QUERY_STATISTICS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "status",
+            wire: "",
+            shape: &S_QUERY_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "encryptionKey",
+            wire: "",
+            shape: &S_ENCRYPTION_KEY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_GET_QUERY_RESULTS_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_INCLUDE_LINKED_ACCOUNTS: Shape = Shape::Boolean;
 static S_INHERITED_PROPERTIES: Shape =
     Shape::List(List { member: &S_INHERITED_PROPERTY, element: "member", flattened: false, min: None, max: None });
@@ -2641,8 +3170,34 @@ static S_LOG_GROUP_CLASS: Shape = Shape::String {
     values: &["STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "ESSENTIALS"],
     sensitive: false,
 };
+static S_LOG_GROUP_FIELD: Shape = Shape::Structure(Structure {
+    name: "LogGroupField",
+    members: &[
+        Member {
+            name: "name",
+            wire: "",
+            shape: &S_FIELD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "percent",
+            wire: "",
+            shape: &S_PERCENTAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LOG_GROUP_FIELD_LIST: Shape =
+    Shape::List(List { member: &S_LOG_GROUP_FIELD, element: "member", flattened: false, min: None, max: None });
 static S_LOG_GROUP_IDENTIFIER: Shape =
     Shape::String { min: Some(1), max: Some(2048), pattern: Some("[\\w#+=/:,.@-]*"), values: &[], sensitive: false };
+static S_LOG_GROUP_IDENTIFIERS: Shape =
+    Shape::List(List { member: &S_LOG_GROUP_IDENTIFIER, element: "member", flattened: false, min: None, max: None });
 static S_LOG_GROUP_NAME: Shape = Shape::String {
     min: Some(1),
     max: Some(512),
@@ -2661,6 +3216,16 @@ static S_LOG_GROUP_NAMES: Shape =
     Shape::List(List { member: &S_LOG_GROUP_NAME, element: "member", flattened: false, min: None, max: None });
 static S_LOG_GROUPS: Shape =
     Shape::List(List { member: &S_LOG_GROUP, element: "member", flattened: false, min: None, max: None });
+static S_LOG_RECORD: Shape = Shape::Map(Map {
+    key: &S_FIELD,
+    value: &S_VALUE,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: None,
+});
+static S_LOG_RECORD_POINTER: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_LOG_STREAM: Shape = Shape::Structure(Structure {
     name: "LogStream",
     members: &[
@@ -2952,6 +3517,7 @@ static S_OUTPUT_LOG_EVENT: Shape = Shape::Structure(Structure {
 });
 static S_OUTPUT_LOG_EVENTS: Shape =
     Shape::List(List { member: &S_OUTPUT_LOG_EVENT, element: "member", flattened: false, min: None, max: None });
+static S_PERCENTAGE: Shape = Shape::Integer { min: Some(0), max: Some(100) };
 static S_POLICY_DOCUMENT: Shape =
     Shape::String { min: Some(1), max: Some(51200), pattern: None, values: &[], sensitive: false };
 static S_POLICY_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
@@ -3397,7 +3963,88 @@ static S_QUERY_DEFINITION_NAME: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_QUERY_DEFINITION_STRING: Shape =
     Shape::String { min: Some(1), max: Some(10000), pattern: None, values: &[], sensitive: false };
+static S_QUERY_DURATION: Shape = Shape::Integer { min: None, max: None };
 static S_QUERY_ID: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_QUERY_INFO: Shape = Shape::Structure(Structure {
+    name: "QueryInfo",
+    members: &[
+        Member {
+            name: "queryLanguage",
+            wire: "",
+            shape: &S_QUERY_LANGUAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "queryId",
+            wire: "",
+            shape: &S_QUERY_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "queryString",
+            wire: "",
+            shape: &S_QUERY_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "status",
+            wire: "",
+            shape: &S_QUERY_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "createTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "queryDuration",
+            wire: "",
+            shape: &S_QUERY_DURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "bytesScanned",
+            wire: "",
+            shape: &S_BYTES_SCANNED_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "userIdentity",
+            wire: "",
+            shape: &S_USER_IDENTITY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_QUERY_INFO_LIST: Shape =
+    Shape::List(List { member: &S_QUERY_INFO, element: "member", flattened: false, min: None, max: None });
 static S_QUERY_LANGUAGE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["CWLI", "SQL", "PPL"], sensitive: false };
 static S_QUERY_LIST_MAX_RESULTS: Shape = Shape::Integer { min: Some(1), max: Some(1000) };
@@ -3444,6 +4091,79 @@ static S_QUERY_PARAMETER_NAME: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_QUERY_RESULTS: Shape =
+    Shape::List(List { member: &S_RESULT_ROWS, element: "member", flattened: false, min: None, max: None });
+static S_QUERY_STATISTICS: Shape = Shape::Structure(Structure {
+    name: "QueryStatistics",
+    members: &[
+        Member {
+            name: "recordsMatched",
+            wire: "",
+            shape: &S_STATS_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "recordsScanned",
+            wire: "",
+            shape: &S_STATS_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "estimatedRecordsSkipped",
+            wire: "",
+            shape: &S_STATS_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "bytesScanned",
+            wire: "",
+            shape: &S_STATS_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "estimatedBytesSkipped",
+            wire: "",
+            shape: &S_STATS_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupsScanned",
+            wire: "",
+            shape: &S_STATS_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "resultCount",
+            wire: "",
+            shape: &S_STATS_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_QUERY_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["Scheduled", "Running", "Complete", "Failed", "Cancelled", "Timeout", "Unknown"],
+    sensitive: false,
+};
+static S_QUERY_STRING: Shape =
+    Shape::String { min: Some(0), max: Some(10000), pattern: None, values: &[], sensitive: false };
 static S_REJECTED_ENTITY_INFO: Shape = Shape::Structure(Structure {
     name: "RejectedEntityInfo",
     members: &[Member {
@@ -3542,6 +4262,30 @@ static S_RESOURCE_POLICY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_RESULT_FIELD: Shape = Shape::Structure(Structure {
+    name: "ResultField",
+    members: &[
+        Member {
+            name: "field",
+            wire: "",
+            shape: &S_FIELD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "value",
+            wire: "",
+            shape: &S_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_RESULT_ROWS: Shape =
+    Shape::List(List { member: &S_RESULT_FIELD, element: "member", flattened: false, min: None, max: None });
 static S_ROLE_ARN: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
 static S_SEARCHED_LOG_STREAM: Shape = Shape::Structure(Structure {
     name: "SearchedLogStream",
@@ -3605,6 +4349,113 @@ static S_STANDARD_UNIT: Shape = Shape::String {
     sensitive: false,
 };
 static S_START_FROM_HEAD: Shape = Shape::Boolean;
+static S_START_QUERY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StartQueryRequest",
+    members: &[
+        Member {
+            name: "queryLanguage",
+            wire: "",
+            shape: &S_QUERY_LANGUAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupNames",
+            wire: "",
+            shape: &S_LOG_GROUP_NAMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupIdentifiers",
+            wire: "",
+            shape: &S_LOG_GROUP_IDENTIFIERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "startTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "endTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "queryString",
+            wire: "",
+            shape: &S_QUERY_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "limit",
+            wire: "",
+            shape: &S_EVENTS_LIMIT_START_QUERY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_START_QUERY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "StartQueryResponse",
+    members: &[Member {
+        name: "queryId",
+        wire: "",
+        shape: &S_QUERY_ID,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_STATS_VALUE: Shape = Shape::Float;
+static S_STOP_QUERY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StopQueryRequest",
+    members: &[Member {
+        name: "queryId",
+        wire: "",
+        shape: &S_QUERY_ID,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_STOP_QUERY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "StopQueryResponse",
+    members: &[Member {
+        name: "success",
+        wire: "",
+        shape: &S_SUCCESS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_STORED_BYTES: Shape = Shape::Integer { min: Some(0), max: None };
 static S_SUBSCRIPTION_FILTER: Shape = Shape::Structure(Structure {
     name: "SubscriptionFilter",
@@ -3825,6 +4676,8 @@ static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_USER_IDENTITY: Shape =
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 
@@ -3850,6 +4703,10 @@ pub mod error {
     /// `LimitExceededException`.
     pub fn limit_exceeded_exception(message: impl Into<String>) -> Error {
         Error::new("LimitExceededException", 400, message)
+    }
+    /// `MalformedQueryException`.
+    pub fn malformed_query_exception(message: impl Into<String>) -> Error {
+        Error::new("MalformedQueryException", 400, message)
     }
     /// `OperationAbortedException`.
     pub fn operation_aborted_exception(message: impl Into<String>) -> Error {

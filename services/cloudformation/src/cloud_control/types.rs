@@ -53,8 +53,8 @@ const fn list(
     members: &'static str,
     identifier: &'static str,
     marker: (&'static str, &'static str),
-) -> Option<List> {
-    Some(List { service, operation, members, identifier, marker })
+) -> List {
+    List { service, operation, members, identifier, marker }
 }
 
 /// The type of a name, for an action (`CREATE`).
@@ -76,7 +76,7 @@ const TYPES: [Type; 20] = [
         read_only: &["CreationTime"],
         write_only: &["RecursiveDeleteOption", "WorkGroupConfigurationUpdates"],
         create_only: &["Name"],
-        list: list("athena", "listWorkGroups", "WorkGroups", "Name", NEXT),
+        list: Some(list("athena", "listWorkGroups", "WorkGroups", "Name", NEXT)),
     },
     Type {
         name: "AWS::CloudWatch::Alarm",
@@ -84,7 +84,7 @@ const TYPES: [Type; 20] = [
         read_only: &["Arn"],
         write_only: &[],
         create_only: &["AlarmName"],
-        list: list("cloudwatch", "describeAlarms", "MetricAlarms", "AlarmName", NEXT),
+        list: Some(list("cloudwatch", "describeAlarms", "MetricAlarms", "AlarmName", NEXT)),
     },
     Type {
         name: "AWS::DynamoDB::Table",
@@ -92,7 +92,13 @@ const TYPES: [Type; 20] = [
         read_only: &["Arn", "StreamArn"],
         write_only: &["ImportSourceSpecification"],
         create_only: &["TableName", "ImportSourceSpecification"],
-        list: list("dynamodb", "listTables", "TableNames", "", ("LastEvaluatedTableName", "ExclusiveStartTableName")),
+        list: Some(list(
+            "dynamodb",
+            "listTables",
+            "TableNames",
+            "",
+            ("LastEvaluatedTableName", "ExclusiveStartTableName"),
+        )),
     },
     Type {
         name: "AWS::ECR::Repository",
@@ -100,7 +106,7 @@ const TYPES: [Type; 20] = [
         read_only: &["Arn", "RepositoryUri"],
         write_only: &["EmptyOnDelete"],
         create_only: &["RepositoryName", "EncryptionConfiguration"],
-        list: list("ecr", "describeRepositories", "Repositories", "RepositoryName", NEXT),
+        list: Some(list("ecr", "describeRepositories", "Repositories", "RepositoryName", NEXT)),
     },
     Type {
         name: "AWS::Events::Rule",
@@ -108,7 +114,7 @@ const TYPES: [Type; 20] = [
         read_only: &["Arn"],
         write_only: &[],
         create_only: &["Name", "EventBusName"],
-        list: list("eventbridge", "listRules", "Rules", "Arn", NEXT),
+        list: Some(list("eventbridge", "listRules", "Rules", "Arn", NEXT)),
     },
     Type {
         name: "AWS::Glue::Job",
@@ -116,7 +122,7 @@ const TYPES: [Type; 20] = [
         read_only: &[],
         write_only: &["AllocatedCapacity"],
         create_only: &["Name"],
-        list: list("glue", "listJobs", "JobNames", "", NEXT),
+        list: Some(list("glue", "listJobs", "JobNames", "", NEXT)),
     },
     Type {
         name: "AWS::IAM::ManagedPolicy",
@@ -124,7 +130,7 @@ const TYPES: [Type; 20] = [
         read_only: &["PolicyArn", "AttachmentCount", "CreateDate", "DefaultVersionId", "IsAttachable", "PolicyId"],
         write_only: &[],
         create_only: &["ManagedPolicyName", "Description", "Path"],
-        list: list("iam", "listPolicies", "Policies", "Arn", ("Marker", "Marker")),
+        list: Some(list("iam", "listPolicies", "Policies", "Arn", ("Marker", "Marker"))),
     },
     Type {
         name: "AWS::IAM::Role",
@@ -132,7 +138,7 @@ const TYPES: [Type; 20] = [
         read_only: &["Arn", "RoleId"],
         write_only: &[],
         create_only: &["RoleName", "Path"],
-        list: list("iam", "listRoles", "Roles", "RoleName", ("Marker", "Marker")),
+        list: Some(list("iam", "listRoles", "Roles", "RoleName", ("Marker", "Marker"))),
     },
     Type {
         name: "AWS::KMS::Key",
@@ -140,7 +146,7 @@ const TYPES: [Type; 20] = [
         read_only: &["Arn", "KeyId"],
         write_only: &["PendingWindowInDays", "BypassPolicyLockoutSafetyCheck"],
         create_only: &["KeySpec", "KeyUsage", "MultiRegion"],
-        list: list("kms", "listKeys", "Keys", "KeyId", ("NextMarker", "Marker")),
+        list: Some(list("kms", "listKeys", "Keys", "KeyId", ("NextMarker", "Marker"))),
     },
     Type {
         name: "AWS::Lambda::Function",
@@ -148,7 +154,7 @@ const TYPES: [Type; 20] = [
         read_only: &["Arn"],
         write_only: &["Code"],
         create_only: &["FunctionName", "PackageType"],
-        list: list("lambda", "listFunctions", "Functions", "FunctionName", ("NextMarker", "Marker")),
+        list: Some(list("lambda", "listFunctions", "Functions", "FunctionName", ("NextMarker", "Marker"))),
     },
     Type {
         name: "AWS::Logs::LogGroup",
@@ -156,7 +162,7 @@ const TYPES: [Type; 20] = [
         read_only: &["Arn"],
         write_only: &[],
         create_only: &["LogGroupName", "LogGroupClass", "KmsKeyId"],
-        list: list("cloudwatchlogs", "describeLogGroups", "LogGroups", "LogGroupName", NEXT),
+        list: Some(list("cloudwatchlogs", "describeLogGroups", "LogGroups", "LogGroupName", NEXT)),
     },
     Type {
         name: "AWS::S3::Bucket",
@@ -164,7 +170,7 @@ const TYPES: [Type; 20] = [
         read_only: &["Arn", "DomainName", "DualStackDomainName", "RegionalDomainName", "WebsiteURL"],
         write_only: &["AccessControl"],
         create_only: &["BucketName", "ObjectLockEnabled"],
-        list: list("s3", "listBuckets", "Buckets", "Name", ("ContinuationToken", "ContinuationToken")),
+        list: Some(list("s3", "listBuckets", "Buckets", "Name", ("ContinuationToken", "ContinuationToken"))),
     },
     Type {
         name: "AWS::S3::BucketPolicy",
@@ -180,7 +186,7 @@ const TYPES: [Type; 20] = [
         read_only: &["TopicArn"],
         write_only: &[],
         create_only: &["TopicName", "FifoTopic"],
-        list: list("sns", "listTopics", "Topics", "TopicArn", NEXT),
+        list: Some(list("sns", "listTopics", "Topics", "TopicArn", NEXT)),
     },
     Type {
         name: "AWS::SQS::Queue",
@@ -188,7 +194,7 @@ const TYPES: [Type; 20] = [
         read_only: &["QueueUrl", "Arn"],
         write_only: &[],
         create_only: &["FifoQueue", "QueueName"],
-        list: list("sqs", "listQueues", "QueueUrls", "", NEXT),
+        list: Some(list("sqs", "listQueues", "QueueUrls", "", NEXT)),
     },
     Type {
         name: "AWS::SSM::Parameter",
@@ -196,7 +202,7 @@ const TYPES: [Type; 20] = [
         read_only: &[],
         write_only: &[],
         create_only: &["Name"],
-        list: list("ssm", "describeParameters", "Parameters", "Name", NEXT),
+        list: Some(list("ssm", "describeParameters", "Parameters", "Name", NEXT)),
     },
     Type {
         name: "AWS::SecretsManager::Secret",
@@ -204,7 +210,7 @@ const TYPES: [Type; 20] = [
         read_only: &["Id"],
         write_only: &["SecretString", "GenerateSecretString"],
         create_only: &["Name"],
-        list: list("secretsmanager", "listSecrets", "SecretList", "ARN", NEXT),
+        list: Some(list("secretsmanager", "listSecrets", "SecretList", "ARN", NEXT)),
     },
     Type {
         name: "AWS::StepFunctions::Activity",
@@ -212,7 +218,7 @@ const TYPES: [Type; 20] = [
         read_only: &["Arn"],
         write_only: &[],
         create_only: &["Name", "EncryptionConfiguration"],
-        list: list("sfn", "listActivities", "Activities", "ActivityArn", NEXT),
+        list: Some(list("sfn", "listActivities", "Activities", "ActivityArn", NEXT)),
     },
     Type {
         name: "AWS::StepFunctions::StateMachine",
@@ -220,7 +226,7 @@ const TYPES: [Type; 20] = [
         read_only: &["Arn", "Name", "StateMachineRevisionId"],
         write_only: &["Definition", "DefinitionS3Location", "DefinitionSubstitutions"],
         create_only: &["StateMachineName", "StateMachineType"],
-        list: list("sfn", "listStateMachines", "StateMachines", "StateMachineArn", NEXT),
+        list: Some(list("sfn", "listStateMachines", "StateMachines", "StateMachineArn", NEXT)),
     },
     Type {
         name: "AWS::KMS::Alias",
@@ -228,6 +234,6 @@ const TYPES: [Type; 20] = [
         read_only: &[],
         write_only: &[],
         create_only: &["AliasName"],
-        list: list("kms", "listAliases", "Aliases", "AliasName", ("NextMarker", "Marker")),
+        list: Some(list("kms", "listAliases", "Aliases", "AliasName", ("NextMarker", "Marker"))),
     },
 ];

@@ -339,7 +339,7 @@ fn lifecycle_rule_told(rule: &Value) -> Value {
             ("NoncurrentVersionExpiration", "NoncurrentVersionExpiration"),
         ],
     );
-    let filter = rule["Filter"].get("And").filter(|and| !and.is_null()).unwrap_or(&rule["Filter"]);
+    let filter = rule["Filter"].get("And").filter(|and| !and.is_null()).unwrap_or_else(|| &rule["Filter"]);
     let sizes = [("ObjectSizeGreaterThan", "ObjectSizeGreaterThan"), ("ObjectSizeLessThan", "ObjectSizeLessThan")];
     let mut put = |more: Value| out.as_object_mut().into_iter().for_each(|out| out.extend(map(&more)));
     put(renamed(filter, &sizes));

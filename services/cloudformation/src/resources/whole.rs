@@ -60,11 +60,7 @@ async fn more(at: &Context, kind: &str, mut found: Found) -> Result<Option<Found
     match kind {
         "AWS::ECR::Repository" => repository(at, &id, &mut properties).await?,
         "AWS::IAM::Role" => role(at, &id, &mut properties).await?,
-        "AWS::KMS::Key" => {
-            if !key(at, &id, &mut properties).await? {
-                return Ok(None);
-            }
-        }
+        "AWS::KMS::Key" if !key(at, &id, &mut properties).await? => return Ok(None),
         "AWS::Lambda::Function" => function(at, &id, &mut properties).await?,
         "AWS::S3::Bucket" => bucket(at, &id, &mut properties).await?,
         "AWS::SNS::Topic" => topic(at, &id, &mut properties).await?,
@@ -97,9 +93,8 @@ async fn look(at: &Context, service: &str, operation: &str, input: Value) -> Res
 fn scalars(properties: &mut Map<String, Value>) {
     for (name, value) in properties {
         let Some(given) = value.as_str().filter(|_| !name.ends_with("Name") && !name.ends_with("Id")) else { continue };
-        match serde_json::from_str::<Value>(given) {
-            Ok(plain @ (Value::Number(_) | Value::Bool(_))) => *value = plain,
-            _ => {}
+        if let Ok(plain @ (Value::Number(_) | Value::Bool(_))) = serde_json::from_str::<Value>(given) {
+            *value = plain;
         }
     }
 }

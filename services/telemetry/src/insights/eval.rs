@@ -215,7 +215,7 @@ fn call(
         Function::Concat => Value::Text(arguments.iter().filter_map(|one| of(one).told()).collect()),
         Function::Ltrim | Function::Rtrim | Function::Trim => {
             let taken = text(1);
-            let is = |c: char| taken.as_ref().map_or(c.is_whitespace(), |letters| letters.contains(c));
+            let is = |c: char| taken.as_ref().map_or_else(|| c.is_whitespace(), |letters| letters.contains(c));
             worded(&|text| {
                 let text = if function == Function::Rtrim { text.as_str() } else { text.trim_start_matches(is) };
                 if function == Function::Ltrim { text.to_owned() } else { text.trim_end_matches(is).to_owned() }

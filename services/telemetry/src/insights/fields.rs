@@ -12,7 +12,7 @@ use crate::logs::Event;
 const MOST: usize = 200;
 
 /// The fields of an event of a group. `log` is the group's account and name.
-pub(crate) fn of(event: &Event, log: &str, pointer: String) -> BTreeMap<String, super::value::Value> {
+pub(crate) fn of(event: &Event, log: &str, pointer: String) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     let text = |text: &str| Value::Text(text.to_owned());
     discover(&event.message, &mut found);
@@ -48,7 +48,7 @@ fn flatten(path: &str, json: &Json, found: &mut BTreeMap<String, Value>) {
     match json {
         Json::Object(map) => map.iter().for_each(|(name, value)| flatten(&under(name), value, found)),
         Json::Array(items) => {
-            items.iter().enumerate().for_each(|(n, value)| flatten(&under(&n.to_string()), value, found))
+            items.iter().enumerate().for_each(|(n, value)| flatten(&under(&n.to_string()), value, found));
         }
         _ if found.len() >= MOST || path.is_empty() => {}
         Json::Null => {}

@@ -99,11 +99,11 @@ impl Query {
             shown.push("@ptr".to_owned());
         }
         let mut unique: Vec<String> = Vec::new();
-        shown.into_iter().for_each(|name| {
+        for name in shown {
             if !unique.contains(&name) {
                 unique.push(name);
             }
-        });
+        }
         let told = |row: Row| {
             let of = |name: &String| Some((name.clone(), row.get(name).told()?));
             unique.iter().filter_map(of).collect::<Vec<_>>()
