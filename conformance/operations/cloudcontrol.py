@@ -1,7 +1,7 @@
 """Cloud Control API: https://docs.aws.amazon.com/cloudcontrolapi/latest/APIReference/API_Operations.html"""
 import json
 
-from harness import ACCOUNT, REGION, allow, client, equal, holds, named, operations, pages, refused, trust, until
+from harness import ACCOUNT, REGION, allow, client, equal, holds, named, names, operations, pages, refused, trust, until
 
 ROLE = "arn:aws:iam::000000000000:role/"
 
@@ -89,13 +89,20 @@ def lifecycle():
     refused("ValidationException", "", cc().list_resource_requests, MaxResults=0)
     holds(ended(cc().create_resource(TypeName=kind, DesiredState=json.dumps({"LogGroupName": name, "Nothing": 1})), "FAILED"),
           ErrorCode="InvalidRequest", StatusMessage="Encountered unsupported property Nothing")
-    # One that is still under way can be stopped.
-    slow = cc().create_resource(TypeName=kind, DesiredState=json.dumps({"LogGroupName": named("slow")}))["ProgressEvent"]["RequestToken"]
-    try:
-        holds(cc().cancel_resource_request(RequestToken=slow)["ProgressEvent"], OperationStatus="CANCEL_IN_PROGRESS")
-        ended({"ProgressEvent": {"RequestToken": slow}}, "CANCEL_COMPLETE")
-    except Exception as error:  # noqa: BLE001 - it may have been done already
-        assert "cannot be canceled" in str(error), error
+    # One that is still under way can be stopped; what was done by then stays done, and is named.
+    policies = [{"PolicyName": f"p{n}", "PolicyDocument": json.loads(allow("s3:*"))} for n in range(30)]
+    for _ in range(20):
+        state = {"RoleName": named("slow"), "AssumeRolePolicyDocument": trusts("states"), "Policies": policies}
+        slow = cc().create_resource(TypeName="AWS::IAM::Role", DesiredState=json.dumps(state))
+        try:
+            stopped = cc().cancel_resource_request(RequestToken=slow["ProgressEvent"]["RequestToken"])["ProgressEvent"]
+        except cc().exceptions.ConcurrentModificationException:
+            ended(slow)  # It was done already.
+            continue
+        holds(stopped, OperationStatus="CANCEL_IN_PROGRESS")
+        left = ended(slow, "CANCEL_COMPLETE").get("Identifier")
+        equal(left in names(client("iam").list_roles()["Roles"], "RoleName") if left else None, True if left else None)
+        break
 
 
 @operations("cloudcontrol", "CreateResource", "GetResource", "UpdateResource", "DeleteResource")

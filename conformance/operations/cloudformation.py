@@ -100,6 +100,50 @@ def change_sets():
     equal(sorted(names(cf().list_stack_resources(StackName=name)["StackResourceSummaries"], "LogicalResourceId")), ["Q", "R"])
 
 
+@operations("cloudformation", "UpdateStack")
+def keys_and_tags():
+    """A change of a KMS key keeps the key; changed tags reach their resources."""
+    def body(tag, **key):
+        tags = [{"Key": tag, "Value": "1"}]
+        made = {"K": ("AWS::KMS::Key", key), "Q": ("AWS::SQS::Queue", {}), "T": ("AWS::SNS::Topic", {}), "G": ("AWS::Logs::LogGroup", {}),
+                "S": ("AWS::SecretsManager::Secret", {"SecretString": "s"}), "W": ("AWS::Athena::WorkGroup", {"Name": group})}
+        return json.dumps({"Resources": {name: {"Type": kind, "Properties": {**given, "Tags": tags}} for name, (kind, given) in made.items()}})
+
+    group = named("group")
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*", "Sid": "x"}]}
+    name, id = stack(body("a", Description="d"))
+    ids = lambda: {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in cf().list_stack_resources(StackName=name)["StackResourceSummaries"]}  # noqa: E731
+    first, kms = ids(), client("kms")
+    key = first["K"]
+    cf().update_stack(StackName=name, TemplateBody=body("b", Description="e", KeyPolicy=policy, EnableKeyRotation=True, KeySpec="SYMMETRIC_DEFAULT"))
+    ended(id, "UPDATE_COMPLETE")
+    equal(ids(), first)
+    holds(kms.describe_key(KeyId=key)["KeyMetadata"], KeyState="Enabled", Description="e")
+    equal(json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]), policy)
+    equal(kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"], True)
+    own = lambda found: sorted(k for k in found if not k.startswith("aws:"))  # noqa: E731
+    equal(own(t["TagKey"] for t in kms.list_resource_tags(KeyId=key)["Tags"]), ["b"])
+    equal(own(client("sqs").list_queue_tags(QueueUrl=first["Q"])["Tags"]), ["b"])
+    equal(own(t["Key"] for t in client("sns").list_tags_for_resource(ResourceArn=first["T"])["Tags"]), ["b"])
+    equal(own(client("logs").list_tags_for_resource(resourceArn=f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{first['G']}")["tags"]), ["b"])
+    equal(own(t["Key"] for t in client("secretsmanager").describe_secret(SecretId=first["S"])["Tags"]), ["b"])
+    equal(own(t["Key"] for t in client("athena").list_tags_for_resource(ResourceARN=f"arn:aws:athena:{REGION}:{ACCOUNT}:workgroup/{group}")["Tags"]), ["b"])
+    # What a key keeps for good: the update fails and goes back, and the key is there.
+    cf().update_stack(StackName=name, TemplateBody=body("c", KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY"))
+    ended(id, "UPDATE_ROLLBACK_COMPLETE")
+    equal(ids()["K"], key)
+    holds(kms.describe_key(KeyId=key)["KeyMetadata"], KeyState="Enabled", Description="e", KeySpec="SYMMETRIC_DEFAULT")
+    equal(own(client("sqs").list_queue_tags(QueueUrl=first["Q"])["Tags"]), ["b"])
+    # Without a policy of its own it has the default one again.
+    cf().update_stack(StackName=name, TemplateBody=body("b"))
+    ended(id, "UPDATE_COMPLETE")
+    equal(json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])["Id"], "key-default-1")
+    equal([kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"], kms.describe_key(KeyId=key)["KeyMetadata"]["Description"]], [False, ""])
+    refused("ValidationError", "does not exist", cf().update_stack, StackName="nothing-here", TemplateBody=body("b"))
+    cf().delete_stack(StackName=name)
+    until(lambda: kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"], lambda s: s == "PendingDeletion")
+
+
 @operations("cloudformation", "ListExports", "ListImports")
 def exports():
     name = named("export")

@@ -1,11 +1,13 @@
-//! AWS::KMS::Key: Ref and KeyId are its id; Arn. Only another spec, usage or region's copy needs a new key: what a key has encrypted
-//! is lost with it. Source: Template Reference, "AWS::KMS::Key".
+//! AWS::KMS::Key: Ref and KeyId are its id; Arn. Another spec, usage or `MultiRegion` is refused: a key in its place would take what
+//! this one has encrypted with it. Source: Template Reference, "AWS::KMS::Key", "the update request fails, regardless of the value of the
+//! `UpdateReplacePolicy` attribute".
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::{Context, Kind, Made, Updated, differ, document, only, pick, text, unique};
 use crate::Result;
+use crate::template::validation;
 
 pub(super) struct Key;
 
@@ -21,6 +23,31 @@ const MEMBERS: [&str; 10] = [
     "PendingWindowInDays",
     "Tags",
 ];
+
+/// What a key keeps for good, with what it is where nothing is said.
+const FIXED: [(&str, &str); 3] =
+    [("KeySpec", "SYMMETRIC_DEFAULT"), ("KeyUsage", "ENCRYPT_DECRYPT"), ("MultiRegion", "false")];
+
+fn fixed(properties: &Value, name: &str, default: &str) -> String {
+    properties.get(name).map_or_else(|| default.to_owned(), text)
+}
+
+/// What a key has where no policy is given. Source: KMS Developer Guide, "Default key policy".
+fn default_policy(at: &Context) -> String {
+    let root = format!("arn:aws:iam::{}:root", at.cx.account());
+    json!({
+        "Version": "2012-10-17",
+        "Id": "key-default-1",
+        "Statement": [{
+            "Sid": "Enable IAM User Permissions",
+            "Effect": "Allow",
+            "Principal": { "AWS": root },
+            "Action": "kms:*",
+            "Resource": "*",
+        }],
+    })
+    .to_string()
+}
 
 #[async_trait]
 impl Kind for Key {
@@ -44,19 +71,20 @@ impl Kind for Key {
 
     async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
-        if differ(old, new, &["KeySpec", "KeyUsage", "MultiRegion"]) {
-            return Ok(Updated::Replace);
+        if let Some((name, _)) =
+            FIXED.iter().find(|(name, default)| fixed(old, name, default) != fixed(new, name, default))
+        {
+            return Err(validation(format!("{name} of a KMS key cannot be changed; make another key")));
         }
         let id = &made.physical_id;
         if differ(old, new, &["Description"]) {
             let text = new.get("Description").map(text).unwrap_or_default();
             at.call("kms", "UpdateKeyDescription", json!({ "KeyId": id, "Description": text })).await?;
         }
-        if differ(old, new, &["KeyPolicy"])
-            && let Some(policy) = new.get("KeyPolicy")
-        {
+        if differ(old, new, &["KeyPolicy"]) {
+            let policy = new.get("KeyPolicy").map_or_else(|| default_policy(at), document);
             let mut input = pick(new, &["BypassPolicyLockoutSafetyCheck"]);
-            input.extend([("KeyId".to_owned(), id.clone().into()), ("Policy".to_owned(), document(policy).into())]);
+            input.extend([("KeyId".to_owned(), id.clone().into()), ("Policy".to_owned(), policy.into())]);
             at.call("kms", "PutKeyPolicy", input.into()).await?;
         }
         settle(at, id, old, new).await?;

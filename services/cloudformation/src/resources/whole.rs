@@ -83,8 +83,10 @@ async fn more(at: &Context, kind: &str, mut found: Found) -> Result<Option<Found
 
 /// `None` where a setting is not there.
 async fn look(at: &Context, service: &str, operation: &str, input: Value) -> Result<Value> {
+    // Of a repository that is there.
+    let unset = ["RepositoryPolicyNotFoundException", "LifecyclePolicyNotFoundException"];
     match at.look(service, operation, input).await {
-        Err(error) if is_missing(&error) => Ok(Value::Null),
+        Err(error) if is_missing(&error) || unset.contains(&error.code()) => Ok(Value::Null),
         output => output,
     }
 }
