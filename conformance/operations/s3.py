@@ -51,7 +51,8 @@ def buckets():
         refused("NoSuchBucket", "The specified bucket does not exist", call, Bucket=name + "x")
 
 
-@operations("s3", "DeleteBucketCors", "DeleteBucketEncryption", "DeleteBucketLifecycle", "DeleteBucketOwnershipControls")
+@operations("s3", "DeleteBucketCors", "DeleteBucketEncryption", "DeleteBucketLifecycle", "DeleteBucketOwnershipControls", "GetBucketCors",
+            "GetBucketEncryption", "GetBucketOwnershipControls")
 def unset():
     def encrypted(name):
         """How the bucket encrypts by default: a new one not at all, or as a setting of the server says, which is `AES256` on AWS."""
@@ -93,3 +94,5 @@ def unset():
         equal(call(Bucket=name)["ResponseMetadata"]["HTTPStatusCode"], 204)
         refused("NoSuchBucket", "The specified bucket does not exist", call, Bucket=name + "x")
         denied("AccessDenied", action, call.__name__, Bucket=name)
+    for call in (s3().get_bucket_cors, s3().get_bucket_encryption, s3().get_bucket_ownership_controls):
+        refused("NoSuchBucket", "The specified bucket does not exist", call, Bucket=name + "x")
