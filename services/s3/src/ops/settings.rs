@@ -230,7 +230,8 @@ impl Handle<api::GetPublicAccessBlock> for S3 {
 
 #[async_trait]
 impl Handle<api::GetBucketEncryption> for S3 {
-    async fn handle(&self, _: &Cx, input: api::GetBucketEncryptionRequest) -> Result<api::GetBucketEncryptionOutput> {
+    async fn handle(&self, cx: &Cx, input: api::GetBucketEncryptionRequest) -> Result<api::GetBucketEncryptionOutput> {
+        super::guard_bucket::<api::GetBucketEncryption>(self, cx, &input.bucket).await?;
         let found: dto::ServerSideEncryptionConfiguration = self.require_setting(&input.bucket, ENCRYPTION).await?;
         told::<api::GetBucketEncryption>(&json!({ "server_side_encryption_configuration": found }))
     }
@@ -238,7 +239,8 @@ impl Handle<api::GetBucketEncryption> for S3 {
 
 #[async_trait]
 impl Handle<api::GetBucketCors> for S3 {
-    async fn handle(&self, _: &Cx, input: api::GetBucketCorsRequest) -> Result<api::GetBucketCorsOutput> {
+    async fn handle(&self, cx: &Cx, input: api::GetBucketCorsRequest) -> Result<api::GetBucketCorsOutput> {
+        super::guard_bucket::<api::GetBucketCors>(self, cx, &input.bucket).await?;
         let found: dto::CORSConfiguration = self.require_setting(&input.bucket, CORS).await?;
         told::<api::GetBucketCors>(&json!(found))
     }
@@ -248,9 +250,10 @@ impl Handle<api::GetBucketCors> for S3 {
 impl Handle<api::GetBucketLifecycleConfiguration> for S3 {
     async fn handle(
         &self,
-        _: &Cx,
+        cx: &Cx,
         input: api::GetBucketLifecycleConfigurationRequest,
     ) -> Result<api::GetBucketLifecycleConfigurationOutput> {
+        super::guard_bucket::<api::GetBucketLifecycleConfiguration>(self, cx, &input.bucket).await?;
         let found: dto::BucketLifecycleConfiguration = self.require_setting(&input.bucket, LIFECYCLE).await?;
         told::<api::GetBucketLifecycleConfiguration>(&json!(found))
     }
@@ -260,9 +263,10 @@ impl Handle<api::GetBucketLifecycleConfiguration> for S3 {
 impl Handle<api::GetBucketOwnershipControls> for S3 {
     async fn handle(
         &self,
-        _: &Cx,
+        cx: &Cx,
         input: api::GetBucketOwnershipControlsRequest,
     ) -> Result<api::GetBucketOwnershipControlsOutput> {
+        super::guard_bucket::<api::GetBucketOwnershipControls>(self, cx, &input.bucket).await?;
         let found: Vec<String> = self.require_setting(&input.bucket, OWNERSHIP).await?;
         let rules = found.into_iter().map(|object_ownership| api::OwnershipControlsRule { object_ownership });
         Ok(api::GetBucketOwnershipControlsOutput {
@@ -275,9 +279,10 @@ impl Handle<api::GetBucketOwnershipControls> for S3 {
 impl Handle<api::GetObjectLockConfiguration> for S3 {
     async fn handle(
         &self,
-        _: &Cx,
+        cx: &Cx,
         input: api::GetObjectLockConfigurationRequest,
     ) -> Result<api::GetObjectLockConfigurationOutput> {
+        super::guard_bucket::<api::GetObjectLockConfiguration>(self, cx, &input.bucket).await?;
         let found = self.governed(&input.bucket).await?;
         if !found.record.object_lock {
             return Err(crate::settings::unset(&input.bucket, OBJECT_LOCK));
@@ -303,9 +308,10 @@ impl Handle<api::GetObjectLockConfiguration> for S3 {
 impl Handle<api::GetBucketNotificationConfiguration> for S3 {
     async fn handle(
         &self,
-        _: &Cx,
+        cx: &Cx,
         input: api::GetBucketNotificationConfigurationRequest,
     ) -> Result<api::NotificationConfiguration> {
+        super::guard_bucket::<api::GetBucketNotificationConfiguration>(self, cx, &input.bucket).await?;
         self.bucket(&input.bucket).await?;
         let found: Option<dto::NotificationConfiguration> = self.setting(&input.bucket, NOTIFICATION).await?;
         told::<api::GetBucketNotificationConfiguration>(&found.map_or_else(|| json!({}), |found| json!(found)))
