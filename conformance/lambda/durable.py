@@ -209,6 +209,8 @@ def pauses(d):
     check("resumed, it goes on", json.loads(found["Result"]) == [1, 1] and d.marks("pause waiting before") == 1, found)
     arn = d.start("two steps", "pause midway", seconds=2)
     until(lambda: d.marks("pause midway first"), bool)
+    # The step's start is checkpointed while it runs; a pause before that would cut the step itself, which is then made again.
+    until(lambda: [e["EventType"] for e in d.la.get_durable_execution_history(DurableExecutionArn=arn)["Events"]], lambda kinds: "StepStarted" in kinds)
     d.la.pause_durable_execution(DurableExecutionArn=arn)
     status = d.la.get_durable_execution(DurableExecutionArn=arn)["Status"]
     until(lambda: d.la.get_durable_execution(DurableExecutionArn=arn)["Status"], lambda status: status == "PAUSED")
