@@ -206,7 +206,7 @@ def main():
         said = lambda: [event["message"] for stream in streams for event in work.logs.get_log_events(
             logGroupName="/aws/lambda/count", logStreamName=stream["logStreamName"])["events"]]
         until("its lines to be in the log", lambda: any("counted first" in line for line in said()))
-        assert any(line.startswith("REPORT") and "Max Memory Used" in line for line in said()), said()
+        until("its report, too", lambda: any(line.startswith("REPORT") and "Max Memory Used" in line for line in said()))
         work.glue.start_crawler(Name="crawl")
         until("the crawl to end", lambda: work.glue.get_crawler(Name="crawl")["Crawler"]["State"] == "READY")
         assert work.query("SELECT name FROM lake.rows ORDER BY id") == [["one"], ["two"], ["three"]]
