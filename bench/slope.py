@@ -28,6 +28,8 @@ import time
 import boto3
 from botocore.config import Config
 
+from cpu import Cpu
+
 KEYS = {"root_access_key_id": "AKIAROOTROOTROOTROOT", "root_secret_access_key": "root-secret"}
 
 
@@ -35,21 +37,6 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
-
-
-class Cpu:
-    """What a process has run, in milliseconds; threads that have ended count with what they had last."""
-
-    def __init__(self, pid):
-        self.pid, self.seen = pid, {}
-
-    def __call__(self):
-        for thread in pathlib.Path(f"/proc/{self.pid}/task").iterdir():
-            try:
-                self.seen[thread.name] = int((thread / "schedstat").read_text().split()[0])
-            except (FileNotFoundError, ProcessLookupError):
-                pass
-        return sum(self.seen.values()) / 1e6
 
 
 class Puts:
@@ -103,7 +90,7 @@ class World:
                       aws_secret_access_key=KEYS["root_secret_access_key"])
         self.s3 = boto3.client("s3", config=Config(s3={"addressing_style": "path"}, max_pool_connections=16), **common)
         self.db = boto3.client("dynamodb", config=Config(max_pool_connections=16), **common)
-        self.cpu_ms, self.rounds, self.held = Cpu(pid), rounds, 0
+        self.cpu, self.rounds, self.held = Cpu(pid), rounds, 0
         self.puts = Puts(int(endpoint.rpartition(":")[2]))
         self.s3.create_bucket(Bucket="slope")
         self.db.create_table(
@@ -129,12 +116,12 @@ class World:
         for n in numbers[:20]:
             function(n)
         time.sleep(1.5)
-        cpu, start = self.cpu_ms(), time.perf_counter()
+        cpu, start = self.cpu(), time.perf_counter()
         for n in numbers:
             function(n)
         seen = (time.perf_counter() - start) * 1000 / self.rounds
         time.sleep(1.5)
-        return (self.cpu_ms() - cpu) / self.rounds, seen
+        return (self.cpu() - cpu) * 1000 / self.rounds, seen
 
     def figures(self):
         values = {":p": {"S": "wide"}, ":c": {"N": "0"}}
