@@ -465,9 +465,7 @@ impl Run<'_> {
             Ok(Some(_)) if replacing => Err(Stop::Failed(format!(
                 "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename {id} and update the stack again."
             ))),
-            Ok(Some(_)) => {
-                Err(Stop::Failed(format!("Resource of type '{kind}' with identifier '{id}' already exists.")))
-            }
+            Ok(Some(_)) => Err(Stop::Failed(resources::existing::told_taken(kind, &id))),
             Err(error) if resources::existing::is_taken_over(kind) => Err(Stop::failed(error)),
             Ok(None) | Err(_) => Ok(()),
         }

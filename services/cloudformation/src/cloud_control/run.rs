@@ -188,8 +188,7 @@ impl CloudFormation {
             if let Some(named) = named(of, &request.desired, at)
                 && whole::find(at, of.name, &named).await?.is_some()
             {
-                let text = format!("Resource of type '{}' with identifier '{named}' already exists.", of.name);
-                return Err(Failure::new("AlreadyExists", text));
+                return Err(Failure::new("AlreadyExists", existing::told_taken(of.name, &named)));
             }
             self.note_begun(work).await?;
         }
@@ -287,11 +286,12 @@ fn named(of: &Type, properties: &Value, at: &Context) -> Option<String> {
             let path = given("Path").unwrap_or_else(|| "/".to_owned());
             Some(format!("arn:aws:iam::{}:policy{path}{}", at.cx.account(), given("ManagedPolicyName")?))
         }
-        "AWS::StepFunctions::Activity" => Some(at.cx.arn("states", format!("activity:{}", given("Name")?))),
         "AWS::KMS::Key" => None,
-        "AWS::SNS::Topic" | "AWS::SQS::Queue" | "AWS::SecretsManager::Secret" | "AWS::StepFunctions::StateMachine" => {
-            existing::name_of(of.name, properties, at)
-        }
+        "AWS::SNS::Topic"
+        | "AWS::SQS::Queue"
+        | "AWS::SecretsManager::Secret"
+        | "AWS::StepFunctions::Activity"
+        | "AWS::StepFunctions::StateMachine" => existing::name_of(of.name, properties, at),
         _ => given(of.identifier),
     }
 }

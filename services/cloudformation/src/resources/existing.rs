@@ -60,6 +60,11 @@ pub(crate) fn name_of(kind: &str, properties: &Value, at: &Context) -> Option<St
     }
 }
 
+/// Why what is there already is not made.
+pub(crate) fn told_taken(kind: &str, id: &str) -> String {
+    format!("Resource of type '{kind}' with identifier '{id}' already exists.")
+}
+
 /// Whether a service answers the creation of what it has with success, or overwrites it.
 pub(crate) fn is_taken_over(kind: &str) -> bool {
     [
