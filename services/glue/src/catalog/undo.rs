@@ -55,17 +55,16 @@ impl Participant for Glue {
     }
 
     async fn finish(&self, job: &str, outcome: Outcome) -> Result<u64, Error> {
+        if outcome == Outcome::Rollback {
+            self.release(job).await?;
+        }
         if self.holds(job).await? {
             let job = job.to_owned();
-            let undone = self.store.write(move |tx| {
-                if outcome == Outcome::Rollback {
-                    let changes = tx.journal(&job)?;
-                    undo(tx, &changes)?;
-                }
+            let forgotten = self.store.write(move |tx| {
                 tx.forget_journal(&job)?;
                 tx.delete(kept(&job))
             });
-            undone.await?;
+            forgotten.await?;
         }
         Ok(0)
     }
