@@ -210,9 +210,12 @@ def queries():
     lines = [json.dumps({"level": level, "ms": ms, "user": {"id": user}}) for level, ms, user in (("INFO", 10, "a"), ("ERROR", 30, "b"), ("INFO", 20, "a"))]
     logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=[{"timestamp": now - 3000 + n * 1000, "message": line} for n, line in enumerate(lines + ["took 7 ms"])])
 
-    def ask(text, **more):
+    def ask_only(text, **more):
         given = {"logGroupName": group, **more} if not more.keys() & {"logGroupNames", "logGroupIdentifiers"} else more
-        started = logs.start_query(queryString=text, startTime=now // 1000 - 600, endTime=now // 1000 + 600, **given)["queryId"]
+        return logs.start_query(queryString=text, startTime=now // 1000 - 600, endTime=now // 1000 + 600, **given)["queryId"]
+
+    def ask(text, **more):
+        started = ask_only(text, **more)
         found = until(lambda: logs.get_query_results(queryId=started), lambda q: q["status"] not in ("Scheduled", "Running"))
         equal(found["status"], "Complete")
         return started, found, [{cell["field"]: cell["value"] for cell in row if cell["field"] != "@ptr"} for row in found["results"]]
@@ -239,13 +242,19 @@ def queries():
     refused("InvalidParameterException", "Exactly one", logs.start_query, queryString="fields a", startTime=1, endTime=2)
     refused("InvalidParameterException", "SQL", logs.start_query, logGroupName=group, queryString="SELECT 1", queryLanguage="SQL", startTime=1, endTime=2)
     refused("InvalidParameterException", "its status is Complete", logs.stop_query, queryId=identifier)
-    # A query that has not been run yet can be stopped.
-    started = logs.start_query(queryString="fields a", startTime=1, endTime=2, logGroupName=group)["queryId"]
-    try:
-        equal(logs.stop_query(queryId=started)["success"], True)
-        equal(logs.get_query_results(queryId=started)["status"], "Cancelled")
-    except logs.exceptions.InvalidParameterException as error:
-        assert "its status is Complete" in str(error), error
+    # A query that still runs can be stopped: more is written until one takes long enough.
+    def stopped():
+        page = [{"timestamp": now, "message": json.dumps({"level": "INFO", "text": "x" * 1000})}] * 500
+        logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=page)
+        started = ask_only("stats count(*) by level, text")
+        try:
+            equal(logs.stop_query(queryId=started)["success"], True)
+        except logs.exceptions.InvalidParameterException as error:
+            assert "its status is Complete" in str(error), error
+            return None
+        return logs.get_query_results(queryId=started)["status"]
+
+    equal(until(stopped, lambda status: status), "Cancelled")
     for call in (logs.get_query_results, logs.stop_query):
         refused("ResourceNotFoundException", "does not exist", call, queryId=NO)
     refused("InvalidParameterException", "pointer", logs.get_log_record, logRecordPointer="x")
