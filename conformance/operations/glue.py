@@ -379,12 +379,19 @@ def crawlers():
     equal([(m["CrawlerName"], m["TablesCreated"], m["TablesUpdated"], m["TablesDeleted"], m["StillEstimating"]) for m in metrics], [(name, 1, 0, 0, False)])
     equal(names(glue().list_crawls(CrawlerName=name)["Crawls"], "State"), ["COMPLETED"])
     refused("CrawlerNotRunningException", name, glue().stop_crawler, Name=name)
-    glue().start_crawler(Name=name)
-    try:
-        glue().stop_crawler(Name=name)
-    except glue().exceptions.CrawlerNotRunningException:
-        pass  # It had ended: the crawl is of one file.
-    until(lambda: glue().get_crawler(Name=name)["Crawler"]["State"], lambda state: state == "READY")
+
+    def stopped():
+        """Was a crawl stopped before its end? It is of one file."""
+        glue().start_crawler(Name=name)
+        try:
+            glue().stop_crawler(Name=name)
+        except glue().exceptions.CrawlerNotRunningException:
+            return False
+        finally:
+            until(lambda: glue().get_crawler(Name=name)["Crawler"]["State"], lambda state: state == "READY")
+        return True
+
+    until(stopped, bool)
     refused("AlreadyExistsException", name, glue().create_crawler, Name=name, Role="r", DatabaseName=db, Targets=target)
     refused("InvalidInputException", "", glue().create_crawler, Name=named("c"), Role="r", DatabaseName=db, Targets={})
     refused("InvalidInputException", "", glue().update_crawler_schedule, CrawlerName=name, Schedule="cron(never)")
@@ -542,10 +549,20 @@ def workflows():
     equal((found["Statistics"]["TotalActions"], found["Statistics"]["RunningActions"]), (1, 0))
     equal(names(glue().get_workflow_runs(Name=name)["Runs"], "WorkflowRunId"), [run])
     refused("IllegalWorkflowStateException", run, glue().stop_workflow_run, Name=name, RunId=run)
-    second = glue().start_workflow_run(Name=name)["RunId"]
-    glue().stop_workflow_run(Name=name, RunId=second)
-    until(lambda: glue().get_workflow_run(Name=name, RunId=second)["Run"]["Status"], lambda status: status == "STOPPED")
-    equal(names(pages(glue().get_workflow_runs, "Runs", "NextToken", "NextToken", Name=name, MaxResults=1)[0], "WorkflowRunId"), [second, run])
+    later = []
+
+    def stopped():
+        """Was a run of the workflow stopped before its end?"""
+        later.insert(0, glue().start_workflow_run(Name=name)["RunId"])
+        try:
+            glue().stop_workflow_run(Name=name, RunId=later[0])
+        except glue().exceptions.IllegalWorkflowStateException:
+            return False
+        return True
+
+    until(stopped, bool)
+    until(lambda: glue().get_workflow_run(Name=name, RunId=later[0])["Run"]["Status"], lambda status: status == "STOPPED")
+    equal(names(pages(glue().get_workflow_runs, "Runs", "NextToken", "NextToken", Name=name, MaxResults=1)[0], "WorkflowRunId"), [*later, run])
     equal(glue().get_workflow(Name=name)["Workflow"]["LastRun"]["Status"], "STOPPED")
     graph = glue().get_workflow_run(Name=name, RunId=run, IncludeGraph=True)["Run"]["Graph"]
     nodes = {node["Name"]: node for node in graph["Nodes"]}
@@ -558,7 +575,7 @@ def workflows():
     equal(resumed["NodeIds"], [nodes[of]["UniqueId"]])
     found = until(lambda: glue().get_workflow_run(Name=name, RunId=resumed["RunId"])["Run"], lambda found: found["Status"] != "RUNNING")
     holds(found, PreviousRunId=run, Status="COMPLETED", WorkflowRunProperties={"a": "2", "b": "3", "c": "4"})
-    refused("IllegalWorkflowStateException", second, glue().resume_workflow_run, Name=name, RunId=second, NodeIds=[nodes[of]["UniqueId"]])
+    refused("IllegalWorkflowStateException", later[0], glue().resume_workflow_run, Name=name, RunId=later[0], NodeIds=[nodes[of]["UniqueId"]])
     for wrong in (nodes[start]["UniqueId"], "wnode_none"):
         refused("InvalidInputException", wrong, glue().resume_workflow_run, Name=name, RunId=run, NodeIds=[wrong])
     refused("InvalidInputException", "NodeIds", glue().resume_workflow_run, Name=name, RunId=run, NodeIds=[])

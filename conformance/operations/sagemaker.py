@@ -123,16 +123,22 @@ def transform_jobs():
     refused("ValidationException", "Could not find requested job with name: nothing-here", sm().describe_transform_job, TransformJobName="nothing-here")
     refused("ValidationException", "Could not find requested job with name: nothing-here", sm().stop_transform_job, TransformJobName="nothing-here")
     refused("ValidationException", "statusEquals", sm().list_transform_jobs, StatusEquals="Asleep")
-    second = named("job")
     client("s3").put_object(Bucket=place, Key="in/b.csv", Body=b"1\n" * 100)
-    sm().create_transform_job(**{**job, "TransformJobName": second})
-    try:
-        sm().stop_transform_job(TransformJobName=second)
-    except sm().exceptions.ClientError as error:
-        # It may have ended before.
-        assert "Failed" in str(error), error
-    ended = until(lambda: sm().describe_transform_job(TransformJobName=second)["TransformJobStatus"], lambda s: s not in ("InProgress", "Stopping"))
-    assert ended in ("Stopped", "Failed"), ended
+
+    def stopped():
+        """Was a job stopped before it failed?"""
+        another = named("job")
+        sm().create_transform_job(**{**job, "TransformJobName": another})
+        try:
+            sm().stop_transform_job(TransformJobName=another)
+        except sm().exceptions.ClientError as error:
+            assert "Failed" in str(error), error
+            return False
+        ended = until(lambda: sm().describe_transform_job(TransformJobName=another)["TransformJobStatus"], lambda s: s not in ("InProgress", "Stopping"))
+        assert ended in ("Stopped", "Failed"), ended
+        return True
+
+    until(stopped, bool)
 
 
 @operations("sagemaker", "AddTags", "ListTags", "DeleteTags")

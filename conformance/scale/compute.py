@@ -18,7 +18,7 @@ import time
 import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from run import PATIENCE, Node, clients, until  # noqa: E402
+from run import Node, clients, until  # noqa: E402
 from postgresql import PostgreSQL  # noqa: E402
 
 COUNT = """
@@ -110,7 +110,7 @@ def prepare(owner, keys):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as code:
         code.writestr("f.py", COUNT)
-    functions = clients(owner, keys, "lambda", PATIENCE)
+    functions = clients(owner, keys, "lambda")
     functions.create_function(FunctionName="count", Runtime="python3.12", Role=role, Handler="f.handler", Timeout=300,
                               Code={"ZipFile": archive.getvalue()})
     until("the function to be active", lambda: functions.get_function(FunctionName="count")["Configuration"]["State"] == "Active")
@@ -134,7 +134,7 @@ class Work:
 
     def __init__(self, node, keys, machine, counted=()):
         self.machine, self.counted = machine, list(counted)
-        self.states, self.functions = clients(node, keys, "stepfunctions"), clients(node, keys, "lambda", PATIENCE)
+        self.states, self.functions = clients(node, keys, "stepfunctions"), clients(node, keys, "lambda")
         self.glue, self.athena = clients(node, keys, "glue"), clients(node, keys, "athena")
         self.tables, self.logs = clients(node, keys, "dynamodb"), clients(node, keys, "logs")
 
@@ -197,8 +197,8 @@ def main():
         until("the owner to serve", owner.owns)
         keys = owner.keys()
         one = cluster.node("one", "compute")
-        assert one.get("/healthz") == (200, "standby: works for the owner, takes no requests\n"), one.get("/healthz")
-        assert one.get("/readyz")[0] == 503
+        until("the node to say for whom it works", lambda: one.get("/healthz") == (200, "standby: works for the owner, takes no requests\n"))
+        until("it to say that it takes no requests", lambda: (one.get("/readyz") or (0,))[0] == 503)
         work = Work(owner, keys, prepare(owner, keys))
         assert work.invoke("first")["endpoint"] == owner.endpoint
         assert busy(one) and not busy(owner), "the function is warm on the node"

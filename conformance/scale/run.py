@@ -89,8 +89,8 @@ def until(what, condition):
     return time.monotonic() - begun
 
 
-def clients(node, keys, service, patience=5):
-    config = botocore.config.Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=patience, connect_timeout=2)
+def clients(node, keys, service, patience=PATIENCE):
+    config = botocore.config.Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=patience, connect_timeout=5)
     access, secret = keys
     return boto3.client(service, endpoint_url=node.endpoint, region_name="us-east-1", aws_access_key_id=access,
                         aws_secret_access_key=secret, config=config)
@@ -118,8 +118,9 @@ class Load(threading.Thread):
 
     def __init__(self, nodes, keys, machine, lane):
         super().__init__(daemon=True)
-        self.ends, self.machine, self.lane = [clients(node, keys, "stepfunctions") for node in nodes], machine, lane
-        self.buckets, self.objects = [clients(node, keys, "s3") for node in nodes], []
+        # They turn away from a node that is frozen.
+        self.ends, self.machine, self.lane = [clients(node, keys, "stepfunctions", 5) for node in nodes], machine, lane
+        self.buckets, self.objects = [clients(node, keys, "s3", 5) for node in nodes], []
         self.acknowledged, self.turned_away, self.stopping, self.longest = [], 0, False, 0.0
 
     def run(self):
@@ -202,7 +203,7 @@ def main():
         until("the first node to serve", nodes[0].owns)
         nodes.insert(1, Node(binary, folder.name, "two", *where, **shared))
         until("the second node to stand by", lambda: nodes[1].get("/readyz") == (200, "standby: passes on\n"))
-        assert nodes[1].get("/healthz")[0] == 200
+        until("it to be healthy", lambda: (nodes[1].get("/healthz") or (0,))[0] == 200)
         keys = nodes[0].keys()
         # Through the node that stands by.
         tables, states = clients(nodes[1], keys, "dynamodb"), clients(nodes[1], keys, "stepfunctions")
@@ -276,7 +277,7 @@ def function(functions, iam):
 
 def runs(node, keys):
     """The function made on the first node runs where this one is the owner."""
-    functions = clients(node, keys, "lambda", 120)
+    functions = clients(node, keys, "lambda")
     until("the function to be active", lambda: functions.get_function(FunctionName="f")["Configuration"]["State"] == "Active")
     answer = functions.invoke(FunctionName="f", Payload=b'{"n": 6}')
     assert (answer.get("FunctionError"), answer["Payload"].read()) == (None, b"7"), answer

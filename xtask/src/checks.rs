@@ -76,9 +76,11 @@ pub(crate) fn test() -> Result<()> {
     let mut tally = Tally::default();
     // What a test prints is shown, so that one that finds nothing to test can say why.
     let tests = ["test", "--workspace", "--no-fail-fast", "--", "--show-output"];
-    step("tests", || tally.run("tests", cargo_command().args(tests)))?;
+    let mut all = cargo_command();
+    all.args(tests);
+    step("tests", || tally.run("tests", all))?;
     for (name, folder, flags) in SUITES {
-        step(name, || tally.run(name, &mut boto3(folder, flags)))?;
+        step(name, || tally.suite(name, || boto3(folder, flags)))?;
     }
     step("several nodes", || nodes(&mut tally))?;
     step("recorded cases", || conformance(&mut tally))?;
@@ -107,7 +109,7 @@ fn nodes(tally: &mut Tally) -> Result<()> {
         ("TLS", "scale/tls.py"),
     ];
     for (name, script) in suites {
-        tally.run(name, &mut boto3(script, &[]))?;
+        tally.suite(name, || boto3(script, &[]))?;
     }
     Ok(())
 }
@@ -158,7 +160,7 @@ fn conformance(tally: &mut Tally) -> Result<()> {
     if !shared.join("conformance/asl/cases.jsonl").exists() {
         bail!("LAKERUN_SHARED is set, but {} has no conformance/asl/cases.jsonl", shared.display());
     }
-    tally.run("recorded cases", &mut boto3("asl", &["--lakerun"]))
+    tally.suite("recorded cases", || boto3("asl", &["--lakerun"]))
 }
 
 /// The binary that `cargo build` has made.

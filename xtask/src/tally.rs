@@ -1,6 +1,7 @@
 //! What a run of all tests comes to: how many passed, failed and were skipped, and why each was skipped. Counted from what libtest and
 //! the suites of `conformance/` print, which is shown as it comes, without the lines of tests that passed.
 
+use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
@@ -13,25 +14,60 @@ pub(crate) struct Tally {
     passed: u64,
     failed: u64,
     skipped: Vec<(u64, String)>,
-    /// Steps that ended badly.
-    broken: Vec<String>,
+    /// Steps that ended badly, with the end of what they printed.
+    broken: Vec<(String, VecDeque<String>)>,
+    /// Suites that passed only when they were run again.
+    again: Vec<String>,
 }
+
+/// So many of a failed step's last lines are shown once more at the end of the run, where they are found.
+const LAST_LINES: usize = 60;
 
 impl Tally {
     /// Runs a step's program to its end and counts what it prints. A step that fails does not end the run.
-    pub(crate) fn run(&mut self, step: &str, command: &mut Command) -> Result<()> {
-        let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {step}"))?;
-        let out = child.stdout.take().context("the output is piped")?;
-        for line in BufReader::new(out).lines() {
-            let line = line?;
-            if self.note(step, &line) {
-                say(&line);
-            }
-        }
-        if !child.wait()?.success() {
-            self.broken.push(step.to_owned());
+    pub(crate) fn run(&mut self, step: &str, command: Command) -> Result<()> {
+        if let Some(last) = self.once(step, command)? {
+            self.broken.push((step.to_owned(), last));
         }
         Ok(())
+    }
+
+    /// As `run`, of a suite with a server of its own. One that fails is run once more, and what it printed the first time stays shown:
+    /// if it passes then, the run passes, and its last line names the suite, for a race is a fault too.
+    pub(crate) fn suite(&mut self, step: &str, command: impl Fn() -> Command) -> Result<()> {
+        let (passed, failed, skipped) = (self.passed, self.failed, self.skipped.len());
+        if self.once(step, command())?.is_none() {
+            return Ok(());
+        }
+        say(&format!("=== {step} failed: once more"));
+        (self.passed, self.failed) = (passed, failed);
+        self.skipped.truncate(skipped);
+        match self.once(step, command())? {
+            None => self.again.push(step.to_owned()),
+            Some(last) => self.broken.push((step.to_owned(), last)),
+        }
+        Ok(())
+    }
+
+    /// The last lines of a program that failed.
+    fn once(&mut self, step: &str, mut command: Command) -> Result<Option<VecDeque<String>>> {
+        let (out, writer) = std::io::pipe().context("no pipe")?;
+        command.stdout(writer.try_clone().context("no pipe")?).stderr(writer);
+        let mut child = command.spawn().with_context(|| format!("cannot start {step}"))?;
+        // Its ends of the pipe go, so that the child's are the last.
+        drop(command);
+        let mut last = VecDeque::new();
+        for line in BufReader::new(out).split(b'\n') {
+            let line = String::from_utf8_lossy(&line?).into_owned();
+            if self.note(step, &line) {
+                say(&line);
+                last.push_back(line);
+                if last.len() > LAST_LINES {
+                    last.pop_front();
+                }
+            }
+        }
+        Ok(if child.wait()?.success() { None } else { Some(last) })
     }
 
     pub(crate) fn skip(&mut self, reason: &str) {
@@ -45,7 +81,7 @@ impl Tally {
             Err(error) => {
                 say(&format!("{error:#}"));
                 self.failed += 1;
-                self.broken.push(step.to_owned());
+                self.broken.push((step.to_owned(), VecDeque::from([format!("{error:#}")])));
             }
         }
     }
@@ -86,10 +122,19 @@ impl Tally {
         for (count, reason) in &self.skipped {
             say(&format!("skipped {count}: {reason}"));
         }
+        for (step, last) in &self.broken {
+            say(&format!("=== the end of what {step} printed"));
+            last.iter().for_each(|line| say(line));
+        }
         let skipped: u64 = self.skipped.iter().map(|(count, _)| count).sum();
-        say(&format!("{} passed, {} failed, {skipped} skipped", self.passed, self.failed));
+        let again = match self.again.as_slice() {
+            [] => String::new(),
+            again => format!("; passed only when run again: {}", again.join(", ")),
+        };
+        say(&format!("{} passed, {} failed, {skipped} skipped{again}", self.passed, self.failed));
         if self.failed > 0 || !self.broken.is_empty() {
-            bail!("failed: {}", self.broken.join(", "));
+            let names: Vec<&str> = self.broken.iter().map(|(step, _)| step.as_str()).collect();
+            bail!("failed: {}", names.join(", "));
         }
         Ok(())
     }
@@ -111,6 +156,32 @@ fn closing(line: &str) -> Option<[u64; 3]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]);
+        shell
+    }
+
+    #[test]
+    fn a_suite_that_fails_is_run_once_more() {
+        let folder = std::env::temp_dir().join(format!("lakerun-tally-{}", std::process::id()));
+        let at = folder.display();
+        let mut tally = Tally::default();
+        // It passes the second time.
+        let script =
+            format!("mkdir {at} && echo '1 passed, 1 failed' && exit 1; echo '2 passed, 0 failed'; rmdir {at}");
+        tally.suite("races", || shell(&script)).unwrap();
+        assert_eq!((tally.passed, tally.failed), (2, 0));
+        assert_eq!(tally.again, ["races"]);
+        tally.suite("fails", || shell("echo why >&2; echo '0 passed, 1 failed'; exit 1")).unwrap();
+        assert_eq!(
+            tally.broken,
+            [("fails".to_owned(), VecDeque::from(["why".to_owned(), "0 passed, 1 failed".to_owned()]))]
+        );
+        assert_eq!((tally.passed, tally.failed), (2, 1));
+        assert_eq!(tally.close().unwrap_err().to_string(), "failed: fails");
+    }
 
     #[test]
     fn counts_what_tests_print() {
