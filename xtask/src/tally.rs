@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -124,7 +124,9 @@ impl Tally {
         }
         for (step, last) in &self.broken {
             say(&format!("=== the end of what {step} printed"));
-            last.iter().for_each(|line| say(line));
+            for line in last {
+                say(line);
+            }
         }
         let skipped: u64 = self.skipped.iter().map(|(count, _)| count).sum();
         let again = match self.again.as_slice() {
