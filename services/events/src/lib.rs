@@ -1,7 +1,7 @@
 //! EventBridge and EventBridge Scheduler: rules, buses, targets, schedules, deliveries, connections.
 //!
-//! Map: [`transform`] what a target receives · [`schedule`] when expressions fire (both pure; patterns are in the crate
-//! `pattern`) · [`deliver`] the task that brings one event to one target · [`bridge`] rules and events · [`scheduler`]
+//! Map: [`transform`] what a target receives · [`expression`] schedule expressions (both pure; patterns are in the crate
+//! `pattern`, when schedules fire in `schedule`) · [`deliver`] the task that brings one event to one target · [`bridge`] rules and events · [`scheduler`]
 //! schedules · [`connection`] credentials for HTTP endpoints · [`archive`] archives of events, and replays · [`pipes`] from queues and
 //! streams to targets.
 //!
@@ -11,8 +11,8 @@ mod archive;
 mod bridge;
 mod connection;
 mod deliver;
+mod expression;
 mod pipes;
-mod schedule;
 mod scheduler;
 mod transform;
 

@@ -9,7 +9,7 @@ use wire::Error;
 
 use super::event::{Event, send};
 use super::rule::{Home, Rule};
-use crate::schedule::Schedule;
+use crate::expression;
 
 pub(super) const FIRE: &str = "events:fire";
 /// A firing that is later than this was missed while the server was down; the next one counts.
@@ -31,7 +31,7 @@ pub(super) fn plan(tx: &mut Tx<'_>, rule: &Rule, now: Timestamp) -> Result<(), E
 
 /// When it would fire after `after`: of a disabled rule too, as if it were enabled.
 pub(super) fn next(rule: &Rule, after: Timestamp) -> Result<Option<Timestamp>, Error> {
-    let schedule = rule.schedule.as_deref().map(Schedule::parse).transpose()?;
+    let schedule = rule.schedule.as_deref().map(expression::parse).transpose()?;
     let anchor = Timestamp::from_millisecond(rule.anchor_ms).unwrap_or(after);
     Ok(schedule.and_then(|schedule| schedule.next(after, anchor, &TimeZone::UTC)))
 }

@@ -10,7 +10,7 @@ use wire::Error;
 
 use super::record::{Record, ScheduleKey};
 use crate::deliver::Delivery;
-use crate::schedule::Schedule;
+use crate::expression;
 
 pub(super) const FIRE: &str = "scheduler:fire";
 /// A firing that is later than this was missed.
@@ -49,7 +49,7 @@ pub(super) fn cancel(tx: &mut Tx<'_>, place: &ScheduleKey) -> Result<(), Error> 
 /// When it would fire after `after`: of a disabled schedule too, as if it were enabled.
 pub(super) fn next(record: &Record, after: Timestamp) -> Result<Option<Timestamp>, Error> {
     let shown = &record.shown;
-    let schedule = Schedule::parse_of_scheduler(shown.schedule_expression.as_deref().unwrap_or_default())?;
+    let schedule = expression::parse_of_scheduler(shown.schedule_expression.as_deref().unwrap_or_default())?;
     let zone =
         TimeZone::get(shown.schedule_expression_timezone.as_deref().unwrap_or("UTC")).map_err(Error::internal)?;
     let (start, end) = (shown.start_date.map(|date| date.0), shown.end_date.map(|date| date.0));

@@ -11,7 +11,7 @@ use store::{Key, Tx};
 use wire::Error;
 use wire::arn::Arn;
 
-use crate::schedule::Schedule;
+use crate::expression;
 
 pub(super) const DEFAULT_GROUP: &str = "default";
 const OWNER: &str = "scheduler";
@@ -153,7 +153,7 @@ fn check(req: &CreateScheduleInput) -> Result<(), Error> {
     if req.kms_key_arn.is_some() {
         return Err(Error::not_implemented("encryption of schedules with KMS keys"));
     }
-    Schedule::parse_of_scheduler(&req.schedule_expression)
+    expression::parse_of_scheduler(&req.schedule_expression)
         .map_err(|_| Error::validation(format!("Invalid Schedule Expression {}.", req.schedule_expression)))?;
     if let Some(zone) = &req.schedule_expression_timezone {
         TimeZone::get(zone)

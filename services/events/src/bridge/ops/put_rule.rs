@@ -8,7 +8,7 @@ use wire::Error;
 
 use crate::bridge::rule::{Home, Rule};
 use crate::bridge::{Bridge, fire};
-use crate::schedule::Schedule;
+use crate::expression;
 
 #[async_trait]
 impl Handle<PutRule> for Bridge {
@@ -76,7 +76,7 @@ fn check(req: &PutRuleRequest, home: &Home) -> Result<(), Error> {
         if home.bus != crate::bridge::rule::DEFAULT_BUS {
             return Err(Error::validation("ScheduleExpression is supported only on the default event bus."));
         }
-        if Schedule::parse(text)?.is_once() {
+        if expression::parse(text)?.is_once() {
             return Err(Error::validation("Parameter ScheduleExpression is not valid."));
         }
     }

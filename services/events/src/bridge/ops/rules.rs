@@ -12,7 +12,7 @@ use wire::types::Empty;
 
 use crate::bridge::rule::Home;
 use crate::bridge::{Bridge, fire};
-use crate::schedule::Schedule;
+use crate::expression;
 
 #[async_trait]
 impl Handle<DescribeRule> for Bridge {
@@ -39,7 +39,7 @@ impl Handle<ListRuleTimes> for Bridge {
     async fn handle(&self, cx: &Cx, req: ListRuleTimesRequest) -> Result<TimesResponse, Error> {
         let home = Home::new(cx, req.event_bus_name.as_deref());
         let rule = self.store.read(|tx| home.rule(tx, &req.name)).await?;
-        Ok(TimesResponse { times: Schedule::times(req.max_results, cx.now(), |after| fire::next(&rule, after))? })
+        Ok(TimesResponse { times: expression::times(req.max_results, cx.now(), |after| fire::next(&rule, after))? })
     }
 }
 

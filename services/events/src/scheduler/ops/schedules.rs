@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::schedule::Schedule;
+use crate::expression;
 use crate::scheduler::record::ScheduleKey;
 use crate::scheduler::{Scheduler, fire};
 
@@ -39,7 +39,7 @@ impl Handle<ListScheduleTimes> for Scheduler {
     async fn handle(&self, cx: &Cx, req: ListScheduleTimesRequest) -> Result<TimesResponse, Error> {
         let place = ScheduleKey::new(cx, req.group_name.as_deref(), &req.name);
         let record = self.store.read(|tx| place.load(tx)).await?;
-        let times = Schedule::times(req.max_results, cx.now(), |after| fire::next(&record, after))?;
+        let times = expression::times(req.max_results, cx.now(), |after| fire::next(&record, after))?;
         Ok(TimesResponse { times })
     }
 }

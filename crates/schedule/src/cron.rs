@@ -12,8 +12,9 @@ const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AU
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 const LAST_YEAR: i16 = 2199;
 
+/// A cron expression, read.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Cron {
+pub struct Cron {
     minutes: Vec<i16>,
     hours: Vec<i16>,
     months: Vec<i16>,
@@ -60,6 +61,11 @@ impl Cron {
             years: numbers(years, 1970..=LAST_YEAR, &[])?,
             day,
         })
+    }
+
+    /// The minutes and hours of a day at which it fires.
+    pub fn times_of_day(&self) -> (&[i16], &[i16]) {
+        (&self.minutes, &self.hours)
     }
 
     pub(super) fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {

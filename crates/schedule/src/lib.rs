@@ -1,5 +1,6 @@
-//! Schedule expressions: `rate(…)`, `cron(…)` and `at(…)`, and when they fire next. Pure: time and
-//! zone are arguments.
+//! AWS's schedule expressions: `rate(…)`, `cron(…)` and `at(…)`, and when they fire next. Pure: time and zone are arguments.
+//!
+//! Not here: which of them a service takes, and the words in which it refuses the others.
 
 mod cron;
 
@@ -7,23 +8,18 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::Invalid;
-use cron::Cron;
+pub use cron::Cron;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Schedule {
+pub enum Schedule {
     Rate { seconds: i64 },
     Cron(Cron),
     At(DateTime),
 }
 
 impl Schedule {
-    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
-        Self::read(text).ok_or_else(|| Invalid::new("Parameter ScheduleExpression is not valid."))
-    }
-
     /// As EventBridge Scheduler reads it: `rate(1 hours)` is as good as `rate(1 hour)`, which rules insist on.
-    pub(crate) fn parse_of_scheduler(text: &str) -> Result<Self, Invalid> {
+    pub fn parse_of_scheduler(text: &str) -> Option<Self> {
         let singular = ["minute", "hour", "day"].into_iter().find_map(|unit| {
             let (count, given) = text.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
             let other = if count.parse() == Ok(1) { unit.to_owned() } else { format!("{unit}s") };
@@ -32,7 +28,8 @@ impl Schedule {
         Self::parse(singular.as_deref().unwrap_or(text))
     }
 
-    fn read(text: &str) -> Option<Self> {
+    /// As rules of EventBridge read it.
+    pub fn parse(text: &str) -> Option<Self> {
         let (kind, inside) = text.strip_suffix(')')?.split_once('(')?;
         match kind {
             "rate" => rate(inside).map(|seconds| Self::Rate { seconds }),
@@ -43,7 +40,7 @@ impl Schedule {
     }
 
     /// The first firing after `after`; `anchor` is from when a rate counts.
-    pub(crate) fn next(&self, after: Timestamp, anchor: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    pub fn next(&self, after: Timestamp, anchor: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         match self {
             Self::Rate { seconds } => {
                 let elapsed = after.duration_since(anchor).as_millis();
@@ -57,23 +54,7 @@ impl Schedule {
         }
     }
 
-    /// The first firings after `after`, of which `next` tells each.
-    pub(crate) fn times(
-        most: Option<i32>,
-        after: Timestamp,
-        mut next: impl FnMut(Timestamp) -> Result<Option<Timestamp>, wire::Error>,
-    ) -> Result<Vec<wire::Timestamp>, wire::Error> {
-        let most = usize::try_from(most.unwrap_or(10)).unwrap_or_default();
-        let (mut at, mut found) = (after, Vec::new());
-        while found.len() < most {
-            let Some(then) = next(at)? else { break };
-            found.push(wire::Timestamp(then));
-            at = then;
-        }
-        Ok(found)
-    }
-
-    pub(crate) fn is_once(&self) -> bool {
+    pub fn is_once(&self) -> bool {
         matches!(self, Self::At(_))
     }
 }
@@ -114,7 +95,7 @@ mod tests {
     #[test]
     fn the_scheduler_takes_units_in_either_number() {
         let seconds = |text: &str| match Schedule::parse_of_scheduler(text) {
-            Ok(Schedule::Rate { seconds }) => Some(seconds),
+            Some(Schedule::Rate { seconds }) => Some(seconds),
             _ => None,
         };
         for (text, expected) in [
@@ -223,7 +204,7 @@ mod tests {
             "every day",
             "cron(0 0 ? * 2#6 *)",
         ] {
-            assert!(Schedule::parse(text).is_err(), "{text}");
+            assert!(Schedule::parse(text).is_none(), "{text}");
         }
     }
 }
