@@ -1,8 +1,9 @@
 """Secrets Manager: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html"""
+import datetime
 import json
 import string
 
-from harness import ACCOUNT, REGION, client, equal, holds, named, names, operations, pages, refused
+from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused, role, until, zipped
 
 GONE = "can't find the specified secret"
 
@@ -124,6 +125,134 @@ def stages():
     refused("ResourceNotFoundException", "version", move, stage="other", MoveToVersionId="0" * 32)
     equal(held(), {first: ["AWSPREVIOUS", "mine"], second: ["AWSCURRENT"]})
     refused("ResourceNotFoundException", GONE, sm().update_secret_version_stage, SecretId="nothing-here", VersionStage="mine", MoveToVersionId=first)
+
+
+ROTATES = """
+import boto3
+
+sm = boto3.client("secretsmanager")
+
+
+def h(event, context):
+    # As AWS's own template of a rotation function goes about it.
+    arn, token, step = event["SecretId"], event["ClientRequestToken"], event["Step"]
+    stages = sm.describe_secret(SecretId=arn)["VersionIdsToStages"]
+    if token not in stages:
+        raise ValueError("no stage for rotation")
+    if "AWSCURRENT" in stages[token]:
+        return
+    current = sm.get_secret_value(SecretId=arn, VersionStage="AWSCURRENT")
+    if step == "createSecret":
+        try:
+            sm.get_secret_value(SecretId=arn, VersionId=token, VersionStage="AWSPENDING")
+        except sm.exceptions.ResourceNotFoundException:
+            value = current["SecretString"] + ">"
+            sm.put_secret_value(SecretId=arn, ClientRequestToken=token, SecretString=value, VersionStages=["AWSPENDING"], RotationToken=event["RotationToken"])
+    elif step == "testSecret":
+        value = sm.get_secret_value(SecretId=arn, VersionId=token, VersionStage="AWSPENDING")["SecretString"]
+        if "broken" in value:
+            raise ValueError("the value does not work")
+    elif step == "finishSecret":
+        sm.update_secret_version_stage(SecretId=arn, VersionStage="AWSCURRENT", MoveToVersionId=token, RemoveFromVersionId=current["VersionId"])
+"""
+
+
+def rotating():
+    """The ARN of a function that rotates, and which Secrets Manager may invoke."""
+    lam, name = client("lambda"), named("rotate")
+    arn = lam.create_function(FunctionName=name, Runtime="python3.11", Handler="m.h", Role=role("lambda"), Timeout=300,
+                              Code={"ZipFile": zipped(m=ROTATES)})["FunctionArn"]
+    until(lambda: lam.get_function(FunctionName=name)["Configuration"]["State"], lambda state: state == "Active")
+    lam.add_permission(FunctionName=name, StatementId="s", Action="lambda:InvokeFunction", Principal="secretsmanager.amazonaws.com")
+    return arn
+
+
+@operations("secretsmanager", "RotateSecret", "CancelRotateSecret")
+def rotation():
+    name, function = named("secret"), rotating()
+    made = sm().create_secret(Name=name, SecretString="a")
+    arn, first = made["ARN"], made["VersionId"]
+
+    def rotate(**more):
+        return sm().rotate_secret(SecretId=name, **more)
+
+    refused("InvalidRequestException", "No Lambda rotation function ARN", rotate)
+    refused("AccessDeniedException", "cannot invoke the specified Lambda function", rotate, RotationLambdaARN=function + "-none")
+    for rules, text in (({"AutomaticallyAfterDays": 1, "ScheduleExpression": "rate(1 day)"}, "AutomaticallyAfterDays"),
+                        ({"ScheduleExpression": "rate(3 hours)"}, "four hours"), ({"ScheduleExpression": "cron(30 8 * * ? *)"}, "minutes"),
+                        ({"ScheduleExpression": "cron(0 20 * * ? *)", "Duration": "5h"}, "window")):
+        refused("InvalidParameterException", text, rotate, RotationLambdaARN=function, RotationRules=rules)
+    rules = {"ScheduleExpression": "cron(0 8 1 * ? *)", "Duration": "2h"}
+    begun = rotate(RotationLambdaARN=function, RotationRules=rules)
+    holds(begun, ARN=arn, Name=name)
+    found = until(lambda: sm().get_secret_value(SecretId=name), lambda value: value["SecretString"] == "a>")
+    equal(found["VersionId"], begun["VersionId"])
+    told = until(lambda: sm().describe_secret(SecretId=name), lambda secret: "LastRotatedDate" in secret)
+    holds(told, RotationEnabled=True, RotationLambdaARN=function, RotationRules=rules)
+    next = told["NextRotationDate"]
+    equal([next.day, next.astimezone(datetime.timezone.utc).strftime("%H:%M:%S")], [1, "09:59:59"])
+    holds({id: sorted(s) for id, s in told["VersionIdsToStages"].items()}, **{first: ["AWSPREVIOUS"], begun["VersionId"]: ["AWSCURRENT", "AWSPENDING"]})
+    listed = sm().list_secrets(Filters=[{"Key": "name", "Values": [name]}])["SecretList"][0]
+    holds(listed, RotationEnabled=True, RotationLambdaARN=function, RotationRules=rules, NextRotationDate=next)
+    # The same token is the same rotation.
+    equal(rotate(ClientRequestToken=begun["VersionId"])["VersionId"], begun["VersionId"])
+    equal(sm().get_secret_value(SecretId=name)["SecretString"], "a>")
+    # Not now: the function is only tried, and nothing is left of that.
+    equal("VersionId" in rotate(RotateImmediately=False, RotationRules={"AutomaticallyAfterDays": 10}), False)
+    told = until(lambda: sm().describe_secret(SecretId=name), lambda secret: len(secret["VersionIdsToStages"]) == 2)
+    equal((told["RotationRules"], sm().get_secret_value(SecretId=name)["SecretString"]), ({"AutomaticallyAfterDays": 10}, "a>"))
+    # What does not work does not become current; the rotation stays open until somebody sees to it.
+    sm().put_secret_value(SecretId=name, SecretString="broken")
+    pending = rotate()["VersionId"]
+    until(lambda: sm().list_secret_version_ids(SecretId=name)["Versions"], lambda versions: any("AWSPENDING" in v["VersionStages"] for v in versions))
+    refused("InvalidRequestException", "A previous rotation isn't complete", rotate)
+    equal(sm().get_secret_value(SecretId=name)["SecretString"], "broken")
+    holds(sm().cancel_rotate_secret(SecretId=name), ARN=arn, Name=name, VersionId=pending)
+    told = sm().describe_secret(SecretId=name)
+    equal((told["RotationEnabled"], "NextRotationDate" in told, told["VersionIdsToStages"][pending]), (False, False, ["AWSPENDING"]))
+    refused("InvalidRequestException", "A previous rotation isn't complete", rotate)
+    sm().update_secret_version_stage(SecretId=name, VersionStage="AWSPENDING", RemoveFromVersionId=pending)
+    sm().put_secret_value(SecretId=name, SecretString="b")
+    rotate()
+    until(lambda: sm().get_secret_value(SecretId=name)["SecretString"], lambda value: value == "b>")
+    denied("AccessDeniedException", "secretsmanager:RotateSecret", "rotate_secret", SecretId=name)
+    for call in (sm().rotate_secret, sm().cancel_rotate_secret):
+        refused("ResourceNotFoundException", GONE, call, SecretId="nothing-here")
+    sm().delete_secret(SecretId=name, RecoveryWindowInDays=7)
+    refused("InvalidRequestException", "marked for deletion", sm().rotate_secret, SecretId=name)
+    sm().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
+
+@operations("secretsmanager", "RotateSecret")
+def rotation_of_a_stack():
+    cf, stack, function = client("cloudformation"), named("rotation"), rotating()
+    rules = {"ScheduleExpression": "rate(10 days)"}
+
+    def body(**more):
+        return json.dumps({"Resources": {
+            "S": {"Type": "AWS::SecretsManager::Secret", "Properties": {"SecretString": "a"}},
+            "R": {"Type": "AWS::SecretsManager::RotationSchedule",
+                  "Properties": {"SecretId": {"Ref": "S"}, "RotationLambdaARN": function, "RotationRules": rules, **more}}},
+            "Outputs": {"S": {"Value": {"Ref": "S"}}, "R": {"Value": {"Ref": "R"}}}})
+
+    cf.create_stack(StackName=stack, TemplateBody=body())
+    cf.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 600})
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in cf.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]}
+    arn = outputs["S"]
+    equal(outputs["R"], arn)
+    until(lambda: sm().get_secret_value(SecretId=arn)["SecretString"], lambda value: value == "a>")
+    until(lambda: sm().describe_secret(SecretId=arn), lambda told: "LastRotatedDate" in told)
+    rules["ScheduleExpression"] = "rate(20 days)"
+    cf.update_stack(StackName=stack, TemplateBody=body(RotateImmediatelyOnUpdate=False))
+    cf.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 600})
+    told = sm().describe_secret(SecretId=arn)
+    holds(told, RotationEnabled=True, RotationRules=rules)
+    equal(sm().get_secret_value(SecretId=arn)["SecretString"], "a>")
+    sm().rotate_secret(SecretId=arn)
+    until(lambda: sm().get_secret_value(SecretId=arn)["SecretString"], lambda value: value == "a>>")
+    refused("ResourceNotFoundException", GONE, sm().rotate_secret, SecretId=named("s"), RotationLambdaARN=function)
+    cf.delete_stack(StackName=stack)
+    cf.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 600})
 
 
 @operations("secretsmanager", "GetRandomPassword")

@@ -39,6 +39,32 @@ impl wire::Operation for BatchGetSecretValue {
     };
 }
 
+/// `secretsmanager:CancelRotateSecret`.
+#[derive(Debug)]
+pub struct CancelRotateSecret;
+impl wire::Operation for CancelRotateSecret {
+    type Input = CancelRotateSecretRequest;
+    type Output = CancelRotateSecretResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CancelRotateSecret",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CANCEL_ROTATE_SECRET_REQUEST,
+        output: &S_CANCEL_ROTATE_SECRET_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:CancelRotateSecret",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `secretsmanager:CreateSecret`.
 #[derive(Debug)]
 pub struct CreateSecret;
@@ -321,7 +347,7 @@ impl wire::Operation for PutSecretValue {
             when: None,
             passes: "",
         }],
-        refused: &[("RotationToken", &[])],
+        refused: &[],
     };
 }
 
@@ -348,6 +374,32 @@ impl wire::Operation for RestoreSecret {
             passes: "",
         }],
         refused: &[],
+    };
+}
+
+/// `secretsmanager:RotateSecret`.
+#[derive(Debug)]
+pub struct RotateSecret;
+impl wire::Operation for RotateSecret {
+    type Input = RotateSecretRequest;
+    type Output = RotateSecretResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "RotateSecret",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_ROTATE_SECRET_REQUEST,
+        output: &S_ROTATE_SECRET_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:RotateSecret",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("ExternalSecretRotationMetadata", &[]), ("ExternalSecretRotationRoleArn", &[])],
     };
 }
 
@@ -484,6 +536,7 @@ impl wire::Operation for ValidateResourcePolicy {
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
     <BatchGetSecretValue as wire::Operation>::SPEC,
+    <CancelRotateSecret as wire::Operation>::SPEC,
     <CreateSecret as wire::Operation>::SPEC,
     <DeleteResourcePolicy as wire::Operation>::SPEC,
     <DeleteSecret as wire::Operation>::SPEC,
@@ -496,6 +549,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <PutResourcePolicy as wire::Operation>::SPEC,
     <PutSecretValue as wire::Operation>::SPEC,
     <RestoreSecret as wire::Operation>::SPEC,
+    <RotateSecret as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
     <UpdateSecret as wire::Operation>::SPEC,
@@ -530,6 +584,22 @@ pub struct BatchGetSecretValueResponse {
     pub errors: Option<Vec<APIErrorType>>,
 }
 wire::shape!(BatchGetSecretValueResponse: "SecretValues" secret_values, "NextToken" next_token, "Errors" errors,);
+
+/// `CancelRotateSecretRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CancelRotateSecretRequest {
+    pub secret_id: String,
+}
+wire::shape!(CancelRotateSecretRequest: "SecretId" secret_id,);
+
+/// `CancelRotateSecretResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CancelRotateSecretResponse {
+    pub arn: Option<String>,
+    pub name: Option<String>,
+    pub version_id: Option<String>,
+}
+wire::shape!(CancelRotateSecretResponse: "ARN" arn, "Name" name, "VersionId" version_id,);
 
 /// `CreateSecretRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -840,6 +910,28 @@ pub struct RestoreSecretResponse {
 }
 wire::shape!(RestoreSecretResponse: "ARN" arn, "Name" name,);
 
+/// `RotateSecretRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RotateSecretRequest {
+    pub secret_id: String,
+    pub client_request_token: Option<String>,
+    pub rotation_lambda_arn: Option<String>,
+    pub rotation_rules: Option<RotationRulesType>,
+    pub external_secret_rotation_metadata: Option<Vec<ExternalSecretRotationMetadataItem>>,
+    pub external_secret_rotation_role_arn: Option<String>,
+    pub rotate_immediately: Option<bool>,
+}
+wire::shape!(RotateSecretRequest: "SecretId" secret_id, "ClientRequestToken" client_request_token, "RotationLambdaARN" rotation_lambda_arn, "RotationRules" rotation_rules, "ExternalSecretRotationMetadata" external_secret_rotation_metadata, "ExternalSecretRotationRoleArn" external_secret_rotation_role_arn, "RotateImmediately" rotate_immediately,);
+
+/// `RotateSecretResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RotateSecretResponse {
+    pub arn: Option<String>,
+    pub name: Option<String>,
+    pub version_id: Option<String>,
+}
+wire::shape!(RotateSecretResponse: "ARN" arn, "Name" name, "VersionId" version_id,);
+
 /// `RotationRulesType`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RotationRulesType {
@@ -1091,6 +1183,48 @@ static S_BATCH_GET_SECRET_VALUE_RESPONSE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_BOOLEAN_TYPE: Shape = Shape::Boolean;
+static S_CANCEL_ROTATE_SECRET_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CancelRotateSecretRequest",
+    members: &[Member {
+        name: "SecretId",
+        wire: "",
+        shape: &S_SECRET_ID_TYPE,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CANCEL_ROTATE_SECRET_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CancelRotateSecretResponse",
+    members: &[
+        Member {
+            name: "ARN",
+            wire: "",
+            shape: &S_SECRET_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_SECRET_NAME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionId",
+            wire: "",
+            shape: &S_SECRET_VERSION_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_CLIENT_REQUEST_TOKEN_TYPE: Shape =
     Shape::String { min: Some(32), max: Some(64), pattern: None, values: &[], sensitive: false };
 static S_CREATE_SECRET_REQUEST: Shape = Shape::Structure(Structure {
@@ -2389,6 +2523,98 @@ static S_RESTORE_SECRET_RESPONSE: Shape = Shape::Structure(Structure {
 });
 static S_ROLE_ARN_TYPE: Shape =
     Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[], sensitive: false };
+static S_ROTATE_SECRET_REQUEST: Shape = Shape::Structure(Structure {
+    name: "RotateSecretRequest",
+    members: &[
+        Member {
+            name: "SecretId",
+            wire: "",
+            shape: &S_SECRET_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientRequestToken",
+            wire: "",
+            shape: &S_CLIENT_REQUEST_TOKEN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: true,
+        },
+        Member {
+            name: "RotationLambdaARN",
+            wire: "",
+            shape: &S_ROTATION_LAMBDA_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RotationRules",
+            wire: "",
+            shape: &S_ROTATION_RULES_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExternalSecretRotationMetadata",
+            wire: "",
+            shape: &S_EXTERNAL_SECRET_ROTATION_METADATA_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExternalSecretRotationRoleArn",
+            wire: "",
+            shape: &S_ROLE_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RotateImmediately",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ROTATE_SECRET_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "RotateSecretResponse",
+    members: &[
+        Member {
+            name: "ARN",
+            wire: "",
+            shape: &S_SECRET_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_SECRET_NAME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionId",
+            wire: "",
+            shape: &S_SECRET_VERSION_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ROTATION_ENABLED_TYPE: Shape = Shape::Boolean;
 static S_ROTATION_LAMBDA_ARN_TYPE: Shape =
     Shape::String { min: Some(0), max: Some(2048), pattern: None, values: &[], sensitive: false };

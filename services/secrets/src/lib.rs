@@ -1,47 +1,60 @@
 //! Secrets Manager and SSM Parameter Store: small named values with versions.
 //!
 //! Map: [`secret`] what is stored of a secret and its rules · [`seal`] how values are encrypted · [`ops`] the operations, a file per
-//! resource.
+//! resource · [`rotation`] rotation by function.
 //!
-//! Values of secrets and of parameters of type `SecureString` are kept encrypted by KMS. Not here: rotation, replication.
+//! Values of secrets and of parameters of type `SecureString` are kept encrypted by KMS. Not here: replication.
 
 mod ops;
+mod rotation;
 mod seal;
 mod secret;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use service::{Platform, operations};
+use service::{Platform, Router, operations};
 use store::{Done, Runner, Store, Task};
 
 /// The service's state: records in the control store.
 #[derive(Debug)]
 pub struct Secrets {
     store: Store,
+    router: Arc<Router>,
 }
 
-/// Registers the operations, and the task that ends a secret's recovery window.
+/// Registers the operations, and the tasks that end a secret's recovery window and rotate it.
 pub fn register(platform: &Platform) -> Arc<Secrets> {
-    let service = Arc::new(Secrets { store: platform.control.store().clone() });
+    let service = Arc::new(Secrets { store: platform.control.store().clone(), router: platform.router.clone() });
     operations!(platform.router, service, api_secretsmanager:
         BatchGetSecretValue, CreateSecret, GetSecretValue, PutSecretValue, UpdateSecret, DescribeSecret, ListSecrets, ListSecretVersionIds, DeleteSecret,
         RestoreSecret, GetRandomPassword, GetResourcePolicy, PutResourcePolicy, DeleteResourcePolicy, ValidateResourcePolicy,
-        UpdateSecretVersionStage, TagResource, UntagResource);
+        UpdateSecretVersionStage, RotateSecret, CancelRotateSecret, TagResource, UntagResource);
     platform.router.add_guard("secretsmanager", service.clone());
     operations!(platform.router, service, api_ssm:
         PutParameter, GetParameter, GetParameters, GetParametersByPath, DescribeParameters, DeleteParameter, DeleteParameters,
         AddTagsToResource, RemoveTagsFromResource, ListTagsForResource, GetParameterHistory, LabelParameterVersion,
         UnlabelParameterVersion);
     platform.control.register(secret::EXPIRE, 1, service.clone());
+    platform.control.register(rotation::DUE, 1, service.clone());
+    platform.control.register(rotation::ROTATE, 8, service.clone());
     service
 }
 
 #[async_trait]
 impl Runner for Secrets {
+    async fn run(&self, task: Task) -> Done {
+        if task.kind == secret::EXPIRE {
+            return self.expire(task).await;
+        }
+        rotation::Rotator { store: self.store.clone(), router: self.router.clone() }.run(task).await
+    }
+}
+
+impl Secrets {
     /// Deletes a secret for good. Only if that is still to be done where it is done: it may be restored since, or scheduled anew, and
     /// another secret may have its name.
-    async fn run(&self, task: Task) -> Done {
+    async fn expire(&self, task: Task) -> Done {
         let gone = self
             .store
             .write(move |tx| {

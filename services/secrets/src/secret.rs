@@ -9,6 +9,7 @@ use service::Cx;
 use store::{Key, Tx};
 use wire::{Blob, Error, Timestamp};
 
+use crate::rotation::Rotation;
 use crate::seal::{self, Context};
 
 /// Kind of the task that deletes a secret after its recovery window.
@@ -30,6 +31,8 @@ pub(crate) struct Secret {
     /// Who else may do what with it.
     #[serde(default)]
     pub(crate) policy: Option<String>,
+    #[serde(default)]
+    pub(crate) rotation: Option<Rotation>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -84,6 +87,11 @@ pub(crate) fn find_live(tx: &mut Tx<'_>, prefix: &Key, id: &str) -> Result<(Key,
 }
 
 impl Version {
+    /// A rotation has begun that has put no value yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_none() && self.binary.is_none() && self.sealed.is_none()
+    }
+
     /// The same, with its value encrypted.
     pub(crate) async fn sealed(self, cx: &Cx, key: Option<&str>, arn: &str, id: &str) -> Result<Self, Error> {
         let plain = match (&self.text, &self.binary) {
@@ -120,7 +128,7 @@ impl Secret {
 
     /// Adds a version and moves the stages to it. The same token with the same value again changes nothing; `same` says that it is.
     pub(crate) fn put(&mut self, id: &str, version: Version, stages: &[String], same: bool) -> Result<(), Error> {
-        if self.versions.contains_key(id) {
+        if self.versions.get(id).is_some_and(|there| !there.is_empty()) {
             if !same {
                 return Err(resource_exists_exception(
                     "A resource with the ID you requested already exists with a different value.",
@@ -129,12 +137,19 @@ impl Secret {
             return Ok(());
         }
         self.changed = version.created;
-        self.versions.insert(id.to_owned(), Version { stages: Vec::new(), ..version });
+        // A rotation's version has its stage before it has a value.
+        let held = self.versions.get(id).map(|there| there.stages.clone()).unwrap_or_default();
+        self.versions.insert(id.to_owned(), Version { stages: held, ..version });
         for stage in stages {
             self.stage(stage, id);
         }
-        self.versions.retain(|_, v| !v.stages.is_empty());
+        self.forget_unstaged();
         Ok(())
+    }
+
+    /// What has no stage is not kept.
+    pub(crate) fn forget_unstaged(&mut self) {
+        self.versions.retain(|_, version| !version.stages.is_empty());
     }
 
     fn stage(&mut self, stage: &str, id: &str) {

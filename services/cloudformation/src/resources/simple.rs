@@ -165,7 +165,7 @@ const MAPPING: &[&str] = &[
     "TumblingWindowInSeconds",
 ];
 
-static TABLE: [(&str, Simple); 30] = [
+static TABLE: [(&str, Simple); 31] = [
     (
         "AWS::Athena::DataCatalog",
         Simple {
@@ -707,6 +707,26 @@ static TABLE: [(&str, Simple); 30] = [
                 let (layer, version) = arn.rsplit_once(':').unwrap_or((arn, "0"));
                 json!({ "LayerName": layer, "VersionNumber": version, "StatementId": sid })
             },
+        },
+    ),
+    (
+        "AWS::SecretsManager::RotationSchedule",
+        Simple {
+            service: "secretsmanager",
+            create: "RotateSecret",
+            update: Some("RotateSecret"),
+            delete: "CancelRotateSecret",
+            name: None,
+            members: &["RotateImmediatelyOnUpdate", "RotationLambdaARN", "RotationRules", "SecretId"],
+            replace: &["SecretId"],
+            tags: Tags::No,
+            shape: |input| {
+                if let Some(now) = input.remove("RotateImmediatelyOnUpdate") {
+                    input.insert("RotateImmediately".to_owned(), now);
+                }
+            },
+            made: |_, _, _, output| Made::new(text(&output["ARN"]), json!({ "Id": output["ARN"] })),
+            key: |made, _| json!({ "SecretId": made.physical_id }),
         },
     ),
     (

@@ -5,5 +5,6 @@ mod labels;
 mod parameters;
 mod password;
 mod policies;
+mod rotation;
 mod secrets;
 mod stages;

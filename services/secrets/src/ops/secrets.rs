@@ -21,7 +21,9 @@ use store::NewTask;
 use wire::types::Empty;
 use wire::{Blob, Error};
 
+use super::rotation::check_token;
 use crate::Secrets;
+use crate::rotation::{self, Asked, Rules};
 use crate::secret::{CURRENT, EXPIRE, Secret, Version, find, find_live, prefix};
 
 /// The largest value. Source: Secrets Manager quotas.
@@ -61,7 +63,10 @@ impl Secrets {
             Err(error) if error.is("ResourceNotFoundException") => None,
             Err(error) => return Err(error),
         };
-        let old = found.as_ref().and_then(|secret| Some((secret.arn.clone(), secret.versions.get(token)?.clone())));
+        let old = found
+            .as_ref()
+            .and_then(|secret| Some((secret.arn.clone(), secret.versions.get(token)?.clone())))
+            .filter(|(_, version)| !version.is_empty());
         let same = match old {
             Some((arn, version)) => {
                 let version = version.opened(cx, &arn, token).await?;
@@ -148,7 +153,7 @@ impl Handle<GetSecretValue> for Secrets {
             Some(wanted) => *id == wanted && req.version_stage.as_ref().is_none_or(|s| v.stages.contains(s)),
             None => v.stages.iter().any(|s| s == stage),
         });
-        let (id, version) = found.ok_or_else(|| {
+        let (id, version) = found.filter(|(_, version)| !version.is_empty()).ok_or_else(|| {
             resource_not_found_exception(match &req.version_id {
                 Some(id) => format!("Secrets Manager can't find the specified secret value for VersionId: {id}"),
                 None => format!("Secrets Manager can't find the specified secret value for staging label: {stage}"),
@@ -176,10 +181,14 @@ impl Handle<PutSecretValue> for Secrets {
         let stages = req.version_stages.unwrap_or_else(|| vec![CURRENT.to_owned()]);
         let (new, same) = self.for_version(cx, (&req.secret_id, &token), Some(new), (None, None)).await?;
         let new = new.unwrap_or_default();
-        let prefix = prefix(cx);
+        let (prefix, home) = (prefix(cx), cx.clone());
         cx.write(&self.store, move |tx| {
             let (key, mut secret) = find_live(tx, &prefix, &req.secret_id)?;
+            check_token(&secret, req.rotation_token.as_deref())?;
             secret.put(&token, new.clone(), &stages, same)?;
+            if stages.iter().any(|stage| stage == CURRENT) {
+                rotation::changed(tx, &mut secret, &Asked::new(&home, &key))?;
+            }
             tx.put_json(key, &secret)?;
             Ok(PutSecretValueResponse {
                 version_stages: secret.versions.get(&token).map(|v| v.stages.clone()),
@@ -199,11 +208,12 @@ impl Handle<UpdateSecret> for Secrets {
         let token = req.client_request_token.clone().unwrap_or_else(|| cx.uuid());
         let key = (None, req.kms_key_id.as_deref());
         let (new, same) = self.for_version(cx, (&req.secret_id, &token), new, key).await?;
-        let (prefix, now) = (prefix(cx), cx.now().into());
+        let (prefix, now, home) = (prefix(cx), cx.now().into(), cx.clone());
         cx.write(&self.store, move |tx| {
             let (key, mut secret) = find_live(tx, &prefix, &req.secret_id)?;
             if let Some(new) = &new {
                 secret.put(&token, new.clone(), &[CURRENT.to_owned()], same)?;
+                rotation::changed(tx, &mut secret, &Asked::new(&home, &key))?;
             }
             secret.description = req.description.clone().or(secret.description);
             secret.kms_key_id = req.kms_key_id.clone().or(secret.kms_key_id);
@@ -221,7 +231,13 @@ impl Handle<DescribeSecret> for Secrets {
     async fn handle(&self, cx: &Cx, req: DescribeSecretRequest) -> Result<DescribeSecretResponse, Error> {
         let prefix = prefix(cx);
         let (_, secret) = self.store.read(|tx| find(tx, &prefix, &req.secret_id)).await?;
+        let rotation = secret.rotation.clone().unwrap_or_default();
         Ok(DescribeSecretResponse {
+            rotation_enabled: secret.rotation.as_ref().map(|rotation| rotation.enabled),
+            rotation_lambda_arn: Some(rotation.lambda.clone()).filter(|arn| !arn.is_empty()),
+            next_rotation_date: next_rotation(&rotation),
+            rotation_rules: rotation.rules,
+            last_rotated_date: rotation.rotated,
             version_ids_to_stages: Some(secret.stages()),
             arn: Some(secret.arn),
             name: Some(secret.name),
@@ -254,6 +270,11 @@ impl Handle<ListSecrets> for Secrets {
             .filter(|s| req.include_planned_deletion == Some(true) || s.deletion.is_none())
             .filter(|s| filters.iter().all(|f| passes(f, s)))
             .map(|s| SecretListEntry {
+                rotation_enabled: s.rotation.as_ref().map(|rotation| rotation.enabled),
+                rotation_lambda_arn: s.rotation.as_ref().map(|rotation| rotation.lambda.clone()),
+                next_rotation_date: s.rotation.as_ref().and_then(next_rotation),
+                rotation_rules: s.rotation.as_ref().and_then(|rotation| rotation.rules.clone()),
+                last_rotated_date: s.rotation.as_ref().and_then(|rotation| rotation.rotated),
                 secret_versions_to_stages: Some(s.stages()),
                 arn: Some(s.arn),
                 name: Some(s.name),
@@ -267,6 +288,12 @@ impl Handle<ListSecrets> for Secrets {
             });
         Ok(ListSecretsResponse { secret_list: Some(shown.collect()), next_token })
     }
+}
+
+/// The end of the window in which it is rotated next.
+fn next_rotation(rotation: &rotation::Rotation) -> Option<wire::Timestamp> {
+    let rules = rotation.rules.as_ref().and_then(|rules| Rules::read(rules).ok().flatten())?;
+    rotation.next.map(|opens| rules.closes(opens.0).into())
 }
 
 /// The name after which a page begins, out of its token.
@@ -327,6 +354,7 @@ impl Handle<DeleteSecret> for Secrets {
         cx.write(&self.store, move |tx| {
             let (key, mut secret) = find(tx, &prefix, &req.secret_id)?;
             if force {
+                rotation::stop(tx, &secret.arn)?;
                 tx.delete(&key)?;
                 tx.cancel_task(&secret.task())?;
             } else {

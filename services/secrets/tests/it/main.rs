@@ -5,6 +5,10 @@
 use std::sync::Arc;
 
 use api_kms::{Decrypt, DecryptRequest, DecryptResponse, Encrypt, EncryptRequest, EncryptResponse};
+use api_lambda::{
+    FunctionConfiguration, GetFunctionConfiguration, GetFunctionConfigurationRequest, InvocationRequest,
+    InvocationResponse, Invoke,
+};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use service::{Cx, Handle, Platform, Principal, Router};
@@ -36,6 +40,128 @@ impl Handle<Decrypt> for Kms {
         let plain = blob.as_bytes()[at + 1..].iter().rev().copied().collect::<Vec<u8>>();
         Ok(DecryptResponse { plaintext: Some(Blob::new(plain)), ..Default::default() })
     }
+}
+
+/// What the function was asked, and how it answers.
+#[derive(Default)]
+struct Lambda {
+    asked: std::sync::Mutex<Vec<Value>>,
+    fails: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait]
+impl Handle<Invoke> for Lambda {
+    async fn handle(&self, cx: &Cx, req: InvocationRequest) -> Result<InvocationResponse, Error> {
+        let event: Value = serde_json::from_slice(req.payload.unwrap().as_bytes()).unwrap();
+        assert_eq!(
+            (cx.service().unwrap().name.as_str(), req.function_name.as_str()),
+            ("secretsmanager.amazonaws.com", LAMBDA)
+        );
+        self.asked.lock().unwrap().push(event.clone());
+        let own = cx.as_platform().without_task();
+        let (id, version) = (event["SecretId"].clone(), event["ClientRequestToken"].clone());
+        if self.fails.load(std::sync::atomic::Ordering::SeqCst) {
+            return Ok(InvocationResponse { function_error: Some("Unhandled".to_owned()), ..Default::default() });
+        }
+        match event["Step"].as_str().unwrap() {
+            "createSecret" => {
+                let there = json!({"SecretId": id, "VersionId": version, "VersionStage": "AWSPENDING"});
+                if call(&own, "secretsmanager", "GetSecretValue", there).await.is_err() {
+                    let wrong = json!({"SecretId": id, "ClientRequestToken": version, "SecretString": "x", "RotationToken": "0".repeat(36)});
+                    assert_eq!(
+                        call(&own, "secretsmanager", "PutSecretValue", wrong).await.unwrap_err().code(),
+                        "InvalidParameterException"
+                    );
+                    let put = json!({
+                        "SecretId": id, "ClientRequestToken": version, "SecretString": "new", "VersionStages": ["AWSPENDING"],
+                        "RotationToken": event["RotationToken"],
+                    });
+                    call(&own, "secretsmanager", "PutSecretValue", put).await.unwrap();
+                }
+            }
+            "finishSecret" => {
+                let described = call(&own, "secretsmanager", "DescribeSecret", json!({"SecretId": id})).await.unwrap();
+                let stages = described["VersionIdsToStages"].as_object().unwrap().clone();
+                let current = stages
+                    .iter()
+                    .find(|(_, held)| held.as_array().unwrap().contains(&json!("AWSCURRENT")))
+                    .unwrap()
+                    .0
+                    .clone();
+                let moved = json!({"SecretId": id, "VersionStage": "AWSCURRENT", "MoveToVersionId": version, "RemoveFromVersionId": current});
+                call(&own, "secretsmanager", "UpdateSecretVersionStage", moved).await.unwrap();
+            }
+            _ => {}
+        }
+        Ok(InvocationResponse::default())
+    }
+}
+
+#[async_trait]
+impl Handle<GetFunctionConfiguration> for Lambda {
+    async fn handle(&self, _: &Cx, req: GetFunctionConfigurationRequest) -> Result<FunctionConfiguration, Error> {
+        if req.function_name == LAMBDA {
+            Ok(FunctionConfiguration::default())
+        } else {
+            Err(Error::access_denied("none"))
+        }
+    }
+}
+
+const LAMBDA: &str = "arn:aws:lambda:us-east-1:000000000000:function:rotate";
+
+/// A window opens, the function is taken through its steps, and what failed is repeated for the same version.
+#[tokio::test]
+async fn a_secret_is_rotated_when_its_window_opens() {
+    let (cx, store, secrets) = parts();
+    let lambda = Arc::new(Lambda::default());
+    cx.router().register::<Invoke, _>(&lambda);
+    cx.router().register::<GetFunctionConfiguration, _>(&lambda);
+    let call = |name: &'static str, input: Value| {
+        let cx = &cx;
+        async move { call(cx, "secretsmanager", name, input).await }
+    };
+    let arn = call("CreateSecret", json!({"Name": "s", "SecretString": "old"})).await.unwrap()["ARN"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let rules =
+        json!({"SecretId": "s", "RotationLambdaARN": LAMBDA, "RotationRules": {"ScheduleExpression": "rate(4 hours)"}});
+    let version = call("RotateSecret", rules.clone()).await.unwrap()["VersionId"].clone();
+    let steps = format!("secrets:rotate/{arn}");
+    let task = |id: String| async { store.read(move |tx| tx.task(&id)).await.unwrap() };
+    let first = task(steps.clone()).await.unwrap();
+    assert_eq!(call("RotateSecret", rules).await.unwrap_err().code(), "InvalidRequestException");
+    lambda.fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert!(matches!(store::Runner::run(&*secrets, first.clone()).await, store::Done::RetryAfter(_)));
+    assert_eq!(call("GetSecretValue", json!({"SecretId": "s"})).await.unwrap()["SecretString"], "old");
+    let empty = json!({"SecretId": "s", "VersionStage": "AWSPENDING"});
+    assert_eq!(call("GetSecretValue", empty).await.unwrap_err().code(), "ResourceNotFoundException");
+    let mut again = first.clone();
+    again.attempt = 2;
+    lambda.fails.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert!(matches!(store::Runner::run(&*secrets, again).await, store::Done::Committed));
+    let found = call("GetSecretValue", json!({"SecretId": "s"})).await.unwrap();
+    assert_eq!((&found["SecretString"], &found["VersionId"]), (&json!("new"), &version));
+    let asked: Vec<Value> = lambda.asked.lock().unwrap().iter().map(|event| event["Step"].clone()).collect();
+    assert_eq!(asked, ["createSecret", "createSecret", "setSecret", "testSecret", "finishSecret"]);
+    assert!(task(steps.clone()).await.is_none());
+    // The steps of a rotation that has ended are not run again.
+    assert!(matches!(store::Runner::run(&*secrets, first).await, store::Done::Finished));
+    let due = task(format!("secrets:rotation-due/{arn}")).await.unwrap();
+    store::Runner::run(&*secrets, due.clone()).await;
+    let next = task(steps.clone()).await.unwrap();
+    store::Runner::run(&*secrets, next).await;
+    let second = call("GetSecretValue", json!({"SecretId": "s"})).await.unwrap();
+    assert_ne!(second["VersionId"], version);
+    assert_eq!(second["VersionStages"], json!(["AWSPENDING", "AWSCURRENT"]));
+    let described = call("DescribeSecret", json!({"SecretId": "s"})).await.unwrap();
+    assert_eq!(described["RotationEnabled"], true);
+    assert!(task(due.id.clone()).await.is_some());
+    call("CancelRotateSecret", json!({"SecretId": "s"})).await.unwrap();
+    assert!(task(due.id).await.is_none());
+    let described = call("DescribeSecret", json!({"SecretId": "s"})).await.unwrap();
+    assert_eq!((&described["RotationEnabled"], described.get("NextRotationDate")), (&json!(false), None));
 }
 
 fn world() -> (Cx, Store) {
