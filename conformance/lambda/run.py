@@ -571,10 +571,18 @@ FORKED = """
 import json, os, random, sys, time, uuid
 import bz2
 import boto3
+from botocore.config import Config
 s3 = boto3.client("s3")
+table = boto3.resource("dynamodb").Table("none")
+def url(region):
+    outside = boto3.client("s3", region_name=region, config=Config(ignore_configured_endpoint_urls=True, s3={"addressing_style": "virtual"}))
+    return outside.generate_presigned_url("get_object", Params={"Bucket": "some-bucket", "Key": "k"}).split("?")[0]
 def handler(event, context):
     if event.get("exit"):
         os._exit(event["exit"])
+    if event.get("clients"):
+        return {"urls": [url("eu-west-1"), url("cn-north-1")], "table": table.meta.client.meta.endpoint_url == os.environ["AWS_ENDPOINT_URL"],
+                "listed": len(list(boto3.resource("s3").buckets.all())), "glue": boto3.client("glue").meta.region_name}
     return {"pid": os.getpid(), "own": getattr(bz2, "MINE", None), "session": boto3.Session().get_credentials().access_key == os.environ["AWS_ACCESS_KEY_ID"],
             "random": [random.random(), str(uuid.uuid4())], "hour": time.localtime(0).tm_hour, "debug": __debug__, "argv": sys.argv, "ours": [n for n in os.environ if "LAKERUN" in n and n != "LAKERUN_OWNER"],
             "buckets": len(s3.list_buckets()["Buckets"]), "user": os.getuid() == os.stat("/proc/self/status").st_uid, "agent": s3.meta.config.user_agent, "hash": hash("a")}
@@ -593,6 +601,10 @@ def templates(f):
     check("it may do what its role may", answer["session"] and answer["buckets"] == 0 and answer["own"] is None, answer)
     check("it is a process of its own user", answer["user"] and answer["argv"] == ["/var/runtime/bootstrap.py"] and answer["ours"] == [], answer)
     check("botocore knows where it runs", "exec-env/AWS_Lambda_python3.11" in answer["agent"], answer)
+    clients = f.call("forked", {"clients": True})[0]
+    check("clients and resources are of the function's own place, whatever the template made before", clients == {
+        "urls": ["https://some-bucket.s3.eu-west-1.amazonaws.com/k", "https://some-bucket.s3.cn-north-1.amazonaws.com.cn/k"], "table": True, "listed": 0,
+        "glue": REGION}, clients)
     other, _, log = fresh(TZ="Asia/Tokyo")
     check("another has other chances and its own time", other["random"][0] != answer["random"][0] and other["random"][1] != answer["random"][1] and (answer["hour"], other["hour"]) == (0, 9), other)
     check("its start is told", "Init Duration" in log, log)

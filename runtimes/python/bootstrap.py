@@ -19,7 +19,7 @@ LAYERS = "/opt"
 MARK = f"decimal-{os.urandom(8).hex()}-"
 DECIMAL = re.compile(f'"{MARK}(\\d+)"')
 # Clients that a template makes once, for what botocore keeps of each service then.
-PRELOADED = ("s3", "dynamodb", "sqs", "sns", "stepfunctions", "sts", "secretsmanager", "lambda", "events")
+PRELOADED = ("s3", "dynamodb", "sqs", "sns", "stepfunctions", "sts", "secretsmanager", "lambda", "events", "athena", "glue", "ssm")
 # Of these a session keeps what they said when it was made.
 KEPT_BY_SESSIONS = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_DATA_PATH")
 
@@ -63,16 +63,35 @@ def share_models(loaders):
     loaders.Loader.__init__ = init
 
 
+def share_rules(provider):
+    """Clients share what they make of a service's endpoint rules, which is never written to: 400 objects of S3's."""
+    shared, original = {}, provider.RuleSet.__init__
+
+    def init(self, version, parameters, rules, partitions, *arguments, **named):
+        # Those that are kept stay alive, so that no other thing comes to have their identity.
+        key = (id(parameters), id(rules), id(partitions))
+        if key not in shared:
+            original(self, version, parameters, rules, partitions, *arguments, **named)
+            if len(shared) < 100:
+                shared[key] = vars(self).copy(), (parameters, rules, partitions)
+        else:
+            vars(self).update(shared[key][0])
+
+    provider.RuleSet.__init__ = init
+
+
 def remember_handlers(hooks):
-    """A session asks of each of its 150 handlers which arguments it takes: of a plain function that does not change."""
-    known, original, function = {}, hooks.accepts_kwargs, type(share_models)
+    """A session asks of each of its 150 handlers which arguments it takes: of a plain function, or a method that is one, that does
+    not change."""
+    known, original, function, method = {}, hooks.accepts_kwargs, type(share_models), type(AfterImport.hook)
 
     def accepts_kwargs(handler):
-        if type(handler) is not function or len(known) > 1000:
+        plain = handler.__func__ if type(handler) is method else handler
+        if type(plain) is not function or len(known) > 1000:
             return original(handler)
-        if handler not in known:
-            known[handler] = original(handler)
-        return known[handler]
+        if plain not in known:
+            known[plain] = original(handler)
+        return known[plain]
 
     hooks.accepts_kwargs = accepts_kwargs
 
@@ -81,6 +100,7 @@ def preload():
     """What a template loads: boto3, a session without keys, and what makes clients quick."""
     import gc
     AfterImport.hook("botocore.loaders", share_models)
+    AfterImport.hook("botocore.endpoint_provider", share_rules)
     AfterImport.hook("botocore.hooks", remember_handlers)
     AfterImport.hook("botocore.credentials", follow_environment)
     try:
@@ -90,6 +110,9 @@ def preload():
     boto3.setup_default_session()
     for service in PRELOADED:
         boto3.client(service, region_name="us-east-1")
+    # What resources are made of is imported by the first of each, and listed from the disk.
+    boto3.resource("dynamodb", region_name="us-east-1").Table("any")
+    boto3.resource("s3", region_name="us-east-1").Bucket("any")
     gc.collect()
     # Its pages stay shared: the collector of a fork does not touch them.
     gc.freeze()

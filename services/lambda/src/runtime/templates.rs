@@ -15,7 +15,7 @@ use compute::sandbox::template::Template;
 use super::environment::{Blueprint, Kind};
 
 /// What one takes, about, in memory that is not its forks'.
-const MEMORY_MB: usize = 64;
+const MEMORY_MB: usize = 80;
 /// After a start that failed.
 const PAUSE: Duration = Duration::from_mins(5);
 /// Variables that the interpreter, its libraries or botocore read before a template forks.
