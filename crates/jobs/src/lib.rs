@@ -241,7 +241,13 @@ fn stop_kind<K: Kind>() -> String {
 }
 
 /// Puts a job on the queue, in the transaction that records it. `id` is the task's, and names the job everywhere.
+///
+/// # Errors
+/// Where a job of that id is under way: it would be lost, whatever had been promised of it.
 pub fn start<K: Kind>(tx: &mut Tx<'_>, id: &str, place: &K::Payload) -> Result<(), Error> {
+    if tx.has_task(id)? {
+        return Err(Error::internal(format!("a job {id} is under way already")));
+    }
     Ok(tx.enqueue(NewTask::new(K::NAME, id).payload(place)?)?)
 }
 

@@ -28,8 +28,10 @@ impl Handle<Invoke> for Lambda {
     async fn handle(&self, cx: &Cx, req: InvocationRequest) -> Result<InvocationResponse, Error> {
         let name = Name::parse(&req.function_name, req.qualifier.as_deref())?;
         let payload = event_of(req.payload)?;
-        // A task's invocations each have an id of their own; a client's is its request's.
-        let request_id = if cx.task_id().is_some() { cx.uuid() } else { cx.request_id().to_owned() };
+        // A client's invocation has its request's id. What the platform calls has one of its own: a task calls many functions, and
+        // a service that follows a source calls one for each batch, in the same context.
+        let is_clients = cx.task_id().is_none() && cx.origin().is_some();
+        let request_id = if is_clients { cx.request_id().to_owned() } else { cx.uuid() };
         let context = req.client_context.map(|context| decode_context(&context)).transpose()?;
         let call = Call { name, payload, client_context: context, request_id, sink: None, durable: None };
         let kind = req.invocation_type.as_deref();
@@ -132,9 +134,15 @@ impl Lambda {
             failures: 0,
             throttles: 0,
         };
+        // Of two events none takes the other's place, whatever they are called.
+        let other = cx.uuid();
         let task = cx
             .write(&self.store, move |tx| {
                 place.resolve_call(tx, &call.name, 1.0)?;
+                let mut event = event.clone();
+                if tx.has_task(&event.task())? {
+                    event.request_id.clone_from(&other);
+                }
                 jobs::start::<Events>(tx, &event.task(), &event)?;
                 Ok::<_, Error>(event.task())
             })

@@ -504,6 +504,27 @@ async fn events_are_run_later_and_failures_are_sent_on() {
 }
 
 #[tokio::test]
+async fn events_of_one_caller_take_no_others_place() {
+    let bench = bench();
+    bench
+        .function("each", "def handler(event, context):\n    print(event['n'], context.aws_request_id)\n", json!({}))
+        .await;
+    // As a pipe calls: many times in one context, which is no task's.
+    let input = |n: i32| json!({ "FunctionName": "each", "InvocationType": "Event", "Payload": STANDARD.encode(json!({ "n": n }).to_string()) });
+    for n in 0..5 {
+        bench.call("Invoke", input(n)).await;
+    }
+    let of = |lines: &[String]| {
+        lines.iter().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).cloned().collect::<Vec<_>>()
+    };
+    let lines = of(&bench.neighbours.log_until("/aws/lambda/each", |lines| of(lines).len() == 5).await);
+    let part =
+        |at: usize| lines.iter().filter_map(|line| line.split(' ').nth(at)).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(part(0).len(), 5, "{lines:?}");
+    assert_eq!(part(1).len(), 5, "each has an id of its own: {lines:?}");
+}
+
+#[tokio::test]
 async fn a_bootstrap_of_ones_own_works() {
     let bench = bench();
     let bootstrap = r"#!/usr/bin/python3

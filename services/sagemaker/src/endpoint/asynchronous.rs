@@ -51,8 +51,14 @@ pub(crate) struct End {
 }
 
 impl Call {
+    /// By its output, which no other call has: callers may use an inference id of their own again.
     pub(crate) fn task(&self) -> String {
-        format!("{CALL}:{}:{}:{}", self.account, self.region, self.inference_id)
+        self.named(CALL)
+    }
+
+    pub(super) fn named(&self, kind: &str) -> String {
+        let own = self.output.rsplit('/').next().unwrap_or_default().trim_end_matches(".out");
+        format!("{kind}:{}:{}:{own}", self.account, self.region)
     }
 }
 
@@ -219,5 +225,30 @@ impl End {
 
     pub(crate) fn failed(&self) -> bool {
         self.failure.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_with_one_inference_id_are_two() {
+        let call = |output: &str| Call {
+            account: "000000000000".to_owned(),
+            region: "eu-west-1".to_owned(),
+            endpoint: "e".to_owned(),
+            inference_id: "mine".to_owned(),
+            input: "s3://b/in".to_owned(),
+            output: format!("s3://b/out/{output}.out"),
+            failure: None,
+            content_type: None,
+            accept: None,
+            accepted_ms: 0,
+            ttl_seconds: None,
+            timeout_seconds: None,
+        };
+        assert_ne!(call("1").task(), call("2").task());
+        assert_eq!(call("1").task(), "sagemaker:call:000000000000:eu-west-1:1".replace("sagemaker:call", CALL));
     }
 }

@@ -25,7 +25,7 @@ struct Notification {
 
 pub(crate) fn enqueue(tx: &mut Tx<'_>, call: &Call, end: &End, at: jiff::Timestamp) -> Result<(), Error> {
     let told = Notification { call: call.clone(), failed: end.failed(), message: end.message(call, at).to_string() };
-    let id = format!("{NOTICE}:{}:{}:{}", call.account, call.region, call.inference_id);
+    let id = call.named(NOTICE);
     Ok(tx.enqueue(NewTask::new(NOTICE, id).payload(&told)?)?)
 }
 
