@@ -10,6 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use cron::Cron;
 
+/// A firing that is later than this was missed: of those that were the last one is made up for.
+const GRACE: SignedDuration = SignedDuration::from_secs(60);
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Schedule {
     Rate { seconds: i64 },
@@ -52,6 +55,28 @@ impl Schedule {
             Self::Cron(cron) => cron.next(after, zone),
             Self::At(at) => instant(*at, zone, Gap::Forward).filter(|at| *at > after),
         }
+    }
+
+    /// Which of the times from `due` to `now` is fired for, where it is `now`: the one that was due, or where that was long ago the last
+    /// one of those that were missed meanwhile. None: all are older than `oldest`.
+    ///
+    /// # Errors
+    /// Those of `next`, which tells the first time after another.
+    pub fn late<E>(
+        (due, now): (Timestamp, Timestamp),
+        oldest: SignedDuration,
+        mut next: impl FnMut(Timestamp) -> Result<Option<Timestamp>, E>,
+    ) -> Result<Option<Timestamp>, E> {
+        if now.duration_since(due) <= GRACE {
+            return Ok(Some(due));
+        }
+        let mut last = Some(due).filter(|due| now.duration_since(*due) <= oldest);
+        // What is too old is not gone through: it may be years of minutes.
+        let mut at = now.checked_sub(oldest).map_or(due, |from| from.max(due));
+        while let Some(then) = next(at)?.filter(|then| *then <= now) {
+            (last, at) = (Some(then), then);
+        }
+        Ok(last)
     }
 
     pub fn is_once(&self) -> bool {
@@ -169,6 +194,27 @@ mod tests {
             "2024-03-09T12:59:00Z",
             &["2024-03-09T13:00:00Z", "2024-03-10T12:00:00Z"],
         );
+    }
+
+    #[test]
+    fn the_last_of_the_missed_times_is_made_up_for() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let nightly = Schedule::parse("cron(0 2 * * ? *)").unwrap();
+        let minutely = Schedule::parse("rate(1 minute)").unwrap();
+        let anchor = at("2024-01-01T00:00:00Z");
+        let day = SignedDuration::from_hours(24);
+        for (schedule, due, now, expected) in [
+            (&nightly, "2024-03-01T02:00:00Z", "2024-03-01T02:00:59Z", Some("2024-03-01T02:00:00Z")),
+            (&nightly, "2024-03-01T02:00:00Z", "2024-03-01T02:01:10Z", Some("2024-03-01T02:00:00Z")),
+            (&nightly, "2024-03-01T02:00:00Z", "2024-03-04T01:00:00Z", Some("2024-03-03T02:00:00Z")),
+            (&minutely, "2024-03-01T02:00:00Z", "2034-03-01T02:10:30Z", Some("2034-03-01T02:10:00Z")),
+            // Monthly, and the server was off for days: too old to be of use.
+            (&Schedule::parse("cron(0 2 1 * ? *)").unwrap(), "2024-03-01T02:00:00Z", "2024-03-04T01:00:00Z", None),
+        ] {
+            let next = |after| Ok::<_, std::convert::Infallible>(schedule.next(after, anchor, &TimeZone::UTC));
+            let late = Schedule::late((at(due), at(now)), day, next).unwrap();
+            assert_eq!(late, expected.map(at), "{due} at {now}");
+        }
     }
 
     #[test]

@@ -31,6 +31,21 @@ pub fn register(platform: &Platform) {
     scheduler::register(platform);
 }
 
+/// Whether this very task, not a later one of its name, is on the queue.
+pub(crate) fn is_current(tx: &mut store::Tx<'_>, asked: &store::Task) -> Result<bool, wire::Error> {
+    let of = |task: &store::Task| (task.created_ms, task.at_ms, task.attempt);
+    Ok(tx.task(&asked.id)?.is_some_and(|task| of(&task) == of(asked)))
+}
+
+/// Logs that a firing came for another time than the one that was due, or for none.
+pub(crate) fn tell_missed(task: &str, due: jiff::Timestamp, fired: Option<jiff::Timestamp>) {
+    match fired {
+        Some(at) if at == due => {}
+        Some(at) => tracing::warn!(task, %due, fired = %at, "firings were missed; the last one is made up for"),
+        None => tracing::warn!(task, %due, "firings were missed, and are too old to be made up for"),
+    }
+}
+
 /// The text of a validation error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Invalid(pub(crate) String);

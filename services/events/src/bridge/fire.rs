@@ -12,8 +12,8 @@ use super::rule::{Home, Rule};
 use crate::expression;
 
 pub(super) const FIRE: &str = "events:fire";
-/// A firing that is later than this was missed while the server was down; the next one counts.
-const GRACE: SignedDuration = SignedDuration::from_secs(60);
+/// Of the times that were missed while the server was down the last one is made up for, unless it is older.
+const OLDEST: SignedDuration = SignedDuration::from_hours(24);
 
 fn task_id(home: &Home, name: &str) -> String {
     format!("{FIRE}/{}/{}/{}/{name}", home.account, home.region, home.bus)
@@ -34,6 +34,37 @@ pub(super) fn next(rule: &Rule, after: Timestamp) -> Result<Option<Timestamp>, E
     let schedule = rule.schedule.as_deref().map(expression::parse).transpose()?;
     let anchor = Timestamp::from_millisecond(rule.anchor_ms).unwrap_or(after);
     Ok(schedule.and_then(|schedule| schedule.next(after, anchor, &TimeZone::UTC)))
+}
+
+/// Fires what is due already of a rule that is about to be changed: the change is for the times after it.
+pub(super) fn catch_up(tx: &mut Tx<'_>, rule: &Rule, event_id: &str, now: Timestamp) -> Result<(), Error> {
+    let waiting = tx.task(&task_id(&rule.home(), &rule.name))?.filter(|task| task.at_ms <= now.as_millisecond());
+    let Some(task) = waiting.filter(|_| rule.is_enabled()) else { return Ok(()) };
+    let due = Timestamp::from_millisecond(task.at_ms).map_err(Error::internal)?;
+    match to_fire(rule, due, now)? {
+        Some(due) => tell(tx, rule, event_id, due, now),
+        None => Ok(()),
+    }
+}
+
+/// For which time it fires, where it was due then; none where it has no schedule any more.
+fn to_fire(rule: &Rule, due: Timestamp, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+    if rule.schedule.is_none() {
+        return Ok(None);
+    }
+    schedule::Schedule::late((due, now), OLDEST, |after| next(rule, after))
+}
+
+fn tell(tx: &mut Tx<'_>, rule: &Rule, event_id: &str, due: Timestamp, now: Timestamp) -> Result<(), Error> {
+    let event = Event {
+        id: event_id.to_owned(),
+        detail_type: "Scheduled Event".to_owned(),
+        source: "aws.events".to_owned(),
+        time: due,
+        resources: vec![rule.arn.clone()],
+        detail: json!({}),
+    };
+    send(tx, rule, &event.to_json(&rule.home()), now)
 }
 
 pub(super) fn cancel(tx: &mut Tx<'_>, home: &Home, name: &str) -> Result<(), Error> {
@@ -59,29 +90,31 @@ impl Runner for Firer {
 impl Firer {
     async fn fire(&self, task: &Task) -> Result<(), Error> {
         let (home, name): (Home, String) = task.payload()?;
-        let (task_id, due) = (task.id.clone(), Timestamp::from_millisecond(task.at_ms).map_err(Error::internal)?);
+        let due = Timestamp::from_millisecond(task.at_ms).map_err(Error::internal)?;
         let event_id = self.0.clock().uuid();
         let now = self.0.clock().now();
-        self.0
+        let asked = task.clone();
+        let fired = self
+            .0
             .write(move |tx| {
-                tx.finish_task(&task_id)?;
-                let Some(rule) = home.find(tx, &name)?.filter(Rule::is_enabled) else { return Ok(()) };
+                // Changed or made again since this firing was due: the task that is there now is another.
+                if !crate::is_current(tx, &asked)? {
+                    return Ok(Some(due));
+                }
+                tx.finish_task(&asked.id)?;
+                let Some(rule) = home.find(tx, &name)?.filter(Rule::is_enabled) else { return Ok(Some(due)) };
                 if rule.schedule.is_none() {
-                    return Ok(());
+                    return Ok(Some(due));
                 }
-                if now.duration_since(due) <= GRACE {
-                    let event = Event {
-                        id: event_id.clone(),
-                        detail_type: "Scheduled Event".to_owned(),
-                        source: "aws.events".to_owned(),
-                        time: due,
-                        resources: vec![rule.arn.clone()],
-                        detail: json!({}),
-                    };
-                    send(tx, &rule, &event.to_json(&home), now)?;
+                let fired = to_fire(&rule, due, now)?;
+                if let Some(due) = fired {
+                    tell(tx, &rule, &event_id, due, now)?;
                 }
-                plan(tx, &rule, now)
+                plan(tx, &rule, now)?;
+                Ok::<_, Error>(fired)
             })
-            .await
+            .await?;
+        crate::tell_missed(&task.id, due, fired);
+        Ok(())
     }
 }

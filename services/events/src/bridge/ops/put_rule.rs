@@ -18,11 +18,14 @@ impl Handle<PutRule> for Bridge {
         req.schedule_expression = req.schedule_expression.filter(|schedule| !schedule.is_empty());
         let home = Home::new(cx, req.event_bus_name.as_deref());
         check(&req, &home)?;
-        let now = cx.now();
+        let (now, event_id) = (cx.now(), cx.uuid());
         let arn = cx
             .write(&self.store, move |tx| {
                 home.check_bus(tx)?;
                 let old = home.find(tx, &req.name)?;
+                if let Some(old) = &old {
+                    fire::catch_up(tx, old, &event_id, now)?;
+                }
                 // A changed schedule counts from now; the same one goes on counting.
                 let anchor_ms = old
                     .as_ref()

@@ -77,9 +77,10 @@ impl Handle<DisableRule> for Bridge {
 
 impl Bridge {
     async fn set_state(&self, cx: &Cx, home: Home, name: String, state: &'static str) -> Result<Empty, Error> {
-        let now = cx.now();
+        let (now, event_id) = (cx.now(), cx.uuid());
         cx.write(&self.store, move |tx| {
             let mut rule = home.rule(tx, &name)?;
+            fire::catch_up(tx, &rule, &event_id, now)?;
             state.clone_into(&mut rule.state);
             rule.save(tx)?;
             fire::plan(tx, &rule, now)

@@ -53,9 +53,11 @@ impl Handle<UpdateSchedule> for Scheduler {
             target: req.target,
         };
         let new = record(cx, &place, req, now)?;
+        let execution = cx.uuid();
         let schedule_arn = cx
             .write(&self.store, move |tx| {
                 let old = place.load(tx)?;
+                fire::catch_up(tx, &place, &old, &execution, now)?;
                 let mut new = new.clone();
                 // A rate counts on from where it began, unless it is another one.
                 if old.shown.schedule_expression == new.shown.schedule_expression {
