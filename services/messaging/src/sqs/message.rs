@@ -1,5 +1,5 @@
-//! Messages in the store: sent, taken, hidden, deleted. Visibility is an index by time, so nothing sweeps: a message whose
-//! time comes is simply found. FIFO groups keep their order by an index of their own.
+//! Messages in the store: sent, taken, hidden, deleted. Visibility is an index by time: a message whose time comes is
+//! simply found. FIFO groups keep their order by an index of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,11 +7,12 @@ use api_sqs::{MessageAttributeValue, error};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use store::key::prefix_end;
 use store::{Key, Tx};
 use wire::Error;
 
 use super::digest::{self, Part, PartValue};
-use super::queue::{Queue, QueueKey, invalid_parameter, missing_parameter};
+use super::queue::{Queue, QueueKey, Redrive, invalid_parameter, missing_parameter};
 
 /// For how long FIFO queues know duplicates.
 const DUPLICATE_MS: i64 = 5 * 60 * 1000;
@@ -302,11 +303,20 @@ fn known(tx: &mut Tx<'_>, queue: &Queue, duplicate: &str, now_ms: i64) -> Result
         if at > now_ms - DUPLICATE_MS {
             break;
         }
-        tx.delete(by_id.clone().push(id))?;
+        forget(tx, by_id.clone().push(id), at)?;
         tx.delete(key)?;
     }
     let found: Option<(i64, Sent)> = tx.get_json(by_id.push(duplicate))?;
     Ok(found.filter(|(at, _)| *at > now_ms - DUPLICATE_MS).map(|(_, sent)| sent))
+}
+
+/// Forgets a deduplication id that was used then, unless it was used again since.
+fn forget(tx: &mut Tx<'_>, by_id: Key, at: i64) -> Result<(), Error> {
+    let used: Option<(i64, Sent)> = tx.get_json(&by_id)?;
+    if used.is_some_and(|(used, _)| used == at) {
+        tx.delete(by_id)?;
+    }
+    Ok(())
 }
 
 /// Removes some of the oldest messages if they are past their retention.
@@ -320,60 +330,200 @@ fn drop_expired(tx: &mut Tx<'_>, queue: &Queue, now_ms: i64) -> Result<(), Error
     Ok(())
 }
 
+/// Whether one of the oldest messages is past its retention.
+pub(super) fn has_expired(tx: &mut Tx<'_>, queue: &Queue, now_ms: i64) -> Result<bool, Error> {
+    Ok(tx.list_json::<Message>(queue.messages(), 5)?.iter().any(|message| message.expired(queue, now_ms)))
+}
+
+/// Removes what is past its time among the oldest of a queue: messages, and deduplication ids that count no more. True: there may be
+/// more. Messages of a dead-letter queue are about in the order of their age: a page without an expired one ends the search.
+pub(super) fn sweep(tx: &mut Tx<'_>, queue: &Queue, now_ms: i64) -> Result<bool, Error> {
+    let (mut messages, mut ids) = (0, 0);
+    for message in tx.list_json::<Message>(queue.messages(), SWEPT)? {
+        if message.expired(queue, now_ms) {
+            message.remove(tx, queue)?;
+            messages += 1;
+        }
+    }
+    let (by_id, by_time) = queue.duplicates();
+    for (key, _) in tx.scan_prefix(&by_time, SWEPT)? {
+        let parts = Key::parts(&key);
+        let at = parts.get(4).and_then(|part| Key::part_i64(part));
+        let (Some(at), Some(id)) = (at, parts.get(5)) else { break };
+        if at > now_ms - DUPLICATE_MS {
+            break;
+        }
+        forget(tx, by_id.clone().push(id), at)?;
+        tx.delete(key)?;
+        ids += 1;
+    }
+    Ok(messages > 0 || ids == SWEPT)
+}
+
 /// Is a message visible now? Else when the next one will be.
 pub(super) fn next_visible(tx: &mut Tx<'_>, queue: &Queue) -> Result<Option<i64>, Error> {
     let first = tx.scan_prefix(queue.visible(), 1)?;
     Ok(first.first().and_then(|(key, _)| Key::part_i64(Key::parts(key).get(3)?)))
 }
 
-/// Takes visible messages and hides them; what was received too often goes to the dead-letter queue, whose id is answered.
-pub(super) fn take(
+/// What was taken, from which queue.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Taken {
+    pub(super) messages: Vec<Message>,
+    /// Ids of the dead-letter queues that got something.
+    pub(super) woken: BTreeSet<String>,
+    /// Other than when it was waited for, where the queue was purged or made again since. None in what earlier versions remembered.
+    #[serde(default)]
+    pub(super) queue: Option<Queue>,
+    /// Nothing was found, but what was in the way was removed: there may be something behind.
+    #[serde(default)]
+    pub(super) again: bool,
+}
+
+/// One look for messages that may be taken.
+struct Search<'a> {
+    queue: &'a Queue,
+    how: &'a Take,
+    now_ms: i64,
+    redrive: Option<Redrive>,
+    taken: Vec<Message>,
+    passed: BTreeSet<u64>,
+    woken: BTreeSet<String>,
+    /// Messages that were past their retention or received too often.
+    removed: usize,
+}
+
+/// Takes visible messages and hides them; what was received too often goes to the dead-letter queue.
+pub(super) fn take(tx: &mut Tx<'_>, queue: &Queue, how: &Take, now_ms: i64) -> Result<Taken, Error> {
+    let mut search = Search {
+        queue,
+        how,
+        now_ms,
+        redrive: queue.redrive(),
+        taken: Vec::new(),
+        passed: BTreeSet::new(),
+        woken: BTreeSet::new(),
+        removed: 0,
+    };
+    if queue.is_fifo() {
+        let (mut numbers, _) = visible(tx, queue, None, PAGE, now_ms)?;
+        numbers.sort_unstable();
+        let is_page = numbers.len() == PAGE;
+        search.among(tx, numbers)?;
+        // Those in front were all held up by their groups.
+        if search.taken.is_empty() && is_page {
+            let heads = heads(tx, queue, how.most, now_ms)?;
+            search.among(tx, heads)?;
+        }
+    } else {
+        let mut after = None;
+        while !search.is_over() {
+            let (numbers, last) = visible(tx, queue, after.as_deref(), how.most + 20, now_ms)?;
+            if numbers.is_empty() {
+                break;
+            }
+            search.among(tx, numbers)?;
+            after = last;
+        }
+    }
+    let again = search.taken.is_empty() && search.removed > 0;
+    Ok(Taken { messages: search.taken, woken: search.woken, queue: Some(queue.clone()), again })
+}
+
+impl Search<'_> {
+    /// Enough was found, or enough done for one transaction.
+    fn is_over(&self) -> bool {
+        self.taken.len() >= self.how.most || self.removed >= REMOVED
+    }
+
+    fn among(&mut self, tx: &mut Tx<'_>, numbers: Vec<u64>) -> Result<(), Error> {
+        let (queue, now_ms) = (self.queue, self.now_ms);
+        for number in numbers {
+            if self.is_over() {
+                break;
+            }
+            let Some(mut message) = tx.get_json::<Message>(queue.messages().push_u64(number))? else { continue };
+            if message.visible_ms > now_ms {
+                continue;
+            }
+            if message.expired(queue, now_ms) {
+                message.remove(tx, queue)?;
+                self.removed += 1;
+                continue;
+            }
+            if !first_of_group(tx, queue, &message, &self.passed)? {
+                continue;
+            }
+            if let Some(redrive) = &self.redrive
+                && message.received >= redrive.most
+                && let Some(target) = redrive.target.find(tx)?
+            {
+                message.remove(tx, queue)?;
+                dead_letter(tx, queue, &target, message, now_ms)?;
+                self.woken.insert(target.id);
+                self.removed += 1;
+                continue;
+            }
+            message.received += 1;
+            message.first_received_ms.get_or_insert(now_ms);
+            message.receipt = Some(self.how.nonce.clone());
+            message.hide(tx, queue, now_ms + self.how.visibility_ms)?;
+            self.passed.insert(message.number);
+            self.taken.push(message);
+        }
+        Ok(())
+    }
+}
+
+/// Visible messages, those that are so for longest first; and after which key the next ones stand.
+fn visible(
     tx: &mut Tx<'_>,
     queue: &Queue,
-    how: &Take,
+    after: Option<&[u8]>,
+    most: usize,
     now_ms: i64,
-) -> Result<(Vec<Message>, BTreeSet<String>), Error> {
-    let redrive = queue.redrive();
-    let (mut taken, mut woken) = (Vec::new(), BTreeSet::new());
-    // A FIFO queue may have to look past messages whose group is held up.
-    let look = if queue.is_fifo() { 1000 } else { how.most + 20 };
-    let to = queue.visible().push_i64(now_ms + 1);
-    let candidates = tx.scan(queue.visible().as_bytes(), Some(to.as_bytes()), look, false)?;
-    let mut numbers: Vec<u64> =
-        candidates.iter().filter_map(|(key, _)| Key::part_u64(Key::parts(key).get(4)?)).collect();
-    if queue.is_fifo() {
-        numbers.sort_unstable();
+) -> Result<(Vec<u64>, Option<Vec<u8>>), Error> {
+    let mut from = after.map_or_else(|| queue.visible().into_bytes(), <[u8]>::to_vec);
+    if after.is_some() {
+        from.push(0);
     }
-    let mut passed = BTreeSet::new();
-    for number in numbers {
-        if taken.len() == how.most {
+    let to = queue.visible().push_i64(now_ms + 1);
+    let found = tx.scan(&from, Some(to.as_bytes()), most, false)?;
+    let numbers = found.iter().filter_map(|(key, _)| Key::part_u64(Key::parts(key).get(4)?)).collect();
+    Ok((numbers, found.into_iter().next_back().map(|(key, _)| key)))
+}
+
+/// The first messages of each group of a FIFO queue, the group whose first one is the oldest before the others.
+fn heads(tx: &mut Tx<'_>, queue: &Queue, of_each: usize, now_ms: i64) -> Result<Vec<u64>, Error> {
+    let all = queue.groups();
+    let end = prefix_end(all.as_bytes());
+    let (mut from, mut groups) = (all.into_bytes(), Vec::new());
+    while groups.len() < GROUPS {
+        let Some((key, _)) = tx.scan(&from, end.as_deref(), 1, false)?.pop() else { break };
+        let parts = Key::parts(&key);
+        let (Some(group), Some(number)) = (parts.get(3), parts.get(4).and_then(|part| Key::part_u64(part))) else {
+            break;
+        };
+        let group = queue.groups().push(group);
+        let Some(next) = prefix_end(group.as_bytes()) else { break };
+        from = next;
+        groups.push((number, group));
+    }
+    groups.sort_unstable_by_key(|(number, _)| *number);
+    let mut numbers = Vec::new();
+    for (head, group) in groups {
+        // What is held up by its first message is not looked at.
+        let message: Option<Message> = tx.get_json(queue.messages().push_u64(head))?;
+        if message.is_none_or(|message| message.visible_ms > now_ms) {
+            continue;
+        }
+        let found = tx.scan_prefix(&group, of_each)?;
+        numbers.extend(found.iter().filter_map(|(key, _)| Key::part_u64(Key::parts(key).get(4)?)));
+        if numbers.len() >= PAGE {
             break;
         }
-        let Some(mut message) = tx.get_json::<Message>(queue.messages().push_u64(number))? else { continue };
-        if message.expired(queue, now_ms) {
-            message.remove(tx, queue)?;
-            continue;
-        }
-        if !first_of_group(tx, queue, &message, &passed)? {
-            continue;
-        }
-        if let Some(redrive) = &redrive
-            && message.received >= redrive.most
-            && let Some(target) = redrive.target.find(tx)?
-        {
-            message.remove(tx, queue)?;
-            dead_letter(tx, queue, &target, message, now_ms)?;
-            woken.insert(target.id);
-            continue;
-        }
-        message.received += 1;
-        message.first_received_ms.get_or_insert(now_ms);
-        message.receipt = Some(how.nonce.clone());
-        message.hide(tx, queue, now_ms + how.visibility_ms)?;
-        passed.insert(message.number);
-        taken.push(message);
     }
-    Ok((taken, woken))
+    Ok(numbers)
 }
 
 /// Whether all that stands before the message in its group was taken along with it.
@@ -404,25 +554,43 @@ fn dead_letter(tx: &mut Tx<'_>, from: &Queue, target: &Queue, message: Message, 
         source: Some(from.arn()),
         ..message
     };
+    // Nobody else sends to a dead-letter queue.
+    drop_expired(tx, target, now_ms)?;
+    super::sweep::plan(tx)?;
     buried.insert(tx, target)
 }
 
-/// Moves a visible message of a dead-letter queue to where it goes, as a new message; answers the id of the queue that has it now.
-/// `None`: nothing is visible.
+/// What came of the wish to move a message.
+pub(super) enum Moved {
+    /// The id of the queue that has it now.
+    To(String),
+    /// Only messages that were past their retention were found, and are gone; there may be others.
+    Again,
+    /// Nothing is visible that may be moved.
+    Nothing,
+}
+
+/// Moves a visible message of a dead-letter queue to where it goes, as a new message.
 pub(super) fn move_one(
     tx: &mut Tx<'_>,
     from: &Queue,
     to: Option<&QueueKey>,
     id: String,
     now_ms: i64,
-) -> Result<Option<String>, Error> {
-    let until = from.visible().push_i64(now_ms + 1);
-    let visible = tx.scan(from.visible().as_bytes(), Some(until.as_bytes()), MAX_PASSED, false)?;
-    for (key, _) in visible {
-        let number = Key::parts(&key).get(4).and_then(|part| Key::part_u64(part)).unwrap_or(0);
+) -> Result<Moved, Error> {
+    let (mut numbers, _) = visible(tx, from, None, PAGE, now_ms)?;
+    if from.is_fifo() && numbers.len() == PAGE {
+        numbers.extend(heads(tx, from, 1, now_ms)?);
+    }
+    let mut removed = false;
+    for number in numbers {
         let Some(message) = tx.get_json::<Message>(from.messages().push_u64(number))? else { continue };
+        if message.visible_ms > now_ms {
+            continue;
+        }
         if message.expired(from, now_ms) {
             message.remove(tx, from)?;
+            removed = true;
             continue;
         }
         // A group's order is kept: its first message goes first.
@@ -445,14 +613,22 @@ pub(super) fn move_one(
             source: None,
             ..message
         };
+        drop_expired(tx, &target, now_ms)?;
         moved.insert(tx, &target)?;
-        return Ok(Some(target.id));
+        return Ok(Moved::To(target.id));
     }
-    Ok(None)
+    Ok(if removed { Moved::Again } else { Moved::Nothing })
 }
 
-/// How many messages are looked at for one that may be moved.
-const MAX_PASSED: usize = 1000;
+/// Messages of a FIFO queue that are looked at in the order of their times, whatever their groups.
+const PAGE: usize = 1000;
+/// Groups that are looked at where all of a page were held up. AWS looks through 120,000 messages. Source: SQS Developer Guide,
+/// "Amazon SQS message quotas".
+const GROUPS: usize = 120_000;
+/// Messages that one receive removes in one transaction because they are past their retention or received too often.
+const REMOVED: usize = 1000;
+/// Messages that a sweep looks at in one transaction.
+const SWEPT: usize = 500;
 /// AWS's reason of a task that met a message that was sent to the dead-letter queue itself.
 const NO_SOURCE: &str = "CouldNotDetermineMessageSource";
 
@@ -467,6 +643,10 @@ pub(super) fn held(tx: &mut Tx<'_>, queue: &Queue, handle: &str) -> Result<Optio
     let parts: Vec<&str> = text.split('/').collect();
     let [id, number, receipt] = parts.as_slice() else { return Err(invalid()) };
     let number: u64 = number.parse().map_err(|_| invalid())?;
+    // What was received before a purge is gone, as if it had been deleted.
+    if queue.purged_ids.iter().any(|purged| purged == id) {
+        return Ok(None);
+    }
     if *id != queue.id {
         return Err(invalid());
     }

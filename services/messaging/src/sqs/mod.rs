@@ -1,6 +1,7 @@
 //! SQS: queues, their messages, and who waits for them.
 //!
 //! Map: [`queue`] queues as records and their attributes · [`message`] messages in the store: send, take, delete ·
+//! [`sweep`] what expired in idle queues ·
 //! [`moves`] messages back from a dead-letter queue · [`digest`] MD5 as clients check it · [`guard`] queues' policies · `ops` the operations.
 
 mod digest;
@@ -9,6 +10,7 @@ mod message;
 mod moves;
 mod ops;
 mod queue;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,6 +89,7 @@ pub(crate) fn register(platform: &Platform) {
     );
     platform.router.add_guard("sqs", service.clone());
     platform.control.register(CLEAR, 1, Arc::new(Clear(store.clone())));
+    platform.control.register(sweep::SWEEP, 1, Arc::new(sweep::Sweeper(service.clone())));
     let waiting = Arc::clone(&service.waiting);
     platform.control.register(moves::MOVE, 4, Arc::new(moves::Mover::new(store, waiting, platform.router.clone())));
 }

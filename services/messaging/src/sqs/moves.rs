@@ -12,7 +12,7 @@ use store::{Done, Key, Runner, Store, Task, Tx};
 use wire::Error;
 
 use super::Waiting;
-use super::message;
+use super::message::{self, Moved};
 use super::queue::{Queue, QueueKey};
 
 pub(super) const MOVE: &str = "sqs:move";
@@ -153,11 +153,12 @@ fn some(
     let to = task.destination_arn.as_deref().and_then(QueueKey::of_arn);
     for id in ids.iter().take(task.at_once()) {
         match message::move_one(tx, queue, to.as_ref(), id.clone(), now) {
-            Ok(Some(target)) => {
+            Ok(Moved::To(target)) => {
                 task.moved += 1;
                 woken.insert(target);
             }
-            Ok(None) => {
+            Ok(Moved::Again) => {}
+            Ok(Moved::Nothing) => {
                 task.status = Status::Completed;
                 break;
             }

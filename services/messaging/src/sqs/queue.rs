@@ -27,6 +27,9 @@ pub(super) struct Queue {
     /// When it was purged last.
     #[serde(default)]
     pub(super) purged_ms: Option<i64>,
+    /// The ids that it had before it was purged, the newest last: receipt handles may still name them.
+    #[serde(default)]
+    pub(super) purged_ids: Vec<String>,
 }
 
 /// Where a queue is.
@@ -142,6 +145,7 @@ impl Queue {
             attributes: BTreeMap::new(),
             tags: BTreeMap::new(),
             purged_ms: None,
+            purged_ids: Vec::new(),
         }
     }
 

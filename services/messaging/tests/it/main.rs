@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
+mod queues;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +20,10 @@ struct Bench {
 }
 
 fn bench(smtp: &Value) -> Bench {
-    let router = Router::new();
+    bench_on(smtp, Router::new())
+}
+
+fn bench_on(smtp: &Value, router: Arc<Router>) -> Bench {
     let queue = || Queue::new(Store::memory());
     let sections = json!({ "smtp": smtp });
     let platform = Platform {

@@ -36,6 +36,10 @@ impl Handle<GetQueueAttributes> for Sqs {
         let all = names.iter().any(|name| name == "All");
         let now = cx.now().as_millisecond();
         let counted = all || names.iter().any(|name| COUNTS.contains(&name.as_str()));
+        if counted {
+            // What is past its retention is not counted.
+            self.sweep(&place, now).await?;
+        }
         let mut shown = self
             .store
             .read(|tx| {

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::sqs::Sqs;
 use crate::sqs::queue::{Queue, QueueKey};
+use crate::sqs::{Sqs, sweep};
 
 #[async_trait]
 impl Handle<CreateQueue> for Sqs {
@@ -29,6 +29,7 @@ impl Handle<CreateQueue> for Sqs {
                 }
                 new.check_redrive(tx)?;
                 new.save(tx)?;
+                sweep::plan(tx)?;
                 Ok(new.clone())
             })
             .await?;

@@ -12,6 +12,8 @@ use crate::sqs::{CLEAR, Sqs};
 
 /// A queue is purged once in this time. Source: SQS API reference, PurgeQueue.
 const PURGE_MS: i64 = 60_000;
+/// Receipt handles of before so many purges are known to have been of the queue.
+const PURGES_KNOWN: usize = 20;
 
 #[async_trait]
 impl Handle<DeleteQueue> for Sqs {
@@ -35,7 +37,7 @@ impl Handle<PurgeQueue> for Sqs {
     async fn handle(&self, cx: &Cx, req: PurgeQueueRequest) -> Result<Empty, Error> {
         let place = QueueKey::of_url(cx, &req.queue_url);
         let (id, now) = (cx.uuid(), cx.now().as_millisecond());
-        cx.write(&self.store, move |tx| {
+        let write = cx.write(&self.store, move |tx| {
             // The messages stay behind under the old id, where the task finds them.
             let mut queue = place.queue(tx)?;
             if queue.purged_ms.is_some_and(|at| now < at + PURGE_MS) {
@@ -47,10 +49,20 @@ impl Handle<PurgeQueue> for Sqs {
             }
             queue.purged_ms = Some(now);
             clear(tx, &queue.id)?;
-            queue.id.clone_from(&id);
-            queue.save(tx)
-        })
-        .await?;
+            // The sequence numbers of a FIFO queue only grow.
+            let counted = tx.get(queue.counter())?;
+            let old = std::mem::replace(&mut queue.id, id.clone());
+            if let Some(counted) = counted {
+                tx.put(queue.counter(), &counted)?;
+            }
+            queue.purged_ids.push(old.clone());
+            let forgotten = queue.purged_ids.len().saturating_sub(PURGES_KNOWN);
+            queue.purged_ids.drain(..forgotten);
+            queue.save(tx)?;
+            Ok(old)
+        });
+        // Who waits looks for the new id from now on.
+        self.waiting.wake(&write.await?);
         Ok(Empty {})
     }
 }

@@ -42,6 +42,7 @@ impl Handle<StartMessageMoveTask> for Sqs {
             failure: None,
         };
         let handle = handle(&task);
+        self.may_move(cx, &task).await?;
         cx.write(&self.store, move |tx| {
             let queue = named(tx, "SourceArn", &task.source_arn)?;
             if let Some(destination) = &task.destination_arn {
@@ -53,9 +54,7 @@ impl Handle<StartMessageMoveTask> for Sqs {
                     return Err(invalid_parameter("Source and destination queues must be of the same type."));
                 }
             }
-            let all: Vec<Queue> = tx.list_json(QueueKey::queues(&queue.account, &queue.region), 100_000)?;
-            let place = queue.place().key();
-            if !all.iter().any(|one| one.redrive().is_some_and(|redrive| redrive.target.key() == place)) {
+            if sources(tx, &queue)?.is_empty() {
                 return Err(invalid_parameter("Source queue must be configured as a Dead Letter Queue."));
             }
             let known = MoveTask::list(tx, &queue, 1000)?;
@@ -135,6 +134,37 @@ impl Handle<CancelMessageMoveTask> for Sqs {
             .await?;
         Ok(CancelMessageMoveTaskResult { approximate_number_of_messages_moved: Some(moved) })
     }
+}
+
+impl Sqs {
+    /// The task takes, deletes and sends as its caller may: it moves nothing that the caller could not. Source: SQS Developer Guide,
+    /// "Learn how to configure a dead-letter queue redrive", "required permissions".
+    async fn may_move(&self, cx: &Cx, task: &MoveTask) -> Result<(), Error> {
+        let named_there = |tx: &mut Tx<'_>| {
+            let queue = named(tx, "SourceArn", &task.source_arn)?;
+            Ok::<_, Error>(sources(tx, &queue)?.iter().map(Queue::arn).collect())
+        };
+        let destinations: Vec<String> = match &task.destination_arn {
+            Some(destination) => vec![destination.clone()],
+            None => self.store.read(named_there).await?,
+        };
+        let router = cx.router();
+        for action in ["sqs:ReceiveMessage", "sqs:DeleteMessage"] {
+            router.authorize(cx, action, &task.source_arn).await?;
+        }
+        for destination in destinations {
+            router.authorize(cx, "sqs:SendMessage", &destination).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The queues whose dead-letter queue it is.
+fn sources(tx: &mut Tx<'_>, queue: &Queue) -> Result<Vec<Queue>, Error> {
+    let all: Vec<Queue> = tx.list_json(QueueKey::queues(&queue.account, &queue.region), 100_000)?;
+    let place = queue.place().key();
+    let is_source = |one: &Queue| one.redrive().is_some_and(|redrive| redrive.target.key() == place);
+    Ok(all.into_iter().filter(is_source).collect())
 }
 
 fn named(tx: &mut Tx<'_>, member: &str, arn: &str) -> Result<Queue, Error> {

@@ -9,12 +9,14 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::seal::Of;
-use crate::sqs::message::{self, Message, Take, attributes_md5, sequence};
+use crate::sqs::message::{self, Message, Take, Taken, attributes_md5, sequence};
 use crate::sqs::queue::{Queue, QueueKey, invalid_parameter, is_attribute};
 use crate::sqs::{Sqs, digest};
 
 /// What a receive that found nothing ends its transaction with, so that nothing is remembered of it.
 const NOTHING: &str = "NothingVisible";
+/// So long a receive that does not wait removes what expired, before it answers that nothing was found.
+const CLEARING_MS: i64 = 5000;
 
 #[async_trait]
 impl Handle<ReceiveMessage> for Sqs {
@@ -44,26 +46,37 @@ impl Handle<ReceiveMessage> for Sqs {
         }
         known(req.attribute_names.as_deref())?;
         let place = QueueKey::of_url(cx, &req.queue_url);
-        let queue = self.store.read(|tx| place.queue(tx)).await?;
+        let mut queue = self.store.read(|tx| place.queue(tx)).await?;
         let wait_ms = 1000 * wait.map_or_else(|| queue.number("ReceiveMessageWaitTimeSeconds"), i64::from);
         let visibility = req.visibility_timeout.map_or_else(|| queue.number("VisibilityTimeout"), i64::from);
         let take =
             Take { most: usize::try_from(most).unwrap_or(1), visibility_ms: visibility * 1000, nonce: cx.uuid() };
         let deadline = cx.now().as_millisecond() + wait_ms;
-        let waiting = self.waiting.of(&queue.id);
         loop {
+            let waiting = self.waiting.of(&queue.id);
             let woken = waiting.notified();
             tokio::pin!(woken);
             // Registered before the store is looked at, so that no message slips through between.
             woken.as_mut().enable();
-            let messages = self.take(cx, &place, &take).await?;
+            let (from, messages) = self.take(cx, &place, &take, deadline).await?;
             let now = cx.now().as_millisecond();
             if !messages.is_empty() || now >= deadline {
+                // Receipt handles name the queue that the messages came from, which may have been purged or made again meanwhile.
+                let queue = from.unwrap_or(queue);
                 let messages = self.opened(cx, &queue, messages).await?;
                 let shapes: Vec<Shape> = messages.into_iter().map(|message| show(&queue, message, &req)).collect();
                 return Ok(ReceiveMessageResult { messages: (!shapes.is_empty()).then_some(shapes) });
             }
-            let next = self.store.read(|tx| message::next_visible(tx, &queue)).await?;
+            let found = self.store.read(|tx| {
+                let queue = place.queue(tx)?;
+                let next = message::next_visible(tx, &queue)?;
+                Ok::<_, Error>((queue, next))
+            });
+            let (found, next) = found.await?;
+            if found.id != queue.id {
+                queue = found;
+                continue;
+            }
             // A visible message that could not be taken (its group is held) is looked at again after a while.
             let until = next.map_or(deadline, |at| if at > now { at } else { now + 1000 }).min(deadline);
             let pause = Duration::from_millis(u64::try_from(until - now).unwrap_or(0).max(1));
@@ -84,10 +97,32 @@ impl Sqs {
         Ok(messages)
     }
 
-    async fn take(&self, cx: &Cx, place: &QueueKey, take: &Take) -> Result<Vec<Message>, Error> {
+    /// Takes what is visible, and from which queue it was. What is in the way because it expired is removed, a transaction at a time.
+    async fn take(
+        &self,
+        cx: &Cx,
+        place: &QueueKey,
+        take: &Take,
+        deadline: i64,
+    ) -> Result<(Option<Queue>, Vec<Message>), Error> {
+        let until = deadline.max(cx.now().as_millisecond() + CLEARING_MS);
+        for round in 0.. {
+            let taken = self.take_once(cx, place, take, round).await?;
+            for id in &taken.woken {
+                self.waiting.wake(id);
+            }
+            if !taken.again || cx.now().as_millisecond() >= until {
+                return Ok((taken.queue, taken.messages));
+            }
+        }
+        Ok((None, Vec::new()))
+    }
+
+    async fn take_once(&self, cx: &Cx, place: &QueueKey, take: &Take, round: u32) -> Result<Taken, Error> {
         let now = cx.now().as_millisecond();
-        // Always the same first write of a task: its repetition finds what the first one took.
-        let cx = cx.task_id().map_or_else(|| cx.clone(), |id| cx.with_task(&format!("{id}/receive")));
+        // Always the same first writes of a task: its repetition finds what the first one took.
+        let named = |id: &str| if round == 0 { format!("{id}/receive") } else { format!("{id}/receive/{round}") };
+        let cx = cx.task_id().map_or_else(|| cx.clone(), |id| cx.with_task(&named(id)));
         if cx.task_id().is_none() {
             let next = self
                 .store
@@ -97,28 +132,25 @@ impl Sqs {
                 })
                 .await?;
             if next.is_none_or(|at| at > now) {
-                return Ok(Vec::new());
+                return Ok(Taken::default());
             }
         }
         let (place, take) = (place.clone(), take.clone());
         let taken = cx
             .write(&self.store, move |tx| {
                 let queue = place.queue(tx)?;
-                let (messages, woken) = message::take(tx, &queue, &take, now)?;
-                if messages.is_empty() && woken.is_empty() {
+                let taken = message::take(tx, &queue, &take, now)?;
+                // What was removed on the way is to stay so.
+                if taken.messages.is_empty() && taken.woken.is_empty() && !taken.again {
                     return Err(Error::new(NOTHING, 400, ""));
                 }
-                Ok((messages, woken))
+                Ok(taken)
             })
             .await;
-        let (messages, woken): (Vec<Message>, BTreeSet<String>) = match taken {
-            Err(error) if error.is(NOTHING) => return Ok(Vec::new()),
-            other => other?,
-        };
-        for id in woken {
-            self.waiting.wake(&id);
+        match taken {
+            Err(error) if error.is(NOTHING) => Ok(Taken::default()),
+            other => other,
         }
-        Ok(messages)
     }
 }
 
