@@ -76,8 +76,8 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys, runs: Where) -> Re
     telemetry.start().await?;
     let lambda = lambda::register(platform, &compute).map_err(text)?;
     jobs::event::register(&platform.control, &platform.router);
-    let glue = glue::register(platform, &compute);
-    athena::register(platform, &compute);
+    let glue = glue::register(platform, &compute).map_err(text)?;
+    athena::register(platform, &compute).map_err(text)?;
     sagemaker::register(platform, &compute);
     tokio::spawn(identity.clone().sweep_sessions());
     let stores = [&platform.control, &platform.s3, &platform.dynamodb].map(|queue| queue.store().clone());

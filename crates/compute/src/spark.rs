@@ -20,12 +20,17 @@ use crate::sandbox::{Command, Meter, Used, machine_memory_mb};
 use crate::worker::Workers;
 use crate::{Compute, Error};
 
+mod elsewhere;
 mod jars;
+
+pub use elsewhere::Cluster;
 
 /// What every job's environment holds.
 pub const REQUIREMENTS: &str = include_str!("../../../runtimes/spark/requirements.txt");
 /// The same for a job on Apache Spark.
 pub const SPARK_REQUIREMENTS: &str = include_str!("../../../runtimes/spark/requirements-spark.txt");
+/// The same for a job of a Spark Connect server.
+pub const CONNECT_REQUIREMENTS: &str = include_str!("../../../runtimes/spark/requirements-connect.txt");
 /// The jars that Apache Spark's wheel lacks.
 const JARS: &str = include_str!("../../../runtimes/spark/jars.txt");
 
@@ -50,6 +55,7 @@ const RUNTIME: &[(&str, &str)] = runtime![
     "awsgluedq/transforms.py",
     "lakerun_spark/__init__.py",
     "lakerun_spark/classic.py",
+    "lakerun_spark/cluster.py",
     "lakerun_spark/compat.py",
     "lakerun_spark/context.py",
     "lakerun_spark/decide.py",
@@ -78,6 +84,10 @@ pub enum Engine {
     Sail,
     /// Apache Spark, in a JVM from PyPI.
     Spark,
+    /// The same as the driver of a cluster, whose executors do the work.
+    Submit,
+    /// A Spark Connect server.
+    Connect,
 }
 
 impl Engine {
@@ -87,15 +97,28 @@ impl Engine {
             "auto" => Some(Self::Auto),
             "sail" => Some(Self::Sail),
             "spark" => Some(Self::Spark),
+            "submit" => Some(Self::Submit),
+            "connect" => Some(Self::Connect),
             _ => None,
         }
     }
 
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::Sail => "sail",
             Self::Spark => "spark",
+            Self::Submit => "submit",
+            Self::Connect => "connect",
+        }
+    }
+
+    /// What its Python environment holds.
+    fn requirements(self) -> &'static str {
+        match self {
+            Self::Auto | Self::Sail => REQUIREMENTS,
+            Self::Spark | Self::Submit => SPARK_REQUIREMENTS,
+            Self::Connect => CONNECT_REQUIREMENTS,
         }
     }
 }
@@ -118,6 +141,8 @@ pub struct Job {
     pub bookmark: Option<String>,
     pub memory_mb: u64,
     pub parallelism: usize,
+    /// Where [`Engine::Submit`] and [`Engine::Connect`] find theirs.
+    pub cluster: Option<Cluster>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -238,12 +263,13 @@ impl Spark {
     ) -> Result<(ScriptEnd, Vec<serde_json::Value>), Error> {
         let shared = &self.0;
         let runtime = shared.runtime.get_or_try_init(|| async { lay_out(&shared.scratch) }).await?;
-        let on_spark = job.engine == Engine::Spark && job.kind != "pythonshell";
-        let base = if on_spark { SPARK_REQUIREMENTS } else { REQUIREMENTS };
+        let engine = if job.kind == "pythonshell" { Engine::Sail } else { job.engine };
+        let cluster = job.cluster.as_ref().filter(|_| matches!(engine, Engine::Submit | Engine::Connect));
+        let base = engine.requirements();
         let requirements = job.modules.iter().fold(base.to_owned(), |all, one| all + "\n" + one);
         let progress = |line: &str| tracing::info!("{line}");
         let env = shared.envs.ensure(&requirements, &progress).await?;
-        let jars = if on_spark {
+        let jars = if matches!(engine, Engine::Spark | Engine::Submit) {
             Some(jars::ensure(shared.envs.cache(), &env, runtime, JARS, &progress).await?)
         } else {
             None
@@ -253,8 +279,8 @@ impl Spark {
             .prefix("run")
             .tempdir_in(&shared.scratch)
             .map_err(Error::io("making a job's folder"))?;
-        let (work, temporary) = (folder.path().join("work"), folder.path().join("tmp"));
-        for path in [&work, &temporary] {
+        let [work, temporary, shared_memory] = ["work", "tmp", "shm"].map(|name| folder.path().join(name));
+        for path in [&work, &temporary, &shared_memory] {
             std::fs::create_dir(path).map_err(Error::io("making a job's folder"))?;
         }
         let result = folder.path().join("result.json");
@@ -286,12 +312,22 @@ impl Spark {
         if job.bookmark.is_some() {
             command.env("LAKERUN_BOOKMARK", &bookmark);
         }
+        if let Some(cluster) = cluster {
+            cluster.tell(&mut command);
+        }
         // On the disk: a job may write more than memory holds.
         command.mount(&temporary, "/tmp");
+        // Where Python keeps the locks of its pools, also of threads: of scripts', and of the client of Spark Connect.
+        command.mount(&shared_memory, "/dev/shm");
         for (name, value) in &job.env {
             command.env(name, value);
         }
         started.await;
+        let _session = cluster.filter(|_| engine == Engine::Connect).map(|cluster| elsewhere::Session {
+            cluster: cluster.clone(),
+            env: env.clone(),
+            runtime: runtime.clone(),
+        });
         let mut child = command.spawn().await?;
         let meter = Meter::new(child.group());
         let (output, error) = (child.stdout.take(), child.stderr.take());

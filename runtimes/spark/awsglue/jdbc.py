@@ -61,7 +61,7 @@ def _settled(kind, options):
 
     if decide.on_connect():
         decide.move(f"connection:{kind}")
-        raise NotImplementedError(f"connection_type {kind} needs Apache Spark: start the job with --lakerun-engine spark or auto")
+        raise NotImplementedError(f"connection_type {kind} needs Apache Spark in the run itself: start the job with --lakerun-engine spark, submit or auto")
     given = {name.lower(): value for name, value in options.items()}
     for name in options:
         if name.lower() not in _OBEYED:

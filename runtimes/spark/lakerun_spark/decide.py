@@ -37,8 +37,13 @@ def record():
 
 
 def on_connect():
-    """Whether the engine is reached by Spark Connect (Sail), rather than Apache Spark's JVM."""
+    """Whether the engine is reached by Spark Connect, rather than in Apache Spark's JVM."""
     return bool(os.environ.get("SPARK_REMOTE"))
+
+
+def on_sail():
+    """Whether the engine is Sail, rather than Apache Spark in whatever way."""
+    return on_connect() and os.environ.get("LAKERUN_ENGINE") != "connect"
 
 
 def watching():

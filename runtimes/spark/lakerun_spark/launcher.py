@@ -132,9 +132,15 @@ def jars(arguments):
 
 
 def start(arguments, source, catalog):
-    """The engine that LAKERUN_ENGINE names: `sail`, `spark`, or `auto`: Sail, as far as its answers are proven to be Spark's."""
+    """The engine that LAKERUN_ENGINE names: `sail`, `spark`, `auto` (Sail, as far as its answers are proven to be Spark's), or one
+    that is elsewhere: `submit`, `connect`."""
     engine = os.environ.get("LAKERUN_ENGINE", "sail")
     check(arguments)
+    if engine in ("submit", "connect"):
+        from . import cluster
+
+        cluster.start(engine, arguments, catalog)
+        return
     if engine == "spark":
         from . import classic
 

@@ -52,7 +52,10 @@ impl std::fmt::Debug for Glue {
 }
 
 /// Adds the operations to the router and the runners to the queue.
-pub fn register(platform: &Platform, compute: &Compute) -> Arc<Glue> {
+///
+/// # Errors
+/// A text, where a setting is wrong.
+pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Glue>, String> {
     let service = Arc::new(Glue {
         platform: platform.clone(),
         compute: compute.clone(),
@@ -64,6 +67,6 @@ pub fn register(platform: &Platform, compute: &Compute) -> Arc<Glue> {
     crawlers::register(&platform.control, &service);
     schemas::register(&platform.router, &service);
     triggers::register(&platform.control, &service);
-    jobs::register(platform, compute);
-    service
+    jobs::register(platform, compute)?;
+    Ok(service)
 }

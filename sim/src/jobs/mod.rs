@@ -236,8 +236,8 @@ fn platform(ground: &Ground) -> Cx {
     let s3 = s3_service::register_over(&platform, ground.objects.clone()).expect("there are random bytes");
     assert!(door.set(Arc::new(s3_service::Door::new(s3, ACCOUNT, REGION))).is_ok(), "it is set once");
     jobs::event::register(&platform.control, &router);
-    glue::register(&platform, &compute);
-    athena::register(&platform, &compute);
+    glue::register(&platform, &compute).expect("no settings are wrong");
+    athena::register(&platform, &compute).expect("no settings are wrong");
     sagemaker::register(&platform, &compute);
     cloudformation::register(&platform, None);
     platform.control.start();

@@ -104,15 +104,15 @@ pub(super) fn modules(arguments: &BTreeMap<String, String>) -> Vec<String> {
     listed.split(',').map(str::trim).filter(|m| !m.is_empty()).map(str::to_owned).collect()
 }
 
-/// `--lakerun-engine`: what runs the plans of a Spark job.
+/// `--lakerun-engine`: what runs the plans of a Spark job; none where it does not say.
 ///
 /// # Errors
 /// `InvalidInputException` for another name.
-pub(super) fn engine(arguments: Option<&BTreeMap<String, String>>) -> Result<Engine, Error> {
-    let Some(name) = arguments.and_then(|all| all.get("--lakerun-engine")) else { return Ok(Engine::default()) };
-    Engine::named(name).ok_or_else(|| {
+pub(super) fn engine(arguments: Option<&BTreeMap<String, String>>) -> Result<Option<Engine>, Error> {
+    let Some(name) = arguments.and_then(|all| all.get("--lakerun-engine")) else { return Ok(None) };
+    Engine::named(name).map(Some).ok_or_else(|| {
         api_glue::error::invalid_input_exception(format!(
-            "--lakerun-engine is {name}: it takes auto (the default), sail or spark"
+            "--lakerun-engine is {name}: it takes auto, sail, spark, submit or connect"
         ))
     })
 }
@@ -148,8 +148,10 @@ mod tests {
             argv("j", "jr_1", &map(&[("--a", "1"), ("--JOB_NAME", "other")])).join(" "),
             "--JOB_ID j --JOB_RUN_ID jr_1 --JOB_NAME j --job-bookmark-option job-bookmark-disable --a 1"
         );
-        assert_eq!(engine(None).unwrap(), Engine::Auto);
-        assert_eq!(engine(Some(&map(&[("--lakerun-engine", "spark")]))).unwrap(), Engine::Spark);
+        assert_eq!(engine(None).unwrap(), None);
+        for engine_ in [Engine::Auto, Engine::Sail, Engine::Spark, Engine::Submit, Engine::Connect] {
+            assert_eq!(engine(Some(&map(&[("--lakerun-engine", engine_.name())]))).unwrap(), Some(engine_));
+        }
         assert!(engine(Some(&map(&[("--lakerun-engine", "flink")]))).unwrap_err().message().contains("flink"));
         assert_eq!(modules(&map(&[("--additional-python-modules", "x==1, y")])), ["x==1", "y"]);
     }

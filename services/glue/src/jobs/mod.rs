@@ -9,6 +9,7 @@
 mod arguments;
 mod bookmarks;
 mod capacity;
+mod elsewhere;
 mod event;
 mod logs;
 mod metrics;
@@ -35,20 +36,26 @@ pub(crate) struct Jobs {
     store: Store,
     router: Arc<Router>,
     spark: Spark,
+    elsewhere: elsewhere::Section,
     endpoint: String,
 }
 
 /// Adds the operations to the table and the runners to the queue.
-pub(crate) fn register(platform: &Platform, compute: &Compute) {
+///
+/// # Errors
+/// A text, where section `[spark]` of the settings is wrong.
+pub(crate) fn register(platform: &Platform, compute: &Compute) -> Result<(), String> {
     let service = Arc::new(Jobs {
         store: platform.control.store().clone(),
         router: platform.router.clone(),
         spark: Spark::new(platform.data.join("tmp").join("spark"), compute),
+        elsewhere: elsewhere::Section::of(&platform.settings)?,
         endpoint: platform.endpoint.clone(),
     });
     operations!(platform.router, service, api_glue: BatchGetJobs, BatchStopJobRun, CreateJob, DeleteJob, GetJob,
         GetJobBookmark, GetJobRun, GetJobRuns, GetJobs, ListJobs, ResetJobBookmark, StartJobRun, UpdateJob);
     ::jobs::register(&platform.control, &platform.router, Arc::new(run::Runs(service)), RUNS_AT_ONCE);
+    Ok(())
 }
 
 /// A role as a job names it: an ARN, or a name in its account.

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use wire::{Error, Timestamp};
 
 use super::records::{Ended, RunKey, RunRecord};
-use super::{Jobs, arguments, bookmarks, capacity, event, logs, metrics};
+use super::{Jobs, arguments, bookmarks, capacity, elsewhere, event, logs, metrics};
 use crate::{quality, triggers, workflows};
 
 /// Lines of output held before the script has to wait for the log.
@@ -88,6 +88,9 @@ impl Kind for Runs {
             Err(error) => return Worked::Ended(failed(error.to_string())),
         };
         let job = self.0.job(place, plan, keys);
+        if let Some(message) = elsewhere::refusal(&job) {
+            return Worked::Ended(failed(message));
+        }
         let (send, lines) = mpsc::channel(LINES);
         let started = async {
             attempt.started();
@@ -192,17 +195,27 @@ impl Jobs {
             let key = encryption.key.clone().map(|key| ("AWS_SSE_KMS_KEY_ID".to_owned(), key));
             [Some(("AWS_SERVER_SIDE_ENCRYPTION".to_owned(), encryption.algorithm.clone())), key].into_iter().flatten()
         });
-        let asked = arguments::engine(Some(&given)).unwrap_or_default();
+        let kind = record.command.name.clone().unwrap_or_else(|| "glueetl".to_owned());
+        let asked = self.elsewhere.engine(arguments::engine(Some(&given)).unwrap_or_default());
+        let engine = match asked {
+            _ if kind == "pythonshell" => Engine::Sail,
+            _ if record.moved.is_some() => Engine::Spark,
+            asked => asked,
+        };
+        let cluster = self.elsewhere.cluster(engine, record, self.router.uuid());
+        // Of a cluster's job the driver alone is here: one of its workers.
+        let of_driver = cluster.as_ref().map(|_| record.run.worker_type.as_deref().map_or(1.0, capacity::dpu_of));
         Job {
-            engine: if record.moved.is_some() { Engine::Spark } else { asked },
-            kind: record.command.name.clone().unwrap_or_else(|| "glueetl".to_owned()),
+            engine,
+            kind,
             script: record.command.script_location.clone().unwrap_or_default(),
             arguments: arguments::argv(&place.job, &place.run, &given),
             env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(encryption).collect(),
             modules: arguments::modules(&given),
             bookmark: bookmark.clone(),
-            memory_mb: capacity::memory_mb(dpu),
+            memory_mb: capacity::memory_mb(of_driver.unwrap_or(dpu)),
             parallelism: capacity::cores(dpu),
+            cluster,
         }
     }
 

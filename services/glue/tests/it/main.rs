@@ -29,7 +29,7 @@ fn world() -> World {
         settings: service::Settings::default(),
     };
     let compute = compute::Compute::new(compute::Settings::new(data.path().join("scratch"))).expect("a scratch folder");
-    glue::register(&platform, &compute);
+    glue::register(&platform, &compute).expect("no settings are wrong");
     let router: Arc<Router> = platform.router;
     World { cx: Cx::new(router, Principal::Root, "000000000000", "us-east-1"), _data: data }
 }
