@@ -12,6 +12,7 @@
 //! | `decorrelate` | correlated subqueries that DataFusion refuses, as joins |
 //! | `row_pattern` | MATCH_RECOGNIZE |
 //! | `run` | carries a statement out |
+//! | `trino` | queries that are sent to a Trino beside this engine |
 //! | `types`, `value`, `result` | types, values and files as Athena writes them |
 //! | [`worker`] | the JSON request and reply of a worker process |
 //!
@@ -32,6 +33,7 @@ mod s3_lists;
 mod scan;
 mod sql;
 mod storage;
+pub mod trino;
 mod types;
 mod value;
 pub mod worker;

@@ -36,7 +36,7 @@ pub(crate) fn csv_rows(batch: &RecordBatch, out: &mut String) {
     }
 }
 
-fn quote(text: &str, out: &mut String) {
+pub(crate) fn quote(text: &str, out: &mut String) {
     out.push('"');
     if text.contains('"') {
         out.push_str(&text.replace('"', "\"\""));

@@ -17,6 +17,7 @@ use crate::catalog::{GlueCatalog, JsonCall};
 use crate::error::{Error, Result};
 use crate::run::{Engine, Job, Outcome};
 use crate::storage::{Connection, OneClient, Storage};
+use crate::trino::{self, Trino};
 
 /// What a worker is asked.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -38,6 +39,10 @@ pub struct Request {
     pub memory_bytes: usize,
     /// The socket where the server hands over objects' open files; none where all is read over HTTP.
     pub files: Option<PathBuf>,
+    /// Where the statement is sent, of a query that is not for this engine.
+    pub trino: Option<Trino>,
+    /// Nothing is run: what the same execution has under way there is ended.
+    pub ends: bool,
 }
 
 /// What it answers: one of the two.
@@ -58,6 +63,12 @@ async fn answer(request: Value) -> Reply {
         Ok(request) => request,
         Err(error) => return Reply::Failed { error: Error::internal(error), scanned_bytes: 0 },
     };
+    if let Some(trino) = request.trino.as_ref().filter(|_| request.ends) {
+        return match trino::end(trino).await {
+            Ok(rows) => Reply::Ok(Outcome { rows, ..Outcome::default() }),
+            Err(error) => Reply::Failed { error, scanned_bytes: 0 },
+        };
+    }
     let connection = Connection {
         endpoint: request.endpoint,
         region: request.region,
@@ -75,6 +86,7 @@ async fn answer(request: Value) -> Reply {
         output: request.output,
         threads: request.threads,
         memory_bytes: request.memory_bytes,
+        trino: request.trino,
     };
     let engine = match glue(&connection) {
         Ok(call) => Engine::new(Arc::new(Storage::s3(connection)), Arc::new(GlueCatalog::new(call))),

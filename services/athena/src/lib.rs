@@ -5,6 +5,7 @@
 //! | `records` | what is stored, and where |
 //! | `classify` | what kind of statement a text is, without parsing it |
 //! | `run` | a query as a job: worker, end |
+//! | `elsewhere` | queries of workgroups that are sent to Trino |
 //! | `event` | the event `Athena Query State Change` |
 //! | `results` | pages of a result file |
 //! | `ops` | the operations, a file per resource |
@@ -13,6 +14,7 @@
 //! Results are objects in S3; executions are kept until the store's sweep, AWS keeps them 45 days. Not here: SQL.
 
 mod classify;
+mod elsewhere;
 mod event;
 mod ops;
 mod records;
@@ -33,6 +35,7 @@ pub struct Athena {
     endpoint: String,
     /// The socket where workers get the open files of objects.
     files: std::path::PathBuf,
+    trino: Arc<elsewhere::Section>,
 }
 
 impl std::fmt::Debug for Athena {
@@ -45,15 +48,19 @@ impl std::fmt::Debug for Athena {
 const QUERIES_AT_ONCE: usize = 4;
 
 /// Adds the operations to the router and the runners to the queue.
-pub fn register(platform: &Platform, compute: &Compute) -> Arc<Athena> {
+///
+/// # Errors
+/// A text, where section `[trino]` of the settings is wrong.
+pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Athena>, String> {
     let service = Arc::new(Athena {
         compute: compute.clone(),
         store: platform.control.store().clone(),
         endpoint: platform.endpoint.clone(),
         files: platform.objects_socket(),
+        trino: Arc::new(elsewhere::Section::of(&platform.settings)?),
     });
     ops::register(&platform.router, &service);
     let queries = Arc::new(run::Queries(Arc::clone(&service)));
     jobs::register(&platform.control, &platform.router, queries, QUERIES_AT_ONCE);
-    service
+    Ok(service)
 }

@@ -16,6 +16,7 @@ use service::attempts::Outcome;
 use store::Tx;
 use wire::Error;
 
+use crate::elsewhere::Ending;
 use crate::records::{Column, Record, Scope, find};
 use crate::{Athena, event};
 
@@ -125,8 +126,10 @@ impl Kind for Queries {
             Err(error) => return Worked::Ended(broken(error)),
         };
         let context = record.execution.query_execution_context.clone().unwrap_or_default();
+        let trino = self.0.trino.asks(record, &place.id);
         let asks = |at: worker::At<'_>| {
             json!({
+            "trino": trino,
             "id": place.id,
             "sql": record.sql,
             "parameters": record.parameters,
@@ -144,7 +147,11 @@ impl Kind for Queries {
             })
         };
         let limits = worker::Limits::new().memory_mb(WORKER_MEMORY_MB).read_only(&self.0.files);
+        let ending = Ending { workers: self.0.compute.workers.clone(), trino: trino.clone() };
         let (answer, used) = self.0.compute.workers.call("query", &asks, limits).await;
+        if answer.is_ok() {
+            ending.disarm();
+        }
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         match answer {
             Ok(answer) => match serde_json::from_value::<Reply>(answer) {

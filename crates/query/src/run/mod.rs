@@ -6,6 +6,7 @@ mod iceberg;
 mod select;
 mod session;
 mod show;
+mod trino;
 mod view;
 mod write;
 
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::result;
 use crate::sql::{self, Name, Statement};
 use crate::storage::{Location, Storage};
+use crate::trino::Trino;
 use crate::types::ColumnInfo;
 
 /// What to run and where its result goes.
@@ -36,6 +38,8 @@ pub struct Job {
     pub threads: usize,
     /// Memory for the operators that can spill; 0 is unlimited.
     pub memory_bytes: usize,
+    /// Where the statement is sent, of a query that is not for this engine.
+    pub trino: Option<Trino>,
 }
 
 /// What came of it.
@@ -73,6 +77,8 @@ struct Run<'a> {
 #[derive(Default)]
 struct Clock {
     planning: std::time::Duration,
+    /// Bytes that another engine has read.
+    scanned_elsewhere: u64,
 }
 
 /// What a statement leaves behind besides its effect.
@@ -104,22 +110,26 @@ impl Engine {
     pub async fn run(&self, job: &Job) -> Result<Outcome> {
         let started = tokio::time::Instant::now();
         let text = sql::with_parameters(&job.sql, &job.parameters)?;
-        let statement = sql::parse(&text)?;
-        let (statement_type, substatement_type) = kind(&statement);
         let mut run = Run {
             storage: Arc::clone(&self.storage),
             catalog: Arc::clone(&self.catalog),
             job,
             clock: Clock::default(),
         };
-        let answer = Box::pin(run.statement(statement)).await?;
+        let (kind, answer) = if let Some(trino) = &job.trino {
+            (trino::kind(trino), Box::pin(run.sent(trino, &text)).await?)
+        } else {
+            let statement = sql::parse(&text)?;
+            (kind(&statement), Box::pin(run.statement(statement)).await?)
+        };
+        let (statement_type, substatement_type) = kind;
         let mut outcome = Outcome {
             statement_type: statement_type.to_owned(),
             substatement_type: substatement_type.to_owned(),
             ..Outcome::default()
         };
         run.finish(answer, &mut outcome).await?;
-        outcome.scanned_bytes = self.scanned_bytes();
+        outcome.scanned_bytes = self.scanned_bytes() + run.clock.scanned_elsewhere;
         outcome.planning_ms = millis(run.clock.planning);
         outcome.execution_ms = millis(started.elapsed());
         Ok(outcome)

@@ -133,7 +133,7 @@ fn column_infos(plan: &LogicalPlan, select: &Select) -> Vec<ColumnInfo> {
     schema.fields().iter().zip(labels).enumerate().map(info).collect()
 }
 
-fn unwritten(error: std::io::Error) -> Error {
+pub(super) fn unwritten(error: std::io::Error) -> Error {
     match error.into_inner().and_then(|inner| inner.downcast::<object_store::Error>().ok()) {
         Some(inner) => (*inner).into(),
         None => Error::internal("the result could not be written"),

@@ -125,6 +125,7 @@ impl Lake {
             output: "s3://results/athena/".to_owned(),
             threads: 2,
             memory_bytes: 0,
+            trino: None,
         }
     }
 
