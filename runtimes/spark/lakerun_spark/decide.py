@@ -51,6 +51,15 @@ def watching():
     return _state["moves"] or _state.get("records", False)
 
 
+def recording():
+    return _state.get("records", False)
+
+
+def matters(construct):
+    """Whether it is to be noted: to be recorded, or because it would move the run."""
+    return recording() or (_state["moves"] and construct not in proven())
+
+
 def _watch():
     _watch_client()
     _watch_local()

@@ -9,10 +9,11 @@ import csv
 import decimal
 import gzip
 import io
+import itertools
 import json
+import re
 import threading
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,10 +24,13 @@ try:
 except ImportError:  # Apache Spark's own PySpark 3.5, which reads files by itself: what is used there is JSON's types and tables.
     DataSource = DataSourceReader = InputPartition = object
 
-from . import jsonlines, s3
+from . import decide, jsonlines, s3
 
 CACHE_BYTES = 256 << 20
-_cache, _cached, _lock = OrderedDict(), 0, threading.Lock()
+FILES_AT_ONCE = 8
+_cache, _tables, _lock = OrderedDict(), OrderedDict(), threading.Lock()
+#: What ends a line, to Hadoop's reader: str.splitlines knows eight more characters, which may stand in a value.
+_LINE_END = re.compile("\r\n|\r|\n")
 
 
 class Spec:
@@ -44,31 +48,49 @@ class Spec:
 
     def batches(self, inputs):
         target = self.arrow_schema()
-        with ThreadPoolExecutor(min(8, max(1, len(inputs)))) as pool:
-            for item, table in zip(inputs, pool.map(self.table, inputs)):
-                arrays = [table.column(i) for i in range(table.num_columns)]
-                for name in self.partitions:
-                    arrays.append(pa.array([item.partition.get(name)] * table.num_rows, pa.string()))
-                yield from pa.Table.from_arrays(arrays, schema=target).to_batches(max_chunksize=65536)
+        for item, table in self.tables(inputs):
+            arrays = [table.column(i) for i in range(table.num_columns)]
+            for name in self.partitions:
+                arrays.append(pa.array([item.partition.get(name)] * table.num_rows, pa.string()))
+            yield from pa.Table.from_arrays(arrays, schema=target).to_batches(max_chunksize=65536)
 
-    def table(self, item):
+    def tables(self, inputs):
+        """Each file with its tables: small ones some at a time, JSON lines of a large one piece by piece."""
+        for large, group in itertools.groupby(inputs, lambda item: self.kind == "json" and _is_large(item, self.options)):
+            if large:
+                yield from ((item, table) for item in group for table in self._by_pieces(item, jsonlines.ahead))
+            else:
+                for item, tables in jsonlines.ahead(lambda item: (item, list(self.parts(item))), group, FILES_AT_ONCE):
+                    yield from ((item, table) for table in tables)
+
+    def parts(self, item):
         if self.kind == "csv":
-            return csv_table(item, self.columns, self.options)
-        fast = self._by_arrow(item)
-        if fast is not None:
-            return fast
-        exact = any(_is_exact(field) for field in self.schema)
-        return json_table(records(item, self.options, exact), self.schema)
+            yield csv_table(item, self.columns, self.options)
+        elif _is_lines(self.options):
+            yield from self._by_pieces(item, map)
+        else:
+            yield json_table(records(item, self.options, self.is_exact()), self.schema)
+
+    def is_exact(self):
+        return any(_is_exact(field) for field in self.schema)
+
+    def _by_pieces(self, item, each):
+        known = _kept(item, self.schema)
+        for table in known if known is not None else each(lambda piece: self._piece(item, piece), pieces(item)):
+            _note_null_structs(table)
+            yield table
+
+    def _piece(self, item, piece):
+        table = jsonlines.read(piece, self.schema)
+        if table is not None:
+            return table
+        if not decide.recording():
+            _note_data("json", piece)
+        return json_table(line_records(piece.decode("utf-8", "replace"), item, self.options, self.is_exact()), self.schema)
 
 
-    def _by_arrow(self, item):
-        data = fetch(item) if _is_lines(self.options) else b""
-        made = jsonlines.batches(data, self.schema) if jsonlines.plain(data) else None
-        if made is None:
-            return None
-        table = pa.Table.from_batches(made, schema=self.schema)
-        _note_null_structs(table)
-        return table
+def _is_large(item, options):
+    return _is_lines(options) and item.size > jsonlines.PIECE_BYTES
 
 
 def _is_lines(options):
@@ -77,40 +99,104 @@ def _is_lines(options):
 
 def json_schema(inputs, options):
     """The type of all records of some files: as `json_type` of them, by Arrow where it can be."""
-    choices = _true(options, "lakerun.choices")
-    kinds = []
-    for item in inputs:
-        data = fetch(item) if _is_lines(options) else b""
-        kind = jsonlines.infer(data) if jsonlines.plain(data) else None
-        if kind is None:
-            kinds = None
-            break
-        kinds.append(kind)
-    whole = jsonlines.merged(kinds) if kinds else None
+    whole = _json_schema(inputs, options) if _is_lines(options) else None
     if whole is not None:
-        return pa.struct(sorted(whole, key=lambda field: field.name))
-    return json_type([r for item in inputs for r in records(item, options)], choices)
+        return whole
+    return json_type([r for item in inputs for r in records(item, options)], _true(options, "lakerun.choices"))
+
+
+def _json_schema(inputs, options):
+    kinds = []
+    for large, group in itertools.groupby(inputs, lambda item: _is_large(item, options)):
+        for kind in map(_inferred, group) if large else jsonlines.ahead(_inferred, group, FILES_AT_ONCE):
+            if kind is None:
+                return None
+            kinds.append(kind)
+    return jsonlines.merged(kinds) if kinds else None
+
+
+def _inferred(item):
+    """The type of the records of a file; the records are kept for who reads it next."""
+    kind, tables = jsonlines.infer(pieces(item), CACHE_BYTES) or (None, None)
+    if tables is not None:
+        _keep(_tables, item, tables, sum(table.nbytes for table in tables))
+    return kind
+
+
+def _kept(item, schema):
+    """What inference has read of a file, by a schema; nothing where it has to be read again."""
+    with _lock:
+        tables = _tables.get(_name(item))
+    made = [jsonlines.conform(table, schema) for table in tables[0]] if tables else [None]
+    return made if all(table is not None for table in made) else None
+
+
+def _name(item):
+    return (item.bucket, item.key, item.size, item.modified)
+
+
+def _keep(cache, item, value, size):
+    """Kept for a while, the oldest going first."""
+    if size > CACHE_BYTES:
+        return
+    with _lock:
+        cache[_name(item)] = (value, size)
+        while sum(one[1] for one in cache.values()) > CACHE_BYTES:
+            cache.popitem(last=False)
+
+
+def pieces(item):
+    """The lines of a file in UTF-8, piece by piece; what is not packed is asked of S3 by pieces, too."""
+    with _lock:
+        data = _cache.get(_name(item))
+    if data is not None:
+        file = io.BytesIO(data[0])
+    elif item.key.endswith(".gz"):
+        file = gzip.GzipFile(fileobj=io.BytesIO(_object(item)))
+    elif item.key.endswith(".bz2"):
+        file = bz2.BZ2File(io.BytesIO(_object(item)))
+    else:
+        file = _Ranges(item)
+    for piece in jsonlines.pieces(file):
+        if decide.recording():
+            _note(item, piece)
+        yield piece
+
+
+class _Ranges:
+    """An object as a file, each of whose reads asks for what it reads: an answer that waits for who reads on would time out. All
+    of them are of the version that the first one met."""
+
+    def __init__(self, item):
+        self.item, self.at, self.version = item, 0, {}
+
+    def read(self, count):
+        if self.at >= self.item.size:
+            return b""
+        last = min(self.at + count, self.item.size) - 1
+        got = s3.client().get_object(Bucket=self.item.bucket, Key=self.item.key, Range=f"bytes={self.at}-{last}", **self.version)
+        self.version = {"IfMatch": got["ETag"]}
+        data = got["Body"].read()
+        self.at += len(data)
+        return data
+
+
+def _object(item):
+    return s3.client().get_object(Bucket=item.bucket, Key=item.key)["Body"].read()
 
 
 def fetch(item):
     """An object's bytes, unpacked by its name's ending; kept for a while, since inference and reading both want them."""
-    global _cached
-    name = (item.bucket, item.key, item.size)
     with _lock:
-        if name in _cache:
-            return _cache[name]
-    data = s3.client().get_object(Bucket=item.bucket, Key=item.key)["Body"].read()
+        if _name(item) in _cache:
+            return _cache[_name(item)][0]
+    data = _object(item)
     if item.key.endswith(".gz"):
         data = gzip.decompress(data)
     elif item.key.endswith(".bz2"):
         data = bz2.decompress(data)
     _note(item, data)
-    with _lock:
-        if name not in _cache and len(data) <= CACHE_BYTES:
-            _cache[name] = data
-            _cached += len(data)
-            while _cached > CACHE_BYTES:
-                _cached -= len(_cache.popitem(last=False)[1])
+    _keep(_cache, item, data, len(data))
     return data
 
 
@@ -128,25 +214,26 @@ _noted = set()
 
 
 def _note(item, data):
-    from . import decide
-
     if not decide.watching() or (item.url, item.modified, len(data)) in _noted:
         return
-    import re
-
     _noted.add((item.url, item.modified, len(data)))
-    kind = "json" if re.search(r"\.jsonl?(\.|$)", item.key) or data[:1] in (b"{", b"[") else "csv"
+    _note_data("json" if re.search(r"\.jsonl?(\.|$)", item.key) or data[:1] in (b"{", b"[") else "csv", data)
+
+
+def _note_data(kind, data):
+    """Notes what of those contents there is; where a run may move, only what would move it is looked for."""
     escapes = b"\\" in data
-    decide.note(*(f"data:{kind}:{name}" for name, pattern in _DATA[kind]
-                  if (escapes or name not in ("escape", "codepoint", "surrogate", "badescape")) and re.search(pattern, data, re.MULTILINE)))
+    for name, pattern in _DATA[kind]:
+        construct = f"data:{kind}:{name}"
+        if (escapes or name not in ("escape", "codepoint", "surrogate", "badescape")) and decide.matters(construct) and re.search(pattern, data, re.MULTILINE):
+            decide.note(construct)
 
 
 def forget():
     """After a write: an object of the same name and size may hold other bytes."""
-    global _cached
     with _lock:
         _cache.clear()
-        _cached = 0
+        _tables.clear()
 
 
 def _true(options, name, default=False):
@@ -190,7 +277,7 @@ def _python_rows(stream, options):
     quoting = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
     escaping = {"escapechar": escape} if escape and escape != quote else {}
     if not _true(options, "multiLine"):
-        lines = (line for line in stream.read().splitlines() if line and not (comment and line.startswith(comment)))
+        lines = (line for line in _LINE_END.split(stream.read()) if line and not (comment and line.startswith(comment)))
         for line in lines:
             if not quote or quote not in line:
                 yield line.split(sep)
@@ -234,10 +321,6 @@ def csv_table(item, columns, options):
 def _look_at_quotes(item, options):
     """Notes whether quotes in the data enclose whole values that hold none (`quoted`), or are anywhere else (`quote`); refuses what
     depends on whether an empty value, or blanks, stood in quotes."""
-    import re
-
-    from . import decide
-
     sep, quote, _ = dialect(options)
     data = fetch(item)
     if not quote or quote.encode() not in data:
@@ -253,8 +336,6 @@ def _look_at_quotes(item, options):
 
 
 def _note_ragged():
-    from . import decide
-
     if decide.watching():
         decide.note("data:csv:ragged")
 
@@ -297,8 +378,6 @@ def csv_types(tables, columns):
 
 def _note_numbers(values):
     """Whole numbers that are read with care: beyond 64 bits a decimal, with a plus sign an int."""
-    from . import decide
-
     if decide.watching() and pc.any(pc.match_substring_regex(values, r"^\+\d+$|^-?\d{19,}$")).as_py():
         decide.note("data:csv:infer")
 
@@ -370,16 +449,25 @@ def _plain(value):
 
 
 def records(item, options, exact=False):
-    """The records of one JSON file: one per line, or one document (object, array) with multiLine. Broken lines are
-    kept as rows of nulls (PERMISSIVE), dropped (DROPMALFORMED) or an error (FAILFAST)."""
+    """The records of one JSON file: one per line, or one document (object, array) with multiLine."""
+    if _true(options, "multiLine"):
+        return _parsed([_text(item, options)], item, options, exact)
+    return line_records(_text(item, options), item, options, exact)
+
+
+def line_records(text, item, options, exact):
+    return _parsed(_LINE_END.split(text), item, options, exact)
+
+
+def _parsed(parts, item, options, exact):
+    """Broken lines are kept as rows of nulls (PERMISSIVE), dropped (DROPMALFORMED) or an error (FAILFAST)."""
     mode = str(options.get("mode", "PERMISSIVE")).upper()
-    text = _text(item, options)
     out = []
-    for part in [text] if _true(options, "multiLine") else text.splitlines():
+    for part in parts:
         if not part.strip():
             continue
         try:
-            value = json.loads(part, object_pairs_hook=_object, parse_float=_Number if exact else None)
+            value = json.loads(part, object_pairs_hook=_members, parse_float=_Number if exact else None)
             values = value if isinstance(value, list) else [value]
             if not all(isinstance(v, dict) for v in values):
                 raise ValueError("not an object")
@@ -393,19 +481,15 @@ def records(item, options, exact=False):
     return out
 
 
-def _object(pairs):
+def _members(pairs):
     """A JSON object. Spark refuses a record that names a field twice (case counts) when it infers a schema."""
     value = dict(pairs)
     if len(value) != len(pairs):
-        from . import decide
-
         decide.note("data:json:duplicate")
     return value
 
 
 def _note_corrupt():
-    from . import decide
-
     if decide.watching():
         decide.note("data:json:corrupt")
 
@@ -442,8 +526,6 @@ def json_type(values, choices=False):
     if kinds and kinds <= {"long", "big", "double"} and kinds != {"long"}:
         return pa.float64()
     if "string" in kinds and kinds & {"long", "big", "double"}:
-        from . import decide
-
         decide.note("data:json:choice")
     simple = {"bool": pa.bool_(), "long": pa.int64(), "double": pa.float64()}
     return simple.get(kinds.pop(), pa.string()) if len(kinds) == 1 else pa.string()
@@ -460,8 +542,6 @@ def _choice(name, values):
     label, kind = ("double", pa.float64()) if float in kinds else ("long", pa.int64())
     if label == "long" and all(-(2**31) <= one < 2**31 for one in numbers):
         label, kind = "int", pa.int32()
-    from . import decide
-
     decide.note("data:json:gluechoice")
     return pa.field(name, pa.struct([pa.field(label, kind), pa.field("string", pa.string())]), metadata={b"lakerun": b"choice"})
 
@@ -485,8 +565,6 @@ def _value_of(row, field):
 
 
 def _note_null_structs(table):
-    from . import decide
-
     if decide.watching() and any(pa.types.is_struct(column.type) and column.null_count for column in table.columns):
         decide.note("data:json:nullstruct")
 
