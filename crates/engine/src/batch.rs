@@ -23,8 +23,11 @@ pub struct TaskPayload {
     pub state: String,
     pub resource: String,
     pub parameters: Payload,
-    /// The role to act as: of the state's Credentials, otherwise the machine's.
+    /// The machine's role.
     pub role_arn: String,
+    /// The role of the state's Credentials, which the machine's role takes up.
+    #[serde(default)]
+    pub other_role: Option<String>,
     /// The execution's name.
     pub name: String,
     pub token: Option<String>,
@@ -38,7 +41,8 @@ impl TaskPayload {
             state: start.state,
             resource: start.resource,
             parameters: start.parameters,
-            role_arn: start.role_arn.unwrap_or_else(|| info.role_arn.clone()),
+            role_arn: info.role_arn.clone(),
+            other_role: start.role_arn,
             name: info.name.clone(),
             token: start.token,
         }

@@ -73,7 +73,7 @@ async fn who_waits_for_an_end_is_told_of_one_in_doubt() {
         settings: Settings::default(),
     };
     let engine = Engine::new(&platform);
-    let cx = Cx::new(router, Principal::Root, "000000000000", "us-east-1");
+    let cx = Cx::new(router, Principal::root("000000000000"), "000000000000", "us-east-1");
     let arn = ExecutionArn::standard("000000000000", "us-east-1", "m", "e");
     let new = NewExecution {
         arn: arn.clone(),

@@ -30,8 +30,10 @@ pub struct WaitPayload {
     pub execution: ExecutionArn,
     pub task: TaskId,
     pub job: JobName,
-    /// The role to act as, and the execution's name, which the session has.
+    /// The machine's role, that of the state's Credentials, and the execution's name, which the session has.
     pub role_arn: String,
+    #[serde(default)]
+    pub other_role: Option<String>,
     pub name: String,
     /// How the job is asked after and stopped.
     pub how: Value,

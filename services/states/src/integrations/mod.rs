@@ -126,7 +126,7 @@ impl Tasks {
             let cause = format!("The resource '{}' cannot be called", payload.resource);
             return Ok(Ending::Failed(Failure::named("States.Runtime", cause)));
         };
-        let cx = match self.acting(&payload.execution, &payload.role_arn, &payload.name).await? {
+        let cx = match self.acting(&payload.execution, Roles::of(payload), &payload.name).await? {
             Ok(cx) => cx,
             Err(failure) => return Ok(Ending::Failed(failure)),
         };
@@ -194,7 +194,7 @@ impl Tasks {
             let cause = format!("The resource '{}' cannot be called", payload.resource);
             return Err(Failure::named("States.Runtime", cause));
         };
-        let acting = self.acting(&payload.execution, &payload.role_arn, &payload.name);
+        let acting = self.acting(&payload.execution, Roles::of(payload), &payload.name);
         let cx = acting.await.map_err(|error| Failure::named("States.TaskFailed", error.message()))??;
         let cx = cx.for_worker(state_of(payload));
         let site = Site::of(&self.http, &payload.execution);
@@ -204,17 +204,48 @@ impl Tasks {
     }
 
     /// The context of the role that the task acts as.
-    async fn acting(&self, arn: &ExecutionArn, role_arn: &str, name: &str) -> Result<Result<Cx, Failure>, Error> {
+    async fn acting(&self, arn: &ExecutionArn, roles: Roles<'_>, name: &str) -> Result<Result<Cx, Failure>, Error> {
         let session: String = name
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() || "+=,.@-_".contains(c) { c } else { '-' })
             .take(64)
             .collect();
         let cx = Cx::platform(&self.router, arn.account(), arn.region());
-        Ok(cx.assume(role_arn, &session).await.map_err(|error| {
-            let cause = format!("The role {role_arn} cannot be assumed: {}", error.message());
+        let machine = format!("arn:aws:states:{}:{}:stateMachine:{}", arn.region(), arn.account(), arn.machine());
+        Ok(roles.assumed(&cx, &session, Some(&machine)).await)
+    }
+}
+
+/// As whom a task acts.
+#[derive(Clone, Copy)]
+pub(crate) struct Roles<'a> {
+    pub(crate) machine: &'a str,
+    /// Of the state's Credentials.
+    pub(crate) other: Option<&'a str>,
+}
+
+impl<'a> Roles<'a> {
+    fn of(payload: &'a TaskPayload) -> Self {
+        Self { machine: &payload.role_arn, other: payload.other_role.as_deref() }
+    }
+
+    fn of_wait(wait: &'a engine::WaitPayload) -> Self {
+        Self { machine: &wait.role_arn, other: wait.other_role.as_deref() }
+    }
+
+    /// The machine's role was given by its owner. Another is taken up by it as by `AssumeRole`, with the machine's ARN as external id: the
+    /// machine's role needs `sts:AssumeRole` on it, its trust policy has to name the machine's role, and calls go to its account.
+    /// Source: Step Functions Developer Guide, "Accessing resources in other AWS accounts".
+    async fn assumed(self, cx: &Cx, session: &str, machine: Option<&str>) -> Result<Cx, Failure> {
+        let refused = |role: &str, error: &Error| {
+            let cause = format!("The role {role} cannot be assumed: {}", error.message());
             Failure::named("States.TaskFailed", cause)
-        }))
+        };
+        let own = cx.assume(self.machine, session).await.map_err(|error| refused(self.machine, &error))?;
+        match self.other.filter(|other| *other != self.machine) {
+            Some(other) => own.assume_other(other, session, machine).await.map_err(|error| refused(other, &error)),
+            None => Ok(own),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 use service::Cx;
 
 use super::resource::{Pattern, Resource, Target};
-use super::{Exchange, Http, Site};
+use super::{Exchange, Http, Roles, Site};
 
 /// The operation whose answer a Task results in.
 pub(crate) struct Called {
@@ -77,17 +77,15 @@ impl Called {
 pub(crate) async fn call_once(
     cx: &Cx,
     http: &Http,
-    (role_arn, resource): (&str, &str),
+    (roles, resource): (Roles<'_>, &str),
     parameters: Value,
     exchange: &mut Exchange,
 ) -> Result<Value, (String, String)> {
     let Some(resource) = Resource::parse(resource) else {
         return Err(("States.Runtime".to_owned(), format!("The resource '{resource}' cannot be called")));
     };
-    let acting = cx.as_platform().assume(role_arn, "TestState").await.map_err(|error| {
-        let cause = format!("The role {role_arn} cannot be assumed: {}", error.message());
-        ("States.TaskFailed".to_owned(), cause)
-    })?;
+    let acting = roles.assumed(&cx.as_platform(), "TestState", None).await;
+    let acting = acting.map_err(|failure| (failure.error, failure.cause))?;
     // There is no machine: the role must be able to call for any.
     let machine = cx.arn("states", "stateMachine:*");
     let called = match &resource.target {

@@ -14,7 +14,7 @@ use wire::codec::asl::Style;
 
 use super::failure::{ErrorStyle, Failure};
 use super::jobs::{Job, Progress};
-use super::{Ending, Tasks, failed_call};
+use super::{Ending, Roles, Tasks, failed_call};
 
 /// Attempts at stopping a job that nobody waits for.
 const STOP_ATTEMPTS: u32 = 5;
@@ -58,6 +58,7 @@ impl Tasks {
                 name: job.name(parameters, answer),
             },
             role_arn: payload.role_arn.clone(),
+            other_role: payload.other_role.clone(),
             name: payload.name.clone(),
             how: serde_json::to_value(&how).map_err(Error::internal)?,
         };
@@ -80,7 +81,7 @@ impl Tasks {
     pub(super) async fn look(&self, task: &Task) -> Result<Done, Error> {
         let wait = task.payload::<WaitPayload>()?;
         let how = How::deserialize(&wait.how).map_err(Error::internal)?;
-        let ending = match self.acting(&wait.execution, &wait.role_arn, &wait.name).await? {
+        let ending = match self.acting(&wait.execution, Roles::of_wait(&wait), &wait.name).await? {
             Ok(cx) => {
                 let asked = self.router.call_styled(
                     &cx,

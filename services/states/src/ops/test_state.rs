@@ -19,7 +19,7 @@ use wire::Error;
 use super::create_state_machine::check_role;
 use super::start_execution::check_input;
 use crate::distributed::items_in;
-use crate::integrations::{self, Called, Exchange, Taken};
+use crate::integrations::{self, Called, Exchange, Roles, Taken};
 use crate::names::check_size;
 use crate::{States, mock};
 
@@ -117,8 +117,8 @@ impl States {
         let seconds =
             start.timeout_seconds.map_or(MAX_SECONDS, |s| i64::try_from(s).unwrap_or(MAX_SECONDS).min(MAX_SECONDS));
         let limit = cx.router().clock().sleep(Duration::from_secs(seconds.unsigned_abs()));
-        let acting = start.role_arn.as_deref().unwrap_or(role_arn);
-        let (whom, parameters) = ((acting, start.resource.as_str()), start.parameters.value().clone());
+        let roles = Roles { machine: role_arn, other: start.role_arn.as_deref() };
+        let (whom, parameters) = ((roles, start.resource.as_str()), start.parameters.value().clone());
         let called = tokio::select! {
             called = integrations::call_once(cx, &self.http, whom, parameters, exchange) => Some(called),
             () = limit => None,

@@ -9,6 +9,7 @@
 
 mod api;
 mod buckets;
+mod credentials;
 mod hostile;
 mod http;
 mod map_runs;

@@ -30,6 +30,8 @@ pub(crate) struct World {
 pub(crate) struct Fakes {
     /// Function calls: which task called how often.
     pub(crate) invoked: Mutex<BTreeMap<String, u32>>,
+    /// As which roles, and in which accounts.
+    pub(crate) callers: Mutex<Vec<(String, String)>>,
     /// Errors that functions still have to raise.
     pub(crate) failures: Mutex<u32>,
     pub(crate) messages: Mutex<Vec<String>>,
@@ -83,7 +85,7 @@ impl World {
         operations!(router, fakes, api_s3: GetObject, ListObjectsV2, PutObject);
         states::register(&platform).unwrap();
         let dispatcher = platform.control.start();
-        let cx = Cx::new(router, Principal::Root, "000000000000", "us-east-1");
+        let cx = Cx::new(router, Principal::root("000000000000"), "000000000000", "us-east-1");
         Self { cx, fakes, store, dispatcher }
     }
 
@@ -182,6 +184,25 @@ impl Identity for Everyone {
         let (role_arn, session) = (role_arn.to_owned(), session.to_owned());
         Ok(Principal::role(role_arn, session, None))
     }
+    /// A role whose name begins with `trusting` trusts the machine's role, and its machine's ARN.
+    async fn other_role(
+        &self,
+        cx: &Cx,
+        role_arn: &str,
+        session: &str,
+        external_id: Option<&str>,
+    ) -> Result<Principal, Error> {
+        let by_machine = cx.principal().role_arn() == Some("arn:aws:iam::000000000000:role/machine");
+        let known = external_id.is_none_or(|id| id.starts_with("arn:aws:states:us-east-1:000000000000:stateMachine:"));
+        if by_machine && known && role_arn.contains(":role/trusting") {
+            return Ok(Principal::role(role_arn, session, None));
+        }
+        Err(Error::new(
+            "AccessDenied",
+            403,
+            format!("not authorized to perform: sts:AssumeRole on resource: {role_arn}"),
+        ))
+    }
     async fn issue(&self, _: &Principal, _: jiff::SignedDuration) -> Result<Credentials, Error> {
         Err(Error::not_implemented("keys"))
     }
@@ -197,6 +218,8 @@ impl Handle<Invoke> for Fakes {
         if input.function_name == "absent" {
             return Err(Error::new("ResourceNotFoundException", 404, "Function not found: absent"));
         }
+        let as_whom = cx.principal().role_arn().map(|role| (role.to_owned(), cx.account().to_owned()));
+        self.callers.lock().unwrap().extend(as_whom);
         *self.invoked.lock().unwrap().entry(cx.task_id().unwrap_or_default().to_owned()).or_default() += 1;
         let payload = input.payload.unwrap_or_default();
         if input.function_name == "large" {
