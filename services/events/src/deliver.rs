@@ -16,6 +16,47 @@ pub(crate) const DELIVER: &str = "events:deliver";
 /// As policies of targets name it.
 const SERVICE: &str = "events.amazonaws.com";
 
+/// What an event or a schedule's input can be brought to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    StateMachine,
+    Function,
+    Queue,
+    Topic,
+    Bus,
+    Workflow,
+    LogGroup,
+    /// Any operation, of Scheduler's targets alone.
+    Operation,
+}
+
+impl Kind {
+    pub(crate) fn of(target: &Arn) -> Option<Self> {
+        let kind = target.resource.split([':', '/']).next().unwrap_or_default();
+        Some(match (target.service.as_str(), kind) {
+            ("states", "stateMachine") => Self::StateMachine,
+            ("lambda", "function") => Self::Function,
+            ("sqs", _) => Self::Queue,
+            ("sns", _) => Self::Topic,
+            ("events", "event-bus") => Self::Bus,
+            ("glue", "workflow") => Self::Workflow,
+            ("logs", "log-group") => Self::LogGroup,
+            ("scheduler", "aws-sdk") => Self::Operation,
+            _ => return None,
+        })
+    }
+
+    /// What has no policy that could let the service in, or is elsewhere, is called with a role only.
+    /// Source: EventBridge API reference, `PutTargets`.
+    pub(crate) fn needs_role(self, target: &Arn, (account, region): (&str, &str)) -> bool {
+        match self {
+            Self::StateMachine | Self::Workflow | Self::Operation => true,
+            Self::Bus => target.account != account || target.region != region,
+            Self::Function | Self::Queue | Self::Topic | Self::LogGroup => false,
+        }
+    }
+}
+
 /// What is brought where.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Delivery {
@@ -88,14 +129,18 @@ impl Deliverer {
             .ok_or_else(|| Error::validation(format!("not an ARN: {}", delivery.target_arn)))?;
         let region = if arn.region.is_empty() { &delivery.region } else { &arn.region };
         let own = Cx::platform(&self.router, &delivery.account, region).with_task(task);
+        let kind = Kind::of(&arn).ok_or_else(|| Error::not_implemented(format!("a target of type {}", arn.service)))?;
         // A target that needs no role is called by the service itself: its own policy decides.
         let cx = match &delivery.role_arn {
             Some(role) => own.assume(role, "events").await?,
+            None if kind.needs_role(&arn, (&delivery.account, &delivery.region)) => {
+                return Err(Error::validation(format!("RoleArn is required for target {}.", delivery.target_arn)));
+            }
             None => own.as_service(SERVICE, &delivery.source_arn),
         };
         let input = delivery.input.clone();
-        match (arn.service.as_str(), arn.resource.split([':', '/']).next().unwrap_or_default()) {
-            ("states", "stateMachine") => {
+        match kind {
+            Kind::StateMachine => {
                 let request = api_states::StartExecutionInput {
                     state_machine_arn: delivery.target_arn.clone(),
                     input: Some(as_json(input)),
@@ -103,7 +148,7 @@ impl Deliverer {
                 };
                 cx.call::<api_states::StartExecution>(request).await.map(drop)
             }
-            ("lambda", "function") => {
+            Kind::Function => {
                 let request = api_lambda::InvocationRequest {
                     function_name: delivery.target_arn.clone(),
                     invocation_type: Some("Event".to_owned()),
@@ -112,8 +157,8 @@ impl Deliverer {
                 };
                 cx.call::<api_lambda::Invoke>(request).await.map(drop)
             }
-            ("sqs", _) => self.send(&cx, &arn, input, delivery.group.clone(), None).await,
-            ("sns", _) => {
+            Kind::Queue => self.send(&cx, &arn, input, delivery.group.clone(), None).await,
+            Kind::Topic => {
                 let request = api_sns::PublishInput {
                     topic_arn: Some(delivery.target_arn.clone()),
                     message: input,
@@ -122,17 +167,16 @@ impl Deliverer {
                 };
                 cx.call::<api_sns::Publish>(request).await.map(drop)
             }
-            ("events", "event-bus") => self.put_event(&cx, delivery).await,
-            ("glue", "workflow") => notify_workflow(&cx, &arn, delivery).await,
-            ("logs", "log-group") => log(&cx, &arn, delivery).await,
-            ("scheduler", "aws-sdk") => {
+            Kind::Bus => self.put_event(&cx, delivery).await,
+            Kind::Workflow => notify_workflow(&cx, &arn, delivery).await,
+            Kind::LogGroup => log(&cx, &arn, delivery).await,
+            Kind::Operation => {
                 let mut parts = arn.resource.splitn(3, ':').skip(1);
                 let (service, operation) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
                 let parameters: Value = serde_json::from_str(&input)
                     .map_err(|error| Error::validation(format!("the input is not JSON: {error}")))?;
                 cx.call_json(service, operation, parameters).await.map(drop)
             }
-            _ => Err(Error::not_implemented(format!("a target of type {}", arn.service))),
         }
     }
 

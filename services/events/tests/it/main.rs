@@ -54,6 +54,14 @@ impl Identity for AnyRole {
     }
 }
 
+/// No queue has a policy.
+#[async_trait]
+impl service::authorization::Guard for Sink {
+    async fn policy(&self, _: &Cx, _: &str, _: &str) -> Result<Option<service::authorization::ResourcePolicy>, Error> {
+        Ok(None)
+    }
+}
+
 struct Bench {
     cx: Cx,
     sink: Arc<Sink>,
@@ -78,9 +86,10 @@ fn bench() -> Bench {
     events::register(&platform);
     let sink = Arc::new(Sink::default());
     operations!(router, sink, api_sqs: SendMessage);
+    router.add_guard("sqs", sink.clone());
     operations!(router, sink, api_secretsmanager: CreateSecret, DeleteSecret, GetSecretValue, PutSecretValue);
     platform.control.start();
-    Bench { cx: Cx::new(router, Principal::Root, "000000000000", "eu-west-1"), sink }
+    Bench { cx: Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1"), sink }
 }
 
 impl Bench {
@@ -103,6 +112,34 @@ impl Bench {
 
 fn queue(name: &str) -> String {
     format!("arn:aws:sqs:eu-west-1:000000000000:{name}")
+}
+
+#[tokio::test]
+async fn a_rule_has_targets_of_aws_and_those_that_need_a_role_have_one() {
+    let bench = bench();
+    let pattern = json!({"source": ["my.app"]}).to_string();
+    bench.call("eventbridge", "putRule", json!({"Name": "r", "EventPattern": pattern})).await;
+    let put = |arn: &str, role: Option<&str>| {
+        let target = json!({"Id": "a", "Arn": arn, "RoleArn": role, "Input": "{}"});
+        let (cx, input) = (bench.cx.clone(), json!({"Rule": "r", "Targets": [target]}));
+        async move { cx.call_json("eventbridge", "putTargets", input).await.map_err(|error| error.message().to_owned()) }
+    };
+    let role = Some("arn:aws:iam::000000000000:role/r");
+    for arn in [
+        "arn:aws:states:eu-west-1:000000000000:stateMachine:m",
+        "arn:aws:glue:eu-west-1:000000000000:workflow/w",
+        "arn:aws:events:eu-west-1:111111111111:event-bus/b",
+        "arn:aws:events:us-east-1:000000000000:event-bus/b",
+    ] {
+        assert_eq!(put(arn, None).await.unwrap_err(), format!("RoleArn is required for target {arn}."));
+        put(arn, role).await.unwrap();
+    }
+    // Any operation is a target of schedules alone.
+    put("arn:aws:scheduler:::aws-sdk:iam:createUser", None).await.unwrap_err();
+    put("arn:aws:scheduler:::aws-sdk:iam:createUser", role).await.unwrap_err();
+    put("arn:aws:kinesis:eu-west-1:000000000000:stream/s", role).await.unwrap_err();
+    put("arn:aws:events:eu-west-1:000000000000:event-bus/b", None).await.unwrap();
+    put(&queue("q"), None).await.unwrap();
 }
 
 #[tokio::test]

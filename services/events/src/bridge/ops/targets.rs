@@ -12,6 +12,7 @@ use wire::arn::Arn;
 
 use crate::bridge::Bridge;
 use crate::bridge::rule::Home;
+use crate::deliver::Kind;
 use crate::page;
 use crate::transform::Path;
 
@@ -22,8 +23,9 @@ const MAX_TARGETS: usize = 100;
 impl Handle<PutTargets> for Bridge {
     async fn handle(&self, cx: &Cx, req: PutTargetsRequest) -> Result<PutTargetsResponse, Error> {
         let home = Home::new(cx, req.event_bus_name.as_deref());
+        let rule = self.store.read(|tx| home.rule(tx, &req.rule)).await?;
         for target in &req.targets {
-            check(target)?;
+            check(target, &home, rule.role_arn.is_some())?;
         }
         cx.write(&self.store, move |tx| {
             let mut rule = home.rule(tx, &req.rule)?;
@@ -44,13 +46,19 @@ impl Handle<PutTargets> for Bridge {
     }
 }
 
-fn check(target: &Target) -> Result<(), Error> {
+fn check(target: &Target, home: &Home, rule_has_role: bool) -> Result<(), Error> {
     let id = &target.id;
-    if Arn::parse(&target.arn).is_none() {
+    let Some(arn) = Arn::parse(&target.arn) else {
         return Err(Error::validation(format!(
             "Parameter {} is not valid. Reason: Provided Arn is not in correct format.",
             target.arn
         )));
+    };
+    // Scheduler's own kind is no target of a rule.
+    let kind = Kind::of(&arn).filter(|kind| *kind != Kind::Operation);
+    let kind = kind.ok_or_else(|| Error::not_implemented(format!("a target of type {}", arn.service)))?;
+    if kind.needs_role(&arn, (&home.account, &home.region)) && target.role_arn.is_none() && !rule_has_role {
+        return Err(Error::validation(format!("RoleArn is required for target {}.", target.arn)));
     }
     let ways = [target.input.is_some(), target.input_path.is_some(), target.input_transformer.is_some()];
     if ways.iter().filter(|set| **set).count() > 1 {
