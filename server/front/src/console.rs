@@ -4,7 +4,8 @@
 //! Map: this file sessions and calls · [`files`] the bundle · [`stream`] what tells open pages that something changed.
 //!
 //! A session begins with keys, or with the token that the server left in its data folder (`lakerun status` prints the URL). It is
-//! kept with the records, under the hash of its id, so that a restart ends nothing. The cookie is HttpOnly and SameSite=Strict,
+//! kept with the records, under the hash of its id, so that a restart ends nothing; it may do what the keys may that it began with, and
+//! ends with them. The cookie is HttpOnly and SameSite=Strict,
 //! and writes need a matching Origin.
 
 mod files;
@@ -46,10 +47,23 @@ pub(crate) struct Console {
     topics: stream::Topics,
 }
 
+/// What a session is kept as: not who has it, which its keys say, each time that it is used.
 #[derive(Serialize, Deserialize)]
 struct Session {
     until_ms: i64,
-    principal: Principal,
+    /// None of what a session was before, which is over.
+    by: Option<SignedInBy>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum SignedInBy {
+    /// The link that the server left in its data folder: the owner.
+    Link,
+    Keys {
+        access_key: String,
+        /// The hash of secret and session token: other keys of the same id are not those that signed in.
+        proof: String,
+    },
 }
 
 impl Console {
@@ -107,27 +121,29 @@ impl Console {
         same_origin(parts)?;
         let request: Value = serde_json::from_slice(body).map_err(|e| Error::validation(e.to_string()))?;
         let text = |name: &str| request[name].as_str().unwrap_or_default();
-        let principal = if text("token").is_empty() {
+        let now = self.router.now();
+        let longest = now + jiff::SignedDuration::from_hours(SESSION_HOURS);
+        let (by, until) = if text("token").is_empty() {
             let refused =
                 || Error::new("AccessDenied", 403, "There are no such keys: access key and secret key do not match");
             let keys = self.router.identity().credentials(text("accessKey")).await?.ok_or_else(refused)?;
             if !same(&keys.secret_key, text("secretKey")) {
                 return Err(refused());
             }
-            keys.check_session(request["sessionToken"].as_str(), self.router.now())?;
-            keys.principal
+            keys.check_session(request["sessionToken"].as_str(), now)?;
+            let until = keys.expires.map_or(longest, |expires| expires.min(longest));
+            (SignedInBy::Keys { proof: proof(&keys), access_key: keys.access_key }, until)
         } else if same(&self.token, text("token")) {
-            Principal::Root
+            (SignedInBy::Link, longest)
         } else {
             let message =
                 "This link is of an earlier start of the server: `lakerun open` or `lakerun status` makes a new one";
             return Err(Error::new("AccessDenied", 403, message));
         };
         let id = identity::random_token();
-        let now = self.router.now();
-        let until = now + jiff::SignedDuration::from_hours(SESSION_HOURS);
-        let answer = self.whoami(&principal);
-        let session = Session { until_ms: until.as_millisecond(), principal };
+        let answer = self.whoami(&self.caller_of(&by, parts).await?);
+        let session = Session { until_ms: until.as_millisecond(), by: Some(by) };
+        let seconds = until.duration_since(now).as_secs();
         let (key, now_ms) = (session_key(&id), now.as_millisecond());
         self.store
             .write(move |tx| {
@@ -144,10 +160,7 @@ impl Console {
                 Ok(tx.put_json(&key, &session)?)
             })
             .await?;
-        Ok((
-            answer,
-            Some(format!("{COOKIE}={id}; Path=/console; HttpOnly; SameSite=Strict; Max-Age={}", SESSION_HOURS * 3600)),
-        ))
+        Ok((answer, Some(format!("{COOKIE}={id}; Path=/console; HttpOnly; SameSite=Strict; Max-Age={seconds}"))))
     }
 
     async fn sign_out(&self, parts: &http::request::Parts) -> Result<(Value, Option<String>), Error> {
@@ -160,19 +173,19 @@ impl Console {
     }
 
     async fn who(&self, parts: &http::request::Parts) -> Result<Value, Error> {
-        Ok(self.whoami(&self.principal(parts).await?))
+        Ok(self.whoami(&self.caller(parts).await?))
     }
 
-    fn whoami(&self, principal: &Principal) -> Value {
+    fn whoami(&self, cx: &Cx) -> Value {
         json!({
-            "principal": principal.arn(&self.account), "account": self.account, "region": self.region,
+            "principal": cx.principal().arn(cx.account()), "account": cx.account(), "region": self.region,
             "version": env!("CARGO_PKG_VERSION"),
         })
     }
 
     /// `?topics=states,glue`: says so whenever one of these services has written something.
     async fn listens(&self, parts: &http::request::Parts) -> Result<http::Response<ResponseBody>, Error> {
-        self.principal(parts).await?;
+        self.caller(parts).await?;
         let query = parts.uri.query().unwrap_or_default();
         let asked = query.split('&').find_map(|pair| pair.strip_prefix("topics=")).unwrap_or_default();
         self.topics.listen(asked)
@@ -181,23 +194,48 @@ impl Console {
     /// `api/<service>/<Operation>`, the body in the model's JSON.
     async fn call(&self, parts: &http::request::Parts, path: &str, body: &[u8]) -> Result<Value, Error> {
         same_origin(parts)?;
-        let principal = self.principal(parts).await?;
+        let cx = self.caller(parts).await?;
         let mut names = path.trim_start_matches("api/").split('/');
         let (service, operation) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
         let spec = self.router.find(service, operation).ok_or_else(|| Error::unknown_operation(service, operation))?;
         let region = parts.headers.get("x-lakerun-region").and_then(|v| v.to_str().ok()).unwrap_or(&self.region);
-        let cx = Cx::new(self.router.clone(), principal, &self.account, region);
+        let cx = cx.with_region(region);
         let input = validate::prepare(spec.input, codec::json::decode(body)?).map_err(|e| service::refusal(spec, e))?;
         self.router.call_canonical(&cx, spec, input).await
     }
 
-    async fn principal(&self, parts: &http::request::Parts) -> Result<Principal, Error> {
-        let unknown = || Error::new("Unauthenticated", 401, "Sign in first");
+    /// Who has signed in, as the keys say now: in their account, as long as they are good, and as the attempt of a job that holds them.
+    async fn caller(&self, parts: &http::request::Parts) -> Result<Cx, Error> {
         let key = session_key(cookie(parts).ok_or_else(unknown)?);
         let found = self.store.read(|tx| tx.get_json::<Session>(&key)).await?;
         let now = self.router.now().as_millisecond();
-        found.filter(|session| session.until_ms > now).map(|session| session.principal).ok_or_else(unknown)
+        let by = found.filter(|session| session.until_ms > now).and_then(|session| session.by).ok_or_else(unknown)?;
+        self.caller_of(&by, parts).await
     }
+
+    async fn caller_of(&self, by: &SignedInBy, parts: &http::request::Parts) -> Result<Cx, Error> {
+        let cx = |principal| Cx::new(self.router.clone(), principal, &self.account, &self.region);
+        let cx = match by {
+            SignedInBy::Link => cx(Principal::root(&self.account)),
+            SignedInBy::Keys { access_key, proof: held } => {
+                let keys = self.router.identity().credentials(access_key).await?.ok_or_else(unknown)?;
+                if !same(&proof(&keys), held) || keys.expires.is_some_and(|expires| self.router.now() >= expires) {
+                    return Err(unknown());
+                }
+                cx(Principal::Anonymous).with_credentials(keys)
+            }
+        };
+        Ok(cx.with_origin(crate::origin(parts)))
+    }
+}
+
+fn unknown() -> Error {
+    Error::new("Unauthenticated", 401, "Sign in first")
+}
+
+fn proof(keys: &service::identity::Credentials) -> String {
+    let token = keys.session_token.as_deref().unwrap_or_default();
+    wire::sigv4::sha256_hex(format!("{}/{token}", keys.secret_key).as_bytes())
 }
 
 fn sessions() -> Key {
@@ -253,4 +291,97 @@ fn json_response(value: &Value, asked: &http::HeaderMap) -> http::Response<Bytes
         headers.insert(http::header::CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: &str = "000000000000";
+    const OTHER: &str = "111111111111";
+
+    fn console() -> Console {
+        let queue = || store::Queue::new(Store::memory());
+        let other = json!({ "access_key_id": "AKOTHER", "secret_access_key": "other" });
+        let settings = json!({ "s3": { "accounts": { OTHER: other } } });
+        let platform = Platform {
+            router: Router::new(),
+            control: queue(),
+            s3: queue(),
+            dynamodb: queue(),
+            data: std::env::temp_dir(),
+            objects: None,
+            endpoint: "http://127.0.0.1:1".to_owned(),
+            account: HOME.to_owned(),
+            region: "us-east-1".to_owned(),
+            settings: service::Settings(Arc::new(settings.as_object().cloned().unwrap_or_default())),
+        };
+        let root = identity::RootKeys { access_key: "AKROOT".to_owned(), secret_key: "root".to_owned() };
+        identity::register(&platform, root);
+        Console::new(&platform, "link".to_owned()).unwrap()
+    }
+
+    fn parts(cookie: Option<&str>) -> http::request::Parts {
+        let request = http::Request::post("/console/api/sts/GetCallerIdentity");
+        let request = cookie.into_iter().fold(request, |request, cookie| request.header(http::header::COOKIE, cookie));
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        parts.extensions.insert(s3_service::Peer { address: [203, 0, 113, 7].into(), secure: false });
+        parts
+    }
+
+    /// The cookie of a new session, and what the answer says of who has it.
+    async fn signed_in(console: &Console, with: &Value) -> (String, Value) {
+        let (answer, cookie) = console.sign_in(&parts(None), with.to_string().as_bytes()).await.unwrap();
+        (cookie.unwrap().split(';').next().unwrap_or_default().to_owned(), answer)
+    }
+
+    async fn caller(console: &Console, cookie: &str) -> Result<Cx, Error> {
+        console.caller(&parts(Some(cookie))).await
+    }
+
+    #[tokio::test]
+    async fn a_session_is_of_the_account_of_its_keys() {
+        let console = console();
+        let (cookie, answer) = signed_in(&console, &json!({ "accessKey": "AKOTHER", "secretKey": "other" })).await;
+        assert_eq!(
+            (&answer["account"], &answer["principal"]),
+            (&json!(OTHER), &json!("arn:aws:iam::111111111111:root"))
+        );
+        let cx = caller(&console, &cookie).await.unwrap();
+        assert_eq!((cx.account(), cx.principal()), (OTHER, &Principal::root(OTHER)));
+        let origin = cx.origin().unwrap();
+        assert_eq!((origin.address, origin.secure), (Some([203, 0, 113, 7].into()), false));
+        for with in [json!({ "token": "link" }), json!({ "accessKey": "AKROOT", "secretKey": "root" })] {
+            let (cookie, _) = signed_in(&console, &with).await;
+            let cx = caller(&console, &cookie).await.unwrap();
+            assert_eq!((cx.account(), cx.principal()), (HOME, &Principal::root(HOME)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_with_its_keys_and_is_the_attempts_that_holds_them() {
+        let console = console();
+        let (identity, valid) = (Arc::clone(console.router.identity()), jiff::SignedDuration::from_mins(15));
+        let keys = identity.lend_attempt(&Principal::root(HOME), "job#1", valid).await.unwrap();
+        let with =
+            json!({ "accessKey": keys.access_key, "secretKey": keys.secret_key, "sessionToken": keys.session_token });
+        let (answer, cookie) = console.sign_in(&parts(None), with.to_string().as_bytes()).await.unwrap();
+        assert_eq!(answer["account"], HOME);
+        let cookie = cookie.unwrap();
+        let age: i64 = cookie.rsplit('=').next().unwrap().parse().unwrap();
+        assert!(age <= 15 * 60, "{cookie}");
+        let cookie = cookie.split(';').next().unwrap();
+        assert_eq!(caller(&console, cookie).await.unwrap().attempt(), Some("job#1"));
+        identity.revoke(&keys.access_key).await.unwrap();
+        assert_eq!(caller(&console, cookie).await.unwrap_err().code(), "Unauthenticated");
+    }
+
+    #[tokio::test]
+    async fn a_session_of_before_is_over() {
+        let console = console();
+        let old = json!({ "until_ms": i64::MAX, "principal": "Root" });
+        console.store.write(move |tx| tx.put_json(session_key("id"), &old)).await.unwrap();
+        let refused = caller(&console, &format!("{COOKIE}=id")).await.unwrap_err();
+        assert_eq!(refused.code(), "Unauthenticated");
+    }
 }

@@ -339,13 +339,9 @@ impl Front {
             headers: &parts.headers,
             body: &body,
         };
-        let text = |name| parts.headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
-        let peer = parts.extensions.get::<s3_service::Peer>();
-        let agent = text(http::header::USER_AGENT);
-        let origin = Origin::new(peer.map(|peer| peer.address), agent, text(http::header::REFERER));
-        let origin = Origin { secure: peer.map_or(origin.secure, |peer| peer.secure), ..origin };
+        // Nobody, until who has signed is known.
         let (account, region) = (Arc::clone(&self.account), Arc::clone(&self.region));
-        let cx = Cx::of(self.router.clone(), Principal::Root, account, region).with_origin(origin);
+        let cx = Cx::of(self.router.clone(), Principal::Anonymous, account, region).with_origin(origin(&parts));
         if is_iceberg {
             return whole(self.iceberg(&cx, &claim, &request, &body).await);
         }
@@ -422,14 +418,14 @@ impl Front {
         let query = parts.uri.query().unwrap_or_default();
         let (method, path) = (parts.method.as_str(), parts.uri.path());
         let request = codec::Request { method, path, query, headers: &parts.headers, body: &body };
-        let cx = Cx::new(self.router.clone(), Principal::Root, &self.account, &self.region);
+        let cx = Cx::new(self.router.clone(), Principal::Anonymous, &self.account, &self.region);
+        let cx = cx.with_origin(origin(parts));
         let caller = match claim {
             Ok(None) => Ok(None),
             _ => self.authenticate(&cx, claim, &request).await.map(Some),
         };
-        let address = parts.extensions.get::<s3_service::Peer>().map(|peer| peer.address);
-        let (method, headers) = (&parts.method, &parts.headers);
-        let call = lambda::UrlCall { method, path, query, headers, body: body.clone(), address, caller };
+        let (method, headers, origin) = (&parts.method, &parts.headers, origin(parts));
+        let call = lambda::UrlCall { method, path, query, headers, body: body.clone(), origin, caller };
         self.lambda.call_url(call).await.map(|body| match body {
             lambda::UrlBody::Whole(bytes) => Full::new(bytes).map_err(|never| match never {}).boxed_unsync(),
             lambda::UrlBody::Pieces(pieces) => Written(pieces).boxed_unsync(),
@@ -572,6 +568,15 @@ impl Front {
         }
         Ok(cx.with_credentials(keys).with_region(&claim.region))
     }
+}
+
+/// Where a request came from.
+fn origin(parts: &http::request::Parts) -> Origin {
+    let text = |name| parts.headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
+    let peer = parts.extensions.get::<s3_service::Peer>();
+    let (agent, referer) = (text(http::header::USER_AGENT), text(http::header::REFERER));
+    let origin = Origin::new(peer.map(|peer| peer.address), agent, referer);
+    Origin { secure: peer.map_or(origin.secure, |peer| peer.secure), ..origin }
 }
 
 /// Characters of a SHA-256 in base64.

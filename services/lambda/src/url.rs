@@ -4,7 +4,6 @@
 //! A URL is `ENDPOINT/_lakerun/lambda/url/ID/`; AWS has `ID.lambda-url.REGION.on.aws`, which `requestContext.domainName` tells.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use api_lambda::Cors;
 use base64::Engine as _;
@@ -14,7 +13,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use service::{Cx, Principal};
+use service::{Cx, Origin, Principal};
 use store::Key;
 use tokio::sync::mpsc;
 use wire::{Error, Timestamp};
@@ -95,7 +94,7 @@ pub struct UrlCall<'a> {
     pub query: &'a str,
     pub headers: &'a HeaderMap,
     pub body: Bytes,
-    pub address: Option<IpAddr>,
+    pub origin: Origin,
     /// The caller where the request is signed well; none where it is not signed at all.
     pub caller: Result<Option<Cx>, Error>,
 }
@@ -136,7 +135,7 @@ impl Lambda {
     async fn invocation(&self, url: &Url, path: &str, call: &UrlCall<'_>) -> Result<(Cx, Call), Response<Bytes>> {
         let platform = Cx::platform(&self.router, &url.account, &url.region);
         let caller = match (&call.caller, url.auth_type.as_str()) {
-            (_, "NONE") => platform.as_principal(Principal::Anonymous),
+            (_, "NONE") => platform.as_principal(Principal::Anonymous).with_origin(call.origin.clone()),
             (Ok(Some(cx)), _) => cx.clone(),
             (Ok(None) | Err(_), _) => return Err(forbidden()),
         };
@@ -342,7 +341,7 @@ fn event(url: &Url, path: &str, call: &UrlCall<'_>, caller: &Cx, platform: &Cx) 
     }
     let cookies: Option<Vec<String>> =
         headers.remove("cookie").map(|cookie| cookie.split(';').map(|one| one.trim().to_owned()).collect());
-    let address = call.address.map(|address| address.to_string()).unwrap_or_default();
+    let address = call.origin.address.map(|address| address.to_string()).unwrap_or_default();
     headers.insert("x-forwarded-for", address.clone());
     headers.insert("x-forwarded-proto", "http".to_owned());
     let mut parameters: BTreeMap<String, String> = BTreeMap::new();
