@@ -101,7 +101,7 @@ impl World {
         events::register(&platform);
         states::register(&platform).expect("no settings, none wrong");
         platform.control.start();
-        let cx = Cx::new(platform.router, Principal::Root, &platform.account, &platform.region);
+        let cx = Cx::new(platform.router, Principal::root(&platform.account), &platform.account, &platform.region);
         let world = Self { cx, folder, _temporary: temporary, _lease: lease };
         let trust = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Principal": { "Service": "states.amazonaws.com" }, "Action": "sts:AssumeRole" }] });
         world

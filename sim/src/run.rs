@@ -167,7 +167,7 @@ fn platform(world: &World) -> Cx {
     operations!(router, outside, api_glue: StartJobRun, GetJobRun, BatchStopJobRun);
     states::register(&platform).expect("no settings, none wrong");
     platform.control.start();
-    Cx::new(router, Principal::Root, "000000000000", "us-east-1")
+    Cx::new(router, Principal::root("000000000000"), "000000000000", "us-east-1")
 }
 
 /// Rows that nothing will ever take away: of executions that are over, and of the queue.

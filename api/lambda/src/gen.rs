@@ -57,7 +57,7 @@ impl wire::Operation for AddPermission {
         readonly: false,
         needs: &[wire::operation::Need {
             action: "lambda:AddPermission",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -109,7 +109,7 @@ impl wire::Operation for CreateAlias {
         readonly: false,
         needs: &[wire::operation::Need {
             action: "lambda:CreateAlias",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -174,7 +174,7 @@ impl wire::Operation for CreateFunction {
         needs: &[
             wire::operation::Need {
                 action: "lambda:CreateFunction",
-                resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+                resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
                 when: None,
                 passes: "",
             },
@@ -246,7 +246,7 @@ impl wire::Operation for DeleteAlias {
         readonly: false,
         needs: &[wire::operation::Need {
             action: "lambda:DeleteAlias",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -350,7 +350,7 @@ impl wire::Operation for DeleteFunctionConcurrency {
         readonly: false,
         needs: &[wire::operation::Need {
             action: "lambda:DeleteFunctionConcurrency",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -501,7 +501,7 @@ impl wire::Operation for GetAlias {
         readonly: true,
         needs: &[wire::operation::Need {
             action: "lambda:GetAlias",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -657,7 +657,7 @@ impl wire::Operation for GetFunctionCodeSigningConfig {
         readonly: true,
         needs: &[wire::operation::Need {
             action: "lambda:GetFunctionCodeSigningConfig",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -683,7 +683,7 @@ impl wire::Operation for GetFunctionConcurrency {
         readonly: true,
         needs: &[wire::operation::Need {
             action: "lambda:GetFunctionConcurrency",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -969,7 +969,7 @@ impl wire::Operation for ListAliases {
         readonly: true,
         needs: &[wire::operation::Need {
             action: "lambda:ListAliases",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -1047,7 +1047,7 @@ impl wire::Operation for ListFunctionEventInvokeConfigs {
         readonly: true,
         needs: &[wire::operation::Need {
             action: "lambda:ListFunctionEventInvokeConfigs",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -1073,7 +1073,7 @@ impl wire::Operation for ListFunctionUrlConfigs {
         readonly: true,
         needs: &[wire::operation::Need {
             action: "lambda:ListFunctionUrlConfigs",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -1162,7 +1162,7 @@ impl wire::Operation for ListProvisionedConcurrencyConfigs {
         readonly: true,
         needs: &[wire::operation::Need {
             action: "lambda:ListProvisionedConcurrencyConfigs",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -1214,7 +1214,7 @@ impl wire::Operation for ListVersionsByFunction {
         readonly: true,
         needs: &[wire::operation::Need {
             action: "lambda:ListVersionsByFunction",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -1292,7 +1292,7 @@ impl wire::Operation for PublishVersion {
         readonly: false,
         needs: &[wire::operation::Need {
             action: "lambda:PublishVersion",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -1318,7 +1318,7 @@ impl wire::Operation for PutFunctionConcurrency {
         readonly: false,
         needs: &[wire::operation::Need {
             action: "lambda:PutFunctionConcurrency",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -1422,7 +1422,7 @@ impl wire::Operation for RemovePermission {
         readonly: false,
         needs: &[wire::operation::Need {
             action: "lambda:RemovePermission",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -1630,7 +1630,7 @@ impl wire::Operation for UpdateAlias {
         readonly: false,
         needs: &[wire::operation::Need {
             action: "lambda:UpdateAlias",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -1693,7 +1693,7 @@ impl wire::Operation for UpdateFunctionCode {
         readonly: false,
         needs: &[wire::operation::Need {
             action: "lambda:UpdateFunctionCode",
-            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
             when: None,
             passes: "",
         }],
@@ -1720,7 +1720,7 @@ impl wire::Operation for UpdateFunctionConfiguration {
         needs: &[
             wire::operation::Need {
                 action: "lambda:UpdateFunctionConfiguration",
-                resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+                resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function-itself}",
                 when: None,
                 passes: "",
             },

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use store::kv::memo_prefix;
 use store::{Store, Tx};
@@ -19,9 +19,13 @@ use crate::lineage::Worker;
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub enum Principal {
-    /// The owner of the server: may do everything.
-    Root,
+    /// The owner of an account: may do everything in it, and nothing else anywhere.
+    Root {
+        /// Empty in records of before accounts were told apart: the account of where the record lies.
+        account: String,
+    },
     /// The platform itself, inside: may do everything.
     Platform,
     /// Nobody who has signed: may do what a resource's policy or ACL gives to everybody.
@@ -99,7 +103,47 @@ pub struct ActingService {
     pub source_account: String,
 }
 
+impl Serialize for Principal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Principal {
+    /// Older records say `"Root"` alone.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        enum Old {
+            Root,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Kept {
+            Old(Old),
+            New(#[serde(deserialize_with = "Principal::deserialize")] Principal),
+        }
+        Ok(match <Kept as Deserialize<'de>>::deserialize(deserializer)? {
+            Kept::Old(Old::Root) => Self::root(""),
+            Kept::New(principal) => principal,
+        })
+    }
+}
+
 impl Principal {
+    /// The owner of an account.
+    pub fn root(account: impl Into<String>) -> Self {
+        Self::Root { account: account.into() }
+    }
+
+    /// The same, of an account where a record of before does not say of which.
+    #[must_use]
+    pub fn of_account(self, of: &str) -> Self {
+        match self {
+            Self::Root { account } if account.is_empty() => Self::root(of),
+            other => other,
+        }
+    }
+
     /// A session of a role, with nothing that bounds it.
     pub fn role(role_arn: impl Into<String>, session: impl Into<String>, attempt: Option<String>) -> Self {
         Self::Role {
@@ -120,7 +164,7 @@ impl Principal {
                 *attempt = Some(of_job.to_owned());
                 *access_key = None;
             }
-            Self::Root | Self::Platform | Self::Anonymous => {}
+            Self::Root { .. } | Self::Platform | Self::Anonymous => {}
         }
         self
     }
@@ -130,9 +174,13 @@ impl Principal {
         matches!(self, Self::Role { .. } | Self::User { .. })
     }
 
-    /// The account whose role or user it is.
+    /// The account whose owner, role or user it is.
     pub fn account(&self) -> Option<&str> {
-        self.policy_arn()?.split(':').nth(4)
+        let account = match self {
+            Self::Root { account } => account.as_str(),
+            _ => self.policy_arn()?.split(':').nth(4)?,
+        };
+        Some(account).filter(|account| !account.is_empty())
     }
 
     /// The ARN of what has the policies: the role's, not its session's.
@@ -164,7 +212,10 @@ impl Principal {
     /// The ARN that error messages, `GetCallerIdentity` and audit show.
     pub fn arn(&self, account: &str) -> String {
         match self {
-            Self::Root => format!("arn:aws:iam::{account}:root"),
+            Self::Root { account: own } => {
+                let account = if own.is_empty() { account } else { own };
+                format!("arn:aws:iam::{account}:root")
+            }
             Self::Platform => format!("arn:aws:iam::{account}:lakerun"),
             Self::Anonymous => "anonymous".to_owned(),
             Self::Role { role_arn, session, .. } => {
@@ -193,11 +244,11 @@ impl Principal {
 
 /// Principals that many calls have are there once.
 fn shared(principal: Principal) -> Arc<Principal> {
-    static ROOT: LazyLock<Arc<Principal>> = LazyLock::new(|| Arc::new(Principal::Root));
     static PLATFORM: LazyLock<Arc<Principal>> = LazyLock::new(|| Arc::new(Principal::Platform));
+    static ANONYMOUS: LazyLock<Arc<Principal>> = LazyLock::new(|| Arc::new(Principal::Anonymous));
     match principal {
-        Principal::Root => Arc::clone(&ROOT),
         Principal::Platform => Arc::clone(&PLATFORM),
+        Principal::Anonymous => Arc::clone(&ANONYMOUS),
         other => Arc::new(other),
     }
 }
@@ -228,7 +279,7 @@ impl Cx {
         let request_id = router.uuid().into();
         Self {
             router,
-            principal: shared(principal),
+            principal: shared(principal.of_account(&account)),
             account,
             region,
             request_id,
@@ -248,8 +299,16 @@ impl Cx {
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
+    /// Where the call is: the account of what it acts on.
     pub fn account(&self) -> &str {
         &self.account
+    }
+    /// Whose the caller is, wherever the call has gone; who has not signed is nobody's, and counts as of where the call is.
+    pub fn caller_account(&self) -> &str {
+        match (&*self.principal, &self.service) {
+            (Principal::Platform, Some(service)) => &service.source_account,
+            (principal, _) => principal.account().unwrap_or(&self.account),
+        }
     }
     pub fn region(&self) -> &str {
         &self.region
@@ -366,7 +425,7 @@ impl Cx {
     }
     #[must_use]
     pub fn as_principal(&self, principal: Principal) -> Self {
-        Self { principal: Arc::new(principal), service: None, ..self.clone() }
+        Self { principal: shared(principal.of_account(&self.account)), service: None, ..self.clone() }
     }
     /// Acts with these credentials, in the account that they are of.
     #[must_use]
@@ -374,7 +433,8 @@ impl Cx {
         let attempt = credentials.attempt.map(Into::into);
         let account = Some(credentials.account).filter(|account| !account.is_empty() && **account != *self.account);
         let account = account.map_or_else(|| self.account.clone(), Into::into);
-        Self { principal: shared(credentials.principal), account, attempt, service: None, ..self.clone() }
+        let principal = shared(credentials.principal.of_account(&account));
+        Self { principal, account, attempt, service: None, ..self.clone() }
     }
     /// Acts as a role that the caller's resource was given (a function's, job's or state machine's role).
     ///
@@ -383,6 +443,15 @@ impl Cx {
     pub async fn assume(&self, role_arn: &str, session: &str) -> Result<Self, Error> {
         let principal = self.router.identity().role_session(role_arn, session, None).await?;
         Ok(self.as_principal(principal))
+    }
+    /// Acts as another role, in its account, where the role that this call is made as may use it and the other trusts that.
+    ///
+    /// # Errors
+    /// `AccessDenied` as STS words it.
+    pub async fn assume_other(&self, role_arn: &str, session: &str, external_id: Option<&str>) -> Result<Self, Error> {
+        let principal = self.router.identity().other_role(self, role_arn, session, external_id).await?;
+        let account = principal.account().unwrap_or(&self.account).to_owned();
+        Ok(self.as_principal(principal).in_account(&account))
     }
 
     /// The typed door: `cx.call::<api_sqs::SendMessage>(input)`.

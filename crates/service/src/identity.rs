@@ -108,6 +108,21 @@ pub trait Identity: Send + Sync {
     /// given the role by its owner (a function's, job's or state machine's role).
     async fn role_session(&self, role_arn: &str, session: &str, attempt: Option<&str>) -> Result<Principal, Error>;
 
+    /// The principal of a role's session, for a caller that takes it up as by STS's `AssumeRole`: its own policies and the role's trust
+    /// policy both have a say.
+    ///
+    /// # Errors
+    /// `AccessDenied` where either does not let it.
+    async fn other_role(
+        &self,
+        _cx: &crate::Cx,
+        role_arn: &str,
+        _session: &str,
+        _external_id: Option<&str>,
+    ) -> Result<Principal, Error> {
+        Err(Error::access_denied(format!("The role {role_arn} cannot be assumed")))
+    }
+
     /// Short-lived keys for a principal that `role_session` made, for user code.
     async fn issue(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error>;
 

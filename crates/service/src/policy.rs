@@ -7,6 +7,7 @@
 mod condition;
 mod glob;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -62,7 +63,8 @@ pub fn evaluate_for(policy: &Value, caller: Caller<'_>, asked: Asked<'_>) -> Ver
 
 fn weigh(policies: &[Value], asked: Asked<'_>, who: impl Fn(&Value) -> Option<Verdict>) -> Verdict {
     let mut verdict = Verdict::Silent;
-    for statement in policies.iter().flat_map(statements) {
+    for statement in policies.iter().flat_map(versioned) {
+        let statement = &*statement;
         let applies = matches(statement, "Action", "NotAction", asked, true)
             && matches(statement, "Resource", "NotResource", asked, false);
         if !applies {
@@ -213,8 +215,54 @@ fn named(statement: &Value, caller: Caller<'_>) -> Option<Verdict> {
     };
     match (statement.get("Principal"), statement.get("NotPrincipal")) {
         (Some(principal), _) => of(principal),
-        (None, Some(others)) => of(others).is_none().then_some(Verdict::Allowed),
+        (None, Some(others)) => {
+            // In a Deny an account's name excepts its owner alone, not everybody of it.
+            let excepted = match of(others) {
+                Some(Verdict::Delegated) if statement["Effect"] == "Deny" => {
+                    let root = format!("arn:aws:iam::{}:root", caller.account);
+                    caller.arns.contains(&root)
+                }
+                found => found.is_some(),
+            };
+            (!excepted).then_some(Verdict::Allowed)
+        }
         (None, None) => None,
+    }
+}
+
+/// The statements of a policy as they are weighed: variables are such from version 2012-10-17 on, and text before.
+/// Source: IAM User Guide, "IAM JSON policy elements: Version".
+fn versioned(policy: &Value) -> impl Iterator<Item = Cow<'_, Value>> {
+    let old = policy["Version"] != "2012-10-17";
+    statements(policy).map(move |statement| {
+        let mut statement = Cow::Borrowed(statement);
+        if old {
+            for member in ["Resource", "NotResource", "Condition"] {
+                if statement.get(member).is_some_and(has_variables) {
+                    as_text(&mut statement.to_mut()[member]);
+                }
+            }
+        }
+        statement
+    })
+}
+
+fn has_variables(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("${"),
+        Value::Array(all) => all.iter().any(has_variables),
+        Value::Object(all) => all.values().any(has_variables),
+        _ => false,
+    }
+}
+
+/// `${$}` is the variable that writes a dollar sign.
+fn as_text(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text.replace("${", "${$}{"),
+        Value::Array(all) => all.iter_mut().for_each(as_text),
+        Value::Object(all) => all.values_mut().for_each(as_text),
+        _ => {}
     }
 }
 
@@ -282,6 +330,29 @@ mod tests {
         let not =
             json!({"Statement": {"Effect": "Deny", "NotPrincipal": {"AWS": "1"}, "Action": "*", "Resource": "*"}});
         assert_eq!(evaluate_for(&not, other, asked("s3:GetObject", &[])), Verdict::Denied);
-        assert_eq!(evaluate_for(&not, role, asked("s3:GetObject", &[])), Verdict::Silent);
+        // The account's name excepts its owner, not who is of it; that is to be named.
+        let owners = ["arn:aws:iam::1:root".to_owned()];
+        let owner = Caller { arns: &owners, ..role };
+        assert_eq!(evaluate_for(&not, owner, asked("s3:GetObject", &[])), Verdict::Silent);
+        assert_eq!(evaluate_for(&not, role, asked("s3:GetObject", &[])), Verdict::Denied);
+        let both = json!({"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*",
+            "NotPrincipal": {"AWS": ["arn:aws:iam::1:root", "arn:aws:iam::1:role/r"]}}});
+        assert_eq!(evaluate_for(&both, role, asked("s3:GetObject", &[])), Verdict::Silent);
+    }
+
+    #[test]
+    fn variables_are_of_the_newer_version() {
+        let keys = [("aws:username", "k")];
+        let says = |version: Value, resource: &str| {
+            let mut policy = json!({"Statement": {"Effect": "Allow", "Action": "*", "Resource": resource}});
+            policy["Version"] = version;
+            evaluate(&[policy], asked("s3:GetObject", &keys))
+        };
+        assert_eq!(says(json!("2012-10-17"), "arn:aws:s3:::b/${aws:username}"), Verdict::Allowed);
+        assert_eq!(says(json!("2008-10-17"), "arn:aws:s3:::b/${aws:username}"), Verdict::Silent);
+        assert_eq!(says(Value::Null, "arn:aws:s3:::b/${aws:username}"), Verdict::Silent);
+        let spelled = json!({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "b/${aws:username}"}});
+        let text = Asked { resource: "b/${aws:username}", ..asked("s3:GetObject", &keys) };
+        assert_eq!(evaluate(&[spelled], text), Verdict::Allowed);
     }
 }

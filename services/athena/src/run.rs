@@ -104,8 +104,10 @@ impl Kind for Queries {
         Limits { tries: TRIES, timeout: Some(LONGEST) }
     }
 
-    async fn who(&self, _: &Payload, record: &Record, attempt: &str) -> Result<Who<Reply>, Error> {
-        Ok(Who::As(record.caller.clone().unwrap_or(Principal::Root).for_attempt(attempt)))
+    async fn who(&self, place: &Payload, record: &Record, attempt: &str) -> Result<Who<Reply>, Error> {
+        let account = &place.scope.account;
+        let caller = record.caller.clone().unwrap_or_else(|| Principal::root(account));
+        Ok(Who::As(caller.of_account(account).for_attempt(attempt)))
     }
 
     fn begin(&self, tx: &mut Tx<'_>, place: &Payload, now: jiff::Timestamp) -> Result<(), Error> {

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use api_sts::AssumeRoleRequest;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rand::Rng as _;
 use serde_json::Value;
-use service::Principal;
 use service::authorization::{Context, Nothing, gather};
 use service::identity::{Credentials, Judgement};
 use service::policy::{Asked, Verdict, asked_about, evaluate, withheld};
+use service::{Cx, Principal};
 use wire::Error;
 use wire::arn::ArnRef;
 
@@ -30,7 +31,7 @@ impl service::identity::Identity for Identity {
                 secret_key: self.root.secret_key.clone(),
                 session_token: None,
                 expires: None,
-                principal: Principal::Root,
+                principal: Principal::root(&self.account),
                 account: self.account.clone(),
                 attempt: None,
             }));
@@ -43,7 +44,7 @@ impl service::identity::Identity for Identity {
                 secret_key: keys.secret_access_key.clone().unwrap_or_default(),
                 session_token: None,
                 expires: None,
-                principal: Principal::Root,
+                principal: Principal::root(account),
                 account: account.clone(),
                 attempt: None,
             }));
@@ -61,7 +62,7 @@ impl service::identity::Identity for Identity {
             secret_key: s.secret_key,
             session_token: Some(s.session_token),
             expires: jiff::Timestamp::from_millisecond(s.expires_ms).ok(),
-            principal: s.principal,
+            principal: s.principal.of_account(&s.account),
             account: s.account,
             attempt: s.attempt,
         }))
@@ -90,7 +91,9 @@ impl service::identity::Identity for Identity {
 
     async fn user_id(&self, principal: &Principal) -> Result<Option<String>, Error> {
         Ok(match principal {
-            Principal::Root | Principal::Platform => Some(self.account.clone()),
+            Principal::Root { .. } | Principal::Platform => {
+                Some(principal.account().unwrap_or(&self.account).to_owned())
+            }
             Principal::Anonymous => None,
             Principal::Role { session, .. } => self.known(principal).await?.map(|k| format!("{}:{session}", k.id)),
             Principal::User { .. } => self.known(principal).await?.map(|known| known.id.clone()),
@@ -131,6 +134,22 @@ impl service::identity::Identity for Identity {
         Ok(principal)
     }
 
+    async fn other_role(
+        &self,
+        cx: &Cx,
+        role_arn: &str,
+        session: &str,
+        external_id: Option<&str>,
+    ) -> Result<Principal, Error> {
+        let request = AssumeRoleRequest {
+            role_arn: role_arn.to_owned(),
+            role_session_name: session.to_owned(),
+            external_id: external_id.map(str::to_owned),
+            ..AssumeRoleRequest::default()
+        };
+        Ok(self.taken_up(cx, &request).await?.principal)
+    }
+
     async fn issue(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
         let (credentials, record) = self.keys(principal, None, valid);
         let key = session_key(&credentials.access_key);
@@ -169,7 +188,7 @@ impl Identity {
         context: &dyn Context,
     ) -> Result<Judgement, Error> {
         match principal {
-            Principal::Root | Principal::Platform => return Ok(Judgement::Allowed),
+            Principal::Root { .. } | Principal::Platform => return Ok(Judgement::Allowed),
             Principal::Role { .. } | Principal::User { .. } => {}
             Principal::Anonymous => {
                 let text = format!("User: anonymous is not authorized to perform: {action} on resource: {resource}");
@@ -363,7 +382,7 @@ impl Identity {
         fill(&mut token);
         let session_token = STANDARD.encode(token);
         let expires = self.store.clock().now() + valid;
-        // A role's and a user's are of its own account.
+        // An owner's, a role's and a user's are of its own account.
         let account = principal.account().unwrap_or(&self.account).to_owned();
         let mut principal = principal.clone();
         if let Principal::Role { access_key: held, .. } | Principal::User { access_key: held, .. } = &mut principal {

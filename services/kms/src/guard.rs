@@ -77,7 +77,7 @@ fn with_grants(record: &KeyRecord) -> Value {
     let policy: Value = serde_json::from_str(&record.policy).unwrap_or_default();
     let mut statements: Vec<Value> = one_or_many(&policy["Statement"]).cloned().collect();
     statements.extend(record.grants.values().map(statement));
-    json!({ "Statement": statements })
+    json!({ "Version": policy["Version"], "Statement": statements })
 }
 
 fn statement(grant: &Grant) -> Value {

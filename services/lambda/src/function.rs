@@ -4,6 +4,7 @@ use api_lambda::{AliasConfiguration, FunctionConfiguration, FunctionEventInvokeC
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::Cx;
+use service::authorization::FunctionName;
 use std::collections::BTreeMap;
 use store::{Key, Tx};
 use wire::Error;
@@ -65,14 +66,7 @@ pub(crate) struct Name {
 
 impl Name {
     pub(crate) fn parse(text: &str, qualifier: Option<&str>) -> Result<Self, Error> {
-        let rest = match text.split_once("function:") {
-            Some((before, rest)) if before.starts_with("arn:") || before.ends_with(':') => rest,
-            _ => text,
-        };
-        let (name, inner) = match rest.split_once(':') {
-            Some((name, inner)) => (name, Some(inner)),
-            None => (rest, None),
-        };
+        let FunctionName { name, qualifier: inner, .. } = FunctionName::parse(text);
         let valid = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '$'));
         if name.is_empty() || name.len() > 64 || !valid(name) || !inner.is_none_or(valid) {
             return Err(invalid_name(text));

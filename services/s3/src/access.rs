@@ -41,7 +41,7 @@ impl S3 {
             }
             Err(error) => return Err(error),
         };
-        let (account, own) = (caller(cx), matches!(cx.principal(), Principal::Root | Principal::Platform));
+        let (account, own) = (caller(cx), matches!(cx.principal(), Principal::Root { .. } | Principal::Platform));
         if bucket.policy.is_none() && own && account == bucket.owner() && !foreign(ask, &bucket) {
             return Ok(());
         }
@@ -59,7 +59,7 @@ impl S3 {
 
     /// Does the caller own the bucket, and neither policy nor ACL could say anything else?
     pub(crate) async fn unquestioned(&self, cx: &Cx, bucket: &str) -> bool {
-        matches!(cx.principal(), Principal::Root)
+        matches!(cx.principal(), Principal::Root { .. })
             && self.governed(bucket).await.is_ok_and(|b| b.policy.is_none() && !b.acls() && b.owner() == caller(cx))
     }
 
@@ -98,7 +98,7 @@ impl S3 {
         if by_policy == Verdict::Denied {
             // The owner's root can always take a policy away that shuts everybody out.
             let rescue = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"].contains(&ask.action);
-            if !(rescue && same && matches!(cx.principal(), Principal::Root)) {
+            if !(rescue && same && matches!(cx.principal(), Principal::Root { .. })) {
                 return Err(denied(
                     cx,
                     account,
@@ -118,7 +118,7 @@ impl S3 {
         let by_acl = bucket.acls() && acl_allows(bucket, object.as_ref(), account, ask);
         let own = match cx.principal() {
             Principal::Anonymous => None,
-            Principal::Root | Principal::Platform => Some(Judgement::Allowed),
+            Principal::Root { .. } | Principal::Platform => Some(Judgement::Allowed),
             principal @ (Principal::Role { .. } | Principal::User { .. }) => {
                 Some(self.router.identity().judge(principal, ask.action, &resource, &request).await?)
             }
@@ -153,12 +153,12 @@ impl S3 {
     }
 }
 
-/// The account that acts; empty where nobody has signed. A role's or a user's is the one that it is of, wherever it acts.
+/// The account that acts; empty where nobody has signed. It is the one that the caller is of, wherever it acts.
 pub(crate) fn caller(cx: &Cx) -> &str {
     if matches!(cx.principal(), Principal::Anonymous) {
         return "";
     }
-    cx.principal().account().filter(|account| !account.is_empty()).unwrap_or_else(|| cx.account())
+    cx.caller_account()
 }
 
 /// Might the object be another account's? Then its ACL has to be asked.

@@ -243,5 +243,5 @@ fn platform(ground: &Ground) -> Cx {
     platform.control.start();
     platform.s3.start();
     ground.outside.born(&router);
-    Cx::new(router, Principal::Root, ACCOUNT, REGION)
+    Cx::new(router, Principal::root(ACCOUNT), ACCOUNT, REGION)
 }

@@ -286,7 +286,7 @@ impl World {
         platform.s3.start();
         platform.dynamodb.start();
         let door = Arc::new(s3_service::Door::new(s3.clone(), ACCOUNT, REGION));
-        Self { ground: ground.clone(), s3, door, cx: Cx::new(router, Principal::Root, ACCOUNT, REGION) }
+        Self { ground: ground.clone(), s3, door, cx: Cx::new(router, Principal::root(ACCOUNT), ACCOUNT, REGION) }
     }
 
     /// As every start does.
@@ -311,7 +311,7 @@ impl Identity for Root {
             secret_key: "secret".to_owned(),
             session_token: None,
             expires: None,
-            principal: Principal::Root,
+            principal: Principal::root(ACCOUNT),
             account: ACCOUNT.to_owned(),
             attempt: None,
         }))

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use wire::Error;
 
 use super::keys::KEYS;
+use super::names::FunctionName;
 use crate::{Cx, Principal};
 
 /// Where a condition key's value comes from.
@@ -145,8 +146,12 @@ fn same(a: &str, b: &str) -> bool {
 impl Request<'_> {
     /// Whether the resource is another account's than the caller's. What no account owns, such as AWS's own policies, is nobody else's.
     pub(super) fn is_foreign(&self) -> bool {
-        let account = self.resource.split(':').nth(4).unwrap_or_default();
-        wire::arn::is_account_id(account) && account != self.cx.account()
+        self.owner().is_some_and(|account| account != self.cx.caller_account())
+    }
+
+    /// The account that has the resource.
+    pub(super) fn owner(&self) -> Option<&str> {
+        self.resource.split(':').nth(4).filter(|account| wire::arn::is_account_id(account))
     }
 
     /// The keys that every request has.
@@ -168,7 +173,7 @@ impl Request<'_> {
             "aws:sourcearn" => some(cx.service().map(|service| service.source_arn.as_str())),
             "aws:sourceaccount" => some(cx.service().map(|service| service.source_account.as_str())),
             // The account that asks; SNS's own key. Source: SNS Developer Guide, "Example cases for Amazon SNS access control".
-            "aws:sourceowner" => one(cx.service().map_or_else(|| cx.account(), |service| &service.source_account)),
+            "aws:sourceowner" => one(cx.caller_account()),
             "aws:principalisawsservice" => one(if cx.service().is_some() { "true" } else { "false" }),
             "aws:principalservicename" | "aws:principalservicenameslist" => {
                 some(cx.service().map(|service| service.name.as_str()))
@@ -178,16 +183,16 @@ impl Request<'_> {
             {
                 Vec::new()
             }
-            "aws:principalaccount" => one(principal.account().unwrap_or_else(|| cx.account())),
+            "aws:principalaccount" => one(cx.caller_account()),
             "aws:principalarn" => some(principal.policy_arn())
                 .into_iter()
-                .chain(principal.policy_arn().is_none().then(|| principal.arn(cx.account())))
+                .chain(principal.policy_arn().is_none().then(|| principal.arn(cx.caller_account())))
                 .collect(),
             "aws:principaltype" => one(match principal {
                 Principal::Role { .. } => "AssumedRole",
                 Principal::User { .. } => "User",
                 Principal::Anonymous => "Anonymous",
-                Principal::Root | Principal::Platform => "Account",
+                Principal::Root { .. } | Principal::Platform => "Account",
             }),
             "aws:username" => match principal {
                 Principal::User { user_arn, .. } => some(user_arn.rsplit('/').next()),
@@ -258,7 +263,7 @@ impl Request<'_> {
         let cx = self.cx;
         let one = |text: &str| Some(vec![text.to_owned()]);
         match how {
-            "account" => return Ok(one(cx.account())),
+            "account" => return Ok(one(cx.caller_account())),
             "passed" => {
                 return Ok((!self.passes.is_empty()).then(|| vec![self.passes.to_owned()]).or(Some(Vec::new())));
             }
@@ -286,8 +291,8 @@ impl Request<'_> {
                 name if name.starts_with("Transact") || name.starts_with("Batch") => vec![name.to_owned()],
                 _ => Vec::new(),
             },
-            "leading-keys" => super::leading::keys(cx, self.operation, input, self.resource).await?,
-            "attributes" => super::leading::attributes(input),
+            "leading-keys" => return super::leading::keys(cx, self.operation, input, self.resource).await,
+            "attributes" => super::leading::attributes(self.operation, input, self.resource),
             "associated" => text("FunctionArn"),
             "event-source" | "event-detail-type" => self.event(input, how),
             "pattern-event-type-code" => pattern(input, &["detail", "eventTypeCode"]),
@@ -341,8 +346,9 @@ impl Request<'_> {
             }
             (None, None) => return Ok(Vec::new()),
         };
-        let name = name.split_once("function:").map_or(name.as_str(), |(_, name)| name);
-        Ok(vec![cx.arn("lambda", format!("function:{name}"))])
+        let FunctionName { name, qualifier, .. } = FunctionName::parse(&name);
+        let qualifier = qualifier.map(|qualifier| format!(":{qualifier}")).unwrap_or_default();
+        Ok(vec![cx.arn("lambda", format!("function:{name}{qualifier}"))])
     }
 
     async fn aliases(&self) -> Result<Vec<String>, Error> {

@@ -2,19 +2,23 @@
 //! keys of the request, weighed by the caller's own policies and by the policy of the resource.
 //!
 //! Map: [`resource`] the ARNs that an input names · [`context`] the condition keys · [`lookup`] what has to be asked for them ·
-//! [`keys`] the keys that there are, generated. Not here: the language of policies ([`crate::policy`]), who has which.
+//! [`names`] names that are written in several ways · [`keys`] the keys that there are, generated. Not here: the language of policies ([`crate::policy`]), who has which.
 
 mod context;
 mod keys;
 mod leading;
 mod lookup;
+mod names;
 mod resource;
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 use wire::{Error, OperationSpec};
 
 pub use context::{Context, Gathered, Nothing, Request, gather, known};
 pub use lookup::{BLOB_MARK, key_of_blob};
+pub use names::FunctionName;
 
 use crate::identity::Judgement;
 use crate::policy::{Asked, Caller, Verdict, evaluate_for};
@@ -43,10 +47,10 @@ impl Router {
     /// # Errors
     /// `AccessDeniedException`, as the doors answer it.
     pub async fn admit(&self, cx: &Cx, spec: &OperationSpec, input: &Value) -> Result<Option<String>, Error> {
-        let mut home = None;
         if !self.is_weighed(cx, spec.service.name) {
-            return Ok(home);
+            return Ok(None);
         }
+        let mut homes = BTreeSet::new();
         for need in spec.needs {
             if let Some((member, set)) = need.when {
                 let given = context::at(input, member).is_some_and(|v| !matches!(v, Value::Null | Value::Bool(false)));
@@ -68,13 +72,23 @@ impl Router {
                     operation: spec.name,
                     passes: need.passes,
                 };
+                reachable(cx, &resource)?;
                 self.weigh(&request).await?;
-                if need.passes.is_empty() && request.is_foreign() {
-                    home = resource.split(':').nth(4).map(str::to_owned);
+                if need.passes.is_empty() {
+                    homes.extend(request.owner().map(str::to_owned));
                 }
             }
         }
-        Ok(home)
+        if EACH_BY_ITSELF.contains(&spec.name) {
+            return Ok(None);
+        }
+        let mut homes = homes.into_iter();
+        match (homes.next(), homes.next()) {
+            (Some(one), Some(other)) => {
+                Err(Error::validation(format!("One request cannot act on what the accounts {one} and {other} have")))
+            }
+            (home, _) => Ok(home.filter(|home| home != cx.account())),
+        }
     }
 
     /// Whether anything but the caller itself may have a say. An owner's keys are weighed where a resource may have a policy that denies,
@@ -82,7 +96,7 @@ impl Router {
     pub(crate) fn is_weighed(&self, cx: &Cx, service: &str) -> bool {
         match cx.principal() {
             Principal::Platform => cx.service().is_some(),
-            Principal::Root => self.guard(service).is_some() || self.has_other_accounts(),
+            Principal::Root { .. } => self.guard(service).is_some() || self.has_other_accounts(),
             Principal::Anonymous | Principal::Role { .. } | Principal::User { .. } => true,
         }
     }
@@ -99,7 +113,7 @@ impl Router {
             None => None,
             Some(policy) => Some((judged(&policy, request).await?, policy.must_allow)),
         };
-        let owner = matches!(cx.principal(), Principal::Root) && !request.is_foreign();
+        let owner = matches!(cx.principal(), Principal::Root { .. }) && !request.is_foreign();
         if let Some((Verdict::Denied, _)) = by_resource
             && !(owner && RESCUES.contains(&request.action))
         {
@@ -108,10 +122,12 @@ impl Router {
         let not_given =
             || denied(request, &format!("because no resource-based policy allows the {} action", request.action));
         if cx.service().is_some() {
-            // What has no policy at all is open to the services of its own account, and to no other's.
+            // What could have a policy and has none is open to the services of its own account, and to no other's. What can have none
+            // is what AWS's services need a role for.
+            let could = self.guard(request.resource.split(':').nth(2).unwrap_or_default()).is_some();
             return match by_resource {
                 Some((Verdict::Allowed, _)) => Ok(()),
-                None if !request.is_foreign() => Ok(()),
+                None if could && !request.is_foreign() => Ok(()),
                 _ => Err(not_given()),
             };
         }
@@ -122,8 +138,8 @@ impl Router {
                     _ => Err(nobody(request.action)),
                 };
             }
-            Principal::Root | Principal::Platform if owner => return Ok(()),
-            Principal::Root | Principal::Platform => Judgement::Allowed,
+            Principal::Root { .. } | Principal::Platform if owner => return Ok(()),
+            Principal::Root { .. } | Principal::Platform => Judgement::Allowed,
             principal => self.identity().judge(principal, request.action, request.resource, request).await?,
         };
         match (own, by_resource) {
@@ -146,6 +162,23 @@ impl Router {
     }
 }
 
+/// Operations that find each of their resources by its own ARN, wherever the call is.
+const EACH_BY_ITSELF: [&str; 2] = ["PutEvents", "ReEncrypt"];
+
+/// A function of another region is not reached from here, whatever a policy says of its ARN.
+fn reachable(cx: &Cx, resource: &str) -> Result<(), Error> {
+    let mut parts = resource.splitn(7, ':').skip(2);
+    let (service, region, kind) = (parts.next(), parts.next(), parts.nth(1));
+    match region.filter(|region| !region.is_empty() && *region != cx.region() && *region != "*") {
+        Some(there) if service == Some("lambda") && kind == Some("function") => {
+            let here = cx.region();
+            let text = format!("Functions from '{there}' are not reachable in this region ('{here}')");
+            Err(Error::new("ResourceNotFoundException", 404, text))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The policy of a resource.
 #[derive(Clone, Debug)]
 pub struct ResourcePolicy {
@@ -164,8 +197,9 @@ pub trait Guard: Send + Sync {
 async fn judged(policy: &ResourcePolicy, request: &Request<'_>) -> Result<Verdict, Error> {
     let policies = std::slice::from_ref(&policy.policy);
     let gathered = gather(request, crate::policy::asked_about(policies, request.action)).await?;
-    let arns = request.cx.principal().arns(request.cx.account());
-    let caller = Caller { account: request.cx.account(), arns: &arns, canonical: "", service: "" };
+    let account = request.cx.caller_account();
+    let arns = request.cx.principal().arns(account);
+    let caller = Caller { account, arns: &arns, canonical: "", service: "" };
     let caller = match request.cx.service() {
         Some(service) => Caller { account: "", arns: &[], service: &service.name, ..caller },
         None => caller,
@@ -196,7 +230,7 @@ const RESCUES: [&str; 10] = [
 
 fn denied(request: &Request<'_>, why: &str) -> Error {
     let cx = request.cx;
-    let arn = cx.service().map_or_else(|| cx.principal().arn(cx.account()), |service| service.name.clone());
+    let arn = cx.service().map_or_else(|| cx.principal().arn(cx.caller_account()), |service| service.name.clone());
     let (action, resource) = (request.action, request.resource);
     Error::access_denied(format!("User: {arn} is not authorized to perform: {action} on resource: {resource} {why}"))
 }

@@ -5,6 +5,7 @@ use wire::Error;
 use wire::arn::Arn;
 
 use super::lookup;
+use super::names::FunctionName;
 use crate::{Cx, Principal};
 
 /// What one member contributed to a template.
@@ -150,7 +151,7 @@ async fn member(
         }
         // What its service knows by any case. No ARN stands for it.
         "lower" => Some(Part::Text(value.to_lowercase())),
-        "function" => Some(function(value)),
+        "function" | "function-itself" => Some(function(how, cx, input, value)),
         // A queue's URL ends with the account that has it, and its name.
         "url" if value.starts_with("http") => {
             let mut parts = value.trim_end_matches('/').rsplit('/');
@@ -201,13 +202,20 @@ fn takes_place(value: &str, before: &str, bare: bool) -> bool {
     value.starts_with("arn:") && (bare || service(value) == service(before))
 }
 
-/// `name`, `name:qualifier`, `account:function:name`, or an ARN, each with or without a qualifier.
-fn function(value: &str) -> Part {
-    match value.split_once("function:") {
-        _ if value.starts_with("arn:aws:lambda:") => Part::Arn(value.to_owned()),
-        Some((_, name)) => Part::Text(name.to_owned()),
-        None => Part::Text(value.to_owned()),
+/// A function as whoever answers the call reads it. What acts on the function itself (`function-itself`) passes over a qualifier; another
+/// member's stands for the name's own.
+fn function(how: &str, cx: &Cx, input: &Value, value: &str) -> Part {
+    let FunctionName { region, account, name, qualifier } = FunctionName::parse(value);
+    let another = input.get("Qualifier").and_then(Value::as_str).is_some_and(|qualifier| !qualifier.is_empty());
+    let name = match qualifier.filter(|_| how == "function" && !another) {
+        Some(qualifier) => format!("{name}:{qualifier}"),
+        None => name.to_owned(),
+    };
+    if region.is_none() && account.is_none() {
+        return Part::Text(name);
     }
+    let (region, account) = (region.unwrap_or(cx.region()), account.unwrap_or(cx.account()));
+    Part::Arn(format!("arn:aws:lambda:{region}:{account}:function:{name}"))
 }
 
 /// Versions and aliases are authorised as their state machine. Source: Step Functions Developer Guide, "Authorization for versions and
@@ -235,7 +243,7 @@ mod tests {
 
     #[tokio::test]
     async fn templates() {
-        let cx = Cx::new(Router::new(), Principal::Root, "1", "r");
+        let cx = Cx::new(Router::new(), Principal::root("1"), "1", "r");
         let t = |rest: &str| format!("arn:aws:dynamodb:{{region}}:{{account}}:{rest}");
         let arn = |rest: &str| format!("arn:aws:dynamodb:r:1:{rest}");
         let table = t("table/{TableName}[/index/{IndexName}]");
@@ -275,7 +283,15 @@ mod tests {
             ),
             (t("{D:*|lower}/*"), json!({}), vec![arn("*/*")]),
             (t("parameter/{A|parameter}"), json!({"A": "/a/b:3"}), vec![arn("parameter/a/b")]),
-            (t("f:{A|function}[:{Q}]"), json!({"A": "1:function:n", "Q": "p"}), vec![arn("f:n:p")]),
+            (t("f:{A|function}[:{Q}]"), json!({"A": "n", "Q": "p"}), vec![arn("f:n:p")]),
+            (t("f:{A|function}[:{Q}]"), json!({"A": "etl-function:p"}), vec![arn("f:etl-function:p")]),
+            (t("f:{A|function}[:{Qualifier}]"), json!({"A": "n:p", "Qualifier": "p"}), vec![arn("f:n:p")]),
+            (t("f:{A|function-itself}"), json!({"A": "n:p"}), vec![arn("f:n")]),
+            (
+                t("f:{A|function}[:{Qualifier}]"),
+                json!({"A": "1:function:n:p", "Qualifier": "p"}),
+                vec!["arn:aws:lambda:r:1:function:n:p".to_owned()],
+            ),
             (
                 t("{A|machine}"),
                 json!({"A": "arn:aws:states:r:1:stateMachine:m:p"}),

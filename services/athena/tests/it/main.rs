@@ -36,7 +36,7 @@ fn bench() -> Bench {
     let scratch = std::env::temp_dir().join(format!("athena-test-{}", std::process::id()));
     let compute = compute::Compute::new(compute::Settings::new(scratch)).unwrap();
     drop(athena::register(&platform, &compute).unwrap());
-    Bench { cx: Cx::new(router, Principal::Root, "000000000000", "eu-west-1") }
+    Bench { cx: Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1") }
 }
 
 impl Bench {

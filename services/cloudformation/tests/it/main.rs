@@ -145,7 +145,7 @@ impl World {
         operations!(router, cloud, api_s3: CreateBucket, DeleteBucket, GetBucketLocation, PutBucketTagging);
         operations!(router, cloud, api_sqs: CreateQueue, DeleteQueue, GetQueueUrl, SetQueueAttributes);
         operations!(router, cloud, api_events: DescribeRule);
-        let cx = Cx::new(router, Principal::Root, "000000000000", "us-east-1");
+        let cx = Cx::new(router, Principal::root("000000000000"), "000000000000", "us-east-1");
         Self { cloud, cx, control }
     }
     fn running() -> Self {

@@ -30,7 +30,7 @@ fn bench() -> Bench {
         settings: Settings::default(),
     };
     drop(dynamodb::register(&platform));
-    let cx = Cx::new(Arc::clone(&router), Principal::Root, "000000000000", "eu-west-1");
+    let cx = Cx::new(Arc::clone(&router), Principal::root("000000000000"), "000000000000", "eu-west-1");
     Bench { cx, platform }
 }
 

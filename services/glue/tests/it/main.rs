@@ -31,7 +31,7 @@ fn world() -> World {
     let compute = compute::Compute::new(compute::Settings::new(data.path().join("scratch"))).expect("a scratch folder");
     glue::register(&platform, &compute).expect("no settings are wrong");
     let router: Arc<Router> = platform.router;
-    World { cx: Cx::new(router, Principal::Root, "000000000000", "us-east-1"), _data: data }
+    World { cx: Cx::new(router, Principal::root("000000000000"), "000000000000", "us-east-1"), _data: data }
 }
 
 impl World {

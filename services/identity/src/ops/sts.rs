@@ -30,14 +30,14 @@ impl Handle<GetCallerIdentity> for Identity {
     async fn handle(&self, cx: &Cx, _: GetCallerIdentityRequest) -> Result<GetCallerIdentityResponse, Error> {
         let principal = cx.principal();
         let user_id = match principal {
-            Principal::Root | Principal::Platform => Some(cx.account().to_owned()),
+            Principal::Root { .. } | Principal::Platform => Some(cx.caller_account().to_owned()),
             Principal::Anonymous => None,
             Principal::Role { .. } | Principal::User { .. } => self.user_id(principal).await?,
         };
         let gone = || Error::new("InvalidClientTokenId", 403, "The security token included in the request is invalid");
         Ok(GetCallerIdentityResponse {
             user_id: Some(user_id.ok_or_else(gone)?),
-            account: Some(principal.account().unwrap_or_else(|| cx.account()).to_owned()),
+            account: Some(cx.caller_account().to_owned()),
             arn: Some(principal.arn(cx.account())),
         })
     }
@@ -46,14 +46,7 @@ impl Handle<GetCallerIdentity> for Identity {
 #[async_trait]
 impl Handle<AssumeRole> for Identity {
     async fn handle(&self, cx: &Cx, req: AssumeRoleRequest) -> Result<AssumeRoleResponse, Error> {
-        let denied = || denied(cx, "sts:AssumeRole", &req.role_arn);
-        let (account, name) = split_role(&req.role_arn).ok_or_else(denied)?;
-        let found = self.store.read(|tx| role(tx, &account, &name)).await.map_err(|_| denied())?;
-        if found.role.arn != req.role_arn {
-            return Err(denied());
-        }
-        let context = self.session_of(cx, &req, &account).await?;
-        self.may_assume(cx, &req, &found, &context).await?;
+        let TakenUp { found, principal } = self.taken_up(cx, &req).await?;
         let longest = i64::from(found.role.max_session_duration.unwrap_or(3600));
         let seconds = i64::from(req.duration_seconds.unwrap_or(3600));
         if seconds > longest {
@@ -70,17 +63,8 @@ impl Handle<AssumeRole> for Identity {
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
             ));
         }
+        let context = principal.session().cloned().unwrap_or_default();
         let packed = packed(req.policy.as_deref(), &context)?;
-        let source_identity = context.source_identity.clone();
-        let principal = Principal::Role {
-            role_arn: found.role.arn.clone(),
-            session: req.role_session_name.clone(),
-            policy: req.policy,
-            // What an attempt does under another role is still the attempt's.
-            attempt: cx.attempt().map(str::to_owned),
-            access_key: None,
-            context: Box::new(context),
-        };
         let keys = self.issue(&principal, jiff::SignedDuration::from_secs(seconds)).await?;
         Ok(AssumeRoleResponse {
             credentials: Some(told(keys)),
@@ -89,10 +73,16 @@ impl Handle<AssumeRole> for Identity {
                 arn: principal.arn(cx.account()),
             }),
             packed_policy_size: packed,
-            source_identity,
+            source_identity: context.source_identity,
             ..AssumeRoleResponse::default()
         })
     }
+}
+
+/// A role's session that a caller may have.
+pub(crate) struct TakenUp {
+    found: RoleRecord,
+    pub(crate) principal: Principal,
 }
 
 fn told(keys: service::identity::Credentials) -> Credentials {
@@ -105,7 +95,7 @@ fn told(keys: service::identity::Credentials) -> Credentials {
 }
 
 fn denied(cx: &Cx, action: &str, role_arn: &str) -> Error {
-    let who = cx.principal().arn(cx.account());
+    let who = cx.principal().arn(cx.caller_account());
     Error::new(
         "AccessDenied",
         403,
@@ -124,6 +114,31 @@ fn packed(policy: Option<&str>, context: &SessionContext) -> Result<Option<i32>,
 }
 
 impl Identity {
+    /// The session of a role that the caller asks for, where the caller's policies and the role's trust policy let it have one.
+    ///
+    /// # Errors
+    /// `AccessDenied`, and what is wrong with tags and policies of the session.
+    pub(crate) async fn taken_up(&self, cx: &Cx, req: &AssumeRoleRequest) -> Result<TakenUp, Error> {
+        let denied = || denied(cx, "sts:AssumeRole", &req.role_arn);
+        let (account, name) = split_role(&req.role_arn).ok_or_else(denied)?;
+        let found = self.store.read(|tx| role(tx, &account, &name)).await.map_err(|_| denied())?;
+        if found.role.arn != req.role_arn {
+            return Err(denied());
+        }
+        let context = self.session_of(cx, req, &account).await?;
+        self.may_assume(cx, req, &found, &context).await?;
+        let principal = Principal::Role {
+            role_arn: found.role.arn.clone(),
+            session: req.role_session_name.clone(),
+            policy: req.policy.clone(),
+            // What an attempt does under another role is still the attempt's.
+            attempt: cx.attempt().map(str::to_owned),
+            access_key: None,
+            context: Box::new(context),
+        };
+        Ok(TakenUp { found, principal })
+    }
+
     /// What the session is made with: its own tags, those that the caller's session passes on, its policies.
     async fn session_of(&self, cx: &Cx, req: &AssumeRoleRequest, account: &str) -> Result<SessionContext, Error> {
         if let Some(policy) = &req.policy {
@@ -183,7 +198,8 @@ impl Identity {
         })
     }
 
-    /// The role's trust policy and the caller's own policies. The owner may act as any role of the account.
+    /// The role's trust policy and the caller's own policies. An owner may act as any role of the account, and as one of another account
+    /// where that trusts it.
     async fn may_assume(
         &self,
         cx: &Cx,
@@ -191,8 +207,13 @@ impl Identity {
         found: &RoleRecord,
         context: &SessionContext,
     ) -> Result<(), Error> {
-        if matches!(cx.principal(), Principal::Root | Principal::Platform) {
-            return Ok(());
+        let (caller, owner) = (cx.caller_account(), found.role.arn.split(':').nth(4));
+        let same = owner == Some(caller);
+        match cx.principal() {
+            Principal::Root { .. } if same => return Ok(()),
+            Principal::Platform if same && cx.service().is_none() => return Ok(()),
+            Principal::Platform | Principal::Anonymous => return Err(denied(cx, "sts:AssumeRole", &req.role_arn)),
+            Principal::Root { .. } | Principal::Role { .. } | Principal::User { .. } => {}
         }
         let trust: Value = serde_json::from_str(found.role.assume_role_policy_document.as_deref().unwrap_or_default())
             .unwrap_or_default();
@@ -212,9 +233,7 @@ impl Identity {
         if req.source_identity.is_some() {
             actions.push("sts:SetSourceIdentity");
         }
-        let arns = cx.principal().arns(cx.account());
-        let account = cx.principal().account().unwrap_or_else(|| cx.account());
-        let same = found.role.arn.split(':').nth(4) == Some(account);
+        let arns = cx.principal().arns(caller);
         for action in actions {
             let request = Request {
                 cx,
@@ -229,7 +248,7 @@ impl Identity {
             let known = gathered.keys();
             // A trust policy has no resource: it is the role's.
             let asked = Asked { action, resource: &req.role_arn, keys: &known, unknown: &gathered.unknown };
-            let caller = Caller { account, arns: &arns, canonical: "", service: "" };
+            let caller = Caller { account: caller, arns: &arns, canonical: "", service: "" };
             let trusted = evaluate_for(&with_resource(&trust), caller, asked);
             let own = self.judge(cx.principal(), action, &req.role_arn, &request).await?;
             match (trusted, own) {
@@ -256,7 +275,7 @@ fn with_resource(trust: &Value) -> Value {
             statement
         })
         .collect();
-    json!({ "Statement": statements })
+    json!({ "Version": trust["Version"], "Statement": statements })
 }
 
 #[async_trait]
@@ -270,12 +289,8 @@ impl Handle<GetSessionToken> for Identity {
                 let (user_arn, attempt) = (user_arn.clone(), cx.attempt().map(str::to_owned));
                 (Principal::User { user_arn, attempt, access_key: None, context }, 129_600)
             }
-            // Keys of a root are those of the server's own account.
-            Principal::Root if cx.account() == self.account => (Principal::Root, 3600),
-            Principal::Root => {
-                let message = "Temporary keys of its root are to be had in the server's own account only";
-                return Err(Error::new("AccessDenied", 403, message));
-            }
+            // Source: STS API reference, GetSessionToken: keys of an owner's session are good for an hour.
+            owner @ Principal::Root { .. } => (owner.clone(), 3600),
             _ => {
                 return Err(Error::new("AccessDenied", 403, "Cannot call GetSessionToken with session credentials"));
             }

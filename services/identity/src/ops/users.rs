@@ -81,7 +81,7 @@ impl Identity {
 #[async_trait]
 impl Handle<GetUser> for Identity {
     async fn handle(&self, cx: &Cx, req: GetUserRequest) -> Result<GetUserResponse, Error> {
-        if req.user_name.is_none() && matches!(cx.principal(), Principal::Root) {
+        if req.user_name.is_none() && matches!(cx.principal(), Principal::Root { .. }) {
             // AWS tells the root user so, without a name.
             let account = cx.account().to_owned();
             let user = User {

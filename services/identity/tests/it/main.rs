@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
+mod accounts;
 mod operations;
 mod policies;
 mod principals;
@@ -12,6 +13,8 @@ use serde_json::{Value, json};
 use service::{Cx, Origin, Platform, Principal, Router};
 
 pub(crate) const ACCOUNT: &str = "000000000000";
+/// An account beside the server's own.
+pub(crate) const OTHER: &str = "111111111111";
 pub(crate) const REGION: &str = "us-east-1";
 
 pub(crate) struct World {
@@ -21,6 +24,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let queue = || store::Queue::new(store::Store::memory());
+        let other = json!({"access_key_id": "AKOTHER", "secret_access_key": "secret"});
+        let settings = json!({"s3": {"accounts": {OTHER: other}}});
         let platform = Platform {
             router: Router::new(),
             control: queue(),
@@ -31,11 +36,11 @@ impl World {
             endpoint: "http://127.0.0.1:1".to_owned(),
             account: ACCOUNT.to_owned(),
             region: REGION.to_owned(),
-            settings: service::Settings::default(),
+            settings: service::Settings(Arc::new(settings.as_object().unwrap().clone())),
         };
         let root = identity::RootKeys { access_key: "AKROOT".to_owned(), secret_key: "secret".to_owned() };
         identity::register(&platform, root);
-        let cx = Cx::new(platform.router, Principal::Root, ACCOUNT, REGION).with_origin(Origin::new(
+        let cx = Cx::new(platform.router, Principal::root(ACCOUNT), ACCOUNT, REGION).with_origin(Origin::new(
             Some([203, 0, 113, 7].into()),
             Some("boto3"),
             None,

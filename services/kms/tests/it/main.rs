@@ -27,7 +27,7 @@ fn parts() -> (Cx, std::sync::Arc<kms::Kms>, store::Store) {
     };
     let kms = kms::register(&platform).unwrap();
     let store = platform.control.store().clone();
-    (Cx::new(platform.router, Principal::Root, "000000000000", "us-east-1"), kms, store)
+    (Cx::new(platform.router, Principal::root("000000000000"), "000000000000", "us-east-1"), kms, store)
 }
 
 /// A call in the canonical form, in which bytes are base64.

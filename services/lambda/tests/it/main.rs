@@ -48,7 +48,7 @@ fn bench_with(settings: &Value) -> Bench {
     let compute = compute::Compute::new(compute::Settings::new(folder.path().join("scratch"))).unwrap();
     lambda::register(&platform, &compute).unwrap();
     platform.control.start();
-    let cx = Cx::new(router, Principal::Root, "000000000000", "eu-west-1");
+    let cx = Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1");
     Bench { cx, neighbours, _folder: folder }
 }
 

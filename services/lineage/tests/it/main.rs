@@ -24,7 +24,7 @@ fn world(control: &store::Store) -> (Arc<lineage::Lineage>, Cx) {
         settings: service::Settings::default(),
     };
     let service = lineage::register(&platform);
-    (service, Cx::new(platform.router, Principal::Root, "000000000000", "us-east-1"))
+    (service, Cx::new(platform.router, Principal::root("000000000000"), "000000000000", "us-east-1"))
 }
 
 fn job(id: &str) -> Worker {
@@ -150,7 +150,7 @@ async fn what_an_attempt_wrote_that_was_rolled_back_was_not_written() {
 async fn another_account_is_told_nothing() {
     let (lineage, cx) = world(&store::Store::memory());
     did(&lineage, &job("athena:query:q"), Did::Wrote, "s3://lake/k", "1");
-    let other = Cx::new(cx.router().clone(), Principal::Root, "111111111111", "us-east-1");
+    let other = Cx::new(cx.router().clone(), Principal::root("111111111111"), "111111111111", "us-east-1");
     for (operation, input) in [("GetLineage", json!({ "Resource": "s3://lake/k" })), ("ListAccesses", json!({}))] {
         let found = cx.router().find("lineage", operation).unwrap();
         assert!(cx.router().call_canonical(&cx, found, input.clone()).await.is_ok());

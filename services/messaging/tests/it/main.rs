@@ -39,7 +39,7 @@ fn bench_on(smtp: &Value, router: Arc<Router>) -> Bench {
         settings: Settings(Arc::new(sections.as_object().unwrap().clone())),
     };
     messaging::register(&platform).unwrap();
-    let cx = Cx::new(router, Principal::Root, "000000000000", "eu-west-1");
+    let cx = Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1");
     Bench { cx, platform }
 }
 

@@ -135,7 +135,7 @@ impl Noted {
             None => String::new(),
             Some(cx) => match cx.principal() {
                 Principal::Anonymous => String::new(),
-                Principal::Root => s3.known.canonical(cx.account()),
+                Principal::Root { .. } => s3.known.canonical(cx.caller_account()),
                 other => other.arn(cx.account()),
             },
         }

@@ -136,7 +136,7 @@ mod tests {
         let s3 = S3::new(router.clone(), Store::memory(), objects, (OWN, Accounts::default()), settings).unwrap();
         register(&router, &s3);
         let cx = |account: &str, principal| Cx::new(router.clone(), principal, account, "us-east-1");
-        let own = cx(OWN, Principal::Root);
+        let own = cx(OWN, Principal::root(OWN));
         let call = |cx: Cx, name: &'static str| {
             let mut input = parameters(name);
             if name == "ListBuckets" {
@@ -150,7 +150,7 @@ mod tests {
         let names: Vec<&str> = router.operations().iter().map(|spec| spec.name).collect();
         assert!(names.len() > 30);
         let foreign = [
-            cx(OTHER, Principal::Root),
+            cx(OTHER, Principal::root(OTHER)),
             cx(OTHER, role(OTHER)),
             // Let into the account by what another service has, which says nothing of buckets.
             cx(OWN, role(OTHER)),

@@ -39,7 +39,8 @@ impl Identity for Keys {
     async fn credentials(&self, access_key: &str) -> Result<Option<Credentials>, Error> {
         let session = !matches!(access_key, "root" | "other");
         let principal = match access_key {
-            "root" | "other" => Principal::Root,
+            "root" => Principal::root(ACCOUNT),
+            "other" => Principal::root(OTHER),
             "role" | "old" => role("reader", None),
             _ => return Ok(None),
         };
@@ -101,7 +102,7 @@ impl World {
         Self { router, s3, door }
     }
     pub(crate) fn cx(&self) -> Cx {
-        Cx::new(self.router.clone(), Principal::Root, ACCOUNT, "us-east-1")
+        Cx::new(self.router.clone(), Principal::root(ACCOUNT), ACCOUNT, "us-east-1")
     }
     pub(crate) fn attempt(&self, id: &str) -> Cx {
         self.router.attempts().open(id);

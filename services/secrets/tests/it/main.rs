@@ -189,7 +189,7 @@ fn parts() -> (Cx, Store, Arc<secrets::Secrets>) {
     let kms = Arc::new(Kms);
     platform.router.register::<Encrypt, _>(&kms);
     platform.router.register::<Decrypt, _>(&kms);
-    (Cx::new(platform.router, Principal::Root, "000000000000", "us-east-1"), store, secrets)
+    (Cx::new(platform.router, Principal::root("000000000000"), "000000000000", "us-east-1"), store, secrets)
 }
 
 async fn call(cx: &Cx, service: &str, name: &str, input: Value) -> Result<Value, Error> {

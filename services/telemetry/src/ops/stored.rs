@@ -77,7 +77,10 @@ impl Guard for Telemetry {
         if about.is_empty() || (own_service && !named) {
             return Ok(None);
         }
-        Ok(Some(service::authorization::ResourcePolicy { policy: json!({ "Statement": about }), must_allow: false }))
+        Ok(Some(service::authorization::ResourcePolicy {
+            policy: json!({ "Version": "2012-10-17", "Statement": about }),
+            must_allow: false,
+        }))
     }
 }
 

@@ -33,7 +33,7 @@ fn over(store: Store) -> Bench {
         settings: Settings::default(),
     };
     telemetry::register(&platform);
-    Bench { cx: Cx::new(router, Principal::Root, "000000000000", "eu-west-1"), now: Timestamp::now() }
+    Bench { cx: Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1"), now: Timestamp::now() }
 }
 
 impl Bench {

@@ -102,7 +102,7 @@ fn basic(headers: &http::HeaderMap) -> Option<(String, String)> {
     Some((decoded(id), decoded(secret)))
 }
 
-/// Only keys that last: a session has no secret alone. None of another account, whose root would get a session of the server's own.
+/// Only keys that last: a session has no secret alone. None of another account: the door is the home account's.
 async fn by_secret(
     router: &Arc<Router>,
     home: &str,
@@ -274,7 +274,7 @@ mod tests {
         }
 
         async fn role_session(&self, _: &str, _: &str, _: Option<&str>) -> Result<Principal, Error> {
-            Ok(Principal::Root)
+            Ok(Principal::root(HOME))
         }
 
         async fn issue(&self, principal: &Principal, _: jiff::SignedDuration) -> Result<Credentials, Error> {
@@ -293,8 +293,8 @@ mod tests {
     fn world() -> (Arc<Router>, Arc<Keys>) {
         let (router, keys) = (Router::new(), Arc::new(Keys::default()));
         keys.put(lasting("AKIAANN", HOME, user(None)));
-        keys.put(lasting("root", HOME, Principal::Root));
-        keys.put(lasting("other", "111111111111", Principal::Root));
+        keys.put(lasting("root", HOME, Principal::root(HOME)));
+        keys.put(lasting("other", "111111111111", Principal::root("111111111111")));
         router.set_identity(keys.clone());
         (router, keys)
     }

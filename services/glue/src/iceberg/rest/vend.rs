@@ -68,7 +68,7 @@ fn narrowed(cx: &Cx, location: &str) -> Option<Principal> {
     let issued_ms = Some(cx.now().as_millisecond());
     match cx.principal() {
         // Nothing bounds the owner's: those would be good for all that there is.
-        Principal::Root | Principal::Platform | Principal::Anonymous => None,
+        Principal::Root { .. } | Principal::Platform | Principal::Anonymous => None,
         Principal::User { user_arn, attempt, context, .. } => {
             if context.as_ref().is_some_and(|context| !context.policy_arns.is_empty()) {
                 return None;
