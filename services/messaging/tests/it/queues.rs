@@ -164,7 +164,7 @@ async fn sequence_numbers_grow_over_a_purge() {
 async fn a_move_fills_no_queue_that_its_caller_may_not_send_to() {
     let bench = bench(&json!({}));
     bench.queue("theirs", json!({})).await;
-    let cx = Cx::new(bench.cx.router().clone(), Principal::Root, "111111111111", "eu-west-1");
+    let cx = Cx::new(bench.cx.router().clone(), Principal::root("111111111111"), "111111111111", "eu-west-1");
     let arn = |account: &str, name: &str| format!("arn:aws:sqs:eu-west-1:{account}:{name}");
     let dead = arn("111111111111", "dead");
     cx.call_json("sqs", "createQueue", json!({"QueueName": "dead"})).await.unwrap();

@@ -49,6 +49,14 @@ struct Lambda {
     fails: std::sync::atomic::AtomicBool,
 }
 
+/// No function has a policy.
+#[async_trait]
+impl service::authorization::Guard for Lambda {
+    async fn policy(&self, _: &Cx, _: &str, _: &str) -> Result<Option<service::authorization::ResourcePolicy>, Error> {
+        Ok(None)
+    }
+}
+
 #[async_trait]
 impl Handle<Invoke> for Lambda {
     async fn handle(&self, cx: &Cx, req: InvocationRequest) -> Result<InvocationResponse, Error> {
@@ -115,6 +123,7 @@ const LAMBDA: &str = "arn:aws:lambda:us-east-1:000000000000:function:rotate";
 async fn a_secret_is_rotated_when_its_window_opens() {
     let (cx, store, secrets) = parts();
     let lambda = Arc::new(Lambda::default());
+    cx.router().add_guard("lambda", lambda.clone());
     cx.router().register::<Invoke, _>(&lambda);
     cx.router().register::<GetFunctionConfiguration, _>(&lambda);
     let call = |name: &'static str, input: Value| {
