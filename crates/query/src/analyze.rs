@@ -208,6 +208,12 @@ pub(crate) fn cast_to(expr: Expr, to: &Type) -> Expr {
     trino("$cast", vec![expr, Expr::Literal(ScalarValue::from(to.to_string()), None)])
 }
 
+/// An expression cast as Trino casts what INSERT puts into a column.
+pub(crate) fn assigned_to(expr: Expr, to: &Type) -> Expr {
+    let name = if matches!(to, Type::Varchar(Some(_)) | Type::Char(_)) { "$assign" } else { "$cast" };
+    trino(name, vec![expr, Expr::Literal(ScalarValue::from(to.to_string()), None)])
+}
+
 /// An expression as one of another type that it may be coerced to.
 fn coerced(expr: Expr, from: &Type, to: &Type) -> Expr {
     if from == to || (from.data_type() == to.data_type() && matches!((from, to), (Type::Varchar(_), Type::Varchar(_))))

@@ -129,7 +129,11 @@ impl Catalog for GlueCatalog {
     }
 
     async fn update_table(&self, database: &str, table: Table) -> Result<()> {
-        self.change("UpdateTable", json!({ "DatabaseName": database, "TableInput": table })).await.map(drop)
+        let mut input = json!({ "DatabaseName": database, "TableInput": table });
+        if let Some(version) = &table.version_id {
+            input["VersionId"] = version.as_str().into();
+        }
+        self.change("UpdateTable", input).await.map(drop)
     }
 
     async fn replace_table(&self, database: &str, table: Table, expected: &str) -> Result<bool> {
@@ -189,6 +193,21 @@ impl Catalog for GlueCatalog {
             }
         }
         Ok(existing)
+    }
+
+    async fn partition(&self, database: &str, table: &str, values: &[String]) -> Result<Option<Partition>> {
+        let input = json!({ "DatabaseName": database, "TableName": table, "PartitionValues": values });
+        self.one("GetPartition", input, "Partition").await
+    }
+
+    async fn update_partition(&self, database: &str, table: &str, values: &[String], new: Partition) -> Result<()> {
+        let input = json!({
+            "DatabaseName": database,
+            "TableName": table,
+            "PartitionValueList": values,
+            "PartitionInput": new,
+        });
+        self.change("UpdatePartition", input).await.map(drop)
     }
 
     async fn delete_partition(&self, database: &str, table: &str, values: &[String]) -> Result<bool> {

@@ -122,6 +122,18 @@ impl Catalog for MemoryCatalog {
         })
     }
 
+    async fn partition(&self, database: &str, table: &str, values: &[String]) -> Result<Option<Partition>> {
+        self.with_table(database, table, |(_, known)| known.iter().find(|one| one.values == values).cloned())
+    }
+
+    async fn update_partition(&self, database: &str, table: &str, values: &[String], new: Partition) -> Result<()> {
+        self.with_table(database, table, |(_, known)| {
+            for one in known.iter_mut().filter(|one| one.values == values) {
+                one.clone_from(&new);
+            }
+        })
+    }
+
     async fn delete_partition(&self, database: &str, table: &str, values: &[String]) -> Result<bool> {
         self.with_table(database, table, |(_, known)| {
             let before = known.len();

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use glue::{GlueCatalog, JsonCall};
 pub use memory::MemoryCatalog;
@@ -50,6 +51,9 @@ pub trait Catalog: Send + Sync + std::fmt::Debug {
         table: &str,
         partitions: Vec<Partition>,
     ) -> Result<Vec<Vec<String>>>;
+    async fn partition(&self, database: &str, table: &str, values: &[String]) -> Result<Option<Partition>>;
+    /// Replaces the partition of those values, which may get others.
+    async fn update_partition(&self, database: &str, table: &str, values: &[String], new: Partition) -> Result<()>;
     async fn delete_partition(&self, database: &str, table: &str, values: &[String]) -> Result<bool>;
 }
 
@@ -88,6 +92,15 @@ pub struct Table {
     pub view_original_text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub view_expanded_text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_access_time: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_analyzed_time: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_table: Option<Value>,
+    /// The version that was read: a change is refused where another has come in between. No part of what is written.
+    #[serde(skip_serializing)]
+    pub version_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -113,6 +126,15 @@ pub struct StorageDescriptor {
     pub parameters: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stored_as_sub_directories: Option<bool>,
+    // What no statement reads, and none may lose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort_columns: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skewed_info: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_reference: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub additional_locations: Option<Value>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -152,6 +174,10 @@ pub struct Partition {
     pub storage_descriptor: Option<StorageDescriptor>,
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_access_time: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_analyzed_time: Option<Value>,
 }
 
 impl Table {

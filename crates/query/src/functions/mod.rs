@@ -38,6 +38,7 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
         "$same",
         "$cast",
         "$try_cast",
+        "$assign",
         "$literal",
         "$array",
         "$map",

@@ -101,6 +101,7 @@ impl Run<'_> {
                 }),
                 parameters: BTreeMap::new(),
                 stored_as_sub_directories: Some(false),
+                ..StorageDescriptor::default()
             }),
             ..Table::default()
         };
@@ -301,11 +302,9 @@ impl Run<'_> {
             }
             Some(spec) => {
                 let values = ordered(&table, &spec)?;
-                if !self.catalog.delete_partition(&database, &table.name, &values).await? {
-                    return Err(Error::ddl(format_args!("Partition not found {}", partition_name(&table, &values))));
-                }
-                let moved = partition(&table, values, Some(location))?;
-                self.catalog.create_partitions(&database, &table.name, vec![moved]).await?;
+                let mut moved = self.existing(&database, &table, &values).await?;
+                moved.storage_descriptor.get_or_insert_default().location = Some(location);
+                self.catalog.update_partition(&database, &table.name, &values, moved).await?;
             }
         }
         Ok(done())
@@ -376,17 +375,19 @@ impl Run<'_> {
         let (database, table) = self.table(name).await?;
         refuse(&table, "ALTER TABLE RENAME PARTITION")?;
         let (from, to) = (ordered(&table, from)?, ordered(&table, to)?);
-        let partitions = self.catalog.partitions(&database, &table.name).await?;
-        if partitions.iter().any(|partition| partition.values == to) {
+        if self.catalog.partition(&database, &table.name, &to).await?.is_some() {
             return Err(Error::ddl(format_args!("Partition already exists: {}", partition_name(&table, &to))));
         }
-        let Some(mut moved) = partitions.into_iter().find(|partition| partition.values == from) else {
-            return Err(Error::ddl(format_args!("Partition not found {}", partition_name(&table, &from))));
-        };
+        let mut moved = self.existing(&database, &table, &from).await?;
         moved.values = to;
-        self.catalog.create_partitions(&database, &table.name, vec![with_columns(moved, &table)]).await?;
-        self.catalog.delete_partition(&database, &table.name, &from).await?;
+        self.catalog.update_partition(&database, &table.name, &from, moved).await?;
         Ok(done())
+    }
+
+    /// A partition with all that is its own: its columns and SerDe may be others than the table's.
+    async fn existing(&self, database: &str, table: &Table, values: &[String]) -> Result<Partition> {
+        let found = self.catalog.partition(database, &table.name, values).await?;
+        found.ok_or_else(|| Error::ddl(format_args!("Partition not found {}", partition_name(table, values))))
     }
 
     pub(super) async fn change_column(
@@ -488,7 +489,7 @@ pub(super) fn partition(table: &Table, values: Vec<String>, location: Option<Str
     Ok(Partition {
         values,
         storage_descriptor: Some(StorageDescriptor { location: Some(location), ..storage }),
-        parameters: BTreeMap::new(),
+        ..Partition::default()
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod ddl;
 mod encode;
+mod fit;
 mod iceberg;
 mod select;
 mod session;

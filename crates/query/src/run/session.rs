@@ -1,6 +1,8 @@
 //! DataFusion for one statement: Trino's functions, our objects, and the tables that the statement names.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use datafusion::arrow::array::{RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
@@ -28,6 +30,22 @@ use crate::types::{parse_hive_field, trino_type};
 
 const CATALOG: &str = "awsdatacatalog";
 const DEEPEST_VIEW: usize = 30;
+
+/// So much of the stack has to be free for one view more, else it goes on on a new piece.
+const RED_ZONE: usize = 512 << 10;
+const SEGMENT: usize = 4 << 20;
+
+/// A future that has stack enough for views within views: each is planned within the planning of the one that reads it.
+struct Grown<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for Grown<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let inner = self.0.as_mut();
+        stacker::maybe_grow(RED_ZONE, SEGMENT, || inner.poll(cx))
+    }
+}
 
 /// A context and the schemas of the catalog in it.
 pub(super) struct Session {
@@ -224,13 +242,14 @@ impl Run<'_> {
         let view = ViewText::decode(&table)?;
         let inner = sql::parse_query(&view.original_sql)?;
         let own_database = view.schema.as_deref().unwrap_or(database).to_lowercase();
-        let plan = Box::pin(self.plan_in(session, &inner, &own_database, depth + 1)).await.map_err(|error| Error {
-            message: format!(
-                "INVALID_VIEW: line 1:15: Failed analyzing stored view '{CATALOG}.{database}.{name}': {}",
-                error.message
-            ),
-            ..error
-        })?;
+        let plan =
+            Grown(Box::pin(self.plan_in(session, &inner, &own_database, depth + 1))).await.map_err(|error| Error {
+                message: format!(
+                    "INVALID_VIEW: line 1:15: Failed analyzing stored view '{CATALOG}.{database}.{name}': {}",
+                    error.message
+                ),
+                ..error
+            })?;
         let plan = named(plan, &inner)?;
         Ok(Some(Arc::new(ViewTable::new(plan, Some(view.original_sql)))))
     }

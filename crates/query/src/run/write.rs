@@ -14,6 +14,7 @@ use trino_functions::Type;
 
 use super::ddl::{encoded, partition};
 use super::encode::{Encoding, FileWriter, HiveFormat, bucket, hive_format, texts};
+use super::fit::fit;
 use super::session::{Session, named};
 use super::{Answer, FilesKind, Run, select};
 use crate::catalog::{Column, SerdeInfo, StorageDescriptor, Table};
@@ -192,7 +193,7 @@ impl Run<'_> {
         let all: Vec<Column> = table.columns().iter().chain(&table.partition_keys).cloned().collect();
         let (session, plan) = self.plan(&select).await?;
         let fields = all.iter().map(|column| crate::types::parse_hive_field(&column.name.to_lowercase(), &column.ty));
-        let plan = arrange(plan, &fields.collect::<Result<Vec<_>>>()?, &columns)?;
+        let plan = fit(plan, &Schema::new(fields.collect::<Result<Vec<_>>>()?), &columns)?;
         let keys = table.partition_keys.iter().map(|key| key.name.clone()).collect();
         let target = Target { root: &root, keys, buckets: None, encoding: &encoding };
         let written = self.write(&session, plan, &target).await?;
@@ -480,6 +481,7 @@ fn ctas_table(
             }),
             parameters: BTreeMap::new(),
             stored_as_sub_directories: Some(false),
+            ..StorageDescriptor::default()
         }),
         ..Table::default()
     })
@@ -558,89 +560,4 @@ fn split(batch: &RecordBatch, schema: &SchemaRef, target: &Target<'_>) -> Result
 fn partition_text(column: &dyn Array, row: usize) -> String {
     let mut text = String::new();
     if write_value(column, row, &mut text) && !text.is_empty() { text } else { "__HIVE_DEFAULT_PARTITION__".to_owned() }
-}
-
-/// Puts the query's columns into the table's order and types; columns that are not given are null.
-pub(super) fn arrange(plan: LogicalPlan, table: &[Field], given_names: &[String]) -> Result<LogicalPlan> {
-    use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
-    let given = plan.schema().columns();
-    let own: Vec<String>;
-    let names = if given_names.is_empty() {
-        own = table.iter().map(|field| field.name().clone()).collect();
-        &own
-    } else {
-        given_names
-    };
-    if names.len() != given.len() {
-        return Err(Error::user(
-            1006,
-            "TYPE_MISMATCH",
-            format_args!(
-                "line 1:1: Insert query has mismatched column types: Table: [{} columns], Query: [{} columns]",
-                names.len(),
-                given.len()
-            ),
-        ));
-    }
-    if let Some(name) = names.iter().find(|name| !table.iter().any(|field| field.name() == *name)) {
-        return Err(Error::user(
-            1006,
-            "COLUMN_NOT_FOUND",
-            format_args!("line 1:1: Insert column name does not exist in target table: {name}"),
-        ));
-    }
-    let mut differing = Vec::new();
-    let expressions = table
-        .iter()
-        .map(|field| {
-            let source = match names.iter().position(|given| given == field.name()) {
-                Some(at) => {
-                    if !assignable(plan.schema().field(at).data_type(), field.data_type()) {
-                        differing.push((plan.schema().field(at).data_type().clone(), field.data_type().clone()));
-                    }
-                    Expr::Column(given[at].clone())
-                }
-                None => lit(datafusion::common::ScalarValue::Null),
-            };
-            datafusion::logical_expr::cast(source, field.data_type().clone()).alias(field.name())
-        })
-        .collect::<Vec<_>>();
-    if !differing.is_empty() {
-        let types = |pick: fn(&(DataType, DataType)) -> &DataType| {
-            let all: Vec<_> = differing.iter().map(|pair| crate::types::trino_data_type(pick(pair))).collect();
-            all.join(", ")
-        };
-        return Err(Error::user(
-            1006,
-            "TYPE_MISMATCH",
-            format_args!(
-                "line 1:1: Insert query has mismatched column types: Table: [{}], Query: [{}]",
-                types(|pair| &pair.1),
-                types(|pair| &pair.0)
-            ),
-        ));
-    }
-    Ok(LogicalPlanBuilder::from(plan).project(expressions)?.build()?)
-}
-
-/// Whether INSERT may put a value of one type into a column of another: as Trino coerces, and text or numbers only
-/// among their own.
-fn assignable(from: &DataType, to: &DataType) -> bool {
-    let rank = |ty: &DataType| match ty {
-        DataType::Boolean => 1,
-        ty if ty.is_numeric() => 2,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => 3,
-        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => 4,
-        DataType::Time32(_) | DataType::Time64(_) => 5,
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => 6,
-        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => 7,
-        DataType::Map(..) => 8,
-        DataType::Struct(_) => 9,
-        _ => 10,
-    };
-    match (from, to) {
-        (DataType::Null, _) => true,
-        (DataType::List(from), DataType::List(to)) => assignable(from.data_type(), to.data_type()),
-        _ => rank(from) == rank(to),
-    }
 }

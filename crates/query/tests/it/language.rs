@@ -1,6 +1,7 @@
 //! Trino's forms of queries that DataFusion's SQL lacks.
 
 use crate::{LAZY, Lake};
+use query::catalog::Catalog as _;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unnest_in_all_its_forms() {
@@ -118,4 +119,100 @@ async fn data_is_written_in_every_format() {
     assert!(
         lake.fails("CREATE TABLE x WITH (nonsense='1') AS SELECT 1 AS a").await.contains("'nonsense' does not exist")
     );
+}
+
+/// As Trino 476 answers for a table of the memory connector.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_inserted_is_cast_as_trino_casts() {
+    let lake = Lake::new().await;
+    lake.step(
+        "CREATE EXTERNAL TABLE n (a int, b varchar(3), c decimal(5,2), d char(3), e date, j tinyint, h array<int>, v array<varchar(3)>) \
+         STORED AS PARQUET LOCATION 's3://b/n/'",
+    )
+    .await;
+    for (column, value, kept) in [
+        ("a", "1.5e0", "2"),
+        ("a", "DECIMAL '2.5'", "3"),
+        ("a", "BIGINT '7'", "7"),
+        ("b", "'abc   '", "abc"),
+        ("b", "CAST('ab' AS varchar(10))", "ab"),
+        ("c", "DECIMAL '1.005'", "1.01"),
+        ("c", "2.345e0", "2.35"),
+        ("c", "7", "7.00"),
+        ("e", "TIMESTAMP '2020-01-02 23:59:59.9'", "2020-01-02"),
+        ("j", "100", "100"),
+        ("h", "ARRAY[1.5e0]", "[2]"),
+    ] {
+        lake.step(&format!("INSERT INTO n ({column}) SELECT {value}")).await;
+        let found = lake.rows(&format!("SELECT count(*) FROM n WHERE CAST({column} AS JSON) IS NOT NULL")).await;
+        assert!(!found.starts_with("\"0\""), "{column} {value}");
+        let shown = lake
+            .rows(&format!("SELECT {column} FROM n WHERE {column} IS NOT NULL ORDER BY \"$file_modified_time\""))
+            .await;
+        assert!(shown.contains(&format!("\"{kept}\"")), "{column} {value}: {shown}");
+    }
+    for (column, value, error) in [
+        ("a", "3000000000", "NUMERIC_VALUE_OUT_OF_RANGE: Out of range for integer: 3000000000"),
+        ("a", "nan()", "INVALID_CAST_ARGUMENT: Cannot cast double NaN to integer"),
+        (
+            "b",
+            "'abcdef'",
+            "INVALID_CAST_ARGUMENT: Cannot truncate non-space characters when casting from varchar(6) to varchar(3) on INSERT",
+        ),
+        (
+            "b",
+            "CAST('abcd' AS varchar)",
+            "INVALID_CAST_ARGUMENT: Cannot truncate non-space characters when casting from varchar to varchar(3) on INSERT",
+        ),
+        (
+            "d",
+            "'abcd'",
+            "INVALID_CAST_ARGUMENT: Cannot truncate non-space characters when casting from varchar(4) to char(3) on INSERT",
+        ),
+        ("c", "DECIMAL '12345.1'", "INVALID_CAST_ARGUMENT: Cannot cast DECIMAL(6, 1) '12345.1' to DECIMAL(5, 2)"),
+        ("j", "300", "NUMERIC_VALUE_OUT_OF_RANGE: Out of range for tinyint: 300"),
+        (
+            "a",
+            "'5'",
+            "TYPE_MISMATCH: line 1:1: Insert query has mismatched column types: Table: [integer], Query: [varchar(1)]",
+        ),
+        (
+            "a",
+            "true",
+            "TYPE_MISMATCH: line 1:1: Insert query has mismatched column types: Table: [integer], Query: [boolean]",
+        ),
+        (
+            "v",
+            "ARRAY['abcd']",
+            "TYPE_MISMATCH: line 1:1: Insert query has mismatched column types: Table: [array(varchar(3))], Query: [array(varchar(4))]",
+        ),
+    ] {
+        assert_eq!(lake.fails(&format!("INSERT INTO n ({column}) SELECT {value}")).await, error, "{column} {value}");
+    }
+}
+
+/// Its columns and SerDe may be others than the table's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_is_moved_or_renamed_keeps_what_is_its_own() {
+    let lake = Lake::new().await;
+    lake.step(
+        "CREATE EXTERNAL TABLE o (a int, b string) PARTITIONED BY (p string) \
+         ROW FORMAT DELIMITED FIELDS TERMINATED BY ',' LOCATION 's3://b/o/'",
+    )
+    .await;
+    lake.put("old/f", "1;x\n").await;
+    lake.step("ALTER TABLE o ADD PARTITION (p='1')").await;
+    let mut own = lake.catalog.partition("db", "o", &["1".to_owned()]).await.unwrap().unwrap();
+    let storage = own.storage_descriptor.as_mut().unwrap();
+    storage.serde_info.as_mut().unwrap().parameters.insert("field.delim".to_owned(), ";".to_owned());
+    storage.sort_columns = Some(serde_json::json!([{"Column": "a", "SortOrder": 1}]));
+    own.parameters.insert("mine".to_owned(), "yes".to_owned());
+    lake.catalog.update_partition("db", "o", &["1".to_owned()], own.clone()).await.unwrap();
+    lake.step("ALTER TABLE o PARTITION (p='1') SET LOCATION 's3://b/old/'").await;
+    lake.step("ALTER TABLE o PARTITION (p='1') RENAME TO PARTITION (p='2')").await;
+    assert_eq!(lake.rows("SELECT a, b, p FROM o").await, "\"1\",\"x\",\"2\"\n");
+    let moved = lake.catalog.partition("db", "o", &["2".to_owned()]).await.unwrap().unwrap();
+    own.values = vec!["2".to_owned()];
+    own.storage_descriptor.as_mut().unwrap().location = Some("s3://b/old/".to_owned());
+    assert_eq!(moved, own);
 }

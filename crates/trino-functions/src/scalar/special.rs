@@ -40,6 +40,7 @@ pub(super) fn resolve(name: &str, arguments: &[Argument]) -> Option<Result<Call>
     Some(match name {
         "$cast" => cast("$cast", &types, text(1)?),
         "$try_cast" => cast("$try_cast", &types, text(1)?),
+        "$assign" => assign(&types, text(1)?),
         "$literal" => literal(text(0)?, text(1)?),
         "$array" => array(types),
         "$row" | "row" => {
@@ -119,6 +120,27 @@ fn cast(name: &'static str, types: &[Type], target: &str) -> Result<Call> {
         |call, columns, rows| cast_rows(&columns[0].expanded(rows)?, &call.params[0], &call.returns, true)
     };
     Ok(call(name, types.to_vec(), to, Kernel::Arrays(kernel)))
+}
+
+/// The cast of a value to the type of the column that it is put into: text that is too long for it is refused, where a
+/// plain cast cuts it.
+fn assign(types: &[Type], target: &str) -> Result<Call> {
+    let to = Type::parse(target).ok_or_else(|| Error::type_mismatch(format!("Unknown type: {target}")))?;
+    let kernel: Rows = |call, args| {
+        let (from, to) = (&call.params[0], &call.returns);
+        let longest = match to {
+            Type::Char(n) | Type::Varchar(Some(n)) => *n as usize,
+            _ => usize::MAX,
+        };
+        if let Value::Str(text) = &args[0]
+            && text.trim_end_matches(' ').chars().count() > longest
+        {
+            let text = format!("Cannot truncate non-space characters when casting from {from} to {to} on INSERT");
+            return Err(Error::cast(text));
+        }
+        crate::cast::cast(&args[0], from, to)
+    };
+    Ok(call("$assign", types.to_vec(), to, Kernel::Strict(kernel)))
 }
 
 /// A literal of the text and kind that stand in the statement: its type hangs on the text.

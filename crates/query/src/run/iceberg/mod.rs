@@ -18,14 +18,13 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{collect, execute_stream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use trino_functions::Type as Trino;
-use trino_functions::types::common;
 
+use super::fit::fit;
 use super::session::{Session, named};
 use super::write::known_types;
 use super::{Answer, FilesKind, Run, select};
@@ -221,7 +220,8 @@ impl Run<'_> {
         let draft =
             Loaded { table: new_table(&ctas.name.name, None), metadata: Arc::new(metadata), place: String::new() };
         let (added, rows) = if ctas.with_data {
-            let arranged = fit(plan, &draft.metadata.schema().exposed()?, &[])?;
+            let columns = draft.metadata.schema().exposed()?;
+            let arranged = fit(plan, &columns, &[])?;
             self.write_rows(&session, arranged, &draft).await?
         } else {
             (Vec::new(), 0)
@@ -241,7 +241,8 @@ impl Run<'_> {
     ) -> Result<Answer> {
         let loaded = Loaded::load(&self.storage, table).await?;
         let (session, plan) = self.plan(select).await?;
-        let plan = fit(plan, &loaded.metadata.schema().exposed()?, columns)?;
+        let own = loaded.metadata.schema().exposed()?;
+        let plan = fit(plan, &own, columns)?;
         let (added, rows) = self.write_rows(&session, plan, &loaded).await?;
         let urls = added.iter().map(|file| file.path.clone()).collect();
         let change = Change { operation: "append", added, removed: BTreeSet::new() };
@@ -370,56 +371,6 @@ fn new_table(name: &str, comment: Option<String>) -> Table {
         storage_descriptor: Some(StorageDescriptor::default()),
         ..Table::default()
     }
-}
-
-/// Puts a query's columns into the table's order and types; columns that are not given are null. A value goes in where its
-/// type and the column's have one in common, and is cast, as Trino does it: a bigint that fits goes into an integer.
-fn fit(plan: LogicalPlan, table: &SchemaRef, given_names: &[String]) -> Result<LogicalPlan> {
-    let given = plan.schema().columns();
-    let own: Vec<String> = table.fields().iter().map(|field| field.name().clone()).collect();
-    let names = if given_names.is_empty() { &own } else { given_names };
-    if let Some(name) = names.iter().find(|name| !own.contains(name)) {
-        return Err(Error::user(
-            1006,
-            "COLUMN_NOT_FOUND",
-            format_args!("line 1:1: Insert column name does not exist in target table: {name}"),
-        ));
-    }
-    if let Some(name) = names.iter().enumerate().find_map(|(at, name)| names[..at].contains(name).then_some(name)) {
-        return Err(Error::user(
-            1006,
-            "DUPLICATE_COLUMN_NAME",
-            format_args!("line 1:1: Insert column name is specified more than once: {name}"),
-        ));
-    }
-    let column_of = |name: &String| table.fields().iter().find(|field| field.name() == name);
-    let targets: Vec<Trino> = names.iter().filter_map(column_of).map(|field| Trino::of(field.as_ref())).collect();
-    let sources: Vec<Trino> = (0..given.len()).map(|at| Trino::of(plan.schema().field(at))).collect();
-    if targets.len() != sources.len() || !sources.iter().zip(&targets).all(|(from, to)| common(from, to).is_some()) {
-        let list = |types: &[Trino]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        return Err(Error::user(
-            1006,
-            "TYPE_MISMATCH",
-            format_args!(
-                "line 1:1: Insert query has mismatched column types: Table: [{}], Query: [{}]",
-                list(&targets),
-                list(&sources)
-            ),
-        ));
-    }
-    let expressions = table.fields().iter().map(|field| -> Expr {
-        let to = Trino::of(field);
-        let value = match names.iter().position(|given| given == field.name()) {
-            Some(at) => {
-                let column = Expr::Column(given[at].clone());
-                if sources[at] == to { column } else { crate::analyze::cast_to(column, &to) }
-            }
-            None => lit(ScalarValue::try_from(field.data_type()).unwrap_or(ScalarValue::Null)),
-        };
-        value.alias(field.name())
-    });
-    let expressions: Vec<Expr> = expressions.collect();
-    Ok(LogicalPlanBuilder::from(plan).project(expressions)?.build()?)
 }
 
 /// A name in double quotes.
