@@ -2,7 +2,7 @@
 import datetime
 import json
 
-from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused
+from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused, until
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(second=0, microsecond=0)
 BEFORE, AFTER = NOW - datetime.timedelta(minutes=10), NOW + datetime.timedelta(minutes=10)
@@ -40,6 +40,85 @@ def metrics():
     refused("InvalidParameterValue", "Period", cw().get_metric_statistics, **{**at_all, "Period": 61}, Statistics=["Sum"])
     refused("ValidationException", "MetricDataQueries.member.1.Id", cw().get_metric_data, MetricDataQueries=[{"Id": "A", "MetricStat": metric}], StartTime=BEFORE, EndTime=AFTER)
     denied("AccessDeniedException", "cloudwatch:ListMetrics", "list_metrics")
+
+
+def stat(space, metric, name="Sum", **dimensions):
+    dimensions = [{"Name": key, "Value": value} for key, value in dimensions.items()]
+    return {"Metric": {"Namespace": space, "MetricName": metric, "Dimensions": dimensions}, "Period": 60, "Stat": name}
+
+
+def put_series(space, series):
+    """Values of the minutes from BEFORE on, by metric and the value of the dimension `side`; `None` where there is none."""
+    data = [{"MetricName": metric, "Dimensions": [{"Name": "side", "Value": side}], "Timestamp": BEFORE + datetime.timedelta(minutes=n), "Value": value}
+            for (metric, side), values in series.items() for n, value in enumerate(values) if value is not None]
+    cw().put_metric_data(Namespace=space, MetricData=data)
+
+
+@operations("cloudwatch", "GetMetricData")
+def expressions():
+    space = named("space")
+    put_series(space, {("errors", "left"): [1.0, None, 3.0], ("calls", "left"): [2.0, 4.0, 4.0], ("errors", "right"): [5.0, 5.0, None]})
+    queries = [{"Id": "errors", "MetricStat": stat(space, "errors", side="left"), "ReturnData": False},
+               {"Id": "calls", "MetricStat": stat(space, "calls", side="left"), "ReturnData": False}]
+    end = BEFORE + datetime.timedelta(minutes=3)
+
+    def ask(*expressions, **more):
+        asked = [{"Id": f"e{n}", "Expression": text} for n, text in enumerate(expressions)]
+        return cw().get_metric_data(MetricDataQueries=queries + asked, StartTime=BEFORE, EndTime=end, ScanBy="TimestampAscending", **more)["MetricDataResults"]
+
+    def values(*expressions):
+        return [result["Values"] for result in ask(*expressions)]
+
+    found = ask("100 * errors / calls")
+    equal([(r["Id"], r["Label"], r["Timestamps"], r["Values"]) for r in found],
+          [("e0", "e0", [BEFORE + datetime.timedelta(minutes=n) for n in range(3)], [50.0, 0.0, 75.0])])
+    equal(values("e1 + 1", "SUM(METRICS())"), [[4.0, 5.0, 8.0], [3.0, 4.0, 7.0]])
+    equal(values("FILL(errors, 7)", "FILL(errors, LINEAR)", "IF(calls > 3, 1, 0)", "RATE(calls) * PERIOD(calls)"),
+          [[1.0, 7.0, 3.0], [1.0, 2.0, 3.0], [0.0, 1.0, 1.0], [2.0, 0.0]])
+    equal(values("SORT(METRICS(), MAX, DESC)"), [[2.0, 4.0, 4.0], [1.0, 3.0]])
+    search = f"SEARCH('{{{space},side}} MetricName=\"errors\"', 'Sum', 60)"
+    equal([(r["Id"], r["Label"], r["Values"]) for r in ask(search)], [("e0", "left", [1.0, 3.0]), ("e0", "right", [5.0, 5.0])])
+    equal(values(f"SUM({search})"), [[6.0, 5.0, 3.0]])
+    equal(len(ask(f"SEARCH('{{{space},side}} errors OR calls', 'Sum', 60)")), 3)
+    equal(len(ask(f"SEARCH('{{{space},side}} errors NOT left', 'Sum', 60)")), 1)
+    for text, said in (("FOO(errors)", "FOO"), ("errors +", "Syntax"), ("nothing", "nothing"), ("AVG(errors)", "scalar"), ("e0", "itself"),
+                       ("METRICS() > [errors]", ">"), ("SEARCH('', 'Sum', 60)", "search"), ("SEARCH('errors', 'Sum')", "period")):
+        refused("ValidationException", said, lambda: ask(text))
+    for text, said in (("ANOMALY_DETECTION_BAND(errors)", "ANOMALY_DETECTION_BAND"), ("SELECT AVG(errors) FROM x", "SELECT"), ("STDDEV(errors) * errors", "STDDEV")):
+        refused("NotImplemented", said, lambda: ask(text))
+
+
+@operations("cloudwatch", "PutMetricAlarm", "DescribeAlarms")
+def alarms_on_expressions():
+    space, name = named("space"), named("alarm")
+    minute = NOW - datetime.timedelta(minutes=2)
+    for metric, value in (("errors", 3.0), ("calls", 4.0)):
+        for n in range(3):
+            cw().put_metric_data(Namespace=space, MetricData=[{"MetricName": metric, "Timestamp": minute + datetime.timedelta(minutes=n), "Value": value}])
+    metrics = [{"Id": "rate", "Expression": "100 * errors / calls", "Label": "error rate", "ReturnData": True},
+               {"Id": "errors", "MetricStat": stat(space, "errors"), "ReturnData": False}, {"Id": "calls", "MetricStat": stat(space, "calls"), "ReturnData": False}]
+    given = {"AlarmName": name, "EvaluationPeriods": 1, "Threshold": 50.0, "ComparisonOperator": "GreaterThanThreshold", "Metrics": metrics}
+    cw().put_metric_alarm(**given)
+    found = until(lambda: cw().describe_alarms(AlarmNames=[name])["MetricAlarms"][0], lambda alarm: alarm["StateValue"] == "ALARM")
+    equal([(m["Id"], m.get("Expression"), m["ReturnData"]) for m in found["Metrics"]],
+          [("rate", "100 * errors / calls", True), ("errors", None, False), ("calls", None, False)])
+    equal([name for name in ("MetricName", "Namespace", "Period", "Statistic") if name in found], [])
+    assert "75.0" in found["StateReason"], found["StateReason"]
+    event = json.loads(found["StateReasonData"])
+    equal((event["period"], event["recentDatapoints"]), (60, [75.0]))
+
+    def put(change=None, **more):
+        changed = [{**metric, **(change or {}).get(metric["Id"], {})} for metric in metrics]
+        return cw().put_metric_alarm(**{**given, "Metrics": changed, **more})
+
+    refused("ValidationException", "Exactly one element of the metrics list should return data.", put, change={"errors": {"ReturnData": True}})
+    refused("ValidationException", "nothing", put, change={"rate": {"Expression": "nothing + errors"}})
+    refused("ValidationException", "single", put, change={"rate": {"Expression": "METRICS()"}})
+    refused("ValidationException", "SEARCH", put, change={"rate": {"Expression": "SUM(SEARCH('errors', 'Sum', 60))"}})
+    refused("InvalidParameterCombination", "MetricName", put, MetricName="m")
+    refused("NotImplemented", "ANOMALY_DETECTION_BAND", put, change={"rate": {"Expression": "ANOMALY_DETECTION_BAND(errors)"}})
+    refused("ValidationException", "stateValue", cw().describe_alarms, StateValue="ASLEEP")
+    cw().delete_alarms(AlarmNames=[name])
 
 
 @operations("cloudwatch", "PutMetricAlarm", "DescribeAlarms", "DescribeAlarmsForMetric", "SetAlarmState", "DescribeAlarmHistory",

@@ -238,7 +238,7 @@ impl wire::Operation for GetMetricData {
         result_wrapper: "GetMetricDataResult",
         readonly: true,
         needs: &[wire::operation::Need { action: "cloudwatch:GetMetricData", resource: "*", when: None, passes: "" }],
-        refused: &[("MetricDataQueries.Expression", &[]), ("MetricDataQueries.AccountId", &[])],
+        refused: &[("MetricDataQueries.AccountId", &[])],
     };
 }
 
@@ -416,6 +416,7 @@ impl wire::Operation for PutMetricAlarm {
             passes: "",
         }],
         refused: &[
+            ("Metrics.AccountId", &[]),
             ("ThresholdMetricId", &[]),
             ("EvaluationWindow", &[]),
             ("WarmUpConfiguration", &[]),

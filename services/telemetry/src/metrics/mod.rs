@@ -4,10 +4,12 @@
 //! disk; a crash loses those of the last seconds. What PutMetricData brings is written before it is answered.
 //!
 //! Map: [`stat`] a minute's statistics · [`series`] what is measured, and where its minutes are · [`pending`] what is not yet written ·
-//! [`read`] minutes as periods · [`alarms`] · [`ops`] the operations. Not here: metric math, anomaly detection, resolutions below
-//! a minute.
+//! [`read`] minutes as periods · [`data`] queries · [`math`] expressions over series ·
+//! [`alarms`] · [`ops`] the operations. Not here: anomaly detection, resolutions below a minute.
 
 mod alarms;
+mod data;
+mod math;
 mod ops;
 mod pending;
 mod read;

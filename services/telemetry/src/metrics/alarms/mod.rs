@@ -1,9 +1,10 @@
 //! Alarms: what is stored of them, and how their states change.
 //!
-//! Map: [`state`] the state that values give · [`rule`] the rules of composite alarms · [`watch`] looking at all alarms now and then ·
+//! Map: [`state`] the state that values give · [`math`] alarms on expressions · [`rule`] the rules of composite alarms · [`watch`] looking at all alarms now and then ·
 //! [`act`] carrying out actions · [`told`] the texts that tell of a change.
 
 pub(super) mod act;
+pub(super) mod math;
 pub(super) mod rule;
 pub(super) mod state;
 pub(super) mod told;

@@ -69,12 +69,14 @@ pub(super) fn evaluate(alarm: &MetricAlarm, values: &[(i64, Option<f64>)], now: 
     let found: Vec<(i64, f64)> =
         values.iter().rev().filter_map(|(at, value)| Some((*at, (*value)?))).take(periods).collect();
     let reason = reason(alarm, threshold, &found, (periods, datapoints), value);
+    // Of an alarm on an expression.
+    let between = values.get(1).zip(values.first()).map(|(next, first)| next.0 - first.0);
     let data = json!({
         "version": "1.0",
         "queryDate": stamp(now),
         "startDate": values.first().map(|(at, _)| stamp(second(*at))),
         "statistic": alarm.statistic.as_ref().or(alarm.extended_statistic.as_ref()),
-        "period": alarm.period,
+        "period": alarm.period.map(i64::from).or(between),
         "recentDatapoints": found.iter().rev().map(|(_, value)| *value).collect::<Vec<_>>(),
         "threshold": threshold,
     });

@@ -1,6 +1,7 @@
 //! The texts that tell of an alarm's change: event, message of a topic, payload of a function. Sources: CloudWatch User Guide,
 //! "Alarm events and EventBridge", "Notifying users on alarm changes", "Lambda alarm actions"; messages seen on AWS.
 
+use api_cloudwatch::MetricDataQuery;
 use serde_json::{Value, json};
 use wire::Timestamp;
 
@@ -40,6 +41,9 @@ fn description(alarm: &AlarmRecord) -> Option<&str> {
 
 fn configuration(alarm: &AlarmRecord) -> Value {
     let of_metric = alarm.metric.as_ref().map(|m| {
+        if let Some(queries) = &m.metrics {
+            return queries.iter().map(configured).collect();
+        }
         let dimensions: serde_json::Map<_, _> =
             m.dimensions.iter().flatten().map(|d| (d.name.clone(), Value::String(d.value.clone()))).collect();
         let metric = json!({ "namespace": m.namespace, "name": m.metric_name, "dimensions": dimensions });
@@ -49,6 +53,50 @@ fn configuration(alarm: &AlarmRecord) -> Value {
     });
     let rule = alarm.composite.as_ref().and_then(|c| c.alarm_rule.clone());
     without_nulls(json!({ "description": description(alarm), "metrics": of_metric, "alarmRule": rule }))
+}
+
+/// A query, as events tell of it.
+fn configured(query: &MetricDataQuery) -> Value {
+    let stat = query.metric_stat.as_ref().map(|stat| {
+        let dimensions = stat.metric.dimensions.iter().flatten();
+        let dimensions: serde_json::Map<_, _> =
+            dimensions.map(|d| (d.name.clone(), Value::String(d.value.clone()))).collect();
+        let metric =
+            json!({ "namespace": stat.metric.namespace, "name": stat.metric.metric_name, "dimensions": dimensions });
+        without_nulls(json!({ "metric": metric, "period": stat.period, "stat": stat.stat, "unit": stat.unit }))
+    });
+    without_nulls(json!({
+        "id": query.id,
+        "expression": query.expression,
+        "label": query.label,
+        "metricStat": stat,
+        "period": query.period,
+        "returnData": query.return_data != Some(false),
+    }))
+}
+
+/// A query, as messages tell of it.
+fn triggering(query: &MetricDataQuery) -> Value {
+    let stat = query.metric_stat.as_ref().map(|stat| {
+        let dimensions = stat.metric.dimensions.iter().flatten();
+        let dimensions: Vec<Value> = dimensions.map(|d| json!({ "value": d.value, "name": d.name })).collect();
+        without_nulls(json!({
+            "Metric": {
+                "Dimensions": dimensions, "MetricName": stat.metric.metric_name, "Namespace": stat.metric.namespace,
+            },
+            "Period": stat.period,
+            "Stat": stat.stat,
+            "Unit": stat.unit,
+        }))
+    });
+    without_nulls(json!({
+        "Expression": query.expression,
+        "Id": query.id,
+        "Label": query.label,
+        "MetricStat": stat,
+        "Period": query.period,
+        "ReturnData": query.return_data != Some(false),
+    }))
 }
 
 /// `CloudWatch Alarm State Change`.
@@ -125,10 +173,23 @@ pub(super) fn message(alarm: &AlarmRecord, action: &str, before: &State, state: 
             "EvaluateLowSampleCountPercentile": m.evaluate_low_sample_count_percentile.clone().unwrap_or_default(),
         });
     }
+    if let Some(m) = alarm.metric.as_ref()
+        && let Some(queries) = &m.metrics
+        && let Some(trigger) = message["Trigger"].as_object_mut()
+    {
+        let of_one_metric = ["MetricName", "Namespace", "StatisticType", "Statistic", "Unit", "Dimensions"];
+        trigger.retain(|name, _| !of_one_metric.contains(&name.as_str()));
+        trigger.insert("Period".to_owned(), json!(period(queries)));
+        trigger.insert("Metrics".to_owned(), queries.iter().map(triggering).collect());
+    }
     if let Some(c) = &alarm.composite {
         message["AlarmRule"] = json!(c.alarm_rule);
     }
     message.to_string()
+}
+
+fn period(queries: &[MetricDataQuery]) -> Option<i64> {
+    super::math::Watched::read(queries).ok().map(|watched| watched.period)
 }
 
 /// A mail's subject; a topic's has at most 100 characters.

@@ -10,6 +10,7 @@ use serde_json::json;
 use store::{Done, NewTask, Runner, Task, Tx};
 use wire::{Error, Timestamp};
 
+use super::math::Watched;
 use super::rule::Rule;
 use super::state::{evaluate, range};
 use super::{AlarmRecord, State, all};
@@ -60,10 +61,15 @@ impl Watch {
     async fn look(&self) -> Result<bool, Error> {
         let alarms = self.0.store.read(all).await?;
         for alarm in &alarms {
-            if let Some(metric) = &alarm.metric
-                && let Some(state) = self.of_metric(alarm, metric).await?
-            {
-                self.change(alarm, state).await?;
+            let Some(metric) = &alarm.metric else { continue };
+            match self.of_metric(alarm, metric).await {
+                Ok(Some(state)) => self.change(alarm, state).await?,
+                Ok(None) => {}
+                // What is wrong with one alarm is not to keep the others from being looked at.
+                Err(error) if error.status() < 500 => {
+                    tracing::warn!(alarm = alarm.name(), %error, "an alarm cannot be evaluated");
+                }
+                Err(error) => return Err(error),
             }
         }
         // Composite alarms of composite alarms follow at the next look.
@@ -77,11 +83,20 @@ impl Watch {
     }
 
     async fn of_metric(&self, alarm: &AlarmRecord, metric: &MetricAlarm) -> Result<Option<State>, Error> {
-        let period = i64::from(metric.period.unwrap_or(60)).max(60);
+        let watched = metric.metrics.as_deref().map(Watched::read).transpose()?;
+        let period =
+            watched.as_ref().map_or_else(|| i64::from(metric.period.unwrap_or(60)), |watched| watched.period).max(60);
         let wanted_periods = range(metric);
         // Whole minutes only: what is still being counted says nothing yet.
         let end = self.0.router.now().as_second().div_euclid(60) * 60;
         let begin = end - period * i64::try_from(wanted_periods).unwrap_or(1);
+        let times = || (0..).take(wanted_periods).map(|n| begin + n * period);
+        if let Some(watched) = watched {
+            let results = self.0.query(&alarm.home(), &watched.queries, (begin, end)).await?;
+            let points = watched.points(results.values)?;
+            let values: Vec<_> = times().map(|at| (at, points.get(&at).copied())).collect();
+            return Ok(evaluate(metric, &values, self.0.router.now()).filter(|state| state.value != alarm.state()));
+        }
         let wanted = Wanted {
             namespace: metric.namespace.as_deref().unwrap_or_default(),
             metric: metric.metric_name.as_deref().unwrap_or_default(),
@@ -93,11 +108,8 @@ impl Watch {
         };
         let found = self.0.periods(&alarm.home(), &wanted).await?;
         let statistic = metric.statistic.as_deref().or(metric.extended_statistic.as_deref()).unwrap_or("Average");
-        let values: Vec<(i64, Option<f64>)> = (0..)
-            .take(wanted_periods)
-            .map(|n| begin + n * period)
-            .map(|at| (at, found.get(&at).and_then(|(stat, _)| stat.value(statistic))))
-            .collect();
+        let values: Vec<(i64, Option<f64>)> =
+            times().map(|at| (at, found.get(&at).and_then(|(stat, _)| stat.value(statistic)))).collect();
         Ok(evaluate(metric, &values, self.0.router.now()).filter(|state| state.value != alarm.state()))
     }
 

@@ -22,7 +22,7 @@ use wire::{Error, Timestamp};
 
 use crate::metrics::Metrics;
 use crate::metrics::alarms::rule::Rule;
-use crate::metrics::alarms::{AlarmRecord, State, act, alarms, history, note, watch};
+use crate::metrics::alarms::{AlarmRecord, State, act, alarms, history, math, note, watch};
 use crate::metrics::series::Home;
 use crate::metrics::stat;
 
@@ -79,6 +79,7 @@ impl Handle<PutMetricAlarm> for Metrics {
             comparison_operator: req.comparison_operator,
             treat_missing_data: req.treat_missing_data,
             evaluate_low_sample_count_percentile: req.evaluate_low_sample_count_percentile,
+            metrics: req.metrics.filter(|queries| !queries.is_empty()),
             ..MetricAlarm::default()
         };
         let record = AlarmRecord {
@@ -93,37 +94,17 @@ impl Handle<PutMetricAlarm> for Metrics {
 }
 
 fn check(req: &PutMetricAlarmInput) -> Result<(), Error> {
-    if req.metrics.as_ref().is_some_and(|queries| !queries.is_empty()) {
-        return Err(Error::not_implemented("PutMetricAlarm: Metrics, which are metric math"));
-    }
     if req.evaluate_low_sample_count_percentile.as_deref().is_some_and(|how| how != "evaluate") {
         return Err(Error::not_implemented("PutMetricAlarm: EvaluateLowSampleCountPercentile of ignore"));
     }
     let missing = |name: &str| missing_required_parameter_exception(format!("The parameter {name} is required."));
-    req.metric_name.as_ref().ok_or_else(|| missing("MetricName"))?;
-    req.namespace.as_ref().ok_or_else(|| missing("Namespace"))?;
     req.comparison_operator.as_ref().ok_or_else(|| missing("ComparisonOperator"))?;
     req.threshold.ok_or_else(|| missing("Threshold"))?;
     let periods = i64::from(req.evaluation_periods.ok_or_else(|| missing("EvaluationPeriods"))?);
-    let period = i64::from(req.period.ok_or_else(|| missing("Period"))?);
-    match (&req.statistic, &req.extended_statistic) {
-        (None, None) => {
-            return Err(missing_required_parameter_exception(
-                "At least one of the parameters Statistic and ExtendedStatistic must be specified.",
-            ));
-        }
-        (Some(_), Some(_)) => {
-            return Err(invalid_parameter_combination_exception(
-                "The parameters Statistic and ExtendedStatistic are mutually exclusive and you have specified both.",
-            ));
-        }
-        (None, Some(name)) if !stat::is_known(name) => {
-            return Err(invalid_parameter_value_exception(format!(
-                "The value {name} for parameter ExtendedStatistic is not supported."
-            )));
-        }
-        _ => {}
-    }
+    let period = match &req.metrics {
+        Some(queries) if !queries.is_empty() => math::check(req, queries)?,
+        _ => check_metric(req)?,
+    };
     if let Some(operator) = &req.comparison_operator
         && !["GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold"]
             .contains(&operator.as_str())
@@ -160,6 +141,33 @@ fn check(req: &PutMetricAlarmInput) -> Result<(), Error> {
         )));
     }
     check_actions([&req.ok_actions, &req.alarm_actions, &req.insufficient_data_actions])
+}
+
+/// An alarm on one metric, by name; its period.
+fn check_metric(req: &PutMetricAlarmInput) -> Result<i64, Error> {
+    let missing = |name: &str| missing_required_parameter_exception(format!("The parameter {name} is required."));
+    req.metric_name.as_ref().ok_or_else(|| missing("MetricName"))?;
+    req.namespace.as_ref().ok_or_else(|| missing("Namespace"))?;
+    let period = i64::from(req.period.ok_or_else(|| missing("Period"))?);
+    match (&req.statistic, &req.extended_statistic) {
+        (None, None) => {
+            return Err(missing_required_parameter_exception(
+                "At least one of the parameters Statistic and ExtendedStatistic must be specified.",
+            ));
+        }
+        (Some(_), Some(_)) => {
+            return Err(invalid_parameter_combination_exception(
+                "The parameters Statistic and ExtendedStatistic are mutually exclusive and you have specified both.",
+            ));
+        }
+        (None, Some(name)) if !stat::is_known(name) => {
+            return Err(invalid_parameter_value_exception(format!(
+                "The value {name} for parameter ExtendedStatistic is not supported."
+            )));
+        }
+        _ => {}
+    }
+    Ok(period)
 }
 
 #[async_trait]

@@ -1,106 +1,65 @@
-//! GetMetricData: several metrics at once. Expressions are refused.
+//! GetMetricData: several metrics at once, and expressions over them.
 
-use api_cloudwatch::{
-    GetMetricData, GetMetricDataInput, GetMetricDataOutput, MetricDataQuery, MetricDataResult, error,
-};
+use api_cloudwatch::{GetMetricData, GetMetricDataInput, GetMetricDataOutput, MessageData, MetricDataResult};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::{Error, Timestamp};
 
 use crate::metrics::Metrics;
-use crate::metrics::read::Wanted;
+use crate::metrics::data::{Queries, Query, What};
+use crate::metrics::math::{Series, Value};
 use crate::metrics::series::Home;
-use crate::metrics::stat;
-
-/// Source: API Reference, GetMetricData.
-const MAX_QUERIES: usize = 500;
 
 #[async_trait]
 impl Handle<GetMetricData> for Metrics {
     async fn handle(&self, cx: &Cx, req: GetMetricDataInput) -> Result<GetMetricDataOutput, Error> {
-        if req.metric_data_queries.len() > MAX_QUERIES {
-            return Err(error::invalid_parameter_value_exception(format!(
-                "The collection MetricDataQueries must not have a size greater than {MAX_QUERIES}."
-            )));
-        }
-        check_ids(&req.metric_data_queries)?;
-        let home = Home::of(cx);
+        let queries = Queries::read(req.metric_data_queries)?;
         let span = (req.start_time.0.as_second(), req.end_time.0.as_second());
         let descending = req.scan_by.as_deref() != Some("TimestampAscending");
+        let mut found = self.query(&Home::of(cx), &queries, span).await?;
         let mut results = Vec::new();
-        for query in req.metric_data_queries {
-            let shown = query.return_data != Some(false);
-            let result = self.result(&home, query, span, descending).await?;
-            results.extend(shown.then_some(result));
+        for query in queries.all.iter().filter(|query| query.shown) {
+            match found.values.remove(&query.id) {
+                Some(Value::Series(series)) => {
+                    let label = match &query.what {
+                        What::Metric(_) => series.label.clone(),
+                        What::Expression(_) => query.id.clone(),
+                    };
+                    let label = query.label.clone().unwrap_or(label);
+                    results.push(result(query, label, series, descending));
+                }
+                Some(Value::Array(all)) => results.extend(all.into_iter().map(|series| {
+                    let own = query.label.iter().map(String::as_str).chain([series.label.as_str()]);
+                    let label = own.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+                    result(query, label, series, descending)
+                })),
+                Some(Value::Scalar(_)) | None => {}
+            }
         }
-        Ok(GetMetricDataOutput { metric_data_results: Some(results), ..GetMetricDataOutput::default() })
-    }
-}
-
-/// Ids begin with a small letter, and name one query each. Source: API Reference, MetricDataQuery.
-fn check_ids(queries: &[MetricDataQuery]) -> Result<(), Error> {
-    let rest = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    for (at, id) in queries.iter().map(|query| query.id.as_str()).enumerate() {
-        if !id.starts_with(|c: char| c.is_ascii_lowercase()) || !id.chars().all(rest) {
-            let at = at + 1;
-            let text = "is not matching the expected pattern ^[a-z][a-zA-Z0-9_]*$.";
-            return Err(Error::validation(format!(
-                "The value {id} for parameter MetricDataQueries.member.{at}.Id {text}"
-            )));
-        }
-        if queries[..at].iter().any(|other| other.id == id) {
-            return Err(Error::validation("The values for parameter id in MetricDataQueries are not unique."));
-        }
-    }
-    Ok(())
-}
-
-impl Metrics {
-    async fn result(
-        &self,
-        home: &Home,
-        query: MetricDataQuery,
-        (from, to): (i64, i64),
-        descending: bool,
-    ) -> Result<MetricDataResult, Error> {
-        let Some(asked) = query.metric_stat else {
-            return Err(Error::not_implemented("metric math: MetricDataQueries with an Expression"));
+        let message = MessageData {
+            code: Some("MaxMetricsExceeded".to_owned()),
+            value: Some("Maximum number of allowed metrics exceeded".to_owned()),
         };
-        if !stat::is_known(&asked.stat) {
-            return Err(error::invalid_parameter_value_exception(format!(
-                "The value {} for parameter MetricDataQueries.member.1.MetricStat.Stat is not supported.",
-                asked.stat
-            )));
-        }
-        let (namespace, metric) =
-            (asked.metric.namespace.unwrap_or_default(), asked.metric.metric_name.unwrap_or_default());
-        let dimensions = asked.metric.dimensions.unwrap_or_default();
-        let period = i64::from(asked.period);
-        let wanted = Wanted {
-            namespace: &namespace,
-            metric: &metric,
-            dimensions: &dimensions,
-            unit: asked.unit.as_deref(),
-            // Periods are whole ones of the clock.
-            from: if period > 0 { from.div_euclid(period) * period } else { from },
-            to,
-            period,
-        };
-        let periods = self.periods(home, &wanted).await?;
-        let mut found: Vec<_> =
-            periods.into_iter().filter_map(|(at, (stat, _))| Some((at, stat.value(&asked.stat)?))).collect();
-        if descending {
-            found.reverse();
-        }
-        let (timestamps, values) =
-            found.into_iter().map(|(at, value)| (Timestamp::from_millis(at * 1000), value)).unzip();
-        Ok(MetricDataResult {
-            id: Some(query.id),
-            label: Some(query.label.unwrap_or(metric)),
-            timestamps: Some(timestamps),
-            values: Some(values),
-            status_code: Some("Complete".to_owned()),
-            messages: None,
+        Ok(GetMetricDataOutput {
+            metric_data_results: Some(results),
+            messages: Some(if found.truncated { vec![message] } else { Vec::new() }),
+            next_token: None,
         })
+    }
+}
+
+fn result(query: &Query, label: String, series: Series, descending: bool) -> MetricDataResult {
+    let mut points: Vec<(i64, f64)> = series.points.into_iter().collect();
+    if descending {
+        points.reverse();
+    }
+    let (timestamps, values) = points.into_iter().map(|(at, value)| (Timestamp::from_millis(at * 1000), value)).unzip();
+    MetricDataResult {
+        id: Some(query.id.clone()),
+        label: Some(label),
+        timestamps: Some(timestamps),
+        values: Some(values),
+        status_code: Some("Complete".to_owned()),
+        messages: None,
     }
 }
