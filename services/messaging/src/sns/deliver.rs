@@ -12,17 +12,20 @@ use wire::Error;
 use wire::arn::Arn;
 
 use super::http::{POST, Poster};
-use super::lapse::LAPSE;
+use super::lapse::{CLEAR, LAPSE};
 use super::mail::{CONFIRM, Mail, Mailer, Refused};
 use super::of_topic;
+use super::ordered::ORDERED;
 use super::publish::{Delivery, Notification};
 use super::sign::Signer;
 use super::topic::Subscription;
 use crate::seal::Sealer;
 
 pub(super) const DELIVER: &str = "sns:deliver";
+/// The same by e-mail: a mail server that is slow holds up mails alone.
+pub(super) const MAIL: &str = "sns:mail";
 /// Tries before a message is given up: over three days, with the pauses of [`pause`].
-const MAX_ATTEMPTS: u32 = 80;
+pub(super) const MAX_ATTEMPTS: u32 = 80;
 
 pub(super) struct Deliverer {
     pub(super) router: Arc<Router>,
@@ -41,9 +44,18 @@ impl Runner for Deliverer {
         match task.kind.as_str() {
             POST => return self.run_post(task).await,
             LAPSE => return self.lapse(&task).await,
+            ORDERED => return self.run_ordered(&task).await,
+            CLEAR => return self.clear(&task).await,
             _ => {}
         }
-        let result = if task.kind == CONFIRM { self.ask(&task).await } else { self.deliver(&task).await };
+        let result = if task.kind == CONFIRM {
+            self.ask(&task).await
+        } else {
+            match task.payload() {
+                Ok(delivery) => self.deliver(&task.id, delivery).await,
+                Err(error) => Err(error.into()),
+            }
+        };
         let (cause, retry) = match result {
             Ok(()) => return Done::Finished,
             Err(Refused::ForNow(cause)) => (cause, task.attempt < MAX_ATTEMPTS),
@@ -67,7 +79,7 @@ impl Runner for Deliverer {
 }
 
 /// 1, 2, 4, … seconds, at most an hour.
-fn pause(attempt: u32) -> SignedDuration {
+pub(super) fn pause(attempt: u32) -> SignedDuration {
     SignedDuration::from_secs(1_i64 << attempt.saturating_sub(1).min(11)).min(SignedDuration::from_secs(3600))
 }
 
@@ -88,24 +100,25 @@ impl From<store::Error> for Refused {
 }
 
 impl Deliverer {
-    async fn deliver(&self, task: &Task) -> Result<(), Refused> {
-        let Delivery { subscription_arn, notification } = task.payload()?;
+    /// `task` names the delivery: what it calls counts once under that name.
+    pub(super) async fn deliver(&self, task: &str, delivery: Delivery) -> Result<(), Refused> {
+        let Delivery { subscription_arn, notification } = delivery;
         let Some(subscription) = self.subscription(&subscription_arn).await? else { return Ok(()) };
         let notification = self.opened(notification).await?;
         let text = notification.text(&subscription.protocol);
         match subscription.protocol.as_str() {
-            "email" => self.mail(&task.id, &subscription, &notification, text).await,
+            "email" => self.mail(task, &subscription, &notification, text).await,
             "email-json" => {
                 let envelope = self.envelope(&notification, &text, &subscription.arn).await?.to_string();
-                self.mail(&task.id, &subscription, &notification, envelope).await
+                self.mail(task, &subscription, &notification, envelope).await
             }
             "sqs" => {
                 let raw = subscription.is_raw();
                 let body =
                     if raw { text } else { self.envelope(&notification, &text, &subscription.arn).await?.to_string() };
-                self.enqueue(&task.id, &subscription.endpoint, &notification, body, raw).await
+                self.enqueue(task, &subscription.endpoint, &notification, body, raw).await
             }
-            "lambda" => self.invoke(&task.id, &subscription, &notification, &text).await,
+            "lambda" => self.invoke(task, &subscription, &notification, &text).await,
             other => Err(Refused::ForGood(format!("no deliveries to protocol {other}"))),
         }
     }
@@ -143,7 +156,7 @@ impl Deliverer {
         text: String,
     ) -> Result<(), Refused> {
         let subject = notification.subject.clone().unwrap_or_else(|| "AWS Notification Message".to_owned());
-        let id = task.trim_start_matches(DELIVER).trim_start_matches('/').replace('/', ".");
+        let id = task.split_once('/').map_or(task, |(_, id)| id).replace('/', ".");
         self.mailer.send(Mail { id, to: subscription.endpoint.clone(), subject, text }).await
     }
 

@@ -23,6 +23,10 @@ use super::topic::{Removed, Subscription, Topic};
 
 /// The task that posts a message.
 pub(super) const POST: &str = "sns:http";
+/// Calls of one endpoint at once, of the places that all have.
+const EACH: usize = 16;
+/// Between two looks at an endpoint that has all its calls under way.
+const BUSY_MS: i64 = 10;
 /// An endpoint has so long to answer.
 const LIMIT: Duration = Duration::from_secs(15);
 
@@ -34,10 +38,29 @@ pub(super) struct Settings {
     http_link_local: bool,
 }
 
-/// The client, and when each subscription that is held back is next called.
+/// The client; when each subscription that is held back is next called; the calls under way by endpoint.
 pub(super) struct Poster {
     door: Door,
     next: Mutex<BTreeMap<String, i64>>,
+    busy: Mutex<BTreeMap<String, usize>>,
+}
+
+/// One of the calls that an endpoint may have at once.
+struct Place<'a> {
+    poster: &'a Poster,
+    url: String,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut busy = self.poster.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(calls) = busy.get_mut(&self.url) {
+            *calls -= 1;
+            if *calls == 0 {
+                busy.remove(&self.url);
+            }
+        }
+    }
 }
 
 /// What the task is about, and how often it has failed.
@@ -46,6 +69,15 @@ pub(super) struct Post {
     pub(super) what: What,
     #[serde(default)]
     pub(super) failures: u32,
+    /// The turn that it has waited for.
+    #[serde(default)]
+    turn_ms: Option<i64>,
+}
+
+impl Post {
+    pub(super) fn new(what: What) -> Self {
+        Self { what, failures: 0, turn_ms: None }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -71,7 +103,8 @@ struct Letter {
 
 impl Poster {
     pub(super) fn new(settings: Settings) -> Self {
-        Self { door: Door::new(settings.http_link_local).within(LIMIT), next: Mutex::default() }
+        let door = Door::new(settings.http_link_local).within(LIMIT);
+        Self { door, next: Mutex::default(), busy: Mutex::default() }
     }
 
     async fn post(&self, letter: &Letter) -> Result<(), Refused> {
@@ -105,15 +138,25 @@ impl Poster {
         }
     }
 
-    /// When the subscription may be called, if not now. Who may call now has taken the turn.
-    fn turn(&self, subscription: &str, interval_ms: i64, now_ms: i64) -> Option<i64> {
+    /// When it is the caller's turn, if not now: the turns of those that wait are one after the other.
+    fn turn(&self, of: &str, interval_ms: i64, now_ms: i64) -> Option<i64> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = next.get(subscription).copied().unwrap_or(now_ms);
-        if at > now_ms {
-            return Some(at);
+        // What nobody waits for any more is dropped on the way.
+        next.retain(|other, at| other == of || *at > now_ms);
+        let at = next.get(of).copied().unwrap_or(now_ms).max(now_ms);
+        next.insert(of.to_owned(), at + interval_ms);
+        (at > now_ms).then_some(at)
+    }
+
+    /// A place among the calls of an endpoint; none where it has as many as it may: one that does not answer is not to take them all.
+    fn place(&self, url: &str) -> Option<Place<'_>> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = busy.entry(url.to_owned()).or_default();
+        if *calls >= EACH {
+            return None;
         }
-        next.insert(subscription.to_owned(), now_ms + interval_ms);
-        None
+        *calls += 1;
+        Some(Place { poster: self, url: url.to_owned() })
     }
 }
 
@@ -136,11 +179,17 @@ impl Deliverer {
             }
         };
         let now = self.store.clock().now_ms();
-        let turn = policy.interval_ms().zip(letter.subscription.as_deref());
+        let turn = policy.interval_ms().zip(letter.subscription.as_deref()).filter(|_| post.turn_ms.is_none());
         if let Some(at) = turn.and_then(|(interval, arn)| self.poster.turn(arn, interval, now)) {
-            return self.again(&task, post, at).await;
+            return self.again(&task, Post { turn_ms: Some(at), ..post }, at).await;
         }
-        let (cause, retry) = match self.poster.post(&letter).await {
+        let Some(place) = self.poster.place(&letter.url) else {
+            let at = self.poster.turn(&format!("busy {}", letter.url), BUSY_MS, now).unwrap_or(now + BUSY_MS);
+            return self.again(&task, post, at).await;
+        };
+        let posted = self.poster.post(&letter).await;
+        drop(place);
+        let (cause, retry) = match posted {
             Ok(()) => return Done::Finished,
             Err(Refused::ForNow(cause)) => (cause, policy.pause_ms(post.failures + 1)),
             Err(Refused::ForGood(cause)) => (cause, None),
@@ -148,7 +197,7 @@ impl Deliverer {
         if let Some(pause) = retry {
             tracing::warn!(task = task.id, failures = post.failures + 1, cause, "a delivery failed and is tried again");
             let at = self.store.clock().now_ms() + pause;
-            return self.again(&task, Post { failures: post.failures + 1, ..post }, at).await;
+            return self.again(&task, Post { failures: post.failures + 1, what: post.what, turn_ms: None }, at).await;
         }
         tracing::error!(task = task.id, cause, "a delivery failed for good");
         match post.what {
@@ -282,14 +331,27 @@ fn id_of(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Poster, Settings};
+    use super::{EACH, Poster, Settings};
 
     #[test]
     fn turns_are_taken_in_order() {
         let poster = Poster::new(Settings::default());
         assert_eq!(poster.turn("a", 500, 1000), None);
+        // Each of those that wait has a turn of its own.
         assert_eq!(poster.turn("a", 500, 1100), Some(1500));
+        assert_eq!(poster.turn("a", 500, 1100), Some(2000));
         assert_eq!(poster.turn("b", 500, 1100), None);
-        assert_eq!(poster.turn("a", 500, 1500), None);
+        assert_eq!(poster.turn("a", 500, 1500), Some(2500));
+        assert_eq!(poster.turn("a", 500, 9000), None);
+    }
+
+    #[test]
+    fn an_endpoint_has_some_of_the_places() {
+        let poster = Poster::new(Settings::default());
+        let mut places: Vec<_> = (0..EACH).map(|_| poster.place("http://a/").unwrap()).collect();
+        assert!(poster.place("http://a/").is_none());
+        assert!(poster.place("http://b/").is_some());
+        places.pop();
+        assert!(poster.place("http://a/").is_some());
     }
 }

@@ -7,9 +7,13 @@ use store::{Done, NewTask, Task, Tx};
 use wire::Error;
 
 use super::deliver::Deliverer;
-use super::topic::{Removed, Subscription};
+use super::topic::{Removed, Subscription, Topic};
 
 pub(super) const LAPSE: &str = "sns:lapse";
+/// Clears what a deleted topic knew.
+pub(super) const CLEAR: &str = "sns:clear";
+/// Rows removed in one transaction.
+const PAGE: usize = 500;
 const AFTER: SignedDuration = SignedDuration::from_hours(48);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,7 +31,43 @@ impl Lapse {
     }
 }
 
+/// Asks for what a topic knows to be cleared.
+pub(super) fn clear(tx: &mut Tx<'_>, topic: &Topic) -> Result<(), Error> {
+    let known_by = topic.known_by();
+    Ok(tx.enqueue(NewTask::new(CLEAR, format!("{CLEAR}/{known_by}")).payload(&known_by)?)?)
+}
+
 impl Deliverer {
+    pub(super) async fn clear(&self, task: &Task) -> Done {
+        match self.clear_all(task).await {
+            Ok(()) => Done::Finished,
+            Err(error) => {
+                tracing::error!(task = task.id, %error, "what a topic knew could not be cleared");
+                Done::RetryAfter(SignedDuration::from_secs(60))
+            }
+        }
+    }
+
+    async fn clear_all(&self, task: &Task) -> Result<(), Error> {
+        let known_by: String = task.payload()?;
+        for prefix in Topic::contents(&known_by) {
+            loop {
+                let prefix = prefix.clone();
+                let removed = self.store.write(move |tx| {
+                    let found = tx.scan_prefix(&prefix, PAGE)?;
+                    for (key, _) in &found {
+                        tx.delete(key)?;
+                    }
+                    Ok::<_, Error>(found.len())
+                });
+                if removed.await? < PAGE {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(super) async fn lapse(&self, task: &Task) -> Done {
         let written = async {
             let (lapse, token): (Lapse, String) = task.payload()?;

@@ -1,7 +1,7 @@
 //! SNS: topics, subscriptions, and deliveries to e-mail, SQS, Lambda and HTTP.
 //!
 //! Map: [`topic`] topics and subscriptions as records · [`publish`] one message to all who want it · [`deliver`] the task
-//! that brings it to one of them · [`mail`] SMTP · [`http`] HTTP endpoints, by a [`policy`] of retries · [`sign`] signatures ·
+//! that brings it to one of them · [`ordered`] those of FIFO topics, in their order · [`mail`] SMTP · [`http`] HTTP endpoints, by a [`policy`] of retries · [`sign`] signatures ·
 //! [`links`] what messages link to · [`lapse`] what is not confirmed in time · `ops` the operations.
 //!
 //! Not here: SMS, mobile push.
@@ -13,6 +13,7 @@ mod lapse;
 mod links;
 mod mail;
 mod ops;
+mod ordered;
 mod policy;
 mod publish;
 mod sign;
@@ -26,11 +27,12 @@ use store::Store;
 use wire::Error;
 
 use crate::seal::{By, Of, Sealer};
-use deliver::{DELIVER, Deliverer};
+use deliver::{DELIVER, Deliverer, MAIL};
 use http::{POST, Poster};
-use lapse::LAPSE;
+use lapse::{CLEAR, LAPSE};
 pub use links::Links;
 use mail::{CONFIRM, Smtp};
+use ordered::ORDERED;
 use sign::Signer;
 
 /// The service.
@@ -96,7 +98,10 @@ pub(crate) fn register(platform: &Platform) -> Result<Links, String> {
         store,
     });
     platform.control.register(DELIVER, 8, deliverer.clone());
-    platform.control.register(POST, 16, deliverer.clone());
+    platform.control.register(MAIL, 4, deliverer.clone());
+    platform.control.register(ORDERED, 8, deliverer.clone());
+    platform.control.register(CLEAR, 1, deliverer.clone());
+    platform.control.register(POST, 64, deliverer.clone());
     platform.control.register(LAPSE, 1, deliverer.clone());
     platform.control.register(CONFIRM, 2, deliverer);
     Ok(Links(service))

@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 use store::{Key, NewTask, Tx};
 use wire::Error;
 
-use super::deliver::DELIVER;
+use super::deliver::{DELIVER, MAIL};
 use super::http::{POST, Post, What};
+use super::ordered;
 use super::topic::{Subscription, Topic, invalid};
 
 const MAX_BYTES: usize = 262_144;
@@ -73,8 +74,9 @@ impl Notification {
             return Err(invalid("Message too long"));
         }
         if let Some(subject) = &self.subject {
-            let printable = subject.chars().all(|c| c.is_ascii_graphic() || c == ' ');
-            if subject.is_empty() || subject.len() > 100 || !printable {
+            // "UTF-8 text with no line breaks or control characters". Source: SNS API Reference, Publish.
+            let is_line = |c: char| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}');
+            if subject.is_empty() || subject.chars().count() > 100 || !subject.chars().all(is_line) {
                 return Err(invalid("Subject"));
             }
         }
@@ -144,37 +146,34 @@ impl Notification {
 }
 
 pub(super) fn publish(tx: &mut Tx<'_>, topic: &Topic, mut notification: Notification) -> Result<Published, Error> {
-    let mut sequence = None;
+    let mut number = None;
     if topic.is_on("FifoTopic") {
         use sha2::Digest as _;
         let body = || hex::encode(sha2::Sha256::digest(notification.message.as_bytes()));
         let duplicate = notification.duplicate.clone().unwrap_or_else(body);
-        let place = Key::new("sns").push("dedup").push(&topic.arn);
+        let (by_id, by_time) = topic.duplicates();
         // Source: SNS Developer Guide, "High throughput for FIFO topics"; the length keeps a group's name and an id apart.
         let by_group = topic.attributes.get("FifoThroughputScope").is_some_and(|scope| scope == "MessageGroup");
         let known_as = match notification.group.as_ref().filter(|_| by_group) {
             Some(group) => format!("{}:{group}{duplicate}", group.len()),
             None => duplicate.clone(),
         };
-        let known: Option<(i64, Published)> = tx.get_json(place.clone().push(&known_as))?;
+        let now_ms = notification.published_ms;
+        let known: Option<(i64, Published)> = tx.get_json(by_id.clone().push(&known_as))?;
         if let Some((at, published)) = known
-            && at > notification.published_ms - DUPLICATE_MS
+            && at > now_ms - DUPLICATE_MS
         {
             return Ok(published);
         }
-        for (key, value) in tx.scan_prefix(&place, 20)? {
-            let (at, _): (i64, Published) = store::kv::decode(&key, &value)?;
-            if at <= notification.published_ms - DUPLICATE_MS {
-                tx.delete(key)?;
-            }
-        }
-        let number = tx.next_number(Key::new("sns").push("counter").push(&topic.arn))?;
-        let published = Published { id: notification.id.clone(), sequence: Some(format!("{number:020}")) };
-        tx.put_json(place.push(&known_as), &(notification.published_ms, &published))?;
+        forget(tx, (&by_id, &by_time), now_ms - DUPLICATE_MS)?;
+        let next = tx.next_number(topic.counter())?;
+        let published = Published { id: notification.id.clone(), sequence: Some(format!("{next:020}")) };
+        tx.put_json(by_id.push(&known_as), &(now_ms, &published))?;
+        tx.put(by_time.push_i64(now_ms).push(&known_as), &[])?;
         notification.duplicate = Some(duplicate);
-        sequence = published.sequence;
+        notification.sequence = published.sequence;
+        number = Some(next);
     }
-    notification.sequence.clone_from(&sequence);
     notification.signature_version = Some(topic.signature_version().to_owned());
     let attributes = notification.filtered();
     for subscription in tx.list_json::<Subscription>(Subscription::of_topic(&topic.arn)?, 100_000)? {
@@ -189,11 +188,35 @@ pub(super) fn publish(tx: &mut Tx<'_>, topic: &Topic, mut notification: Notifica
         }
         let named = |kind: &str| NewTask::new(kind, format!("{kind}/{}/{id}", notification.id));
         let task = if subscription.is_http() {
-            named(POST).payload(&Post { what: What::Message(Box::new(delivery)), failures: 0 })
+            named(POST).payload(&Post::new(What::Message(Box::new(delivery))))
+        } else if let Some(number) = number {
+            ordered::enqueue(tx, delivery, number)?;
+            continue;
+        } else if subscription.is_mail() {
+            named(MAIL).payload(&delivery)
         } else {
             named(DELIVER).payload(&delivery)
         };
         tx.enqueue(task?)?;
     }
-    Ok(Published { id: notification.id, sequence })
+    Ok(Published { id: notification.id, sequence: notification.sequence })
+}
+
+/// Forgets some of the oldest ids, unless they were used again since.
+fn forget(tx: &mut Tx<'_>, (by_id, by_time): (&Key, &Key), until_ms: i64) -> Result<(), Error> {
+    for (key, _) in tx.scan_prefix(by_time, 20)? {
+        let parts = Key::parts(&key);
+        let at = parts.get(4).and_then(|part| Key::part_i64(part));
+        let (Some(at), Some(id)) = (at, parts.get(5)) else { break };
+        if at > until_ms {
+            break;
+        }
+        let place = by_id.clone().push(id);
+        let used: Option<(i64, Published)> = tx.get_json(&place)?;
+        if used.is_some_and(|(used, _)| used == at) {
+            tx.delete(place)?;
+        }
+        tx.delete(key)?;
+    }
+    Ok(())
 }

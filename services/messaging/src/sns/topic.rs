@@ -6,7 +6,7 @@ use api_sns::error;
 use pattern::Pattern;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use service::Cx;
+use service::{Cx, Principal};
 use store::{Key, Tx};
 use wire::Error;
 use wire::arn::Arn;
@@ -18,6 +18,9 @@ pub(super) struct Topic {
     /// Version of the record's form.
     pub(super) version: u32,
     pub(super) arn: String,
+    /// Names what it knows of its messages: a topic made again under the same name knows nothing. Empty in what was made before that.
+    #[serde(default)]
+    pub(super) id: String,
     /// As they were set, byte for byte.
     pub(super) attributes: BTreeMap<String, String>,
     pub(super) tags: BTreeMap<String, String>,
@@ -44,6 +47,9 @@ pub(super) struct Subscription {
     /// `AuthenticateOnUnsubscribe`: a link alone does not end it.
     #[serde(default)]
     pub(super) authenticate: bool,
+    /// The account that subscribed, where it is known and is not the topic's.
+    #[serde(default)]
+    pub(super) owner: Option<String>,
 }
 
 /// A subscription that was ended, and can be brought back by its endpoint for a while.
@@ -136,6 +142,30 @@ impl Topic {
         self.arn.rsplit(':').next().unwrap_or_default()
     }
 
+    /// What names the ids that it knows, and its counter.
+    pub(super) fn known_by(&self) -> &str {
+        if self.id.is_empty() { &self.arn } else { &self.id }
+    }
+
+    /// Deduplication ids, by name and by time.
+    pub(super) fn duplicates(&self) -> (Key, Key) {
+        let all = Key::new(OWNER).push("dedup").push(self.known_by());
+        // The ids of topics that have no id of their own lie there directly.
+        if self.id.is_empty() {
+            return (all, Key::new(OWNER).push("dedup-times").push(&self.arn).push("time"));
+        }
+        (all.clone().push("id"), all.push("time"))
+    }
+
+    pub(super) fn counter(&self) -> Key {
+        Key::new(OWNER).push("counter").push(self.known_by())
+    }
+
+    /// Where all of that is, for clearing.
+    pub(super) fn contents(known_by: &str) -> [Key; 3] {
+        ["dedup", "dedup-times", "counter"].map(|what| Key::new(OWNER).push(what).push(known_by))
+    }
+
     pub(super) fn is_on(&self, attribute: &str) -> bool {
         self.attributes.get(attribute).is_some_and(|value| value == "true")
     }
@@ -198,7 +228,34 @@ impl Subscription {
             confirmed_by: None,
             unsigned: false,
             authenticate: false,
+            owner: cx.principal().account().filter(|own| *own != cx.account()).map(str::to_owned),
         }
+    }
+
+    /// The account whose it is.
+    pub(super) fn owner(&self) -> Option<String> {
+        self.owner.clone().or_else(|| Arn::parse(&self.topic_arn).map(|arn| arn.account))
+    }
+
+    /// Fails where the caller is another account's: neither the topic's, the subscriber's nor the endpoint's. Who follows a link has no
+    /// account; the link is what lets it in.
+    pub(super) fn check_owner(&self, cx: &Cx, action: &str) -> Result<(), Error> {
+        if matches!(cx.principal(), Principal::Anonymous) {
+            return Ok(());
+        }
+        let own = |arn: &str| Arn::parse(arn).is_some_and(|arn| arn.account == cx.account());
+        if own(&self.topic_arn) || own(&self.endpoint) || self.owner.as_deref() == Some(cx.account()) {
+            return Ok(());
+        }
+        Err(error::authorization_error_exception(format!(
+            "User: {} is not authorized to perform: SNS:{action} on resource: {}",
+            cx.principal().arn(cx.account()),
+            self.topic_arn
+        )))
+    }
+
+    pub(super) fn is_mail(&self) -> bool {
+        matches!(self.protocol.as_str(), "email" | "email-json")
     }
 
     pub(super) fn is_http(&self) -> bool {
@@ -239,7 +296,7 @@ impl Subscription {
     pub(super) fn shape(&self) -> api_sns::Subscription {
         api_sns::Subscription {
             subscription_arn: Some(self.shown_arn()),
-            owner: Arn::parse(&self.topic_arn).map(|arn| arn.account),
+            owner: self.owner(),
             protocol: Some(self.protocol.clone()),
             endpoint: Some(self.endpoint.clone()),
             topic_arn: Some(self.topic_arn.clone()),
@@ -329,7 +386,7 @@ mod tests {
 
     fn topic() -> Topic {
         let arn = "arn:aws:sns:eu-west-1:000000000000:t".to_owned();
-        Topic { version: 1, arn, attributes: BTreeMap::new(), tags: BTreeMap::new() }
+        Topic { version: 1, arn, id: String::new(), attributes: BTreeMap::new(), tags: BTreeMap::new() }
     }
 
     /// Every attribute of the API Reference's list, with a value that AWS takes and one that it does not.

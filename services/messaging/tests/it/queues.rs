@@ -15,7 +15,7 @@ use super::{Bench, bench, bench_on};
 
 /// The real time, and what a test has let pass.
 #[derive(Debug, Default)]
-struct Shifted(AtomicI64);
+pub(super) struct Shifted(AtomicI64);
 
 impl Clock for Shifted {
     fn now(&self) -> jiff::Timestamp {
@@ -30,12 +30,12 @@ impl Clock for Shifted {
 }
 
 impl Shifted {
-    fn pass(&self, seconds: i64) {
+    pub(super) fn pass(&self, seconds: i64) {
         self.0.fetch_add(seconds, Ordering::Relaxed);
     }
 }
 
-fn shifted() -> (Bench, Arc<Shifted>) {
+pub(super) fn shifted() -> (Bench, Arc<Shifted>) {
     let clock = Arc::new(Shifted::default());
     (bench_on(&json!({}), Router::with_clock(clock.clone())), clock)
 }

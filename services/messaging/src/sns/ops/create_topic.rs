@@ -19,6 +19,7 @@ impl Handle<CreateTopic> for Sns {
         let mut topic = Topic {
             version: 1,
             arn: cx.arn("sns", &req.name),
+            id: cx.uuid(),
             attributes: BTreeMap::new(),
             tags: req.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect(),
         };

@@ -33,8 +33,13 @@ impl Handle<Subscribe> for Sns {
         let subscription = cx
             .write(&self.store, move |tx| {
                 let topic = Topic::load(tx, &new.topic_arn)?;
-                if topic.is_on("FifoTopic") && new.is_http() {
+                if topic.is_on("FifoTopic") && new.protocol != "sqs" {
                     return Err(invalid("Endpoint Reason: FIFO topics deliver to queues only"));
+                }
+                if !topic.is_on("FifoTopic") && new.protocol == "sqs" && new.endpoint.strip_suffix(".fifo").is_some() {
+                    return Err(invalid(
+                        "Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics",
+                    ));
                 }
                 let all = tx.list_json::<Subscription>(Subscription::of_topic(&new.topic_arn)?, 100_000)?;
                 let same = |one: &&Subscription| (&one.protocol, &one.endpoint) == (&new.protocol, &new.endpoint);
@@ -54,7 +59,7 @@ impl Handle<Subscribe> for Sns {
                 if let Some(token) = &subscription.token {
                     let named = |kind: &str| NewTask::new(kind, format!("{kind}/{token}"));
                     let task = if subscription.is_http() {
-                        named(POST).payload(&Post { what: What::Confirmation(subscription.arn.clone()), failures: 0 })
+                        named(POST).payload(&Post::new(What::Confirmation(subscription.arn.clone())))
                     } else {
                         named(CONFIRM).payload(&subscription.arn)
                     };

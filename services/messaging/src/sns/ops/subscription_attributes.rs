@@ -22,12 +22,14 @@ impl Handle<GetSubscriptionAttributes> for Sns {
     ) -> Result<GetSubscriptionAttributesResponse, Error> {
         let read = self.store.read(|tx| {
             let subscription = Subscription::load(tx, &req.subscription_arn)?;
+            subscription.check_owner(cx, "GetSubscriptionAttributes")?;
             let topic = Topic::load(tx, &subscription.topic_arn)?;
             Ok::<_, Error>((topic, subscription))
         });
         let (topic, subscription) = read.await?;
         let effective = subscription.is_http().then(|| Effective::of(&topic, &subscription).as_subscriptions());
         let pending = subscription.token.is_some();
+        let owner = subscription.owner().unwrap_or_default();
         let mut attributes = subscription.attributes;
         attributes.entry("RawMessageDelivery".to_owned()).or_insert_with(|| "false".to_owned());
         if attributes.contains_key("FilterPolicy") {
@@ -39,12 +41,12 @@ impl Handle<GetSubscriptionAttributes> for Sns {
         for (name, value) in [
             ("SubscriptionArn", subscription.arn),
             ("TopicArn", subscription.topic_arn),
-            ("Owner", cx.account().to_owned()),
+            ("Owner", owner.clone()),
             ("Protocol", subscription.protocol),
             ("Endpoint", subscription.endpoint),
             ("PendingConfirmation", pending.to_string()),
             ("ConfirmationWasAuthenticated", authenticated.to_string()),
-            ("SubscriptionPrincipal", format!("arn:aws:iam::{}:root", cx.account())),
+            ("SubscriptionPrincipal", format!("arn:aws:iam::{owner}:root")),
         ] {
             attributes.insert(name.to_owned(), value);
         }
@@ -55,8 +57,10 @@ impl Handle<GetSubscriptionAttributes> for Sns {
 #[async_trait]
 impl Handle<SetSubscriptionAttributes> for Sns {
     async fn handle(&self, cx: &Cx, req: SetSubscriptionAttributesInput) -> Result<Empty, Error> {
+        let caller = cx.clone();
         cx.write(&self.store, move |tx| {
             let mut subscription = Subscription::load(tx, &req.subscription_arn)?;
+            subscription.check_owner(&caller, "SetSubscriptionAttributes")?;
             subscription.set(&req.attribute_name, req.attribute_value.as_deref().unwrap_or_default())?;
             subscription.save(tx)
         })

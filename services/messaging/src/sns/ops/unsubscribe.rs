@@ -19,8 +19,10 @@ impl Handle<Unsubscribe> for Sns {
         let key = Subscription::key(&req.subscription_arn)?;
         let signed = !matches!(cx.principal(), Principal::Anonymous);
         let (now, token) = (cx.now(), cx.uuid().replace('-', ""));
+        let caller = cx.clone();
         cx.write(&self.store, move |tx| {
             let Some(subscription) = tx.get_json::<Subscription>(&key)? else { return Ok(()) };
+            subscription.check_owner(&caller, "Unsubscribe")?;
             if subscription.authenticate && !signed {
                 return Err(error::authorization_error_exception("The subscription is ended by a signed request only"));
             }
@@ -29,7 +31,7 @@ impl Handle<Unsubscribe> for Sns {
                 let topic = subscription.topic_arn.clone();
                 let removed = Removed { version: 1, token: token.clone(), subscription };
                 tx.put_json(Removed::key(&topic, &token)?, &removed)?;
-                let post = Post { what: What::Farewell(Box::new(removed)), failures: 0 };
+                let post = Post::new(What::Farewell(Box::new(removed)));
                 tx.enqueue(NewTask::new(POST, format!("{POST}/{token}")).payload(&post)?)?;
                 Lapse::Removed(topic).plan(tx, &token, now)?;
             }
