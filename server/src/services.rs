@@ -25,6 +25,7 @@ pub(crate) struct Wired {
     pub(crate) glue: Arc<glue::Glue>,
     pub(crate) telemetry: Arc<telemetry::Telemetry>,
     pub(crate) lineage: Arc<lineage::Lineage>,
+    pub(crate) budget: compute::budget::Budget,
 }
 
 /// Refuses a machine that cannot do what section `[compute]` requires.
@@ -84,7 +85,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys, runs: Where) -> Re
     tokio::spawn(store::sweep::run(stores.to_vec()));
     tokio::spawn(jobs::sweep::run(platform.router.clone(), platform.control.store().clone()));
     let door = s3_service::Door::new(s3.clone(), &platform.account, &platform.region);
-    Ok(Wired { cloudformation, links, glue, s3: door, objects: s3, lambda, telemetry, lineage })
+    Ok(Wired { cloudformation, links, glue, s3: door, objects: s3, lambda, telemetry, lineage, budget: compute.budget })
 }
 
 /// `lakerun operations`: every operation that exists, for COMPATIBILITY.md.

@@ -182,6 +182,9 @@ async fn serve(settings: Settings) -> Result<()> {
     }
     let stores = [&platform.control, &platform.s3, &platform.dynamodb].map(|queue| queue.store().clone());
     tokio::spawn(crate::memory::watch(stores.to_vec()));
+    let (account, region) = (platform.account.clone(), platform.region.clone());
+    let (router, data, budget) = (Arc::clone(&platform.router), platform.data.clone(), wired.budget);
+    let watching = tokio::spawn(monitor::Machine { router, account, region, data, budget }.watch());
     // It goes on while the server drains, to tell who comes when to come again.
     let accepting = tokio::spawn(front.clone().accept(listener));
     tokio::select! {
@@ -196,6 +199,7 @@ async fn serve(settings: Settings) -> Result<()> {
     telemetry.flush().await?;
     lineage.flush().await?;
     accepting.abort();
+    watching.abort();
     kept.abort();
     if let Some(term) = term {
         term.end().await;

@@ -44,6 +44,17 @@ pub(crate) struct Share {
     waiting: watch::Sender<usize>,
 }
 
+/// How much of what a machine promises is promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    pub processes: usize,
+    pub processes_most: usize,
+    pub memory_mb: usize,
+    pub memory_most_mb: usize,
+    /// Who waits for their turn.
+    pub waiting: usize,
+}
+
 /// The right to run one process; given back when dropped.
 #[derive(Debug)]
 pub struct Permit {
@@ -137,6 +148,20 @@ impl Budget {
         let mut waiting = self.here.share(class).waiting.subscribe();
         // The sender lives as long as `self`.
         let _ = waiting.wait_for(|waiting| *waiting > 0).await;
+    }
+
+    /// What of this machine is promised now.
+    pub fn load(&self) -> Load {
+        let (processes, memory_mb) = self.here.whole;
+        let [user, leaf] = [&self.here.user, &self.here.leaf];
+        let free = |of: fn(&Share) -> &Arc<Semaphore>| of(user).available_permits() + of(leaf).available_permits();
+        Load {
+            processes: processes.saturating_sub(free(|share| &share.processes)),
+            processes_most: processes,
+            memory_mb: memory_mb.saturating_sub(free(|share| &share.memory)),
+            memory_most_mb: memory_mb,
+            waiting: *user.waiting.borrow() + *leaf.waiting.borrow(),
+        }
     }
 
     /// The nodes that work for this one.
@@ -241,6 +266,8 @@ mod tests {
         assert!(budget.contended(Class::User).now_or_never().is_none());
         let mut large = Box::pin(budget.acquire(Class::User, 400));
         assert!(large.as_mut().now_or_never().is_none());
+        let load = Load { processes: 1, processes_most: 8, memory_mb: 500, memory_most_mb: 900, waiting: 1 };
+        assert_eq!(budget.load(), load);
         budget.contended(Class::User).await;
         // Queries do not wait for functions.
         let _leaf = budget.acquire(Class::Leaf, 300).await;

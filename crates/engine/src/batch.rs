@@ -144,6 +144,8 @@ impl Batch {
         let mut history = Vec::with_capacity(commands.len());
         let mut announced = Vec::new();
         let number = metrics::number(arn);
+        let transitions = execution.take_transitions();
+        self.noted.extend(Noted::transitions(execution.info(), transitions));
         for command in commands {
             match command {
                 Command::Record(event) => {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use asl::{Details, HistoryEvent, Info, TaskOf, Timestamp};
 use service::Router;
-use service::meter::Measured;
+use service::meter::{Measured, Usage};
 
 use crate::{ExecutionArn, lock};
 
@@ -50,6 +50,8 @@ enum What {
         change: &'static str,
         started: Option<Timestamp>,
     },
+    /// States entered and tried again, of a state machine.
+    Transitions(String, u64),
     Scheduled(&'static Family, String),
     Started(&'static Family),
     /// With the resource, where the event has it.
@@ -135,6 +137,14 @@ fn time_out(error: Option<&str>) -> End {
 }
 
 impl Noted {
+    /// So many transitions of an execution.
+    pub(crate) fn transitions(info: &Info, count: u64) -> Option<Self> {
+        // Children of a Distributed Map name its label, too.
+        let machine = info.state_machine_arn.split('/').next().unwrap_or_default().to_owned();
+        let what = What::Transitions(machine, count);
+        (count > 0).then_some(Self { execution: 0, id: 0, previous: 0, at: info.started, what })
+    }
+
     /// What an event of an execution (see [`number`]) counts; most count nothing.
     pub fn of(execution: u64, info: &Info, event: &HistoryEvent) -> Option<Self> {
         let change = |change, started| {
@@ -210,6 +220,13 @@ impl Counter {
                         open.remove(&key);
                     }
                 }
+            }
+            What::Transitions(machine, count) => {
+                #[expect(clippy::cast_precision_loss, reason = "a turn has few states")]
+                let amount = count as f64;
+                let (metric, unit) = ("StateTransitions", "Count");
+                let used = Usage { service: "states", metric, resource: &machine, amount, unit };
+                used.tell(tell.router, (tell.account, tell.region));
             }
             What::Scheduled(family, resource) => {
                 tell.one(family.scheduled, (family.dimension, &resource));

@@ -109,6 +109,9 @@ pub trait Kind: Send + Sync + 'static {
         place: &Self::Payload,
         ended: &Ended<Self::End>,
     ) -> Result<Next<Self::Payload>, Error>;
+
+    /// Its end has just been recorded: what is to be counted of it. Not after a crash in between.
+    async fn recorded(&self, _place: &Self::Payload) {}
 }
 
 /// How a job stands by its service's records.

@@ -66,7 +66,8 @@ enum Left<E> {
 
 /// What the last transaction found.
 enum Recorded {
-    Over,
+    /// Now, or it was over before.
+    Over { now: bool },
     /// It was asked to stop before its end was known.
     Stopped,
 }
@@ -270,7 +271,12 @@ impl<K: Kind> Job<'_, K> {
             used.written_bytes += self.finish(older.take(), self.jobs.kind.outcome(&end)).await?;
             let ended = Ended { end: end.clone(), used, at: self.jobs.router.now() };
             match self.record(ended).await? {
-                Recorded::Over => break,
+                Recorded::Over { now } => {
+                    if now {
+                        self.jobs.kind.recorded(&self.place).await;
+                    }
+                    break;
+                }
                 Recorded::Stopped => end = self.jobs.kind.stopped(),
             }
         }
@@ -286,7 +292,7 @@ impl<K: Kind> Job<'_, K> {
             .store
             .write(move |tx| {
                 if !tx.has_task(&id)? {
-                    return Ok(Recorded::Over);
+                    return Ok(Recorded::Over { now: false });
                 }
                 let life = Life::of(tx, &id)?;
                 if life.stop && life.ended.is_none() && !is_stopped {
@@ -298,7 +304,7 @@ impl<K: Kind> Job<'_, K> {
                     Next::Over => tx.finish_task(&id)?,
                     Next::Again(place, at) => tx.enqueue(NewTask::new(K::NAME, &id).payload(&place)?.at(at))?,
                 }
-                Ok(Recorded::Over)
+                Ok(Recorded::Over { now: true })
             })
             .await
     }

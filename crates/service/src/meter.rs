@@ -14,6 +14,33 @@ pub struct Measured<'a> {
     pub unit: &'a str,
 }
 
+/// The namespace of what AWS would bill, added up when it is used.
+pub const USAGE: &str = "Lakerun/Usage";
+
+/// What AWS would bill of something used.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage<'a> {
+    /// `states`, `lambda`, `glue`, `athena`.
+    pub service: &'a str,
+    /// `StateTransitions`, `Requests`, `GBSeconds`, `DPUSeconds`, `BilledBytes`, …
+    pub metric: &'a str,
+    /// The state machine's ARN, the function's, job's or workgroup's name.
+    pub resource: &'a str,
+    pub amount: f64,
+    /// As CloudWatch names units.
+    pub unit: &'a str,
+}
+
+impl Usage<'_> {
+    /// Counts it for its resource and for its service.
+    pub fn tell(self, router: &crate::Router, (account, region): (&str, &str)) {
+        let Self { service, metric, resource, amount: value, unit } = self;
+        for dimension in [("Resource", resource), ("Service", service)] {
+            router.measure(Measured { account, region, namespace: USAGE, metric, dimension, value, unit });
+        }
+    }
+}
+
 /// Takes measurements: at once, in memory.
 pub trait Meter: Send + Sync {
     fn measure(&self, measured: Measured<'_>);

@@ -107,6 +107,7 @@ fn large_metric_data_comes_compressed() {
     assert_eq!(put.0, 200, "{put:?}");
     let garbage = server.call(&root(), "monitoring", ("POST", "/"), &headers, b"not gzip");
     assert_eq!(garbage.0, 400, "{garbage:?}");
-    let (_, listed) = server.json(&root(), "monitoring", "GraniteServiceVersion20100801.ListMetrics", "{}");
+    let (_, listed) =
+        server.json(&root(), "monitoring", "GraniteServiceVersion20100801.ListMetrics", r#"{"Namespace": "N"}"#);
     assert_eq!(listed["Metrics"][0]["MetricName"], "m");
 }

@@ -32,6 +32,7 @@ use store::Store;
 pub struct Athena {
     compute: Compute,
     store: Store,
+    router: Arc<service::Router>,
     endpoint: String,
     /// The socket where workers get the open files of objects.
     files: std::path::PathBuf,
@@ -55,6 +56,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Athena>, S
     let service = Arc::new(Athena {
         compute: compute.clone(),
         store: platform.control.store().clone(),
+        router: Arc::clone(&platform.router),
         endpoint: platform.endpoint.clone(),
         files: platform.objects_socket(),
         trino: Arc::new(elsewhere::Section::of(&platform.settings)?),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use service::Principal;
 use service::attempts::Outcome;
+use service::meter::Usage;
 use store::Tx;
 use wire::Error;
 
@@ -195,6 +196,32 @@ impl Kind for Queries {
         }
         Ok(Next::Over)
     }
+
+    async fn recorded(&self, place: &Payload) {
+        let found = self.0.store.read(|tx| find(tx, &place.scope, &place.id)).await;
+        if let Ok(record) = found
+            && let Some(amount) = billed_bytes(&record)
+        {
+            let resource = record.execution.work_group.as_deref().unwrap_or("primary");
+            let used = Usage { service: "athena", metric: "BilledBytes", resource, amount, unit: "Bytes" };
+            used.tell(&self.0.router, (&place.scope.account, &place.scope.region));
+        }
+    }
+}
+
+/// Source: Amazon Athena pricing: bytes scanned, at least 10 MB a query; not of statements that scan nothing, nor of those that fail.
+fn billed_bytes(record: &Record) -> Option<f64> {
+    const LEAST: f64 = 10e6;
+    let scanned = record.execution.statistics.as_ref()?.data_scanned_in_bytes?;
+    let is_dml = record.execution.statement_type.as_deref() == Some("DML");
+    let is_billed = match record.state() {
+        "SUCCEEDED" => scanned > 0 || is_dml,
+        "CANCELLED" => scanned > 0,
+        _ => false,
+    };
+    #[expect(clippy::cast_precision_loss, reason = "bytes of a query are below 2^52")]
+    let bytes = scanned as f64;
+    is_billed.then_some(bytes.max(LEAST))
 }
 
 /// Records how a query ended, and asks for its event.

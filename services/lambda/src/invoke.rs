@@ -10,7 +10,7 @@ use base64::Engine as _;
 use bytes::Bytes;
 use compute::pool::Found;
 use service::lineage::Worker;
-use service::meter::Measured;
+use service::meter::{Measured, Usage};
 use service::{Cx, Router};
 use tokio::sync::mpsc;
 use wire::Error;
@@ -92,6 +92,16 @@ impl Lambda {
         let (account, region) = (cx.account(), cx.region());
         let dimension = ("FunctionName", function);
         self.router.measure(Measured { account, region, namespace: "AWS/Lambda", metric, dimension, value, unit });
+    }
+
+    /// What AWS would bill of an invocation. Source: AWS Lambda pricing: requests, and GB-seconds of the memory that is configured.
+    fn used(&self, cx: &Cx, function: &str, memory_mb: u64, billed_ms: u128) {
+        let scope = (cx.account(), cx.region());
+        #[expect(clippy::cast_precision_loss, reason = "15 minutes of milliseconds, 10,240 MB")]
+        let gb_seconds = billed_ms as f64 / 1000.0 * memory_mb as f64 / 1024.0;
+        for (metric, amount, unit) in [("Requests", 1.0, "Count"), ("GBSeconds", gb_seconds, "None")] {
+            Usage { service: "lambda", metric, resource: function, amount, unit }.tell(&self.router, scope);
+        }
     }
 
     async fn invoke(&self, cx: &Cx, call: Call, attempt: Option<&str>) -> Result<Finished, Error> {
@@ -234,7 +244,9 @@ impl Lambda {
         }
         let took = clock.elapsed();
         let streamed = matches!(outcome, InvocationEnd::Answer(Answer::Streamed));
-        let (payload, failed, alive) = report(&mut environment, request_id, blueprint, took, outcome).await;
+        let (end, billed_ms) = report(&mut environment, request_id, blueprint, took, outcome).await;
+        let (payload, failed, alive) = end;
+        self.used(cx, &blueprint.function, blueprint.memory_mb, billed_ms);
         let tail = environment.tail().await;
         if alive {
             self.pool.keep(&blueprint.key, environment, Some(took));
@@ -349,14 +361,15 @@ fn levels(logging: Option<&LoggingConfig>) -> Option<(String, String)> {
     Some((level(&logging.application_log_level), level(&logging.system_log_level)))
 }
 
-/// Writes the closing lines of an invocation; answers its payload, whether it failed and whether the environment lives on.
+/// Writes the closing lines of an invocation; answers its payload, whether it failed, whether the environment lives on, and the
+/// milliseconds that are billed.
 async fn report(
     environment: &mut Environment,
     request_id: &str,
     blueprint: &Blueprint,
     took: Duration,
     outcome: InvocationEnd,
-) -> (Bytes, bool, bool) {
+) -> ((Bytes, bool, bool), u128) {
     let exited = |kind: &str, message: &str| (failure::of_request(request_id, kind, message), true, false);
     let timed_out = matches!(outcome, InvocationEnd::TimedOut);
     let result = match outcome {
@@ -393,6 +406,7 @@ async fn report(
         used_mb: environment.peak_memory_mb(),
         end,
     };
+    let billed = report.billed();
     let lines = match &blueprint.levels {
         Some((_, level)) => report.json(level),
         None => report.text(),
@@ -400,7 +414,7 @@ async fn report(
     for line in lines {
         environment.say(line).await;
     }
-    result
+    (result, billed)
 }
 
 /// AWS's error for what is the service's fault.

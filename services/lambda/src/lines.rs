@@ -62,7 +62,7 @@ impl Report<'_> {
     }
 
     /// Whole milliseconds, those of the start included.
-    fn billed(&self) -> u128 {
+    pub(crate) fn billed(&self) -> u128 {
         (self.took + self.start.unwrap_or_default()).as_nanos().div_ceil(1_000_000)
     }
 

@@ -208,6 +208,8 @@ pub struct Execution {
     history_full: bool,
     /// What the turn has cost so far: steps of evaluation, and the bytes of what was made.
     work: Cell<u64>,
+    /// States entered, and tried again, since they were last asked for.
+    transitions: u64,
 }
 
 /// What a turn changed, to be written with its commands.
@@ -262,6 +264,7 @@ impl Execution {
             probe: None,
             now: Timestamp::default(),
             history_full: false,
+            transitions: 0,
             work: Cell::new(0),
         }
     }
@@ -287,6 +290,7 @@ impl Execution {
             probe: None,
             now: Timestamp::default(),
             history_full: false,
+            transitions: 0,
             work: Cell::new(0),
         };
         // In the order in which they became ready: by the last event of each.
@@ -349,6 +353,11 @@ impl Execution {
     /// The turn was long: its effects are to be written before the next one.
     pub fn has_worked_enough(&self) -> bool {
         self.work.get() >= MAX_WORK
+    }
+
+    /// States entered, and tried again, since the last call: what AWS bills. Source: AWS Step Functions pricing, "State transitions".
+    pub fn take_transitions(&mut self) -> u64 {
+        std::mem::take(&mut self.transitions)
     }
 
     /// What has changed since the last call.

@@ -38,6 +38,7 @@ impl Execution {
 
     /// Runs the state that the frame is in; again after a retry's delay.
     pub(super) fn attempt(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
+        self.transitions += 1;
         let state = Self::state_of(&frame);
         if let StateKind::Map(map) = &state.kind {
             if self.is_test() {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::jobs::{Attempt, Ended as JobEnded, Kind, Limits, Loaded, Next, Used, Who, Worked};
+use api_glue::JobRun;
 use async_trait::async_trait;
 use compute::sandbox;
 use compute::spark::{Engine, Job, ScriptEnd};
 use service::Cx;
 use service::attempts::Outcome as Fate;
 use service::identity::Credentials;
+use service::meter::Usage;
 use store::Tx;
 use tokio::sync::mpsc;
 use wire::{Error, Timestamp};
@@ -21,6 +23,8 @@ use crate::{quality, triggers, workflows};
 
 /// Lines of output held before the script has to wait for the log.
 const LINES: usize = 1000;
+/// Of a line of preparation so many characters are shown with the run. Source: API Reference, `JobRun`, StateDetail.
+const STATE_DETAIL: usize = 1024;
 /// Of a run that asks for Apache Spark where it has it already.
 const NOT_AGAIN: &str = "the run asked to move to Apache Spark, where it was";
 
@@ -100,7 +104,8 @@ impl Kind for Runs {
         };
         let (mut used, began) = (sandbox::Used::default(), cx.now());
         let run = self.0.spark.run(&job, send, started, &mut used);
-        let (came, ()) = tokio::join!(run, logs::forward(&cx, &place.run, lines));
+        let (came, ()) =
+            tokio::join!(run, logs::forward(&cx, &place.run, lines, |line| self.0.prepares(&cx, place, line)));
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         let arguments = record.run.arguments.as_ref();
         if arguments.and_then(|all| all.get("--enable-metrics")).is_some_and(|value| value != "false") {
@@ -165,6 +170,30 @@ impl Kind for Runs {
         }
         Ok(Next::Over)
     }
+
+    async fn recorded(&self, place: &RunKey) {
+        if let Ok(record) = self.0.store.read(|tx| place.load(tx)).await
+            && record.is_over()
+        {
+            let (metric, amount) = billed(&record.run);
+            let used = Usage { service: "glue", metric, resource: &place.job, amount, unit: "Seconds" };
+            used.tell(&self.0.router, (&place.account, &place.region));
+        }
+    }
+}
+
+/// Source: AWS Glue pricing: DPU-seconds, a minute at least (Glue 2.0 and later); flexible runs and memory-optimised workers have
+/// prices of their own.
+fn billed(run: &JobRun) -> (&'static str, f64) {
+    const LEAST_SECONDS: i32 = 60;
+    let seconds = f64::from(run.execution_time.unwrap_or(0).max(LEAST_SECONDS));
+    let dpu = run.max_capacity.unwrap_or(1.0);
+    match (run.execution_class.as_deref(), run.worker_type.as_deref()) {
+        (Some("FLEX"), _) => ("FlexDPUSeconds", seconds * dpu),
+        // An M-DPU counts twice here, for its memory.
+        (_, Some(kind)) if kind.starts_with("R.") => ("MDPUSeconds", seconds * dpu / 2.0),
+        _ => ("DPUSeconds", seconds * dpu),
+    }
 }
 
 fn failed(message: String) -> Ended {
@@ -219,6 +248,23 @@ impl Jobs {
         }
     }
 
+    /// Says in a run's record how far its environment is; nothing once it runs.
+    async fn prepares(&self, cx: &Cx, place: &RunKey, line: String) {
+        let (of, now) = (place.clone(), Timestamp(cx.now()));
+        let told = self.store.write(move |tx| {
+            let mut record = of.load(tx)?;
+            if record.state() == "STARTING" {
+                record.run.state_detail = Some(line.chars().take(STATE_DETAIL).collect());
+                record.run.last_modified_on = Some(now);
+                tx.put_json(of.record(), &record)?;
+            }
+            Ok::<_, Error>(())
+        });
+        if let Err(error) = told.await {
+            tracing::warn!(%error, run = place.run, "the progress of a job run could not be recorded");
+        }
+    }
+
     async fn running(&self, cx: &Cx, place: &RunKey) -> Result<(), Error> {
         let (place, now) = (place.clone(), Timestamp(cx.now()));
         self.store
@@ -226,6 +272,7 @@ impl Jobs {
                 let mut record = place.load(tx)?;
                 if record.state() == "STARTING" {
                     record.run.job_run_state = Some("RUNNING".to_owned());
+                    record.run.state_detail = None;
                     record.run.last_modified_on = Some(now);
                     tx.put_json(place.record(), &record)?;
                 }
@@ -239,6 +286,7 @@ impl Jobs {
 fn finish(tx: &mut Tx<'_>, place: &RunKey, record: &mut RunRecord, ended: &Ended, now: Timestamp) -> Result<(), Error> {
     let run = &mut record.run;
     run.job_run_state = Some(ended.state.clone());
+    run.state_detail = None;
     run.error_message = ended.message.clone().map(|m| m.chars().take(4000).collect());
     run.completed_on = Some(now);
     run.last_modified_on = Some(now);
@@ -279,4 +327,30 @@ pub(super) fn start(tx: &mut Tx<'_>, place: &RunKey, record: &RunRecord) -> Resu
     tx.put_json(place.record(), record)?;
     tx.put(place.active(), &[])?;
     ::jobs::start::<Runs>(tx, &place.task(), place)
+}
+
+#[cfg(test)]
+mod tests {
+    use api_glue::JobRun;
+
+    use super::billed;
+
+    #[test]
+    fn what_is_billed_of_a_run() {
+        let run = |seconds, worker: &str, class: Option<&str>, dpu| JobRun {
+            execution_time: Some(seconds),
+            worker_type: Some(worker.to_owned()),
+            execution_class: class.map(str::to_owned),
+            max_capacity: Some(dpu),
+            ..JobRun::default()
+        };
+        for (run, metric, amount) in [
+            (run(90, "G.1X", None, 2.0), "DPUSeconds", 180.0),
+            (run(5, "G.2X", Some("STANDARD"), 4.0), "DPUSeconds", 240.0),
+            (run(90, "G.1X", Some("FLEX"), 2.0), "FlexDPUSeconds", 180.0),
+            (run(90, "R.1X", None, 4.0), "MDPUSeconds", 180.0),
+        ] {
+            assert_eq!(billed(&run), (metric, amount));
+        }
+    }
 }
