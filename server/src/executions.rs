@@ -5,7 +5,7 @@ pub(crate) mod tree;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
@@ -17,6 +17,8 @@ use tree::{Tree, seconds};
 /// How a shell knows a command that Ctrl-C ended.
 pub(crate) const INTERRUPTED: u8 = 130;
 const POLL: Duration = Duration::from_millis(100);
+/// How often it is asked how far what starts slowly is.
+const LOOK: Duration = Duration::from_secs(1);
 /// Lines that a drawn tree may take.
 const ROWS: usize = 20;
 
@@ -136,6 +138,7 @@ async fn follow(client: &Client, execution: &str) -> Result<()> {
     let mut tree = Tree::new(execution.rsplit(':').next().unwrap_or(execution));
     let mut screen = Screen { drawn: 0, terminal: output::is_terminal() };
     let (mut page, mut seen) = (Value::Null, 0);
+    let mut looked = Instant::now();
     loop {
         let mut asked = json!({ "executionArn": execution, "maxResults": 1000 });
         if !page.is_null() {
@@ -155,6 +158,10 @@ async fn follow(client: &Client, execution: &str) -> Result<()> {
             );
         }
         tell_map_runs(client, &mut tree, !screen.terminal).await;
+        if looked.elapsed() > LOOK {
+            tell_job_runs(client, &mut tree, !screen.terminal).await;
+            looked = Instant::now();
+        }
         screen.draw(&tree);
         // A full page is behind us; the last one is read again until it is.
         match history.get("nextToken").filter(|next| !next.is_null()) {
@@ -166,6 +173,22 @@ async fn follow(client: &Client, execution: &str) -> Result<()> {
         }
         if history.get("nextToken").is_none_or(Value::is_null) {
             tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+/// What job runs wait for that do not run yet: at a first one an environment is made, which takes a while.
+async fn tell_job_runs(client: &Client, tree: &mut Tree, aloud: bool) {
+    for (node, job, run) in tree.job_runs() {
+        let asked = json!({ "JobName": job, "RunId": run });
+        let Ok(found) = client.json("glue", "AWSGlue.GetJobRun", &asked).await else { continue };
+        let run = &found["JobRun"];
+        let starts = matches!(run["JobRunState"].as_str(), Some("STARTING" | "WAITING"));
+        let detail = run["StateDetail"].as_str().unwrap_or_default();
+        let note = if starts { detail.to_owned() } else { String::new() };
+        let is_news = tree.note(node, note.clone(), !starts);
+        if aloud && is_news && !note.is_empty() {
+            let _ = writeln!(std::io::stderr(), "{}: {note}", tree.name(node));
         }
     }
 }

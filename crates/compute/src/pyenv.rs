@@ -174,7 +174,12 @@ impl PythonEnvs {
             building.insert(key.clone(), Arc::downgrade(&lock));
             lock
         };
-        let _turn = one_at_a_time.lock().await;
+        let _turn = if let Ok(turn) = one_at_a_time.try_lock() {
+            turn
+        } else {
+            progress("waiting for the environment, which is being made for another");
+            one_at_a_time.lock().await
+        };
         if env.python.exists() {
             return Ok(env);
         }
@@ -230,7 +235,8 @@ impl PythonEnvs {
         command.read_only(&base.prefix).read_only(&base.executable).read_write(partial).read_write(&pip);
         command.env("TMPDIR", &temporary).env("PIP_CACHE_DIR", &pip).env("PYTHONUNBUFFERED", "1").memory_mb(8192);
         pass_on(&mut command);
-        progress(&format!("making a Python {} environment in {}", base.version, env.root.display()));
+        tracing::debug!(folder = %env.root.display(), "making an environment");
+        progress(&format!("making a Python {} environment", base.version));
         let mut child = command.spawn().await?;
         let mut said = Vec::new();
         let mut errors = BufReader::new(child.stderr.take().expect("standard error is piped")).split(b'\n');

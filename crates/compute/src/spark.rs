@@ -149,6 +149,8 @@ pub struct Job {
 pub enum Stream {
     Output,
     Error,
+    /// What is done before the script begins: environments, jars.
+    Preparation,
 }
 
 /// How the script ended.
@@ -267,7 +269,13 @@ impl Spark {
         let cluster = job.cluster.as_ref().filter(|_| matches!(engine, Engine::Submit | Engine::Connect));
         let base = engine.requirements();
         let requirements = job.modules.iter().fold(base.to_owned(), |all, one| all + "\n" + one);
-        let progress = |line: &str| tracing::info!("{line}");
+        let progress = |line: &str| {
+            tracing::info!("{line}");
+            // pip names the file that asks, which is the server's own.
+            let line = line.split(" (from ").next().unwrap_or_default().trim();
+            // Where the log does not keep up, a line is not waited for.
+            let _ = lines.try_send((Stream::Preparation, line.to_owned()));
+        };
         let env = shared.envs.ensure(&requirements, &progress).await?;
         let jars = if matches!(engine, Engine::Spark | Engine::Submit) {
             Some(jars::ensure(shared.envs.cache(), &env, runtime, JARS, &progress).await?)

@@ -19,6 +19,8 @@ pub(crate) struct Node {
     map_run: Option<String>,
     note: Option<String>,
     settled: bool,
+    /// The Glue job that it runs, and the run.
+    job: Option<(String, Option<String>)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +157,16 @@ impl Tree {
             }
             // Tried again.
             "TaskScheduled" | "LambdaFunctionScheduled" | "ActivityScheduled" => {
-                self.nodes[standing].status = Status::Running;
+                let node = &mut self.nodes[standing];
+                node.status = Status::Running;
+                node.job = job_of(&event["taskScheduledEventDetails"]).map(|name| (name, None));
+                node.settled = false;
+                (before, None)
+            }
+            "TaskSubmitted" => {
+                if let Some((_, run)) = &mut self.nodes[standing].job {
+                    *run = inner(&event["taskSubmittedEventDetails"]["output"], "JobRunId");
+                }
                 (before, None)
             }
             kind if kind.ends_with("StateAborted") => {
@@ -204,10 +215,22 @@ impl Tree {
         open.filter_map(|(index, node)| Some((index, node.map_run.clone()?))).collect()
     }
 
-    /// Says how far a Map Run is.
-    pub(crate) fn note(&mut self, index: usize, text: String, settled: bool) {
-        self.nodes[index].note = Some(text);
-        self.nodes[index].settled = settled;
+    /// The job runs, by job and run, that have not been seen to run.
+    pub(crate) fn job_runs(&self) -> Vec<(usize, String, String)> {
+        let open = self.nodes.iter().enumerate().filter(|(_, node)| !node.settled && node.ended.is_none());
+        open.filter_map(|(index, node)| {
+            let (job, run) = node.job.clone()?;
+            Some((index, job, run?))
+        })
+        .collect()
+    }
+
+    /// Says how far a Map Run or a job run is; whether that is news.
+    pub(crate) fn note(&mut self, index: usize, text: String, settled: bool) -> bool {
+        let node = &mut self.nodes[index];
+        node.settled = settled;
+        let before = node.note.replace(text);
+        before != node.note
     }
 
     pub(crate) fn name(&self, index: usize) -> &str {
@@ -263,7 +286,8 @@ impl Tree {
         let node = &self.nodes[index];
         let lasted = seconds(node.ended.unwrap_or_else(|| now.max(node.began)) - node.began);
         let word = node.status.word();
-        let told = node.note.as_deref().map(|note| format!("  {note}")).unwrap_or_default();
+        let note = node.note.as_deref().filter(|note| !note.is_empty());
+        let told = note.map(|note| format!("  {note}")).unwrap_or_default();
         lines.push(format!("{}{} {}  {lasted}{word}{told}", "  ".repeat(depth), node.status.mark(), node.name));
         if node.kind == "Map" && node.children.len() > SHOWN {
             let count = |status| node.children.iter().filter(|child| self.nodes[**child].status == status).count();
@@ -289,8 +313,20 @@ impl Tree {
 
 fn node(name: &str, kind: &str, parent: usize, began: f64) -> Node {
     let (name, kind) = (name.to_owned(), kind.to_owned());
-    let (children, map_run, note, settled) = Default::default();
-    Node { name, kind, status: Status::Running, began, ended: None, parent, children, map_run, note, settled }
+    let (children, map_run, note, settled, job) = Default::default();
+    Node { name, kind, status: Status::Running, began, ended: None, parent, children, map_run, note, settled, job }
+}
+
+/// The job that a task starts and waits for.
+fn job_of(scheduled: &Value) -> Option<String> {
+    let is_job = scheduled["resourceType"] == "glue" && scheduled["resource"] == "startJobRun.sync";
+    if is_job { inner(&scheduled["parameters"], "JobName") } else { None }
+}
+
+/// A text of a JSON object that is written as a text.
+fn inner(text: &Value, name: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(text.as_str()?).ok()?;
+    value[name].as_str().map(str::to_owned)
 }
 
 impl Status {
@@ -327,6 +363,26 @@ mod tests {
         let mut event = json!({"id": id, "previousEventId": previous, "type": kind, "timestamp": id});
         event.as_object_mut().unwrap().extend(details.as_object().unwrap().clone());
         event
+    }
+
+    #[test]
+    fn a_job_run_says_how_far_it_is() {
+        let none = json!({});
+        let scheduled = json!({"taskScheduledEventDetails": {
+            "resourceType": "glue", "resource": "startJobRun.sync", "parameters": "{\"JobName\": \"etl\"}"}});
+        let submitted = json!({"taskSubmittedEventDetails": {"output": "{\"JobRunId\": \"jr_1\"}"}});
+        let mut tree = Tree::new("m");
+        tree.take(&event(1, 0, "ExecutionStarted", &none));
+        tree.take(&event(2, 0, "TaskStateEntered", &json!({"stateEnteredEventDetails": {"name": "T"}})));
+        tree.take(&event(3, 2, "TaskScheduled", &scheduled));
+        assert!(tree.job_runs().is_empty());
+        tree.take(&event(4, 3, "TaskSubmitted", &submitted));
+        assert_eq!(tree.job_runs(), [(1, "etl".to_owned(), "jr_1".to_owned())]);
+        assert!(tree.note(1, "Preparing: pip".to_owned(), false));
+        assert!(!tree.note(1, "Preparing: pip".to_owned(), false));
+        assert_eq!(tree.lines(5.0, 9), ["● m  4.00 s", "  ● T  3.00 s  Preparing: pip"]);
+        assert!(tree.note(1, String::new(), true));
+        assert_eq!((tree.job_runs().len(), tree.lines(5.0, 9)[1].as_str()), (0, "  ● T  3.00 s"));
     }
 
     #[test]

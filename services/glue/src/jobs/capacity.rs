@@ -24,14 +24,16 @@ impl Capacity {
     }
 }
 
-/// A DPU has 4 cores and 16 GB.
+/// A DPU has 4 cores and 16 GB; workers of type R have the memory of twice their M-DPUs. Source: Glue's developer guide, "AWS Glue worker
+/// types".
 pub(super) fn dpu_of(worker_type: &str) -> f64 {
     match worker_type {
         "G.025X" => 0.25,
         "G.2X" | "R.1X" => 2.0,
         "G.4X" | "R.2X" => 4.0,
         "G.8X" | "R.4X" => 8.0,
-        "R.8X" => 16.0,
+        "G.12X" => 12.0,
+        "G.16X" | "R.8X" => 16.0,
         _ => 1.0,
     }
 }

@@ -13,15 +13,28 @@ use wire::Error;
 const LINES: usize = 500;
 const CALL_BYTES: usize = 900 << 10;
 
-/// Forwards until the channel closes. A log that cannot be written does not fail the run.
-pub(super) async fn forward(cx: &Cx, run: &str, mut lines: mpsc::Receiver<(Stream, String)>) {
+/// Forwards until the channel closes. A log that cannot be written does not fail the run. What is done before the script begins goes
+/// to the log of errors, where AWS's runs have it, and the newest line of it to `prepares`.
+pub(super) async fn forward<F: Future<Output = ()>>(
+    cx: &Cx,
+    run: &str,
+    mut lines: mpsc::Receiver<(Stream, String)>,
+    prepares: impl Fn(String) -> F,
+) {
     let mut made = BTreeSet::new();
     let mut batch = Vec::new();
     let mut warned = false;
     while lines.recv_many(&mut batch, LINES).await > 0 {
         let now = cx.now().as_millisecond();
+        let preparation = batch.iter().rev().find(|(stream, _)| *stream == Stream::Preparation);
+        if let Some((_, line)) = preparation {
+            prepares(format!("Preparing: {line}")).await;
+        }
         for (stream, group) in [(Stream::Output, "/aws-glue/jobs/output"), (Stream::Error, "/aws-glue/jobs/error")] {
-            let of_this = batch.iter().filter(|(s, _)| *s == stream).map(|(_, line)| line.clone());
+            let of_this = batch.iter().filter_map(|(from, line)| match from {
+                Stream::Preparation => (stream == Stream::Error).then(|| format!("Preparing: {line}")),
+                _ => (*from == stream).then(|| line.clone()),
+            });
             let events: Vec<_> = of_this.map(|message| InputLogEvent { timestamp: now, message }).collect();
             if events.is_empty() {
                 continue;
