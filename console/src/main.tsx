@@ -23,6 +23,7 @@ const PAGES: Record<string, () => Promise<{ default: View }>> = {
   lineage: lazy(() => import("./pages/lineage.tsx")),
   sql: lazy(() => import("./pages/sql.tsx")),
   functions: lazy(() => import("./pages/functions.tsx")),
+  costs: lazy(() => import("./pages/spent.tsx")),
   jobs: lazy(() => import("./pages/jobs.tsx")),
   tables: lazy(() => import("./pages/tables.tsx")),
   queues: lazy(() => import("./pages/queues.tsx")),
@@ -40,7 +41,7 @@ export const NAVIGATION: [string, [string, string][]][] = [
   ["Data", [["lake", "Lake"], ["lineage", "Lineage"], ["sql", "SQL"], ["tables", "Tables' items"]]],
   ["Compute", [["functions", "Functions"], ["jobs", "Jobs and crawlers"]]],
   ["Messages", [["queues", "Queues"], ["topics", "Topics"], ["rules", "Schedules and rules"]]],
-  ["Watch", [["logs", "Logs"], ["metrics", "Metrics"]]],
+  ["Watch", [["logs", "Logs"], ["metrics", "Metrics"], ["costs", "Costs"]]],
   ["Set up", [["stacks", "Stacks"], ["roles", "Roles"], ["secrets", "Secrets"]]],
 ];
 

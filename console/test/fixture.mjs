@@ -107,7 +107,9 @@ export async function fill({ call }) {
   await call("glue", "CreateJob", { Name: "refine", Role: ROLE, GlueVersion: "4.0", Command: { Name: "glueetl", ScriptLocation: "s3://console-lake/jobs/refine.py" } });
   await call("dynamodb", "CreateTable", { TableName: "files", BillingMode: "PAY_PER_REQUEST", AttributeDefinitions: [{ AttributeName: "name", AttributeType: "S" }], KeySchema: [{ AttributeName: "name", KeyType: "HASH" }] });
   for (let i = 0; i < 30; i++) await call("dynamodb", "PutItem", { TableName: "files", Item: { name: { S: `file-${i}` }, bytes: { N: String(i * 1024) }, state: { M: { done: { BOOL: i % 3 === 0 } } } } });
-  const queue = await call("sqs", "CreateQueue", { QueueName: "work" });
+  const dead = await call("sqs", "CreateQueue", { QueueName: "work-dead" });
+  await call("sqs", "SendMessage", { QueueUrl: dead.QueueUrl, MessageBody: "it came three times" });
+  const queue = await call("sqs", "CreateQueue", { QueueName: "work", Attributes: { RedrivePolicy: JSON.stringify({ deadLetterTargetArn: "arn:aws:sqs:us-east-1:000000000000:work-dead", maxReceiveCount: 3 }) } });
   await call("sqs", "SendMessage", { QueueUrl: queue.QueueUrl, MessageBody: JSON.stringify({ file: "a.csv" }) });
   const topic = await call("sns", "CreateTopic", { Name: "alarms" });
   await call("sns", "Subscribe", { TopicArn: topic.TopicArn, Protocol: "sqs", Endpoint: "arn:aws:sqs:us-east-1:000000000000:work" });

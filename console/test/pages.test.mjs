@@ -63,7 +63,7 @@ const PAGES = () => {
     ["lake-table", address("lake", "catalog/sales/daily")], ["sql", address("sql")], ["functions", address("functions")], ["jobs", address("jobs")], ["job", address("jobs", "refine")], ["crawler", address("jobs", "crawler/sales")],
     ["tables", address("tables")], ["table", address("tables", "files")], ["table-query", address("tables", "files", "?key=file-3")], ["queues", address("queues")], ["queue", address("queues", "work")], ["topics", address("topics")],
     ["rules", address("rules")], ["schedule", address("rules", "schedule/default/every-hour")], ["rule", address("rules", "rule/default/nightly")], ["stacks", address("stacks")], ["stack", address("stacks", "mail")],
-    ["roles", address("roles")], ["role", address("roles", "console")], ["secrets", address("secrets")], ["logs", address("logs")], ["metrics", address("metrics")], ["nowhere", address("nowhere")],
+    ["roles", address("roles")], ["role", address("roles", "console")], ["secrets", address("secrets")], ["logs", address("logs")], ["metrics", address("metrics")], ["costs", address("costs")], ["nowhere", address("nowhere")],
   ];
 };
 
@@ -217,6 +217,25 @@ test("costs are AWS's list prices of what ran", { ...skip, timeout: PATIENCE }, 
   // One state, and two retries.
   await page.getByRole("cell", { name: "3 transitions" }).waitFor();
   await page.getByRole("cell", { name: "$0.000075" }).waitFor();
+  await context.close();
+});
+
+test("the last days are priced by what was used, and the machine says how full it is", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("costs"));
+  const rows = page.getByRole("region", { name: "Costs by resource" });
+  // One state, and two retries: as its own page says.
+  assert.match(await rows.getByRole("row", { name: /retried/ }).innerText(), /Step Functions\s+retried\s+3 transitions\s+\$0\.000075/);
+  // Queries that scan less than 10 MB each are billed as 10 MB each.
+  const [, billed, price] = /primary\s+([\d,]+) bytes\s+\$([\d.]+)/.exec(await rows.getByRole("row", { name: /Athena/ }).innerText());
+  const bytes = Number(billed.replaceAll(",", ""));
+  assert.ok(bytes >= 10e6 && bytes % 10e6 === 0 && Math.abs(Number(price) - (bytes / 1e12) * 5) < 1e-6, `${billed} ${price}`);
+  await show(page, "#/");
+  await page.getByRole("heading", { name: "Costs, last 7 days" }).waitFor();
+  const capacity = page.getByRole("group", { name: /^Capacity of / });
+  for (const name of ["Memory", "Disk", "Workers"]) await capacity.getByRole("meter", { name, exact: true }).waitFor();
+  await page.getByRole("link", { name: "Dead letters in work-dead" }).click();
+  await page.getByRole("heading", { name: "work-dead" }).waitFor();
   await context.close();
 });
 

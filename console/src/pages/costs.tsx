@@ -6,6 +6,7 @@ import type { History, Node } from "../execution/states.ts";
 import type { Data } from "../execution/data.ts";
 import { bytes, count, duration } from "../time.ts";
 import { Loaded, parsed, Table, useLoad } from "../ui.tsx";
+import { Prices } from "./pricelist.tsx";
 import { athena, DPUS, glue, lambda, money, prices, usd } from "./prices.ts";
 
 export interface Cost { what: string; state: string; amount: string; usd: number }
@@ -79,8 +80,7 @@ export function Costs({ history, data, version }: { history: History; data: Data
           { name: "At AWS's price", numeric: true, cell: (r) => money(r.usd), sort: (r) => r.usd },
         ]} />
         {lacking.length > 0 ? <p class="quiet">Not in it: {lacking.join("; ")}.</p> : null}
-        <details><summary>Prices</summary><Table rows={Object.values(prices.prices)} label="Prices" columns={[{ name: "USD", numeric: true, cell: (p) => p.usd }, { name: "for a", cell: (p) => p.per },
-          { name: "by", cell: (p) => p.sources.map((s) => <div key={s.source}><a href={s.source} rel="noreferrer">{new URL(s.source).host}</a> <span class="quiet">({s.date}) {s.says}</span></div>) }]} /><p class="quiet">{prices.note}</p></details>
+        <Prices />
       </>
     )}</Loaded>
   );

@@ -8,7 +8,7 @@ import { Logs } from "./functions.tsx";
 import { Place } from "./lake.tsx";
 
 interface Job { Name: string; Role?: string; Command?: { Name?: string; ScriptLocation?: string; PythonVersion?: string }; GlueVersion?: string; WorkerType?: string; NumberOfWorkers?: number; Timeout?: number; MaxRetries?: number; LastModifiedOn?: number; DefaultArguments?: Record<string, string> }
-interface JobRun { Id: string; JobName: string; JobRunState: string; StartedOn?: number; CompletedOn?: number; ExecutionTime?: number; ErrorMessage?: string; Attempt?: number; Arguments?: Record<string, string> }
+interface JobRun { Id: string; JobName: string; JobRunState: string; StartedOn?: number; CompletedOn?: number; ExecutionTime?: number; ErrorMessage?: string; StateDetail?: string; Attempt?: number; Arguments?: Record<string, string> }
 interface Crawler { Name: string; State: string; DatabaseName?: string; Role?: string; Targets?: { S3Targets?: { Path: string }[] }; LastCrawl?: { Status: string; ErrorMessage?: string; StartTime?: number } }
 interface Crawl { CrawlId: string; State: string; StartTime?: number; EndTime?: number; Summary?: string; ErrorMessage?: string }
 interface Transform { TransformJobName: string; TransformJobArn: string; TransformJobStatus: string; CreationTime: number; TransformEndTime?: number; FailureReason?: string }
@@ -68,7 +68,7 @@ function OneJob({ name, params }: { name: string; params: URLSearchParams }) {
             { name: "Run", cell: (r) => <button class="quiet-button" onClick={() => setParams({ run: r.Id === run ? undefined : r.Id })}>{r.Id}</button>, wide: true },
             { name: "State", cell: (r) => <Badge status={r.JobRunState} />, sort: (r) => r.JobRunState }, { name: "Started", cell: (r) => <Time at={r.StartedOn} />, sort: (r) => r.StartedOn ?? 0 },
             { name: "Lasted", numeric: true, cell: (r) => (r.StartedOn && r.CompletedOn ? duration(r.CompletedOn - r.StartedOn) : ""), sort: (r) => r.ExecutionTime ?? 0 },
-            { name: "Why", wide: true, cell: (r) => <span class="error">{r.ErrorMessage}</span> },
+            { name: "Why", wide: true, cell: (r) => (r.StateDetail ? <span class="quiet">{r.StateDetail}</span> : <span class="error">{r.ErrorMessage}</span>) },
             { name: "", cell: (r) => (["RUNNING", "STARTING", "WAITING"].includes(r.JobRunState) ? <button class="danger" onClick={() => call("glue", "BatchStopJobRun", { JobName: name, JobRunIds: [r.Id] }).then(loaded.again, fail)}>Stop</button> : "") },
           ]} />
           {run ? <><p><a href={link("lineage", `glue:jobrun:${run}`)}>What it read and wrote</a></p><h2>Output of {run}</h2><Logs group="/aws-glue/jobs/output" streams={[run]} /><h2>Errors</h2><Logs group="/aws-glue/jobs/error" streams={[run]} /></> : null}

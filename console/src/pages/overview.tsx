@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { all, call, listen, pool } from "../api.ts";
 import { link } from "../route.ts";
 import { count } from "../time.ts";
-import { Badge, Empty, Failure, Loading, Page, Table, Time } from "../ui.tsx";
+import { Badge, Empty, Failure, late, Loading, Page, Table, Time } from "../ui.tsx";
 import { Cell, type Machine, newest, type Run, runColumns } from "./runs.tsx";
 
 const DAY = 86_400;
@@ -13,9 +13,11 @@ const IN_GRID = 40;
 const AGAIN = 5;
 const TURN_MS = 800;
 
-interface Trouble { what: string; status: string; to: string; why?: string; at?: number }
+export interface Trouble { what: string; status: string; to: string; why?: string; at?: number }
 
-/** Crawlers and jobs whose last run failed, and queues where failed messages gather. */
+const Glance = late(() => import("./glance.tsx").then((m) => m.default));
+
+/** Crawlers and jobs whose last run failed, stacks that are broken, and what else `attention.ts` finds. */
 async function troubles(): Promise<Trouble[]> {
   const crawlers = all<{ Name: string; LastCrawl?: { Status: string; ErrorMessage?: string; StartTime?: number } }>("glue", "GetCrawlers", {}, "Crawlers", "NextToken").then(({ items }) =>
     items.filter((c) => c.LastCrawl?.Status === "FAILED").map((c): Trouble => ({ what: `Crawler ${c.Name}`, status: "FAILED", to: link("jobs", `crawler/${c.Name}`), why: c.LastCrawl?.ErrorMessage, at: c.LastCrawl?.StartTime })));
@@ -25,7 +27,9 @@ async function troubles(): Promise<Trouble[]> {
   })).then((found) => found.flat());
   const stacks = all<{ StackName: string; StackStatus: string; StackStatusReason?: string }>("cloudformation", "DescribeStacks", {}, "Stacks", "NextToken").then(({ items }) =>
     items.filter((s) => /FAILED|ROLLBACK/.test(s.StackStatus)).map((s): Trouble => ({ what: `Stack ${s.StackName}`, status: s.StackStatus, to: link("stacks", s.StackName), why: s.StackStatusReason })));
-  const found = await Promise.all([crawlers, jobs, stacks].map((list) => list.catch(() => [] as Trouble[])));
+  const others = import("./attention.ts").then(({ attention }) => attention());
+  // What the signed-in may not list is not theirs to mend.
+  const found = await Promise.all([crawlers, jobs, stacks, others].map((list) => list.catch(() => [] as Trouble[])));
   return found.flat();
 }
 
@@ -91,7 +95,7 @@ export default function Overview() {
             <h2>Needs attention</h2>
             {failed.length + trouble.length === 0 ? <p class="quiet">Nothing failed within a day.</p> : (
               <>
-                {trouble.length > 0 ? <Table rows={trouble} label="Jobs, crawlers and stacks that failed" columns={[
+                {trouble.length > 0 ? <Table rows={trouble} label="What failed or is full" columns={[
                   { name: "What", cell: (t) => <a href={t.to}>{t.what}</a> }, { name: "Status", cell: (t) => <Badge status={t.status} /> },
                   { name: "Since", cell: (t) => <Time at={t.at} /> }, { name: "Why", wide: true, cell: (t) => <span class="error">{t.why?.slice(0, 300)}</span> },
                 ]} /> : null}
@@ -99,6 +103,7 @@ export default function Overview() {
               </>
             )}
           </div>
+          <Glance />
           <div class="card">
             <h2>Runs, newest first <span class="quiet">({count(day.length, "run")} of the last day among the last 30 of each machine)</span></h2>
             {active.length === 0 ? <Empty>No execution yet. <code>lakerun init FOLDER</code> writes a pipeline to start from.</Empty> : active.slice(0, 60).map((m) => (
