@@ -1,6 +1,7 @@
 //! Build tasks: `cargo xtask demo | test | ci | codegen | models | compat | tidy | sim`. Each sets up what it needs; cargo and python3 are enough.
 
 mod authorization;
+mod book;
 mod checks;
 mod codegen;
 mod compat;

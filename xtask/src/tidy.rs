@@ -1,5 +1,5 @@
 //! `cargo xtask tidy`: what a machine can check of the structure. Layers (who may depend on whom), a header in every file, no
-//! `#[allow]`, licences of dependencies and that each is used, what becomes of each member of each input, that each operation is tested, the size of the example's application parts.
+//! `#[allow]`, licences of dependencies and that each is used, what becomes of each member of each input, that each operation is tested, that links of the book lead somewhere, the size of the example's application parts.
 
 use std::path::{Path, PathBuf};
 
@@ -48,6 +48,7 @@ pub(crate) fn run() -> Result<()> {
         faults.push(format!("models/no_effect.toml or models/refused.toml: {member}"));
     }
     faults.extend(crate::operations::untested()?);
+    faults.extend(crate::book::faults()?);
     if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("\n")) }
 }
 

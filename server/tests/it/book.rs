@@ -52,60 +52,6 @@ fn the_books_first_pipeline_runs_as_it_is_written() {
     }
 }
 
-/// What stands in round brackets after square ones.
-fn links(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.split("](").skip(1).zip(text.split("](")).filter_map(|(after, before)| {
-        let target = after.split(')').next()?;
-        Some((before.rsplit('[').next().unwrap_or_default(), target))
-    })
-}
-
-#[test]
-fn the_books_links_lead_somewhere() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    let mut pages = vec![docs.join("../README.md"), docs.join("../CONTRIBUTING.md"), docs.join("../SECURITY.md")];
-    for entry in std::fs::read_dir(&docs).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|kind| kind == "md") {
-            pages.push(path);
-        }
-    }
-    let mut wrong = Vec::new();
-    for page in pages {
-        let text = std::fs::read_to_string(&page).unwrap();
-        for (name, target) in links(&text).filter(|(_, target)| !target.contains("://") && !target.starts_with('#')) {
-            let path = page.parent().unwrap().join(target.split('#').next().unwrap());
-            if !path.exists() {
-                wrong.push(format!("{}: {target}", page.display()));
-                continue;
-            }
-            // A test that a cell names is in the file that it leads to.
-            let named = name.trim_matches('`');
-            let of_tests = path.extension().is_some_and(|kind| kind == "rs");
-            let is_test = of_tests && named.bytes().all(|b| b.is_ascii_lowercase() || b"_0123456789".contains(&b));
-            if is_test && !std::fs::read_to_string(&path).unwrap().contains(&format!("fn {named}(")) {
-                wrong.push(format!("{}: {target} has no {named}", page.display()));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-#[test]
-fn every_page_stands_in_the_books_contents() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    let contents = std::fs::read_to_string(docs.join("SUMMARY.md")).unwrap();
-    let named: Vec<&str> = links(&contents).map(|(_, target)| target).collect();
-    for folder in ["", "decisions"] {
-        for entry in std::fs::read_dir(docs.join(folder)).unwrap() {
-            let name = entry.unwrap().file_name().to_string_lossy().into_owned();
-            let page = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-            let is_page = Path::new(&page).extension().is_some_and(|kind| kind == "md") && page != "SUMMARY.md";
-            assert!(!is_page || named.contains(&page.as_str()), "docs/SUMMARY.md lacks {page}");
-        }
-    }
-}
-
 #[test]
 fn every_promise_is_held_by_a_test_that_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
