@@ -51,13 +51,13 @@ impl Client {
     }
 
     /// The headers of an object.
-    pub(crate) async fn head(&self, path: &str) -> Result<http::HeaderMap> {
+    pub(crate) async fn head(&self, path: &str) -> Result<Option<http::HeaderMap>> {
         let call = Call { service: "s3", method: "HEAD", path, headers: &[], body: Bytes::new() };
         let response = self.answer(call).await?;
         match response.status() {
-            http::StatusCode::NOT_FOUND => bail!("there is no object {}", path.trim_start_matches('/')),
+            http::StatusCode::NOT_FOUND => Ok(None),
             status if !status.is_success() => bail!("HeadObject: {status}"),
-            _ => Ok(response.headers().clone()),
+            _ => Ok(Some(response.headers().clone())),
         }
     }
 

@@ -39,17 +39,38 @@ pub(crate) async fn describe(client: &Client, name: &str, format: Format) -> Res
         }
         output::say(&format!("{kind} {name}"));
         output::record(value);
-        if ["execution", "Map Run", "object"].contains(kind) {
-            lineage::tell(client, name).await?;
+        if let Some(resource) = of_lineage(kind, name, value) {
+            lineage::tell(client, &resource).await?;
         }
     }
     Ok(())
 }
 
+/// What lineage knows it as.
+fn of_lineage(kind: &str, name: &str, value: &Value) -> Option<String> {
+    match kind {
+        "execution" | "Map Run" | "object" | "folder" => Some(name.to_owned()),
+        "catalog table" => Some(format!("glue://{}/{}", value["DatabaseName"].as_str()?, value["Name"].as_str()?)),
+        // Partitions are told by their files.
+        "partition" => {
+            let place = value["StorageDescriptor"]["Location"].as_str()?.trim_end_matches('/');
+            Some(format!("{}/", place.replacen("s3a://", "s3://", 1)))
+        }
+        _ => None,
+    }
+}
+
 /// All that have this name, or the one with this ARN.
 async fn find(client: &Client, name: &str) -> Result<Vec<(&'static str, Value)>> {
     if let Some(place) = name.strip_prefix("s3://") {
-        return Ok(vec![("object", object(client, place).await?)]);
+        return Ok(vec![if place.ends_with('/') {
+            ("folder", folder(client, place).await?)
+        } else {
+            ("object", object(client, place).await?)
+        }]);
+    }
+    if let Some(place) = name.strip_prefix("glue://") {
+        return Ok(vec![of_catalog(client, place).await?]);
     }
     if name.contains(":execution:") {
         return Ok(vec![("execution", executions::described(client, name).await?)]);
@@ -75,6 +96,12 @@ async fn find(client: &Client, name: &str) -> Result<Vec<(&'static str, Value)>>
             found.push((kind, if place.is_empty() { answer } else { answer[place].take() }));
         }
     }
+    if only("glue")
+        && let Some((database, table)) = name.split_once('.')
+        && let Ok(mut answer) = table_of(client, database, table).await
+    {
+        found.push(("catalog table", answer["Table"].take()));
+    }
     if only("lambda")
         && let Some(function) = function(client, short).await?
     {
@@ -96,6 +123,52 @@ async fn find(client: &Client, name: &str) -> Result<Vec<(&'static str, Value)>>
     Ok(found)
 }
 
+async fn table_of(client: &Client, database: &str, table: &str) -> Result<Value> {
+    client.json("glue", "AWSGlue.GetTable", &json!({ "DatabaseName": database, "Name": table })).await
+}
+
+/// `DATABASE/TABLE`, or a partition of it: `DATABASE/TABLE/key=value`, a pair for each key.
+async fn of_catalog(client: &Client, place: &str) -> Result<(&'static str, Value)> {
+    let parts: Vec<&str> = place.split('/').filter(|part| !part.is_empty()).collect();
+    let [database, table, pairs @ ..] = parts.as_slice() else {
+        bail!("a table is named glue://DATABASE/TABLE, a partition glue://DATABASE/TABLE/KEY=VALUE, not glue://{place}")
+    };
+    let mut answer = table_of(client, database, table).await?;
+    if pairs.is_empty() {
+        return Ok(("catalog table", answer["Table"].take()));
+    }
+    let keys = answer["Table"]["PartitionKeys"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut values = Vec::new();
+    for key in keys {
+        let name = key["Name"].as_str().unwrap_or_default();
+        let value = pairs.iter().find_map(|pair| pair.split_once('=').filter(|(of, _)| *of == name));
+        values.extend(value.map(|(_, value)| value));
+    }
+    if values.len() != keys.len() || pairs.len() != keys.len() {
+        let names: Vec<_> = keys.iter().filter_map(|key| key["Name"].as_str()).collect();
+        bail!("{database}.{table} is partitioned by ({}): a partition has a value for each", names.join(", "));
+    }
+    let asked = json!({ "DatabaseName": database, "TableName": table, "PartitionValues": values });
+    let mut answer = client.json("glue", "AWSGlue.GetPartition", &asked).await?;
+    Ok(("partition", answer["Partition"].take()))
+}
+
+/// How many objects lie below it, as far as one page of a listing tells.
+async fn folder(client: &Client, place: &str) -> Result<Value> {
+    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+    let prefix = crate::deploy::package::escape(prefix);
+    let path = format!("/{bucket}?list-type=2&prefix={prefix}");
+    let (status, body) =
+        client.send(Call { service: "s3", method: "GET", path: &path, headers: &[], body: Bytes::new() }).await?;
+    let text = String::from_utf8_lossy(&body);
+    if !status.is_success() {
+        bail!("there is no bucket {bucket}");
+    }
+    let objects = text.matches("<Contents>").count();
+    let is_all = text.contains("<IsTruncated>false</IsTruncated>");
+    Ok(json!({ "objects": if is_all { objects.to_string() } else { format!("{objects} and more") } }))
+}
+
 /// What HeadObject tells.
 async fn object(client: &Client, place: &str) -> Result<Value> {
     let Some((bucket, key)) = place.split_once('/').filter(|(_, key)| !key.is_empty()) else {
@@ -103,7 +176,7 @@ async fn object(client: &Client, place: &str) -> Result<Value> {
     };
     let key: Vec<String> = key.split('/').map(crate::deploy::package::escape).collect();
     let path = format!("/{bucket}/{}", key.join("/"));
-    let headers = client.head(&path).await?;
+    let Some(headers) = client.head(&path).await? else { bail!("there is no object {place}") };
     let mut told = serde_json::Map::new();
     for name in ["content-length", "content-type", "last-modified", "etag", "x-amz-version-id"] {
         if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {

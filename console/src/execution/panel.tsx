@@ -2,7 +2,7 @@
 // it ran.
 
 import { useEffect, useState } from "preact/hooks";
-import { call } from "../api.ts";
+import { call, listen } from "../api.ts";
 import { arnLink, link } from "../route.ts";
 import { duration } from "../time.ts";
 import { Arn, Badge, Empty, Failure, KeyValues, Loading, Time, Value, parsed } from "../ui.tsx";
@@ -154,6 +154,9 @@ function trace(attempt: Attempt, scheduled: HistoryEvent | undefined, answers: s
   return { ...found, links: [...unique.values()] };
 }
 
+/** So often a log that grows is read again. */
+const LOG_MS = 1000;
+
 interface LogEvent { timestamp: number; message: string }
 
 function Ran({ node, shown }: { node: Node; shown: Shown }) {
@@ -173,8 +176,11 @@ function Ran({ node, shown }: { node: Node; shown: Shown }) {
       if (alive) setEvents(lists.flat().sort((a, b) => a.timestamp - b.timestamp));
     };
     void read();
-    return () => { alive = false; };
-  }, [node.id, node.exited, last?.ended]);
+    // While it runs, its log is read again when there is more of it.
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const close = last.ended === undefined ? listen(["logs"], () => { timer ??= setTimeout(() => { timer = undefined; void read(); }, LOG_MS); }) : undefined;
+    return () => { alive = false; clearTimeout(timer); close?.(); };
+  }, [node.id, node.exited, last?.ended, found?.streams?.[0]]);
   if (!found || (found.groups.length === 0 && found.links.length === 0)) return null;
   return (
     <>

@@ -179,7 +179,8 @@ function CatalogPage({ database, name, params }: { database: string; name: strin
               </> : null}
               {tab === "Partitions" ? <Table rows={partitions.items} label="Partitions" empty="The table has no partitions." columns={[
                 ...(table.PartitionKeys ?? []).map((key, at) => ({ name: key.Name, cell: (p: { Values: string[] }) => p.Values[at], sort: (p: { Values: string[] }) => p.Values[at] ?? "" })),
-                { name: "Location", wide: true, cell: (p) => <Place uri={p.StorageDescriptor?.Location} /> }, { name: "Made", cell: (p) => <Time at={p.CreationTime} /> }]} /> : null}
+                { name: "Location", wide: true, cell: (p) => <Place uri={p.StorageDescriptor?.Location} /> }, { name: "Made", cell: (p) => <Time at={p.CreationTime} /> },
+                { name: "Lineage", cell: (p) => { const at = p.StorageDescriptor?.Location; return at ? <a href={link("lineage", at.replace(/^s3a:/, "s3:").replace(/\/?$/, "/"), { detail: "OBJECT" })}>who wrote it</a> : ""; } }]} /> : null}
               {tab === "Lineage" ? (table.StorageDescriptor?.Location?.startsWith("s3") ? <><h2>Its files</h2><Drawn resource={table.StorageDescriptor.Location.replace(/^s3a:/, "s3:").replace(/\/?$/, "/")} /><h2>Its entry in the catalog</h2><Drawn resource={`glue://${database}/${name}`} /></> : <Drawn resource={`glue://${database}/${name}`} />) : null}
               {tab === "Versions" ? <>
                 {versions.length > 1 ? <SideBySide versions={versions} columns={columns} params={params} /> : null}

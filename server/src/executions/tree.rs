@@ -286,8 +286,8 @@ impl Tree {
         let node = &self.nodes[index];
         let lasted = seconds(node.ended.unwrap_or_else(|| now.max(node.began)) - node.began);
         let word = node.status.word();
-        let note = node.note.as_deref().filter(|note| !note.is_empty());
-        let told = note.map(|note| format!("  {note}")).unwrap_or_default();
+        let told = node.note.as_deref().filter(|text| !text.is_empty());
+        let told = told.map(|note| format!("  {note}")).unwrap_or_default();
         lines.push(format!("{}{} {}  {lasted}{word}{told}", "  ".repeat(depth), node.status.mark(), node.name));
         if node.kind == "Map" && node.children.len() > SHOWN {
             let count = |status| node.children.iter().filter(|child| self.nodes[**child].status == status).count();

@@ -10,8 +10,8 @@ use crate::output::{self, say};
 const ROWS: usize = 40;
 
 pub(super) async fn tell(client: &Client, resource: &str) -> Result<()> {
-    // An object is told by itself, an execution by folders.
-    let is_object = resource.starts_with("s3://");
+    // Data is told by itself, what lies in a folder object by object; an execution by folders.
+    let is_object = resource.contains("://");
     let input = json!({
         "Resource": resource,
         "Detail": if is_object { "OBJECT" } else { "FOLDER" },
@@ -44,7 +44,10 @@ fn rows(answer: &Value, only: Option<&str>) -> Vec<Vec<String>> {
         } else {
             (&edge["Source"], &edge["Target"])
         };
-        if edge["Type"] == "STARTED" || only.is_some_and(|only| data != only) {
+        let is_wanted = only.is_none_or(|only| {
+            data == only || (only.ends_with('/') && data.as_str().is_some_and(|data| data.starts_with(only)))
+        });
+        if edge["Type"] == "STARTED" || !is_wanted {
             continue;
         }
         let data = node(data).and_then(|data| data["Name"].as_str()).unwrap_or_default();
@@ -99,5 +102,12 @@ mod tests {
         let rows = rows(&answer, None);
         assert_eq!(rows[0][..3], ["job run jr_1 for state S for execution run", "wrote", "s3://b/"].map(str::to_owned));
         assert!(super::rows(&answer, Some("s3://other")).is_empty());
+        let file = "s3://b/day=1/x";
+        let answer = json!({
+            "Nodes": [{ "Id": "j", "Type": "JOB_RUN", "Name": "jr_1" }, { "Id": file, "Type": "OBJECT", "Name": file }],
+            "Edges": [{ "Source": "j", "Target": file, "Type": "WROTE", "LastTime": 0.0 }],
+        });
+        let of = |resource: &str| super::rows(&answer, Some(resource)).len();
+        assert_eq!([of("s3://b/day=1/"), of("s3://b/day=1"), of("s3://b/day=10/")], [1, 0, 0]);
     }
 }

@@ -159,6 +159,11 @@ fn a_folder_is_deployed_run_looked_at_and_taken_away() {
 
     let object = server.lakerun(&["describe", "s3://st-lake/day=1/x.json"], "");
     assert!(object.code == 0 && object.out.contains("state Store for execution"), "{}\n{}", object.out, object.err);
+    let folder_of = server.lakerun(&["describe", "s3://st-lake/day=1/"], "");
+    let told = ["objects", "1", "state Store for execution", "day=1/x.json"];
+    assert!(folder_of.code == 0 && told.iter().all(|text| folder_of.out.contains(text)), "{}", folder_of.out);
+    let missing = server.lakerun(&["describe", "s3://st-lake/day=2/x"], "");
+    assert!(missing.err.contains("there is no object st-lake/day=2/x"), "{}", missing.err);
     let missing = server.lakerun(&["describe", "s3://st-lake/nowhere"], "");
     assert!(missing.code == 1 && missing.err.contains("there is no object st-lake/nowhere"), "{}", missing.err);
     let listed = server.lakerun(&["executions", "st", "-o", "json"], "");
