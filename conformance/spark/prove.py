@@ -5,7 +5,7 @@
 Runs every recorded case on Sail through our own layer, notes of which constructs its plans were made, and compares with the
 recorded answer. A construct is proven when it occurs in a case that agrees and in none that differs. Constructs that occur in at
 least FRAME of the agreeing cases are the frame that most cases stand in: a difference is blamed on them only if nothing rarer is
-in the case, on those that no agreeing case has first, then on what the data are, then on those with fewer than THIN, and never on PLAIN ones, which say nothing by themselves. A case in which the engine raised an error is no
+in the case, on those that no agreeing case has first, then on what the data are and on what columns without a name hold, then on those with fewer than THIN, and never on PLAIN ones, which say nothing by themselves. A case in which the engine raised an error is no
 difference: such an error moves a run to Apache Spark by itself.
 """
 
@@ -111,7 +111,7 @@ def prove(cases, got, verdict):
         blamed = constructs - frame or constructs - PLAIN
         never = {one for one in blamed if right[one] == 0}
         thin = {one for one in blamed if right[one] < THIN}
-        data = {one for one in blamed if one.startswith("data:")}
+        data = {one for one in blamed if one.startswith("data:") or ":with:" in one}
         if "data:csv:doubled" in data:
             # Doubled quotes are reason enough.
             data -= {"data:csv:blank"}

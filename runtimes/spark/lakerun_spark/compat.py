@@ -34,6 +34,7 @@ def install():
     _install_conf()
     mend.install()
     _install_lenient(column, expressions, plan, builtin)
+    _install_unions()
 
 
 # reading
@@ -461,7 +462,51 @@ def _install_lenient(column, expressions, plan, builtin):
             return builtin._to_col(col).try_cast("timestamp")
         return builtin.try_to_timestamp(col, builtin.lit(format))
 
-    builtin.to_date, builtin.to_timestamp = to_date, to_timestamp
+    def days(engine):
+        """An int to Spark, a bigint to the engine, which raises where text is no date."""
+        def between(end, start):
+            if _conf["ansi"]:
+                return engine(end, start)
+            return engine(*(builtin._to_col(one).try_cast("date") for one in (end, start))).try_cast("int")
+
+        return between
+
+    engine_trunc = builtin.date_trunc
+
+    def date_trunc(format, timestamp):
+        """Of a date, or of text, a timestamp too."""
+        return engine_trunc(format, timestamp if _conf["ansi"] else builtin._to_col(timestamp).try_cast("timestamp"))
+
+    mended = {"to_date": to_date, "to_timestamp": to_timestamp, "date_trunc": date_trunc, "datediff": days(builtin.datediff), "date_diff": days(builtin.date_diff)}
     from pyspark.sql.connect import functions
 
-    functions.to_date, functions.to_timestamp = to_date, to_timestamp
+    for name, function in mended.items():
+        setattr(builtin, name, function)
+        setattr(functions, name, function)
+
+
+def _install_unions():
+    """`unionByName` with columns that one side lacks: the engine gives them no type where the first side lacks them."""
+    from pyspark.sql.connect.dataframe import DataFrame
+
+    engine_union = DataFrame.unionByName
+
+    def unionByName(self, other, allowMissingColumns=False):
+        left, right = ({f.name.lower(): f for f in frame.schema.fields} for frame in (self, other)) if allowMissingColumns else ({}, {})
+        added = [f for name, f in right.items() if name not in left], [f for name, f in left.items() if name not in right]
+        plain = all(name not in right or right[name].dataType == f.dataType for name, f in left.items()) and all(_is_simple(f.dataType) for side in added for f in side)
+        if not allowMissingColumns or not plain or len(left) < len(self.columns) or len(right) < len(other.columns):
+            return engine_union(self, other, allowMissingColumns)
+        return engine_union(_with_nulls(self, added[0]), _with_nulls(other, added[1]), False)
+
+    DataFrame.unionByName = unionByName
+
+
+def _is_simple(type_):
+    return type_.typeName() in ("string", "integer", "long", "short", "byte", "double", "float", "boolean", "date", "timestamp", "decimal", "binary")
+
+
+def _with_nulls(frame, fields):
+    from pyspark.sql import functions as F
+
+    return frame.select("*", *(F.lit(None).try_cast(field.dataType).alias(field.name) for field in fields)) if fields else frame

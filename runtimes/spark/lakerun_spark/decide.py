@@ -257,8 +257,13 @@ def _messages(field, value):
 
 
 def _kinds(message, columns):
+    return _kinds_of([message], columns)
+
+
+def _kinds_of(messages, columns):
     out = set()
-    _below(message, columns, out)
+    for message in messages:
+        _below(message, columns, out)
     out.discard("null")
     return ",".join(sorted(out))
 
@@ -294,14 +299,25 @@ def _walk(message, out, columns, schema):
         elif kind in ("project", "aggregate"):
             inner = getattr(message, kind)
             listed = inner.expressions if kind == "project" else inner.aggregate_expressions
-            out.update(f"unnamed:{one.WhichOneof('expr_type')}" for one in listed if one.WhichOneof("expr_type") not in _NAMED_ALREADY)
+            for one in listed:
+                if one.WhichOneof("expr_type") not in _NAMED_ALREADY:
+                    out.add(f"unnamed:{one.WhichOneof('expr_type')}")
+                    out.update(f"unnamed:with:{part}" for part in _rewritten(one))
+                if one.WhichOneof("expr_type") == "expression_string":
+                    out.update(part for part in _sql(f"select {one.expression_string.expression}") if part.startswith("sql:unnamed:"))
     elif name == "UpdateFields":
         out.add("update:add" if message.HasField("value_expression") else "update:drop")
     elif name == "UnresolvedFunction" and mend.is_mended(message):
         # Its parts stand for themselves.
         out.add("mended:" + message.arguments[0].unresolved_function.function_name)
     elif name in ("UnresolvedFunction", "CallFunction"):
-        out.add(f"function:{message.function_name.lower()}({_kinds(message, columns)})")
+        out.update(f"function:{message.function_name.lower()}({kinds})" for kinds in _operands(message, columns))
+    elif name == "Cast" and mend.is_sized(message):
+        inner = message.expr.unresolved_function
+        out.add(f"mended:{inner.function_name}({_kinds_of(inner.arguments, columns)})")
+        for argument in inner.arguments:
+            _walk(argument, out, columns, schema)
+        return
     elif name == "Cast":
         target = _target(message)
         # The files layer's own casts of what it read; what is particular to texts of numbers in files, it notes itself.
@@ -319,6 +335,42 @@ def _walk(message, out, columns, schema):
             continue
         for item in _messages(field, value):
             _walk(item, out, columns, schema)
+
+
+def _operands(function, columns):
+    """The kinds of a function's arguments. Those of a struct have nothing to do with each other; of a choice only its values matter; a
+    struct is written as its parts are."""
+    name = function.function_name.lower()
+    if name == "to_json" and _kinds_of(function.arguments[:1], columns) == "struct":
+        return {"struct:" + kind for kind in _parts(function.arguments[0], columns)}
+    if name in ("struct", "named_struct"):
+        return {_kinds(one, columns) for one in function.arguments}
+    return {_kinds(function, columns) if name == "when" else _kinds_of(function.arguments, columns)}
+
+
+def _parts(expression, columns):
+    """The kinds within a struct, `?` where they are not known."""
+    kind = expression.WhichOneof("expr_type")
+    if kind == "unresolved_function" and expression.unresolved_function.function_name.lower() == "struct":
+        return {_kinds(one, columns) for one in expression.unresolved_function.arguments}
+    path = expression.unresolved_attribute.unparsed_identifier.replace("`", "").lower() + "."
+    return {found for name, found in columns.items() if kind == "unresolved_attribute" and name.startswith(path)} or {"?"}
+
+
+#: Functions that our own layer puts into expressions, or in the place of others: a column without a name is then named by them.
+_OURS = {"nullif", "try_to_timestamp", "get", "when", "regexp_extract", "&"}
+
+
+def _rewritten(expression):
+    """What of an expression is named otherwise than the script has it: casts, which Spark shows, and what stands for something else."""
+    name = expression.DESCRIPTOR.name
+    out = {"cast"} if name == "Cast" else set()
+    if name == "UnresolvedFunction" and expression.function_name.lower() in _OURS:
+        out.add(expression.function_name.lower())
+    for field, value in expression.ListFields():
+        for item in _messages(field, value):
+            out |= _rewritten(item)
+    return out
 
 
 #: Marks the columns of a text file as it was read.
@@ -364,7 +416,9 @@ def _sql(text, whole=True):
         for node in tree.walk() if tree is not None else ():
             if whole and isinstance(node, exp.Select):
                 # Engines name what has no name, each in its way.
-                out.update(f"sql:unnamed:{type(one).__name__}" for one in node.expressions if not isinstance(one, (exp.Alias, exp.Column, exp.Star)))
+                unnamed = [one for one in node.expressions if not isinstance(one, (exp.Alias, exp.Column, exp.Star))]
+                out.update(f"sql:unnamed:{type(one).__name__}" for one in unnamed)
+                out.update("sql:unnamed:with:cast" for one in unnamed if not isinstance(one, exp.Cast) and one.find(exp.Cast))
             kind = type(node).__name__
             if isinstance(node, exp.Anonymous):
                 out.add(f"sql:function:{node.name.lower()}")

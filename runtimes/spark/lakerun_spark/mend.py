@@ -1,8 +1,8 @@
 """Plans as Sail is to run them: casts whose answers there are not Apache Spark's become expressions whose answers are, where the types
 of their columns tell. With ANSI off Spark casts the text `1.5` to the whole number 1, where Sail says null, and wraps a number that
-an int cannot hold, where Sail says null.
+an int cannot hold, where Sail says null. An element of an array by its place is null where there is none, and an error of Sail's.
 
-The engine is asked for the types of a relation's input, once for each; a plan without such casts costs nothing.
+The engine is asked for the types of a relation's input, once for each; a plan without any of them costs nothing.
 """
 
 _WHOLE = {"integer", "long", "short", "byte"}
@@ -48,10 +48,18 @@ def fields(client, relation):
 
 
 def columns(client, relation):
-    """Kinds by lower-case name, as decide.py has them."""
+    """Kinds by lower-case name, as decide.py has them; those within structs by their path."""
+    return dict(_paths(fields(client, relation), ""))
+
+
+def _paths(members, before):
     from . import decide
 
-    return {f.name.lower(): decide._KINDS.get(decide._python_kind(f.dataType), "?") for f in fields(client, relation)}
+    for member in members:
+        name = before + member.name.lower()
+        yield name, decide._KINDS.get(decide._python_kind(member.dataType), "?")
+        if member.dataType.typeName() == "struct":
+            yield from _paths(member.dataType.fields, name + ".")
 
 
 def plan(client, message):
@@ -65,9 +73,24 @@ def plan(client, message):
 def _casts(message):
     from . import decide
 
-    if message.DESCRIPTOR.name == "Cast" and _target(message) in _WHOLE:
+    if (message.DESCRIPTOR.name == "Cast" and _target(message) in _WHOLE) or _is_place(message):
         return True
     return any(_casts(item) for field, value in message.ListFields() for item in decide._messages(field, value))
+
+
+def _is_place(expression):
+    """Whether it is an element by a number: of an array, or of a map with such keys."""
+    return (expression.DESCRIPTOR.name == "Expression" and expression.WhichOneof("expr_type") == "unresolved_extract_value"
+            and expression.unresolved_extract_value.extraction.literal.WhichOneof("literal_type") == "integer")
+
+
+#: Whole numbers of 64 bits on Sail that are ints to Apache Spark: `compat.py` casts them.
+_SIZED = {"datediff", "date_diff"}
+
+
+def is_sized(cast):
+    return (cast.eval_mode == _TRY and _target(cast) == "integer" and cast.expr.WhichOneof("expr_type") == "unresolved_function"
+            and cast.expr.unresolved_function.function_name in _SIZED)
 
 
 def _target(cast):
@@ -91,6 +114,9 @@ def _visit(client, message, known):
     for field, value in message.ListFields():
         for item in decide._messages(field, value):
             _visit(client, item, known)
+            # One that stands in a list of columns for itself has its name of what it is.
+            if _is_place(item) and not (name in ("Project", "Aggregate") and field.message_type.name == "Expression"):
+                _mend_place(item, known)
     if name == "Cast":
         _mend(message, known)
 
@@ -108,7 +134,7 @@ def _wants(cast, known):
     from . import decide
 
     target, kinds = _target(cast), decide._kinds(cast.expr, known)
-    if cast.eval_mode != _TRY or _is_mended(cast.expr):
+    if cast.eval_mode != _TRY or _is_mended(cast.expr) or is_sized(cast):
         return None
     return kinds if (kinds == "s" and target in _WHOLE) or (kinds == "i" and target in _BITS) else None
 
@@ -141,6 +167,14 @@ def _mend(cast, known):
     bits = _BITS[_target(cast)]
     low = _call("&", value, _long((1 << bits) - 1))
     cast.expr.CopyFrom(_call("when", _call(">=", low, _long(1 << bits - 1)), _call("-", low, _long(1 << bits)), low))
+
+
+def _mend_place(expression, known):
+    from . import decide
+
+    taken = expression.unresolved_extract_value
+    if decide._kinds(taken.child, known) == "array" and taken.child.WhichOneof("expr_type") == "unresolved_attribute":
+        expression.CopyFrom(_call("get", taken.child, taken.extraction))
 
 
 def _keep_names(client, relation, known):
