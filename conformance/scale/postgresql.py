@@ -86,6 +86,12 @@ class PostgreSQL:
         place = self.folder.replace("/", "%2F")
         return f"postgres://lakerun@{place}/postgres?options=-csearch_path%3D{schema}"
 
+    def ask(self, schema, sql):
+        """The rows of a statement, as text."""
+        command = [os.path.join(self.bin, "psql"), "-h", self.folder, "-U", "lakerun", "-d", "postgres", "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1",
+                   "-c", f"SET search_path = {schema}", "-c", sql]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+
     def close(self):
         self.stop()
         shutil.rmtree(self.folder)
