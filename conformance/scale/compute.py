@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Nodes that run work for the owner. The owner here has no role `compute`: what runs, runs elsewhere. Two nodes come; functions, a Glue
-job, a query and a crawl run there; one is killed under an execution's function, an event's function and a job; both go, and work
+job, a query and a crawl run there; one is killed under an execution's function, an event's function and a job; PostgreSQL is away for a while; both go, and work
 waits until one comes back; then the owner is killed while a function runs, and a node that may own the stores goes on.
 Each execution and job ends once, and what it counts, it counts once.
 
@@ -18,7 +18,7 @@ import time
 import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from run import Node, clients, until  # noqa: E402
+from run import LEASE, Node, clients, until  # noqa: E402
 from postgresql import PostgreSQL  # noqa: E402
 
 COUNT = """
@@ -237,6 +237,19 @@ def main():
         two.signal(signal.SIGCONT)
         print("a node frozen under 2 executions: both ended elsewhere")
 
+        arns = [work.execution(f"paused-{n}", 30) for n in range(4)]
+        until("the node to work", lambda: busy(one))
+        joined = lambda: open(one.log).read().count("working for the owner")
+        before = joined()
+        database.stop("immediate")
+        time.sleep(2 * LEASE)
+        database.start()
+        until("the owner to serve again", owner.owns)
+        for arn in arns:
+            work.ended(arn)
+        assert joined() == before, "the node went on with what it did"
+        print("PostgreSQL away for twice the lease under 4 executions: nothing started over on the node")
+
         for node in (one, two):
             node.kill()
         work.event("waits", 0)
@@ -259,7 +272,7 @@ def main():
             work.ended(arn)
         print("the owner killed under 4 executions that ran on nodes: all ended")
         work.judge()
-        print("6 passed, 0 failed")
+        print("7 passed, 0 failed")
     except BaseException:
         for node in cluster.nodes:
             print(f"--- {node.name}\n{open(node.log).read()[-4000:]}", file=sys.stderr)

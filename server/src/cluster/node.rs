@@ -64,7 +64,9 @@ pub(super) async fn work(
                 }
                 tokio::time::sleep(AGAIN).await;
             }
-            _ = owner.wait_for(|now| now.as_ref() != Some(&known)) => {}
+            // That nobody owns the stores is what a database says that was away for a while, until the owner has told it otherwise: as long
+            // as the owner is there, it goes on, and this node with it. One that is gone says nothing any more.
+            _ = owner.wait_for(|now| now.as_ref().is_some_and(|now| *now != known)) => {}
         }
     }
 }
