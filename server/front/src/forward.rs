@@ -1,7 +1,8 @@
 //! What a node does that stands by: it says that it lives, and passes connections on, as they are, to the node that owns the stores.
 //!
 //! Before the first byte goes a *preface*: who the client is, under a key that nodes share, for conditions on addresses to hold. An owner
-//! takes it from no one else.
+//! takes it from no one else: it gives a number that it has made for this connection alone, which is signed too, so that who has
+//! listened to one cannot say it again.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use ring::hmac;
+use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -18,10 +20,10 @@ use crate::counted::Counted;
 use crate::tls::{self, Tls};
 
 /// No HTTP request begins like this.
-const MAGIC: &[u8; 9] = b"\0lakerun1";
-/// Magic, fence, address.
-const SIGNED: usize = 9 + 8 + 16;
-const PREFACE: usize = SIGNED + 32;
+const MAGIC: &[u8; 9] = b"\0lakerun2";
+const NONCE: usize = 32;
+const ADDRESS: usize = 16;
+const TAG: usize = 32;
 /// A connection's first bytes, and the owner's answer, must come within this.
 const PATIENCE: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(2);
@@ -62,23 +64,31 @@ impl PrefaceKey {
         hmac::Key::new(hmac::HMAC_SHA256, &self.secret)
     }
 
-    fn preface(&self, client: IpAddr) -> Vec<u8> {
+    fn signed(&self, nonce: &[u8; NONCE], address: &[u8; ADDRESS]) -> Vec<u8> {
+        [&MAGIC[..], &self.fence.to_be_bytes(), nonce, address].concat()
+    }
+
+    /// What a node answers that passes a client's connection on.
+    fn said(&self, nonce: &[u8; NONCE], client: IpAddr) -> Vec<u8> {
         let address = match client {
             IpAddr::V4(v4) => v4.to_ipv6_mapped(),
             IpAddr::V6(v6) => v6,
         };
-        let mut preface = [&MAGIC[..], &self.fence.to_be_bytes(), &address.octets()].concat();
-        let tag = hmac::sign(&self.signer(), &preface);
-        preface.extend_from_slice(tag.as_ref());
-        preface
+        let tag = hmac::sign(&self.signer(), &self.signed(nonce, &address.octets()));
+        [&address.octets()[..], tag.as_ref()].concat()
     }
 
-    fn client(&self, preface: &[u8; PREFACE]) -> Option<IpAddr> {
-        let (signed, tag) = preface.split_at(SIGNED);
-        hmac::verify(&self.signer(), signed, tag).ok()?;
-        let fence = i64::from_be_bytes(signed[9..17].try_into().ok()?);
-        let address: [u8; 16] = signed[17..].try_into().ok()?;
-        (fence == self.fence && signed.starts_with(MAGIC)).then(|| Ipv6Addr::from(address).to_canonical())
+    fn client(&self, preface: &Preface) -> Option<IpAddr> {
+        hmac::verify(&self.signer(), &self.signed(&preface.nonce, &preface.address), &preface.tag).ok()?;
+        Some(Ipv6Addr::from(preface.address).to_canonical())
+    }
+
+    /// Says to the owner whose connection it is.
+    async fn introduce(&self, owner: &mut TcpStream, client: IpAddr) -> std::io::Result<()> {
+        let mut nonce = [0; NONCE];
+        owner.write_all(MAGIC).await?;
+        owner.read_exact(&mut nonce).await?;
+        owner.write_all(&self.said(&nonce, client)).await
     }
 
     /// Takes the preface off a connection that has one. An error ends the connection.
@@ -104,26 +114,39 @@ pub(crate) enum Whose {
 }
 
 /// How a connection begins.
-enum Begins {
-    Preface([u8; PREFACE]),
+pub(crate) enum Begins {
+    Preface(Preface),
     Node,
     Otherwise,
 }
 
+/// What was said of a client, and what was to be signed with it.
+pub(crate) struct Preface {
+    nonce: [u8; NONCE],
+    address: [u8; ADDRESS],
+    tag: [u8; TAG],
+}
+
 /// Takes off a connection what is not the client's.
-async fn begins(stream: &mut TcpStream) -> std::io::Result<Begins> {
+pub(crate) async fn begins(stream: &mut TcpStream) -> std::io::Result<Begins> {
     let mut first = [1];
     stream.peek(&mut first).await?;
     if first[0] != MAGIC[0] {
         return Ok(Begins::Otherwise);
     }
-    let mut preface = [0; PREFACE];
-    let (magic, rest) = preface.split_at_mut(MAGIC.len());
-    stream.read_exact(magic).await?;
-    if magic == compute::nodes::link::MAGIC {
+    let mut magic = [0; MAGIC.len()];
+    stream.read_exact(&mut magic).await?;
+    if &magic == compute::nodes::link::MAGIC {
         return Ok(Begins::Node);
     }
-    stream.read_exact(rest).await?;
+    if &magic != MAGIC {
+        return Err(std::io::Error::other("a node of another version"));
+    }
+    let mut preface = Preface { nonce: [0; NONCE], address: [0; ADDRESS], tag: [0; TAG] };
+    SystemRandom::new().fill(&mut preface.nonce).map_err(|_| std::io::Error::other("no randomness"))?;
+    stream.write_all(&preface.nonce).await?;
+    stream.read_exact(&mut preface.address).await?;
+    stream.read_exact(&mut preface.tag).await?;
     Ok(Begins::Preface(preface))
 }
 
@@ -193,7 +216,10 @@ async fn pass_on(mut stream: TcpStream, peer: SocketAddr, standby: Standby) -> s
         return again(stream, "standing by, and the owner does not answer").await;
     };
     let _ = (stream.set_nodelay(true), to.set_nodelay(true));
-    to.write_all(&known.key.preface(peer.ip())).await?;
+    let introduced = tokio::time::timeout(PATIENCE, known.key.introduce(&mut to, peer.ip()));
+    let Ok(Ok(())) = introduced.await else {
+        return again(stream, "standing by, and the owner does not answer").await;
+    };
     let passing = async {
         match tls.filter(|_| is_plain) {
             // It leaves this machine.
@@ -392,15 +418,53 @@ mod tests {
         let key = PrefaceKey { secret: vec![7; 32], fence: 3 };
         for client in ["192.0.2.1", "2001:db8::1"] {
             let client: IpAddr = client.parse().unwrap();
-            let preface: [u8; PREFACE] = key.preface(client).try_into().unwrap();
-            assert_eq!(key.client(&preface), Some(client));
+            let of = |nonce: u8, said: &[u8]| Preface {
+                nonce: [nonce; NONCE],
+                address: said[..ADDRESS].try_into().unwrap(),
+                tag: said[ADDRESS..].try_into().unwrap(),
+            };
+            let said = key.said(&[1; NONCE], client);
+            assert_eq!(key.client(&of(1, &said)), Some(client));
+            assert_eq!(key.client(&of(2, &said)), None, "said again on another connection");
             let later = PrefaceKey { fence: 4, ..key.clone() };
-            assert_eq!(later.client(&preface), None, "of an earlier owner's time");
+            assert_eq!(later.client(&of(1, &said)), None, "of an earlier owner's time");
             for at in [0, 10, 20, 40] {
-                let mut changed = preface;
+                let mut changed = said.clone();
                 changed[at] ^= 1;
-                assert_eq!(key.client(&changed), None);
+                assert_eq!(key.client(&of(1, &changed)), None);
             }
         }
+    }
+
+    #[tokio::test]
+    async fn an_owner_hears_whose_a_connection_is() {
+        let (key, client) = (PrefaceKey { secret: vec![7; 32], fence: 3 }, "192.0.2.1".parse().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let passes = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            key.introduce(&mut stream, client).await.unwrap();
+            stream.write_all(b"GET").await.unwrap();
+            stream
+        };
+        let owns = async {
+            let (mut stream, peer) = listener.accept().await.unwrap();
+            let whose = key.take(&mut stream, peer.ip()).await.unwrap();
+            assert!(matches!(whose, Whose::Client(told) if told == client));
+            let mut rest = [0; 3];
+            stream.read_exact(&mut rest).await.unwrap();
+            assert_eq!(&rest, b"GET", "what follows is the client's");
+        };
+        tokio::join!(passes, owns);
+        let of_before = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"\0lakerun1").await.unwrap();
+            stream
+        };
+        let refuses = async {
+            let (mut stream, peer) = listener.accept().await.unwrap();
+            assert!(key.take(&mut stream, peer.ip()).await.is_err());
+        };
+        tokio::join!(of_before, refuses);
     }
 }

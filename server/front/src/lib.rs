@@ -837,11 +837,18 @@ fn unavailable(parts: &http::request::Parts, what: &str) -> http::Response<Respo
 /// Tells all who come to come again, until dropped: for a start that takes long.
 pub async fn starting(listener: &TcpListener, tls: Option<Tls>) {
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((mut stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        tokio::spawn(turn_away(stream, tls.clone(), "starting"));
+        let tls = tls.clone();
+        tokio::spawn(async move {
+            // What another node says before its client's request is none of the request's.
+            match tokio::time::timeout(HEADER_TIMEOUT, forward::begins(&mut stream)).await?? {
+                forward::Begins::Node => Ok(()),
+                forward::Begins::Preface(_) | forward::Begins::Otherwise => turn_away(stream, tls, "starting").await,
+            }
+        });
     }
 }
 
