@@ -5,7 +5,7 @@ sent and in one that is not, results, types and errors alike; a query that is st
 Trino, through Athena. Needs Maven and a JDK 24 or later (TRINO_JAVA_HOME; else the newest under /usr/lib/jvm); not among the suites of
 `cargo xtask test`.
 
-    python3 conformance/athena/trino/run.py --lakerun target/debug/lakerun [--cases]
+    python3 conformance/athena/trino/run.py --lakerun target/debug/lakerun [--cases OUT]
 """
 import argparse
 import glob
@@ -150,7 +150,7 @@ def stop(athena):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--lakerun", default="target/debug/lakerun")
-    parser.add_argument("--cases", action="store_true", help="the cases recorded from Trino, too")
+    parser.add_argument("--cases", metavar="OUT", help="the cases recorded from Trino, too; each one's verdict to this file")
     given = parser.parse_args()
     beside = None
     with tempfile.TemporaryDirectory() as folder:
@@ -173,7 +173,7 @@ def main():
             if given.cases:
                 environment = os.environ | {"AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1], "AWS_REGION": "us-east-1"}
                 subprocess.run([sys.executable, HERE.parent.parent / "trino/run_cases.py", HERE.parent.parent / "trino/cases.jsonl", "--endpoint",
-                                node.endpoint, "--workgroup", "far", "--types", "--timeout", "600"], env=environment)
+                                node.endpoint, "--workgroup", "far", "--types", "--timeout", "600", "--out", given.cases], env=environment)
             print("4 passed, 0 failed")
         except BaseException:
             print(open(node.log).read()[-3000:], file=sys.stderr)
