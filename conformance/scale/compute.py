@@ -250,6 +250,7 @@ def main():
         assert joined() == before, "the node went on with what it did"
         print("PostgreSQL away for twice the lease under 4 executions: nothing started over on the node")
 
+        before = database.tasks("compute")
         for node in (one, two):
             node.kill()
         work.event("waits", 0)
@@ -258,6 +259,8 @@ def main():
         assert work.count("waits") is None
         one.start()
         work.done(waits)
+        # An event whose end was not recorded when the owner goes is delivered once more, as on AWS.
+        until("the end of the event to be recorded", lambda: database.tasks("compute") <= before)
         print("with no node work waits, and is done when one comes")
 
         # One that may own the stores, and works for itself then.

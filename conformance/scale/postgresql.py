@@ -92,6 +92,11 @@ class PostgreSQL:
                    "-c", f"SET search_path = {schema}", "-c", sql]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
 
+    def tasks(self, schema):
+        """How many tasks wait or run, of all stores, a second ago. Source of the keys: crates/store/src/queue.rs."""
+        keys = "WHERE head >= '\\x017461736b0001' AND head < '\\x017461736b0002'"
+        return sum(int(self.ask(schema, f"SELECT count(*) FROM lakerun_kv_{store} {keys}")[0]) for store in ("control", "s3", "dynamodb"))
+
     def close(self):
         self.stop()
         shutil.rmtree(self.folder)

@@ -124,14 +124,6 @@ def worker_killed(worker, **_):
 FAULTS = [killed, database_crashed, frozen, bucket_frozen, drained, worker_killed]
 
 
-def tasks(database):
-    """What waits or runs, of all stores. Source of the keys: crates/store/src/queue.rs."""
-    found = 0
-    for store in ("control", "s3", "dynamodb"):
-        found += int(database.ask(SCHEMA, f"SELECT count(*) FROM lakerun_kv_{store} WHERE head >= '\\x017461736b0001' AND head < '\\x017461736b0002'")[0])
-    return found
-
-
 def left_over(folder):
     """Processes that have to do with the folder."""
     found = []
@@ -188,7 +180,7 @@ def main():
         functions = clients(one, keys, "lambda")
         function(functions, clients(one, keys, "iam"))
         until("the function to be active", lambda: functions.get_function(FunctionName="f")["Configuration"]["State"] == "Active")
-        begun = tasks(database)
+        begun = database.tasks(SCHEMA)
         loads, calls = [Load([one, two], keys, machine, lane, 0.2) for lane in range(2)], Calls([one, two], keys)
         for load in (*loads, calls):
             load.start()
@@ -213,7 +205,7 @@ def main():
             load.join()
         judge([one, two], keys, [arn for load in loads for arn in load.acknowledged], [name for load in loads for name in load.objects])
         print(f"{calls.answered} functions and queries answered, {calls.turned_away} turned away; executions turned away {sum(load.turned_away for load in loads)}")
-        until("what was asked for to be done", lambda: tasks(database) <= begun)
+        until("what was asked for to be done", lambda: database.tasks(SCHEMA) <= begun)
         for node in nodes:
             report(node.name, samples[node.name], minutes)
         # The bucket's server last: the others write to it until they have ended.

@@ -1,5 +1,6 @@
 import io.trino.Session;
 import io.trino.plugin.hive.HivePlugin;
+import io.trino.plugin.iceberg.IcebergPlugin;
 import io.trino.plugin.tpch.TpchPlugin;
 import io.trino.testing.DistributedQueryRunner;
 import io.trino.testing.TestingSession;
@@ -10,7 +11,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 
-/** A Trino with a coordinator and two workers, whose Hive connector has its catalog and its files at an endpoint of AWS's protocols: ENDPOINT ACCESS SECRET. */
+/**
+ * A Trino with a coordinator and two workers, whose Hive and Iceberg connectors have their catalog and files at an endpoint of AWS's
+ * protocols: ENDPOINT ACCESS SECRET. Catalog `rest` has it at Iceberg's REST catalog there.
+ */
 public class TrinoBeside {
     public static void main(String[] arguments) throws Exception {
         // Trino's logging takes over System.out.
@@ -20,19 +24,32 @@ public class TrinoBeside {
         runner.installPlugin(new TpchPlugin());
         runner.createCatalog("tpch", "tpch", Map.of());
         runner.installPlugin(new HivePlugin());
-        Map<String, String> hive = new HashMap<>();
+        runner.installPlugin(new IcebergPlugin());
+        Map<String, String> files = new HashMap<>();
+        files.put("fs.native-s3.enabled", "true");
+        files.put("s3.endpoint", arguments[0]);
+        files.put("s3.region", "us-east-1");
+        files.put("s3.path-style-access", "true");
+        files.put("s3.aws-access-key", arguments[1]);
+        files.put("s3.aws-secret-key", arguments[2]);
+        Map<String, String> glue = new HashMap<>(files);
+        glue.put("hive.metastore.glue.endpoint-url", arguments[0]);
+        glue.put("hive.metastore.glue.region", "us-east-1");
+        glue.put("hive.metastore.glue.aws-access-key", arguments[1]);
+        glue.put("hive.metastore.glue.aws-secret-key", arguments[2]);
+        Map<String, String> iceberg = new HashMap<>(glue);
+        iceberg.put("iceberg.catalog.type", "glue");
+        runner.createCatalog("awsdatacatalog_iceberg", "iceberg", iceberg);
+        Map<String, String> rest = new HashMap<>(files);
+        rest.put("iceberg.catalog.type", "rest");
+        rest.put("iceberg.rest-catalog.uri", arguments[0] + "/iceberg");
+        rest.put("iceberg.rest-catalog.security", "OAUTH2");
+        rest.put("iceberg.rest-catalog.oauth2.credential", arguments[1] + ":" + arguments[2]);
+        runner.createCatalog("rest", "iceberg", rest);
+        Map<String, String> hive = new HashMap<>(glue);
         hive.put("hive.metastore", "glue");
-        hive.put("hive.metastore.glue.endpoint-url", arguments[0]);
-        hive.put("hive.metastore.glue.region", "us-east-1");
-        hive.put("hive.metastore.glue.aws-access-key", arguments[1]);
-        hive.put("hive.metastore.glue.aws-secret-key", arguments[2]);
-        hive.put("fs.native-s3.enabled", "true");
-        hive.put("s3.endpoint", arguments[0]);
-        hive.put("s3.region", "us-east-1");
-        hive.put("s3.path-style-access", "true");
-        hive.put("s3.aws-access-key", arguments[1]);
-        hive.put("s3.aws-secret-key", arguments[2]);
         hive.put("hive.security", "read-only");
+        hive.put("hive.iceberg-catalog-name", "awsdatacatalog_iceberg");
         runner.createCatalog("awsdatacatalog", "hive", hive);
         out.println(runner.getCoordinator().getBaseUrl());
         // Until nobody listens any more.

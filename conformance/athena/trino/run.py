@@ -137,6 +137,20 @@ def compare(athena):
     print("parameters, EXPLAIN")
 
 
+def iceberg(athena):
+    """Tables of Iceberg: where Athena has its others, and through Iceberg's REST catalog."""
+    athena.run("CREATE TABLE kept (id bigint, name string, at timestamp, amount decimal(10,2)) LOCATION 's3://lake/kept/' TBLPROPERTIES ('table_type' = 'ICEBERG')")
+    athena.run("INSERT INTO kept VALUES (1, 'one', TIMESTAMP '2020-01-01 00:00:00.123', DECIMAL '1.50'), (2, NULL, NULL, NULL), (3, 'three', NULL, DECIMAL '-3.00')")
+    athena.run("DELETE FROM kept WHERE id = 3", "far")
+    athena.run("ALTER TABLE kept CHANGE COLUMN name label string")
+    for where in ("kept", "rest.tiny.kept"):
+        sql = "SELECT id, label, CAST(at AS varchar) AS at, amount FROM {} ORDER BY id"
+        here, columns, _ = athena.answer(sql.format("kept"), "primary")
+        there, columns_there, _ = athena.answer(sql.format(where), "far")
+        assert (there, columns_there) == (here, columns) and len(here.splitlines()) == 3, f"{where}\n{here}\n{there}\n{columns}\n{columns_there}"
+    print("tables of Iceberg, by Glue and by the REST catalog")
+
+
 def stop(athena):
     id = athena.start("SELECT count(*) FROM tpch.sf10000.lineitem a WHERE comment LIKE '%x%y%z'", "far")
     state = lambda: athena.answer(f"SELECT state FROM system.runtime.queries WHERE source = 'lakerun/{id}'", "far")[0].splitlines()[1:]
@@ -169,12 +183,13 @@ def main():
                 "EnforceWorkGroupConfiguration": False, "ResultConfiguration": {"OutputLocation": "s3://lake/cases/"}})
             load(athena)
             compare(athena)
+            iceberg(athena)
             stop(athena)
             if given.cases:
                 environment = os.environ | {"AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1], "AWS_REGION": "us-east-1"}
                 subprocess.run([sys.executable, HERE.parent.parent / "trino/run_cases.py", HERE.parent.parent / "trino/cases.jsonl", "--endpoint",
                                 node.endpoint, "--workgroup", "far", "--types", "--timeout", "600", "--out", given.cases], env=environment)
-            print("4 passed, 0 failed")
+            print("5 passed, 0 failed")
         except BaseException:
             print(open(node.log).read()[-3000:], file=sys.stderr)
             raise
