@@ -1,6 +1,7 @@
 //! One statement for a worker process: a JSON request in, a JSON reply out. Objects and catalog are reached through the
 //! platform's endpoint with the credentials of the attempt, signed and sent by the HTTP client that object_store brings.
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -55,7 +56,18 @@ pub enum Reply {
 
 /// Answers one request; every failure is a reply. Boxed, so that its code is compiled here.
 pub fn run(request: Value) -> Pin<Box<dyn Future<Output = Reply>>> {
-    Box::pin(answer(request))
+    Box::pin(unbroken(answer(request)))
+}
+
+/// What a library makes of a broken file by panicking, in whatever thread, comes up here: an error as others are, and not the end of
+/// the process, after which the statement would be tried again.
+async fn unbroken(answer: impl Future<Output = Reply>) -> Reply {
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        let error =
+            Error::internal(format_args!("the statement broke off: {}", said.unwrap_or("nothing is known of it")));
+        Reply::Failed { error, scanned_bytes: 0 }
+    })
 }
 
 async fn answer(request: Value) -> Reply {
@@ -153,4 +165,16 @@ async fn call(
     let code = text("__type").or_else(|| text("code")).unwrap_or_else(|| status.to_string());
     let code = code.rsplit_once('#').map_or(code.as_str(), |(_, code)| code).to_owned();
     Err((code, text("message").or_else(|| text("Message")).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Reply, unbroken};
+
+    #[tokio::test]
+    async fn a_panic_is_a_reply() {
+        let reply = unbroken(async { panic!("page {} is broken", 3) }).await;
+        let Reply::Failed { error, .. } = reply else { panic!("it has failed") };
+        assert_eq!(error.message, "GENERIC_INTERNAL_ERROR: the statement broke off: page 3 is broken");
+    }
 }

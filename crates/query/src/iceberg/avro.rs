@@ -2,6 +2,7 @@
 //! it.
 
 use std::io::{BufReader, Cursor, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow_avro::compression::{CODEC_METADATA_KEY, CompressionCodec};
 use arrow_avro::errors::AvroError;
@@ -102,9 +103,13 @@ pub(super) fn schema(bytes: &Bytes, path: &str) -> Result<Value> {
 /// A file's rows; `wanted` is its schema or a part of it.
 pub(super) fn read(bytes: Bytes, wanted: &Value, path: &str) -> Result<Vec<RecordBatch>> {
     let wrong = |error: &dyn std::fmt::Display| broken(format_args!("{path}: {error}"));
-    let reader = ReaderBuilder::new()
-        .with_reader_schema(AvroSchema::new(wanted.to_string()))
-        .build(BufReader::new(Cursor::new(bytes)))
-        .map_err(|error| wrong(&error))?;
-    reader.map(|batch| batch.map_err(|error| wrong(&error))).collect()
+    let read = || {
+        let reader = ReaderBuilder::new()
+            .with_reader_schema(AvroSchema::new(wanted.to_string()))
+            .build(BufReader::new(Cursor::new(bytes)))
+            .map_err(|error| wrong(&error))?;
+        reader.map(|batch| batch.map_err(|error| wrong(&error))).collect()
+    };
+    // The library gives up on some broken files by panicking.
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(wrong(&"the file is broken")))
 }

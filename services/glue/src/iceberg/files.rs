@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Cursor, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use api_s3::{
     Delete, DeleteObjects, DeleteObjectsRequest, GetObject, GetObjectRequest, ObjectIdentifier, PutObject,
@@ -159,6 +160,12 @@ pub(crate) async fn reachable(cx: &Cx, metadata: &TableMetadata, place: &str) ->
 
 /// One text member of all records of an Avro file.
 fn paths(bytes: Bytes, url: &str, member: &[&str]) -> Result<Vec<String>, Error> {
+    // The library gives up on some broken files by panicking.
+    catch_unwind(AssertUnwindSafe(|| paths_in(bytes, url, member)))
+        .unwrap_or_else(|_| Err(bad(format_args!("{url} cannot be read: the file is broken"))))
+}
+
+fn paths_in(bytes: Bytes, url: &str, member: &[&str]) -> Result<Vec<String>, Error> {
     let wrong = |error: &dyn std::fmt::Display| bad(format_args!("{url} cannot be read: {error}"));
     let header = read_header_info(BufReader::new(Cursor::new(&bytes))).and_then(|header| header.writer_schema());
     let mut schema: Value =

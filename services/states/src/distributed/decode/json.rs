@@ -1,56 +1,68 @@
 //! The elements of one array in a JSON text: the text itself, or what a pointer (RFC 6901) leads to.
 //!
-//! Only the element at hand is kept. What lies beside the way is passed over without a look at its syntax.
+//! The text is read event by event and only the element at hand is kept. All of it has to be JSON, also what lies beside the way
+//! and behind the array.
 
 use std::collections::VecDeque;
 
-use serde_json::Value;
+use json_event_parser::{JsonEvent, LowLevelJsonParser, LowLevelJsonParserResult};
+use serde_json::{Map, Value};
 
 use super::MAX_ITEM_BYTES;
 
+/// A text or number beside the array is no longer than this.
+const MAX_TOKEN_BYTES: usize = 16 * MAX_ITEM_BYTES;
+/// Containers around a place, outside the array.
+const MAX_LEVELS: usize = 1000;
+/// Containers in an element, itself among them; as many as `serde_json` reads.
+const MAX_DEPTH: usize = 127;
+
 pub(in super::super) struct JsonItems {
     pointer: Vec<String>,
+    parser: LowLevelJsonParser,
+    /// Bytes that have not made an event yet.
+    rest: Vec<u8>,
     phase: Phase,
-    text: Text,
-    /// The key or the element that is being read.
-    token: Vec<u8>,
+    /// The containers around the place that has been reached.
+    levels: Vec<Level>,
+    element: Element,
+    /// Nothing but white space so far.
+    is_blank: bool,
 }
 
+#[derive(Clone, Copy, PartialEq)]
 enum Phase {
     /// On the way to the array.
-    Seeking {
-        levels: Vec<Level>,
-        key: Key,
-        in_scalar: bool,
-    },
-    /// In the array, this deep within an element.
-    Inside {
-        depth: usize,
-    },
-    Done,
+    Before,
+    Inside,
+    Behind,
+    /// The text is over.
+    End,
 }
 
-/// A container around the place that has been reached.
+/// A container on the way to the array, or beside it.
 struct Level {
     /// How much of the pointer leads here; `None` beside the way.
     matched: Option<usize>,
-    object: bool,
-    index: usize,
-    key: String,
+    /// The key of a member; of an array, the place of an element.
+    at: At,
 }
 
-#[derive(PartialEq)]
-enum Key {
-    No,
-    Expected,
+enum At {
+    Key(String),
+    Index(u64),
 }
 
-/// Whether a string is open.
-#[derive(Clone, Copy, PartialEq)]
-enum Text {
-    Outside,
-    Open,
-    Escaped,
+/// An element that is being put together.
+#[derive(Default)]
+struct Element {
+    open: Vec<Open>,
+    bytes: usize,
+}
+
+enum Open {
+    Array(Vec<Value>),
+    Object(Map<String, Value>, String),
 }
 
 const NO_ARRAY: &str = "Attempting to map over non-iterable node.";
@@ -64,151 +76,181 @@ impl JsonItems {
                 steps.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect()
             }
         };
-        let phase = Phase::Seeking { levels: Vec::new(), key: Key::No, in_scalar: false };
-        Ok(Self { pointer, phase, text: Text::Outside, token: Vec::new() })
+        Ok(Self {
+            pointer,
+            parser: LowLevelJsonParser::new(),
+            rest: Vec::new(),
+            phase: Phase::Before,
+            levels: Vec::new(),
+            element: Element::default(),
+            is_blank: true,
+        })
     }
 
     pub(super) fn feed(&mut self, bytes: &[u8], out: &mut VecDeque<Value>) -> Result<(), String> {
-        for byte in bytes {
-            match self.phase {
-                Phase::Seeking { .. } => self.seek(*byte)?,
-                Phase::Inside { .. } => self.collect(*byte, out)?,
-                Phase::Done => return Ok(()),
-            }
+        self.is_blank &= bytes.iter().all(u8::is_ascii_whitespace);
+        let mut rest = std::mem::take(&mut self.rest);
+        rest.extend_from_slice(bytes);
+        let consumed = self.parse(&rest, false, out)?;
+        rest.drain(..consumed);
+        if rest.len() > MAX_TOKEN_BYTES {
+            return Err(format!("A text in the JSON is longer than {MAX_TOKEN_BYTES} bytes"));
         }
+        self.rest = rest;
         Ok(())
     }
 
-    pub(super) fn finish(&mut self) -> Result<(), String> {
-        match &self.phase {
-            Phase::Done => Ok(()),
-            Phase::Seeking { .. } => Err(NO_ARRAY.to_owned()),
-            Phase::Inside { .. } => Err("The JSON array does not end".to_owned()),
+    pub(super) fn finish(&mut self, out: &mut VecDeque<Value>) -> Result<(), String> {
+        if self.is_blank {
+            return Err(NO_ARRAY.to_owned());
         }
+        let rest = std::mem::take(&mut self.rest);
+        self.parse(&rest, true, out).map(drop)
     }
 
-    /// A byte of a text on the way to the array: of a member's name, which says where the array is looked for, or of a value.
-    fn within_text(&mut self, byte: u8) -> Result<(), String> {
-        let Phase::Seeking { levels, key, .. } = &mut self.phase else { return Ok(()) };
-        let reading_key = *key == Key::Expected;
-        if reading_key {
-            self.token.push(byte);
-            if self.token.len() > MAX_ITEM_BYTES {
-                return Err("A member's name is too long".to_owned());
+    /// Takes up what the bytes come to; how many made events.
+    fn parse(&mut self, bytes: &[u8], is_end: bool, out: &mut VecDeque<Value>) -> Result<usize, String> {
+        let mut at = 0;
+        while self.phase != Phase::End {
+            let LowLevelJsonParserResult { consumed_bytes, event } = self.parser.parse_next(&bytes[at..], is_end);
+            at += consumed_bytes;
+            self.element.bytes += consumed_bytes;
+            let pending = bytes.len() - at;
+            if self.phase == Phase::Inside && event.is_none() && self.element.bytes + pending > MAX_ITEM_BYTES {
+                return Err(format!("An item is longer than {MAX_ITEM_BYTES} bytes"));
             }
+            let Some(event) = event else { break };
+            let event = event.map_err(|error| format!("Invalid JSON: {error}"))?;
+            self.take(event, out)?;
         }
-        self.text = self.text.after(byte);
-        if self.text == Text::Outside && reading_key {
-            let name = serde_json::from_slice(&self.token).map_err(|error| format!("Invalid JSON: {error}"))?;
-            if let Some(level) = levels.last_mut() {
-                level.key = name;
-            }
-            self.token.clear();
-            *key = Key::No;
-        }
-        Ok(())
+        Ok(at)
     }
 
-    fn seek(&mut self, byte: u8) -> Result<(), String> {
-        if self.text != Text::Outside {
-            return self.within_text(byte);
-        }
-        let Phase::Seeking { levels, key, in_scalar } = &mut self.phase else { return Ok(()) };
-        let begins = !*in_scalar && !matches!(byte, b',' | b':' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
-        let value_begins = begins && *key == Key::No;
-        let mut matched = None;
-        if value_begins {
-            matched = match levels.last() {
-                None => Some(0),
-                Some(level) => level
-                    .matched
-                    .filter(|matched| {
-                        let step = self.pointer.get(*matched);
-                        step.is_some_and(|step| {
-                            if level.object { *step == level.key } else { *step == level.index.to_string() }
-                        })
-                    })
-                    .map(|matched| matched + 1),
-            };
-            if matched == Some(self.pointer.len()) {
-                if byte != b'[' {
-                    return Err(NO_ARRAY.to_owned());
+    fn take(&mut self, event: JsonEvent<'_>, out: &mut VecDeque<Value>) -> Result<(), String> {
+        match (self.phase, event) {
+            (_, JsonEvent::Eof) => {
+                let found = self.phase == Phase::Behind;
+                self.phase = Phase::End;
+                if found { Ok(()) } else { Err(NO_ARRAY.to_owned()) }
+            }
+            (Phase::Before, event) => self.seek(event),
+            (Phase::Inside, JsonEvent::EndArray) if self.element.open.is_empty() => {
+                self.phase = Phase::Behind;
+                Ok(())
+            }
+            (Phase::Inside, event) => {
+                if let Some(element) = self.element.take(event)? {
+                    out.push_back(element);
                 }
-                self.phase = Phase::Inside { depth: 0 };
+                Ok(())
+            }
+            (Phase::Behind | Phase::End, _) => Ok(()),
+        }
+    }
+
+    /// A step on the way to the array.
+    fn seek(&mut self, event: JsonEvent<'_>) -> Result<(), String> {
+        let at = match event {
+            JsonEvent::ObjectKey(name) => {
+                if let Some(level) = self.levels.last_mut() {
+                    level.at = At::Key(name.into_owned());
+                }
                 return Ok(());
             }
+            JsonEvent::EndArray | JsonEvent::EndObject => {
+                self.levels.pop();
+                self.count();
+                return Ok(());
+            }
+            JsonEvent::StartArray => Some(At::Index(0)),
+            JsonEvent::StartObject => Some(At::Key(String::new())),
+            _ => None,
+        };
+        let matched = match self.levels.last() {
+            None => Some(0),
+            Some(Level { matched, at }) => {
+                matched.filter(|matched| self.pointer.get(*matched).is_some_and(|step| at.is(step))).map(|n| n + 1)
+            }
+        };
+        if matched == Some(self.pointer.len()) {
+            if !matches!(at, Some(At::Index(_))) {
+                return Err(NO_ARRAY.to_owned());
+            }
+            (self.phase, self.element) = (Phase::Inside, Element::default());
+            return Ok(());
         }
-        match byte {
-            b'"' => {
-                if *key == Key::Expected {
-                    self.token.push(byte);
-                }
-                self.text = Text::Open;
-            }
-            b'{' | b'[' => {
-                let object = byte == b'{';
-                if levels.len() > 1000 {
-                    return Err("The JSON is nested too deeply".to_owned());
-                }
-                levels.push(Level { matched, object, index: 0, key: String::new() });
-                *key = if object { Key::Expected } else { Key::No };
-            }
-            b'}' | b']' => {
-                levels.pop();
-                (*key, *in_scalar) = (Key::No, false);
-            }
-            b',' => {
-                *in_scalar = false;
-                if let Some(level) = levels.last_mut() {
-                    level.index += 1;
-                    *key = if level.object { Key::Expected } else { Key::No };
-                }
-            }
-            b':' | b' ' | b'\t' | b'\r' | b'\n' => {}
-            _ => *in_scalar = true,
+        match at {
+            Some(_) if self.levels.len() >= MAX_LEVELS => return Err("The JSON is nested too deeply".to_owned()),
+            Some(at) => self.levels.push(Level { matched, at }),
+            None => self.count(),
         }
         Ok(())
     }
 
-    fn collect(&mut self, byte: u8, out: &mut VecDeque<Value>) -> Result<(), String> {
-        let Phase::Inside { depth } = &mut self.phase else { return Ok(()) };
-        if self.text == Text::Outside {
-            match byte {
-                b'"' => self.text = Text::Open,
-                b'{' | b'[' => *depth += 1,
-                b']' if *depth == 0 => {
-                    self.phase = Phase::Done;
-                    return if self.token.trim_ascii().is_empty() { Ok(()) } else { self.element(out) };
-                }
-                b'}' | b']' => *depth = depth.saturating_sub(1),
-                b',' if *depth == 0 => return self.element(out),
-                b' ' | b'\t' | b'\r' | b'\n' => return Ok(()),
-                _ => {}
-            }
-        } else {
-            self.text = self.text.after(byte);
+    /// A value is over: the next one of an array has the next place.
+    fn count(&mut self) {
+        if let Some(Level { at: At::Index(index), .. }) = self.levels.last_mut() {
+            *index += 1;
         }
-        self.token.push(byte);
-        if self.token.len() > MAX_ITEM_BYTES {
-            return Err(format!("An item is longer than {MAX_ITEM_BYTES} bytes"));
-        }
-        Ok(())
-    }
-
-    fn element(&mut self, out: &mut VecDeque<Value>) -> Result<(), String> {
-        let element = serde_json::from_slice(&self.token).map_err(|error| format!("Invalid JSON: {error}"))?;
-        out.push_back(element);
-        self.token.clear();
-        Ok(())
     }
 }
 
-impl Text {
-    fn after(self, byte: u8) -> Self {
-        match (self, byte) {
-            (Self::Open, b'\\') => Self::Escaped,
-            (Self::Open, b'"') => Self::Outside,
-            _ => Self::Open,
+impl At {
+    fn is(&self, step: &str) -> bool {
+        match self {
+            Self::Key(key) => key == step,
+            Self::Index(index) => index.to_string() == step,
         }
+    }
+}
+
+impl Element {
+    /// The element, when it is whole.
+    fn take(&mut self, event: JsonEvent<'_>) -> Result<Option<Value>, String> {
+        let value = match event {
+            JsonEvent::StartArray => return self.begin(Open::Array(Vec::new())),
+            JsonEvent::StartObject => return self.begin(Open::Object(Map::new(), String::new())),
+            JsonEvent::ObjectKey(name) => {
+                if let Some(Open::Object(_, key)) = self.open.last_mut() {
+                    *key = name.into_owned();
+                }
+                return Ok(None);
+            }
+            JsonEvent::EndArray | JsonEvent::EndObject => match self.open.pop() {
+                Some(Open::Array(values)) => Value::Array(values),
+                Some(Open::Object(members, _)) => Value::Object(members),
+                None => return Ok(None),
+            },
+            JsonEvent::String(text) => Value::String(text.into_owned()),
+            // Which numbers there are is for the library that holds them to say.
+            JsonEvent::Number(number) => {
+                serde_json::from_str(&number).map_err(|error| format!("Invalid JSON: {error}"))?
+            }
+            JsonEvent::Boolean(value) => Value::Bool(value),
+            JsonEvent::Null => Value::Null,
+            JsonEvent::Eof => return Ok(None),
+        };
+        if self.bytes > MAX_ITEM_BYTES {
+            return Err(format!("An item is longer than {MAX_ITEM_BYTES} bytes"));
+        }
+        match self.open.last_mut() {
+            Some(Open::Array(values)) => values.push(value),
+            Some(Open::Object(members, key)) => {
+                members.insert(std::mem::take(key), value);
+            }
+            None => {
+                self.bytes = 0;
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
+    fn begin(&mut self, container: Open) -> Result<Option<Value>, String> {
+        if self.open.len() >= MAX_DEPTH {
+            return Err("An item is nested too deeply".to_owned());
+        }
+        self.open.push(container);
+        Ok(None)
     }
 }

@@ -49,7 +49,7 @@ impl Decoder {
     pub(super) fn finish(&mut self, out: &mut VecDeque<Value>) -> Result<(), String> {
         match self {
             Self::Csv(rows) => rows.finish(out),
-            Self::Json(items) => items.finish(),
+            Self::Json(items) => items.finish(out),
             Self::Lines(lines) => lines.finish(out),
         }
     }

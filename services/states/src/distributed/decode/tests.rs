@@ -97,13 +97,63 @@ fn elements_are_items_wherever_the_array_is() {
         assert_eq!(read(&whole, not_an_array), Err("Attempting to map over non-iterable node.".to_owned()));
     }
     assert!(read(&whole, "[1,,2]").unwrap_err().starts_with("Invalid JSON"));
-    assert!(read(&whole, "[1,").is_err());
+    // What is cut, joined or written twice is no other data.
+    for broken in [
+        "[1,",
+        "[1",
+        "[1,2,]",
+        "[,1]",
+        r#"[{"id": 1 2}, 3 4]"#,
+        "[3 4]",
+        "[tr ue]",
+        "[1][2]",
+        "[1] x",
+        "[1]]",
+        "[{]}",
+        r#"[{"a":1,}]"#,
+        "[01]",
+        "[+1]",
+        "[\"\u{1}\"]",
+        r#"["\ud800"]"#,
+        r#"{"a":1}{"#,
+        "[1e999]",
+    ] {
+        assert!(read(&whole, broken).is_err(), "{broken}");
+    }
+    let deep = |levels: usize| format!("[{}{}]", "[".repeat(levels), "]".repeat(levels));
+    assert!(read(&whole, &deep(127)).is_ok() && read(&whole, &deep(128)).is_err());
+    assert_eq!(read(&whole, "\t[ 1 , -0.5e3 ,\r\n true ] \n"), Ok(json!([1, -500.0, true])));
+    assert_eq!(
+        read(&whole, r#"["\u00e9\ud83d\ude00\n", 18446744073709551615, {"a":1,"a":2}]"#),
+        Ok(json!(["é😀\n", u64::MAX, { "a": 2 }]))
+    );
 
     let pointed = json!({ "InputType": "JSON", "ItemsPointer": "/a/1/b~1c" });
     let text = r#"{"x":{"a":[0,{"b/c":[9]}]},"a":[[7],{"y":"[","b/c":[1,[2]],"z":0}]}"#;
     assert_eq!(read(&pointed, text), Ok(json!([1, [2]])));
     assert!(read(&pointed, r#"{"a":[0,{"b/c":{}}]}"#).is_err());
     assert!(read(&pointed, r#"{"a":[]}"#).is_err());
+    // Beside the way and behind the array too.
+    for broken in [r#"{"x":[1,],"a":[0,{"b/c":[1]}]}"#, r#"{"a":[0,{"b/c":[1]}]"#, r#"{"a":[0,{"b/c":[1] 2}]}"#] {
+        assert!(read(&pointed, broken).is_err(), "{broken}");
+    }
+}
+
+#[test]
+fn a_text_of_json_is_bounded() {
+    let long = "x".repeat(super::MAX_ITEM_BYTES);
+    let config: ReaderConfig = serde_json::from_value(json!({ "InputType": "JSON" })).unwrap();
+    let read = |text: &str| {
+        let (mut found, mut decoder) = (VecDeque::new(), Decoder::new(InputType::Json, &config).unwrap());
+        for piece in text.as_bytes().chunks(1 << 20) {
+            decoder.feed(piece, &mut found)?;
+        }
+        decoder.finish(&mut found).map(|()| found.len())
+    };
+    assert_eq!(read(&format!("[\"{}\",1]", &long[100..])), Ok(2));
+    let error = Err(format!("An item is longer than {} bytes", super::MAX_ITEM_BYTES));
+    assert_eq!(read(&format!("[\"{long}\"]")), error);
+    assert_eq!(read(&format!("[{{\"a\":\"{}\",\"b\":\"{}\"}}]", &long[100..], &long[..200])), error);
 }
 
 #[tokio::test]
@@ -131,13 +181,68 @@ async fn rows_of_parquet_are_objects() {
     group.close().unwrap();
     writer.close().unwrap();
 
-    let mut rows = super::parquet::rows(file);
-    let mut found = Vec::new();
-    while let Some(row) = rows.recv().await {
-        found.push(row.unwrap());
-    }
+    let found = rows(file).await.unwrap();
     let at = |text: &str, n: u64, s: &str| json!({ "n": n, "at": text, "s": s });
     assert_eq!(found, [at("1970-01-01T00:00:00Z", 1, "a"), at("1970-01-01T00:00:01.5Z", 2, "b")]);
-    let mut none = super::parquet::rows(tempfile::tempfile().unwrap());
-    assert!(none.recv().await.unwrap().unwrap_err().starts_with("The object is not Parquet"));
+    let none = rows(tempfile::tempfile().unwrap()).await;
+    assert!(none.unwrap_err().starts_with("The object is not Parquet"));
+}
+
+/// All rows of a file, or why they cannot all be read.
+async fn rows(file: std::fs::File) -> Result<Vec<Value>, String> {
+    let (mut rows, mut found) = (super::parquet::Rows::of(file), Vec::new());
+    while let Some(row) = rows.next().await? {
+        found.push(row);
+    }
+    Ok(found)
+}
+
+/// A file of one column with that many bytes a value.
+fn file_of_fixed(schema: &str, values: &[&[u8]]) -> std::fs::File {
+    use std::sync::Arc;
+
+    use parquet::data_type::{ByteArray, FixedLenByteArray, FixedLenByteArrayType};
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+
+    let file = tempfile::tempfile().unwrap();
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut writer = SerializedFileWriter::new(file.try_clone().unwrap(), schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let values: Vec<FixedLenByteArray> = values.iter().map(|value| ByteArray::from(value.to_vec()).into()).collect();
+    column.typed::<FixedLenByteArrayType>().write_batch(&values, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    file
+}
+
+#[tokio::test]
+async fn decimals_are_written_with_all_their_digits() {
+    let of = |precision: u32, scale: u32| {
+        format!("message m {{ REQUIRED FIXED_LEN_BYTE_ARRAY(17) d (DECIMAL({precision},{scale})); }}")
+    };
+    let wide = |value: i128| [&[if value < 0 { 0xff } else { 0 }], &value.to_be_bytes()[..]].concat();
+    for (precision, scale, value, want) in [
+        (4, 4, 1, "0.0001"),
+        (4, 4, -1, "-0.0001"),
+        (4, 0, 123, "123"),
+        (5, 2, -150, "-1.50"),
+        (5, 2, 5, "0.05"),
+        (38, 10, -99_999_999_999_999_999_999_999_999_999_999_999_999, "-9999999999999999999999999999.9999999999"),
+    ] {
+        let found = rows(file_of_fixed(&of(precision, scale), &[&wide(value)])).await;
+        assert_eq!(found, Ok(vec![json!({ "d": want })]), "{precision},{scale}");
+    }
+    let beyond = rows(file_of_fixed(&of(38, 0), &[&[0x7f; 17]])).await;
+    assert_eq!(beyond, Err("The object has a DECIMAL of more than 38 digits".to_owned()));
+}
+
+#[tokio::test]
+async fn a_reader_that_panics_has_not_come_to_the_end() {
+    // The library has no text for intervals, and says so by panicking.
+    let file = file_of_fixed("message m { REQUIRED FIXED_LEN_BYTE_ARRAY(12) i (INTERVAL); }", &[&[0; 12], &[1; 12]]);
+    let error = rows(file).await.unwrap_err();
+    assert!(error.starts_with("The object cannot be read as Parquet: "), "{error}");
 }
