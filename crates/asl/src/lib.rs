@@ -41,8 +41,8 @@ pub use history::{Details, HistoryEvent, TaskOf};
 pub use info::{ChildOf, Info, Redrive};
 pub use json::{fingerprint, json_problem};
 pub use machine::distributed::{
-    Child, Counts, Item, ItemEvaluator, Limits, MAX_CHILDREN_AT_ONCE, MapRun, NotRedrivable, Progress, RedriveOrder,
-    RunEnded, RunFailure, Waiting,
+    Child, Counts, Item, ItemEvaluator, Limits, MAX_CHILDREN_AT_ONCE, MapRun, NotRedrivable, ObjectPlace, Place,
+    Progress, RedriveOrder, RunEnded, RunFailure, Waiting,
 };
 pub use machine::{Command, Dirty, Event, Execution, Frame, Outcome, Root, StartTask, Status, TaskId, TimerId};
 pub use machine::{Inspection, Pending, StateTest, TestSetup, TestStatus, Tested, TestedState};

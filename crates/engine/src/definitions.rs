@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
-use asl::{Definition, MachineType};
+use asl::Definition;
 use store::{Key, Tx};
 use wire::Error;
 
@@ -100,7 +100,7 @@ impl Engine {
         if let Some(definition) = parsed.get(name) {
             return Ok(Arc::clone(definition));
         }
-        let definition = Definition::parse(text, MachineType::Standard)
+        let definition = Definition::parse_accepted(text)
             .map_err(|found| Error::internal(format!("a stored definition does not parse: {found:?}")))?;
         if parsed.len() >= MAX_PARSED {
             parsed.clear();

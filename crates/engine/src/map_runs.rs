@@ -10,7 +10,7 @@ mod start;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use asl::{Definition, Info, ItemEvaluator, Limits, MapRun, RedriveOrder, Status};
+use asl::{Definition, Event, Info, ItemEvaluator, Limits, MapRun, RedriveOrder, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Key, NewTask, Tx};
 use tokio::sync::Notify;
@@ -26,6 +26,8 @@ use crate::{DefinitionText, Engine, ExecutionArn, lock};
 pub const MAP_RUN_KIND: &str = "states:map-run";
 /// Ended children that are counted in one transaction.
 const ENDED_AT_ONCE: usize = 1000;
+/// Running children that are looked at together.
+const LOOKED_AT: usize = 100;
 
 /// A run taken up by its runner.
 #[derive(Debug)]
@@ -200,6 +202,26 @@ impl Engine {
                 Ok(found.into_iter().filter_map(child).collect())
             })
             .await
+    }
+
+    /// Tells children that have run for so long that their time is up. When to look again, where some are left.
+    pub async fn end_late_children(&self, open: &OpenRun, limit_ms: i64) -> Result<Option<Timestamp>, Error> {
+        let mut from = 0;
+        loop {
+            let running = self.running_children(&open.arn, from, LOOKED_AT).await?;
+            let Some((last, _)) = running.last() else { return Ok(None) };
+            from = last + 1;
+            for (_, child) in &running {
+                let summary = self.store().read(|tx| read::summary(tx, child).map_err(Error::from)).await?;
+                let Some(summary) = summary.filter(|summary| summary.status == Status::Running) else { continue };
+                // They are started in the order of their numbers: those that follow have no less time.
+                let ends = Timestamp(summary.started.0 + limit_ms);
+                if ends > self.now() {
+                    return Ok(Some(ends));
+                }
+                self.tell(child, Event::DeadlinePassed, None).await?;
+            }
+        }
     }
 
     /// Children with what they were given and what became of them, from number `from` on.

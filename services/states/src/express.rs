@@ -24,7 +24,7 @@ pub(crate) const KIND: &str = "states:express";
 /// How many of them run at once.
 pub(crate) const AT_ONCE: usize = 4096;
 /// Source: Service quotas of Step Functions, "Quotas related to state machine executions".
-const LIMIT_MS: i64 = 5 * 60 * 1000;
+pub(crate) const LIMIT_MS: i64 = 5 * 60 * 1000;
 /// Lines wait this long for others to go with them, but not when there are so many.
 const GATHER: Duration = Duration::from_millis(500);
 const MAX_LINES: usize = 500;

@@ -47,8 +47,6 @@ impl std::fmt::Debug for States {
 /// How many tasks of executions run at once; most of them only wait for another service.
 const TASKS_AT_ONCE: usize = 4096;
 
-/// How many runs of Distributed Maps go on at once, as on AWS.
-const MAP_RUNS_AT_ONCE: usize = 1000;
 /// How many jobs are looked after at once; any number is waited for.
 const LOOKS_AT_ONCE: usize = 256;
 
@@ -110,7 +108,7 @@ pub fn register(platform: &Platform) -> Result<Arc<States>, String> {
         ValidateStateMachineDefinition,
     );
     let runs = distributed::MapRuns::new(engine, &platform.router);
-    platform.control.register(engine::MAP_RUN_KIND, MAP_RUNS_AT_ONCE, Arc::new(runs));
+    platform.control.register(engine::MAP_RUN_KIND, distributed::AT_ONCE, Arc::new(runs));
     platform.control.register(engine::TASK_KIND, TASKS_AT_ONCE, tasks.clone());
     platform.control.register(engine::WAIT_KIND, LOOKS_AT_ONCE, tasks.clone());
     platform.control.register(engine::STOP_KIND, LOOKS_AT_ONCE, tasks.clone());

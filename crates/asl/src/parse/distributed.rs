@@ -3,7 +3,7 @@
 use serde_json::{Map as Object, Value};
 
 use super::Reader;
-use crate::definition::{Distributed, ItemBatcher, ItemReader, Language, ResultWriter};
+use crate::definition::{Distributed, ItemBatcher, ItemReader, Language, MachineType, ResultWriter};
 use crate::diagnostic::Diagnostic;
 use crate::json::named_uuid;
 use crate::settings::{ReaderConfig, ReaderSource, WriterTransformation};
@@ -42,6 +42,14 @@ impl Reader {
             reader: self.part(object, "ItemReader", at, Self::item_reader).flatten(),
             batcher: self.part(object, "ItemBatcher", at, Self::item_batcher),
             writer: self.part(object, "ResultWriter", at, Self::result_writer).flatten(),
+        }
+    }
+
+    /// Source: Developer Guide, "Choosing workflow type": Express executions have no Distributed Maps. The words are not AWS's.
+    pub(super) fn check_may_distribute(&mut self, processor: &str) {
+        if self.kind == MachineType::Express {
+            let place = format!("{processor}/ProcessorConfig/Mode");
+            self.complain("Express state machine does not support Map states in DISTRIBUTED mode", place);
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map as Object, Value};
 use super::Reader;
 use super::allowed::{BRANCH, PROCESSOR};
 use crate::choice::{Condition, Rule};
-use crate::definition::{Items, Language, Map, StateKind, Wait};
+use crate::definition::{Distributed, Items, Language, MachineType, Map, StateKind, Wait};
 use crate::time::Timestamp;
 
 impl Reader {
@@ -123,13 +123,22 @@ impl Reader {
         let distributed =
             match processor.get("ProcessorConfig").and_then(|config| config.get("Mode")).and_then(Value::as_str) {
                 None | Some("INLINE") => None,
-                Some("DISTRIBUTED") => Some(Box::new(self.distributed(object, processor, at))),
+                Some("DISTRIBUTED") => {
+                    self.check_may_distribute(&place);
+                    Some(Box::new(self.distributed(object, processor, at)))
+                }
                 Some(_) => {
                     self.not_one_of("Mode", &["INLINE", "DISTRIBUTED"], &format!("{place}/ProcessorConfig"));
                     None
                 }
             };
-        let processor = Arc::new(self.body(processor, &place, depth + 1)?);
+        let of_machine = self.kind;
+        if distributed.as_ref().is_some_and(|distributed: &Box<Distributed>| distributed.express) && !self.is_accepted {
+            self.kind = MachineType::Express;
+        }
+        let body = self.body(processor, &place, depth + 1);
+        self.kind = of_machine;
+        let processor = Arc::new(body?);
         let legacy = self.language == Language::JsonPath && !object.contains_key("ItemSelector");
         let parameters = if legacy { "Parameters" } else { "ItemSelector" };
         Some(StateKind::Map(Box::new(Map {

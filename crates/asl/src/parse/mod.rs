@@ -25,13 +25,18 @@ const KINDS: [&str; 8] = ["Task", "Wait", "Pass", "Succeed", "Fail", "Choice", "
 impl Definition {
     /// Reads a definition. `Err` has everything that AWS would refuse it for, and what Lakerun cannot run yet.
     pub fn parse(text: &str, kind: MachineType) -> Result<Self, Vec<Diagnostic>> {
-        parse(text, kind)
+        parse(text, Reader::new(kind))
+    }
+
+    /// Reads one that was accepted when it was made, perhaps when less was looked at: what its EXPRESS children cannot wait for is
+    /// not said again.
+    pub fn parse_accepted(text: &str) -> Result<Self, Vec<Diagnostic>> {
+        parse(text, Reader { is_accepted: true, ..Reader::new(MachineType::Standard) })
     }
 }
 
-fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Diagnostic>> {
+fn parse(text: &str, mut reader: Reader) -> Result<Definition, Vec<Diagnostic>> {
     let root = object_of(text)?;
-    let mut reader = Reader::new(kind);
     reader.check_only(&root, allowed::MACHINE, "/");
     reader.whole = reader.query_language(&root, "/").unwrap_or(Language::JsonPath);
     let body = reader.body(&root, "", 0);
@@ -84,7 +89,9 @@ fn object_of(text: &str) -> Result<Object<String, Value>, Vec<Diagnostic>> {
 }
 
 struct Reader {
+    /// Of the executions that the states are of: a machine's, or the children of a Distributed Map.
     kind: MachineType,
+    is_accepted: bool,
     found: Vec<Diagnostic>,
     /// The language of states that do not name theirs.
     whole: Language,
@@ -96,7 +103,7 @@ struct Reader {
 impl Reader {
     fn new(kind: MachineType) -> Self {
         let (whole, language) = (Language::JsonPath, Language::JsonPath);
-        Self { kind, found: Vec::new(), whole, language, place: String::new() }
+        Self { kind, is_accepted: false, found: Vec::new(), whole, language, place: String::new() }
     }
 
     fn complain(&mut self, message: impl Into<String>, location: impl Into<String>) {

@@ -306,6 +306,62 @@ fn credentials_are_a_role_and_nothing_else() {
 }
 
 #[test]
+fn express_children_do_not_wait_for_jobs_or_tokens() {
+    let check = |execution_type: &str, resource: &str, after: &str, want: &[&str]| {
+        let machine = format!(
+            r#"{{"StartAt":"M","States":{{"M":{{"Type":"Map","ItemProcessor":{{"ProcessorConfig":{{"Mode":"DISTRIBUTED",
+                "ExecutionType":"{execution_type}"}},"StartAt":"T","States":{{"T":{{"Type":"Task","Resource":"{resource}","End":true}}}}}},
+                "Next":"After"}},"After":{{"Type":"Task","Resource":"{after}","End":true}}}}}}"#
+        );
+        let found = Definition::parse(&machine, MachineType::Standard).err().unwrap_or_default();
+        assert_eq!(found.iter().map(|found| found.sentence()).collect::<Vec<_>>(), want);
+        // What was accepted once still runs.
+        assert!(Definition::parse_accepted(&machine).is_ok());
+    };
+    let at = "at /States/M/ItemProcessor/States/T/Resource";
+    let said = "SCHEMA_VALIDATION_FAILED: Express state machine does not support";
+    let (job, token) = ("arn:aws:states:::glue:startJobRun.sync", "arn:aws:states:::sqs:sendMessage.waitForTaskToken");
+    let activity = "arn:aws:states:us-east-1:000000000000:activity:a";
+    // The machine itself may wait behind its Map.
+    check("STANDARD", job, token, &[]);
+    check("EXPRESS", "arn:aws:states:::sqs:sendMessage", job, &[]);
+    check("EXPRESS", job, job, &[&format!("{said} '.sync' service integration {at}")]);
+    check("EXPRESS", token, token, &[&format!("{said} '.waitForTaskToken' service integration  {at}")]);
+    check("EXPRESS", activity, activity, &[&format!("{said} Activity ARN {at}")]);
+}
+
+#[test]
+fn express_executions_have_no_distributed_maps() {
+    let map = |execution_type: &str, state: &Value| {
+        let config = json!({"Mode": "DISTRIBUTED", "ExecutionType": execution_type});
+        json!({"Type": "Map", "End": true, "ItemProcessor": {"ProcessorConfig": config, "StartAt": "S", "States": {"S": state}}})
+    };
+    let found = |state: &Value, kind: MachineType| {
+        let machine = json!({"StartAt": "M", "States": {"M": state}}).to_string();
+        Definition::parse(&machine, kind)
+            .err()
+            .unwrap_or_default()
+            .iter()
+            .map(crate::Diagnostic::sentence)
+            .collect::<Vec<_>>()
+    };
+    let said = |place: &str| {
+        format!(
+            "SCHEMA_VALIDATION_FAILED: Express state machine does not support Map states in DISTRIBUTED mode at {place}/ItemProcessor/ProcessorConfig/Mode"
+        )
+    };
+    let pass = json!({"Type": "Pass", "End": true});
+    let one = map("EXPRESS", &pass);
+    assert_eq!(found(&one, MachineType::Standard), [""; 0]);
+    assert_eq!(found(&one, MachineType::Express), [said("/States/M")]);
+    let mut inner = map("STANDARD", &pass);
+    inner["ItemProcessor"]["StartAt"] = json!("T");
+    inner["ItemProcessor"]["States"] = json!({"T": pass});
+    assert_eq!(found(&map("STANDARD", &inner), MachineType::Standard), [""; 0]);
+    assert_eq!(found(&map("EXPRESS", &inner), MachineType::Standard), [said("/States/M/ItemProcessor/States/S")]);
+}
+
+#[test]
 fn express_machines_do_not_wait_for_jobs_or_tokens() {
     let found = |resource: &str| {
         let task = json!({"Type": "Task", "Resource": resource, "End": true});

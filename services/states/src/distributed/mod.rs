@@ -11,8 +11,10 @@ mod source;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use asl::{Child, Event, Item, RunEnded, Status};
+use asl::{Child, Event, Item, RunEnded, Status, Timestamp};
 use async_trait::async_trait;
 use engine::{Delivery, Engine, MapRunArn, News, OpenRun};
 use futures::stream::{self, StreamExt as _};
@@ -22,7 +24,10 @@ use store::{Done, Runner, Task};
 use wire::Error;
 
 pub(crate) use decode::items_in;
+use object::patiently;
 use source::Source;
+
+use crate::express::LIMIT_MS as EXPRESS_LIMIT_MS;
 
 /// Children that are started in one transaction.
 const STARTED_AT_ONCE: u64 = 500;
@@ -31,15 +36,22 @@ const READ_AHEAD: usize = 1000;
 /// Children that are told to stop at the same time.
 const STOPPED_AT_ONCE: usize = 32;
 
+/// Runs that are open at once, any number: one that waits for its children's own runs must not keep those from beginning.
+pub(crate) const AT_ONCE: usize = usize::MAX;
+/// Where more are open, those that wait keep nothing in memory that was read ahead. AWS has no more open than so many.
+const MAP_RUNS_AT_EASE: usize = 1000;
+
 /// Runs Distributed Maps.
 pub(crate) struct MapRuns {
     engine: Engine,
     router: Arc<Router>,
+    /// How many are open.
+    open: AtomicUsize,
 }
 
 impl MapRuns {
     pub(crate) fn new(engine: Engine, router: &Arc<Router>) -> Self {
-        Self { engine, router: Arc::clone(router) }
+        Self { engine, router: Arc::clone(router), open: AtomicUsize::new(0) }
     }
 }
 
@@ -53,7 +65,9 @@ impl Runner for MapRuns {
                 return Done::Finished;
             }
         };
+        self.open.fetch_add(1, Ordering::Relaxed);
         let ended = self.drive(&arn, &task.id).await;
+        self.open.fetch_sub(1, Ordering::Relaxed);
         self.engine.close_map_run(&arn);
         ended.unwrap_or_else(|error| {
             tracing::error!(task = task.id, error = %error, "a map run could not go on; it is taken up again");
@@ -74,7 +88,7 @@ impl MapRuns {
             if open.run.stopped.is_none() {
                 let mut items = Items::default();
                 while !self.advance(&mut open, &mut items).await? {
-                    self.engine.map_run_woken(arn).await;
+                    self.rest(&open, &mut items).await?;
                 }
                 self.conclude(&mut open, &mut items).await?;
             }
@@ -82,6 +96,32 @@ impl MapRuns {
                 return Ok(Done::Committed);
             }
         }
+    }
+
+    /// Waits for news. Express children are looked after: they have as little time as other Express executions.
+    async fn rest(&self, open: &OpenRun, items: &mut Items) -> Result<(), Error> {
+        if self.open.load(Ordering::Relaxed) > MAP_RUNS_AT_EASE {
+            // What was read ahead is read once more when it is wanted.
+            (items.source, items.last) = (None, false);
+            items.queue = VecDeque::new();
+        }
+        let now = self.router.now().as_millisecond();
+        if open.run.express && items.child_ends.is_none_or(|at| at.0 <= now) {
+            items.child_ends = self.engine.end_late_children(open, EXPRESS_LIMIT_MS).await?;
+        }
+        let woken = self.engine.map_run_woken(&open.arn);
+        match items.child_ends {
+            None => woken.await,
+            Some(at) => {
+                let pause = Duration::from_millis(u64::try_from(at.0 - now).unwrap_or(0));
+                tokio::select! {
+                    biased;
+                    () = woken => {}
+                    () = self.router.clock().sleep(pause) => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Goes on as far as can be gone without waiting. True when all children have ended.
@@ -127,7 +167,7 @@ impl MapRuns {
                 open.run.fail("States.ItemReaderFailed", cause);
                 return Vec::new();
             }
-            let now = asl::Timestamp(self.router.now().as_millisecond());
+            let now = Timestamp(self.router.now().as_millisecond());
             let (run, bench) = open.parts();
             let children = run.start(bench, now, &mut items.queue, items.last, most);
             if !children.is_empty() || items.last || open.run.ends() {
@@ -158,8 +198,8 @@ impl MapRuns {
         let role_arn = &open.info.role_arn;
         let run = Worker::Execution(open.run.arn.clone());
         cx.for_worker(Worker::Execution(open.run.execution_arn.clone())).began(run.clone());
-        cx.for_worker(run)
-            .assume(role_arn, &session)
+        let cx = cx.for_worker(run);
+        patiently(&cx, || cx.assume(role_arn, &session))
             .await
             .map_err(|error| format!("The role {role_arn} cannot be assumed: {}", error.message()))
     }
@@ -191,7 +231,7 @@ impl MapRuns {
                 Err((error, cause)) => open.run.fail(error, cause),
             }
         }
-        open.run.close(asl::Timestamp(self.router.now().as_millisecond()));
+        open.run.close(Timestamp(self.router.now().as_millisecond()));
         self.engine.keep_map_run_output(open, output).await
     }
 
@@ -217,6 +257,8 @@ struct Items {
     last: bool,
     /// The children have been told to stop.
     stopped: bool,
+    /// When the first of the Express children has run for as long as it may, as far as is known.
+    child_ends: Option<Timestamp>,
 }
 
 fn take_notice(open: &mut OpenRun, news: &News) {

@@ -1,7 +1,8 @@
 //! An object's bytes, a piece at a time, unpacked when its name says that it is compressed.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::time::Duration;
 
 use api_s3::{GetObject, GetObjectRequest};
 use framing::{Packing, Unpack};
@@ -9,10 +10,18 @@ use serde_json::Value;
 use service::Cx;
 use wire::Error;
 
+use crate::integrations::passes;
+
 /// Bytes that are asked for at once.
 const PIECE: u64 = 4 * 1024 * 1024;
 /// Objects that have to be whole in memory (manifests) may be this large.
 const MAX_WHOLE_BYTES: usize = 256 * 1024 * 1024;
+
+/// What S3 refuses in a bad moment is asked for so often, at first after so long and then after twice as long each time, but no more
+/// than the longest pause: about two minutes in all.
+const TRIES: u32 = 8;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// An object's address.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,14 +73,20 @@ impl Address {
 }
 
 impl ObjectBytes {
-    pub(super) fn new(cx: &Cx, address: Address) -> Result<Self, String> {
+    /// An object in the state of that ETag, where one is given: reading it fails when it has another one.
+    pub(super) fn in_state(cx: &Cx, address: Address, etag: Option<String>) -> Result<Self, String> {
         let packing = match address.key.rsplit_once('.') {
             Some((_, "gz" | "gzip")) => Packing::Gzip,
             Some((_, "zst" | "zstd")) => Packing::Zstd,
             _ => Packing::Plain,
         };
         let unpack = Unpack::new(packing).map_err(|error| format!("{}: {error}", address.source()))?;
-        Ok(Self { cx: cx.clone(), address, at: 0, etag: None, ended: false, unpack })
+        Ok(Self { cx: cx.clone(), address, at: 0, etag, ended: false, unpack })
+    }
+
+    /// The state that it is read in, once something has been read.
+    pub(super) fn etag(&self) -> Option<&String> {
+        self.etag.as_ref()
     }
 
     /// The next piece, never an empty one; `None` at the end.
@@ -88,7 +103,7 @@ impl ObjectBytes {
         }
     }
 
-    fn broken(&self, error: &std::io::Error) -> String {
+    fn broken(&self, error: &io::Error) -> String {
         format!("{}: {error}", self.address.source())
     }
 
@@ -103,12 +118,16 @@ impl ObjectBytes {
             if_match: self.etag.clone(),
             ..GetObjectRequest::default()
         };
-        let output = match self.cx.call::<GetObject>(request).await {
+        let output = match patiently(&self.cx, || self.cx.call::<GetObject>(request.clone())).await {
             Ok(output) => output,
             // An empty object has no range.
             Err(error) if error.is("InvalidRange") => {
                 self.ended = true;
                 return Ok(());
+            }
+            Err(error) if error.is("PreconditionFailed") => {
+                let why = describe(&error, self.cx.request_id());
+                return Err(format!("{} has changed since the Map Run began to read it: {why}", self.address.source()));
             }
             Err(error) => return Err(describe(&error, self.cx.request_id())),
         };
@@ -122,17 +141,21 @@ impl ObjectBytes {
     }
 
     /// All of it in a file without a name.
-    pub(super) async fn file(mut self) -> Result<File, String> {
-        let failed = |error: std::io::Error| format!("An object cannot be kept in a temporary file: {error}");
-        let mut file = tempfile::tempfile().map_err(failed)?;
+    pub(super) async fn copied(&mut self) -> Result<io::Result<File>, String> {
+        let mut file = match tempfile::tempfile() {
+            Ok(file) => file,
+            Err(error) => return Ok(Err(error)),
+        };
         while let Some(piece) = self.next().await? {
-            file.write_all(&piece).map_err(failed)?;
+            if let Err(error) = file.write_all(&piece) {
+                return Ok(Err(error));
+            }
         }
-        Ok(file)
+        Ok(Ok(file))
     }
 
-    /// All of it, for what is small.
-    pub(super) async fn whole(mut self) -> Result<Vec<u8>, String> {
+    /// All of it with its state, for what is small.
+    pub(super) async fn whole(mut self) -> Result<(Vec<u8>, Option<String>), String> {
         let mut all = Vec::new();
         while let Some(piece) = self.next().await? {
             all.extend_from_slice(&piece);
@@ -140,7 +163,40 @@ impl ObjectBytes {
                 return Err(format!("{} is larger than {MAX_WHOLE_BYTES} bytes", self.address.source()));
             }
         }
-        Ok(all)
+        Ok((all, self.etag))
+    }
+}
+
+/// Asks once more for what a service refuses in a bad moment.
+pub(super) async fn patiently<T, F>(cx: &Cx, mut ask: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut pauses = Pauses::default();
+    loop {
+        match ask().await {
+            Err(error) if passes(&error) => match pauses.next() {
+                Some(pause) => {
+                    tracing::warn!(%error, "a map run waits for S3");
+                    cx.router().clock().sleep(pause).await;
+                }
+                None => return Err(error),
+            },
+            answer => return answer,
+        }
+    }
+}
+
+/// How long to wait before each further try.
+#[derive(Default)]
+pub(super) struct Pauses(u32);
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0 += 1;
+        (self.0 < TRIES).then(|| (FIRST_PAUSE * (1 << (self.0 - 1))).min(LONGEST_PAUSE))
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use service::Cx;
 use wire::{Blob, Error};
 
-use super::object::describe;
+use super::object::{describe, patiently};
 use super::{Items, MapRuns};
 
 /// Children whose results are read at once.
@@ -284,6 +284,7 @@ async fn put(cx: &Cx, export: &Export, key: String, text: String) -> Result<(), 
         content_type: Some("application/json".to_owned()),
         ..PutObjectRequest::default()
     };
-    cx.call::<PutObject>(request).await.map_err(|error| describe(&error, cx.request_id()))?;
+    let put = patiently(cx, || cx.call::<PutObject>(request.clone())).await;
+    put.map_err(|error| describe(&error, cx.request_id()))?;
     Ok(())
 }

@@ -39,6 +39,7 @@ pub(crate) use once::{Called, call_once};
 use resource::{Pattern, Resource, Target};
 pub(crate) use taken::Taken;
 use waits::StartedJob;
+pub(crate) use waits::passes;
 
 /// Runs tasks.
 pub(crate) struct Tasks {

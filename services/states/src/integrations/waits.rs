@@ -129,7 +129,7 @@ async fn stop(cx: &Cx, how: &How) -> Result<(), Error> {
 }
 
 /// Worth another try: the service has a bad moment.
-fn passes(error: &Error) -> bool {
+pub(crate) fn passes(error: &Error) -> bool {
     error.status() >= 500 || error.code().contains("Throttl")
 }
 

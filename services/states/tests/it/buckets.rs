@@ -32,13 +32,34 @@ impl Fakes {
     }
 }
 
+impl Fakes {
+    fn moment(&self) -> Result<(), Error> {
+        let mut bad = self.bad_moments.lock().unwrap();
+        if *bad == 0 {
+            return Ok(());
+        }
+        *bad -= 1;
+        Err(Error::new("InternalError", 500, "We encountered an internal error. Please try again."))
+    }
+}
+
+/// The same for the same content.
+fn etag(body: &[u8]) -> String {
+    format!("\"{}\"", body.iter().fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte))))
+}
+
 #[async_trait]
 impl Handle<GetObject> for Fakes {
     async fn handle(&self, _: &Cx, input: GetObjectRequest) -> Result<GetObjectOutput, Error> {
+        self.moment()?;
         let objects = self.objects.lock().unwrap();
         let body = objects
             .get(&(input.bucket, input.key))
             .ok_or_else(|| Error::new("NoSuchKey", 404, "The specified key does not exist."))?;
+        if input.if_match.is_some_and(|wanted| wanted != etag(body)) {
+            let message = "At least one of the pre-conditions you specified did not hold";
+            return Err(Error::new("PreconditionFailed", 412, message));
+        }
         let range = input.range.unwrap_or_default();
         let (from, to) = range.trim_start_matches("bytes=").split_once('-').unwrap();
         let (from, to): (usize, usize) = (from.parse().unwrap(), to.parse().unwrap());
@@ -49,7 +70,7 @@ impl Handle<GetObject> for Fakes {
         Ok(GetObjectOutput {
             body: Some(Blob::new(body[from..=to].to_vec())),
             content_range: Some(format!("bytes {from}-{to}/{}", body.len())),
-            e_tag: Some("\"e\"".to_owned()),
+            e_tag: Some(etag(body)),
             ..Default::default()
         })
     }
@@ -58,9 +79,10 @@ impl Handle<GetObject> for Fakes {
 #[async_trait]
 impl Handle<ListObjectsV2> for Fakes {
     async fn handle(&self, _: &Cx, input: ListObjectsV2Request) -> Result<ListObjectsV2Output, Error> {
+        self.moment()?;
         let objects = self.objects.lock().unwrap();
         let prefix = input.prefix.unwrap_or_default();
-        let after = input.continuation_token.unwrap_or_default();
+        let after = input.continuation_token.or(input.start_after).unwrap_or_default();
         let mut keys = objects
             .iter()
             .filter(|((bucket, key), _)| *bucket == input.bucket && key.starts_with(&prefix) && *key > after);
@@ -69,7 +91,7 @@ impl Handle<ListObjectsV2> for Fakes {
             .take(2)
             .map(|((_, key), body)| Object {
                 key: Some(key.clone()),
-                e_tag: Some("\"e\"".to_owned()),
+                e_tag: Some(etag(body)),
                 size: i64::try_from(body.len()).ok(),
                 last_modified: Some(wire::Timestamp::from_millis(1_668_699_881_000)),
                 storage_class: Some("STANDARD".to_owned()),
@@ -84,6 +106,7 @@ impl Handle<ListObjectsV2> for Fakes {
 #[async_trait]
 impl Handle<PutObject> for Fakes {
     async fn handle(&self, _: &Cx, input: PutObjectRequest) -> Result<PutObjectOutput, Error> {
+        self.moment()?;
         if input.bucket == "absent" {
             return Err(Error::new("NoSuchBucket", 404, "The specified bucket does not exist"));
         }

@@ -212,7 +212,7 @@ async fn listings_are_items_or_are_read() {
     assert_eq!(keys, ["l/1.jsonl", "l/2.jsonl", "l/3.jsonl"]);
     assert_eq!(
         items[1],
-        json!({ "Etag": "\"e\"", "Key": "l/2.jsonl", "LastModified": 1_668_699_881, "Size": 1, "StorageClass": "STANDARD" })
+        json!({ "Etag": "\"268\"", "Key": "l/2.jsonl", "LastModified": 1_668_699_881, "Size": 1, "StorageClass": "STANDARD" })
     );
     let mut flat = listing;
     flat["ReaderConfig"] = json!({ "InputType": "JSONL", "Transformation": "LOAD_AND_FLATTEN" });
@@ -488,4 +488,119 @@ async fn a_restart_loses_and_doubles_nothing() {
     let outputs: Vec<String> = written.as_array().unwrap().iter().map(|result| text(&result["Output"])).collect();
     let want: Vec<String> = (0..400).map(|n| n.to_string()).collect();
     assert_eq!(outputs, want);
+}
+
+/// A machine whose children take an object each and delete it.
+fn draining() -> Value {
+    let listing =
+        json!({ "Resource": "arn:aws:states:::s3:listObjectsV2", "Parameters": { "Bucket": "in", "Prefix": "d/" } });
+    let mut machine = calling(&json!({ "MaxConcurrency": 10, "ItemReader": listing }));
+    machine["States"]["M"]["ItemProcessor"]["States"]["P"]["Resource"] =
+        json!(FUNCTION.replace("function:echo", "function:drain"));
+    machine
+}
+
+#[tokio::test]
+async fn a_prefix_that_is_drained_is_drained_whole_over_restarts() {
+    let mut world = World::new();
+    let keys: Vec<String> = (0..200).map(|n| format!("d/{n:03}")).collect();
+    for key in &keys {
+        world.fakes.put("in", key, "x");
+    }
+    let execution = world.start(&draining(), &json!({})).await;
+    for done in [30, 90, 150] {
+        world.until(|fakes| fakes.drained.lock().unwrap().len() >= done).await;
+        // What comes before the place that has been reached is none of the run's.
+        world.fakes.put("in", &format!("d/000-{done}"), "late");
+        world = world.restarted();
+    }
+    assert_eq!(world.ended(&execution).await["Status"], "SUCCEEDED");
+    let mut drained = world.fakes.drained.lock().unwrap().clone();
+    drained.sort();
+    assert_eq!(drained, keys);
+    assert_eq!(map_run(&world, &execution).await["ItemCounts"]["Total"], 200);
+}
+
+#[tokio::test]
+async fn an_object_that_changes_under_a_run_is_not_read_on() {
+    for (changes, ends) in [(false, "SUCCEEDED"), (true, "FAILED")] {
+        let mut world = World::new();
+        let rows: Vec<_> = (0..100).map(|n: u64| n.to_string()).collect();
+        world.fakes.put("in", "a.jsonl", rows.join("\n"));
+        let machine = calling(&json!({ "MaxConcurrency": 5, "ItemReader": reader("JSONL", "a.jsonl", &json!({})) }));
+        let execution = world.start(&machine, &json!({})).await;
+        world.until(|fakes| fakes.invoked.lock().unwrap().len() >= 30).await;
+        if changes {
+            world.fakes.put("in", "a.jsonl", rows.join("\n").replace('7', "8"));
+        }
+        world = world.restarted();
+        let ended = world.ended(&execution).await;
+        assert_eq!(ended["Status"], ends, "{ended}");
+        if changes {
+            let cause = text(&ended["Cause"]);
+            assert_eq!(ended["Error"], "States.ItemReaderFailed");
+            let began =
+                "S3://in/a.jsonl has changed since the Map Run began to read it: At least one of the pre-conditions";
+            assert!(cause.starts_with(began), "{cause}");
+            let run = map_run(&world, &execution).await;
+            let redriven = world.call("redriveExecution", json!({ "ExecutionArn": execution })).await;
+            assert!(redriven["RedriveDate"].is_string());
+            // A redrive reads on in what there is now.
+            let ended = world.ended(&execution).await;
+            assert_eq!(ended["Status"], "SUCCEEDED", "{ended}");
+            assert!(run["ItemCounts"]["Total"].as_u64().unwrap() < 100);
+            assert_eq!(map_run(&world, &execution).await["ItemCounts"]["Total"], 100);
+        }
+    }
+}
+
+/// Objects whose items are all in children may be gone; one that is half-way is read on behind what was taken of it.
+#[tokio::test]
+async fn objects_of_a_listing_are_read_on_where_reading_broke_off() {
+    let mut world = World::new();
+    for object in 0..20 {
+        let rows: Vec<_> = (0..10).map(|n| (object * 10 + n).to_string()).collect();
+        world.fakes.put("in", &format!("f/{object:02}.jsonl"), rows.join("\n"));
+    }
+    let listing = json!({
+        "Resource": "arn:aws:states:::s3:listObjectsV2",
+        "Parameters": { "Bucket": "in", "Prefix": "f/" },
+        "ReaderConfig": { "InputType": "JSONL", "Transformation": "LOAD_AND_FLATTEN" },
+    });
+    let machine =
+        calling(&json!({ "MaxConcurrency": 7, "ItemReader": listing, "ItemBatcher": { "MaxItemsPerBatch": 3 } }));
+    let execution = world.start(&machine, &json!({})).await;
+    for calls in [10, 25, 50] {
+        world.until(|fakes| fakes.invoked.lock().unwrap().len() >= calls).await;
+        // Started children have all their items; seven may run, and of those that are over one belongs to the next object.
+        for object in 0..(calls * 3).saturating_sub(30) / 10 {
+            world.fakes.objects.lock().unwrap().remove(&("in".to_owned(), format!("f/{object:02}.jsonl")));
+        }
+        world = world.restarted();
+    }
+    let ended = world.ended(&execution).await;
+    assert_eq!(ended["Status"], "SUCCEEDED", "{ended}");
+    let results: Value = serde_json::from_str(&text(&ended["Output"])).unwrap();
+    let items: Vec<u64> = results
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|result| result["Items"].as_array().unwrap().iter().map(|item| item.as_u64().unwrap()))
+        .collect();
+    assert_eq!(items, (0..200).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_bad_moment_of_s3_is_waited_out() {
+    let world = World::new();
+    world.fakes.put("in", "a.jsonl", "1\n2");
+    for bad in [1, 2] {
+        *world.fakes.bad_moments.lock().unwrap() = bad;
+        let machine = map(&json!({ "ItemReader": reader("JSONL", "a.jsonl", &json!({})), "ResultWriter": writer() }));
+        let execution = world.start(&machine, &json!({})).await;
+        world.until(|fakes| *fakes.bad_moments.lock().unwrap() == 0).await;
+        *world.fakes.bad_moments.lock().unwrap() = 1;
+        let ended = world.ended(&execution).await;
+        assert_eq!(ended["Status"], "SUCCEEDED", "{ended}");
+    }
 }

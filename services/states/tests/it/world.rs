@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use service::identity::{Credentials, Identity};
 use service::listeners::ServiceEvent;
 use service::{Cx, Handle, Platform, Principal, Router, Settings, operations};
-use store::{Queue, Store};
+use store::{NewTask, Queue, Store};
 use wire::Error;
 
 /// A platform that can be restarted: the store stays, everything in memory goes.
@@ -41,6 +41,10 @@ pub(crate) struct Fakes {
     pub(crate) streams: Mutex<BTreeSet<String>>,
     pub(crate) lines: Mutex<Vec<(String, String)>>,
     pub(crate) objects: Mutex<crate::buckets::Objects>,
+    /// Calls of S3 that still have to fail in its bad moment.
+    pub(crate) bad_moments: Mutex<u32>,
+    /// Objects that functions have worked off.
+    pub(crate) drained: Mutex<Vec<String>>,
     /// What the secrets of connections hold.
     pub(crate) secrets: Mutex<BTreeMap<String, Value>>,
 }
@@ -95,6 +99,17 @@ impl World {
 
     pub(crate) async fn try_call(&self, operation: &str, input: Value) -> Result<Value, Error> {
         self.cx.call_json("sfn", operation, input).await
+    }
+
+    /// Has the queue's task run at once, where there is one of that id.
+    pub(crate) async fn hasten(&self, id: &str) {
+        let id = id.to_owned();
+        self.store.write(move |tx| tx.hasten_task(&id)).await.unwrap();
+    }
+
+    pub(crate) async fn enqueue(&self, kind: &str, id: &str, payload: Value) {
+        let task = NewTask::new(kind, id).payload(&payload).unwrap();
+        self.store.write(move |tx| tx.enqueue(task.clone())).await.unwrap();
     }
 
     pub(crate) async fn machine(&self, definition: &Value) -> String {
@@ -227,6 +242,14 @@ impl Handle<Invoke> for Fakes {
             return Ok(InvocationResponse { status_code: Some(200), payload, ..Default::default() });
         }
         let value: Value = serde_json::from_slice(payload.as_bytes()).unwrap_or_default();
+        if input.function_name.ends_with("drain") {
+            let key = text(&value["Key"]);
+            self.objects.lock().unwrap().remove(&("in".to_owned(), key.clone()));
+            let mut drained = self.drained.lock().unwrap();
+            if !drained.contains(&key) {
+                drained.push(key);
+            }
+        }
         if value["sleep"] == true {
             std::future::pending::<()>().await;
         }

@@ -4,6 +4,7 @@
 //! are read and results written by others. It holds a cursor and counters, never items or results.
 
 mod item_evaluator;
+mod place;
 mod redrive;
 mod state;
 
@@ -21,6 +22,7 @@ use crate::settings::{Batcher, Reader, Writer};
 use crate::time::Timestamp;
 
 pub use item_evaluator::ItemEvaluator;
+pub use place::{ObjectPlace, Place};
 pub use redrive::{RedriveOrder, Waiting};
 
 /// AWS runs at most this many children of one run at a time.
@@ -83,6 +85,9 @@ pub struct Limits {
 pub struct Progress {
     /// Items taken from the source, all of them in children.
     pub items_taken: u64,
+    /// The last of them, where they are read from S3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// Children started; their numbers go from 0.
     pub children: u64,
     /// The source has no more items.
@@ -147,6 +152,8 @@ pub struct Item {
     pub source: String,
     /// What ItemSelector makes of it, once worked out.
     pub selected: Option<String>,
+    /// Where it was read.
+    pub place: Option<Place>,
 }
 
 /// A child to start.
@@ -236,7 +243,9 @@ impl MapRun {
         let first = self.progress.items_taken;
         let Some(batcher) = self.batcher.clone() else {
             self.select(bench, now, first, queue.front_mut()?)?;
-            return Some((queue.pop_front()?.selected?, 1));
+            let item = queue.pop_front()?;
+            self.progress.place = item.place;
+            return Some((item.selected?, 1));
         };
         let most_items = usize::try_from(batcher.max_items.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).max(1);
         let most_bytes = batcher.max_bytes.and_then(|bytes| usize::try_from(bytes).ok());
@@ -268,6 +277,7 @@ impl MapRun {
                 input.push(',');
             }
             input.push_str(&item.selected.unwrap_or_default());
+            self.progress.place = item.place;
         }
         input.push_str("]}");
         Some((input, taken as u64))

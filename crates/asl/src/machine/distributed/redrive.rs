@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, MapRun, NotRedrivable};
+use super::{Counts, MapRun, NotRedrivable, Place};
 use crate::info::Redrive;
 use crate::machine::{Status, TaskId};
 use crate::settings::Reader;
@@ -38,6 +38,8 @@ impl MapRun {
         (self.status, self.stopped) = (Status::Running, None);
         self.failure = self.reader.as_ref().and_then(Reader::fault);
         self.progress.results_written = false;
+        // What is still to be read is read as it is now.
+        self.progress.place = self.progress.place.as_ref().map(Place::of_any_state);
         self.progress.not_redrivable = NotRedrivable::default();
         let (executions, items) =
             (self.progress.executions.take_unsuccessful(), self.progress.items.take_unsuccessful());
