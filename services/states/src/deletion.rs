@@ -22,15 +22,22 @@ const PAUSE: SignedDuration = SignedDuration::from_secs(5);
 #[derive(Serialize, Deserialize)]
 struct Deletion {
     arn: String,
+    /// Which machine of that name, by when it was made; not said of one that was to go before that was kept.
+    #[serde(default)]
+    created_ms: Option<i64>,
 }
 
 /// Asks for the deletion of a machine that has been marked.
-pub(crate) fn ask(tx: &mut Tx<'_>, arn: &MachineArn) -> Result<(), store::Error> {
-    let name = format!("{}/delete", arn.as_str());
-    tx.enqueue(NewTask::new(KIND, name).payload(&Deletion { arn: arn.as_str().to_owned() })?)
+pub(crate) fn ask(tx: &mut Tx<'_>, arn: &MachineArn, machine: &StateMachine) -> Result<(), store::Error> {
+    let deletion = Deletion { arn: arn.as_str().to_owned(), created_ms: Some(machine.created_ms) };
+    tx.enqueue(NewTask::new(KIND, task_name(arn)).payload(&deletion)?)
 }
 
-/// Takes away a machine with its versions and aliases.
+fn task_name(arn: &MachineArn) -> String {
+    format!("{}/delete", arn.as_str())
+}
+
+/// Takes away a machine with its versions and aliases, and what was to take it away later: the next one of its name is none of it.
 pub(crate) fn remove(tx: &mut Tx<'_>, arn: &MachineArn) -> Result<(), store::Error> {
     for prefix in [arn.versions(), arn.aliases()] {
         for (key, _) in tx.scan_prefix(prefix, usize::MAX >> 1)? {
@@ -38,6 +45,7 @@ pub(crate) fn remove(tx: &mut Tx<'_>, arn: &MachineArn) -> Result<(), store::Err
         }
     }
     tx.delete(arn.counter())?;
+    tx.cancel_task(&task_name(arn))?;
     tx.delete(arn.key())
 }
 
@@ -48,7 +56,7 @@ pub(crate) struct Remover(pub(crate) Arc<States>);
 impl Runner for Remover {
     async fn run(&self, task: Task) -> Done {
         let Ok(deletion) = task.payload::<Deletion>() else { return Done::Finished };
-        match self.0.delete_marked(&deletion.arn).await {
+        match self.0.delete_marked(&deletion).await {
             Ok(true) => Done::Finished,
             Ok(false) => Done::RetryAfter(PAUSE),
             Err(error) => {
@@ -61,14 +69,22 @@ impl Runner for Remover {
 
 impl States {
     /// Whether the machine is gone: not while executions of it run.
-    async fn delete_marked(&self, arn: &str) -> Result<bool, Error> {
-        let arn = MachineArn::parse(arn)?;
+    async fn delete_marked(&self, deletion: &Deletion) -> Result<bool, Error> {
+        let arn = MachineArn::parse(&deletion.arn)?;
+        let created_ms = deletion.created_ms;
+        let is_meant = move |machine: &StateMachine| {
+            machine.deleting && created_ms.is_none_or(|created_ms| machine.created_ms == created_ms)
+        };
+        // Before anything is told that its machine goes.
+        if !self.store.read(|tx| tx.get_json::<StateMachine>(arn.key())).await?.as_ref().is_some_and(is_meant) {
+            return Ok(true);
+        }
         if self.tell_running(&arn).await? > 0 && self.tell_running(&arn).await? > 0 {
             return Ok(false);
         }
         self.store
             .write(move |tx| {
-                if tx.get_json::<StateMachine>(arn.key())?.is_some_and(|machine| machine.deleting) {
+                if tx.get_json::<StateMachine>(arn.key())?.as_ref().is_some_and(is_meant) {
                     remove(tx, &arn)?;
                 }
                 Ok::<_, Error>(())

@@ -18,7 +18,7 @@ impl Handle<DeleteStateMachine> for States {
                 Some(mut machine) if running => {
                     machine.deleting = true;
                     tx.put_json(arn.key(), &machine)?;
-                    deletion::ask(tx, &arn)?;
+                    deletion::ask(tx, &arn, &machine)?;
                 }
                 _ => deletion::remove(tx, &arn)?,
             }
