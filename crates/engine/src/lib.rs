@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use asl::{Calls, Command, Event, Execution, Info, Status, TaskId, Timestamp};
 use service::{Cx, Platform, Router};
-use store::Store;
+use store::{Key, Store};
 use tokio::sync::{Notify, oneshot};
 use wire::Error;
 
@@ -71,6 +71,23 @@ struct Inner {
     counter: Counter,
     /// Who knows what the calls of Tasks take.
     calls: OnceLock<Arc<dyn Calls>>,
+}
+
+/// What goes with a turn into its commit, and what it depends on.
+#[derive(Default)]
+struct Beside {
+    /// The queue's task that ends with it.
+    done: Option<String>,
+    wait: Option<Wait>,
+    /// The execution has to wait for this task.
+    only_for: Option<TaskId>,
+    /// What is written so that the turn is taken once.
+    memo: Option<Key>,
+}
+
+/// What an answer is remembered by that is given on behalf of a task.
+fn answered(cx: &Cx) -> Option<Key> {
+    cx.task_id().map(|task| store::kv::memo_prefix().push(task).push("answer"))
 }
 
 /// One execution's place in memory; empty when it has to be read first.
@@ -213,18 +230,42 @@ impl Engine {
     pub async fn tell(&self, arn: &ExecutionArn, event: Event, done: Option<String>) -> Result<Delivery, Error> {
         if done.is_some() {
             // A runner is never given up half-way.
-            return self.turn(arn, event, done, None).await;
+            return self.turn(arn, event, Beside { done, ..Beside::default() }).await;
         }
+        self.turn_alone(arn, event, Beside::default()).await
+    }
+
+    /// The same for callers who may go away: a turn that has begun is taken to its end.
+    pub async fn tell_alone(&self, arn: &ExecutionArn, event: Event, done: Option<String>) -> Result<Delivery, Error> {
+        self.turn_alone(arn, event, Beside { done, ..Beside::default() }).await
+    }
+
+    /// Tells an execution what a task's token was answered with. `NotRunning` when the task is no longer waited for. Whoever answers
+    /// on behalf of a task may do so again under the same id: it is told once.
+    pub async fn answer(&self, cx: &Cx, arn: &ExecutionArn, task: TaskId, event: Event) -> Result<Delivery, Error> {
+        let beside = Beside { only_for: Some(task), memo: answered(cx), ..Beside::default() };
+        self.turn_alone(arn, event, beside).await
+    }
+
+    /// Whether the task that the caller acts for has given its answer before.
+    pub async fn has_answered(&self, cx: &Cx) -> Result<bool, Error> {
+        match answered(cx) {
+            Some(memo) => self.store().read(|tx| tx.has(&memo).map_err(Error::from)).await,
+            None => Ok(false),
+        }
+    }
+
+    /// On its own: a caller that goes away must not leave an execution between its decision and its commit.
+    async fn turn_alone(&self, arn: &ExecutionArn, event: Event, beside: Beside) -> Result<Delivery, Error> {
         let (engine, arn) = (self.clone(), arn.clone());
-        // On its own: a caller that goes away must not leave an execution between its decision and its commit.
-        tokio::spawn(async move { engine.turn(&arn, event, None, None).await }).await.map_err(Error::internal)?
+        tokio::spawn(async move { engine.turn(&arn, event, beside).await }).await.map_err(Error::internal)?
     }
 
     /// Tells an execution that a task's job has been started, and waits for the job in the same commit. `NotRunning` when the task
     /// is no longer waited for: the job is the caller's to stop.
     pub async fn submitted(&self, arn: &ExecutionArn, event: Event, wait: Wait) -> Result<Delivery, Error> {
         // Only runners submit, and a runner is never given up half-way.
-        self.turn(arn, event, None, Some(wait)).await
+        self.turn(arn, event, Beside { wait: Some(wait), ..Beside::default() }).await
     }
 
     /// Whether anybody waits for the job.
@@ -241,23 +282,23 @@ impl Engine {
         Ok(())
     }
 
-    async fn turn(
-        &self,
-        arn: &ExecutionArn,
-        event: Event,
-        done: Option<String>,
-        wait: Option<Wait>,
-    ) -> Result<Delivery, Error> {
+    async fn turn(&self, arn: &ExecutionArn, event: Event, beside: Beside) -> Result<Delivery, Error> {
+        let Beside { done, wait, only_for, memo } = beside;
         let slot = self.slot(arn);
         let mut held = slot.lock().await;
         if held.is_none() {
             *held = self.load(arn).await?;
         }
+        if let Some(memo) = &memo
+            && self.store().read(|tx| tx.has(memo).map_err(Error::from)).await?
+        {
+            return Ok(Delivery::Delivered);
+        }
         // Whose answer nobody waits for is for the caller to deal with.
         let waited_for = match (&wait, &event) {
             (Some(wait), _) => Some(wait.payload.task),
             (None, Event::MapRunEnded { task, .. }) => Some(*task),
-            _ => None,
+            _ => only_for,
         };
         let Some(execution) = held.as_mut() else {
             self.forget(arn);
@@ -282,7 +323,12 @@ impl Engine {
         let noted = std::mem::take(&mut batch.noted);
         let awaited = Arc::clone(&self.inner.awaited);
         let written = match outcome {
-            Ok(()) => self.store().write(move |tx| batch.apply(tx, &awaited)).await.map_err(Error::from),
+            Ok(()) => match memo {
+                None => self.store().write(move |tx| batch.apply(tx, &awaited)).await.map_err(Error::from),
+                Some(memo) => {
+                    self.store().write_once(memo, move |tx| batch.apply(tx, &awaited)).await.map_err(Error::from)
+                }
+            },
             Err(error) => Err(error),
         };
         // Also after a failure: the commit may have taken place all the same, and nobody will tell of it again.

@@ -19,6 +19,8 @@ pub(crate) const LOG_KIND: &str = "states:log";
 /// Events read at once, and the bytes of one call of PutLogEvents.
 const EVENTS: usize = 1000;
 const BATCH_BYTES: usize = 900_000;
+/// Source: PutLogEvents, "A batch of log events in a single request cannot span more than 24 hours".
+const BATCH_MS: i64 = 24 * 60 * 60 * 1000;
 const LINE_OVERHEAD: usize = 26;
 /// Source: the developer guide's page on logging: input and output over 248 KB are cut off.
 const MAX_DATA_BYTES: usize = 248 * 1024;
@@ -77,19 +79,7 @@ impl Logging {
 
     /// Writes lines to the log, as many at once as it takes; what cannot be written is dropped.
     pub async fn deliver(&self, cx: &Cx, arn: &ExecutionArn, lines: Vec<(i64, String)>) {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        let mut batches = Vec::new();
-        for line in lines {
-            let more = line.1.len() + LINE_OVERHEAD;
-            if bytes + more > BATCH_BYTES {
-                batches.push(std::mem::take(&mut batch));
-                bytes = 0;
-            }
-            bytes += more;
-            batch.push(line);
-        }
-        batches.push(batch);
-        for batch in batches {
+        for batch in batches(lines) {
             if let Err(error) = self.put(cx, arn, batch).await {
                 tracing::warn!(execution = arn.as_str(), %error, "history could not be logged");
             }
@@ -114,6 +104,25 @@ impl Logging {
             other => other.map(drop),
         }
     }
+}
+
+/// Lines as PutLogEvents takes them: each call's in the order of their times, of one day, and not too many bytes. The times of two
+/// turns stand the other way round where the clock was set back between them.
+fn batches(mut lines: Vec<(i64, String)>) -> Vec<Vec<(i64, String)>> {
+    lines.sort_by_key(|(at, _)| *at);
+    let (mut batches, mut batch, mut bytes) = (Vec::new(), Vec::<(i64, String)>::new(), 0);
+    for line in lines {
+        let more = line.1.len() + LINE_OVERHEAD;
+        let is_late = batch.first().is_some_and(|(first, _)| line.0 - first > BATCH_MS);
+        if bytes + more > BATCH_BYTES || is_late {
+            batches.push(std::mem::take(&mut batch));
+            bytes = 0;
+        }
+        bytes += more;
+        batch.push(line);
+    }
+    batches.push(batch);
+    batches
 }
 
 /// `states/<machine>/<hour>/<chance>`, as AWS names its streams.
@@ -206,7 +215,7 @@ impl Deliver {
 mod tests {
     use asl::{Details, HistoryEvent, Payload, Timestamp};
 
-    use super::{Level, Logging, stream};
+    use super::{BATCH_BYTES, BATCH_MS, Level, Logging, batches, stream};
     use crate::ExecutionArn;
 
     fn line(level: Level, include_data: bool, details: Details) -> Option<String> {
@@ -237,6 +246,23 @@ mod tests {
         assert!(line(Level::Fatal, true, Details::MapStateFailed).is_none());
         assert!(line(Level::Error, true, Details::MapStateFailed).is_some());
         assert!(line(Level::Error, true, started()).is_none());
+    }
+
+    #[test]
+    fn lines_are_put_as_the_log_takes_them() {
+        let check = |times: &[i64], want: &[&[i64]]| {
+            let lines = times.iter().map(|at| (*at, at.to_string())).collect();
+            let found: Vec<Vec<i64>> =
+                batches(lines).into_iter().map(|batch| batch.into_iter().map(|(at, _)| at).collect()).collect();
+            assert_eq!(found, want);
+        };
+        check(&[], &[&[]]);
+        check(&[5, 7, 6, 7], &[&[5, 6, 7, 7]]);
+        check(&[BATCH_MS + 1, 1, 0, 3 * BATCH_MS], &[&[0, 1], &[BATCH_MS + 1], &[3 * BATCH_MS]]);
+        let long = "x".repeat(BATCH_BYTES / 2);
+        let lines = vec![(2, "b".to_owned()), (1, long.clone()), (2, long)];
+        let found: Vec<usize> = batches(lines).iter().map(Vec::len).collect();
+        assert_eq!(found, [2, 1]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ const GATHER: Duration = Duration::from_millis(200);
 const MAX_EVENTS: usize = 1000;
 const MAX_BYTES: usize = 900_000;
 const TRIES: u32 = 5;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The writing end of a log stream. Slows its writer when the log does not keep up.
 #[derive(Debug)]
@@ -87,9 +88,17 @@ async fn make(cx: &Cx, group: &str, stream: &str) {
     }
 }
 
-async fn put(cx: &Cx, group: &str, stream: &str, batch: Vec<Line>) {
+/// The log takes lines in the order of their times, of one day at a time. Where the clock was set, they stand otherwise.
+async fn put(cx: &Cx, group: &str, stream: &str, mut batch: Vec<Line>) {
+    batch.sort_by_key(|line| line.timestamp);
+    for lines in batch.chunk_by(|line, next| line.timestamp / DAY_MS == next.timestamp / DAY_MS) {
+        put_day(cx, group, stream, lines).await;
+    }
+}
+
+async fn put_day(cx: &Cx, group: &str, stream: &str, batch: &[Line]) {
     let events: Vec<Value> =
-        batch.into_iter().map(|line| json!({ "Timestamp": line.timestamp, "Message": line.message })).collect();
+        batch.iter().map(|line| json!({ "Timestamp": line.timestamp, "Message": line.message })).collect();
     let request = json!({ "LogGroupName": group, "LogStreamName": stream, "LogEvents": events });
     for attempt in 1..=TRIES {
         match cx.call_json("logs", "putLogEvents", request.clone()).await {

@@ -184,7 +184,8 @@ impl Tasks {
         let payload: TaskPayload = payload.payload()?;
         let input = self.engine.fetched(&payload.execution, &payload.parameters).await?;
         let event = Event::ActivityStarted { task: payload.task, worker_name: worker.cloned() };
-        match self.engine.tell(&payload.execution, event, Some(row.to_owned())).await? {
+        // The worker's connection may end at any moment.
+        match self.engine.tell_alone(&payload.execution, event, Some(row.to_owned())).await? {
             Delivery::NotRunning => Ok(None),
             Delivery::Delivered => {
                 let token = payload.token.unwrap_or_default();

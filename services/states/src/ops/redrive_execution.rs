@@ -19,7 +19,9 @@ impl Handle<RedriveExecution> for States {
         if !self.has_machine(&arn).await? && self.engine.describe(&arn).await?.is_some() {
             return Err(error::execution_not_redrivable(DELETING));
         }
-        let token = input.client_token.unwrap_or_else(|| cx.uuid());
+        // A task that repeats its call asks for the same redrive.
+        let of_task = || cx.task_id().map_or_else(|| cx.uuid(), asl::fingerprint);
+        let token = input.client_token.unwrap_or_else(of_task);
         match self.engine.redrive(&arn, token).await? {
             Redriven::At(at) => Ok(RedriveExecutionOutput { redrive_date: millis(at) }),
             Redriven::Refused(refused) => Err(error::execution_not_redrivable(refused.reason())),

@@ -10,9 +10,9 @@ use crate::States;
 
 #[async_trait]
 impl Handle<SendTaskFailure> for States {
-    async fn handle(&self, _: &Cx, input: SendTaskFailureInput) -> Result<SendTaskFailureOutput, Error> {
-        let (arn, task) = self.waiting(&input.task_token).await?;
-        self.engine.tell(&arn, Event::TaskFailed { task, error: input.error, cause: input.cause }, None).await?;
+    async fn handle(&self, cx: &Cx, input: SendTaskFailureInput) -> Result<SendTaskFailureOutput, Error> {
+        let (arn, task) = self.waiting(cx, &input.task_token).await?;
+        self.answer(cx, &arn, task, Event::TaskFailed { task, error: input.error, cause: input.cause }).await?;
         Ok(SendTaskFailureOutput {})
     }
 }

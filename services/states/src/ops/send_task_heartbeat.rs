@@ -10,9 +10,9 @@ use crate::States;
 
 #[async_trait]
 impl Handle<SendTaskHeartbeat> for States {
-    async fn handle(&self, _: &Cx, input: SendTaskHeartbeatInput) -> Result<SendTaskHeartbeatOutput, Error> {
-        let (arn, task) = self.waiting(&input.task_token).await?;
-        self.engine.tell(&arn, Event::TaskHeartbeat { task }, None).await?;
+    async fn handle(&self, cx: &Cx, input: SendTaskHeartbeatInput) -> Result<SendTaskHeartbeatOutput, Error> {
+        let (arn, task) = self.waiting(cx, &input.task_token).await?;
+        self.answer(cx, &arn, task, Event::TaskHeartbeat { task }).await?;
         Ok(SendTaskHeartbeatOutput {})
     }
 }

@@ -11,14 +11,14 @@ use crate::names::check_size;
 
 #[async_trait]
 impl Handle<SendTaskSuccess> for States {
-    async fn handle(&self, _: &Cx, input: SendTaskSuccessInput) -> Result<SendTaskSuccessOutput, Error> {
+    async fn handle(&self, cx: &Cx, input: SendTaskSuccessInput) -> Result<SendTaskSuccessOutput, Error> {
         check_size("output", Some(&input.output))?;
-        let (arn, task) = self.waiting(&input.task_token).await?;
+        let (arn, task) = self.waiting(cx, &input.task_token).await?;
         if let Err(problem) = serde_json::from_str::<serde::de::IgnoredAny>(&input.output) {
             let (_, _, what) = asl::json_problem(&input.output, &problem);
             return Err(error::invalid_output(format!("Invalid Output: '{what}'")));
         }
-        self.engine.tell(&arn, Event::TaskSucceeded { task, output: input.output }, None).await?;
+        self.answer(cx, &arn, task, Event::TaskSucceeded { task, output: input.output }).await?;
         Ok(SendTaskSuccessOutput {})
     }
 }

@@ -101,7 +101,8 @@ impl States {
 
 fn execution_arn(cx: &Cx, machine: &StateMachine, arn: &MachineArn, name: &str) -> ExecutionArn {
     if machine.kind == "EXPRESS" {
-        ExecutionArn::express(&arn.account, &arn.region, &machine.name, name, &cx.uuid())
+        let id = cx.task_id().map_or_else(|| cx.uuid(), |task| task_execution_name(&format!("express/{task}")));
+        ExecutionArn::express(&arn.account, &arn.region, &machine.name, name, &id)
     } else {
         ExecutionArn::standard(&arn.account, &arn.region, &machine.name, name)
     }

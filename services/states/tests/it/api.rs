@@ -260,6 +260,100 @@ async fn a_machine_goes_when_its_executions_have_ended() {
     assert_eq!(world.ended(&execution).await["Status"], "ABORTED");
 }
 
+/// An execution that waits for an answer to its token, and the token.
+async fn waiting(world: &World) -> (String, String) {
+    let before = world.fakes.messages.lock().unwrap().len();
+    let machine = json!({"StartAt": "W", "States": {"W": {
+        "Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "End": true,
+        "Parameters": {"QueueUrl": "q", "MessageBody.$": "$$.Task.Token"},
+    }}});
+    let execution = world.start(&machine, &json!({})).await;
+    world.until(|fakes| fakes.messages.lock().unwrap().len() > before).await;
+    world.until_waiting(&execution).await;
+    let token = world.fakes.messages.lock().unwrap().last().unwrap().clone();
+    (execution, token)
+}
+
+/// A task whose call a crash cut short makes it again under its id, and is answered as the first time.
+#[tokio::test]
+async fn a_task_answers_and_starts_once() {
+    let world = World::new();
+    let (execution, token) = waiting(&world).await;
+    let call = async |task: &str, operation: &str, input: &Value| {
+        world.cx.with_task(task).call_json("sfn", operation, input.clone()).await
+    };
+    let answer = json!({"TaskToken": token, "Output": "1"});
+    for _ in 0..2 {
+        call("t1", "sendTaskSuccess", &answer).await.unwrap();
+    }
+    assert_eq!(world.ended(&execution).await["Output"], "1");
+    call("t1", "sendTaskSuccess", &answer).await.unwrap();
+    assert_eq!(call("t2", "sendTaskSuccess", &answer).await.unwrap_err().code(), "TaskTimedOut");
+
+    let (execution, token) = waiting(&world).await;
+    let answer = json!({"TaskToken": token, "Error": "E"});
+    for _ in 0..2 {
+        call("t3", "sendTaskFailure", &answer).await.unwrap();
+    }
+    assert_eq!(world.ended(&execution).await["Error"], "E");
+    let redrive = json!({"ExecutionArn": execution});
+    let first = call("t4", "redriveExecution", &redrive).await.unwrap();
+    assert_eq!(call("t4", "redriveExecution", &redrive).await.unwrap(), first);
+    assert_eq!(call("t5", "redriveExecution", &redrive).await.unwrap_err().code(), "ExecutionNotRedrivable");
+
+    let made = create(&world, "express", &pass(&json!(1)), &json!({"Type": "EXPRESS"})).await;
+    let start = json!({"StateMachineArn": made["StateMachineArn"]});
+    let first = call("t6", "startExecution", &start).await.unwrap()["ExecutionArn"].clone();
+    assert_eq!(call("t6", "startExecution", &start).await.unwrap()["ExecutionArn"], first);
+    assert_ne!(call("t7", "startExecution", &start).await.unwrap()["ExecutionArn"], first);
+}
+
+#[tokio::test]
+async fn of_two_answers_at_once_one_is_taken() {
+    let world = World::new();
+    let (execution, token) = waiting(&world).await;
+    let answer = async |output: &str| {
+        let input = json!({"TaskToken": token, "Output": output});
+        world
+            .try_call("sendTaskSuccess", input)
+            .await
+            .map(|_| output.to_owned())
+            .map_err(|error| error.code().to_owned())
+    };
+    let told = <[_; 2]>::from(tokio::join!(answer("1"), answer("2")));
+    let taken: Vec<_> = told.iter().flatten().collect();
+    let refused: Vec<_> = told.iter().filter_map(|told| told.as_ref().err().map(String::as_str)).collect();
+    assert_eq!((taken.len(), refused), (1, vec!["TaskTimedOut"]), "{told:?}");
+    assert_eq!(world.ended(&execution).await["Output"], **taken[0]);
+}
+
+/// What was to take a machine away does nothing to the next one of its name.
+#[tokio::test]
+async fn a_machine_of_an_old_name_is_left_alone() {
+    let world = World::new();
+    let made = create(&world, "m", &waits(), &json!({})).await;
+    let arn = text(&made["StateMachineArn"]);
+    let machine = json!({"StateMachineArn": arn});
+    let execution = text(&world.call("startExecution", machine.clone()).await["ExecutionArn"]);
+    world.call("deleteStateMachine", machine.clone()).await;
+    world.call("stopExecution", json!({"ExecutionArn": execution})).await;
+    world.call("deleteStateMachine", machine.clone()).await;
+
+    let waits = json!({"StartAt": "A", "States": {
+        "A": {"Type": "Wait", "Seconds": 1, "Next": "B"}, "B": {"Type": "Pass", "End": true},
+    }});
+    create(&world, "m", &waits, &json!({})).await;
+    let start = async || text(&world.call("startExecution", machine.clone()).await["ExecutionArn"]);
+    let execution = start().await;
+    world.hasten(&format!("{arn}/delete")).await;
+    assert_eq!(world.ended(&execution).await["Status"], "SUCCEEDED");
+    // One that is left all the same looks first whether it is meant.
+    let execution = start().await;
+    world.enqueue("states:delete", &format!("{arn}/delete"), json!({"arn": arn, "created_ms": 1})).await;
+    assert_eq!(world.ended(&execution).await["Status"], "SUCCEEDED");
+    assert_eq!(world.call("describeStateMachine", machine.clone()).await["Status"], "ACTIVE");
+}
+
 #[tokio::test]
 async fn tags_are_of_machines_and_activities() {
     let world = World::new();
