@@ -1,6 +1,6 @@
 //! The simulation's own tests, and through it those of store, queue, engine, states and language.
 
-use sim::{jobs, machines, run, storage};
+use sim::{handover, jobs, machines, maps, run, storage};
 
 #[test]
 fn random_machines_end_as_the_evaluator_says() {
@@ -29,6 +29,34 @@ fn nothing_is_lost_and_nothing_done_twice() {
         lives += report.lives;
     }
     assert!(executions > 300 && lives > 400, "{executions} executions in {lives} lives");
+}
+
+#[test]
+fn a_prefix_is_drained_whole() {
+    let mut lives = 0;
+    for seed in 0..150 {
+        lives += maps::drain(seed).unwrap_or_else(|fault| panic!("{fault}"));
+    }
+    assert!(lives > 300, "{lives} lives");
+}
+
+#[test]
+fn express_children_have_five_minutes() {
+    maps::late_children().unwrap_or_else(|fault| panic!("{fault}"));
+}
+
+#[test]
+fn runs_within_runs_come_to_their_end() {
+    maps::nested(1001).unwrap_or_else(|fault| panic!("{fault}"));
+}
+
+#[test]
+fn a_token_is_answered_once() {
+    let mut crashes = 0;
+    for seed in 0..200 {
+        crashes += handover::run(seed).unwrap_or_else(|fault| panic!("{fault}"));
+    }
+    assert!(crashes > 200, "{crashes} crashes");
 }
 
 #[test]

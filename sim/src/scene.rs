@@ -1,0 +1,179 @@
+//! A small stage for one thing that has to hold: lives of the platform over a disk that outlives them, and a client of one scene.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use service::{Cx, Platform, Principal, Router, Settings};
+use store::{Clock as _, Queue, Store};
+use tokio::sync::Notify;
+
+use crate::chance::Chance;
+use crate::clock::SimClock;
+use crate::disk::{Crash, Disk, Faults};
+use crate::run::{crash, faults, seen_panic, watch_panics};
+use crate::world::Everyone;
+
+/// Commits of one life beyond which it is taken to go round in circles.
+const MOST_COMMITS: u64 = 400_000;
+
+/// What outlives the process.
+pub(crate) struct Stage {
+    pub(crate) clock: SimClock,
+    disk: Disk,
+    pub(crate) chance: Chance,
+    is_calm: bool,
+}
+
+impl Stage {
+    pub(crate) fn new(seed: u64) -> Self {
+        watch_panics();
+        let mut chance = Chance::new(seed ^ 0x5CE7_E000);
+        let clock = SimClock::new(chance.fork());
+        let disk = Disk::new(clock.clone(), chance.fork());
+        Self { clock, disk, chance, is_calm: false }
+    }
+
+    /// Nothing crashes or fails.
+    pub(crate) fn calm(&mut self) {
+        self.is_calm = true;
+    }
+
+    /// Lives that end in crashes, and a last one in which the client comes to its end; `between` is what happens while nothing runs.
+    pub(crate) fn play<F>(
+        &mut self,
+        services: &dyn Fn(&Arc<Router>),
+        client: impl Fn(Client) -> F,
+        mut between: impl FnMut(&mut Chance),
+    ) -> Result<u64, String>
+    where
+        F: Future<Output = Result<(), String>> + 'static,
+    {
+        let crashes = if self.is_calm { 0 } else { self.chance.below(6) };
+        let faults = if crashes > 0 { faults(&mut self.chance) } else { Faults::default() };
+        for _ in 0..crashes {
+            let ends = match crash(&mut self.chance) {
+                Crash::Never => Crash::AfterCommit(self.chance.between(30, 90)),
+                ends => ends,
+            };
+            if let Some(end) = self.live(faults, ends, services, &client) {
+                return end.map(|()| crashes);
+            }
+            between(&mut self.chance);
+            self.clock.pass(Duration::from_millis(self.chance.below(20_000)));
+        }
+        let end = self.live(Faults::default(), Crash::Never, services, &client);
+        end.unwrap_or_else(|| Err("nothing is left that could happen, and it is not over".to_owned())).map(|()| crashes)
+    }
+
+    /// How the client came to its end, where it has.
+    fn live<F>(
+        &self,
+        faults: Faults,
+        crash: Crash,
+        services: &dyn Fn(&Arc<Router>),
+        client: &impl Fn(Client) -> F,
+    ) -> Option<Result<(), String>>
+    where
+        F: Future<Output = Result<(), String>> + 'static,
+    {
+        self.disk.reopen(faults, crash);
+        let idle = Arc::new(Notify::new());
+        let (clock, disk, told) = (self.clock.clone(), self.disk.clone(), idle.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .on_thread_park(move || {
+                if disk.commits() > MOST_COMMITS || !clock.advance() {
+                    told.notify_one();
+                }
+            })
+            .build()
+            .expect("a runtime without drivers needs nothing");
+        let end = runtime.block_on(async {
+            let client = client(Client { cx: self.platform(services), clock: self.clock.clone() });
+            tokio::select! {
+                biased;
+                () = self.disk.crashed() => None,
+                end = client => Some(end),
+                () = idle.notified() => None,
+            }
+        });
+        match seen_panic() {
+            Some(panic) => Some(Err(panic)),
+            None => end,
+        }
+    }
+
+    fn platform(&self, services: &dyn Fn(&Arc<Router>)) -> Cx {
+        let clock = Arc::new(self.clock.clone());
+        let router = Router::with_clock(clock.clone());
+        router.set_identity(Arc::new(Everyone));
+        let other = || Queue::new(Store::memory());
+        let platform = Platform {
+            router: router.clone(),
+            control: Queue::new(Store::over(Arc::new(self.disk.clone()), clock)),
+            s3: other(),
+            dynamodb: other(),
+            data: std::env::temp_dir(),
+            objects: None,
+            endpoint: "http://127.0.0.1:1".to_owned(),
+            account: "000000000000".to_owned(),
+            region: "us-east-1".to_owned(),
+            settings: Settings::default(),
+        };
+        services(&router);
+        states::register(&platform).expect("no settings, none wrong");
+        platform.control.start();
+        Cx::new(router, Principal::Root, "000000000000", "us-east-1")
+    }
+}
+
+/// Who asks for things, and asks again while the disk has its faults.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) cx: Cx,
+    clock: SimClock,
+}
+
+impl Client {
+    pub(crate) async fn pause(&self) {
+        self.clock.sleep(Duration::from_millis(500)).await;
+    }
+
+    pub(crate) async fn call(&self, operation: &str, input: Value) -> Value {
+        loop {
+            match self.cx.call_json("sfn", operation, input.clone()).await {
+                Ok(answer) => return answer,
+                Err(_) => self.pause().await,
+            }
+        }
+    }
+
+    /// Makes a machine, and starts it under its own name: twice is once.
+    pub(crate) async fn start(&self, name: &str, definition: &Value, input: &Value) -> String {
+        let role = "arn:aws:iam::000000000000:role/machine";
+        let machine = json!({ "Name": name, "Definition": definition.to_string(), "RoleArn": role });
+        let arn = self.call("createStateMachine", machine).await["StateMachineArn"].clone();
+        let start = json!({ "StateMachineArn": arn, "Name": name, "Input": input.to_string() });
+        loop {
+            let execution = arn.as_str().unwrap_or_default().replace(":stateMachine:", ":execution:");
+            match self.cx.call_json("sfn", "startExecution", start.clone()).await {
+                // It has ended already.
+                Err(error) if error.is("ExecutionAlreadyExists") => return format!("{execution}:{name}"),
+                Ok(_) => return format!("{execution}:{name}"),
+                Err(_) => self.pause().await,
+            }
+        }
+    }
+
+    /// What has become of an execution.
+    pub(crate) async fn ended(&self, execution: &str) -> Value {
+        loop {
+            let described = self.call("describeExecution", json!({ "ExecutionArn": execution })).await;
+            if described["Status"] != "RUNNING" {
+                return described;
+            }
+            self.pause().await;
+        }
+    }
+}
