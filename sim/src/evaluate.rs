@@ -252,7 +252,13 @@ fn children(
         }
         let child = Around { execution_input: given, item: None, ..*scope.around };
         let ends = run(processor, given, &Variables::new(), &child)?;
-        all.push(if distributed.tolerates { vec![Ok(Value::Null)] } else { of_children(ends) });
+        let mut ends = if distributed.tolerates { vec![Ok(Value::Null)] } else { of_children(ends) };
+        // With retries and slow answers it may not be done in five minutes.
+        let late = Err(Failure::new(EXCEEDED, ANY_TEXT));
+        if distributed.express && !distributed.tolerates && !ends.contains(&late) {
+            ends.push(late);
+        }
+        all.push(ends);
     }
     let mut ends = Vec::new();
     // S3 may fail too.
@@ -272,9 +278,11 @@ fn written_results() -> Value {
     json!({ "MapRunArn": ANY_TEXT, "ResultWriterDetails": { "Bucket": BUCKET, "Key": ANY_TEXT } })
 }
 
+const EXCEEDED: &str = "States.ExceedToleratedFailureThreshold";
+
 /// A Distributed Map does not say why its children failed.
 fn of_children(ends: Ends<Value>) -> Ends<Value> {
-    let threshold = |_| Failure::new("States.ExceedToleratedFailureThreshold", ANY_TEXT);
+    let threshold = |_| Failure::new(EXCEEDED, ANY_TEXT);
     let mut told: Ends<Value> = Vec::new();
     for end in ends.into_iter().map(|end| end.map_err(threshold)) {
         if !told.contains(&end) {

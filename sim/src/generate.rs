@@ -268,7 +268,9 @@ impl Generator<'_> {
                 return (state, leads);
             }
             5 | 6 => {
-                state.kind = Kind::Wait { seconds: self.chance.between(0, 3) * self.chance.below(400) };
+                let seconds = self.chance.between(0, 3) * self.chance.below(400);
+                // An Express execution has five minutes for all that it does.
+                state.kind = Kind::Wait { seconds: if around.express { seconds % 20 } else { seconds } };
                 let after = self.left_behind(&mut state, entry, &effective, &sources, around, false);
                 leads.push((state.next, after));
                 return (state, leads);

@@ -26,11 +26,14 @@ impl Handle<SendMessage> for Letters {
 /// Runs a seed; `fails` is whether the answer is a failure.
 pub fn run(seed: u64) -> Result<u64, String> {
     let mut stage = Stage::new(seed);
+    stage.sound();
     let fails = stage.chance.permille(300);
     let letters = Arc::new(Letters::default());
     let services = {
         let letters = Arc::clone(&letters);
-        move |router: &Arc<Router>| operations!(router, letters, api_sqs: SendMessage)
+        move |router: &Arc<Router>| {
+            operations!(router, letters, api_sqs: SendMessage);
+        }
     };
     let waits = json!({ "StartAt": "W", "States": { "W": {
         "Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "End": true,

@@ -83,7 +83,9 @@ pub fn drain(seed: u64) -> Result<u64, String> {
     let machine = machine(&map);
     let services = {
         let bucket = Arc::clone(&bucket);
-        move |router: &Arc<Router>| operations!(router, bucket, api_s3: ListObjectsV2, DeleteObject)
+        move |router: &Arc<Router>| {
+            operations!(router, bucket, api_s3: ListObjectsV2, DeleteObject);
+        }
     };
     let mut late = 0;
     let played = stage.play(

@@ -24,6 +24,8 @@ pub(crate) struct Stage {
     disk: Disk,
     pub(crate) chance: Chance,
     is_calm: bool,
+    /// Storage never fails, it only ends.
+    is_sound: bool,
 }
 
 impl Stage {
@@ -32,12 +34,17 @@ impl Stage {
         let mut chance = Chance::new(seed ^ 0x5CE7_E000);
         let clock = SimClock::new(chance.fork());
         let disk = Disk::new(clock.clone(), chance.fork());
-        Self { clock, disk, chance, is_calm: false }
+        Self { clock, disk, chance, is_calm: false, is_sound: false }
     }
 
     /// Nothing crashes or fails.
     pub(crate) fn calm(&mut self) {
         self.is_calm = true;
+    }
+
+    /// Storage answers no call with an error, which a Task would have for its own.
+    pub(crate) fn sound(&mut self) {
+        self.is_sound = true;
     }
 
     /// Lives that end in crashes, and a last one in which the client comes to its end; `between` is what happens while nothing runs.
@@ -51,7 +58,7 @@ impl Stage {
         F: Future<Output = Result<(), String>> + 'static,
     {
         let crashes = if self.is_calm { 0 } else { self.chance.below(6) };
-        let faults = if crashes > 0 { faults(&mut self.chance) } else { Faults::default() };
+        let faults = if crashes > 0 && !self.is_sound { faults(&mut self.chance) } else { Faults::default() };
         for _ in 0..crashes {
             let ends = match crash(&mut self.chance) {
                 Crash::Never => Crash::AfterCommit(self.chance.between(30, 90)),

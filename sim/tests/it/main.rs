@@ -46,11 +46,6 @@ fn express_children_have_five_minutes() {
 }
 
 #[test]
-fn runs_within_runs_come_to_their_end() {
-    maps::nested(1001).unwrap_or_else(|fault| panic!("{fault}"));
-}
-
-#[test]
 fn a_token_is_answered_once() {
     let mut crashes = 0;
     for seed in 0..200 {
