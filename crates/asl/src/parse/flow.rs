@@ -133,7 +133,7 @@ impl Reader {
                 }
             };
         let of_machine = self.kind;
-        if distributed.as_ref().is_some_and(|distributed: &Box<Distributed>| distributed.express) && !self.is_accepted {
+        if distributed.as_deref().is_some_and(|distributed: &Distributed| distributed.express) && !self.is_accepted {
             self.kind = MachineType::Express;
         }
         let body = self.body(processor, &place, depth + 1);
