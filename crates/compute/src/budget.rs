@@ -44,7 +44,7 @@ pub(crate) struct Share {
     waiting: watch::Sender<usize>,
 }
 
-/// How much of what a machine promises is promised.
+/// How much of what a machine promises is promised, or set aside for who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     pub processes: usize,
@@ -266,7 +266,8 @@ mod tests {
         assert!(budget.contended(Class::User).now_or_never().is_none());
         let mut large = Box::pin(budget.acquire(Class::User, 400));
         assert!(large.as_mut().now_or_never().is_none());
-        let load = Load { processes: 1, processes_most: 8, memory_mb: 500, memory_most_mb: 900, waiting: 1 };
+        // Who waits has its place, and the 100 MB that were left.
+        let load = Load { processes: 2, processes_most: 8, memory_mb: 600, memory_most_mb: 900, waiting: 1 };
         assert_eq!(budget.load(), load);
         budget.contended(Class::User).await;
         // Queries do not wait for functions.
