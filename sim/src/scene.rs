@@ -131,7 +131,7 @@ impl Stage {
         services(&router);
         states::register(&platform).expect("no settings, none wrong");
         platform.control.start();
-        Cx::new(router, Principal::Root, "000000000000", "us-east-1")
+        Cx::new(router, Principal::root("000000000000"), "000000000000", "us-east-1")
     }
 }
 

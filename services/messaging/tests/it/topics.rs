@@ -127,7 +127,7 @@ async fn another_accounts_subscriptions_are_its_own() {
     bench.queue("q", json!({})).await;
     let topic = bench.topic("t", json!({})).await;
     let arn = bench.subscribe(&topic, "sqs", &queue("q"), json!({})).await;
-    let other = Cx::new(bench.cx.router().clone(), Principal::Root, "111111111111", "eu-west-1");
+    let other = Cx::new(bench.cx.router().clone(), Principal::root("111111111111"), "111111111111", "eu-west-1");
     let set = json!({"SubscriptionArn": arn, "AttributeName": "FilterPolicy", "AttributeValue": "{\"x\":[\"never\"]}"});
     for (operation, input) in [
         ("getSubscriptionAttributes", json!({"SubscriptionArn": arn})),
