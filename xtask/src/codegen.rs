@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::authorization::{Authorization, Need};
+use crate::checks::say;
 use crate::members::Lists;
 
 #[derive(Deserialize)]
@@ -44,6 +45,9 @@ pub(crate) fn run(check: bool) -> Result<()> {
         let code = generate(&root, name, service, (&lists, &access)).with_context(|| name.clone())?;
         files.push((root.join(format!("api/{name}/src/gen.rs")), code));
     }
+    if !check {
+        services.keys().try_for_each(|name| scaffold(&root, name))?;
+    }
     files.push((root.join("services/states/src/integrations/exceptions.rs"), exceptions(&root, services.keys())?));
     files.push((root.join("services/s3/src/door/requests.rs"), s3_requests(&root, &lists, &access)?));
     files.push((root.join("crates/service/src/authorization/keys.rs"), access.keys()));
@@ -55,7 +59,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
         if check {
             stale.push(path.display().to_string());
         } else {
-            std::fs::write(&path, code)?;
+            std::fs::write(&path, code).with_context(|| path.display().to_string())?;
         }
     }
     let answers = answers(&root)?;
@@ -70,6 +74,26 @@ pub(crate) fn run(check: bool) -> Result<()> {
         }
     }
     if stale.is_empty() { Ok(()) } else { bail!("run `cargo xtask codegen`; out of date: {}", stale.join(", ")) }
+}
+
+/// The crate of a service that has none yet; says what is left to write by hand.
+fn scaffold(root: &Path, name: &str) -> Result<()> {
+    let folder = root.join("api").join(name);
+    if folder.join("Cargo.toml").exists() {
+        return Ok(());
+    }
+    // Any other's: they differ in the name alone.
+    let pattern = root.join("api/kms");
+    let manifest = std::fs::read_to_string(pattern.join("Cargo.toml"))?.replace("api-kms", &format!("api-{name}"));
+    let library = std::fs::read_to_string(pattern.join("src/lib.rs"))?.replace("kms", name);
+    std::fs::create_dir_all(folder.join("src"))?;
+    std::fs::write(folder.join("Cargo.toml"), manifest)?;
+    std::fs::write(folder.join("src/lib.rs"), library)?;
+    say(&format!(
+        "api/{name} is made. Name it in Cargo.toml ([workspace.dependencies]): api-{name} = {{ path = \"api/{name}\" }}; \
+         CONTRIBUTING.md says what else a new service has."
+    ));
+    Ok(())
 }
 
 fn services(root: &Path) -> Result<BTreeMap<String, Service>> {

@@ -23,10 +23,10 @@ pub(crate) fn run(check: bool, given: Option<&Path>) -> Result<()> {
     };
     let served: toml::Table = toml::from_str(&std::fs::read_to_string(root().join("models/operations.toml"))?)?;
     let mut changed = Vec::new();
-    for path in vendored()? {
+    for path in vendored(&served)? {
         let name = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".json.gz"));
         let name = name.context("the name of a model")?.to_owned();
-        let old: Value = serde_json::from_str(&unpacked(&path)?)?;
+        let old: Value = if path.exists() { serde_json::from_str(&unpacked(&path)?)? } else { Value::Null };
         let new = stripped(newest(&botocore, &name).with_context(|| name.clone())?, &old);
         if new == old {
             continue;
@@ -48,10 +48,15 @@ pub(crate) fn run(check: bool, given: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-fn vendored() -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(root().join("models"))?;
+/// Those that are here, and those of services that are named and not here yet, but our own.
+fn vendored(served: &toml::Table) -> Result<Vec<PathBuf>> {
+    let folder = root().join("models");
+    let entries = std::fs::read_dir(&folder)?;
     let mut paths: Vec<PathBuf> = entries.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
     paths.retain(|path| path.extension().is_some_and(|e| e == "gz"));
+    let lacks = |name: &&String| !folder.join(format!("{name}.json")).exists();
+    let named = served.keys().filter(lacks).map(|name| folder.join(format!("{name}.json.gz")));
+    paths.extend(named.filter(|path| !path.exists()));
     paths.sort();
     Ok(paths)
 }
