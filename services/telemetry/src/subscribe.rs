@@ -20,6 +20,9 @@ use crate::filters::PassOn;
 /// A delivery is tried for that long. Source: the guide: "retried for up to 24 hours".
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
+/// What an asynchronous invocation takes. Source: Lambda Developer Guide, "Lambda quotas".
+const MAX_EVENT_BYTES: usize = 1 << 20;
+
 pub(crate) struct Subscriptions(pub(crate) Arc<Router>);
 
 #[async_trait]
@@ -46,15 +49,49 @@ impl Runner for Subscriptions {
 
 impl Subscriptions {
     async fn invoke(&self, task: &str, batch: &PassOn) -> Result<(), Error> {
+        // Named in their order, so that each is brought once however often the task runs.
+        for (count, payload) in payloads(batch).map_err(Error::internal)?.into_iter().enumerate() {
+            let name = if count == 0 { task.to_owned() } else { format!("{task}/{count}") };
+            self.invoke_with(&name, batch, payload).await?;
+        }
+        Ok(())
+    }
+
+    async fn invoke_with(&self, task: &str, batch: &PassOn, payload: String) -> Result<(), Error> {
         let group = format!("arn:aws:logs:{}:{}:log-group:{}:*", batch.region, batch.account, batch.group);
         let cx = Cx::platform(&self.0, &batch.account, &batch.region)
             .as_service("logs.amazonaws.com", &group)
             .with_task(task);
-        let payload = json!({ "awslogs": { "data": data(batch).map_err(Error::internal)? } });
-        let input =
-            json!({ "FunctionName": batch.destination, "InvocationType": "Event", "Payload": payload.to_string() });
+        let input = json!({ "FunctionName": batch.destination, "InvocationType": "Event", "Payload": payload });
         cx.call_json("lambda", "invoke", input).await.map(drop)
     }
+}
+
+/// As many events as it takes: what packs badly is brought in halves. A message that is too large by itself is left out.
+fn payloads(batch: &PassOn) -> std::io::Result<Vec<String>> {
+    let (mut parts, mut payloads) = (vec![batch.clone()], Vec::new());
+    while let Some(part) = parts.pop() {
+        let payload = json!({ "awslogs": { "data": data(&part)? } }).to_string();
+        if payload.len() <= MAX_EVENT_BYTES {
+            payloads.push(payload);
+        } else if part.events.len() > 1 {
+            let (first, second) = halves(part);
+            parts.extend([second, first]);
+        } else {
+            tracing::warn!(
+                group = part.group,
+                filter = part.filter,
+                "a line is too large for a subscription's function"
+            );
+        }
+    }
+    Ok(payloads)
+}
+
+fn halves(mut batch: PassOn) -> (PassOn, PassOn) {
+    let second = batch.events.split_off(batch.events.len() / 2);
+    let second = PassOn { events: second, ..batch.clone() };
+    (batch, second)
 }
 
 fn data(batch: &PassOn) -> std::io::Result<String> {
@@ -71,4 +108,49 @@ fn data(batch: &PassOn) -> std::io::Result<String> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(message.to_string().as_bytes())?;
     Ok(STANDARD.encode(gzip.finish()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    /// Text that cannot be packed: base64's letters by a linear congruential generator.
+    fn dense(mut seed: u64, length: usize) -> String {
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut next = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(letters[usize::try_from(seed >> 58).unwrap()])
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    fn ids(payload: &str) -> Vec<String> {
+        let payload: Value = serde_json::from_str(payload).unwrap();
+        let packed = STANDARD.decode(payload["awslogs"]["data"].as_str().unwrap()).unwrap();
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(packed.as_slice()).read_to_string(&mut text).unwrap();
+        let message: Value = serde_json::from_str(&text).unwrap();
+        message["logEvents"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_packs_badly_is_brought_in_parts() {
+        let sizes = [300_000, 300_000, 300_000, 2_000_000, 300_000];
+        let event = |(n, size): (usize, &usize)| (n.to_string(), 0, dense(n as u64, *size));
+        let batch = PassOn {
+            account: "000000000000".to_owned(),
+            region: "eu-west-1".to_owned(),
+            group: "g".to_owned(),
+            stream: "s".to_owned(),
+            filter: "f".to_owned(),
+            destination: "arn:aws:lambda:eu-west-1:000000000000:function:f".to_owned(),
+            events: sizes.iter().enumerate().map(event).collect(),
+        };
+        let payloads = payloads(&batch).unwrap();
+        assert!(payloads.iter().all(|payload| payload.len() <= MAX_EVENT_BYTES));
+        let brought: Vec<String> = payloads.iter().flat_map(|payload| ids(payload)).collect();
+        assert_eq!(brought, ["0", "1", "2", "4"], "all but the one that is too large by itself, in their order");
+    }
 }
