@@ -8,9 +8,12 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::{Cx, Router};
-use store::{Done, NewTask, Runner, Task, Tx};
+use store::{Done, NewTask, Runner, Store, Task, Tx};
 use wire::Error;
 use wire::arn::Arn;
+
+use crate::bridge::event;
+use crate::bridge::rule::Home;
 
 pub(crate) const DELIVER: &str = "events:deliver";
 /// As policies of targets name it.
@@ -87,6 +90,7 @@ impl Delivery {
 pub(crate) struct Deliverer {
     pub(crate) router: Arc<Router>,
     pub(crate) endpoint: String,
+    pub(crate) store: Store,
 }
 
 #[async_trait]
@@ -200,28 +204,40 @@ impl Deliverer {
 
     /// A schedule's event, or a rule's event passed on to another bus.
     async fn put_event(&self, cx: &Cx, delivery: &Delivery) -> Result<(), Error> {
-        let mut entry = api_events::PutEventsRequestEntry {
+        let Some((detail_type, source)) = &delivery.event else { return self.pass_on(cx, delivery).await };
+        let entry = api_events::PutEventsRequestEntry {
             event_bus_name: Some(delivery.target_arn.clone()),
+            detail_type: Some(detail_type.clone()),
+            source: Some(source.clone()),
+            detail: Some(as_json(delivery.input.clone())),
             ..api_events::PutEventsRequestEntry::default()
         };
-        if let Some((detail_type, source)) = &delivery.event {
-            entry.detail_type = Some(detail_type.clone());
-            entry.source = Some(source.clone());
-            entry.detail = Some(as_json(delivery.input.clone()));
-        } else {
-            let event: Value = serde_json::from_str(&delivery.input).map_err(Error::internal)?;
-            let text = |name: &str| event[name].as_str().map(str::to_owned);
-            entry.detail_type = text("detail-type");
-            entry.source = text("source");
-            entry.detail = Some(event["detail"].to_string());
-            entry.resources = serde_json::from_value(event["resources"].clone()).ok();
-        }
         let request = api_events::PutEventsRequest { entries: vec![entry], ..api_events::PutEventsRequest::default() };
-        // Events of AWS's services are passed on, too, which no caller could put.
         cx.router().authorize(cx, "events:PutEvents", &delivery.target_arn).await?;
         let answer = cx.as_platform().call::<api_events::PutEvents>(request).await?;
         let failed = answer.entries.unwrap_or_default().into_iter().find_map(|entry| entry.error_message);
         failed.map_or(Ok(()), |message| Err(Error::validation(message)))
+    }
+
+    /// The same event on another bus: with its id, time, account and region, and with the name of the replay that brought it. Events of
+    /// AWS's services are passed on, too, which no caller could put.
+    async fn pass_on(&self, cx: &Cx, delivery: &Delivery) -> Result<(), Error> {
+        cx.router().authorize(cx, "events:PutEvents", &delivery.target_arn).await?;
+        let event: Value = serde_json::from_str(&delivery.input)
+            .map_err(|error| Error::validation(format!("what is passed on is no event: {error}")))?;
+        let has = |name: &str| event[name].as_str().is_some_and(|text| !text.is_empty());
+        let whole = ["id", "detail-type", "source", "time", "account", "region"].into_iter().all(has);
+        if !whole || !event["detail"].is_object() {
+            return Err(Error::validation("what is passed on to another bus must be the whole event"));
+        }
+        let home = Home::of_bus(cx, Some(&delivery.target_arn));
+        let (via, now) = (cx.uuid(), cx.now());
+        cx.as_platform()
+            .write(&self.store, move |tx| {
+                home.check_bus(tx)?;
+                event::pass_on(tx, &home, &event, &via, now)
+            })
+            .await
     }
 
     async fn dead_letter(&self, task: &str, delivery: &Delivery, error: &Error) -> Result<(), Error> {

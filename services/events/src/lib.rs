@@ -22,8 +22,8 @@ use service::Platform;
 
 /// Adds the operations to the router and the tasks to the queue.
 pub fn register(platform: &Platform) {
-    let deliverer =
-        Arc::new(deliver::Deliverer { router: platform.router.clone(), endpoint: platform.endpoint.clone() });
+    let (router, endpoint) = (platform.router.clone(), platform.endpoint.clone());
+    let deliverer = Arc::new(deliver::Deliverer { router, endpoint, store: platform.control.store().clone() });
     platform.control.register(deliver::DELIVER, 16, deliverer);
     bridge::register(platform);
     connection::register(platform);

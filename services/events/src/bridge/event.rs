@@ -51,6 +51,22 @@ pub(super) fn dispatch(tx: &mut Tx<'_>, home: &Home, event: &Value, now: jiff::T
     crate::archive::keep(tx, home, event)
 }
 
+/// The same for an event that another bus passed on. `via` tells it from the same event that came by another rule.
+pub(crate) fn pass_on(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    event: &Value,
+    via: &str,
+    now: jiff::Timestamp,
+) -> Result<(), Error> {
+    for rule in home.all(tx)? {
+        if matches(&rule, event) {
+            send_as(tx, &rule, event, &format!("{}/{via}", name(event)), now)?;
+        }
+    }
+    crate::archive::keep(tx, home, event)
+}
+
 /// The same for an event of an archive: to these rules, to all where none is named.
 pub(crate) fn replay(
     tx: &mut Tx<'_>,
@@ -74,12 +90,19 @@ pub(super) fn matches(rule: &Rule, event: &Value) -> bool {
 
 /// Enqueues a delivery for every target of the rule.
 pub(super) fn send(tx: &mut Tx<'_>, rule: &Rule, event: &Value, now: jiff::Timestamp) -> Result<(), Error> {
+    send_as(tx, rule, event, &name(event), now)
+}
+
+/// What names an event's deliveries: one that is brought again is another delivery.
+fn name(event: &Value) -> String {
     let id = event["id"].as_str().unwrap_or_default();
-    // An event that is brought again is another delivery.
-    let id = match event["replay-name"].as_str() {
+    match event["replay-name"].as_str() {
         Some(replay) => format!("{id}/{replay}"),
         None => id.to_owned(),
-    };
+    }
+}
+
+fn send_as(tx: &mut Tx<'_>, rule: &Rule, event: &Value, id: &str, now: jiff::Timestamp) -> Result<(), Error> {
     for target in &rule.targets {
         let retry = target.retry_policy.clone().unwrap_or_default();
         let delivery = Delivery {

@@ -1,10 +1,10 @@
 //! EventBridge: buses, rules with their targets, events.
 
 mod audience;
-mod event;
+pub(crate) mod event;
 mod fire;
 mod ops;
-mod rule;
+pub(crate) mod rule;
 
 use std::sync::Arc;
 

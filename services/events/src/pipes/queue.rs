@@ -10,6 +10,7 @@ use api_sqs::{
 };
 use serde_json::{Value, json};
 use service::Cx;
+use store::Task;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wire::Error;
@@ -17,7 +18,7 @@ use wire::arn::Arn;
 
 use super::batch::{Batch, Event};
 use super::record::Record;
-use super::run::Never;
+use super::run::{Never, unless_stopped};
 
 /// The longest that SQS holds a poll.
 const LONG_POLL_SECONDS: i32 = 20;
@@ -26,7 +27,16 @@ const CONCURRENCY: usize = 5;
 /// The credentials of a role are made anew before they run out.
 const SESSION: Duration = Duration::from_mins(30);
 
-pub(super) async fn follow(role: &Cx, record: &Record, batch: &Arc<Batch>) -> Result<Never, Error> {
+/// Batches under way. They run to their end when the pipe is changed, stopped or deleted, or its queue cannot be read.
+struct Running(JoinSet<()>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.detach_all();
+    }
+}
+
+pub(super) async fn follow(role: &Cx, record: &Record, batch: &Arc<Batch>, task: &Task) -> Result<Never, Error> {
     let source = record.shown.source.clone().unwrap_or_default();
     let arn = Arn::parse(&source).ok_or_else(|| Error::validation(format!("not an ARN: {source}")))?;
     let own = record.shown.source_parameters.clone().unwrap_or_default().sqs_queue_parameters.unwrap_or_default();
@@ -38,21 +48,20 @@ pub(super) async fn follow(role: &Cx, record: &Record, batch: &Arc<Batch>) -> Re
         size: own.batch_size.unwrap_or(10),
         window: Duration::from_secs(seconds.unwrap_or(0)),
     };
-    let mut running = JoinSet::new();
+    let mut running = Running(JoinSet::new());
     let until = Instant::now() + SESSION;
     loop {
-        while running.len() >= CONCURRENCY {
-            running.join_next().await;
+        while running.0.len() >= CONCURRENCY {
+            unless_stopped(task, running.0.join_next()).await?;
         }
-        while running.try_join_next().is_some() {}
+        while running.0.try_join_next().is_some() {}
         if Instant::now() >= until {
-            while running.join_next().await.is_some() {}
             return Err(Error::new("SessionExpired", 400, "the role is taken anew"));
         }
-        let messages = queue.receive(role).await?;
+        let messages = unless_stopped(task, queue.receive(role)).await??;
         if !messages.is_empty() {
             let (queue, role, batch) = (queue.clone(), role.clone(), Arc::clone(batch));
-            running.spawn(async move { queue.deliver(&role, &batch, messages).await });
+            running.0.spawn(async move { queue.deliver(&role, &batch, messages).await });
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The durable task of a pipe: follows the source until the pipe is changed, stopped or deleted. After a restart it goes on where it
 //! was: what a queue gave out and was not deleted comes again, and how far it has come in a stream is kept.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,29 +40,38 @@ impl Runner for Piper {
             Err(error) if error.status() >= 500 => return Done::RetryAfter(jiff::SignedDuration::from_secs(5)),
             Err(_) => return Done::Finished,
         };
-        let work = async {
-            loop {
-                let Err(error) = self.follow(&place, &record).await;
-                tracing::warn!(%error, pipe = place.name, "a pipe's source cannot be read; trying again");
-                tokio::time::sleep(PAUSE).await;
+        loop {
+            let Err(error) = self.follow(&place, &record, &task).await;
+            if task.is_cancelled() {
+                return Done::Finished;
             }
-        };
-        tokio::select! {
-            never = work => match never {},
-            () = task.cancelled() => Done::Finished,
+            tracing::warn!(%error, pipe = place.name, "a pipe's source cannot be read; trying again");
+            if unless_stopped(&task, tokio::time::sleep(PAUSE)).await.is_err() {
+                return Done::Finished;
+            }
         }
     }
 }
 
+/// Waits for something that may be cut short: an error where the pipe is changed, stopped or deleted before it is there. What has
+/// called a target is not cut short: its events would come again.
+pub(super) async fn unless_stopped<T>(task: &Task, waited: impl Future<Output = T>) -> Result<T, Error> {
+    tokio::select! {
+        biased;
+        () = task.cancelled() => Err(Error::new("Stopped", 400, "the pipe was changed, stopped or deleted")),
+        value = waited => Ok(value),
+    }
+}
+
 impl Piper {
-    async fn follow(&self, place: &PipeKey, record: &Record) -> Result<Never, Error> {
+    async fn follow(&self, place: &PipeKey, record: &Record, task: &Task) -> Result<Never, Error> {
         let cx = Cx::platform(&self.router, &place.account, &place.region);
         let role = cx.assume(record.shown.role_arn.as_deref().unwrap_or_default(), "pipes").await?;
         let batch = Batch::of(record, &self.endpoint);
         if record.shown.source_parameters.as_ref().is_some_and(|given| given.sqs_queue_parameters.is_some()) {
-            queue::follow(&role, record, &Arc::new(batch)).await
+            queue::follow(&role, record, &Arc::new(batch), task).await
         } else {
-            stream::follow(self, &role, record, &batch).await
+            stream::follow(self, (&role, task), record, &batch).await
         }
     }
 }

@@ -10,13 +10,14 @@ use api_pipes::PipeSourceDynamoDBStreamParameters;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::Cx;
+use store::Task;
 use tokio::time::Instant;
 use wire::arn::Arn;
 use wire::{Error, reflect};
 
 use super::batch::{Batch, Event, Failures};
 use super::record::{self, position};
-use super::run::{Never, Piper};
+use super::run::{Never, Piper, unless_stopped};
 
 /// Between two looks at a stream that has nothing new.
 const IDLE: Duration = Duration::from_millis(500);
@@ -40,6 +41,7 @@ struct Position {
 struct Source<'a> {
     piper: &'a Piper,
     role: &'a Cx,
+    task: &'a Task,
     batch: &'a Batch,
     pipe: &'a record::Record,
     stream: String,
@@ -47,12 +49,17 @@ struct Source<'a> {
     size: usize,
 }
 
-pub(super) async fn follow(piper: &Piper, role: &Cx, pipe: &record::Record, batch: &Batch) -> Result<Never, Error> {
+pub(super) async fn follow(
+    piper: &Piper,
+    (role, task): (&Cx, &Task),
+    pipe: &record::Record,
+    batch: &Batch,
+) -> Result<Never, Error> {
     let parameters = pipe.shown.source_parameters.clone().unwrap_or_default();
     let own = parameters.dynamo_db_stream_parameters.unwrap_or_default();
     let size = own.batch_size.and_then(|size| usize::try_from(size).ok()).unwrap_or(100).max(1);
     let stream = pipe.shown.source.clone().unwrap_or_default();
-    Source { piper, role, batch, pipe, stream, own, size }.follow().await
+    Source { piper, role, task, batch, pipe, stream, own, size }.follow().await
 }
 
 impl Source<'_> {
@@ -72,11 +79,11 @@ impl Source<'_> {
             }
             let Some(now) = iterator else {
                 // The shard was closed: a stream that was disabled gets no more.
-                tokio::time::sleep(MAX_WAIT).await;
+                unless_stopped(self.task, tokio::time::sleep(MAX_WAIT)).await?;
                 iterator = self.begin(&mut at, false).await?;
                 continue;
             };
-            let (records, next) = self.gather(now).await?;
+            let (records, next) = unless_stopped(self.task, self.gather(now)).await??;
             let own: Vec<Record> = records.into_iter().filter(|record| self.is_own(record, &at)).collect();
             if let Some(last) = own.last().cloned() {
                 let events: Vec<(Record, Event)> = own
@@ -166,6 +173,7 @@ impl Source<'_> {
     async fn deliver(&self, at: &mut Position, events: Vec<(Record, Event)>) -> Result<(), Error> {
         let mut pieces = vec![(events, 0)];
         while let Some((piece, tries)) = pieces.pop() {
+            unless_stopped(self.task, std::future::ready(())).await?;
             let young = piece.iter().position(|(record, _)| !self.too_old(record)).unwrap_or(piece.len());
             let (old, piece) = split(piece, young);
             self.give_up(&old, "RecordAgeExceeded").await?;
@@ -203,7 +211,7 @@ impl Source<'_> {
                 pieces.push((bad, tries));
             }
             let wait = Duration::from_millis(200 << u32::try_from(tries).unwrap_or(0).min(9));
-            tokio::time::sleep(wait.min(MAX_WAIT)).await;
+            unless_stopped(self.task, tokio::time::sleep(wait.min(MAX_WAIT))).await?;
         }
         Ok(())
     }

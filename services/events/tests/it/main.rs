@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
 mod connections;
+mod passing;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -60,6 +60,10 @@ fn check(target: &Target, home: &Home, rule_has_role: bool) -> Result<(), Error>
     if kind.needs_role(&arn, (&home.account, &home.region)) && target.role_arn.is_none() && !rule_has_role {
         return Err(Error::validation(format!("RoleArn is required for target {}.", target.arn)));
     }
+    let has_group = target.sqs_parameters.as_ref().is_some_and(|sqs| sqs.message_group_id.is_some());
+    if kind == Kind::Queue && arn.resource.strip_suffix(".fifo").is_some() && !has_group {
+        return Err(Error::validation(format!("Parameter(s) SqsParameters must be specified for target: {id}.")));
+    }
     let ways = [target.input.is_some(), target.input_path.is_some(), target.input_transformer.is_some()];
     if ways.iter().filter(|set| **set).count() > 1 {
         return Err(Error::validation(format!(
