@@ -240,7 +240,7 @@ def sources(f):
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"])["Attributes"]
         return sum(map(int, found.values()))
 
-    f.make("seen", {"app.py": SEEN}, Environment={"Variables": {"MODE": "partial"}})
+    f.make("seen", {"app.py": SEEN}, Timeout=15, Environment={"Variables": {"MODE": "partial"}})
     dead_url, dead_arn = queue("dead")
     url, arn = queue("work", VisibilityTimeout="15", RedrivePolicy=json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 2}))
     refused("a pattern that is none", "InvalidParameterValueException", lambda: f.la.create_event_source_mapping(EventSourceArn=arn, FunctionName="seen", FilterCriteria={"Filters": [{"Pattern": '{"body": 1}'}]}), "Invalid filter pattern")

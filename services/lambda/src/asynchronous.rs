@@ -444,20 +444,20 @@ async fn dead_letter(cx: &Cx, target: &str, told: &EventResult) -> Result<(), Er
         "ErrorCode": attribute("Number", "200"),
         "ErrorMessage": attribute("String", &error["errorMessage"].as_str().unwrap_or("unknown").chars().take(1024).collect::<String>()),
     });
-    let Some(arn) = wire::arn::Arn::parse(target) else { return Ok(()) };
+    let arn = arn_of(target)?;
     let (service, operation, parameters) = match arn.service.as_str() {
         "sqs" => {
             let url = queue_url(cx, &arn);
             ("sqs", "sendMessage", json!({ "QueueUrl": url, "MessageBody": body, "MessageAttributes": attributes }))
         }
         "sns" => ("sns", "publish", json!({ "TopicArn": target, "Message": body, "MessageAttributes": attributes })),
-        _ => return Ok(()),
+        _ => return Err(Error::not_implemented(format!("a dead-letter queue of type {}", arn.service))),
     };
     cx.call_json(service, operation, parameters).await.map(drop)
 }
 
 pub(crate) async fn send(cx: &Cx, target: &str, record: &Value) -> Result<(), Error> {
-    let Some(arn) = wire::arn::Arn::parse(target) else { return Ok(()) };
+    let arn = arn_of(target)?;
     let body = record.to_string();
     let (service, operation, parameters) = match arn.service.as_str() {
         "sqs" => ("sqs", "sendMessage", json!({ "QueueUrl": queue_url(cx, &arn), "MessageBody": body })),
@@ -471,11 +471,20 @@ pub(crate) async fn send(cx: &Cx, target: &str, record: &Value) -> Result<(), Er
             );
             let function = &record["requestContext"]["functionArn"];
             let entry = json!({ "Source": "lambda", "DetailType": source, "Detail": body, "Resources": [target, function], "EventBusName": target });
-            ("events", "putEvents", json!({ "Entries": [entry] }))
+            let put = cx.call_json("events", "putEvents", json!({ "Entries": [entry] })).await?;
+            // A bus takes or refuses each event by itself.
+            return match put["Entries"][0]["ErrorMessage"].as_str() {
+                None => Ok(()),
+                Some(refused) => Err(Error::validation(refused)),
+            };
         }
-        _ => return Ok(()),
+        _ => return Err(Error::not_implemented(format!("a destination of type {}", arn.service))),
     };
     cx.call_json(service, operation, parameters).await.map(drop)
+}
+
+fn arn_of(target: &str) -> Result<wire::arn::Arn, Error> {
+    wire::arn::Arn::parse(target).ok_or_else(|| Error::validation(format!("not an ARN: {target}")))
 }
 
 /// The last part of the path is what SQS reads.

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use api_lambda::{EphemeralStorage, FileSystemConfig, LoggingConfig, SnapStart, error};
+use api_lambda::{
+    DeadLetterConfig, DestinationConfig, EphemeralStorage, FileSystemConfig, LoggingConfig, SnapStart, error,
+};
 use wire::Error;
+use wire::arn::Arn;
 
 use crate::config::Config;
 use crate::prepare::Language;
@@ -129,6 +132,37 @@ pub(crate) fn logging(logging: &LoggingConfig) -> Result<(), Error> {
     Ok(())
 }
 
+/// Where an event goes that was given up, without a word of what became of it. Source: Lambda Developer Guide, "Adding a dead-letter queue".
+pub(crate) fn dead_letter(config: Option<&DeadLetterConfig>) -> Result<(), Error> {
+    served(config.and_then(|config| config.target_arn.as_deref()), &["sqs", "sns"])
+}
+
+/// Where results of events go. Source: Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations".
+pub(crate) fn destinations(config: Option<&DestinationConfig>) -> Result<(), Error> {
+    const SERVED: [&str; 4] = ["sqs", "sns", "lambda", "events"];
+    let Some(config) = config else { return Ok(()) };
+    served(config.on_success.as_ref().and_then(|success| success.destination.as_deref()), &SERVED)?;
+    served(config.on_failure.as_ref().and_then(|failure| failure.destination.as_deref()), &SERVED)
+}
+
+/// Where a stream's batches go that were given up. Source: Lambda Developer Guide, "Retain discarded batch records".
+pub(crate) fn stream_destination(config: Option<&DestinationConfig>) -> Result<(), Error> {
+    let on_failure = config.and_then(|config| config.on_failure.as_ref());
+    served(on_failure.and_then(|failure| failure.destination.as_deref()), &["sqs", "sns"])
+}
+
+fn served(target: Option<&str>, services: &[&str]) -> Result<(), Error> {
+    let Some(target) = target.filter(|target| !target.is_empty()) else { return Ok(()) };
+    match Arn::parse(target) {
+        Some(arn) if services.contains(&arn.service.as_str()) => Ok(()),
+        Some(arn) if arn.service == "s3" => Err(Error::not_implemented("a bucket as the destination of a function")),
+        _ => Err(error::invalid_parameter_value_exception(format!(
+            "The destination {target} is not supported: it must be the ARN of one of {}.",
+            services.join(", ")
+        ))),
+    }
+}
+
 /// A change made under the condition that nothing changed before.
 pub(crate) fn revision(wanted: Option<&str>, current: Option<&str>) -> Result<(), Error> {
     if wanted.is_none_or(|wanted| Some(wanted) == current) {
@@ -149,6 +183,14 @@ mod tests {
         assert!(runtime("nodejs22.x").is_ok() && runtime("nodejs18.x").is_ok());
         assert!(runtime("python2.7").is_err() && runtime("python3.99").is_err() && runtime("nodejs12.x").is_err());
         assert!(runtime("java21").is_err() && runtime("nodejs22").is_err());
+        let target = |arn: &str| dead_letter(Some(&DeadLetterConfig { target_arn: Some(arn.to_owned()) }));
+        assert!(target("").is_ok() && target("arn:aws:sqs:eu-west-1:000000000000:q").is_ok());
+        assert_eq!(target("arn:aws:s3:::b").unwrap_err().code(), "NotImplemented");
+        assert_eq!(
+            target("arn:aws:lambda:eu-west-1:000000000000:function:f").unwrap_err().code(),
+            "InvalidParameterValueException"
+        );
+        assert_eq!(target("q").unwrap_err().code(), "InvalidParameterValueException");
         assert!(timeout(0).is_err() && timeout(901).is_err() && timeout(900).is_ok());
         let one = |name: &str, value: &str| variables(&BTreeMap::from([(name.to_owned(), value.to_owned())]));
         assert!(one("A", "b").is_ok());

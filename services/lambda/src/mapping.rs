@@ -60,6 +60,39 @@ pub(crate) fn stop(tx: &mut Tx<'_>, uuid: &str) -> Result<(), Error> {
     Ok(tx.cancel_task(&format!("{POLL}:{uuid}"))?)
 }
 
+/// Batches under way. They run to their end when the mapping is changed or deleted: what a function has begun it does once.
+struct Running(JoinSet<()>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.detach_all();
+    }
+}
+
+/// Begins to poll for the mappings of a function that is made again: they outlive it. Source: Lambda API Reference, `DeleteFunction`
+/// ("delete the event source mappings directly").
+pub(crate) fn resume(tx: &mut Tx<'_>, place: &Scope, name: &str) -> Result<(), Error> {
+    for mapping in of_function(tx, place, name)? {
+        apply(tx, (&place.account, &place.region), &mapping)?;
+    }
+    Ok(())
+}
+
+/// The mappings of a function, its versions and aliases.
+pub(crate) fn of_function(
+    tx: &mut Tx<'_>,
+    place: &Scope,
+    name: &str,
+) -> Result<Vec<EventSourceMappingConfiguration>, Error> {
+    let (arn, under) = (place.arn(name, None), place.arn(name, Some("")));
+    let mut mappings = tx.list_json::<EventSourceMappingConfiguration>(place.mappings(), 10_000)?;
+    mappings.retain(|mapping| {
+        let target = mapping.function_arn.as_deref().unwrap_or_default();
+        target == arn || target.starts_with(&under)
+    });
+    Ok(mappings)
+}
+
 /// Runs until the mapping is changed or deleted.
 pub(crate) async fn poll(lambda: &Lambda, task: &Task) -> Result<Done, Error> {
     let wanted: Poll = task.payload()?;
@@ -74,11 +107,11 @@ pub(crate) async fn poll(lambda: &Lambda, task: &Task) -> Result<Done, Error> {
         return stream::poll(lambda, task, &cx, &mapping).await;
     }
     let source = Source::of(&mapping);
-    let mut running = JoinSet::new();
+    let mut running = Running(JoinSet::new());
     loop {
         let step = async {
-            while running.len() >= source.concurrency {
-                running.join_next().await;
+            while running.0.len() >= source.concurrency {
+                running.0.join_next().await;
             }
             source.batch(lambda, &cx).await
         };
@@ -86,13 +119,13 @@ pub(crate) async fn poll(lambda: &Lambda, task: &Task) -> Result<Done, Error> {
             batch = step => batch,
             () = task.cancelled() => return Ok(Done::Finished),
         };
-        while running.try_join_next().is_some() {}
+        while running.0.try_join_next().is_some() {}
         match batch {
             Ok((_, messages)) if messages.is_empty() => {}
             Ok((role, messages)) => {
                 let (source, cx) = (source.clone(), cx.clone());
                 let Some(lambda) = lambda.me.upgrade() else { return Ok(Done::Finished) };
-                running.spawn(async move { source.deliver(&lambda, &cx, &role, messages).await });
+                running.0.spawn(async move { source.deliver(&lambda, &cx, &role, messages).await });
             }
             Err(error) => {
                 tracing::debug!(%error, mapping = wanted.uuid, "an event source cannot be polled; trying again");

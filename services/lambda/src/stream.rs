@@ -26,6 +26,8 @@ const IDLE: Duration = Duration::from_millis(500);
 /// The longest wait before a failed batch is tried again.
 const MAX_WAIT: Duration = Duration::from_mins(1);
 const DEFAULT_BATCH: i32 = 100;
+/// So long a function's role is used before it is looked up again.
+const SESSION: Duration = Duration::from_mins(30);
 /// As AWS: an invocation's payload is bounded.
 const MAX_BYTES: usize = 6 << 20;
 
@@ -62,21 +64,34 @@ pub(crate) async fn poll(
     mapping: &EventSourceMappingConfiguration,
 ) -> Result<Done, Error> {
     let source = Source::of(mapping);
-    let work = async {
-        loop {
-            let Err(error) = source.follow(lambda, cx).await;
-            tracing::debug!(%error, mapping = source.uuid, "a stream cannot be read; trying again");
-            tokio::time::sleep(Duration::from_secs(5)).await;
+    loop {
+        match source.follow(lambda, cx, task).await {
+            Ok(Left::Renewing) => {}
+            Ok(Left::Stopped) => return Ok(Done::Finished),
+            Err(error) => {
+                tracing::debug!(%error, mapping = source.uuid, "a stream cannot be read; trying again");
+                if pause(task, Duration::from_secs(5)).await {
+                    return Ok(Done::Finished);
+                }
+            }
         }
-    };
-    tokio::select! {
-        never = work => never,
-        () = task.cancelled() => Ok(Done::Finished),
     }
 }
 
-/// What follows a stream ends only by failing.
-enum Never {}
+/// Waits, but no longer than the mapping is wanted as it is: true where it is changed or deleted.
+async fn pause(task: &Task, time: Duration) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(time) => false,
+        () = task.cancelled() => true,
+    }
+}
+
+/// Why a stream is followed no further, between two invocations: none is cut short, since its records would come again.
+enum Left {
+    Stopped,
+    /// The function's role is taken anew: it may have another one.
+    Renewing,
+}
 
 impl Source {
     fn of(mapping: &EventSourceMappingConfiguration) -> Self {
@@ -99,7 +114,8 @@ impl Source {
     }
 
     /// Reads on from where it was and delivers what comes.
-    async fn follow(&self, lambda: &Lambda, cx: &Cx) -> Result<Never, Error> {
+    async fn follow(&self, lambda: &Lambda, cx: &Cx, task: &Task) -> Result<Left, Error> {
+        let until = tokio::time::Instant::now() + SESSION;
         let place = Scope::of(cx);
         let name = Name::parse(&self.function, None)?;
         let resolved = lambda.store.read(|tx| place.resolve(tx, &name, 0.0)).await?;
@@ -116,15 +132,26 @@ impl Source {
         loop {
             let Some(now) = iterator else {
                 // The shard was closed: a stream that was disabled gets no more.
-                tokio::time::sleep(MAX_WAIT).await;
+                if pause(task, MAX_WAIT).await {
+                    return Ok(Left::Stopped);
+                }
                 iterator = self.begin(&role, &mut position, false).await?;
                 continue;
             };
-            let (records, next) = self.gather(&role, now).await?;
+            if tokio::time::Instant::now() >= until {
+                return Ok(Left::Renewing);
+            }
+            let (records, next) = tokio::select! {
+                biased;
+                () = task.cancelled() => return Ok(Left::Stopped),
+                gathered = self.gather(&role, now) => gathered?,
+            };
             let own: Vec<Record> = records.into_iter().filter(|record| self.is_own(record, &position)).collect();
             if let Some(last) = own.last().cloned() {
                 let wanted = own.into_iter().filter(|record| self.filters.want(&event(record, &self.stream))).collect();
-                self.deliver(lambda, cx, &role, &mut position, wanted).await?;
+                if self.deliver(lambda, (cx, task), &role, &mut position, wanted).await? {
+                    return Ok(Left::Stopped);
+                }
                 self.done(lambda, &place, &mut position, &[last]).await?;
             }
             iterator = next;
@@ -201,21 +228,25 @@ impl Source {
         }
     }
 
-    /// Delivers the records, in pieces where they have to be, and does not return before all are done with.
+    /// Delivers the records, in pieces where they have to be, and does not return before all are done with; true where the mapping is
+    /// changed or deleted meanwhile.
     async fn deliver(
         &self,
         lambda: &Lambda,
-        cx: &Cx,
+        (cx, task): (&Cx, &Task),
         role: &Cx,
         position: &mut Position,
         records: Vec<Record>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let place = Scope::of(cx);
         // Pieces that are still to be done, the next one last, each with how often it has failed.
         let mut pieces = vec![(records, 0_i32)];
         while let Some((piece, tries)) = pieces.pop() {
             if piece.is_empty() {
                 continue;
+            }
+            if task.is_cancelled() {
+                return Ok(true);
             }
             let (piece, rest) = split_by_size(piece, &self.stream);
             if !rest.is_empty() {
@@ -224,7 +255,9 @@ impl Source {
             let fresh = piece.iter().position(|record| !self.too_old(record, cx)).unwrap_or(piece.len());
             if fresh > 0 {
                 let (old, young) = split(piece, fresh);
-                self.give_up(cx, role, &old, "RecordAgeExceeded", tries, None).await;
+                if self.give_up((cx, task), role, &old, "RecordAgeExceeded", tries, None).await {
+                    return Ok(true);
+                }
                 self.done(lambda, &place, position, &old).await?;
                 pieces.push((young, tries));
                 continue;
@@ -245,7 +278,9 @@ impl Source {
             let tries = if good.is_empty() { tries + 1 } else { 1 };
             if self.max_retries.is_some_and(|most| tries > most) {
                 let finished = finished.ok();
-                self.give_up(cx, role, &bad, "RetryAttemptsExhausted", tries, finished.as_ref()).await;
+                if self.give_up((cx, task), role, &bad, "RetryAttemptsExhausted", tries, finished.as_ref()).await {
+                    return Ok(true);
+                }
                 self.done(lambda, &place, position, &bad).await?;
                 continue;
             }
@@ -258,9 +293,11 @@ impl Source {
                 pieces.push((bad, tries));
             }
             let wait = Duration::from_millis(200 << u32::try_from(tries).unwrap_or(0).min(9));
-            tokio::time::sleep(wait.min(MAX_WAIT)).await;
+            if pause(task, wait.min(MAX_WAIT)).await {
+                return Ok(true);
+            }
         }
-        Ok(())
+        Ok(false)
     }
 
     async fn invoke(&self, lambda: &Lambda, cx: &Cx, records: &[Record]) -> Result<Finished, Error> {
@@ -313,18 +350,19 @@ impl Source {
         lambda.store.write(move |tx| Ok::<_, Error>(tx.put_json(key.clone(), &position)?)).await
     }
 
-    /// Tells the destination of failures where the records are that were given up.
+    /// Tells the destination of failures where the records are that were given up. They are not lost before it was told: true where the
+    /// mapping is changed or deleted before that.
     async fn give_up(
         &self,
-        cx: &Cx,
+        (cx, task): (&Cx, &Task),
         role: &Cx,
         records: &[Record],
         condition: &str,
         tries: i32,
         finished: Option<&Finished>,
-    ) {
+    ) -> bool {
         let (Some(target), Some(first), Some(last)) = (&self.on_failure, records.first(), records.last()) else {
-            return;
+            return false;
         };
         let time = |record: &Record| {
             let time = record.dynamodb.as_ref().and_then(|change| change.approximate_creation_date_time);
@@ -353,9 +391,19 @@ impl Source {
                 "streamArn": self.stream,
             },
         });
-        if let Err(error) = send(role, target, &record).await {
-            tracing::warn!(%error, target, "the record of a failed batch could not be sent to its destination");
+        let mut wait = Duration::from_secs(1);
+        while let Err(error) = send(role, target, &record).await {
+            let is_passing = error.status() >= 500 && !error.is("NotImplemented");
+            tracing::warn!(%error, target, is_passing, "the record of a failed batch could not be sent to its destination");
+            if !is_passing {
+                break;
+            }
+            if pause(task, wait).await {
+                return true;
+            }
+            wait = (wait * 2).min(MAX_WAIT);
         }
+        false
     }
 }
 

@@ -11,6 +11,7 @@ use wire::Error;
 use wire::arn::Arn;
 
 use crate::asynchronous::queue_url;
+use crate::check::stream_destination;
 use crate::filters::Filters;
 use crate::function::{Name, Scope};
 use crate::{Lambda, mapping};
@@ -35,6 +36,7 @@ impl Handle<CreateEventSourceMapping> for Lambda {
             ));
         }
         check_stream(&req, is_stream)?;
+        stream_destination(req.destination_config.as_ref())?;
         Filters::parse(req.filter_criteria.as_ref())?;
         if is_stream {
             check_sizes(req.batch_size, req.maximum_batching_window_in_seconds)?;
@@ -43,7 +45,7 @@ impl Handle<CreateEventSourceMapping> for Lambda {
         }
         let name = Name::parse(&req.function_name, None)?;
         if !is_stream {
-            self.check_queue(cx, &source).await?;
+            self.check_queue(cx, &source, &name).await?;
         }
         let uuid = cx.uuid();
         let configuration = EventSourceMappingConfiguration {
@@ -96,18 +98,45 @@ impl Handle<CreateEventSourceMapping> for Lambda {
 }
 
 impl Lambda {
-    /// Errs, as Lambda says it, where there is no such queue.
-    async fn check_queue(&self, cx: &Cx, arn: &str) -> Result<(), Error> {
-        let Some(arn) = Arn::parse(arn) else { return Ok(()) };
+    /// Errs, as Lambda says it, where there is no such queue, where its messages would come again while the function works on them, or
+    /// where the function's role may not take them.
+    pub(super) async fn check_queue(&self, cx: &Cx, source: &str, name: &Name) -> Result<(), Error> {
+        let invalid = |message: String| error::invalid_parameter_value_exception(message);
+        let Some(arn) = Arn::parse(source) else { return Ok(()) };
         let here = Cx::platform(&self.router, &arn.account, &arn.region);
-        let request = GetQueueAttributesRequest { queue_url: queue_url(cx, &arn), ..Default::default() };
-        match here.call::<GetQueueAttributes>(request).await {
-            Err(missing) if missing.is("QueueDoesNotExist") => Err(error::invalid_parameter_value_exception(format!(
-                "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: {}",
-                missing.message()
-            ))),
-            _ => Ok(()),
+        let asked = Some(vec!["VisibilityTimeout".to_owned()]);
+        let request = GetQueueAttributesRequest { queue_url: queue_url(cx, &arn), attribute_names: asked };
+        let told = match here.call::<GetQueueAttributes>(request).await {
+            Err(missing) if missing.is("QueueDoesNotExist") => {
+                return Err(invalid(format!(
+                    "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: {}",
+                    missing.message()
+                )));
+            }
+            Err(_) => return Ok(()),
+            Ok(told) => told.attributes.unwrap_or_default(),
+        };
+        let place = Scope::of(cx);
+        // Where there is no such function the mapping is refused for that.
+        let Ok(function) = self.store.read(|tx| place.resolve(tx, name, 0.0)).await else { return Ok(()) };
+        let config = function.version.config;
+        let timeout = config.timeout.unwrap_or(3);
+        let hidden: Option<i32> = told.get("VisibilityTimeout").and_then(|seconds| seconds.parse().ok());
+        if let Some(hidden) = hidden.filter(|hidden| *hidden < timeout) {
+            return Err(invalid(format!(
+                "Queue visibility timeout: {hidden} seconds is less than Function timeout: {timeout} seconds"
+            )));
         }
+        let Ok(role) = cx.assume(config.role.as_deref().unwrap_or_default(), &name.name).await else { return Ok(()) };
+        for action in ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"] {
+            let may = self.router.authorize(&role, &format!("sqs:{action}"), source).await;
+            if may.is_err_and(|refused| refused.status() == 403) {
+                return Err(invalid(format!(
+                    "The provided execution role does not have permissions to call {action} on SQS"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use wire::Error;
 
 use super::{Source, prepare, publish, set_layers, touch};
 use crate::function::{Function, LATEST, Name, Scope, Version};
-use crate::{Lambda, check, layer};
+use crate::{Lambda, check, layer, mapping};
 
 #[async_trait]
 impl Handle<CreateFunction> for Lambda {
@@ -62,6 +62,7 @@ impl Handle<CreateFunction> for Lambda {
                 if wants_version { publish(tx, &place, &mut function, None)? } else { function.latest.shown(false) };
             prepare(tx, (&account, &region), &function.latest)?;
             tx.put_json(place.function(&name), &function)?;
+            mapping::resume(tx, &place, &name)?;
             Ok(shown)
         })
         .await
@@ -86,6 +87,7 @@ fn check_request(req: &CreateFunctionRequest, lambda: &Lambda) -> Result<(), Err
     check::file_systems(req.file_system_configs.as_deref().unwrap_or_default(), &lambda.config)?;
     check::storage(req.ephemeral_storage.as_ref())?;
     check::snap_start(req.snap_start.as_ref())?;
+    check::dead_letter(req.dead_letter_config.as_ref())?;
     check::logging(&req.logging_config.clone().unwrap_or_default())
 }
 

@@ -1,9 +1,6 @@
 //! DeleteFunction: a function with everything of it, or one published version.
 
-use api_lambda::{
-    AliasConfiguration, DeleteFunction, DeleteFunctionRequest, DeleteFunctionResponse, EventSourceMappingConfiguration,
-    error,
-};
+use api_lambda::{AliasConfiguration, DeleteFunction, DeleteFunctionRequest, DeleteFunctionResponse, error};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use store::Tx;
@@ -55,13 +52,9 @@ fn delete(tx: &mut Tx<'_>, place: &Scope, name: &str) -> Result<(), Error> {
     ] {
         delete_all(tx, &prefix)?;
     }
-    // As on AWS a mapping outlives its function; ours would only try and fail.
-    let (arn, under) = (place.arn(name, None), place.arn(name, Some("")));
-    for mapped in tx.list_json::<EventSourceMappingConfiguration>(place.mappings(), 10_000)? {
-        let target = mapped.function_arn.as_deref().unwrap_or_default();
-        if target == arn || target.starts_with(&under) {
-            mapping::stop(tx, mapped.uuid.as_deref().unwrap_or_default())?;
-        }
+    // As on AWS a mapping outlives its function; ours would only try and fail, and goes on when there is one again.
+    for mapped in mapping::of_function(tx, place, name)? {
+        mapping::stop(tx, mapped.uuid.as_deref().unwrap_or_default())?;
     }
     Ok(tx.delete(place.function(name))?)
 }

@@ -10,6 +10,7 @@ use wire::Error;
 
 use super::put_function_event_invoke_config::{check, not_found};
 use crate::Lambda;
+use crate::check::destinations;
 use crate::function::{Name, Scope};
 
 #[async_trait]
@@ -21,6 +22,7 @@ impl Handle<UpdateFunctionEventInvokeConfig> for Lambda {
     ) -> Result<FunctionEventInvokeConfig, Error> {
         let (place, name) = (Scope::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
         check(req.maximum_retry_attempts, req.maximum_event_age_in_seconds)?;
+        destinations(req.destination_config.as_ref())?;
         let now = cx.now();
         cx.write(&self.store, move |tx| {
             let resolved = place.resolve(tx, &name, 1.0)?;

@@ -8,6 +8,7 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use super::create_event_source_mapping::{check, check_queue, check_sizes};
+use crate::check::stream_destination;
 use crate::filters::Filters;
 use crate::function::{Name, Scope};
 use crate::{Lambda, mapping};
@@ -22,6 +23,15 @@ impl Handle<UpdateEventSourceMapping> for Lambda {
         let place = Scope::of(cx);
         let function = req.function_name.as_deref().map(|name| Name::parse(name, None)).transpose()?;
         Filters::parse(req.filter_criteria.as_ref())?;
+        stream_destination(req.destination_config.as_ref())?;
+        if let Some(name) = &function {
+            let key = place.mapping(&req.uuid);
+            let found = self.store.read(|tx| tx.get_json::<EventSourceMappingConfiguration>(&key)).await?;
+            let source = found.and_then(|found| found.event_source_arn).unwrap_or_default();
+            if !mapping::is_stream(&source) {
+                self.check_queue(cx, &source, name).await?;
+            }
+        }
         let now = cx.now();
         let (account, region) = (cx.account().to_owned(), cx.region().to_owned());
         cx.write(&self.store, move |tx| {

@@ -64,6 +64,7 @@ fn apply(config: &mut FunctionConfiguration, req: UpdateFunctionConfigurationReq
             *place = new;
         }
     }
+    check::dead_letter(req.dead_letter_config.as_ref())?;
     set(&mut config.role, req.role);
     set(&mut config.handler, req.handler);
     set(&mut config.description, req.description);

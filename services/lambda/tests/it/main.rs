@@ -524,6 +524,63 @@ async fn events_of_one_caller_take_no_others_place() {
     assert_eq!(part(1).len(), 5, "each has an id of its own: {lines:?}");
 }
 
+/// A wait of a test.
+async fn soon<T>(waited: impl Future<Output = T>) -> T {
+    tokio::time::timeout(std::time::Duration::from_mins(10), waited).await.unwrap()
+}
+
+const WORK: &str = "arn:aws:sqs:eu-west-1:000000000000:work";
+
+#[tokio::test]
+async fn a_mapping_outlives_its_function() {
+    let bench = bench();
+    let source = "def handler(event, context): print('got', event['Records'][0]['body'])\n";
+    bench.function("mapped", source, json!({})).await;
+    bench.call("CreateEventSourceMapping", json!({ "FunctionName": "mapped", "EventSourceArn": WORK })).await;
+    bench.call("DeleteFunction", json!({ "FunctionName": "mapped" })).await;
+    bench.function("mapped", source, json!({})).await;
+    bench.neighbours.offer("one");
+    assert_eq!(soon(bench.neighbours.deleted()).await, "one");
+}
+
+#[tokio::test]
+async fn a_batch_is_finished_when_its_mapping_is_deleted() {
+    let bench = bench();
+    let source = "import time\ndef handler(event, context): time.sleep(2)\n";
+    bench.function("slow", source, json!({})).await;
+    bench.invoke("slow", json!({})).await;
+    let made = bench.call("CreateEventSourceMapping", json!({ "FunctionName": "slow", "EventSourceArn": WORK })).await;
+    bench.neighbours.offer("one");
+    soon(bench.neighbours.taken()).await;
+    bench.call("DeleteEventSourceMapping", json!({ "UUID": made["UUID"] })).await;
+    assert_eq!(soon(bench.neighbours.deleted()).await, "one");
+}
+
+#[tokio::test]
+async fn messages_must_stay_hidden_as_long_as_the_function_may_run() {
+    let bench = bench();
+    bench.function("long", "def handler(event, context): pass\n", json!({ "Timeout": 31 })).await;
+    let input = json!({ "FunctionName": "long", "EventSourceArn": WORK });
+    let refused = bench.try_call("CreateEventSourceMapping", input).await.unwrap_err();
+    assert_eq!(refused.code(), "InvalidParameterValueException");
+    assert_eq!(refused.message(), "Queue visibility timeout: 30 seconds is less than Function timeout: 31 seconds");
+}
+
+#[tokio::test]
+async fn destinations_that_nothing_serves_are_refused() {
+    let bench = bench();
+    bench.function("f", "def handler(event, context): pass\n", json!({})).await;
+    for (target, code) in [
+        ("arn:aws:s3:::bucket", "NotImplemented"),
+        ("arn:aws:kinesis:eu-west-1:000000000000:stream/s", "InvalidParameterValueException"),
+    ] {
+        let config = json!({ "FunctionName": "f", "DestinationConfig": { "OnFailure": { "Destination": target } } });
+        assert_eq!(bench.fails("PutFunctionEventInvokeConfig", config).await, code, "{target}");
+        let dead = json!({ "FunctionName": "f", "DeadLetterConfig": { "TargetArn": target } });
+        assert_eq!(bench.fails("UpdateFunctionConfiguration", dead).await, code, "{target}");
+    }
+}
+
 #[tokio::test]
 async fn a_bootstrap_of_ones_own_works() {
     let bench = bench();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use api_logs::{CreateLogGroup, CreateLogStream, PutLogEvents};
-use api_sqs::SendMessage;
+use api_sqs::{DeleteMessageBatch, GetQueueAttributes, Message, ReceiveMessage, SendMessage};
 use async_trait::async_trait;
 use service::identity::Credentials;
 use service::{Cx, Handle, Principal, Router};
@@ -51,6 +51,9 @@ impl service::identity::Identity for Identity {
 pub(crate) struct Neighbours {
     lines: Mutex<BTreeMap<String, Vec<String>>>,
     messages: Mutex<Vec<<SendMessage as Operation>::Input>>,
+    /// What may be received, and the receipt handles of what was deleted.
+    waiting: Mutex<Vec<String>>,
+    deleted: Mutex<Vec<String>>,
     changed: watch::Sender<u64>,
 }
 
@@ -58,7 +61,7 @@ impl Neighbours {
     pub(crate) fn register(router: &Router) -> Arc<Self> {
         let neighbours = Arc::new(Self::default());
         service::operations!(router, neighbours, api_logs: CreateLogGroup, CreateLogStream, PutLogEvents);
-        service::operations!(router, neighbours, api_sqs: SendMessage);
+        service::operations!(router, neighbours, api_sqs: DeleteMessageBatch, GetQueueAttributes, ReceiveMessage, SendMessage);
         neighbours
     }
 
@@ -68,6 +71,30 @@ impl Neighbours {
             let lines = self.lines.lock().unwrap().get(group).cloned().unwrap_or_default();
             if enough(&lines) {
                 return lines;
+            }
+            changed.changed().await.unwrap();
+        }
+    }
+
+    /// Puts a message into the queue, whatever it is called.
+    pub(crate) fn offer(&self, body: &str) {
+        self.waiting.lock().unwrap().push(body.to_owned());
+        self.changed.send_modify(|changes| *changes += 1);
+    }
+
+    /// Waits until nothing is left to be received.
+    pub(crate) async fn taken(&self) {
+        let mut changed = self.changed.subscribe();
+        while !self.waiting.lock().unwrap().is_empty() {
+            changed.changed().await.unwrap();
+        }
+    }
+
+    pub(crate) async fn deleted(&self) -> String {
+        let mut changed = self.changed.subscribe();
+        loop {
+            if let Some(handle) = self.deleted.lock().unwrap().pop() {
+                return handle;
             }
             changed.changed().await.unwrap();
         }
@@ -117,5 +144,43 @@ impl Handle<SendMessage> for Neighbours {
         self.messages.lock().unwrap().push(input);
         self.changed.send_modify(|changes| *changes += 1);
         Ok(Output::<SendMessage>::default())
+    }
+}
+
+#[async_trait]
+impl Handle<GetQueueAttributes> for Neighbours {
+    async fn handle(&self, _: &Cx, _: Input<GetQueueAttributes>) -> Result<Output<GetQueueAttributes>, Error> {
+        let attributes = BTreeMap::from([("VisibilityTimeout".to_owned(), "30".to_owned())]);
+        Ok(Output::<GetQueueAttributes> { attributes: Some(attributes) })
+    }
+}
+
+#[async_trait]
+impl Handle<ReceiveMessage> for Neighbours {
+    async fn handle(&self, _: &Cx, _: Input<ReceiveMessage>) -> Result<Output<ReceiveMessage>, Error> {
+        let mut changed = self.changed.subscribe();
+        loop {
+            let taken = self.waiting.lock().unwrap().pop();
+            if let Some(body) = taken {
+                self.changed.send_modify(|changes| *changes += 1);
+                let message = Message {
+                    message_id: Some(body.clone()),
+                    receipt_handle: Some(body.clone()),
+                    body: Some(body),
+                    ..Message::default()
+                };
+                return Ok(Output::<ReceiveMessage> { messages: Some(vec![message]) });
+            }
+            changed.changed().await.unwrap();
+        }
+    }
+}
+
+#[async_trait]
+impl Handle<DeleteMessageBatch> for Neighbours {
+    async fn handle(&self, _: &Cx, input: Input<DeleteMessageBatch>) -> Result<Output<DeleteMessageBatch>, Error> {
+        self.deleted.lock().unwrap().extend(input.entries.into_iter().map(|entry| entry.receipt_handle));
+        self.changed.send_modify(|changes| *changes += 1);
+        Ok(Output::<DeleteMessageBatch>::default())
     }
 }
