@@ -82,7 +82,9 @@ fn with_grants(record: &KeyRecord) -> Value {
 
 fn statement(grant: &Grant) -> Value {
     let entry = &grant.entry;
-    let operations: Vec<String> = entry.operations.iter().flatten().map(|one| format!("kms:{one}")).collect();
+    // Retiring is of one grant, not of the key: who may is looked at there.
+    let operations = entry.operations.iter().flatten().filter(|one| *one != "RetireGrant");
+    let operations: Vec<String> = operations.map(|one| format!("kms:{one}")).collect();
     let mut equals = serde_json::Map::new();
     let mut condition = serde_json::Map::new();
     if let Some(constraints) = &entry.constraints {

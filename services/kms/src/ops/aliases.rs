@@ -15,9 +15,11 @@ use super::page::page;
 use crate::Kms;
 use crate::records::{AliasRecord, alias_key, alias_prefix, find, place};
 
-/// The name of an alias out of its name or ARN. Those of AWS's own keys are not for others.
-fn name_of(text: &str) -> Result<String, Error> {
-    let name = text.find("alias/").map_or(text, |at| &text[at..]);
+/// The name of an alias out of its name or its ARN here, and nothing else that has one in it: what is asked about is what is changed.
+/// Those of AWS's own keys are not for others.
+fn name_of(cx: &Cx, text: &str) -> Result<String, Error> {
+    let here = cx.arn("kms", "");
+    let name = text.strip_prefix(here.as_str()).unwrap_or(text);
     if !name.starts_with("alias/") || name == "alias/" || name.starts_with("alias/aws/") {
         return Err(invalid_alias_name_exception(format!("Invalid alias name {text}")));
     }
@@ -31,7 +33,7 @@ fn arn_of(cx: &Cx, name: &str) -> String {
 #[async_trait]
 impl Handle<CreateAlias> for Kms {
     async fn handle(&self, cx: &Cx, req: CreateAliasRequest) -> Result<Empty, Error> {
-        let name = name_of(&req.alias_name)?;
+        let name = name_of(cx, &req.alias_name)?;
         let (own, now) = (cx.clone(), Timestamp::from(cx.now()));
         cx.write(&self.store, move |tx| {
             let (place, record) = find(tx, &own, &req.target_key_id)?;
@@ -53,7 +55,7 @@ impl Handle<CreateAlias> for Kms {
 #[async_trait]
 impl Handle<UpdateAlias> for Kms {
     async fn handle(&self, cx: &Cx, req: UpdateAliasRequest) -> Result<Empty, Error> {
-        let name = name_of(&req.alias_name)?;
+        let name = name_of(cx, &req.alias_name)?;
         let (own, now) = (cx.clone(), Timestamp::from(cx.now()));
         cx.write(&self.store, move |tx| {
             let key = alias_key((own.account(), own.region()), &name);
@@ -74,7 +76,7 @@ impl Handle<UpdateAlias> for Kms {
 #[async_trait]
 impl Handle<DeleteAlias> for Kms {
     async fn handle(&self, cx: &Cx, req: DeleteAliasRequest) -> Result<Empty, Error> {
-        let name = name_of(&req.alias_name)?;
+        let name = name_of(cx, &req.alias_name)?;
         let own = cx.clone();
         cx.write(&self.store, move |tx| {
             let key = alias_key((own.account(), own.region()), &name);

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use service::{Cx, Handle};
+use store::Tx;
 use wire::Error;
 use wire::types::Empty;
 
@@ -140,30 +141,51 @@ impl Handle<RetireGrant> for Kms {
                 "The request would have succeeded, but the DryRun option is set.",
             ));
         }
-        let own = cx.clone();
+        let (record, id) = self.store.read(|tx| meant(tx, cx, &req)).await?;
+        may_retire(cx, &record, &id).await?;
+        let (own, arn) = (cx.clone(), record.arn().to_owned());
         cx.write(&self.store, move |tx| {
-            if let (Some(key), Some(id)) = (&req.key_id, &req.grant_id) {
-                let (place, mut record) = find(tx, &own, key)?;
-                let gone = record.grants.remove(id);
-                gone.ok_or_else(|| invalid_grant_id_exception(format!("Grant ID {id} not found")))?;
-                return Ok(tx.put_json(place.key(), &record)?);
-            }
-            let token = req
-                .grant_token
-                .as_deref()
-                .ok_or_else(|| Error::validation("Either a grant token, or a key and a grant ID, is required."))?;
-            let keys: Vec<KeyRecord> = tx.list_json(key_prefix(own.account(), own.region()), usize::MAX)?;
-            for mut record in keys {
-                let before = record.grants.len();
-                record.grants.retain(|_, grant| grant.token != token);
-                if record.grants.len() < before {
-                    let (place, _) = find(tx, &own, record.arn())?;
-                    return Ok(tx.put_json(place.key(), &record)?);
-                }
-            }
-            Err(invalid_grant_token_exception("The grant token is not valid."))
+            let (place, mut record) = find(tx, &own, &arn)?;
+            let gone = record.grants.remove(&id);
+            gone.ok_or_else(|| invalid_grant_id_exception(format!("Grant ID {id} not found")))?;
+            Ok::<_, Error>(tx.put_json(place.key(), &record)?)
         })
         .await?;
         Ok(Empty {})
+    }
+}
+
+/// The grant that is to be retired, and its key.
+fn meant(tx: &mut Tx<'_>, cx: &Cx, req: &RetireGrantRequest) -> Result<(KeyRecord, String), Error> {
+    if let (Some(key), Some(id)) = (&req.key_id, &req.grant_id) {
+        let (_, record) = find(tx, cx, key)?;
+        return Ok((record, id.clone()));
+    }
+    let token = req
+        .grant_token
+        .as_deref()
+        .ok_or_else(|| Error::validation("Either a grant token, or a key and a grant ID, is required."))?;
+    let keys: Vec<KeyRecord> = tx.list_json(key_prefix(cx.account(), cx.region()), usize::MAX)?;
+    let found = keys.into_iter().find_map(|record| {
+        let (id, _) = record.grants.iter().find(|(_, grant)| grant.token == token)?;
+        let id = id.clone();
+        Some((record, id))
+    });
+    found.ok_or_else(|| invalid_grant_token_exception("The grant token is not valid."))
+}
+
+/// A grant is retired by its retiring principal, by its grantee where its operations say so, and by whom the key's policy lets; a Deny
+/// holds for all of them. Source: KMS API reference, `RetireGrant`.
+async fn may_retire(cx: &Cx, record: &KeyRecord, id: &str) -> Result<(), Error> {
+    let arns = cx.principal().arns(cx.caller_account());
+    let is = |who: &Option<String>| who.as_ref().is_some_and(|who| arns.contains(who));
+    let by_grant = record.grants.get(id).is_some_and(|grant| {
+        let entry = &grant.entry;
+        let by_grantee = entry.operations.iter().flatten().any(|operation| operation == "RetireGrant");
+        is(&entry.retiring_principal) || (by_grantee && is(&entry.grantee_principal))
+    });
+    match cx.router().authorize(cx, "kms:RetireGrant", record.arn()).await {
+        Err(error) if by_grant && error.status() == 403 && !error.message().contains("with an explicit deny") => Ok(()),
+        other => other,
     }
 }

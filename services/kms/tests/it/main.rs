@@ -2,8 +2,33 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
+use async_trait::async_trait;
 use serde_json::{Value, json};
+use service::identity::{Credentials, Identity};
 use service::{Cx, Platform, Principal, Router};
+use wire::Error;
+
+/// Roles without policies of their own: keys' policies and grants alone decide.
+struct Bare;
+
+#[async_trait]
+impl Identity for Bare {
+    async fn credentials(&self, _: &str) -> Result<Option<Credentials>, Error> {
+        Ok(None)
+    }
+    async fn authorize(&self, _: &Principal, action: &str, _: &str) -> Result<(), Error> {
+        Err(Error::access_denied(format!("because no identity-based policy allows the {action} action")))
+    }
+    async fn role_session(&self, role_arn: &str, session: &str, _: Option<&str>) -> Result<Principal, Error> {
+        Ok(Principal::role(role_arn, session, None))
+    }
+    async fn issue(&self, _: &Principal, _: jiff::SignedDuration) -> Result<Credentials, Error> {
+        Err(Error::not_implemented("keys"))
+    }
+    async fn revoke(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+}
 
 fn world() -> Cx {
     parts().0
@@ -25,13 +50,14 @@ fn parts() -> (Cx, std::sync::Arc<kms::Kms>, store::Store) {
         region: "us-east-1".to_owned(),
         settings: service::Settings(std::sync::Arc::new(settings)),
     };
+    platform.router.set_identity(std::sync::Arc::new(Bare));
     let kms = kms::register(&platform).unwrap();
     let store = platform.control.store().clone();
     (Cx::new(platform.router, Principal::root("000000000000"), "000000000000", "us-east-1"), kms, store)
 }
 
 /// A call in the canonical form, in which bytes are base64.
-async fn answer(cx: &Cx, operation: &str, input: Value) -> Result<Value, wire::Error> {
+async fn answer(cx: &Cx, operation: &str, input: Value) -> Result<Value, Error> {
     let name = operation[..1].to_uppercase() + &operation[1..];
     let spec = cx.router().find("kms", &name).unwrap_or_else(|| panic!("no operation {name}"));
     cx.router().call_canonical(cx, spec, input).await
@@ -144,6 +170,90 @@ async fn rotation_and_grants_are_told() {
     assert_eq!(call(&cx, "listGrants", json!({"KeyId": id})).await["Grants"][0]["GranteePrincipal"], grantee);
     call(&cx, "retireGrant", json!({"GrantToken": grant["GrantToken"]})).await;
     assert_eq!(call(&cx, "listGrants", json!({"KeyId": id})).await["Grants"], json!([]));
+}
+
+fn role(cx: &Cx, name: &str) -> Cx {
+    cx.as_principal(Principal::role(format!("arn:aws:iam::000000000000:role/{name}"), "s", None))
+}
+
+#[tokio::test]
+async fn a_grant_is_retired_by_whom_it_names() {
+    let cx = world();
+    let id = key(&cx, json!({})).await;
+    let arn = |name: &str| format!("arn:aws:iam::000000000000:role/{name}");
+    let grant = |operations: Value| {
+        let input = json!({"KeyId": id, "GranteePrincipal": arn("user"), "RetiringPrincipal": arn("retirer"), "Operations": operations});
+        let cx = cx.clone();
+        async move { call(&cx, "createGrant", input).await }
+    };
+    let first = grant(json!(["Decrypt"])).await;
+    let second = grant(json!(["Decrypt", "RetireGrant"])).await;
+    let token = |grant: &Value| json!({"GrantToken": grant["GrantToken"]});
+    // Its grantee may where its operations say so, of that grant alone; who is named by neither may not.
+    for (who, grant) in [("user", &first), ("stranger", &first), ("stranger", &second)] {
+        assert_eq!(code(&role(&cx, who), "retireGrant", token(grant)).await, "AccessDeniedException", "{who}");
+    }
+    call(&role(&cx, "user"), "retireGrant", token(&second)).await;
+    let named = json!({"KeyId": format!("arn:aws:kms:us-east-1:000000000000:key/{id}"), "GrantId": first["GrantId"]});
+    call(&role(&cx, "retirer"), "retireGrant", named).await;
+    assert_eq!(call(&cx, "listGrants", json!({"KeyId": id})).await["Grants"], json!([]));
+    assert_eq!(code(&cx, "retireGrant", token(&first)).await, "InvalidGrantTokenException");
+    // What the key's policy denies, a grant does not give.
+    let closed = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "kms:*", "Resource": "*"},
+        {"Effect": "Deny", "Principal": {"AWS": arn("retirer")}, "Action": "kms:RetireGrant", "Resource": "*"}]});
+    let third = grant(json!(["Decrypt"])).await;
+    call(&cx, "putKeyPolicy", json!({"KeyId": id, "Policy": closed.to_string()})).await;
+    assert_eq!(code(&role(&cx, "retirer"), "retireGrant", token(&third)).await, "AccessDeniedException");
+}
+
+#[tokio::test]
+async fn an_alias_is_named_by_its_name_alone() {
+    let cx = world();
+    let (id, other) = (key(&cx, json!({})).await, key(&cx, json!({})).await);
+    call(&cx, "createAlias", json!({"AliasName": "alias/prod", "TargetKeyId": id})).await;
+    for name in ["x/alias/prod", "arn:aws:kms:eu-west-1:000000000000:alias/prod"] {
+        for (operation, input) in [
+            ("deleteAlias", json!({"AliasName": name})),
+            ("updateAlias", json!({"AliasName": name, "TargetKeyId": other})),
+        ] {
+            let refused = code(&cx, operation, input).await;
+            assert_eq!(refused, "InvalidAliasNameException", "{operation} {name}");
+        }
+    }
+    // Who changes an alias is asked for the key that loses it, too.
+    let policy = |action: &str| {
+        json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "kms:*", "Resource": "*"},
+            {"Effect": "Deny", "Principal": "*", "Action": action, "Resource": "*"}]})
+        .to_string()
+    };
+    call(&cx, "putKeyPolicy", json!({"KeyId": id, "Policy": policy("kms:UpdateAlias")})).await;
+    let update = json!({"AliasName": "alias/prod", "TargetKeyId": other});
+    assert_eq!(code(&cx, "updateAlias", update.clone()).await, "AccessDeniedException");
+    call(&cx, "putKeyPolicy", json!({"KeyId": id, "Policy": policy("kms:Encrypt")})).await;
+    call(&cx, "updateAlias", update).await;
+}
+
+#[tokio::test]
+async fn a_reencryption_is_asked_about_by_both_its_contexts() {
+    let cx = world();
+    let policy = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "kms:*", "Resource": "*"},
+        {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:role/r"}, "Action": "kms:ReEncrypt*", "Resource": "*",
+         "Condition": {"StringEquals": {"kms:EncryptionContext:team": "red"}}}]});
+    let id = key(&cx, json!({"Policy": policy.to_string()})).await;
+    let red = json!({"team": "red"});
+    let sealed = call(&cx, "encrypt", json!({"KeyId": id, "Plaintext": "aGk=", "EncryptionContext": red})).await;
+    let again = |to: Value| {
+        let input = json!({"CiphertextBlob": sealed["CiphertextBlob"], "SourceEncryptionContext": red, "SourceKeyId": id,
+            "DestinationKeyId": id, "DestinationEncryptionContext": to});
+        (role(&cx, "r"), input)
+    };
+    let (cx, input) = again(red.clone());
+    call(&cx, "reEncrypt", input).await;
+    let (cx, input) = again(json!({"team": "blue"}));
+    assert_eq!(code(&cx, "reEncrypt", input).await, "AccessDeniedException");
 }
 
 /// The task that deletes a key is on its way when somebody thinks better of it.
