@@ -16,7 +16,13 @@ fn key(scope: &Scope, arn: &str) -> Key {
 
 /// Errs where nothing that can have tags has the ARN.
 pub(crate) fn exists(tx: &mut Tx<'_>, scope: &Scope, arn: &str) -> Result<(), Error> {
-    let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
+    let not_found = || Err(entity_not_found_exception(format!("Resource {arn} not found")));
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let ["arn", _, "glue", region, account, resource] = parts[..] else { return not_found() };
+    // What is elsewhere was asked about there.
+    if (region, account) != (scope.region.as_str(), scope.account.as_str()) {
+        return not_found();
+    }
     let key = match resource.split_once('/') {
         Some(("database", name)) => Some(scope.database(name)),
         Some(("table", path)) => path.split_once('/').map(|(database, name)| scope.table(database, name)),
@@ -34,7 +40,7 @@ pub(crate) fn exists(tx: &mut Tx<'_>, scope: &Scope, arn: &str) -> Result<(), Er
         Some(key) => tx.get(key)?.is_some(),
         None => resource == "catalog",
     };
-    if found { Ok(()) } else { Err(entity_not_found_exception(format!("Resource {arn} not found"))) }
+    if found { Ok(()) } else { not_found() }
 }
 
 pub(crate) fn read(tx: &mut Tx<'_>, scope: &Scope, arn: &str) -> Result<Tags, Error> {

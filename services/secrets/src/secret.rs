@@ -68,7 +68,9 @@ fn names(id: &str) -> Vec<String> {
 pub(crate) fn find(tx: &mut Tx<'_>, prefix: &Key, id: &str) -> Result<(Key, Secret), Error> {
     for name in names(id) {
         let key = prefix.clone().push(&name);
-        if let Some(secret) = tx.get_json::<Secret>(&key)? {
+        // A whole ARN is that secret's alone: the next one of its name has another suffix.
+        let whole = !id.ends_with(&name);
+        if let Some(secret) = tx.get_json::<Secret>(&key)?.filter(|secret| !whole || secret.arn == id) {
             return Ok((key, secret));
         }
     }

@@ -10,8 +10,8 @@ use api_ssm::{
     DescribeParametersRequest, DescribeParametersResult, GetParameter, GetParameterRequest, GetParameterResult,
     GetParameters, GetParametersByPath, GetParametersByPathRequest, GetParametersByPathResult, GetParametersRequest,
     GetParametersResult, ListTagsForResource, ListTagsForResourceRequest, ListTagsForResourceResult, Parameter,
-    ParameterMetadata, PutParameter, PutParameterRequest, PutParameterResult, RemoveTagsFromResource,
-    RemoveTagsFromResourceRequest, RemoveTagsFromResourceResult, Tag,
+    ParameterMetadata, ParameterStringFilter, PutParameter, PutParameterRequest, PutParameterResult,
+    RemoveTagsFromResource, RemoveTagsFromResourceRequest, RemoveTagsFromResourceResult, Tag,
 };
 use std::collections::BTreeMap;
 
@@ -231,6 +231,13 @@ impl Handle<PutParameter> for Secrets {
                 "Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive).",
             ));
         }
+        if req.overwrite == Some(true) && req.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
+            // AWS's words.
+            return Err(Error::validation(
+                "Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please remove \
+                 overwrite flag. To update tags for an existing parameter, please use AddTagsToResource or RemoveTagsFromResource.",
+            ));
+        }
         let prefix = prefix(cx);
         let name = prefix.clone().push(&req.name);
         let before: Option<Record> = self.store.read(|tx| tx.get_json(&name)).await?;
@@ -369,14 +376,70 @@ impl Handle<GetParametersByPath> for Secrets {
         }
         let path = format!("{}/", req.path.trim_end_matches('/'));
         let recursive = req.recursive == Some(true);
-        let keep = |r: &Record| r.name.strip_prefix(&path).is_some_and(|rest| recursive || !rest.contains('/'));
+        let mut filters = Vec::new();
+        for filter in req.parameter_filters.unwrap_or_default() {
+            filters.push(ByPath::of(filter)?);
+        }
+        let keep = |r: &Record| {
+            r.name.strip_prefix(&path).is_some_and(|rest| recursive || !rest.contains('/'))
+                && filters.iter().all(|filter| filter.keeps(r))
+        };
         let (records, next_token) = self.page(cx, req.next_token, req.max_results.or(Some(10)), keep).await?;
         let decrypt = req.with_decryption == Some(true);
         let mut parameters = Vec::new();
         for record in &records {
-            parameters.push(told(cx, record.shown(&Selector::Newest)?, record.key_id.as_deref(), decrypt).await?);
+            let version = filters.iter().find_map(|filter| filter.version(record)).unwrap_or(Selector::Newest);
+            parameters.push(told(cx, record.shown(&version)?, record.key_id.as_deref(), decrypt).await?);
         }
         Ok(GetParametersByPathResult { parameters: Some(parameters), next_token })
+    }
+}
+
+/// What parameters below a path are chosen by. Source: Systems Manager API reference, `GetParametersByPath`: "The following Key values are
+/// supported for GetParametersByPath: Type, KeyId, and Label".
+struct ByPath {
+    key: String,
+    begins: bool,
+    values: Vec<String>,
+}
+
+impl ByPath {
+    fn of(filter: ParameterStringFilter) -> Result<Self, Error> {
+        let ParameterStringFilter { key, option, values } = filter;
+        if !matches!(key.as_str(), "Type" | "KeyId" | "Label") {
+            let message = format!(
+                "The following filter key is not valid: {key}. Valid filter keys include: [Type, KeyId, Label]."
+            );
+            return Err(api_ssm::error::invalid_filter_key(message));
+        }
+        let begins = match option.as_deref() {
+            None | Some("Equals") => false,
+            Some("BeginsWith") if key != "Label" => true,
+            Some(other) => {
+                let message = format!("The following filter option is not valid: {other}.");
+                return Err(api_ssm::error::invalid_filter_option(message));
+            }
+        };
+        let values = values.unwrap_or_default();
+        if values.is_empty() {
+            return Err(api_ssm::error::invalid_filter_value(format!("The filter {key} has no values.")));
+        }
+        Ok(Self { key, begins, values })
+    }
+
+    fn keeps(&self, record: &Record) -> bool {
+        let text = match self.key.as_str() {
+            "Type" => record.kind.as_str(),
+            "KeyId" => record.key().unwrap_or_default(),
+            _ => return self.version(record).is_some(),
+        };
+        self.values.iter().any(|value| if self.begins { text.starts_with(value.as_str()) } else { text == value })
+    }
+
+    /// The version that has one of the labels.
+    fn version(&self, record: &Record) -> Option<Selector> {
+        let mut labels = self.values.iter().filter(|_| self.key == "Label");
+        labels.find(|label| record.labels.contains_key(*label)).map(|label| Selector::Label(label.clone()))
     }
 }
 

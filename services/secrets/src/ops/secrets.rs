@@ -47,15 +47,15 @@ fn version(cx: &Cx, text: Option<String>, binary: Option<Blob>) -> Result<Option
 
 impl Secrets {
     /// A new value as it is kept, and whether the version that it is for has it already. `fresh`: the ARN and key of a secret that is
-    /// about to be made, where there is none of the name.
+    /// about to be made, where there is none of the name. With it the id of the secret that the value was encrypted for.
     async fn for_version(
         &self,
         cx: &Cx,
         (secret_id, token): (&str, &str),
         new: Option<Version>,
         (fresh, key): (Option<&str>, Option<&str>),
-    ) -> Result<(Option<Version>, bool), Error> {
-        let Some(new) = new else { return Ok((None, false)) };
+    ) -> Result<(Option<Version>, bool, String), Error> {
+        let Some(new) = new else { return Ok((None, false, secret_id.to_owned())) };
         let prefix = prefix(cx);
         let found = self.store.read(|tx| find(tx, &prefix, secret_id)).await;
         let found = match found {
@@ -78,10 +78,10 @@ impl Secrets {
             (_, Some(fresh)) => fresh.to_owned(),
             (Some(secret), None) => secret.arn.clone(),
             // The handler says that there is none.
-            (None, None) => return Ok((Some(new), false)),
+            (None, None) => return Ok((Some(new), false, secret_id.to_owned())),
         };
         let key = key.map(str::to_owned).or_else(|| found.and_then(|secret| secret.kms_key_id));
-        Ok((Some(new.sealed(cx, key.as_deref(), &arn, token).await?), same))
+        Ok((Some(new.sealed(cx, key.as_deref(), &arn, token).await?), same, arn))
     }
 }
 
@@ -107,7 +107,7 @@ impl Handle<CreateSecret> for Secrets {
             ..Secret::default()
         };
         let (id, fresh) = ((new.name.as_str(), token.as_str()), (Some(new.arn.as_str()), new.kms_key_id.as_deref()));
-        let (first, same) = self.for_version(cx, id, first, fresh).await?;
+        let (first, same, _) = self.for_version(cx, id, first, fresh).await?;
         let prefix = prefix(cx);
         cx.write(&self.store, move |tx| {
             let key = prefix.clone().push(&new.name);
@@ -179,11 +179,11 @@ impl Handle<PutSecretValue> for Secrets {
             .ok_or_else(|| invalid_parameter_exception("You must provide either SecretString or SecretBinary."))?;
         let token = req.client_request_token.unwrap_or_else(|| cx.uuid());
         let stages = req.version_stages.unwrap_or_else(|| vec![CURRENT.to_owned()]);
-        let (new, same) = self.for_version(cx, (&req.secret_id, &token), Some(new), (None, None)).await?;
+        let (new, same, id) = self.for_version(cx, (&req.secret_id, &token), Some(new), (None, None)).await?;
         let new = new.unwrap_or_default();
         let (prefix, home) = (prefix(cx), cx.clone());
         cx.write(&self.store, move |tx| {
-            let (key, mut secret) = find_live(tx, &prefix, &req.secret_id)?;
+            let (key, mut secret) = find_live(tx, &prefix, &id)?;
             check_token(&secret, req.rotation_token.as_deref())?;
             secret.put(&token, new.clone(), &stages, same)?;
             if stages.iter().any(|stage| stage == CURRENT) {
@@ -207,10 +207,10 @@ impl Handle<UpdateSecret> for Secrets {
         let new = version(cx, req.secret_string.clone(), req.secret_binary.clone())?;
         let token = req.client_request_token.clone().unwrap_or_else(|| cx.uuid());
         let key = (None, req.kms_key_id.as_deref());
-        let (new, same) = self.for_version(cx, (&req.secret_id, &token), new, key).await?;
+        let (new, same, id) = self.for_version(cx, (&req.secret_id, &token), new, key).await?;
         let (prefix, now, home) = (prefix(cx), cx.now().into(), cx.clone());
         cx.write(&self.store, move |tx| {
-            let (key, mut secret) = find_live(tx, &prefix, &req.secret_id)?;
+            let (key, mut secret) = find_live(tx, &prefix, &id)?;
             if let Some(new) = &new {
                 secret.put(&token, new.clone(), &[CURRENT.to_owned()], same)?;
                 rotation::changed(tx, &mut secret, &Asked::new(&home, &key))?;

@@ -268,6 +268,67 @@ async fn secure_strings_are_kept_encrypted() {
     assert!(!lies(&store, "ssm", "another-horse").await);
 }
 
+#[tokio::test]
+async fn parameters_below_a_path_are_chosen_by_filters() {
+    let (cx, _) = world();
+    let ssm = |name: &'static str, input: Value| {
+        let cx = cx.clone();
+        async move { call(&cx, "ssm", name, input).await }
+    };
+    for (name, kind) in [("/a/text", "String"), ("/a/list", "StringList")] {
+        ssm("PutParameter", json!({"Name": name, "Value": "one", "Type": kind})).await.unwrap();
+    }
+    ssm("LabelParameterVersion", json!({"Name": "/a/text", "Labels": ["good"]})).await.unwrap();
+    ssm("PutParameter", json!({"Name": "/a/text", "Value": "two", "Overwrite": true})).await.unwrap();
+    let chosen = |key: &str, option: Option<&str>, value: &str| {
+        let filter = json!({"Key": key, "Option": option, "Values": [value]});
+        let asked = ssm("GetParametersByPath", json!({"Path": "/a", "ParameterFilters": [filter]}));
+        async move {
+            let told = asked.await.map_err(|error| error.code().to_owned())?;
+            let all = told["Parameters"].as_array().cloned().unwrap_or_default();
+            Ok::<_, String>(all.iter().map(|one| (one["Name"].clone(), one["Value"].clone())).collect::<Vec<_>>())
+        }
+    };
+    assert_eq!(chosen("Type", None, "StringList").await.unwrap(), [(json!("/a/list"), json!("one"))]);
+    assert_eq!(chosen("Type", Some("BeginsWith"), "String").await.unwrap().len(), 2);
+    // The version that has the label, not the newest.
+    assert_eq!(chosen("Label", Some("Equals"), "good").await.unwrap(), [(json!("/a/text"), json!("one"))]);
+    assert_eq!(chosen("Label", None, "other").await.unwrap(), []);
+    assert_eq!(chosen("Name", None, "/a/text").await.unwrap_err(), "InvalidFilterKey");
+    assert_eq!(chosen("Type", Some("Contains"), "x").await.unwrap_err(), "InvalidFilterOption");
+    // What would be dropped is refused.
+    let tags = json!([{"Key": "a", "Value": "b"}]);
+    let both = json!({"Name": "/a/text", "Value": "x", "Overwrite": true, "Tags": tags});
+    assert_eq!(ssm("PutParameter", both).await.unwrap_err().code(), "ValidationException");
+    let policies = json!({"Name": "/a/p", "Value": "x", "Type": "String", "Policies": "[{}]"});
+    assert!(ssm("PutParameter", policies).await.is_err());
+}
+
+#[tokio::test]
+async fn a_whole_arn_is_one_secrets_alone() {
+    let (cx, _) = world();
+    let made = call(&cx, "secretsmanager", "CreateSecret", json!({"Name": "s", "SecretString": "old"})).await.unwrap();
+    let old = made["ARN"].clone();
+    let partial = old.as_str().unwrap().rsplit_once('-').unwrap().0.to_owned();
+    let gone = json!({"SecretId": "s", "ForceDeleteWithoutRecovery": true});
+    call(&cx, "secretsmanager", "DeleteSecret", gone).await.unwrap();
+    let made = call(&cx, "secretsmanager", "CreateSecret", json!({"Name": "s", "SecretString": "new"})).await.unwrap();
+    assert_ne!(made["ARN"], old);
+    for id in [json!("s"), json!(partial), made["ARN"].clone()] {
+        let told = call(&cx, "secretsmanager", "GetSecretValue", json!({"SecretId": id})).await.unwrap();
+        assert_eq!(told["SecretString"], "new", "{id}");
+    }
+    for name in ["GetSecretValue", "DescribeSecret"] {
+        let refused = call(&cx, "secretsmanager", name, json!({"SecretId": old})).await.unwrap_err();
+        assert_eq!(refused.code(), "ResourceNotFoundException", "{name}");
+    }
+    let put = json!({"SecretId": old, "SecretString": "x"});
+    assert_eq!(
+        call(&cx, "secretsmanager", "PutSecretValue", put).await.unwrap_err().code(),
+        "ResourceNotFoundException"
+    );
+}
+
 /// What is authorised as one parameter must not be answered with another.
 #[tokio::test]
 async fn a_name_that_holds_another_ones_arn_is_no_arn() {
