@@ -368,6 +368,9 @@ impl Front {
         let protocol = spoken(found, request.headers);
         let outcome = async {
             let cx = self.authenticate(&cx, &claim, &request).await?;
+            if let Ok(Some(claim)) = &claim {
+                check_scope(claim, found.service.name, request.headers)?;
+            }
             let unpacked = unpacked(&request, protocol, if is_dynamodb { dynamodb::MAX_BODY } else { MAX_BODY })?;
             let request = codec::Request { body: unpacked.as_deref().unwrap_or(request.body), ..request };
             let input = codec::decode_input(found, protocol, &request).map_err(|e| service::refusal(found, e))?;
@@ -568,6 +571,32 @@ impl Front {
         }
         Ok(cx.with_credentials(keys).with_region(&claim.region))
     }
+}
+
+/// The name that a service's requests are signed with.
+fn signs_as(service: &str) -> &str {
+    match service {
+        "cloudcontrol" => "cloudcontrolapi",
+        "cloudwatch" => "monitoring",
+        "dynamodbstreams" => "dynamodb",
+        "sagemakerruntime" => "sagemaker",
+        other => other,
+    }
+}
+
+/// A signature is good for the service that it was made for, and for the operation that was signed.
+/// Source: IAM User Guide, "Elements of an AWS API request signature".
+fn check_scope(claim: &Claim, service: &str, headers: &http::HeaderMap) -> Result<(), Error> {
+    let wanted = signs_as(service);
+    if claim.service != wanted {
+        let message = format!("Credential should be scoped to correct service: '{wanted}'.");
+        return Err(Error::new("SignatureDoesNotMatch", 403, message));
+    }
+    if headers.contains_key("x-amz-target") && !claim.signed_headers.split(';').any(|name| name == "x-amz-target") {
+        let message = "'X-Amz-Target' must be a 'SignedHeader' in the AWS Authorization.";
+        return Err(Error::new("SignatureDoesNotMatch", 403, message));
+    }
+    Ok(())
 }
 
 /// Where a request came from.
@@ -1026,5 +1055,37 @@ impl Body for ProgressingBody {
     }
     fn size_hint(&self) -> hyper::body::SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_good_for_its_service_and_its_operation() {
+        let claim = |service: &str, signed: &str| Claim {
+            access_key: "AK".to_owned(),
+            date: "20130524".to_owned(),
+            region: "us-east-1".to_owned(),
+            service: service.to_owned(),
+            signed_headers: signed.to_owned(),
+            signature: String::new(),
+            time: "20130524T000000Z".to_owned(),
+            expires: None,
+            session_token: None,
+        };
+        let mut target = http::HeaderMap::new();
+        target.insert("x-amz-target", http::HeaderValue::from_static("secretsmanager.ListSecrets"));
+        let check = |claim: &Claim, service: &str, headers: &http::HeaderMap| {
+            check_scope(claim, service, headers).map_err(|e| e.message().to_owned())
+        };
+        check(&claim("secretsmanager", "host;x-amz-target"), "secretsmanager", &target).unwrap();
+        check(&claim("monitoring", "host"), "cloudwatch", &http::HeaderMap::new()).unwrap();
+        check(&claim("dynamodb", "host;x-amz-target"), "dynamodbstreams", &target).unwrap();
+        let other = check(&claim("sts", "host;x-amz-target"), "secretsmanager", &target).unwrap_err();
+        assert_eq!(other, "Credential should be scoped to correct service: 'secretsmanager'.");
+        let unsigned = check(&claim("secretsmanager", "host"), "secretsmanager", &target).unwrap_err();
+        assert!(unsigned.starts_with("'X-Amz-Target' must be a 'SignedHeader'"), "{unsigned}");
     }
 }
