@@ -70,6 +70,9 @@ pub struct SessionContext {
     pub source_identity: Option<String>,
     #[serde(default)]
     pub issued_ms: Option<i64>,
+    /// The unique id of the role or user whose session it is: another of the same name is not it. None of sessions of before.
+    #[serde(default)]
+    pub holder_id: Option<String>,
     /// The service that was given the role, where one acts by it.
     #[serde(default)]
     pub service: Option<String>,

@@ -124,12 +124,11 @@ impl service::identity::Identity for Identity {
         let invalid = || Error::validation(format!("The role {role_arn} does not exist or cannot be assumed"));
         let (account, name) = split_role(role_arn).ok_or_else(invalid)?;
         // As it was authorised: a name alone is not the role, its path belongs to its ARN.
-        if self.role(&account, &name).await?.is_none_or(|role| role.arn != role_arn) {
-            return Err(invalid());
-        }
+        let role = self.role(&account, &name).await?.filter(|role| role.arn == role_arn).ok_or_else(invalid)?;
         let mut principal = Principal::role(role_arn, session, attempt.map(str::to_owned));
         if let Principal::Role { context, .. } = &mut principal {
             context.issued_ms = Some(self.store.clock().now_ms());
+            context.holder_id = Some(role.id.clone());
         }
         Ok(principal)
     }
@@ -151,14 +150,16 @@ impl service::identity::Identity for Identity {
     }
 
     async fn issue(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
-        let (credentials, record) = self.keys(principal, None, valid);
+        let principal = self.bound(principal).await?;
+        let (credentials, record) = self.keys(&principal, None, valid);
         let key = session_key(&credentials.access_key);
         self.store.write(move |tx| tx.put_json(&key, &record)).await?;
         Ok(credentials)
     }
 
     async fn issue_unlogged(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
-        Ok(self.lend_out(self.keys(principal, None, valid)))
+        let principal = self.bound(principal).await?;
+        Ok(self.lend_out(self.keys(&principal, None, valid)))
     }
 
     async fn lend_attempt(
@@ -167,7 +168,8 @@ impl service::identity::Identity for Identity {
         attempt: &str,
         valid: jiff::SignedDuration,
     ) -> Result<Credentials, Error> {
-        Ok(self.lend_out(self.keys(principal, Some(attempt), valid)))
+        let principal = self.bound(principal).await?;
+        Ok(self.lend_out(self.keys(&principal, Some(attempt), valid)))
     }
 
     async fn revoke(&self, access_key: &str) -> Result<(), Error> {
@@ -296,16 +298,36 @@ impl Identity {
             .await
     }
 
+    /// The same session, of the role or user that there is now.
+    async fn bound(&self, principal: &Principal) -> Result<Principal, Error> {
+        let mut principal = principal.clone();
+        let known = self.known(&principal).await?;
+        let context = match &mut principal {
+            Principal::Role { context, .. } => Some(context),
+            Principal::User { context, .. } => context.as_mut(),
+            _ => None,
+        };
+        if let (Some(context), Some(known)) = (context, known)
+            && context.holder_id.is_none()
+        {
+            context.holder_id = Some(known.id.clone());
+        }
+        Ok(principal)
+    }
+
     /// What is known of the caller; `None` where the user or role is no more.
     pub(crate) async fn known(&self, principal: &Principal) -> Result<Option<Arc<KnownPrincipal>>, Error> {
         let arn = principal.policy_arn().and_then(ArnRef::parse);
-        match (principal, arn) {
+        let found = match (principal, arn) {
             (Principal::Role { .. }, Some(arn)) if arn.resource.starts_with("role/") => {
-                self.role(arn.account, arn.name()).await
+                self.role(arn.account, arn.name()).await?
             }
-            (Principal::User { .. }, Some(arn)) => self.user(arn.account, arn.name()).await,
-            _ => Ok(None),
-        }
+            (Principal::User { .. }, Some(arn)) => self.user(arn.account, arn.name()).await?,
+            _ => None,
+        };
+        // A session is of the role or user that it was made of, not of the next one of that name.
+        let id = principal.session().and_then(|session| session.holder_id.as_deref());
+        Ok(found.filter(|found| id.is_none_or(|id| id == found.id)))
     }
 
     /// What is known of a user, with the policies of the groups.

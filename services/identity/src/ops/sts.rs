@@ -125,7 +125,8 @@ impl Identity {
         if found.role.arn != req.role_arn {
             return Err(denied());
         }
-        let context = self.session_of(cx, req, &account).await?;
+        let mut context = self.session_of(cx, req, &account).await?;
+        context.holder_id = Some(found.role.role_id.clone());
         self.may_assume(cx, req, &found, &context).await?;
         let principal = Principal::Role {
             role_arn: found.role.arn.clone(),
@@ -194,7 +195,7 @@ impl Identity {
             policy_arns,
             source_identity: req.source_identity.clone().or(kept),
             issued_ms: Some(cx.now().as_millisecond()),
-            service: None,
+            ..SessionContext::default()
         })
     }
 
@@ -285,7 +286,9 @@ impl Handle<GetSessionToken> for Identity {
         let issued_ms = Some(cx.now().as_millisecond());
         let (principal, longest) = match cx.principal() {
             Principal::User { user_arn, context: None, .. } => {
-                let context = Some(Box::new(SessionContext { issued_ms, ..SessionContext::default() }));
+                let holder_id = self.user_id(cx.principal()).await?;
+                let context = SessionContext { issued_ms, holder_id, ..SessionContext::default() };
+                let context = Some(Box::new(context));
                 let (user_arn, attempt) = (user_arn.clone(), cx.attempt().map(str::to_owned));
                 (Principal::User { user_arn, attempt, access_key: None, context }, 129_600)
             }

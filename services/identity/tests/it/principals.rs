@@ -54,6 +54,43 @@ async fn users_and_groups() {
 }
 
 #[tokio::test]
+async fn a_session_is_not_the_next_ones_of_the_name() {
+    let world = World::new();
+    let trust = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}});
+    let make = || async {
+        world.call("createRole", json!({"RoleName": "etl", "AssumeRolePolicyDocument": trust.to_string()})).await;
+        let policy = allow("s3:GetObject", BUCKET).to_string();
+        world.call("putRolePolicy", json!({"RoleName": "etl", "PolicyName": "p", "PolicyDocument": policy})).await;
+        world.call("createUser", json!({"UserName": "ann"})).await;
+        let policy = allow("s3:GetObject", BUCKET).to_string();
+        world.call("putUserPolicy", json!({"UserName": "ann", "PolicyName": "p", "PolicyDocument": policy})).await;
+        world.call("createAccessKey", json!({"UserName": "ann"})).await["AccessKey"]["AccessKeyId"].clone()
+    };
+    let key = make().await;
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/etl");
+    let assumed = world.call("assumeRole", json!({"RoleArn": arn, "RoleSessionName": "session"})).await;
+    let assumed = keys_of(&world, assumed["Credentials"]["AccessKeyId"].as_str().unwrap()).await;
+    let identity = world.cx.router().identity().clone();
+    let given = world.cx.as_principal(identity.role_session(&arn, "s", None).await.unwrap());
+    let ann = keys_of(&world, key.as_str().unwrap()).await;
+    let token = world.try_call(&ann, "getSessionToken", json!({})).await.unwrap();
+    let token = keys_of(&world, token["Credentials"]["AccessKeyId"].as_str().unwrap()).await;
+    for cx in [&assumed, &given, &token] {
+        get(&world, cx, "k").await.unwrap();
+    }
+    world.call("deleteRolePolicy", json!({"RoleName": "etl", "PolicyName": "p"})).await;
+    world.call("deleteRole", json!({"RoleName": "etl"})).await;
+    world.call("deleteAccessKey", json!({"UserName": "ann", "AccessKeyId": key})).await;
+    world.call("deleteUserPolicy", json!({"UserName": "ann", "PolicyName": "p"})).await;
+    world.call("deleteUser", json!({"UserName": "ann"})).await;
+    make().await;
+    for cx in [&assumed, &given, &token] {
+        let message = get(&world, cx, "k").await.unwrap_err();
+        assert!(message.ends_with("because the user or role no longer exists"), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn boundaries_bound() {
     let world = World::new();
     let boundary = allow("s3:Get*", "arn:aws:s3:::b/open/*").to_string();
