@@ -774,6 +774,27 @@ def lengths_and_times_that_are_none(w):
 
 
 @case
+def headers_that_were_not_signed(w):
+    """Who holds a presigned URL makes no other request of it: AWS refuses `x-amz-` headers that the signature does not cover."""
+    b = w.bucket()
+    w.main.put_object(Bucket=b, Key="hidden", Body=b"hidden")
+    link = w.client(MAIN, signature_version="s3v4").generate_presigned_url("put_object", Params={"Bucket": b, "Key": "n"})
+    at = urllib.parse.urlsplit(link)
+    for header, value in (("x-amz-copy-source", f"/{b}/hidden"), ("x-amz-acl", "public-read"), ("x-amz-tagging", "a=b")):
+        status, _, told = raw(w, "PUT", f"{at.path}?{at.query}", {header: value}, b"")
+        assert (status, f"<HeadersNotSigned>{header}</HeadersNotSigned>" in told.decode()) == (403, True), (header, status, told)
+    refused("NoSuchKey", w.main.get_object, Bucket=b, Key="n")
+    status, _, told = raw(w, "PUT", f"{at.path}?{at.query}", {"Content-Type": "a/b"}, b"x")
+    assert status == 200, told
+    # What was signed is obeyed: in the URL, or as a header.
+    link = w.client(MAIN, signature_version="s3v4").generate_presigned_url("put_object", Params={"Bucket": b, "Key": "t", "Tagging": "a=b"})
+    at = urllib.parse.urlsplit(link)
+    status, _, told = raw(w, "PUT", f"{at.path}?{at.query}", {"x-amz-tagging": "a=b"}, b"x")
+    assert status == 200, told
+    assert w.main.get_object_tagging(Bucket=b, Key="t")["TagSet"] == [{"Key": "a", "Value": "b"}]
+
+
+@case
 def selects(w):
     b = w.bucket()
     rows = "".join(f"n{i},{i},\"a, b\"\n" for i in range(60_000))

@@ -730,12 +730,7 @@ impl wire::Operation for RetireGrant {
         output: &EMPTY,
         result_wrapper: "",
         readonly: false,
-        needs: &[wire::operation::Need {
-            action: "kms:RetireGrant",
-            resource: "arn:aws:kms:{region}:{account}:{KeyId|key} ; arn:aws:kms:{region}:{account}:{GrantToken|key-of-grant}",
-            when: None,
-            passes: "",
-        }],
+        needs: &[],
         refused: &[],
     };
 }
@@ -887,6 +882,12 @@ impl wire::Operation for UpdateAlias {
         result_wrapper: "",
         readonly: false,
         needs: &[
+            wire::operation::Need {
+                action: "kms:UpdateAlias",
+                resource: "arn:aws:kms:{region}:{account}:{AliasName|key}",
+                when: None,
+                passes: "",
+            },
             wire::operation::Need {
                 action: "kms:UpdateAlias",
                 resource: "arn:aws:kms:{region}:{account}:{AliasName}",

@@ -23,6 +23,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) version: Option<&'a str>,
     /// Condition keys that come with the request.
     pub(crate) keys: &'a [(String, String)],
+    /// The members of a call in process that tell the others.
+    pub(crate) input: Option<&'a serde_json::Value>,
 }
 
 impl S3 {
@@ -78,7 +80,7 @@ impl S3 {
             action: ask.action,
             resource: &resource,
             keys: &keys,
-            input: Some(&serde_json::Value::Null),
+            input: Some(ask.input.unwrap_or(&serde_json::Value::Null)),
             operation: "",
             passes: "",
         };

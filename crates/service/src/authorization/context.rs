@@ -82,11 +82,13 @@ fn source(key: &str) -> Option<(Source, &str)> {
     if let Ok(at) = KEYS.binary_search_by(|(name, _)| (*name).cmp(lower.as_str())) {
         return Some((KEYS[at].1, ""));
     }
-    KEYS.iter().find_map(|(name, source)| {
+    let of_prefix = KEYS.iter().filter_map(|(name, source)| {
         let prefix = name.strip_suffix('*')?;
         lower.strip_prefix(prefix).filter(|rest| !rest.is_empty())?;
         Some((*source, &key[prefix.len()..]))
-    })
+    });
+    // The longest: what is said of all keys of a service holds for those of which nothing else is.
+    of_prefix.min_by_key(|(_, rest)| rest.len())
 }
 
 /// A request for permission, with what its condition keys come from.
@@ -119,9 +121,15 @@ impl Context for Request<'_> {
             Source::Member(path) => {
                 let (path, default) =
                     path.split_once(':').map_or((path, None), |(path, default)| (path, Some(default)));
+                // Of the two contexts of ReEncrypt the one that its action is about.
+                let path = match (self.action, path.strip_prefix("EncryptionContext")) {
+                    ("kms:ReEncryptFrom", Some(rest)) => format!("SourceEncryptionContext{rest}"),
+                    ("kms:ReEncryptTo", Some(rest)) => format!("DestinationEncryptionContext{rest}"),
+                    _ => path.to_owned(),
+                };
                 self.input.map(|input| {
                     let mut found = Vec::new();
-                    let path = if rest.is_empty() { path.to_owned() } else { format!("{path}.{rest}") };
+                    let path = if rest.is_empty() { path } else { format!("{path}.{rest}") };
                     texts(input, &path, &mut found);
                     if found.is_empty() {
                         found.extend(default.map(str::to_owned));
@@ -278,6 +286,7 @@ impl Request<'_> {
             "grant-for-aws" => return Ok(one(if cx.called_via().is_some() { "true" } else { "false" })),
             "resource-aliases" => return Ok(Some(self.aliases().await?)),
             "boundary" => return Ok(Some(self.boundary().await?)),
+            "existing-object-tags" => return Ok(Some(self.object_tags(rest).await?)),
             _ => {}
         }
         let Some(input) = self.input else { return Ok(None) };
@@ -293,6 +302,13 @@ impl Request<'_> {
             },
             "leading-keys" => return super::leading::keys(cx, self.operation, input, self.resource).await,
             "attributes" => super::leading::attributes(self.operation, input, self.resource),
+            "request-object-tags" => {
+                let tags = object_tags(input.get("Tagging").unwrap_or(&Value::Null)).into_iter();
+                match rest {
+                    "" => tags.map(|(key, _)| key).collect(),
+                    rest => tags.filter(|(key, _)| key == rest).map(|(_, value)| value).collect(),
+                }
+            }
             "associated" => text("FunctionArn"),
             "event-source" | "event-detail-type" => self.event(input, how),
             "pattern-event-type-code" => pattern(input, &["detail", "eventTypeCode"]),
@@ -351,6 +367,23 @@ impl Request<'_> {
         Ok(vec![cx.arn("lambda", format!("function:{name}{qualifier}"))])
     }
 
+    /// A tag of the object that the request is about, in its version.
+    async fn object_tags(&self, name: &str) -> Result<Vec<String>, Error> {
+        let path = self.resource.strip_prefix("arn:aws:s3:::").unwrap_or_default();
+        let Some((bucket, key)) = path.split_once('/') else { return Ok(Vec::new()) };
+        let version = self.keys.iter().find(|(name, _)| name.eq_ignore_ascii_case("s3:VersionId"));
+        let version = version.map(|(_, id)| *id);
+        let version = version.or_else(|| self.input?.get("VersionId")?.as_str());
+        let asked = json!({ "Bucket": bucket, "Key": key, "VersionId": version });
+        let found = match super::lookup::ask(self.cx, "s3", "getObjectTagging", asked).await {
+            Ok(found) => found,
+            Err(error) if error.status() < 500 || error.is("NotImplemented") => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let tags = object_tags(&found).into_iter();
+        Ok(tags.filter(|(key, _)| key == name).map(|(_, value)| value).collect())
+    }
+
     async fn aliases(&self) -> Result<Vec<String>, Error> {
         let asked = json!({ "KeyId": self.resource });
         let found = super::lookup::ask(self.cx, "kms", "listAliases", asked).await.unwrap_or_default();
@@ -377,6 +410,27 @@ impl Request<'_> {
         };
         let found = super::lookup::ask(self.cx, "iam", operation, json!({ member: name })).await.unwrap_or_default();
         Ok(at(&found, path).and_then(Value::as_str).map(str::to_owned).into_iter().collect())
+    }
+}
+
+/// Tags of an object as a set, or as they stand in a query: `a=1&b=2`.
+fn object_tags(tagging: &Value) -> Vec<(String, String)> {
+    let decoded = |text: &str| {
+        let text = text.replace('+', " ");
+        percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned()
+    };
+    match tagging {
+        Value::String(text) => text
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .map(|(key, value)| (decoded(key), decoded(value)))
+            .collect(),
+        set => {
+            let text = |tag: &Value, name: &str| tag[name].as_str().unwrap_or_default().to_owned();
+            let tags = set["TagSet"].as_array().into_iter().flatten();
+            tags.map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect()
+        }
     }
 }
 

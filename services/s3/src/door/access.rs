@@ -94,6 +94,7 @@ impl S3Access for Access {
                 key: Some(&object.key),
                 version: object.version_id.as_deref(),
                 keys: &keys,
+                input: None,
             };
             match self.s3.permit(&cx, &ask).await {
                 Ok(()) => {}
@@ -115,7 +116,8 @@ impl S3Access for Access {
         tag_keys(&mut keys, &convert::tags(req.input.tagging.tag_set.clone()));
         let version = req.input.version_id.as_deref();
         let action = if version.is_some() { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" };
-        let ask = Ask { action, bucket: &req.input.bucket, key: Some(&req.input.key), version, keys: &keys };
+        let ask =
+            Ask { action, bucket: &req.input.bucket, key: Some(&req.input.key), version, keys: &keys, input: None };
         self.s3.permit(&cx, &ask).await.map_err(convert::error)
     }
 }
@@ -166,7 +168,14 @@ impl Access {
         let text = acx.uri().query().unwrap_or_default();
         let actions = if later { Vec::new() } else { super::gate::actions(operation, text, acx.headers()) };
         for action in actions {
-            let ask = Ask { action, bucket: &bucket, key: key.as_deref(), version: version.as_deref(), keys: &keys };
+            let ask = Ask {
+                action,
+                bucket: &bucket,
+                key: key.as_deref(),
+                version: version.as_deref(),
+                keys: &keys,
+                input: None,
+            };
             self.s3.permit(&cx, &ask).await.map_err(convert::error)?;
         }
         if matches!(operation, "CopyObject" | "UploadPartCopy") {
@@ -182,7 +191,7 @@ impl Access {
         let Named { bucket, key, version } = crate::ops::source(text).map_err(convert::error)?;
         self.owner_is_expected(&bucket, header(headers, "x-amz-source-expected-bucket-owner")).await?;
         let action = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
-        let ask = Ask { action, bucket: &bucket, key: Some(&key), version: version.as_deref(), keys };
+        let ask = Ask { action, bucket: &bucket, key: Some(&key), version: version.as_deref(), keys, input: None };
         self.s3.permit(cx, &ask).await.map_err(convert::error)
     }
 
@@ -281,9 +290,8 @@ fn request_keys(acx: &mut S3AccessContext<'_>, version: Option<&str>) -> crate::
             "user-agent" => "aws:UserAgent".to_owned(),
             "referer" => "aws:Referer".to_owned(),
             "if-match" | "if-none-match" => format!("s3:{name}"),
-            name if name.starts_with("x-amz-object-lock-") => format!("s3:{}", &name["x-amz-".len()..]),
             name if name.starts_with("x-amz-meta-") => continue,
-            name if name.starts_with("x-amz-") => format!("s3:{name}"),
+            name if name.starts_with("x-amz-") => header_key(name),
             _ => continue,
         };
         keys.push((key, value.to_owned()));
@@ -310,7 +318,13 @@ fn request_keys(acx: &mut S3AccessContext<'_>, version: Option<&str>) -> crate::
     Ok(keys)
 }
 
-fn tag_keys(keys: &mut Vec<(String, String)>, tags: &[(String, String)]) {
+/// The condition key of a header.
+pub(super) fn header_key(name: &str) -> String {
+    let name = name.strip_prefix("x-amz-").filter(|rest| rest.starts_with("object-lock-")).unwrap_or(name);
+    format!("s3:{name}")
+}
+
+pub(super) fn tag_keys(keys: &mut Vec<(String, String)>, tags: &[(String, String)]) {
     for (name, value) in tags {
         keys.push((format!("s3:RequestObjectTag/{name}"), value.clone()));
         keys.push(("s3:RequestObjectTagKeys".to_owned(), name.clone()));

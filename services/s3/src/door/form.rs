@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
-use http::header::{CONTENT_TYPE, ETAG, HeaderValue, LOCATION};
-use http::{Method, StatusCode};
+use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
+use http::{HeaderMap, Method, StatusCode};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use ring::hmac;
 use s3s::dto::Tagging;
@@ -77,9 +77,10 @@ impl S3 {
             Some(policy) => check_policy(policy, &fields, &target.bucket, self.router.now())?,
             None => 0..=u64::MAX,
         };
-        self.form_allowed(&cx, &target.bucket, &key, &fields, peer).await?;
+        let attributes = attributes(&fields)?;
+        self.form_allowed(&cx, (&target.bucket, &key), (&fields, &attributes.tags), peer).await?;
         let making = making(&fields)?;
-        let attributes = self.make(&cx, &bucket, &making, attributes(&fields)?).await?;
+        let attributes = self.make(&cx, &bucket, &making, attributes).await?;
         let expected = Expected {
             md5: fields.get("content-md5").cloned(),
             checksums: checksums(&fields),
@@ -180,22 +181,37 @@ impl S3 {
         Ok(hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &key), encoded.as_bytes(), &signature))
     }
 
+    /// A form needs what a PUT with its fields as headers does.
     async fn form_allowed(
         &self,
         cx: &Cx,
-        bucket: &str,
-        key: &str,
-        fields: &BTreeMap<String, String>,
+        (bucket, key): (&str, &str),
+        (fields, tags): (&BTreeMap<String, String>, &[(String, String)]),
         peer: Option<Peer>,
     ) -> Result<()> {
-        let mut keys: Vec<(String, String)> = fields
-            .iter()
-            .filter(|(name, _)| name.starts_with("x-amz-") || *name == "acl")
-            .map(|(name, value)| (format!("s3:{}", if name == "acl" { "x-amz-acl" } else { name }), value.clone()))
-            .collect();
+        let mut headers = HeaderMap::new();
+        let mut keys: Vec<(String, String)> = Vec::new();
+        for (name, value) in fields {
+            let header = match name.as_str() {
+                "acl" => "x-amz-acl",
+                "tagging" => "x-amz-tagging",
+                name if name.starts_with("x-amz-") && !name.starts_with("x-amz-meta-") => name,
+                _ => continue,
+            };
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(header), HeaderValue::try_from(value.as_str())) {
+                headers.insert(name, value);
+            }
+            if header != "x-amz-tagging" {
+                keys.push((super::access::header_key(header), value.clone()));
+            }
+        }
+        super::access::tag_keys(&mut keys, tags);
         keys.push(("s3:authType".to_owned(), "POST".to_owned()));
         keys.extend(peer.into_iter().flat_map(Peer::keys));
-        self.permit(cx, &Ask { action: "s3:PutObject", bucket, key: Some(key), version: None, keys: &keys }).await
+        for action in super::gate::actions("PutObject", "", &headers) {
+            self.permit(cx, &Ask { action, bucket, key: Some(key), version: None, keys: &keys, input: None }).await?;
+        }
+        Ok(())
     }
 }
 
@@ -429,4 +445,63 @@ fn missing(name: &str) -> Error {
     invalid_argument(format!(
         "Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields."
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use service::identity::{Credentials, Identity};
+    use service::{Accounts, Router};
+    use store::Store;
+    use store::objects::Objects;
+
+    use super::*;
+
+    /// Every role may put objects, and nothing else.
+    struct Puts;
+
+    #[async_trait]
+    impl Identity for Puts {
+        async fn credentials(&self, _: &str) -> Result<Option<Credentials>> {
+            Ok(None)
+        }
+        async fn authorize(&self, _: &Principal, action: &str, _: &str) -> Result<()> {
+            if action == "s3:PutObject" { Ok(()) } else { Err(Error::access_denied(action)) }
+        }
+        async fn role_session(&self, role_arn: &str, _: &str, _: Option<&str>) -> Result<Principal> {
+            Ok(Principal::role(role_arn, "s", None))
+        }
+        async fn issue(&self, _: &Principal, _: jiff::SignedDuration) -> Result<Credentials> {
+            Err(Error::not_implemented("issue"))
+        }
+        async fn revoke(&self, _: &str) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_needs_what_a_put_with_its_fields_does() {
+        const OWN: &str = "000000000000";
+        let router = Router::new();
+        router.set_identity(Arc::new(Puts));
+        let (accounts, settings) = (Accounts::default(), crate::Settings::default());
+        let s3 = S3::new(router.clone(), Store::memory(), Objects::memory(), (OWN, accounts), settings).unwrap();
+        crate::ops::register(&router, &s3);
+        let cx = |principal| Cx::new(router.clone(), principal, OWN, "us-east-1");
+        let bucket = serde_json::json!({ "Bucket": "bucket" });
+        cx(Principal::root(OWN)).call_json("s3", "CreateBucket", bucket).await.unwrap();
+        let role = cx(Principal::role("arn:aws:iam::000000000000:role/r", "s", None));
+        let may = |fields: &[(&str, &str)]| {
+            let fields: BTreeMap<String, String> =
+                fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let (s3, role) = (Arc::clone(&s3), role.clone());
+            async move { s3.form_allowed(&role, ("bucket", "k"), (&fields, &[]), None).await.map_err(|e| e.status()) }
+        };
+        may(&[("key", "k"), ("x-amz-meta-a", "b"), ("x-amz-storage-class", "STANDARD")]).await.unwrap();
+        for field in ["tagging", "x-amz-object-lock-mode", "x-amz-object-lock-legal-hold"] {
+            assert_eq!(may(&[("key", "k"), (field, "x")]).await, Err(403), "{field}");
+        }
+    }
 }

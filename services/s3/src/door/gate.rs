@@ -329,6 +329,21 @@ pub(super) fn lift(query: &str, headers: &mut HeaderMap) {
     }
 }
 
+/// Headers that count for nothing, or are held against the signature in another way.
+const NEED_NOT_BE_SIGNED: [&str; 4] =
+    ["x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-user-agent"];
+
+/// The headers of S3's that a request has and its signature does not cover: who was given a presigned URL could make another request of it.
+/// Source: Amazon S3 API Reference, "Authenticating Requests: Using the Authorization Header", `CanonicalHeaders`.
+pub(super) fn unsigned(query: &str, headers: &HeaderMap) -> Option<String> {
+    let claim = wire::sigv4::Claim::of(headers, query).ok().flatten()?;
+    let signed: Vec<&str> = claim.signed_headers.split(';').collect();
+    let names = headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("x-amz-"));
+    let lacking: Vec<&str> =
+        names.filter(|name| !signed.contains(name) && !NEED_NOT_BE_SIGNED.contains(name)).collect();
+    (!lacking.is_empty()).then(|| lacking.join(", "))
+}
+
 fn not_implemented(message: String) -> S3Error {
     S3Error::with_message(S3ErrorCode::NotImplemented, message)
 }
@@ -422,6 +437,30 @@ mod tests {
     fn nothing_is_served_that_no_permission_is_asked_for() {
         let actions = |name: &&str| OPERATIONS.iter().find(|one| one.name == *name).map_or(0, |one| one.actions.len());
         assert_eq!(SERVED.iter().filter(|name| actions(name) == 0).collect::<Vec<_>>(), Vec::<&&str>::new());
+    }
+
+    #[test]
+    fn a_signature_covers_the_headers_that_count() {
+        let presigned = |signed: &str| {
+            format!(
+                "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AK%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders={signed}&X-Amz-Signature=00"
+            )
+        };
+        let headers = |all: &[(&'static str, &'static str)]| {
+            all.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+        };
+        let check = |query: &str, all: &[(&'static str, &'static str)], want: Option<&str>| {
+            assert_eq!(unsigned(query, &headers(all)).as_deref(), want, "{query} {all:?}");
+        };
+        let copied = [("x-amz-copy-source", "b/k"), ("content-type", "text/plain"), ("x-amz-user-agent", "a")];
+        check(&presigned("host"), &copied, Some("x-amz-copy-source"));
+        check(&presigned("host%3Bx-amz-copy-source"), &copied, None);
+        check(&presigned("host"), &[("content-type", "text/plain")], None);
+        check("", &copied, None);
+        let signed = "AWS4-HMAC-SHA256 Credential=AK/20130524/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=00";
+        let own = [("authorization", signed), ("x-amz-date", "20130524T000000Z"), ("x-amz-acl", "public-read")];
+        check("", &own, Some("x-amz-acl"));
+        check("", &own[..2], None);
     }
 
     #[test]

@@ -75,9 +75,9 @@ impl Door {
     }
 
     async fn answer(&self, mut request: HttpRequest) -> HttpResponse {
-        if let Some(query) = request.uri().query().map(str::to_owned) {
-            gate::lift(&query, request.headers_mut());
-        }
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let unsigned = gate::unsigned(&query, request.headers());
+        gate::lift(&query, request.headers_mut());
         let id = Cx::platform(&self.s3.router, "", "").request_id().to_owned();
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let named = names_bucket(request.headers());
@@ -86,7 +86,15 @@ impl Door {
         let authorization = request.headers().get(http::header::AUTHORIZATION).cloned();
         let origin = request.headers().get(http::header::ORIGIN).cloned();
         let crossing = origin.map(|origin| (origin, request.method().clone(), Target::of(&request)));
-        let mut response = match self.answered(request).await {
+        let answered = match unsigned {
+            None => self.answered(request).await,
+            Some(names) => {
+                let error =
+                    crate::errors::access_denied("There were headers present in the request which were not signed");
+                Err(convert::error(error.with("HeadersNotSigned", names)))
+            }
+        };
+        let mut response = match answered {
             Ok(response) => response,
             Err(error) => error.to_http_response().unwrap_or_else(|error| {
                 tracing::error!(request_id = id, ?error, "an S3 error could not be written");

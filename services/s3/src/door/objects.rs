@@ -337,6 +337,7 @@ pub(super) async fn delete_many(s3: &S3, req: S3Request<DeleteObjectsInput>) -> 
                 key: Some(&object.key),
                 version: object.version_id.as_deref(),
                 keys: &[],
+                input: None,
             };
             s3.permit(&cx, &ask).await.map_err(error)?;
         }

@@ -2,6 +2,7 @@
 
 use api_s3 as api;
 use async_trait::async_trait;
+use serde_json::json;
 use service::{Cx, Handle};
 use wire::types::Empty;
 use wire::{Error, Timestamp};
@@ -90,7 +91,8 @@ impl Handle<api::ListBuckets> for S3 {
 #[async_trait]
 impl Handle<api::ListObjectsV2> for S3 {
     async fn handle(&self, cx: &Cx, input: api::ListObjectsV2Request) -> Result<api::ListObjectsV2Output> {
-        super::guard(self, cx, "s3:ListBucket", (&input.bucket, None, None)).await?;
+        let told = json!({ "Prefix": input.prefix, "Delimiter": input.delimiter, "MaxKeys": input.max_keys });
+        super::guard_told(self, cx, "s3:ListBucket", (&input.bucket, None, None), &told).await?;
         let token_key = input.continuation_token.as_deref().map(parse_token).transpose()?;
         let max = page_size(input.max_keys, "max-keys")?;
         let query = Query {
@@ -120,7 +122,8 @@ impl Handle<api::ListObjectsV2> for S3 {
 #[async_trait]
 impl Handle<api::ListObjects> for S3 {
     async fn handle(&self, cx: &Cx, input: api::ListObjectsRequest) -> Result<api::ListObjectsOutput> {
-        super::guard(self, cx, "s3:ListBucket", (&input.bucket, None, None)).await?;
+        let told = json!({ "Prefix": input.prefix, "Delimiter": input.delimiter, "MaxKeys": input.max_keys });
+        super::guard_told(self, cx, "s3:ListBucket", (&input.bucket, None, None), &told).await?;
         let max = page_size(input.max_keys, "max-keys")?;
         let query = Query {
             prefix: input.prefix.clone().unwrap_or_default(),

@@ -7,6 +7,7 @@ mod settings;
 use std::sync::Arc;
 
 use api_s3 as api;
+use serde_json::{Value, json};
 use service::{Cx, Router, operations};
 use wire::Operation;
 
@@ -41,7 +42,19 @@ pub(super) async fn guard(
     action: &str,
     (bucket, key, version): (&str, Option<&str>, Option<&str>),
 ) -> crate::errors::Result<()> {
-    let ask = Ask { action, bucket, key, version, keys: &[] };
+    let told = version.map_or(Value::Null, |version| json!({ "VersionId": version }));
+    guard_told(s3, cx, action, (bucket, key, version), &told).await
+}
+
+/// The same, with the members of the input that condition keys are told by.
+pub(super) async fn guard_told(
+    s3: &S3,
+    cx: &Cx,
+    action: &str,
+    (bucket, key, version): (&str, Option<&str>, Option<&str>),
+    told: &Value,
+) -> crate::errors::Result<()> {
+    let ask = Ask { action, bucket, key, version, keys: &[], input: Some(told) };
     if cx.principal().has_policies() && s3.is_own(cx, &ask).await {
         return Ok(());
     }
@@ -59,7 +72,6 @@ pub(super) async fn guard_bucket<O: Operation>(s3: &S3, cx: &Cx, bucket: &str) -
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use serde_json::{Value, json};
     use service::identity::{Credentials, Identity};
     use service::{Accounts, Principal};
     use store::Store;
@@ -125,6 +137,59 @@ mod tests {
         };
         all["Bucket"] = json!("bucket");
         all
+    }
+
+    /// What a bucket's policy asks of a request is told by its members.
+    #[tokio::test]
+    async fn a_policy_asks_about_what_is_called_for() {
+        let router = Router::new();
+        router.set_identity(Arc::new(Generous));
+        let settings = crate::Settings::default();
+        let objects = Objects::memory();
+        let s3 = S3::new(router.clone(), Store::memory(), objects, (OWN, Accounts::default()), settings).unwrap();
+        register(&router, &s3);
+        let cx = |principal| Cx::new(router.clone(), principal, OWN, "us-east-1");
+        let call = |principal: Principal, name: &'static str, input: Value| {
+            let cx = cx(principal);
+            async move { cx.call_json("s3", name, input).await.map_err(|error| error.code().to_owned()) }
+        };
+        let own = || Principal::root(OWN);
+        call(own(), "CreateBucket", json!({ "Bucket": "bucket" })).await.unwrap();
+        let tagged = json!({ "Bucket": "bucket", "Key": "in/secret", "Body": "x", "Tagging": "class=secret" });
+        call(own(), "PutObject", tagged).await.unwrap();
+        let deny = |action: &str, resource: &str, condition: Value| json!({ "Effect": "Deny", "Principal": "*", "Action": action, "Resource": resource, "Condition": condition });
+        let policy = json!({ "Version": "2012-10-17", "Statement": [
+            deny("s3:ListBucket", "arn:aws:s3:::bucket", json!({ "StringNotLike": { "s3:prefix": "in/*" } })),
+            deny("s3:PutObject", "arn:aws:s3:::bucket/*", json!({ "StringNotEquals": { "s3:x-amz-server-side-encryption": "AES256" } })),
+            deny("s3:GetObject", "arn:aws:s3:::bucket/*", json!({ "StringEquals": { "s3:ExistingObjectTag/class": "secret" } })),
+            deny("s3:PutObject", "arn:aws:s3:::bucket/*", json!({ "StringEquals": { "s3:RequestObjectTag/class": "secret" } })),
+        ] });
+        call(own(), "PutBucketPolicy", json!({ "Bucket": "bucket", "Policy": policy.to_string() })).await.unwrap();
+        let of = |more: Value| {
+            let mut input = json!({ "Bucket": "bucket" });
+            input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            input
+        };
+        let put = |more: Value| {
+            let mut input = of(json!({ "Key": "in/k", "Body": "x" }));
+            input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            input
+        };
+        for who in [own(), role(OWN)] {
+            let call = |name, input| call(who.clone(), name, input);
+            call("ListObjectsV2", of(json!({ "Prefix": "in/a" }))).await.unwrap();
+            call("PutObject", put(json!({ "ServerSideEncryption": "AES256" }))).await.unwrap();
+            call("GetObject", of(json!({ "Key": "in/k" }))).await.unwrap();
+            for (name, input) in [
+                ("ListObjectsV2", of(json!({}))),
+                ("ListObjects", of(json!({ "Prefix": "out/" }))),
+                ("PutObject", put(json!({}))),
+                ("PutObject", put(json!({ "ServerSideEncryption": "AES256", "Tagging": "class=secret" }))),
+                ("GetObject", of(json!({ "Key": "in/secret" }))),
+            ] {
+                assert_eq!(call(name, input.clone()).await.unwrap_err(), "AccessDenied", "{name} {input}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use api_s3 as api;
 use async_trait::async_trait;
 use s3s::dto::{Range, Timestamp as HttpTime, TimestampFormat};
+use serde_json::json;
 use service::{Cx, Handle};
 use wire::{Blob, Timestamp};
 
@@ -77,17 +78,42 @@ macro_rules! making {
     };
 }
 
+/// What condition keys are told by of a write: the members of `[s3.keys]` in models/authorization.toml, without the body.
+macro_rules! told {
+    ($input:expr $(, $name:literal => $more:expr)*) => {
+        json!({
+            $($name: $more,)*
+            "ACL": $input.acl,
+            "GrantFullControl": $input.grant_full_control,
+            "GrantRead": $input.grant_read,
+            "GrantReadACP": $input.grant_read_acp,
+            "GrantWriteACP": $input.grant_write_acp,
+            "IfMatch": $input.if_match,
+            "IfNoneMatch": $input.if_none_match,
+            "ObjectLockLegalHoldStatus": $input.object_lock_legal_hold_status,
+            "ObjectLockMode": $input.object_lock_mode,
+            "ServerSideEncryption": $input.server_side_encryption,
+            "SSECustomerAlgorithm": $input.sse_customer_algorithm,
+            "SSEKMSKeyId": $input.ssekms_key_id,
+            "StorageClass": $input.storage_class,
+            "Tagging": $input.tagging,
+            "WebsiteRedirectLocation": $input.website_redirect_location,
+        })
+    };
+}
+
 /// Asks for all that a write stands for: as the operations' rows have it.
 macro_rules! guard_write {
-    ($s3:expr, $cx:expr, $input:expr) => {
+    ($s3:expr, $cx:expr, $input:expr $(, $name:literal => $more:expr)*) => {
         let actions = [
             ("s3:PutObject", true),
             ("s3:PutObjectTagging", $input.tagging.is_some()),
             ("s3:PutObjectRetention", $input.object_lock_mode.is_some()),
             ("s3:PutObjectLegalHold", $input.object_lock_legal_hold_status.is_some()),
         ];
+        let told = told!($input $(, $name => $more)*);
         for (action, _) in actions.iter().filter(|(_, asked)| *asked) {
-            super::guard($s3, $cx, action, (&$input.bucket, Some(&$input.key), None)).await?;
+            super::guard_told($s3, $cx, action, (&$input.bucket, Some(&$input.key), None), &told).await?;
         }
     };
 }
@@ -237,7 +263,7 @@ impl Handle<api::HeadObject> for S3 {
 #[async_trait]
 impl Handle<api::CopyObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::CopyObjectRequest) -> Result<api::CopyObjectOutput> {
-        guard_write!(self, cx, input);
+        guard_write!(self, cx, input, "CopySource" => input.copy_source, "MetadataDirective" => input.metadata_directive);
         let source = source(&input.copy_source)?;
         let version = source.version.is_some();
         let ask = Ask {
@@ -246,6 +272,7 @@ impl Handle<api::CopyObject> for S3 {
             key: Some(&source.key),
             version: source.version.as_deref(),
             keys: &[],
+            input: None,
         };
         self.permit(cx, &ask).await?;
         let home = self.governed(&input.bucket).await?;
@@ -392,7 +419,11 @@ impl Handle<api::GetObjectTagging> for S3 {
 impl Handle<api::PutObjectTagging> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutObjectTaggingRequest) -> Result<api::PutObjectTaggingOutput> {
         let action = if input.version_id.is_some() { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" };
-        super::guard(self, cx, action, (&input.bucket, Some(&input.key), input.version_id.as_deref())).await?;
+        let set: Vec<_> =
+            input.tagging.tag_set.iter().map(|tag| json!({ "Key": tag.key, "Value": tag.value })).collect();
+        let told = json!({ "Tagging": { "TagSet": set }, "VersionId": input.version_id });
+        let place = (input.bucket.as_str(), Some(input.key.as_str()), input.version_id.as_deref());
+        super::guard_told(self, cx, action, place, &told).await?;
         let tags = input.tagging.tag_set.into_iter().map(|t| (t.key, t.value)).collect();
         let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
         let version_id = self.put_object_tags(cx, named, tags).await?;
