@@ -16,7 +16,7 @@ use crate::checks::root;
 use crate::codegen::{self, document, snake};
 
 /// Refused, although a word of the sources looks like reading them: handlers that keep all of an input would keep these too.
-const KEPT_AND_REFUSED: [(&str, &str, &str); 8] = [
+const KEPT_AND_REFUSED: [(&str, &str, &str); 9] = [
     ("glue", "CreateJobRequest", "CodeGenConfigurationNodes"),
     ("kms", "CreateKeyRequest", "MultiRegion"),
     ("kms", "CreateKeyRequest", "Origin"),
@@ -25,6 +25,8 @@ const KEPT_AND_REFUSED: [(&str, &str, &str); 8] = [
     ("sagemaker", "CreateTransformJobRequest", "DataCaptureConfig"),
     ("sagemakerruntime", "InvokeEndpointAsyncInput", "Body"),
     ("secretsmanager", "GetResourcePolicyRequest", "PolicyName"),
+    // An answer of the same file has one of that name.
+    ("ssm", "PutParameterRequest", "Policies"),
 ];
 
 /// What is said of members, by service and structure.
