@@ -101,6 +101,7 @@ def arguments():
     p.add_argument("--to", dest="last", type=day, default=day("2013-12-31"), metavar="DAY", help="last day, 2013-12-31")
     p.add_argument("--break", dest="breaks", choices=scene.BREAKS, help="break one thing first")
     p.add_argument("--crash", action="store_true", help="kill the server inside each task and elsewhere, and compare")
+    p.add_argument("--store", metavar="URL", help="postgres://USER@HOST/DATABASE for the records, in a new schema of it, instead of files")
     p.add_argument("--binary", type=pathlib.Path, help=argparse.SUPPRESS)
     p.add_argument("--work", type=pathlib.Path, help=argparse.SUPPRESS)
     args = p.parse_args()

@@ -1,6 +1,8 @@
 """The Lakerun server that the demo runs on: start, stop, kill, credentials, deploy."""
+import json
 import os
 import pathlib
+import secrets
 import shlex
 import shutil
 import signal
@@ -16,11 +18,13 @@ from . import measure
 
 
 class Platform:
-    def __init__(self, binary, work, smtp_port, read_paths):
+    def __init__(self, binary, work, smtp_port, read_paths, store=None):
         self.binary, self.work, self.data = str(binary), pathlib.Path(work), pathlib.Path(work) / "data"
         self.log = self.work / "server.log"
         self.smtp_port, self.read_paths = smtp_port, read_paths
         self.process, self.env = None, {}
+        # The database, and what is the demo's there.
+        self.store, self.schema = store, None
 
     def fresh(self):
         """Ends an older demo's server and removes its data."""
@@ -40,6 +44,7 @@ class Platform:
                     time.sleep(0.05)
             pid_file.unlink()
         shutil.rmtree(self.data, ignore_errors=True)
+        self.schema = f"demo_{secrets.token_hex(4)}"
         self.log.unlink(missing_ok=True)
         self.listen = f"127.0.0.1:{_free_port(4566)}"
 
@@ -67,7 +72,11 @@ class Platform:
 
     def _settings(self):
         paths = ", ".join(f'"{path}"' for path in self.read_paths)
-        return f'[smtp]\nhost = "127.0.0.1"\nport = {self.smtp_port}\nfrom = "lakerun@localhost"\n\n[lambda]\nread_paths = [{paths}]\n'
+        store = ""
+        if self.store:
+            url = f"{self.store}{'&' if '?' in self.store else '?'}options=-csearch_path%3D{self.schema}"
+            store = f"store = {json.dumps(url)}\n\n"
+        return f'{store}[smtp]\nhost = "127.0.0.1"\nport = {self.smtp_port}\nfrom = "lakerun@localhost"\n\n[lambda]\nread_paths = [{paths}]\n'
 
     def _environment(self):
         done = subprocess.run([self.binary, "env", "--data", str(self.data)], capture_output=True, text=True, env=_environ())

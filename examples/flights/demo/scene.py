@@ -35,7 +35,7 @@ class Scene:
         self.drop.mkdir(parents=True, exist_ok=True)
         (self.drop / "airlines.csv").write_text(self.data.airlines)
         self.mailbox = mail.Mailbox()
-        self.platform = Platform(self.args.binary, self.work, self.mailbox.port, [self.drop])
+        self.platform = Platform(self.args.binary, self.work, self.mailbox.port, [self.drop], self.args.store)
         self.begin()
 
     def begin(self):
