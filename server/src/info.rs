@@ -66,8 +66,14 @@ pub(crate) async fn status(data: &Path, format: Format) -> Result<()> {
     }
     output::record(&told);
     let counts = holds.as_object().into_iter().flatten();
-    say(&format!("holds      {}", counts.map(|(what, n)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")));
+    say(&format!("holds      {}", counts.map(|(what, n)| counted(what, n)).collect::<Vec<_>>().join(", ")));
     Ok(())
+}
+
+/// `1 bucket`, `2 buckets`.
+fn counted(what: &str, n: &Value) -> String {
+    let what = if *n == 1 { what.strip_suffix('s').unwrap_or(what) } else { what };
+    format!("{n} {what}")
 }
 
 /// How many there are of what one would look for.

@@ -16,6 +16,7 @@ mod files;
 mod forward;
 mod iceberg;
 mod metrics;
+mod names;
 mod quiet;
 mod tls;
 
@@ -70,6 +71,7 @@ type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
 #[expect(missing_debug_implementations, reason = "it holds all services")]
 pub struct Front {
     router: Arc<Router>,
+    names: names::Names,
     account: Arc<str>,
     region: Arc<str>,
     s3: s3_service::Door,
@@ -110,6 +112,7 @@ impl Front {
     ) -> Result<Self, String> {
         Ok(Self {
             router: platform.router.clone(),
+            names: names::Names::of(&platform.router),
             account: platform.account.as_str().into(),
             region: platform.region.as_str().into(),
             s3,
@@ -320,7 +323,7 @@ impl Front {
             return answer;
         }
         let is_iceberg = iceberg::is_meant(&parts, &claim);
-        let named = named_service(&parts, claim.as_ref().ok().and_then(Option::as_ref));
+        let named = self.named_service(&parts, claim.as_ref().ok().and_then(Option::as_ref));
         if !is_iceberg && (named == Some("s3") || (named.is_none() && is_s3(&parts))) {
             let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(ProgressingBody::new(body)));
             let asked = metrics::Asked("s3", method_name(request.method()));
@@ -478,6 +481,18 @@ impl Front {
         whole(response)
     }
 
+    /// The service that a request is for, as its credential scope says, or the target of one that is not signed.
+    fn named_service(&self, parts: &http::request::Parts, claim: Option<&Claim>) -> Option<&'static str> {
+        let Some(claim) = claim else {
+            let target = parts.headers.get("x-amz-target")?.to_str().ok()?;
+            return self.names.of_target(target.split('.').next()?);
+        };
+        // Two services sign with one name, and one of them has a protocol with a target.
+        let of_endpoints = claim.service == "sagemaker" && parts.uri.path().starts_with("/endpoints/");
+        let own = if of_endpoints { Some("sagemakerruntime") } else { self.names.signed(&claim.service) };
+        Some(own.unwrap_or("unknown"))
+    }
+
     /// Service and operation of a request that is not S3's.
     fn find(
         &self,
@@ -488,12 +503,12 @@ impl Front {
         let unknown = |service: &str, operation: &str| (protocol, Error::unknown_operation(service, operation));
         if protocol == Protocol::RpcV2Cbor {
             let (prefix, operation) = cbor::target(request.path).unwrap_or(("", request.path));
-            let service = service_of_target(prefix).or(named).unwrap_or("unknown");
+            let service = self.names.of_target(prefix).or(named).unwrap_or("unknown");
             return self.router.find(service, operation).ok_or_else(|| unknown(service, operation));
         }
         if let Some(target) = request.headers.get("x-amz-target").and_then(|v| v.to_str().ok()) {
             let (prefix, operation) = target.split_once('.').unwrap_or(("", target));
-            let own = service_of_target(prefix);
+            let own = self.names.of_target(prefix);
             if own.is_none() && named == Some("dynamodb") {
                 return Err((Protocol::AwsJson10, Error::unknown_operation("dynamodb", target)));
             }
@@ -505,7 +520,7 @@ impl Front {
             return Err((Protocol::AwsJson10, Error::unknown_operation(service, "without X-Amz-Target")));
         }
         let params = query::Params::parse(request);
-        let rest = matches!(service, "lambda" | "pipes" | "sagemakerruntime" | "scheduler");
+        let rest = self.names.is_rest(service);
         if rest || (params.action().is_none() && (request.method != "POST" || request.path != "/")) {
             let operations = self.router.operations();
             let own = operations.iter().filter(|o| rest && o.service.name == service);
@@ -697,43 +712,6 @@ fn is_s3(parts: &http::request::Parts) -> bool {
         || keys.into_iter().any(|key| ["delete", "uploads", "uploadId", "select", "restore"].contains(&key))
 }
 
-/// The service that a request is for, as its credential scope says.
-fn named_service(parts: &http::request::Parts, claim: Option<&Claim>) -> Option<&'static str> {
-    let Some(claim) = claim else {
-        let target = parts.headers.get("x-amz-target")?.to_str().ok()?;
-        return service_of_target(target.split('.').next()?);
-    };
-    Some(match claim.service.as_str() {
-        "s3" => "s3",
-        "dynamodb" => "dynamodb",
-        "sqs" => "sqs",
-        "sns" => "sns",
-        "iam" => "iam",
-        "sts" => "sts",
-        "states" => "states",
-        "lambda" => "lambda",
-        "glue" => "glue",
-        "athena" => "athena",
-        // Two services sign with one name, and one of them has a protocol with a target.
-        "sagemaker" if parts.uri.path().starts_with("/endpoints/") => "sagemakerruntime",
-        "sagemaker" => "sagemaker",
-        "events" => "events",
-        "scheduler" => "scheduler",
-        "pipes" => "pipes",
-        "logs" => "logs",
-        "monitoring" => "cloudwatch",
-        "secretsmanager" => "secretsmanager",
-        "kms" => "kms",
-        "lineage" => "lineage",
-        "lakerun" => "lakerun",
-        "ecr" => "ecr",
-        "ssm" => "ssm",
-        "cloudformation" => "cloudformation",
-        "cloudcontrolapi" => "cloudcontrol",
-        _ => "unknown",
-    })
-}
-
 /// A service that is AWS's alone, by the name that requests are signed with.
 fn not_here(service: &str) -> Error {
     let name = match service {
@@ -759,29 +737,6 @@ fn not_here(service: &str) -> Error {
         400,
         format!("{name} is not part of Lakerun (COMPATIBILITY.md lists what is)"),
     )
-}
-
-fn service_of_target(prefix: &str) -> Option<&'static str> {
-    Some(match prefix {
-        "CloudApiService" => "cloudcontrol",
-        "DynamoDB_20120810" => "dynamodb",
-        "DynamoDBStreams_20120810" => "dynamodbstreams",
-        "AmazonSQS" => "sqs",
-        "AWSStepFunctions" => "states",
-        "AWSGlue" => "glue",
-        "AmazonAthena" => "athena",
-        "SageMaker" => "sagemaker",
-        "AWSEvents" => "events",
-        "Logs_20140328" => "logs",
-        "secretsmanager" => "secretsmanager",
-        "AmazonSSM" => "ssm",
-        "TrentService" => "kms",
-        "Lineage" => "lineage",
-        "Lakerun" => "lakerun",
-        "AmazonEC2ContainerRegistry_V20150921" => "ecr",
-        "GraniteServiceVersion20100801" => "cloudwatch",
-        _ => return None,
-    })
 }
 
 /// The protocol that a request is in, as far as its head tells.
