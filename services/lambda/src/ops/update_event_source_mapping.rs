@@ -25,12 +25,7 @@ impl Handle<UpdateEventSourceMapping> for Lambda {
         Filters::parse(req.filter_criteria.as_ref())?;
         stream_destination(req.destination_config.as_ref())?;
         if let Some(name) = &function {
-            let key = place.mapping(&req.uuid);
-            let found = self.store.read(|tx| tx.get_json::<EventSourceMappingConfiguration>(&key)).await?;
-            let source = found.and_then(|found| found.event_source_arn).unwrap_or_default();
-            if !mapping::is_stream(&source) {
-                self.check_queue(cx, &source, name).await?;
-            }
+            self.check_function(cx, &req.uuid, name).await?;
         }
         let now = cx.now();
         let (account, region) = (cx.account().to_owned(), cx.region().to_owned());
@@ -93,5 +88,15 @@ impl Handle<UpdateEventSourceMapping> for Lambda {
             Ok(found)
         })
         .await
+    }
+}
+
+impl Lambda {
+    /// Errs where the function cannot have the messages of the mapping's queue.
+    async fn check_function(&self, cx: &Cx, uuid: &str, function: &Name) -> Result<(), Error> {
+        let key = Scope::of(cx).mapping(uuid);
+        let found = self.store.read(|tx| tx.get_json::<EventSourceMappingConfiguration>(&key)).await?;
+        let source = found.and_then(|found| found.event_source_arn).unwrap_or_default();
+        if mapping::is_stream(&source) { Ok(()) } else { self.check_queue(cx, &source, function).await }
     }
 }
