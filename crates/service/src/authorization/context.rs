@@ -180,8 +180,6 @@ impl Request<'_> {
             "aws:viaawsservice" => one(if cx.called_via().is_some() { "true" } else { "false" }),
             "aws:sourcearn" => some(cx.service().map(|service| service.source_arn.as_str())),
             "aws:sourceaccount" => some(cx.service().map(|service| service.source_account.as_str())),
-            // The account that asks; SNS's own key. Source: SNS Developer Guide, "Example cases for Amazon SNS access control".
-            "aws:sourceowner" => one(cx.caller_account()),
             "aws:principalisawsservice" => one(if cx.service().is_some() { "true" } else { "false" }),
             "aws:principalservicename" | "aws:principalservicenameslist" => {
                 some(cx.service().map(|service| service.name.as_str()))
@@ -191,7 +189,9 @@ impl Request<'_> {
             {
                 Vec::new()
             }
-            "aws:principalaccount" => one(cx.caller_account()),
+            // `aws:SourceOwner`, the account that asks, is SNS's own. Source: SNS Developer Guide, "Example cases for Amazon SNS access
+            // control".
+            "aws:sourceowner" | "aws:principalaccount" => one(cx.caller_account()),
             "aws:principalarn" => some(principal.policy_arn())
                 .into_iter()
                 .chain(principal.policy_arn().is_none().then(|| principal.arn(cx.caller_account())))

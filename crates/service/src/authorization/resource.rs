@@ -214,7 +214,7 @@ fn function(how: &str, cx: &Cx, input: &Value, value: &str) -> Part {
     if region.is_none() && account.is_none() {
         return Part::Text(name);
     }
-    let (region, account) = (region.unwrap_or(cx.region()), account.unwrap_or(cx.account()));
+    let (region, account) = (region.unwrap_or_else(|| cx.region()), account.unwrap_or_else(|| cx.account()));
     Part::Arn(format!("arn:aws:lambda:{region}:{account}:function:{name}"))
 }
 
