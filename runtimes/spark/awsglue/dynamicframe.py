@@ -230,8 +230,7 @@ class DynamicFrame:
         F, frame = _functions(), self._df
         if path not in frame.columns:
             raise ValueError(f"unbox: there is no top-level column {path}")
-        spark = self.glue_ctx.spark_session
-        shape = spark.read.json(frame.select(F.col(f"`{path}`")).rdd.map(lambda row: row[0]).filter(lambda text: text is not None)).schema
+        shape = _shape_of_texts(self.glue_ctx.spark_session, frame.select(F.col(f"`{path}`")))
         return self._with(frame.withColumn(path, F.from_json(F.col(f"`{path}`"), shape)))
 
     def unnest(self, *_, **__):
@@ -313,6 +312,23 @@ def _resolve(frame, path, action):
     if top:
         return frame.withColumn(name, value)
     return frame.withColumn(parts[0], frame[f"`{parts[0]}`"].withField(".".join(parts[1:]), value))
+
+
+def _shape_of_texts(spark, texts):
+    """The type that Spark infers of a column of JSON texts."""
+    from lakerun_spark import decide
+
+    if not decide.on_connect():
+        return spark.read.json(texts.rdd.map(lambda row: row[0]).filter(lambda text: text is not None)).schema
+    import pyarrow as pa
+    from lakerun_spark import files
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    kind = files.type_of_texts([text for text in texts.toArrow().column(0).to_pylist() if text is not None])
+    if not pa.types.is_struct(kind) or any(field.name == "_corrupt_record" for field in kind):
+        decide.move("unbox of texts that are not all JSON objects")
+        raise NotImplementedError("unbox of texts that are not all JSON objects needs Apache Spark: start the job with --lakerun-engine spark or auto")
+    return from_arrow_schema(pa.schema(list(kind)))
 
 
 def _schema_lines(kind, indent):

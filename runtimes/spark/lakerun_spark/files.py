@@ -105,6 +105,13 @@ def json_schema(inputs, options):
     return json_type([r for item in inputs for r in records(item, options)], _true(options, "lakerun.choices"))
 
 
+def type_of_texts(texts):
+    """The type of JSON documents that are not in files."""
+    if decide.watching():
+        _note_data("json", "\n".join(texts).encode("utf-8", "surrogatepass"))
+    return json_type(_parsed(texts, None, {}, False))
+
+
 def _json_schema(inputs, options):
     kinds = []
     for large, group in itertools.groupby(inputs, lambda item: _is_large(item, options)):
