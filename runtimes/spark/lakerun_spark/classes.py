@@ -17,8 +17,8 @@ BASE, SPARK = "base.jsa", "spark.jsa"
 
 def options(folder):
     """What the JVM is to be told of the archive in a folder, if one is there."""
-    paths = [os.path.join(folder, name) for name in (BASE, SPARK)]
-    if not folder or not all(os.path.exists(path) for path in paths):
+    paths = [os.path.join(folder, name) for name in (BASE, SPARK)] if folder else []
+    if not paths or not all(os.path.exists(path) for path in paths):
         return ""
     return f" -XX:SharedArchiveFile={os.pathsep.join(paths)} -Xlog:cds=off -Xlog:cds+dynamic=off"
 

@@ -77,6 +77,9 @@ def describe(failure):
     """The last line of the traceback, without the module of the exception's class: what Glue shows as ErrorMessage."""
     text = str(failure).strip()
     name = type(failure).__name__
+    if os.environ.get("AWS_SERVER_SIDE_ENCRYPTION") == "aws:kms" and "HTTPS must be used" in text:
+        # The SDK's words are of another kind of keys.
+        text = "Apache Spark's S3 client asks for SSE-KMS, which the run's security configuration wants, over HTTPS only: --lakerun-engine sail does over HTTP, too"
     return f"{name}: {text}" if text else name
 
 
