@@ -240,6 +240,7 @@ class DynamicFrame:
     def relationalize(self, root_table_name, staging_path=None, *_, **__):
         """Flat tables: structs become columns a.b, each array a table root_a with id, index and the element's columns."""
         tables = {}
+        _check_order(self._df)
         _relationalize(self._df, root_table_name, tables)
         return DynamicFrameCollection({name: DynamicFrame(df, self.glue_ctx, name) for name, df in tables.items()}, self.glue_ctx)
 
@@ -451,6 +452,21 @@ def _flatten(frame):
 
     columns = [leaf for f in frame.schema.fields for leaf in leaves(f.dataType, frame[f"`{f.name}`"], f.name)]
     return frame.select(columns)
+
+
+#: Relations whose rows come in another order each time they are asked for, as threads have it.
+_UNORDERED = {f"relation:{kind}" for kind in ("join", "as_of_join", "aggregate", "deduplicate", "repartition", "repartition_by_expression", "sql", "group_map", "co_group_map")}
+
+
+def _check_order(frame):
+    """Ids tie the rows of one table to those of another. Sail keeps no frame that is persisted, so each table has its rows numbered anew:
+    alike only where they come in one order."""
+    from lakerun_spark import decide
+    from pyspark.sql.types import ArrayType
+
+    if decide.on_connect() and any(isinstance(f.dataType, ArrayType) for f in _flatten(frame).schema.fields):
+        for one in sorted(decide.constructs(frame._plan.to_proto(frame._session.client)) & _UNORDERED):
+            decide.move(f"relationalize of a {one.removeprefix('relation:')}, whose rows are in no order,")
 
 
 def _relationalize(frame, name, tables):
