@@ -31,6 +31,9 @@ pub struct TaskPayload {
     /// The execution's name.
     pub name: String,
     pub token: Option<String>,
+    /// The record that names it among the tasks of its activity, once it lies ready there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Vec<u8>>,
 }
 
 impl TaskPayload {
@@ -45,6 +48,7 @@ impl TaskPayload {
             other_role: start.role_arn,
             name: info.name.clone(),
             token: start.token,
+            place: None,
         }
     }
 }
@@ -339,6 +343,8 @@ fn summary(new: &NewExecution, info: &Info) -> Summary {
         state_machine_alias_arn: new.state_machine_alias_arn.clone(),
         trace_header: new.trace_header.clone(),
         logging: new.logging.clone(),
+        machine_created: new.machine_created,
+        machine: new.machine.clone(),
         definition: new.definition.name().to_owned(),
         status: Status::Running,
         started: info.started,

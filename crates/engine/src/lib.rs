@@ -17,6 +17,7 @@ mod read;
 mod records;
 mod redrive;
 mod runners;
+mod running;
 mod waits;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use asl::{Calls, Command, Event, Execution, Info, Status, TaskId, Timestamp};
+use serde_json::value::RawValue;
 use service::{Cx, Platform, Router};
 use store::{Key, Store};
 use tokio::sync::{Notify, oneshot};
@@ -39,10 +41,11 @@ pub use logs::{Level, Logging};
 pub use map_runs::{ChildResult, EndedChild, MAP_RUN_KIND, MapRunArn, News, OpenRun};
 pub use metrics::{Counter, Noted};
 pub use read::{Filter, Listed, Page};
-pub use records::Summary;
+pub use records::{Summary, listing as executions_of, map_runs_of};
 pub use redrive::{Redriven, Refused};
+use running::Running;
 use waits::Awaited;
-pub use waits::{JobName, STOP_KIND, WAIT_KIND, Wait, WaitPayload};
+pub use waits::{ACTIVITY_KIND, JobName, STOP_KIND, WAIT_KIND, Wait, WaitPayload, stopped_task};
 
 /// The queue kind of a task that an execution starts; its payload is a [`TaskPayload`].
 pub const TASK_KIND: &str = "states:task";
@@ -68,6 +71,7 @@ struct Inner {
     /// Runs of Distributed Maps that are taken up, and what wakes them.
     map_runs: Mutex<BTreeMap<String, Arc<Notify>>>,
     awaited: Awaited,
+    running: Running,
     counter: Counter,
     /// Who knows what the calls of Tasks take.
     calls: OnceLock<Arc<dyn Calls>>,
@@ -108,6 +112,9 @@ pub struct NewExecution {
     pub trace_header: Option<String>,
     /// Where its history is logged; [`Info::logged`] says the same to the machine.
     pub logging: Option<Logging>,
+    /// When the machine was made, and what else it is; see [`Summary`].
+    pub machine_created: Option<i64>,
+    pub machine: Option<Arc<RawValue>>,
 }
 
 /// What starting came to.
@@ -144,6 +151,7 @@ impl Engine {
             waiting: Mutex::default(),
             map_runs: Mutex::default(),
             awaited: Awaited::default(),
+            running: Running::default(),
             counter: Counter::new(&platform.router),
             calls: OnceLock::new(),
         };
@@ -195,6 +203,7 @@ impl Engine {
         let text = (!is_known).then(|| new.definition.clone());
         let is_new = Arc::new(AtomicBool::new(false));
         let made = Arc::clone(&is_new);
+        let noting = Arc::clone(&self.inner);
         let reply = cx
             .write(self.store(), move |tx| {
                 if !is_unseen && let Some(known) = read::summary(tx, &arn)? {
@@ -206,6 +215,7 @@ impl Engine {
                     text.keep(tx, arn.account(), arn.region())?;
                 }
                 batch.apply(tx, &awaited)?;
+                noting.running.begins(&arn, started);
                 made.store(true, Ordering::Relaxed);
                 Ok(Started::At(started.0))
             })
@@ -217,9 +227,18 @@ impl Engine {
                 self.inner.definitions.now_known(text_key);
             }
         }
+        if is_new.load(Ordering::Relaxed) {
+            // Once more: somebody may have begun to ask for those that run while the commit was on its way.
+            self.inner.running.begins(&new.arn, started);
+        }
         if begun && execution.status() == Status::Running {
             *held = Some(execution);
-        } else if held.is_none() {
+            return reply;
+        }
+        if begun {
+            self.inner.running.ended(&new.arn, started);
+        }
+        if held.is_none() {
             self.forget(&new.arn);
         }
         reply
@@ -345,7 +364,9 @@ impl Engine {
         }
         self.counter().count(arn, noted);
         if over {
-            *held = None;
+            if let Some(execution) = held.take() {
+                self.inner.running.ended(arn, execution.info().started);
+            }
             self.forget(arn);
         }
         Ok(Delivery::Delivered)

@@ -35,14 +35,17 @@ pub struct Filter {
     pub redriven: Option<bool>,
     /// The run whose children are listed.
     pub map_run: Option<MapRun>,
+    /// Only those of the machine that was made then, in ms, and of none that had its name before.
+    pub machine_created: Option<i64>,
 }
 
 impl Filter {
-    fn admits(&self, summary: &Summary, pending_redrive: bool) -> bool {
+    pub(crate) fn admits(&self, summary: &Summary, pending_redrive: bool) -> bool {
         let same = |asked: &Option<String>, has: &Option<String>| asked.is_none() || asked == has;
         self.status.is_none_or(|status| status == summary.status && !pending_redrive)
             && (pending_redrive || !self.pending_redrive)
             && self.redriven.is_none_or(|redriven| redriven == (summary.redrive.count > 0))
+            && self.machine_created.is_none_or(|created_ms| summary.is_of(created_ms))
             && same(&self.version_arn, &summary.state_machine_version_arn)
             && same(&self.alias_arn, &summary.state_machine_alias_arn)
     }
@@ -181,6 +184,9 @@ impl Engine {
         after: Option<Vec<u8>>,
         limit: usize,
     ) -> Result<Page<Listed>, Error> {
+        if filter.status == Some(Status::Running) && filter.map_run.is_none() {
+            return self.list_running((account, region, machine), filter, after.unwrap_or_default(), limit).await;
+        }
         let prefix = records::listing(account, region, machine);
         let (mut page, mut at) = (Vec::new(), after.unwrap_or_default());
         loop {

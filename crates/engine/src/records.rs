@@ -4,8 +4,11 @@
 //! `list/<machine>/` orders executions, newest first; `definition/` has definitions by their hash; `run/<run>/` and
 //! `runs/<execution>/` are Distributed Maps'.
 
+use std::sync::Arc;
+
 use asl::{Frame, Outcome, Payload, Redrive, Root, Status, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use store::Key;
 
 use crate::{ExecutionArn, Logging, MapRunArn};
@@ -23,6 +26,12 @@ pub struct Summary {
     pub trace_header: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logging: Option<Logging>,
+    /// Which machine of its name, by when that was made, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_created: Option<i64>,
+    /// What the machine was when the execution started, beside its definition and role, as the service that has it says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Arc<RawValue>>,
     /// The definition's name among the definitions kept.
     pub definition: String,
     pub status: Status,
@@ -46,6 +55,14 @@ fn is_default(redrive: &Redrive) -> bool {
 }
 
 impl Summary {
+    /// Whether it is an execution of the machine of its name that was made then. Of records that do not say it, their time tells.
+    pub fn is_of(&self, machine_created_ms: i64) -> bool {
+        match self.machine_created {
+            Some(created_ms) => created_ms == machine_created_ms,
+            None => self.started.0 >= machine_created_ms,
+        }
+    }
+
     pub(crate) fn end(&mut self, at: Timestamp, outcome: &Outcome, events: u64) {
         self.status = outcome.status;
         self.stopped = Some(at);
@@ -126,7 +143,7 @@ pub(crate) fn logged(arn: &ExecutionArn) -> Key {
 }
 
 /// The executions of a machine, newest first.
-pub(crate) fn listing(account: &str, region: &str, machine: &str) -> Key {
+pub fn listing(account: &str, region: &str, machine: &str) -> Key {
     base(account, region).push("list").push(machine)
 }
 
@@ -154,7 +171,7 @@ pub(crate) fn map_run_child(arn: &MapRunArn, part: &str, index: u64) -> Key {
 }
 
 /// The runs of an execution, newest first.
-pub(crate) fn map_runs_of(execution: &ExecutionArn) -> Key {
+pub fn map_runs_of(execution: &ExecutionArn) -> Key {
     base(execution.account(), execution.region()).push("runs").push(execution.resource())
 }
 

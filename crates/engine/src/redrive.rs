@@ -142,10 +142,16 @@ impl Engine {
         batch.add(arn, now, &mut execution, commands, self.tells_events(arn).await?)?;
         let noted = std::mem::take(&mut batch.noted);
         let awaited = Arc::clone(&self.inner.awaited);
+        let began = execution.info().started;
+        // Before the commit and after it, as when an execution starts.
+        self.inner.running.begins(arn, began);
         self.store().write(move |tx| batch.apply(tx, &awaited)).await?;
         self.counter().count(arn, noted);
+        self.inner.running.begins(arn, began);
         if execution.status() == Status::Running {
             *held = Some(execution);
+        } else {
+            self.inner.running.ended(arn, began);
         }
         Ok(Redriven::At(now))
     }
@@ -166,6 +172,8 @@ mod tests {
             state_machine_alias_arn: None,
             trace_header: None,
             logging: None,
+            machine_created: None,
+            machine: None,
             definition: "d".to_owned(),
             status: Status::Failed,
             started: Timestamp(0),

@@ -84,6 +84,8 @@ async fn who_waits_for_an_end_is_told_of_one_in_doubt() {
         state_machine_alias_arn: None,
         trace_header: None,
         logging: None,
+        machine_created: None,
+        machine: None,
     };
     assert!(matches!(engine.start(&cx, new).await, Ok(Started::At(_))));
     let (waits, of) = (engine.clone(), arn.clone());

@@ -10,14 +10,19 @@ use std::sync::{Arc, Mutex};
 use asl::{Status, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use store::kv::memo_prefix;
 use store::{Key, NewTask, Tx};
 
-use crate::{ExecutionArn, lock, read};
+use crate::{ExecutionArn, TASK_KIND, TaskPayload, lock, read};
 
 /// The queue kind of a task that waits for its job; its payload is a [`WaitPayload`]. It asks after the job.
 pub const WAIT_KIND: &str = "states:wait";
-/// The queue kind of what is left of a wait that was given up; the same payload. It stops the job.
+/// The queue kind of what is left of a wait that was given up; the same payload, or a [`TaskPayload`] where it had not begun. It stops
+/// the job.
 pub const STOP_KIND: &str = "states:stop";
+
+/// The queue kind of a task that lies ready for an activity's workers; its payload is a [`TaskPayload`].
+pub const ACTIVITY_KIND: &str = "states:activity";
 
 /// What the index's keys begin with: apart from the executions, so that it is read without them.
 const OWNER: &str = "states.wait";
@@ -116,15 +121,43 @@ impl Wait {
     }
 }
 
-/// The execution no longer waits for the task: a job that was started for it is stopped.
+/// The execution no longer waits for the task: a job that was started for it is stopped, and what lies ready for an activity's workers
+/// is taken away.
 pub(crate) fn abandon(tx: &mut Tx<'_>, id: &str) -> Result<(), store::Error> {
-    if let Some(task) = tx.task(id)?.filter(|task| task.kind == WAIT_KIND) {
-        let payload = task.payload::<WaitPayload>()?;
-        tx.delete(payload.job.entry(id))?;
-        tx.enqueue(NewTask::new(STOP_KIND, format!("{id}/stop")).payload(&payload)?)?;
+    let Some(task) = tx.task(id)? else { return Ok(()) };
+    match task.kind.as_str() {
+        WAIT_KIND => {
+            let payload = task.payload::<WaitPayload>()?;
+            tx.delete(payload.job.entry(id))?;
+            tx.enqueue(NewTask::new(STOP_KIND, stop_name(id)).payload(&payload)?)
+        }
+        TASK_KIND => {
+            let payload = task.payload::<TaskPayload>()?;
+            // The start of its job is remembered, and what was to be waited for is not known yet: a fault came between.
+            if payload.resource.contains(".sync") && !tx.scan_prefix(memo_prefix().push(id), 1)?.is_empty() {
+                tx.enqueue(NewTask::new(STOP_KIND, stop_name(id)).payload(&payload)?)?;
+            }
+            Ok(())
+        }
+        ACTIVITY_KIND => match task.payload::<TaskPayload>()?.place {
+            Some(place) => tx.delete(place),
+            None => Ok(()),
+        },
+        _ => Ok(()),
     }
-    Ok(())
 }
+
+/// The id of what stops a task's job.
+fn stop_name(id: &str) -> String {
+    format!("{id}{STOP}")
+}
+
+/// The id of the task whose job is stopped by the task of that id.
+pub fn stopped_task(id: &str) -> &str {
+    id.strip_suffix(STOP).unwrap_or(id)
+}
+
+const STOP: &str = "/stop";
 
 /// An execution has ended.
 pub(crate) fn execution_over(tx: &mut Tx<'_>, awaited: &Awaited, arn: &ExecutionArn) -> Result<(), store::Error> {

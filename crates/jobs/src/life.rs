@@ -16,6 +16,9 @@ pub(crate) struct Life {
     /// Attempts whose worker was gone: they are not among the job's tries.
     #[serde(default)]
     pub(crate) lost: u32,
+    /// Attempts that came to nothing: the job's tries so far.
+    #[serde(default)]
+    pub(crate) tried: u32,
 }
 
 /// How the work ended: from here on it is not done again.

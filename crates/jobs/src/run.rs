@@ -97,11 +97,12 @@ impl<K: Kind> Job<'_, K> {
         if !K::GOES_ON {
             self.finish(older, Outcome::Rollback).await?;
         }
-        self.attempt(&plan, life.lost).await
+        self.attempt(&plan, (life.lost, life.tried)).await
     }
 
-    /// `lost`: attempts before this one that were.
-    async fn attempt(&self, plan: &K::Plan, lost: u32) -> Result<Done, Error> {
+    /// Attempts before this one: those that were lost, and those that came to nothing. How often the task was on the queue tells neither,
+    /// for storage has its bad moments too.
+    async fn attempt(&self, plan: &K::Plan, (lost, tried): (u32, u32)) -> Result<Done, Error> {
         let (kind, router, id) = (&self.jobs.kind, &self.jobs.router, &self.task.id);
         let limits = kind.limits(plan);
         let name = format!("{id}#{}", router.uuid());
@@ -129,11 +130,12 @@ impl<K: Kind> Job<'_, K> {
         }
         match left? {
             Left::Cut => self.cut().await,
-            Left::Worked(Worked::Passing(end)) if self.task.attempt.saturating_sub(lost) < limits.tries => {
+            Left::Worked(Worked::Passing(end)) if tried + 1 < limits.tries => {
+                self.count(|life| Life { tried: life.tried + 1, ..life }).await?;
                 self.again(end, &attempt).await
             }
             Left::Worked(Worked::Lost(end)) if lost + 1 < MOVES => {
-                self.count_lost().await?;
+                self.count(|life| Life { lost: life.lost + 1, ..life }).await?;
                 self.again(end, &attempt).await
             }
             Left::Worked(Worked::Passing(end) | Worked::Lost(end) | Worked::Ended(end)) => {
@@ -142,15 +144,14 @@ impl<K: Kind> Job<'_, K> {
         }
     }
 
-    /// The attempt was no try of the job's.
-    async fn count_lost(&self) -> Result<(), Error> {
+    /// Notes what the attempt was.
+    async fn count(&self, counted: fn(Life) -> Life) -> Result<(), Error> {
         let id = self.task.id.clone();
         let write = self.jobs.store.write(move |tx| {
             if !tx.has_task(&id)? {
                 return Ok(());
             }
-            let life = Life::of(tx, &id)?;
-            Life { lost: life.lost + 1, ..life }.put(tx, &id)
+            counted(Life::of(tx, &id)?).put(tx, &id)
         });
         write.await
     }

@@ -1,7 +1,7 @@
 //! Activities: tasks that workers outside fetch, and the queue in which they wait.
 //!
 //! A waiting task is the execution's own row on the durable queue, put far into the future, so that whatever ends it (a timeout, a
-//! stop) removes it too; `activity-task/<activity>/` orders the rows, and may name some that are gone. A worker's claim on one lasts
+//! stop) removes it too; `activity-task/<activity>/` orders the rows. A worker's claim on one lasts
 //! until the execution has recorded it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +82,9 @@ pub(crate) fn activities(account: &str, region: &str) -> Key {
 }
 
 /// The kind of a waiting task's row. It falls due in a time that does not come.
-pub(crate) const WAITING_KIND: &str = "states:activity";
+const WAITING_KIND: &str = engine::ACTIVITY_KIND;
+/// Places that are taken away in one transaction.
+const AT_ONCE: usize = 10_000;
 
 /// What a worker gets.
 pub(crate) struct Taken {
@@ -131,13 +133,32 @@ impl Tasks {
                     return Ok::<_, Error>(());
                 }
                 let number = tx.next_number(activity.counter())?;
-                tx.put(activity.tasks().push_u64(number), row.as_bytes())?;
+                let place = activity.tasks().push_u64(number);
+                tx.put(&place, row.as_bytes())?;
+                let stored = TaskPayload { place: Some(place.into_bytes()), ..stored.clone() };
                 tx.enqueue(NewTask::new(WAITING_KIND, &row).payload(&stored)?.at(jiff::Timestamp::MAX))?;
                 Ok(())
             })
             .await?;
         self.told(&arn).notify_waiters();
         Ok(())
+    }
+
+    /// Takes the activity's places away: what waits there is nobody's to fetch any more, also when another has its name.
+    pub(crate) async fn forget(&self, arn: &ActivityArn) -> Result<(), Error> {
+        loop {
+            let tasks = arn.tasks();
+            let gone = self.store.write(move |tx| {
+                let found = tx.scan_prefix(&tasks, AT_ONCE)?;
+                for (place, _) in &found {
+                    tx.delete(place)?;
+                }
+                Ok::<_, Error>(found.len())
+            });
+            if gone.await? < AT_ONCE {
+                return Ok(());
+            }
+        }
     }
 
     /// What wakes those who wait for a task of the activity.

@@ -22,7 +22,8 @@ pub(crate) async fn check(cx: &Cx, asked: Option<&LoggingConfiguration>) -> Resu
     if !on || destinations.is_empty() {
         return Ok(());
     }
-    let Some(group) = log_group(asked) else { return Err(invalid("Log Destination not found.")) };
+    let place = (cx.account(), cx.region());
+    let Some(group) = log_group(asked, Some(place)) else { return Err(invalid("Log Destination not found.")) };
     if cx.router().find("logs", "CreateLogStream").is_some() {
         let request = json!({"LogGroupName": group, "LogStreamName": TRIAL_STREAM});
         match cx.as_platform().call_json("logs", "createLogStream", request).await {
@@ -44,14 +45,17 @@ pub(crate) fn of(configuration: &LoggingConfiguration) -> Option<Logging> {
         _ => return None,
     };
     let include_data = configuration.include_execution_data == Some(true);
-    Some(Logging { level, include_data, log_group: log_group(configuration)? })
+    Some(Logging { level, include_data, log_group: log_group(configuration, None)? })
 }
 
-/// `arn:aws:logs:us-east-1:000000000000:log-group:NAME:*`
-fn log_group(configuration: &LoggingConfiguration) -> Option<String> {
+/// `arn:aws:logs:us-east-1:000000000000:log-group:NAME:*`, in that account and region where they are given: lines go to no other.
+fn log_group(configuration: &LoggingConfiguration, place: Option<(&str, &str)>) -> Option<String> {
     let destination = configuration.destinations.as_deref()?.first()?;
     let text = destination.cloud_watch_logs_log_group.as_ref()?.log_group_arn.as_ref()?;
     let arn = Arn::parse(text).filter(|arn| arn.service == "logs")?;
+    if place.is_some_and(|(account, region)| arn.account != account || arn.region != region) {
+        return None;
+    }
     let name = arn.resource.strip_prefix("log-group:")?;
     Some(name.strip_suffix(":*").unwrap_or(name).to_owned()).filter(|name| !name.is_empty())
 }

@@ -1,10 +1,13 @@
 //! State machines and their versions, as stored.
 
+use std::sync::Arc;
+
 use api_states::error;
 use api_states::{EncryptionConfiguration, LoggingConfiguration, Tag, TracingConfiguration};
 use asl::{Definition, Diagnostic, MachineType};
 use engine::DefinitionText;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use service::Router;
 use store::{Key, Tx};
 use wire::Error;
@@ -179,13 +182,57 @@ pub(crate) struct Found {
 pub(crate) struct Ready {
     pub(crate) machine: StateMachine,
     pub(crate) definition: DefinitionText,
+    /// What its executions keep of it: a [`Revision`].
+    pub(crate) revision: Option<Arc<RawValue>>,
 }
 
 impl From<StateMachine> for Ready {
     fn from(machine: StateMachine) -> Self {
         let definition = machine.definition.as_str().into();
-        Self { machine, definition }
+        let revision = serde_json::value::to_raw_value(&Revision::of(&machine)).ok().map(Arc::from);
+        Self { machine, definition, revision }
     }
+}
+
+/// What a machine is at a time, beside its definition and role.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Revision {
+    pub(crate) updated_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    logging: Option<LoggingConfiguration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tracing: Option<TracingConfiguration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) encryption: Option<EncryptionConfiguration>,
+}
+
+impl Revision {
+    pub(crate) fn of(machine: &StateMachine) -> Self {
+        Self {
+            updated_ms: machine.updated_ms,
+            id: machine.revision_id.clone(),
+            logging: machine.logging.clone(),
+            tracing: machine.tracing.clone(),
+            encryption: machine.encryption.clone(),
+        }
+    }
+
+    pub(crate) fn logging(&self) -> LoggingConfiguration {
+        logging_or_off(self.logging.as_ref())
+    }
+
+    pub(crate) fn tracing(&self) -> TracingConfiguration {
+        self.tracing.clone().unwrap_or(TracingConfiguration { enabled: Some(false) })
+    }
+}
+
+fn logging_or_off(logging: Option<&LoggingConfiguration>) -> LoggingConfiguration {
+    let mut logging = logging.cloned().unwrap_or_default();
+    logging.level.get_or_insert_with(|| "OFF".to_owned());
+    logging.include_execution_data.get_or_insert(false);
+    logging
 }
 
 /// True for the keys of machines themselves.
@@ -275,10 +322,7 @@ impl StateMachine {
     }
 
     pub(crate) fn logging(&self) -> LoggingConfiguration {
-        let mut logging = self.logging.clone().unwrap_or_default();
-        logging.level.get_or_insert_with(|| "OFF".to_owned());
-        logging.include_execution_data.get_or_insert(false);
-        logging
+        logging_or_off(self.logging.as_ref())
     }
 
     pub(crate) fn tracing(&self) -> TracingConfiguration {

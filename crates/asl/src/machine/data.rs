@@ -111,6 +111,20 @@ impl Execution {
         Ok(self.payload_of(value))
     }
 
+    /// What a state's Parameters, Arguments or ItemSelector make of its input, within AWS's bounds.
+    ///
+    /// Source: Developer Guide, "Error names", States.DataLimitExceeded: also "after `Parameters` processing, the input of a state".
+    pub(super) fn given(
+        &mut self,
+        frame: &Frame,
+        template: &Template,
+        input: &Payload,
+        view: View<'_>,
+    ) -> Result<Payload, Failure> {
+        let given = self.filled(frame, template, input, view)?;
+        if given.text().len() > MAX_PAYLOAD_BYTES { Err(Failure::too_large_input(&frame.state)) } else { Ok(given) }
+    }
+
     /// The raw input with the result put where ResultPath says.
     pub(super) fn merged(
         &mut self,

@@ -102,6 +102,14 @@ impl Failure {
         Self::named("States.DataLimitExceeded", cause)
     }
 
+    /// The words are not AWS's.
+    pub(super) fn too_large_input(name: &str) -> Self {
+        let cause = format!(
+            "The state/task '{name}' has an input with a size exceeding the maximum number of bytes service limit."
+        );
+        Self::named("States.DataLimitExceeded", cause)
+    }
+
     pub(super) fn result_path(frame: &Frame, path: &str) -> Self {
         Self::conflict(frame, &format!("ReferencePath {path}"), &frame.input)
     }

@@ -75,7 +75,7 @@ impl Execution {
             },
             StateKind::Parallel { branches, work } => {
                 let input = self.effective_input(&frame, &state).and_then(|input| match &work.parameters {
-                    Some(template) => self.filled(&frame, template, &input, View::default()),
+                    Some(template) => self.given(&frame, template, &input, View::default()),
                     None => Ok(input),
                 });
                 match input {
@@ -343,7 +343,7 @@ impl Execution {
                 let view = View { item: Some((index, item)), ..View::default() };
                 let kept = self.payload(item.to_string());
                 let input = match &map.work.parameters {
-                    Some(template) => self.filled(frame, template, &input, view)?,
+                    Some(template) => self.given(frame, template, &input, view)?,
                     None => kept.clone(),
                 };
                 let mut child = Frame::new(id, Some(frame.id), index, Arc::clone(&map.processor), input, previous);

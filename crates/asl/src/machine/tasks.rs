@@ -30,7 +30,7 @@ impl Execution {
         let token = task.resource.takes_token().then_some(id);
         let view = View { task: token, ..View::default() };
         let parameters = match &task.work.parameters {
-            Some(template) => self.filled(frame, template, &input, view)?,
+            Some(template) => self.given(frame, template, &input, view)?,
             None => input.clone(),
         };
         self.note(Point::Parameters, &parameters);

@@ -420,6 +420,30 @@ fn large_payloads_travel_as_blobs_and_too_large_ones_fail() {
 }
 
 #[test]
+fn what_states_are_given_is_bounded_too() {
+    let large = json!({"l": "x".repeat(200_000)}).to_string();
+    let twice = json!({"a.$": "$.l", "b.$": "$.l"});
+    let pass = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});
+    for state in [
+        json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Parameters": twice}),
+        json!({"Type": "Parallel", "Branches": [pass], "Parameters": twice}),
+        json!({"Type": "Map", "ItemsPath": "$$.Execution.Input.items", "ItemProcessor": pass, "ItemSelector": twice}),
+    ] {
+        let mut state = state;
+        state["End"] = json!(true);
+        let is_map = state["Type"] == "Map";
+        if is_map {
+            state["ItemsPath"] = json!("$.items");
+            state["ItemSelector"] = json!({"a.$": "$.l", "b.$": "$.l"});
+        }
+        let definition = json!({"StartAt": "S", "States": {"S": state}});
+        let input = if is_map { json!({"l": "x".repeat(200_000), "items": [1]}).to_string() } else { large.clone() };
+        let (error, cause) = Bench::start(&definition, &input).failure();
+        assert_eq!(error, "States.DataLimitExceeded", "{cause}");
+    }
+}
+
+#[test]
 fn definitions_are_refused_in_awss_words() {
     let check = |definition: Value| -> Vec<String> {
         match Definition::parse(&definition.to_string(), MachineType::Standard) {

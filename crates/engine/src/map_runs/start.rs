@@ -114,6 +114,8 @@ impl Engine {
             state_machine_alias_arn: None,
             trace_header: None,
             logging: None,
+            machine_created: None,
+            machine: None,
         }
     }
 }

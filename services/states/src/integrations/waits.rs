@@ -14,7 +14,8 @@ use wire::codec::asl::Style;
 
 use super::failure::{ErrorStyle, Failure};
 use super::jobs::{Job, Progress};
-use super::{Ending, Roles, Tasks, failed_call};
+use super::resource::{Resource, Target};
+use super::{Ending, Roles, Site, Tasks, call, events, failed_call, state_of};
 
 /// Attempts at stopping a job that nobody waits for.
 const STOP_ATTEMPTS: u32 = 5;
@@ -108,7 +109,7 @@ impl Tasks {
 
     /// Stops a job that nobody waits for any more.
     pub(super) async fn abandon(&self, task: &Task) -> Result<Done, Error> {
-        let wait = task.payload::<WaitPayload>()?;
+        let Ok(wait) = task.payload::<WaitPayload>() else { return self.abandon_start(task).await };
         let how = How::deserialize(&wait.how).map_err(Error::internal)?;
         let cx = Cx::platform(&self.router, &wait.job.account, &wait.job.region).with_task(&task.id);
         match stop(&cx, &how).await {
@@ -121,6 +122,43 @@ impl Tasks {
             }
             Ok(()) => Ok(Done::Finished),
         }
+    }
+}
+
+impl Tasks {
+    /// The same for a job whose start had not been told yet: the call is repeated under its id, answered as it was, and what it
+    /// started is stopped.
+    async fn abandon_start(&self, task: &Task) -> Result<Done, Error> {
+        let payload = task.payload::<engine::TaskPayload>()?;
+        let Some(resource) = Resource::parse(&payload.resource) else { return Ok(Done::Finished) };
+        let job = match &resource.target {
+            Target::Service { service, action, .. } => Job::of(service, action),
+            _ => None,
+        };
+        let Some(job) = job else { return Ok(Done::Finished) };
+        let cx = match self.acting(&payload.execution, Roles::of(&payload), &payload.name).await? {
+            Ok(cx) => cx.for_worker(state_of(&payload)),
+            Err(failure) => {
+                tracing::warn!(
+                    task = task.id,
+                    cause = failure.cause,
+                    "a job that nobody waits for could not be stopped"
+                );
+                return Ok(Done::Finished);
+            }
+        };
+        let mut parameters = self.engine.fetched(&payload.execution, &payload.parameters).await?.value().clone();
+        events::signed(&resource, &payload.execution, &mut parameters);
+        let site = Site::of(&self.http, &payload.execution);
+        let calling = cx.with_task(engine::stopped_task(&task.id));
+        if let Ok(answer) = call(&calling, &resource, parameters.clone(), &site).await {
+            let (describe, stops) = (job.describe(&parameters, &answer), job.stop(&parameters, &answer));
+            let how = How { job, describe, stop: stops, version: 1 };
+            if let Err(error) = stop(&cx.as_platform(), &how).await {
+                tracing::warn!(task = task.id, %error, "a job that nobody waits for could not be stopped");
+            }
+        }
+        Ok(Done::Finished)
     }
 }
 

@@ -12,7 +12,9 @@ use crate::activity::ActivityArn;
 impl Handle<DeleteActivity> for States {
     async fn handle(&self, cx: &Cx, input: DeleteActivityInput) -> Result<DeleteActivityOutput, Error> {
         let arn = ActivityArn::parse(&input.activity_arn)?;
-        cx.write(&self.store, move |tx| tx.delete(arn.key()).map_err(Error::from)).await?;
+        let key = arn.key();
+        cx.write(&self.store, move |tx| tx.delete(&key).map_err(Error::from)).await?;
+        self.activities.forget(&arn).await?;
         Ok(DeleteActivityOutput {})
     }
 }

@@ -29,7 +29,7 @@ impl Handle<DescribeExecution> for States {
             if refused.is_none() && run.is_some_and(|run| run.is_to_redrive(of.index, summary.status)) {
                 (status, refused) = (PENDING_REDRIVE, Some("Execution is PENDING_REDRIVE and cannot be redriven"));
             }
-        } else if refused.is_none() && !self.has_machine(&arn).await? {
+        } else if refused.is_none() && !self.has_machine(&arn, &summary).await? {
             refused = Some(DELETING);
         }
         Ok(DescribeExecutionOutput {

@@ -2,14 +2,15 @@
 
 use api_states::{
     DescribeStateMachineForExecution, DescribeStateMachineForExecutionInput, DescribeStateMachineForExecutionOutput,
-    LoggingConfiguration, TracingConfiguration,
 };
+use asl::MapRun;
 use async_trait::async_trait;
+use engine::{ExecutionArn, Summary};
 use service::{Cx, Handle};
 use wire::Error;
 
 use super::describe_map_run::map_run_arn;
-use crate::machine::{MachineArn, StateMachine};
+use crate::machine::{MachineArn, Revision, StateMachine};
 use crate::{States, metadata_only, millis, no_such_execution, owned_key, references, standard_arn};
 
 #[async_trait]
@@ -27,15 +28,9 @@ impl Handle<DescribeStateMachineForExecution> for States {
             Some(of) => self.engine.map_run(&map_run_arn(&of.map_run_arn)?).await?,
             None => None,
         };
-        let machine_arn = of.as_ref().map_or(&summary.state_machine_arn, |run| &run.state_machine_arn);
-        let machine_arn = MachineArn::parse(machine_arn)?;
-        let machine: Option<StateMachine> = self.store.read(|tx| tx.get_json(machine_arn.key())).await?;
-        let updated = machine.as_ref().map(|machine| wire::Timestamp::from_millis(machine.updated_ms));
-        let logging = LoggingConfiguration {
-            level: Some("OFF".to_owned()),
-            include_execution_data: Some(false),
-            destinations: None,
-        };
+        let revision = self.revision(&summary, of.as_ref()).await?;
+        let updated = revision.as_ref().map(|revision| wire::Timestamp::from_millis(revision.updated_ms));
+        let revision = revision.unwrap_or_default();
         Ok(DescribeStateMachineForExecutionOutput {
             state_machine_arn: summary.state_machine_arn,
             name: info.state_machine_name,
@@ -45,12 +40,29 @@ impl Handle<DescribeStateMachineForExecution> for States {
             label: of.map(|run| run.label),
             role_arn: info.role_arn,
             update_date: updated.unwrap_or_else(|| millis(summary.started)),
-            logging_configuration: Some(machine.as_ref().map_or(logging, StateMachine::logging)),
-            tracing_configuration: Some(
-                machine.as_ref().map_or(TracingConfiguration { enabled: Some(false) }, StateMachine::tracing),
-            ),
-            revision_id: machine.as_ref().and_then(|machine| machine.revision_id.clone()),
-            encryption_configuration: Some(machine.and_then(|machine| machine.encryption).unwrap_or_else(owned_key)),
+            logging_configuration: Some(revision.logging()),
+            tracing_configuration: Some(revision.tracing()),
+            revision_id: revision.id,
+            encryption_configuration: Some(revision.encryption.unwrap_or_else(owned_key)),
         })
+    }
+}
+
+impl States {
+    /// What the machine was when the execution started; of a Distributed Map's child, when the execution of that did. Records of the
+    /// time before it was kept are shown what the machine is.
+    async fn revision(&self, summary: &Summary, of: Option<&MapRun>) -> Result<Option<Revision>, Error> {
+        let parent = of.and_then(|run| ExecutionArn::parse(&run.execution_arn));
+        let of_parent = match parent {
+            Some(parent) => self.engine.describe(&parent).await?.map(|(summary, _)| summary),
+            None => None,
+        };
+        let summary = of_parent.as_ref().unwrap_or(summary);
+        if let Some(kept) = &summary.machine {
+            return serde_json::from_str(kept.get()).map(Some).map_err(Error::internal);
+        }
+        let arn = MachineArn::parse(&summary.state_machine_arn)?;
+        let machine: Option<StateMachine> = self.store.read(|tx| tx.get_json(arn.key())).await?;
+        Ok(machine.filter(|machine| summary.is_of(machine.created_ms)).as_ref().map(Revision::of))
     }
 }

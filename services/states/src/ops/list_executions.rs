@@ -38,8 +38,9 @@ impl Handle<ListExecutions> for States {
             ));
         }
         let Some(status) = wanted_status(&input) else { return Ok(ListExecutionsOutput::default()) };
-        let filter = filter(&arn, status);
-        let after = page::place(input.next_token.as_ref())?;
+        let filter = Filter { machine_created: Some(machine.created_ms), ..filter(&arn, status) };
+        let list = engine::executions_of(&arn.account, &arn.region, &arn.name);
+        let after = page::place_in(list, input.next_token.as_ref())?;
         let size = page::size(input.max_results);
         let found = self.engine.list(&arn.account, &arn.region, &arn.name, &filter, after, size).await?;
         let executions = found.items.into_iter().map(|listed| ExecutionListItem {
@@ -86,7 +87,8 @@ impl States {
             map_run: Some(run),
             ..Filter::default()
         };
-        let after = page::place(input.next_token.as_ref())?;
+        let list = engine::executions_of(arn.account(), arn.region(), arn.run());
+        let after = page::place_in(list, input.next_token.as_ref())?;
         let size = page::size(input.max_results);
         let found = self.engine.list(arn.account(), arn.region(), arn.run(), &filter, after, size).await?;
         let mut executions = Vec::new();

@@ -15,7 +15,7 @@ impl Handle<ListMapRuns> for States {
         if self.engine.describe(&arn).await?.is_none() {
             return Err(no_such_execution(arn.as_str()));
         }
-        let after = page::place(input.next_token.as_ref())?;
+        let after = page::place_in(engine::map_runs_of(&arn), input.next_token.as_ref())?;
         let found = self.engine.map_runs(&arn, after, page::size(input.max_results)).await?;
         let map_runs = found.items.into_iter().map(|(_, run)| MapRunListItem {
             // The machine of the run is the state's: it is named with the label.

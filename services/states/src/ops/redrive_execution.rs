@@ -2,7 +2,7 @@
 
 use api_states::{RedriveExecution, RedriveExecutionInput, RedriveExecutionOutput, error};
 use async_trait::async_trait;
-use engine::{ExecutionArn, Redriven};
+use engine::{ExecutionArn, Redriven, Summary};
 use service::{Cx, Handle};
 use wire::Error;
 
@@ -13,11 +13,13 @@ use crate::{States, millis, no_such_execution, standard_arn};
 impl Handle<RedriveExecution> for States {
     async fn handle(&self, cx: &Cx, input: RedriveExecutionInput) -> Result<RedriveExecutionOutput, Error> {
         let arn = standard_arn(&input.execution_arn)?;
-        if arn.machine().contains('/') && self.engine.describe(&arn).await?.is_some() {
-            return Err(error::execution_not_redrivable(OF_MAP_RUN));
-        }
-        if !self.has_machine(&arn).await? && self.engine.describe(&arn).await?.is_some() {
-            return Err(error::execution_not_redrivable(DELETING));
+        if let Some((summary, _)) = self.engine.describe(&arn).await? {
+            if arn.machine().contains('/') {
+                return Err(error::execution_not_redrivable(OF_MAP_RUN));
+            }
+            if !self.has_machine(&arn, &summary).await? {
+                return Err(error::execution_not_redrivable(DELETING));
+            }
         }
         // A task that repeats its call asks for the same redrive.
         let of_task = || cx.task_id().map_or_else(|| cx.uuid(), asl::fingerprint);
@@ -37,9 +39,10 @@ pub(super) const DELETING: &str = "State machine is in DELETING status";
 const OF_MAP_RUN: &str = "Execution was started by a Map Run and cannot be redriven on its own";
 
 impl States {
-    /// Whether the state machine of an execution still exists.
-    pub(super) async fn has_machine(&self, arn: &ExecutionArn) -> Result<bool, Error> {
+    /// Whether the state machine of an execution still exists: another one that has its name since is none of it.
+    pub(super) async fn has_machine(&self, arn: &ExecutionArn, summary: &Summary) -> Result<bool, Error> {
         let machine = MachineArn::new(arn.account(), arn.region(), arn.machine());
-        Ok(self.machine(&machine).await?.is_some_and(|known| !known.machine.deleting))
+        let known = self.machine(&machine).await?;
+        Ok(known.is_some_and(|known| !known.machine.deleting && summary.is_of(known.machine.created_ms)))
     }
 }

@@ -60,7 +60,7 @@ impl States {
             let found = self.store.read(|tx| machine_arn.find(tx, draw)).await?;
             (Arc::new(found.machine.into()), found.version, found.alias_arn)
         };
-        let Ready { machine, definition } = &*ready;
+        let Ready { machine, definition, revision } = &*ready;
         if machine.deleting {
             return Err(deleting(machine_arn.as_str()));
         }
@@ -95,6 +95,8 @@ impl States {
             state_machine_alias_arn: alias_arn,
             trace_header,
             logging,
+            machine_created: Some(machine.created_ms),
+            machine: revision.clone(),
         })
     }
 }

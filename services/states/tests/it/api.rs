@@ -327,6 +327,145 @@ async fn of_two_answers_at_once_one_is_taken() {
     assert_eq!(world.ended(&execution).await["Output"], **taken[0]);
 }
 
+/// An execution shows the machine as it was when it started, and is none of a later machine's that has its name.
+#[tokio::test]
+async fn executions_keep_what_their_machine_was() {
+    let world = World::new();
+    let made = create(&world, "m", &waits(), &json!({})).await;
+    let machine = json!({"StateMachineArn": made["StateMachineArn"]});
+    let start = async || text(&world.call("startExecution", machine.clone()).await["ExecutionArn"]);
+    let of = async |execution: &str| {
+        world.call("describeStateMachineForExecution", json!({"ExecutionArn": execution})).await
+    };
+    let first = start().await;
+    let before = of(&first).await;
+    assert_eq!((&before["RevisionId"], &before["UpdateDate"]), (&Value::Null, &made["CreationDate"]));
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let mut update = machine.clone();
+    update["TracingConfiguration"] = json!({"Enabled": true});
+    let updated = world.call("updateStateMachine", update).await;
+    assert_eq!(of(&first).await, before);
+    let second = start().await;
+    let after = of(&second).await;
+    assert_eq!((&after["RevisionId"], &after["UpdateDate"]), (&updated["RevisionId"], &updated["UpdateDate"]));
+    assert_eq!(after["TracingConfiguration"], json!({"Enabled": true}));
+
+    let list = async |status: Option<&str>| {
+        let mut asked = machine.clone();
+        if let Some(status) = status {
+            asked["StatusFilter"] = json!(status);
+        }
+        let listed = world.call("listExecutions", asked).await;
+        listed["Executions"].as_array().unwrap().iter().map(|e| text(&e["ExecutionArn"])).collect::<Vec<_>>()
+    };
+    let mut running = list(Some("RUNNING")).await;
+    running.sort();
+    let mut both = vec![first.clone(), second.clone()];
+    both.sort();
+    assert_eq!(running, both);
+    world.call("stopExecution", json!({"ExecutionArn": first})).await;
+    assert_eq!(list(Some("RUNNING")).await, [second.clone()]);
+    world.call("redriveExecution", json!({"ExecutionArn": first})).await;
+    assert_eq!(list(Some("RUNNING")).await.len(), 2);
+    for execution in &both {
+        world.call("stopExecution", json!({"ExecutionArn": execution})).await;
+    }
+    assert_eq!(list(Some("RUNNING")).await, [""; 0]);
+    world.call("deleteStateMachine", machine.clone()).await;
+    create(&world, "m", &waits(), &json!({})).await;
+    assert_eq!(list(None).await, [""; 0]);
+    let redrive = refused(&world, "redriveExecution", json!({"ExecutionArn": first})).await;
+    assert_eq!(redrive, ("ExecutionNotRedrivable".into(), "State machine is in DELETING status".into()));
+    assert_eq!(of(&first).await, before);
+}
+
+/// Those that run are found page by page, also after a restart.
+#[tokio::test]
+async fn running_executions_are_listed_in_pages() {
+    let mut world = World::new();
+    let machine = json!({"StateMachineArn": create(&world, "m", &waits(), &json!({})).await["StateMachineArn"]});
+    let other = json!({"StateMachineArn": create(&world, "n", &waits(), &json!({})).await["StateMachineArn"]});
+    let mut want = Vec::new();
+    for n in 0..9 {
+        let execution = world.call("startExecution", machine.clone()).await["ExecutionArn"].clone();
+        if n % 3 == 0 {
+            world.call("stopExecution", json!({"ExecutionArn": execution})).await;
+        } else {
+            want.push(text(&execution));
+        }
+    }
+    want.sort();
+    for restarts in [false, true] {
+        if restarts {
+            world = world.restarted();
+        }
+        let (mut found, mut token) = (Vec::new(), Value::Null);
+        loop {
+            let mut asked = machine.clone();
+            asked["StatusFilter"] = json!("RUNNING");
+            asked["MaxResults"] = json!(2);
+            if token.is_string() {
+                asked["NextToken"] = token;
+                let mut elsewhere = asked.clone();
+                elsewhere["StateMachineArn"] = other["StateMachineArn"].clone();
+                assert_eq!(refused(&world, "listExecutions", elsewhere).await.0, "InvalidToken");
+            }
+            let page = world.call("listExecutions", asked).await;
+            let executions = page["Executions"].as_array().unwrap();
+            assert!(executions.len() <= 2);
+            found.extend(executions.iter().map(|execution| text(&execution["ExecutionArn"])));
+            token = page["NextToken"].clone();
+            if !token.is_string() {
+                break;
+            }
+        }
+        found.sort();
+        assert_eq!(found, want);
+    }
+}
+
+/// A job whose start was answered, but not told yet when the state was left, is stopped.
+#[tokio::test]
+async fn a_job_that_was_only_just_started_is_stopped() {
+    let world = World::new();
+    let machine = json!({"StartAt": "J", "States": {"J": {
+        "Type": "Task", "Resource": "arn:aws:states:::glue:startJobRun.sync", "End": true, "Parameters": {"JobName": "cut"},
+    }}});
+    let execution = world.start(&machine, &json!({})).await;
+    world.until(|fakes| fakes.runs.lock().unwrap().len() == 1).await;
+    let world = world.asleep();
+    let run = world.fakes.runs.lock().unwrap().keys().next().unwrap().clone();
+    let task = run.split_once('@').unwrap().1.to_owned();
+    world.remember(&task, json!({"JobRunId": run})).await;
+    world.call("stopExecution", json!({"ExecutionArn": execution})).await;
+    let world = world.restarted();
+    world.until(|fakes| fakes.runs.lock().unwrap()[&run] == "STOPPED").await;
+}
+
+/// What lay ready for an activity's workers goes with its execution, and with the activity.
+#[tokio::test]
+async fn nothing_stays_of_tasks_that_no_worker_fetched() {
+    let world = World::new();
+    let places = async |want: usize| {
+        for _ in 0..120_000 {
+            if world.places().await == want {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("there are {} and not {want}", world.places().await);
+    };
+    let activity = world.call("createActivity", json!({"Name": "a"})).await["ActivityArn"].clone();
+    let execution = world.start(&works(&activity, &json!({})), &json!({})).await;
+    places(1).await;
+    world.call("stopExecution", json!({"ExecutionArn": execution})).await;
+    places(0).await;
+    world.start(&works(&activity, &json!({})), &json!({})).await;
+    places(1).await;
+    world.call("deleteActivity", json!({"ActivityArn": activity})).await;
+    places(0).await;
+}
+
 /// What was to take a machine away does nothing to the next one of its name.
 #[tokio::test]
 async fn a_machine_of_an_old_name_is_left_alone() {
@@ -454,11 +593,15 @@ async fn history_goes_to_the_log() {
     let (code, message) = refused(&world, "createStateMachine", input.clone()).await;
     assert_eq!(code, "InvalidLoggingConfiguration");
     assert_eq!(message, "Invalid Logging Configuration: Must specify exactly one Log Destination.");
-    let group =
-        json!({"CloudWatchLogsLogGroup": {"LogGroupArn": "arn:aws:logs:us-east-1:000000000000:log-group:absent:*"}});
-    input["LoggingConfiguration"]["Destinations"] = json!([group]);
-    let (_, message) = refused(&world, "createStateMachine", input).await;
-    assert_eq!(message, "Invalid Logging Configuration: Log Destination not found.");
+    // One that is not there, and those of another region and another account.
+    for group in
+        ["us-east-1:000000000000:log-group:absent", "eu-west-1:000000000000:log-group:g", "us-east-1:1:log-group:g"]
+    {
+        let group = json!({"CloudWatchLogsLogGroup": {"LogGroupArn": format!("arn:aws:logs:{group}:*")}});
+        input["LoggingConfiguration"]["Destinations"] = json!([group]);
+        let (_, message) = refused(&world, "createStateMachine", input.clone()).await;
+        assert_eq!(message, "Invalid Logging Configuration: Log Destination not found.");
+    }
 }
 
 #[async_trait]

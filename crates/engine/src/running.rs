@@ -1,0 +1,151 @@
+//! Which of a machine's executions run: known in memory once somebody has asked, so that the answer costs what runs and not what ever
+//! ran. Nothing of it is stored; the first question after a start reads the machine's whole list.
+//!
+//! An execution is noted before the commit with which it begins, and once more after it, since the list may have been read in between;
+//! it is forgotten after the commit with which it ends. So all that run are here, and some that do not: who asks looks at each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::{Mutex, PoisonError};
+
+use asl::{Status, Timestamp};
+use wire::Error;
+
+use crate::read::{self, Filter, Listed, Page};
+use crate::records;
+use crate::{Engine, ExecutionArn};
+
+/// Executions that are looked at in one read.
+const LOOKED_AT: usize = 200;
+
+/// By the prefix of a machine's list, the keys of those that run.
+#[derive(Default)]
+pub(crate) struct Running(Mutex<BTreeMap<Vec<u8>, Known>>);
+
+#[derive(Default)]
+struct Known {
+    /// The list has been read.
+    is_whole: bool,
+    keys: BTreeSet<Vec<u8>>,
+}
+
+impl Running {
+    fn with<T>(&self, machine: &[u8], look: impl FnOnce(&mut Known) -> T) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(machine).map(look)
+    }
+
+    fn is_any_known(&self) -> bool {
+        !self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// From here on the machine's executions are noted.
+    fn begin(&self, machine: &[u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(machine.to_owned()).or_default();
+    }
+
+    /// To be called before the commit.
+    pub(crate) fn begins(&self, arn: &ExecutionArn, started: Timestamp) {
+        if !self.is_any_known() {
+            return;
+        }
+        let machine = records::listing(arn.account(), arn.region(), arn.machine());
+        self.with(machine.as_bytes(), |known| known.keys.insert(records::listed(arn, started).into_bytes()));
+    }
+
+    /// To be called after it.
+    pub(crate) fn ended(&self, arn: &ExecutionArn, started: Timestamp) {
+        if !self.is_any_known() {
+            return;
+        }
+        let machine = records::listing(arn.account(), arn.region(), arn.machine());
+        self.with(machine.as_bytes(), |known| known.keys.remove(records::listed(arn, started).as_bytes()));
+    }
+}
+
+impl Engine {
+    /// Those of a list that run.
+    pub(crate) async fn list_running(
+        &self,
+        (account, region, machine): (&str, &str, &str),
+        filter: &Filter,
+        after: Vec<u8>,
+        limit: usize,
+    ) -> Result<Page<Listed>, Error> {
+        let prefix = records::listing(account, region, machine).into_bytes();
+        self.know_running(&prefix).await?;
+        let (mut items, mut at) = (Vec::new(), after);
+        loop {
+            let next = |known: &mut Known| {
+                let behind = (Bound::Excluded(at.clone()), Bound::Unbounded);
+                known.keys.range(behind).take(LOOKED_AT + 1).cloned().collect::<Vec<_>>()
+            };
+            let mut keys = self.inner.running.with(&prefix, next).unwrap_or_default();
+            let mut more = keys.len() > LOOKED_AT;
+            keys.truncate(LOOKED_AT);
+            let (found, looked_at) = self
+                .store()
+                .read(|tx| {
+                    let (mut found, mut looked_at) = (Vec::new(), 0);
+                    for key in &keys {
+                        looked_at += 1;
+                        let arn = tx.get(key)?.and_then(|text| ExecutionArn::parse(&String::from_utf8(text).ok()?));
+                        let Some(arn) = arn else { continue };
+                        let Some(summary) = read::summary(tx, &arn)? else { continue };
+                        if filter.admits(&summary, false) {
+                            found.push(Listed { arn, summary, pending_redrive: false });
+                            if items.len() + found.len() == limit {
+                                break;
+                            }
+                        }
+                    }
+                    Ok::<_, Error>((found, looked_at))
+                })
+                .await?;
+            items.extend(found);
+            more |= looked_at < keys.len();
+            let Some(last) = looked_at.checked_sub(1).and_then(|last| keys.get(last)) else {
+                return Ok(Page { items, next: None });
+            };
+            at.clone_from(last);
+            if !more || items.len() >= limit {
+                return Ok(Page { items, next: more.then_some(at) });
+            }
+        }
+    }
+
+    /// Reads a machine's list, once.
+    async fn know_running(&self, prefix: &[u8]) -> Result<(), Error> {
+        if self.inner.running.with(prefix, |known| known.is_whole) == Some(true) {
+            return Ok(());
+        }
+        self.inner.running.begin(prefix);
+        let mut at = Vec::new();
+        loop {
+            // Piece by piece: a read keeps commits waiting.
+            let (keys, last) = self
+                .store()
+                .read(|tx| {
+                    let found = tx.scan_after(prefix, &at, LOOKED_AT)?;
+                    let last = found.last().filter(|_| found.len() == LOOKED_AT).map(|(key, _)| key.clone());
+                    let mut keys = Vec::new();
+                    for (key, value) in found {
+                        let arn = String::from_utf8(value).ok().and_then(|text| ExecutionArn::parse(&text));
+                        let Some(arn) = arn else { continue };
+                        if read::summary(tx, &arn)?.is_some_and(|summary| summary.status == Status::Running) {
+                            keys.push(key);
+                        }
+                    }
+                    Ok::<_, Error>((keys, last))
+                })
+                .await?;
+            self.inner.running.with(prefix, |known| known.keys.extend(keys));
+            match last {
+                Some(last) => at = last,
+                None => break,
+            }
+            tokio::task::yield_now().await;
+        }
+        self.inner.running.with(prefix, |known| known.is_whole = true);
+        Ok(())
+    }
+}
