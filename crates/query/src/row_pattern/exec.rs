@@ -208,7 +208,8 @@ impl Run {
         }
         let rows = concat_batches(&self.schema, &gathered)?;
         drop(gathered);
-        let mut partition = Partition::new(&self.clause, &self.aggregates, &self.conditions, &rows)?;
+        let ways = self.memory.new_empty();
+        let mut partition = Partition::new(&self.clause, &self.aggregates, &self.conditions, &rows, ways)?;
         self.memory.try_grow(partition.matcher.most_bytes())?;
         while let Some(batch) = partition.next_batch()? {
             if self.out.send(Ok(batch)).await.is_err() {
@@ -257,9 +258,10 @@ impl<'a> Partition<'a> {
         aggregates: &'a [AggregateFunctionExpr],
         conditions: &'a [Compiled],
         rows: &'a RecordBatch,
+        ways: MemoryReservation,
     ) -> Result<Self> {
         let count = rows.num_rows();
-        let known = Known::new(clause, aggregates, conditions, rows)?;
+        let known = Known::new(clause, aggregates, conditions, rows, ways)?;
         let matcher = Matcher::new(&clause.program, count, known.is_free())?;
         let (shown, leaves) = (Vec::new(), Self::nothing_read(clause));
         Ok(Self { clause, aggregates, rows, matcher, known, at: 0, number: 0, last_matched: None, shown, leaves })
@@ -291,6 +293,7 @@ impl<'a> Partition<'a> {
         self.known.number = self.number + 1;
         self.known.start = start;
         let found = self.matcher.find(start, &mut self.known)?;
+        self.known.ways.free();
         self.at = start + 1;
         let Some(found) = found else {
             if self.clause.spec.rows == Rows::WithUnmatched && self.last_matched.is_none_or(|last| start > last) {
@@ -510,6 +513,8 @@ struct Known<'a> {
     conditions: Vec<How<'a>>,
     start: usize,
     number: i64,
+    /// Memory of the ways that are left to try.
+    ways: MemoryReservation,
 }
 
 enum How<'a> {
@@ -524,6 +529,7 @@ impl<'a> Known<'a> {
         aggregates: &'a [AggregateFunctionExpr],
         conditions: &'a [Compiled],
         rows: &'a RecordBatch,
+        ways: MemoryReservation,
     ) -> Result<Self> {
         let mut all: Vec<How<'a>> = clause.spec.labels.iter().map(|_| How::Always).collect();
         for compiled in conditions {
@@ -538,7 +544,7 @@ impl<'a> Known<'a> {
                 *place = how;
             }
         }
-        Ok(Self { clause, aggregates, rows, conditions: all, start: 0, number: 0 })
+        Ok(Self { clause, aggregates, rows, conditions: all, start: 0, number: 0, ways })
     }
 
     fn is_free(&self) -> bool {
@@ -579,6 +585,10 @@ impl<'a> Known<'a> {
 }
 
 impl Conditions for Known<'_> {
+    fn grow(&mut self, bytes: usize) -> Result<(), Error> {
+        Ok(self.ways.try_grow(bytes)?)
+    }
+
     fn hold(&mut self, label: Label, row: usize, matched: &[Label]) -> crate::error::Result<(bool, u64)> {
         let (condition, expr) = match &self.conditions[usize::from(label)] {
             How::Always => return Ok((true, 0)),

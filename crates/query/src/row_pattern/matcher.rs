@@ -25,6 +25,14 @@ pub(crate) trait Conditions {
     /// # Errors
     /// When the condition fails.
     fn hold(&mut self, label: Label, row: usize, matched: &[Label]) -> Result<(bool, u64)>;
+
+    /// Takes memory for so many bytes more, until the match is found.
+    ///
+    /// # Errors
+    /// When there is none left.
+    fn grow(&mut self, _bytes: usize) -> Result<()> {
+        Ok(())
+    }
 }
 
 pub(crate) struct Matcher<'a> {
@@ -59,7 +67,8 @@ impl<'a> Matcher<'a> {
     /// the list of those to forget.
     pub(crate) fn most_bytes(&self) -> usize {
         let words = ((self.rows + 1) * self.ops.len()).div_ceil(64);
-        words * size_of::<u64>() * 3
+        // And each row's variable, of lists that grow to twice their length.
+        words * size_of::<u64>() * 3 + self.rows * (size_of::<Label>() + size_of::<bool>()) * 2
     }
 
     /// The match that begins at a row.
@@ -93,6 +102,10 @@ impl<'a> Matcher<'a> {
                     }
                     Op::Jump(to) => op = to,
                     Op::Split(first, other) => {
+                        if ways.len() == ways.capacity() {
+                            // What is kept is moved to a list of twice the length.
+                            conditions.grow(2 * ways.capacity() * size_of::<Way>())?;
+                        }
                         ways.push(Way { op: other, matched: depth, hiding });
                         op = first;
                     }
