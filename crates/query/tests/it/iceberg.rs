@@ -110,6 +110,27 @@ async fn what_is_not_of_the_table_stays_at_its_place() {
     assert_eq!(lake.keys("data/w2").await, ["data/w2/x.csv"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_lies_where_properties_say_goes_with_the_table() {
+    let lake = Lake::new().await;
+    lake.step("CREATE TABLE p (a int) LOCATION 's3://b/p/' TBLPROPERTIES ('table_type'='ICEBERG')").await;
+    let table = lake.catalog.table("db", "p").await.unwrap().unwrap();
+    let place = table.parameters["metadata_location"].clone();
+    let mut metadata: serde_json::Value = serde_json::from_str(&lake.get(&place).await).unwrap();
+    metadata["properties"]["write.data.path"] = "s3://b/elsewhere/p".into();
+    metadata["properties"]["write.metadata.path"] = "s3://b/states/p".into();
+    lake.put(place.strip_prefix("s3://b/").unwrap(), metadata.to_string()).await;
+    lake.step("INSERT INTO p VALUES 1").await;
+    lake.put("elsewhere/p/other.parquet", "1").await;
+    lake.put("states/p/00000-p.metadata.json", metadata.to_string()).await;
+    lake.put("states/p/00000-o.metadata.json", r#"{"format-version":2,"table-uuid":"other"}"#).await;
+    assert_eq!(lake.keys("elsewhere/p").await.len(), 2);
+    lake.step("DROP TABLE p").await;
+    assert_eq!(lake.keys("elsewhere/p").await, ["elsewhere/p/other.parquet"]);
+    assert_eq!(lake.keys("states/p").await, ["states/p/00000-o.metadata.json"]);
+    assert!(lake.keys("p").await.is_empty());
+}
+
 fn is_iceberg(key: &str) -> bool {
     ["parquet", "avro", "json"].iter().any(|end| key.ends_with(end))
 }

@@ -130,6 +130,14 @@ impl Run<'_> {
         }
         let store = self.storage.bucket(&root.bucket)?;
         let listed: Vec<_> = store.list(Some(&root.path()?)).try_collect().await?;
+        let states = listed.iter().filter(|meta| is_state(&root, meta.location.as_ref()));
+        let states: Vec<_> = states.map(|meta| format!("s3://{}/{}", root.bucket, meta.location)).collect();
+        let others: Vec<_> = states.into_iter().filter(|place| !alive.contains(place)).collect();
+        let count = others.len();
+        if states_of(&self.storage, &loaded.metadata.table_uuid, others).await?.len() < count {
+            // Another table lies, or lay, in the same place: what is not this one's may be that one's.
+            return Ok(());
+        }
         for meta in listed {
             let path = format!("s3://{}/{}", root.bucket, meta.location);
             let rest = below(&root, meta.location.as_ref());
@@ -188,28 +196,25 @@ impl Run<'_> {
         if root.key.trim_matches('/').is_empty() {
             return Ok(BTreeSet::new());
         }
+        let metadata_places = metadata_places(&loaded)?;
+        let mut places = data_places(&loaded)?;
+        places.extend(metadata_places.iter().cloned());
         let mut files = self.reachable(&loaded).await?;
         if !owns_its_files(&loaded) {
-            files.retain(|path| {
-                Location::parse(path)
-                    .is_ok_and(|at| below(&root, &at.key).is_some_and(|rest| rest.starts_with("metadata/")))
-            });
+            places = metadata_places.clone();
         }
-        files.retain(|path| {
-            Location::parse(path).is_ok_and(|at| at.bucket == root.bucket && below(&root, &at.key).is_some())
-        });
-        let store = self.storage.bucket(&root.bucket)?;
-        let listed: Vec<_> = store.list(Some(&root.path()?)).try_collect().await?;
-        let is_state = |key: &str| {
-            below(&root, key).and_then(|rest| rest.strip_prefix("metadata/")).is_some_and(|name| {
-                !name.contains('/') && (name.ends_with(".metadata.json") || name.ends_with(".metadata.json.gz"))
-            })
-        };
-        // Another table may have been made at the same place.
-        let states = listed.iter().filter(|meta| is_state(meta.location.as_ref()));
-        let states = states.map(|meta| format!("s3://{}/{}", root.bucket, meta.location));
-        let states = states.filter(|place| !files.contains(place)).collect();
-        files.extend(states_of(&self.storage, &loaded.metadata.table_uuid, states).await?);
+        files.retain(|path| Location::parse(path).is_ok_and(|at| places.iter().any(|place| is_at(place, &at))));
+        for place in metadata_places {
+            let store = self.storage.bucket(&place.bucket)?;
+            let listed: Vec<_> = store.list(Some(&place.path()?)).try_collect().await?;
+            // Another table may have been made at the same place.
+            let states = listed.iter().filter(|meta| {
+                below(&place, meta.location.as_ref()).is_some_and(|name| !name.contains('/') && names_a_state(name))
+            });
+            let states = states.map(|meta| format!("s3://{}/{}", place.bucket, meta.location));
+            let states = states.filter(|path| !files.contains(path)).collect();
+            files.extend(states_of(&self.storage, &loaded.metadata.table_uuid, states).await?);
+        }
         Ok(files)
     }
 
@@ -220,6 +225,41 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// Where a table's data may lie: its own folder and what its properties name. Source: Iceberg's table properties.
+fn data_places(loaded: &Loaded) -> Result<Vec<Location>> {
+    let named = ["write.data.path", "write.object-storage.path", "write.folder-storage.path"];
+    let named = named.iter().filter_map(|key| loaded.metadata.properties.get(*key).map(String::as_str));
+    places(std::iter::once(loaded.metadata.location.as_str()).chain(named))
+}
+
+/// Where its metadata may lie.
+fn metadata_places(loaded: &Loaded) -> Result<Vec<Location>> {
+    let own = format!("{}/metadata", loaded.metadata.location.trim_end_matches('/'));
+    let named = loaded.metadata.properties.get("write.metadata.path").map(String::as_str);
+    places(std::iter::once(own.as_str()).chain(named))
+}
+
+/// Folders; a whole bucket is none.
+fn places<'a>(urls: impl Iterator<Item = &'a str>) -> Result<Vec<Location>> {
+    let all = urls.map(Location::parse).collect::<Result<Vec<_>>>()?;
+    Ok(all.into_iter().filter(|place| !place.key.trim_matches('/').is_empty()).collect())
+}
+
+fn is_at(place: &Location, file: &Location) -> bool {
+    place.bucket == file.bucket && below(place, &file.key).is_some()
+}
+
+fn names_a_state(name: &str) -> bool {
+    name.ends_with(".metadata.json") || name.ends_with(".metadata.json.gz")
+}
+
+/// Whether a key is that of a state in a table's folder of metadata.
+fn is_state(root: &Location, key: &str) -> bool {
+    below(root, key)
+        .and_then(|rest| rest.strip_prefix("metadata/"))
+        .is_some_and(|name| !name.contains('/') && names_a_state(name))
 }
 
 /// Whether a table may delete its data files: those of a table that was made by Spark's `snapshot` are its source's, too. Source: Iceberg
