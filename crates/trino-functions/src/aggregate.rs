@@ -4,10 +4,12 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use arrow::datatypes::i256;
+
 use crate::call::{Signature, unexpected};
 use crate::cast::fits;
 use crate::error::{Error, Result};
-use crate::parse::divide_half_up;
+use crate::scalar::quotient_half_up;
 use crate::types::Type;
 use crate::value::{PICOS_PER_DAY, Value, order};
 
@@ -78,29 +80,46 @@ const COUNT: Groups =
 
 const COUNT_IF: Groups = |_, rows| Ok(Value::Int(firsts(rows).filter(|value| value.as_bool()).count() as i64));
 
-const SUM: Groups = |_, rows| {
+const SUM: Groups = |call, rows| {
+    if let Type::Decimal(..) = call.returns {
+        let (sum, count) = sum_of_decimals(rows)?;
+        let sum = sum.to_i128().filter(|sum| fits(*sum, 38)).ok_or_else(|| Error::out_of_range("Decimal overflow"))?;
+        return Ok(if count == 0 { Value::Null } else { Value::Decimal(sum) });
+    }
+    let added = |a: i64, b: i64| {
+        a.checked_add(b).ok_or_else(|| Error::out_of_range(format!("bigint addition overflow: {a} + {b}")))
+    };
     let mut sum: Option<Value> = None;
     for value in firsts(rows) {
         sum = Some(match (sum, value) {
             (None, value) => value.clone(),
-            (Some(Value::Int(a)), Value::Int(b)) => a
-                .checked_add(*b)
-                .map(Value::Int)
-                .ok_or_else(|| Error::out_of_range(format!("bigint addition overflow: {a} + {b}")))?,
+            (Some(Value::Int(a)), Value::Int(b)) => Value::Int(added(a, *b)?),
             (Some(Value::Real(a)), Value::Real(b)) => Value::Real(a + b),
             (Some(Value::Double(a)), Value::Double(b)) => Value::Double(a + b),
-            (Some(Value::Decimal(a)), Value::Decimal(b)) => a
-                .checked_add(*b)
-                .filter(|sum| fits(*sum, 38))
-                .map(Value::Decimal)
-                .ok_or_else(|| Error::out_of_range("Decimal overflow"))?,
-            (Some(Value::IntervalDay(a)), Value::IntervalDay(b)) => Value::IntervalDay(a + b),
-            (Some(Value::IntervalYear(a)), Value::IntervalYear(b)) => Value::IntervalYear(a + b),
+            (Some(Value::IntervalDay(a)), Value::IntervalDay(b)) => Value::IntervalDay(added(a, *b)?),
+            (Some(Value::IntervalYear(a)), Value::IntervalYear(b)) => {
+                let months = a.checked_add(*b).ok_or_else(|| {
+                    Error::out_of_range(format!("interval year to month addition overflow: {a} + {b}"))
+                })?;
+                Value::IntervalYear(months)
+            }
             (sum, _) => return sum.ok_or_else(|| Error::internal("a sum")),
         });
     }
     Ok(sum.unwrap_or(Value::Null))
 };
+
+/// The sum of any number of decimals, and how many there are: what lies between may be beyond 128 bits, as in Trino.
+fn sum_of_decimals(rows: &[Vec<Value>]) -> Result<(i256, i64)> {
+    let (mut sum, mut count) = (i256::ZERO, 0);
+    for value in firsts(rows) {
+        if let Value::Decimal(x) = value {
+            sum = sum.checked_add(i256::from_i128(*x)).ok_or_else(|| Error::out_of_range("Decimal overflow"))?;
+            count += 1;
+        }
+    }
+    Ok((sum, count))
+}
 
 /// Sums of `real` go through double.
 const SUM_REAL: Groups = |_, rows| {
@@ -117,14 +136,12 @@ const AVG: Groups = |call, rows| {
 };
 
 const AVG_DECIMAL: Groups = |_, rows| {
-    let (mut sum, mut count) = (0i128, 0i128);
-    for value in firsts(rows) {
-        if let Value::Decimal(x) = value {
-            sum = sum.checked_add(*x).ok_or_else(|| Error::out_of_range("Decimal overflow"))?;
-            count += 1;
-        }
+    let (sum, count) = sum_of_decimals(rows)?;
+    if count == 0 {
+        return Ok(Value::Null);
     }
-    Ok(if count == 0 { Value::Null } else { Value::Decimal(divide_half_up(sum, count)) })
+    let mean = quotient_half_up(sum, i256::from_i128(count.into())).and_then(i256::to_i128);
+    mean.map(Value::Decimal).ok_or_else(|| Error::out_of_range("Decimal overflow"))
 };
 
 const AVG_INTERVAL: Groups = |_, rows| {
@@ -140,7 +157,8 @@ const AVG_INTERVAL: Groups = |_, rows| {
         }
         count += 1.0;
     }
-    let mean = (sum / count).round();
+    // `Math.round` of Java: halves go up.
+    let mean = (sum / count + 0.5).floor();
     Ok(if count == 0.0 {
         Value::Null
     } else if months {
@@ -363,14 +381,87 @@ fn weighted(rows: &[Vec<Value>], weight_at: Option<usize>) -> Result<Vec<(Value,
         if weight <= 0.0 && weight_at.is_some() {
             return Err(Error::argument("percentile weight must be > 0"));
         }
+        digestible(&row[0], weight)?;
         all.push((row[0].clone(), weight));
     }
     all.sort_by(|(a, _), (b, _)| order(a, b));
     Ok(all)
 }
 
-/// The value at a share of the total weight.
+/// What Trino's digest of values takes.
+fn digestible(value: &Value, weight: f64) -> Result<()> {
+    let java = |x: f64| {
+        let mut text = String::new();
+        crate::text::write_double(x, &mut text);
+        text
+    };
+    if matches!(value, Value::Double(_) | Value::Real(_)) && !value.as_double().is_finite() {
+        return Err(Error::argument(format!("value must be finite; was {}", java(value.as_double()))));
+    }
+    if !weight.is_finite() {
+        return Err(Error::argument(format!("weight must be finite, was {}", java(weight))));
+    }
+    if weight < 1.0 {
+        return Err(Error::argument(format!("weight must be >= 1, was {}", java(weight))));
+    }
+    Ok(())
+}
+
+/// The value at a share of the total weight, between two values where those weigh more than one (T. Dunning and O. Ertl,
+/// "Computing extremely accurate quantiles using t-digests", 2019: Trino's digest, of values that are all kept).
 pub fn quantile(sorted: &[(Value, f64)], share: f64) -> Value {
+    let [.., (last, last_weight)] = sorted else { return Value::Null };
+    let (first, first_weight) = &sorted[0];
+    let total: f64 = sorted.iter().map(|(_, weight)| weight).sum();
+    let wanted = share * total;
+    if sorted.len() == 1 || wanted < 1.0 {
+        return first.clone();
+    }
+    if wanted > total - 1.0 {
+        return last.clone();
+    }
+    if *first_weight > 1.0 && wanted < first_weight / 2.0 {
+        return first.clone();
+    }
+    if *last_weight > 1.0 && total - wanted <= last_weight / 2.0 {
+        return last.clone();
+    }
+    let mut before = first_weight / 2.0;
+    for pair in sorted.windows(2) {
+        let [(a, v), (b, w)] = pair else { continue };
+        let step = f64::midpoint(*v, *w);
+        if before + step <= wanted {
+            before += step;
+            continue;
+        }
+        let (mut from_left, mut from_right) = (wanted - before, before + step - wanted);
+        // One value alone is not spread.
+        if (*v - 1.0).abs() == 0.0 {
+            if from_left < 0.5 {
+                return a.clone();
+            }
+            from_left -= 0.5;
+        }
+        if (*w - 1.0).abs() == 0.0 {
+            if from_right <= 0.5 {
+                return b.clone();
+            }
+            from_right -= 0.5;
+        }
+        let (x, y) = (a.as_double(), b.as_double());
+        let between = (x * from_right + y * from_left) / (from_left + from_right);
+        let between = if (x - y).abs() == 0.0 { x } else { between.clamp(x, y) };
+        return match a {
+            Value::Int(_) => Value::Int((between + 0.5).floor() as i64),
+            Value::Real(_) => Value::Real(between as f32),
+            _ => Value::Double(between),
+        };
+    }
+    last.clone()
+}
+
+/// The least value at which a share of the total weight is passed.
+pub(crate) fn discrete(sorted: &[(Value, f64)], share: f64) -> Value {
     let total: f64 = sorted.iter().map(|(_, weight)| weight).sum();
     let wanted = share * total;
     let mut so_far = 0.0;
@@ -392,8 +483,11 @@ fn share(value: &Value) -> Result<f64> {
 }
 
 fn percentile(rows: &[Vec<Value>], weight_at: Option<usize>, at: usize) -> Result<Value> {
-    let Some(first) = rows.iter().find(|row| !row[0].is_null()) else { return Ok(Value::Null) };
+    let Some(first) = rows.iter().find(|row| !row[0].is_null() && !row[at].is_null()) else { return Ok(Value::Null) };
     let sorted = weighted(rows, weight_at)?;
+    if sorted.is_empty() {
+        return Ok(Value::Null);
+    }
     match &first[at] {
         Value::Array(shares) => {
             Ok(Value::Array(shares.iter().map(|s| Ok(quantile(&sorted, share(s)?))).collect::<Result<_>>()?))
@@ -656,6 +750,50 @@ const MERGE: Groups = |_, rows| {
     Ok(if firsts(rows).next().is_none() { Value::Null } else { Value::Array(values) })
 };
 
+/// Values and weights in turn, by value: what `tdigest` and `qdigest` keep.
+fn digest(mut pairs: Vec<(Value, Value)>) -> Value {
+    pairs.sort_by(|(a, _), (b, _)| order(a, b));
+    Value::Array(pairs.into_iter().flat_map(|(value, weight)| [value, weight]).collect())
+}
+
+/// The values of a digest and their weights.
+pub(crate) fn digested(sketch: &Value) -> Vec<(Value, f64)> {
+    sketch.items().chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].as_double())).collect()
+}
+
+fn digest_of(call: &Aggregate, rows: &[Vec<Value>], weighted: bool) -> Result<Value> {
+    let mut pairs = Vec::new();
+    for row in rows.iter().filter(|row| !row[0].is_null()) {
+        let weight = if weighted { &row[1] } else { &Value::Int(1) };
+        if weight.is_null() {
+            continue;
+        }
+        if call.name == "tdigest_agg" {
+            digestible(&row[0], weight.as_double())?;
+        } else if weight.as_double() <= 0.0 {
+            return Err(Error::argument("weight must be > 0"));
+        }
+        let weight = match &row[0] {
+            Value::Int(_) => weight.clone(),
+            Value::Real(_) => Value::Real(weight.as_double() as f32),
+            _ => Value::Double(weight.as_double()),
+        };
+        pairs.push((row[0].clone(), weight));
+    }
+    Ok(if pairs.is_empty() { Value::Null } else { digest(pairs) })
+}
+
+const DIGEST: Groups = |call, rows| digest_of(call, rows, false);
+const DIGEST_WEIGHTED: Groups = |call, rows| digest_of(call, rows, true);
+
+const MERGE_DIGESTS: Groups = |_, rows| {
+    let pairs = |sketch: &Value| {
+        sketch.items().chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect::<Vec<_>>()
+    };
+    let all: Vec<_> = firsts(rows).flat_map(pairs).collect();
+    Ok(if firsts(rows).next().is_none() { Value::Null } else { digest(all) })
+};
+
 const MERGE_SETS: Groups = |_, rows| {
     let mut values: Vec<Value> = firsts(rows).flat_map(|sketch| sketch.items().to_vec()).collect();
     values.sort_by(order);
@@ -725,12 +863,19 @@ const TABLE: &[(&str, &str, Groups)] = &[
     ("numeric_histogram", "bigint, double, double -> map(double, double)", NUMERIC_HISTOGRAM),
     ("approx_set", "T -> HyperLogLog(T)", SET_SKETCH),
     ("merge", "HyperLogLog(T) -> HyperLogLog(T)", MERGE_SETS),
-    ("merge", "qdigest(T) -> qdigest(T)", MERGE),
-    ("merge", "tdigest(T) -> tdigest(T)", MERGE),
-    ("qdigest_agg", "bigint -> qdigest(bigint)", SKETCH),
-    ("qdigest_agg", "real -> qdigest(real)", SKETCH),
-    ("qdigest_agg", "double -> qdigest(double)", SKETCH),
-    ("tdigest_agg", "double -> tdigest(double)", SKETCH),
+    ("merge", "qdigest(T) -> qdigest(T)", MERGE_DIGESTS),
+    ("merge", "tdigest(T) -> tdigest(T)", MERGE_DIGESTS),
+    ("qdigest_agg", "bigint -> qdigest(bigint)", DIGEST),
+    ("qdigest_agg", "real -> qdigest(real)", DIGEST),
+    ("qdigest_agg", "double -> qdigest(double)", DIGEST),
+    ("qdigest_agg", "bigint, bigint -> qdigest(bigint)", DIGEST_WEIGHTED),
+    ("qdigest_agg", "real, bigint -> qdigest(real)", DIGEST_WEIGHTED),
+    ("qdigest_agg", "double, bigint -> qdigest(double)", DIGEST_WEIGHTED),
+    ("qdigest_agg", "bigint, bigint, double -> qdigest(bigint)", DIGEST_WEIGHTED),
+    ("qdigest_agg", "real, bigint, double -> qdigest(real)", DIGEST_WEIGHTED),
+    ("qdigest_agg", "double, bigint, double -> qdigest(double)", DIGEST_WEIGHTED),
+    ("tdigest_agg", "double -> tdigest(double)", DIGEST),
+    ("tdigest_agg", "double, double -> tdigest(double)", DIGEST_WEIGHTED),
     ("make_set_digest", "T -> SetDigest(T)", SKETCH),
     ("merge_set_digest", "SetDigest(T) -> SetDigest(T)", MERGE),
     ("corr", "real, real -> real", CORR),

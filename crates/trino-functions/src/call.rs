@@ -162,7 +162,17 @@ pub fn resolve(name: &str, arguments: &[Argument]) -> Result<Call> {
         return Err(Error::new("FUNCTION_NOT_FOUND", format!("Function '{name}' not registered")));
     };
     let types: Vec<Type> = arguments.iter().map(|argument| argument.ty.clone()).collect();
-    choose(name, overloads.iter().map(|overload| (&overload.signature, overload.kernel)), &types)
+    let mut call = choose(name, overloads.iter().map(|overload| (&overload.signature, overload.kernel)), &types)?;
+    if name == "to_iso8601" {
+        // As long as it can be, which no signature says: years of six digits, and an offset.
+        let digits = |p: u8| if p == 0 { 0 } else { u32::from(p) + 1 };
+        match call.params.first() {
+            Some(Type::Timestamp(p)) => call.returns = Type::Varchar(Some(22 + digits(*p))),
+            Some(Type::TimestampTz(p)) => call.returns = Type::Varchar(Some(28 + digits(*p))),
+            _ => {}
+        }
+    }
+    Ok(call)
 }
 
 /// Whether there is a scalar function of this name.

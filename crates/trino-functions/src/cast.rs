@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::json;
-use crate::parse;
+use crate::parse::{self, Digits};
 use crate::text::{instant, local, to_text};
 use crate::types::Type;
-use crate::value::{PICOS_PER_DAY, Value};
+use crate::value::{PICOS_PER_DAY, Value, packed_millis};
 use crate::zone::Zone;
 
 /// Whether there is such a cast at all.
@@ -97,7 +97,14 @@ pub fn cast(value: &Value, from: &Type, to: &Type) -> Result<Value> {
             n => Err(Error::cast(format!("Invalid IP address binary length: {n}"))),
         },
         (Value::Bytes(_), T::Varbinary) => Ok(value.clone()),
-        _ => temporal(value, to).map_or_else(|| impossible(from, to), Ok),
+        _ => match temporal(value, to) {
+            Some(Value::TimestampTz(picos, _)) if packed_millis(picos).is_err() => {
+                let millis = picos.div_euclid(1_000_000_000);
+                Err(Error::cast(format!("Out of range for timestamp with time zone: {millis}")))
+            }
+            Some(done) => Ok(done),
+            None => impossible(from, to),
+        },
     }
 }
 
@@ -166,9 +173,9 @@ fn from_text(text: &str, from: &Type, to: &Type) -> Result<Value> {
         }
         T::Decimal(p, s) => {
             let target = format!("Cannot cast VARCHAR '{text}' to DECIMAL({p}, {s}).");
-            let (value, scale) =
-                parse::decimal(text).ok_or_else(|| Error::cast(format!("{target} Value is not a number.")))?;
-            parse::rescale(value, scale, i32::from(*s))
+            let digits = Digits::parse(text).ok_or_else(|| Error::cast(format!("{target} Value is not a number.")))?;
+            digits
+                .at(i32::from(*s))
                 .filter(|v| fits(*v, *p))
                 .map(Value::Decimal)
                 .ok_or_else(|| Error::cast(format!("{target} Value too large.")))
@@ -383,8 +390,12 @@ fn float_to_decimal(value: &Value, from: &Type, p: u8, s: u8) -> Result<Value> {
         Value::Real(x) => format!("{x:e}"),
         _ => format!("{:e}", value.as_double()),
     };
-    let (digits, scale) = parse::decimal(&shortest).ok_or_else(wrong)?;
-    parse::rescale(digits, scale, i32::from(s)).filter(|v| fits(*v, p)).map(Value::Decimal).ok_or_else(wrong)
+    match Digits::parse(&shortest).ok_or_else(wrong)?.at(i32::from(s)) {
+        Some(value) if fits(value, p) => Ok(Value::Decimal(value)),
+        // What 128 bits hold and no decimal does is told otherwise, but for those that Trino keeps in 64 bits.
+        Some(value) if p > 18 && !fits(value, 38) => Err(Error::out_of_range("Decimal overflow")),
+        _ => Err(wrong()),
+    }
 }
 
 fn temporal(value: &Value, to: &Type) -> Option<Value> {

@@ -115,32 +115,63 @@ pub fn round_picos(picos: i128, precision: u8) -> i128 {
     (picos + unit / 2).div_euclid(unit) * unit
 }
 
-/// The digits of a decimal number: unscaled value and scale; rounding to another scale is the caller's.
-pub fn decimal(text: &str) -> Option<(i128, i32)> {
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let (negative, mantissa) = match mantissa.as_bytes().first()? {
-        b'-' => (true, &mantissa[1..]),
-        b'+' => (false, &mantissa[1..]),
-        _ => (false, mantissa),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    if whole.is_empty() && fraction.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
-        return None;
+/// The digits of a decimal number, however many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digits {
+    negative: bool,
+    /// Without zeros before them.
+    text: String,
+    scale: i64,
+}
+
+impl Digits {
+    /// `None` of what is no number.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let (negative, mantissa) = match mantissa.as_bytes().first()? {
+            b'-' => (true, &mantissa[1..]),
+            b'+' => (false, &mantissa[1..]),
+            _ => (false, mantissa),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let is_number = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+        if whole.is_empty() && fraction.is_empty() || !is_number {
+            return None;
+        }
+        let text = [whole, fraction].concat().trim_start_matches('0').to_owned();
+        let scale = i64::try_from(fraction.len()).ok()? - i64::from(exponent);
+        Some(Self { negative, text, scale })
     }
-    // Digits beyond 38 cannot all be kept; those of a long fraction are cut, as rounding comes well before them.
-    let fraction =
-        fraction.get(..fraction.len().min(45usize.saturating_sub(whole.trim_start_matches('0').len()).min(37)))?;
-    let all = format!("{whole}{fraction}");
-    let value: i128 = all
-        .trim_start_matches('0')
-        .parse()
-        .or_else(|_| if all.trim_start_matches('0').is_empty() { Ok(0) } else { Err(()) })
-        .ok()?;
-    let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
-    Some((if negative { -value } else { value }, scale))
+
+    /// The unscaled value at a scale, half away from zero; `None` where 128 bits do not hold it.
+    pub fn at(&self, scale: i32) -> Option<i128> {
+        if self.text.is_empty() {
+            return Some(0);
+        }
+        let by = i64::from(scale) - self.scale;
+        let value = if let Ok(more) = usize::try_from(by) {
+            // No more than 39 digits are held.
+            let more = Some(more).filter(|more| self.text.len() + more < 40)?;
+            self.text.parse::<i128>().ok()?.checked_mul(10i128.checked_pow(u32::try_from(more).ok()?)?)?
+        } else {
+            let less = usize::try_from(-by).ok()?;
+            let Some(kept) = self.text.len().checked_sub(less) else { return Some(0) };
+            let (kept, rest) = self.text.split_at(kept);
+            let whole: i128 = if kept.is_empty() { 0 } else { kept.parse().ok()? };
+            whole.checked_add(i128::from(rest.as_bytes().first().is_some_and(|digit| *digit >= b'5')))?
+        };
+        Some(if self.negative { -value } else { value })
+    }
+}
+
+/// The unscaled value of a decimal number and its scale, if 128 bits hold it.
+pub fn decimal(text: &str) -> Option<(i128, i32)> {
+    let digits = Digits::parse(text)?;
+    let scale = i32::try_from(digits.scale).ok()?;
+    Some((digits.at(scale)?, scale))
 }
 
 /// A decimal's digits brought to another scale, half up; `None` where it does not fit 38 digits.

@@ -374,6 +374,9 @@ pub fn build(ty: &Type, values: &[Value]) -> Result<ArrayRef> {
         Type::TimestampTz(p) => {
             let picos: Vec<Option<i128>> =
                 values.iter().map(|v| if let Value::TimestampTz(t, _) = v { Some(*t) } else { None }).collect();
+            for picos in picos.iter().flatten() {
+                packed_millis(*picos)?;
+            }
             let zones = plain!(Int16Array, Value::TimestampTz(_, zone) => zone.key());
             wrapped(ty, values, vec![instants(*p, &picos)?, zones])?
         }
@@ -428,6 +431,15 @@ fn wrapped(ty: &Type, values: &[Value], columns: Vec<ArrayRef>) -> Result<ArrayR
         return Ok(Arc::new(StructArray::new_empty_fields(values.len(), nulls(values))));
     }
     Ok(Arc::new(StructArray::try_new(fields, columns, nulls(values))?))
+}
+
+/// The milliseconds of a moment with a zone: 52 bits, for Trino keeps the zone in the other 12.
+pub(crate) fn packed_millis(picos: i128) -> Result<i64> {
+    let millis = picos.div_euclid(1_000_000_000);
+    i64::try_from(millis)
+        .ok()
+        .filter(|millis| (-(1 << 51)..1 << 51).contains(millis))
+        .ok_or_else(|| Error::argument(format!("Millis overflow: {millis}")))
 }
 
 fn instants(precision: u8, picos: &[Option<i128>]) -> Result<ArrayRef> {

@@ -113,7 +113,7 @@ fn unit(name: &str, value: &Value) -> Result<Unit> {
 const DATE_ADD: Rows = |call, a| {
     let unit = unit(a[0].as_str(), &a[2])?;
     let amount = a[1].as_int();
-    let range = || Error::out_of_range("date_add result out of range");
+    let range = || Error::argument("date_add result out of range");
     Ok(match (&a[2], unit) {
         (Value::Date(date), Unit::Picos(picos)) => {
             let moved = i128::from(*date) + picos / DAY * i128::from(amount);
@@ -128,7 +128,11 @@ const DATE_ADD: Rows = |call, a| {
         (Value::TimeTz(t, zone), Unit::Picos(picos)) => {
             Value::TimeTz((i128::from(*t) + picos * i128::from(amount)).rem_euclid(DAY) as i64, *zone)
         }
-        (Value::Timestamp(t), Unit::Picos(picos)) => Value::Timestamp(rounded(t + picos * i128::from(amount), call)),
+        (Value::Timestamp(t), Unit::Picos(picos)) => {
+            let moved = rounded(t + picos * i128::from(amount), call);
+            i64::try_from(moved.div_euclid(1_000_000)).map_err(|_| range())?;
+            Value::Timestamp(moved)
+        }
         (Value::Timestamp(t), Unit::Months(months)) => {
             Value::Timestamp(add_months_to(*t, months.saturating_mul(amount)).ok_or_else(range)?)
         }
@@ -310,11 +314,20 @@ const TO_UNIXTIME: Rows = |_, a| {
 
 const TO_ISO8601: Rows = |call, a| {
     let mut text = to_text(&a[0], &call.params[0]);
-    if let Value::TimestampTz(_, zone) = &a[0] {
+    if let Value::TimestampTz(picos, zone) = &a[0] {
         let at = text.find(' ').unwrap_or(0);
         let end = text[at + 1..].find(' ').map_or(text.len(), |i| at + 1 + i);
         text.truncate(end);
         let minutes = offset_minutes(&a[0]);
+        let seconds = zone.seconds_at(parse::seconds(*picos));
+        if seconds % 60 != 0 {
+            let mut shown = String::new();
+            let _ = crate::zone::write_offset((seconds / 60) as i16, &mut shown);
+            let rest = (seconds % 60).abs();
+            let text =
+                format!("Timezone with non-zero seconds offset cannot be rendered as ISO8601: {shown}:{rest:02}");
+            return Err(Error::new("INVALID_ARGUMENTS", text));
+        }
         if *zone == Zone::UTC || minutes == 0 {
             text.push('Z');
         } else {
@@ -329,17 +342,33 @@ const PARSE_DURATION: Rows = |_, a| {
     let wrong = || Error::argument(format!("duration is not a valid data duration string: {text}"));
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
     let amount: f64 = text[..end].parse().map_err(|_| wrong())?;
-    let ms = match text[end..].trim() {
-        "ns" => amount / 1e6,
-        "us" => amount / 1e3,
-        "ms" => amount,
-        "s" => amount * 1e3,
-        "m" => amount * 6e4,
-        "h" => amount * 3.6e6,
-        "d" => amount * 8.64e7,
+    let (in_ms, name) = match text[end..].trim() {
+        "ns" => (1e-6, "NANOSECONDS"),
+        "us" => (1e-3, "MICROSECONDS"),
+        "ms" => (1.0, "MILLISECONDS"),
+        "s" => (1e3, "SECONDS"),
+        "m" => (6e4, "MINUTES"),
+        "h" => (3.6e6, "HOURS"),
+        "d" => (8.64e7, "DAYS"),
         other => return Err(Error::argument(format!("Unknown time unit: {other}"))),
     };
-    Ok(Value::IntervalDay(ms.round() as i64))
+    let ms = if in_ms < 1.0 { amount / (1.0f64 / in_ms).round() } else { amount * in_ms }.round();
+    if ms > i64::MAX as f64 {
+        let mut shown = String::new();
+        crate::text::write_double(amount, &mut shown);
+        return Err(Error::argument(format!(
+            "value {shown} {name} is too large to be represented in requested unit MILLISECONDS as a long"
+        )));
+    }
+    Ok(Value::IntervalDay(ms as i64))
+};
+
+/// A time of day in UTC, as which times with zones are equal.
+const INSTANT: Rows = |_, a| match &a[0] {
+    Value::TimeTz(picos, offset) => {
+        Ok(Value::Int((picos - i64::from(*offset) * 60_000_000_000_000).rem_euclid(PICOS_PER_DAY)))
+    }
+    _ => Err(Error::internal("a time with a zone")),
 };
 
 const FROM_ISO8601_DATE: Rows = |_, a| {
@@ -617,6 +646,7 @@ pub(super) const TABLE: &[Row] = &[
     ("from_iso8601_date", "varchar(x) -> date", Strict(FROM_ISO8601_DATE)),
     ("from_iso8601_timestamp", "varchar(x) -> timestamp(3) with time zone", Strict(FROM_ISO8601_TIMESTAMP)),
     ("from_iso8601_timestamp_nanos", "varchar(x) -> timestamp(9) with time zone", Strict(FROM_ISO8601_TIMESTAMP)),
+    ("$instant", "time(p) with time zone -> bigint", Strict(INSTANT)),
     ("now", "-> timestamp(3) with time zone", Nullable(NOW)),
     ("$current_timestamp", "-> timestamp(3) with time zone", Nullable(NOW)),
     ("$current_date", "-> date", Nullable(NOW)),

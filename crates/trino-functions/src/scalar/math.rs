@@ -95,12 +95,20 @@ fn round_double(x: f64, decimals: i64) -> f64 {
         return if x.abs() < 4_503_599_627_370_496.0 { x.signum() * x.abs().round() } else { x };
     }
     let factor = 10f64.powi(decimals as i32);
+    if factor.is_infinite() {
+        return x;
+    }
+    if factor.abs() == 0.0 {
+        // Trino multiplies and divides by it.
+        return f64::NAN;
+    }
     let Some((digits, scale)) = parse::decimal(&format!("{x:e}")) else { return x };
     match parse::rescale(digits, scale, decimals as i32) {
         Some(rounded) => {
             let text = format!("{rounded}e{}", -decimals);
             text.parse().unwrap_or(x)
         }
+        None if (x * factor).is_infinite() => x,
         None => (x * factor).round() / factor,
     }
 }

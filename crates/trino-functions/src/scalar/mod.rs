@@ -20,6 +20,7 @@ use crate::error::Result;
 
 pub use json_standard::JSON_STANDARD;
 pub use map::build as map_of;
+pub(crate) use operator::quotient_half_up;
 pub use regexp::matches;
 pub use special::EXTRACTED;
 

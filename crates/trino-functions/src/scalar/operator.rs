@@ -332,14 +332,14 @@ fn decimals(call: &Call, columns: &[Column], rows: usize) -> Result<ArrayRef> {
         "$mul" => each_or(a, b, rows, |a, b| {
             a.checked_mul(b).filter(|value| fits(*value, 38)).ok_or_else(|| Error::out_of_range("Decimal overflow"))
         })?,
-        "$div" if s + s2 - s1 <= 38 => {
+        "$div" if s + s2 - s1 < 38 => {
             let factor = power(s + s2 - s1);
-            each_or(a, b, rows, |a, b| {
-                if b == 0 {
-                    return Err(Error::division_by_zero());
+            each_or(a, b, rows, |x, y| match x.checked_mul(factor) {
+                Some(x) if y != 0 => {
+                    let quotient = Some(divide_half_up(x, y)).filter(|value| fits(*value, 38));
+                    quotient.ok_or_else(|| Error::out_of_range("Decimal overflow"))
                 }
-                let quotient = a.checked_mul(factor).map(|a| divide_half_up(a, b)).filter(|value| fits(*value, 38));
-                quotient.ok_or_else(|| Error::out_of_range("Decimal overflow"))
+                _ => decimal("$div", (x, s1), (y, s2), (p, s)),
             })?
         }
         name => each_or(a, b, rows, |a, b| decimal(name, (a, s1), (b, s2), (p, s)))?,
@@ -409,12 +409,29 @@ fn wide(name: &str, (a, s1): (i128, u8), (b, s2): (i128, u8), s: u8) -> Option<i
     let ten = i256::from_i128(10);
     let aligned = |value: i128, by: u8| i256::from_i128(value).checked_mul(ten.checked_pow(u32::from(by))?);
     match name {
-        // A quotient whose dividend leaves 128 bits is an overflow in Trino, however small it would be.
-        "$mod" => aligned(a, s - s1)?.checked_rem(aligned(b, s - s2)?)?.to_i128(),
+        // Trino scales a dividend by fewer than 38 digits (`Int128Math.divideRoundUp`).
+        "$div" if s + s2 - s1 < 38 => quotient_half_up(aligned(a, s + s2 - s1)?, i256::from_i128(b))?.to_i128(),
+        "$mod" => {
+            let (a, b) = (aligned(a, s - s1)?, aligned(b, s - s2)?);
+            // So that the quotient, too, is of 128 bits.
+            a.checked_div(b)?.to_i128()?;
+            a.checked_rem(b)?.to_i128()
+        }
         "$add" => aligned(a, s - s1)?.checked_add(aligned(b, s - s2)?)?.to_i128(),
         "$sub" => aligned(a, s - s1)?.checked_sub(aligned(b, s - s2)?)?.to_i128(),
         _ => None,
     }
+}
+
+/// `a / b`, half away from zero.
+pub(crate) fn quotient_half_up(a: i256, b: i256) -> Option<i256> {
+    let (quotient, rest) = (a.checked_div(b)?, a.checked_rem(b)?);
+    let rest = rest.checked_abs()?;
+    if rest < b.checked_abs()?.checked_sub(rest)? {
+        return Some(quotient);
+    }
+    let away = if a.is_negative() == b.is_negative() { i256::ONE } else { i256::MINUS_ONE };
+    quotient.checked_add(away)
 }
 
 /// Dates, times and intervals.
@@ -508,6 +525,14 @@ fn temporal_rows(call: &Call, args: &[Value]) -> Result<Value> {
             V::TimestampTz(instant(moved, *zone), *zone)
         }
         (interval, number) if call.name == "$mul" || call.name == "$div" => {
+            let by = |value: &V| if let V::Double(by) = value { Some(*by) } else { None };
+            match by(number).or_else(|| by(interval)) {
+                Some(by) if call.name == "$div" && (by.is_nan() || by.abs() == 0.0) => {
+                    return Err(Error::argument(format!("Cannot divide by double {by:?}")));
+                }
+                Some(by) if by.is_nan() => return Err(Error::argument(format!("Cannot multiply by double {by:?}"))),
+                _ => {}
+            }
             scaled(call, interval, number).or_else(|| scaled(call, number, interval)).ok_or_else(overflow)?
         }
         _ => return Err(Error::internal("an operation on times")),
@@ -525,11 +550,11 @@ fn scaled(call: &Call, interval: &Value, number: &Value) -> Option<Value> {
         _ => return None,
     };
     let result = if call.name == "$div" { amount / factor } else { amount * factor };
-    // As Java's casts from double: cut off, and held within the type.
-    Some(match interval {
-        Value::IntervalDay(_) => Value::IntervalDay(result as i64),
-        _ => Value::IntervalYear(result as i32),
-    })
+    // As Java's casts from double to long: cut off, and held within it.
+    match interval {
+        Value::IntervalDay(_) => Some(Value::IntervalDay(result as i64)),
+        _ => i32::try_from(result as i64).ok().map(Value::IntervalYear),
+    }
 }
 
 /// A date so many months later, its day cut to what that month has.

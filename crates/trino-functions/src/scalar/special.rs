@@ -46,6 +46,8 @@ pub(super) fn resolve(name: &str, arguments: &[Argument]) -> Option<Result<Call>
         "$row" | "row" => {
             Ok(call("row", types.clone(), Type::row(types), Kernel::Nullable(|_, args| Ok(Value::Row(args.to_vec())))))
         }
+        // Names, `''` where there is none, and values in turn.
+        "$named_row" => Ok(named_row(arguments)),
         "$typed" => Ok(call("$typed", types, Type::parse(text(1)?)?, Kernel::Nullable(|_, a| Ok(a[0].clone())))),
         // The text of an index that is written as a number comes third.
         "$subscript" => {
@@ -141,6 +143,17 @@ fn assign(types: &[Type], target: &str) -> Result<Call> {
         crate::cast::cast(&args[0], from, to)
     };
     Ok(call("$assign", types.to_vec(), to, Kernel::Strict(kernel)))
+}
+
+fn named_row(arguments: &[Argument]) -> Call {
+    let name = |argument: &Argument| match &argument.literal {
+        Some(Value::Str(name)) => Some(name.clone()).filter(|name| !name.is_empty()),
+        _ => None,
+    };
+    let fields = arguments.chunks_exact(2).map(|pair| (name(&pair[0]), pair[1].ty.clone())).collect();
+    let kernel: Rows = |_, args| Ok(Value::Row(args.iter().skip(1).step_by(2).cloned().collect()));
+    let types = arguments.iter().map(|argument| argument.ty.clone()).collect();
+    call("$named_row", types, Type::Row(fields), Kernel::Nullable(kernel))
 }
 
 /// A literal of the text and kind that stand in the statement: its type hangs on the text.
@@ -628,6 +641,46 @@ fn extreme(name: &'static str, types: Vec<Type>) -> Result<Call> {
     Ok(call(name, vec![ty.clone(); types.len()], ty, Kernel::Strict(kernel)))
 }
 
+/// Of `||` with an untyped null Trino takes the one that appends an item to an array, if it can choose at all.
+fn concat_with_null(types: Vec<Type>) -> Result<Call> {
+    if let [Type::Unknown, text @ Type::Varchar(_)] | [text @ Type::Varchar(_), Type::Unknown] = &types[..] {
+        let returns = Type::array(text.clone());
+        return Ok(call("concat", types, returns, Kernel::Strict(|_, _| Ok(Value::Null))));
+    }
+    let text = "Could not choose a best candidate operator. Explicit type casts must be added.";
+    Err(Error::new("AMBIGUOUS_FUNCTION_CALL", text))
+}
+
+/// An array and an item of it, in either order.
+fn concat_of_item(types: &[Type]) -> Option<Call> {
+    let [a, b] = types else { return None };
+    let of = |array: &Type, other: &Type| match array {
+        Type::Array(item) => common(item, other),
+        _ => None,
+    };
+    let joined = of(a, b)
+        .map(|item| (Type::array(item.clone()), item))
+        .or_else(|| of(b, a).map(|item| (item.clone(), Type::array(item))));
+    if let Some((left, right)) = joined {
+        let returns = if of(a, b).is_some() { left.clone() } else { right.clone() };
+        let kernel: Rows = |call, args| {
+            let array = usize::from(call.params[0] != call.returns);
+            if args[array].is_null() {
+                return Ok(Value::Null);
+            }
+            let mut items = args[array].items().to_vec();
+            if array == 0 {
+                items.push(args[1].clone());
+            } else {
+                items.insert(0, args[0].clone());
+            }
+            Ok(Value::Array(items))
+        };
+        return Some(call("concat", vec![left, right], returns, Kernel::Nullable(kernel)));
+    }
+    None
+}
+
 fn concat(types: Vec<Type>) -> Result<Call> {
     const EXPECTED: &str = "E, array(E)) E, concat(array(E)) E, concat(array(E), E) E, concat(char(x), char(y)), \
         concat(varbinary), concat(varchar";
@@ -649,6 +702,9 @@ fn concat(types: Vec<Type>) -> Result<Call> {
                 })
                 .collect(),
         );
+    }
+    if let [Type::Unknown, _] | [_, Type::Unknown] = &types[..] {
+        return concat_with_null(types);
     }
     let fewer = || Err(Error::argument("There must be two or more concatenation arguments"));
     if types.iter().all(|ty| ty.is_text() || *ty == Type::Unknown) {
@@ -673,32 +729,8 @@ fn concat(types: Vec<Type>) -> Result<Call> {
             |_, args| Ok(Value::Array(args.iter().flat_map(|value| value.items().iter().cloned()).collect()));
         return Ok(call("concat", vec![ty.clone(); count], ty, Kernel::Strict(kernel)));
     }
-    // One of two is an item.
-    if let [a, b] = &types[..] {
-        let of = |array: &Type, other: &Type| match array {
-            Type::Array(item) => common(item, other),
-            _ => None,
-        };
-        let joined = of(a, b)
-            .map(|item| (Type::array(item.clone()), item))
-            .or_else(|| of(b, a).map(|item| (item.clone(), Type::array(item))));
-        if let Some((left, right)) = joined {
-            let returns = if of(a, b).is_some() { left.clone() } else { right.clone() };
-            let kernel: Rows = |call, args| {
-                let array = usize::from(call.params[0] != call.returns);
-                if args[array].is_null() {
-                    return Ok(Value::Null);
-                }
-                let mut items = args[array].items().to_vec();
-                if array == 0 {
-                    items.push(args[1].clone());
-                } else {
-                    items.insert(0, args[0].clone());
-                }
-                Ok(Value::Array(items))
-            };
-            return Ok(call("concat", vec![left, right], returns, Kernel::Nullable(kernel)));
-        }
+    if let Some(appended) = concat_of_item(&types) {
+        return Ok(appended);
     }
     wrong("concat", EXPECTED, &types)
 }
@@ -868,7 +900,7 @@ fn half_up(value: f64, digits: usize) -> String {
         return java(value);
     }
     let exact = format!("{value:e}");
-    let rounded = parse::decimal(&exact).and_then(|(v, scale)| parse::rescale(v, scale, digits as i32));
+    let rounded = parse::Digits::parse(&exact).and_then(|number| number.at(digits as i32));
     match rounded {
         Some(rounded) => {
             let mut out = String::new();

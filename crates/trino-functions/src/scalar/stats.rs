@@ -1,8 +1,10 @@
 //! Cumulative distribution functions and confidence intervals.
 
 use super::Row;
-use crate::call::{Kernel::Strict, Rows};
+use crate::aggregate::{digested, discrete, quantile};
+use crate::call::{Call, Kernel::Strict, Rows};
 use crate::error::{Error, Result};
+use crate::types::Type;
 use crate::value::Value;
 
 /// `ln Γ(x)` by Lanczos' approximation with g = 7.
@@ -148,24 +150,29 @@ fn wilson(v: &[Value], upper: bool) -> Result<Value> {
 const WILSON_LOWER: Rows = |_, v| wilson(v, false);
 const WILSON_UPPER: Rows = |_, v| wilson(v, true);
 
-/// The value at a share of a sketch's values.
-fn at_share(sketch: &Value, share: &Value) -> Result<Value> {
+/// The value at a share of a digest's values: `qdigest` gives one of them, `tdigest` what lies between.
+fn at_share(call: &Call, sketch: &Value, share: &Value) -> Result<Value> {
     let share = share.as_double();
     within((0.0..=1.0).contains(&share), "Quantile should be within bounds [0, 1], was: ")
         .map_err(|error| Error::argument(error.text + &share.to_string()))?;
-    let sorted: Vec<(Value, f64)> = sketch.items().iter().map(|value| (value.clone(), 1.0)).collect();
-    Ok(crate::aggregate::quantile(&sorted, share))
+    let sorted = digested(sketch);
+    Ok(if matches!(call.params[0], Type::Sketch("tdigest", _)) {
+        quantile(&sorted, share)
+    } else {
+        discrete(&sorted, share)
+    })
 }
 
-const VALUE_AT: Rows = |_, v| at_share(&v[0], &v[1]);
+const VALUE_AT: Rows = |call, v| at_share(call, &v[0], &v[1]);
 
 const VALUES_AT: Rows =
-    |_, v| Ok(Value::Array(v[1].items().iter().map(|share| at_share(&v[0], share)).collect::<Result<_>>()?));
+    |call, v| Ok(Value::Array(v[1].items().iter().map(|share| at_share(call, &v[0], share)).collect::<Result<_>>()?));
 
 const QUANTILE_OF: Rows = |_, v| {
-    let items = v[0].items();
-    let below = items.iter().filter(|item| crate::value::order(item, &v[1]).is_lt()).count();
-    Ok((below as f64 / items.len() as f64).into())
+    let items = digested(&v[0]);
+    let weight = |items: &[(Value, f64)]| items.iter().map(|(_, weight)| weight).sum::<f64>();
+    let below: Vec<_> = items.iter().filter(|(item, _)| crate::value::order(item, &v[1]).is_lt()).cloned().collect();
+    Ok((weight(&below) / weight(&items)).into())
 };
 
 const DISTINCT_COUNT: Rows = |_, v| {
