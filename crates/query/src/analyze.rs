@@ -4,23 +4,25 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Fields, i256};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, JoinType, NullEquality, Result, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::functions::core::expr_ext::FieldAccessor;
 use datafusion::functions_aggregate::stddev::{stddev_pop_udaf, stddev_udaf};
 use datafusion::functions_aggregate::variance::{var_pop_udaf, var_samp_udaf};
 use datafusion::functions_aggregate::{average::avg_udaf, count::count_udaf, min_max, sum::sum_udaf};
+use datafusion::functions_window::row_number::row_number;
 use datafusion::logical_expr::expr::{
     AggregateFunction, AggregateFunctionParams, Between, BinaryExpr, Case, Cast, InList, InSubquery, Like,
     ScalarFunction, WindowFunction,
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::utils::{grouping_set_to_exprlist, merge_schema};
 use datafusion::logical_expr::{
-    Aggregate, AggregateUDF, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Projection, ScalarUDF,
-    SortExpr, Union, Values, Window, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
+    Aggregate, AggregateUDF, Distinct, Expr, ExprFunctionExt, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder,
+    Operator, Projection, ScalarUDF, SortExpr, Union, Values, Window, WindowFrameBound, WindowFrameUnits,
+    WindowFunctionDefinition,
 };
 use datafusion::optimizer::AnalyzerRule;
 use trino_functions::scalar::operator::is_native;
@@ -45,6 +47,11 @@ impl AnalyzerRule for TrinoAnalyzer {
 fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let plan = match plan {
         LogicalPlan::Union(union) => set_operation(&union)?,
+        LogicalPlan::Distinct(Distinct::All(input)) if has_moments(input.schema()) => {
+            let columns = input.schema().columns().into_iter().map(Expr::Column).collect();
+            LogicalPlan::Aggregate(Aggregate::try_new(input, columns, Vec::new())?)
+        }
+        LogicalPlan::Join(join) => equal_rows(join)?,
         other => other,
     };
     let mut schema = merge_schema(&plan.inputs());
@@ -66,7 +73,7 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             sort.expr = ordered(sort.expr, sort.input.schema())?;
             LogicalPlan::Sort(sort)
         }
-        LogicalPlan::Aggregate(aggregate) => native_aggregates(aggregate)?,
+        LogicalPlan::Aggregate(aggregate) => by_instants(aggregate)?,
         LogicalPlan::Window(window) => native_windows(window)?,
         LogicalPlan::Values(values) => typed_values(values)?,
         other => other,
@@ -81,10 +88,8 @@ fn ordered(keys: Vec<SortExpr>, schema: &DFSchema) -> Result<Vec<SortExpr>> {
     for mut key in keys {
         match type_of(&key.expr, schema)? {
             Type::TimestampTz(_) => {
-                if let DataType::Struct(fields) = key.expr.get_type(schema)?
-                    && let Some(instant) = fields.first()
-                {
-                    key.expr = key.expr.field(instant.name().as_str());
+                if let DataType::Struct(fields) = key.expr.get_type(schema)? {
+                    key.expr = first_field(key.expr, &fields);
                 }
             }
             Type::Real | Type::Double if key.nulls_first => {
@@ -101,6 +106,9 @@ fn ordered(keys: Vec<SortExpr>, schema: &DFSchema) -> Result<Vec<SortExpr>> {
 /// As [`ordered`]; a frame by values has one key, and those that name a distance need its type.
 fn ordered_window(mut window: WindowFunction, schema: &DFSchema) -> Result<Expr> {
     let keys = ordered(window.params.order_by.clone(), schema)?;
+    for key in &mut window.params.partition_by {
+        *key = told_apart(key.clone(), schema)?;
+    }
     let distance = |bound: &WindowFrameBound| match bound {
         WindowFrameBound::Preceding(value) | WindowFrameBound::Following(value) => !value.is_null(),
         WindowFrameBound::CurrentRow => false,
@@ -111,7 +119,108 @@ fn ordered_window(mut window: WindowFunction, schema: &DFSchema) -> Result<Expr>
     if !by_distance || keys.len() == window.params.order_by.len() {
         window.params.order_by = keys;
     }
+    // Without distances a frame of ranges is one of groups, which DataFusion has for keys of every type.
+    let ranged = |ty: &Type| ty.is_numeric() || matches!(ty, Type::Varchar(_) | Type::Date | Type::Timestamp(..=9));
+    if window.params.window_frame.units == WindowFrameUnits::Range && !by_distance {
+        let keys = window.params.order_by.iter().map(|key| type_of(&key.expr, schema));
+        if keys.collect::<Result<Vec<_>>>()?.iter().any(|ty| !ranged(ty)) {
+            window.params.window_frame.units = WindowFrameUnits::Groups;
+        }
+    }
     Ok(Expr::WindowFunction(Box::new(window)))
+}
+
+fn is_moment(ty: &Type) -> bool {
+    matches!(ty, Type::TimestampTz(_) | Type::TimeTz(_))
+}
+
+fn has_moments(schema: &DFSchema) -> bool {
+    schema.fields().iter().any(|field| is_moment(&Type::of(field)))
+}
+
+/// Groups by moments are groups by their instants, of which any is shown: Trino shows the first that it meets.
+fn by_instants(mut aggregate: Aggregate) -> Result<LogicalPlan> {
+    let schema = Arc::clone(aggregate.input.schema());
+    let keys: Vec<Expr> = grouping_set_to_exprlist(&aggregate.group_expr)?.into_iter().cloned().collect();
+    let names: Vec<_> =
+        aggregate.schema.iter().map(|(relation, field)| (relation.cloned(), field.name().clone())).collect();
+    let any_value = Arc::new(AggregateUDF::from(TrinoAggregate::new("any_value")));
+    let mut moments = Vec::new();
+    for (at, key) in keys.into_iter().enumerate() {
+        if !is_moment(&type_of(&key, &schema)?) {
+            continue;
+        }
+        let instant = told_apart(key.clone(), &schema)?;
+        for group in &mut aggregate.group_expr {
+            let put =
+                |expr: Expr| Ok(if expr == key { Transformed::yes(instant.clone()) } else { Transformed::no(expr) });
+            *group = group.clone().transform_up(put)?.data;
+        }
+        moments.push(at);
+        let any = AggregateFunction::new_udf(Arc::clone(&any_value), vec![key], false, None, Vec::new(), None);
+        aggregate.aggr_expr.push(Expr::AggregateFunction(any).alias(format!("$moment{at}")));
+    }
+    if moments.is_empty() {
+        return native_aggregates(aggregate);
+    }
+    let inner = Aggregate::try_new(aggregate.input, aggregate.group_expr, aggregate.aggr_expr)?;
+    let inner = native_aggregates(inner)?;
+    let columns = inner.schema().columns();
+    let first = columns.len() - moments.len();
+    let projected = names.into_iter().enumerate().map(|(at, (relation, name))| {
+        let column = Expr::Column(columns[at].clone());
+        let Some(moment) = moments.iter().position(|moment| *moment == at) else { return column };
+        // In sets of groups that leave the key out there is none.
+        let shown = Expr::Column(columns[first + moment].clone());
+        let case = Case::new(None, vec![(Box::new(column.is_not_null()), Box::new(shown))], None);
+        Expr::Case(case).alias_qualified(relation, name)
+    });
+    Ok(LogicalPlan::Projection(Projection::try_new(projected.collect(), Arc::new(inner))?))
+}
+
+/// Keys of joins, INTERSECT and EXCEPT that are moments are their instants.
+fn equal_rows(mut join: Join) -> Result<LogicalPlan> {
+    let columns: Vec<Expr> = join.left.schema().columns().into_iter().map(Expr::Column).collect();
+    let is_set = matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti)
+        && join.null_equality == NullEquality::NullEqualsNull
+        && join.filter.is_none()
+        && join.on.iter().map(|(left, _)| left).eq(columns.iter());
+    if is_set && !matches!(join.left.as_ref(), LogicalPlan::Distinct(_) | LogicalPlan::Aggregate(_)) {
+        join = numbered(join, &columns)?;
+    }
+    for (left, right) in &mut join.on {
+        if is_moment(&type_of(left, join.left.schema())?) && is_moment(&type_of(right, join.right.schema())?) {
+            *left = told_apart(left.clone(), join.left.schema())?;
+            *right = told_apart(right.clone(), join.right.schema())?;
+        }
+    }
+    let bag = join.left.schema().fields().len() > columns.len();
+    let plan = LogicalPlan::Join(join);
+    if bag { LogicalPlanBuilder::from(plan).project(columns)?.build() } else { Ok(plan) }
+}
+
+/// INTERSECT ALL and EXCEPT ALL count equal rows: those of each side get numbers among their equals, by which they are joined, too.
+fn numbered(join: Join, columns: &[Expr]) -> Result<Join> {
+    const NUMBER: &str = "$number";
+    let side = |plan: &LogicalPlan, keys: Vec<Expr>| {
+        let keys = keys.into_iter().map(|key| told_apart(key, plan.schema())).collect::<Result<Vec<_>>>()?;
+        let number = row_number().partition_by(keys).build()?.alias(NUMBER);
+        LogicalPlanBuilder::from(plan.clone()).window(vec![number])?.build()
+    };
+    let left = side(&join.left, columns.to_vec())?;
+    let right = side(&join.right, join.on.iter().map(|(_, right)| right.clone()).collect())?;
+    let number = || Expr::Column(Column::from_name(NUMBER));
+    let on = join.on.into_iter().chain([(number(), number())]).collect();
+    Join::try_new(
+        Arc::new(left),
+        Arc::new(right),
+        on,
+        None,
+        join.join_type,
+        join.join_constraint,
+        join.null_equality,
+        join.null_aware,
+    )
 }
 
 /// DataFusion takes of its rows' types only what Arrow says.
@@ -181,13 +290,16 @@ fn set_operation(union: &Union) -> Result<LogicalPlan> {
     let mut inputs = Vec::with_capacity(union.inputs.len());
     for input in &union.inputs {
         let schema = input.schema();
-        if schema.fields().iter().zip(&types).all(|(field, ty)| Type::of(field) == *ty) {
+        let named = union.schema.columns();
+        let alike = schema.fields().iter().zip(&types).all(|(field, ty)| Type::of(field) == *ty);
+        // Where the other queries have no rows, DataFusion looks in this one for the names of the first.
+        if alike && schema.columns() == named {
             inputs.push(Arc::clone(input));
             continue;
         }
-        let columns = schema.columns().into_iter().zip(&types).zip(schema.fields()).map(|((column, ty), field)| {
-            let name = column.name.clone();
-            coerced(Expr::Column(column), &Type::of(field), ty).alias(name)
+        let columns = schema.columns().into_iter().zip(&types).zip(schema.fields()).zip(named);
+        let columns = columns.map(|(((column, ty), field), name)| {
+            coerced(Expr::Column(column), &Type::of(field), ty).alias_qualified(name.relation, name.name)
         });
         let projection = Projection::try_new(columns.collect(), Arc::clone(input))?;
         inputs.push(Arc::new(LogicalPlan::Projection(projection)));
@@ -237,7 +349,9 @@ fn coerced(expr: Expr, from: &Type, to: &Type) -> Expr {
 fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let expr = match expr {
         Expr::InSubquery(query) => return membership(query, schema).map(Transformed::yes),
-        Expr::WindowFunction(window) if !window.params.order_by.is_empty() => {
+        Expr::WindowFunction(window)
+            if !window.params.order_by.is_empty() || !window.params.partition_by.is_empty() =>
+        {
             return ordered_window(*window, schema).map(Transformed::yes);
         }
         other => other,
@@ -316,10 +430,32 @@ fn sides(args: &[Expr], schema: &DFSchema) -> Result<Option<Vec<Expr>>> {
 }
 
 fn compared(args: &[Expr], op: Operator, schema: &DFSchema) -> Result<Option<Expr>> {
+    if let Some(new) = compared_with_decimal(args, op, schema)? {
+        return Ok(Some(new));
+    }
     Ok(sides(args, schema)?.and_then(|sides| {
         let [left, right] = <[Expr; 2]>::try_from(sides).ok()?;
         Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
     }))
+}
+
+/// A decimal and one that is written, of which no decimal of 38 digits holds both: Trino casts what is written the other way
+/// (`UnwrapCastInComparison`), so that it never fails.
+fn compared_with_decimal(args: &[Expr], op: Operator, schema: &DFSchema) -> Result<Option<Expr>> {
+    let [left, right] = args else { return Ok(None) };
+    let (Some((p, s)), Some((q, t))) = (type_of(left, schema)?.as_decimal(), type_of(right, schema)?.as_decimal())
+    else {
+        return Ok(None);
+    };
+    let is_written = |expr: &Expr| matches!(expr, Expr::Literal(..));
+    let scale = s.max(t);
+    if (p - s).max(q - t) + scale <= 38 || !(is_written(left) || is_written(right)) {
+        return Ok(None);
+    }
+    let wide = |expr: &Expr| {
+        Box::new(Expr::Cast(Cast::new(Box::new(expr.clone()), DataType::Decimal256(WIDEST, scale.cast_signed()))))
+    };
+    Ok(Some(Expr::BinaryExpr(BinaryExpr::new(wide(left), op, wide(right)))))
 }
 
 fn between(args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
@@ -401,6 +537,14 @@ fn membership(query: InSubquery, schema: &DFSchema) -> Result<Expr> {
         ))));
     };
     let mut query = query;
+    if is_moment(&ty) && left == ty && right == ty {
+        let column = Expr::Column(plan.schema().columns()[0].clone());
+        let instant = told_apart(column, plan.schema())?.alias(field.name());
+        query.expr = Box::new(told_apart(*query.expr, schema)?);
+        let plan = LogicalPlanBuilder::from(plan.as_ref().clone()).project(vec![instant])?.build()?;
+        query.subquery = query.subquery.with_plan(Arc::new(plan));
+        return Ok(Expr::InSubquery(query));
+    }
     query.expr = Box::new(coerced(*query.expr, &left, &ty));
     // DataFusion wants one expression at the head of the query, which VALUES has not.
     if right != ty || !matches!(plan.as_ref(), LogicalPlan::Projection(_)) {
@@ -624,18 +768,24 @@ fn native(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Retyped)>> {
     Ok(Some((Expr::AggregateFunction(AggregateFunction { func: function, params }), types)))
 }
 
-/// A value as one that Arrow tells apart from others where Trino does.
+/// The first field of a struct, null where the struct is: its fields may still have values there.
+fn first_field(value: Expr, fields: &Fields) -> Expr {
+    let Some(first) = fields.first() else { return value };
+    let known = value.clone().is_not_null();
+    let field = value.field(first.name().as_str());
+    Expr::Case(Case::new(None, vec![(Box::new(known), Box::new(field))], None))
+}
+
+/// A value as one that Arrow tells apart from others where Trino does: there is one zero, and a moment is its instant, whatever
+/// its zone.
 fn told_apart(value: Expr, schema: &DFSchema) -> Result<Expr> {
     match (type_of(&value, schema)?, value.get_type(schema)?) {
         (Type::Double | Type::Real, ty) => {
-            // Distinct by their bits: there is one zero.
             let zero = Box::new(Expr::Literal(ScalarValue::new_zero(&ty)?, None));
             Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(value), Operator::Plus, zero)))
         }
-        // A moment is its instant, whatever its zone.
-        (Type::TimestampTz(_), DataType::Struct(fields)) => {
-            Ok(fields.first().map_or_else(|| value.clone(), |instant| value.clone().field(instant.name().as_str())))
-        }
+        (Type::TimestampTz(_), DataType::Struct(fields)) => Ok(first_field(value, &fields)),
+        (Type::TimeTz(_), _) => Ok(trino("$instant", vec![value])),
         _ => Ok(value),
     }
 }
@@ -684,17 +834,18 @@ fn native_window(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Retyped
     if !whole || window.params.distinct || window.params.null_treatment.is_some() || of_spread(own.base()).is_some() {
         return Ok(None);
     }
-    // DataFusion's sums of decimals wrap: of these none can, whatever the rows.
-    let most = if own.base() == "sum" { SUMMED_DIGITS } else { 24 };
-    if matches!(own.base(), "sum" | "avg")
-        && let [argument] = window.params.args.as_slice()
-        && matches!(type_of(argument, schema)?, Type::Decimal(p, _) if p > most)
-    {
-        return Ok(None);
-    }
-    let Some(Native { function, argument, types }) = native_call(own, &window.params.args, schema)? else {
+    let Some(Native { function, mut argument, mut types }) = native_call(own, &window.params.args, schema)? else {
         return Ok(None);
     };
+    // DataFusion's sums of decimals of 128 bits wrap: of up to 28 digits none can, whatever the rows.
+    if own.base() == "sum"
+        && let [wide] = window.params.args.as_slice()
+        && let Type::Decimal(digits, scale) = type_of(wide, schema)?
+        && digits > SUMMED_DIGITS
+    {
+        argument = in_256_bits(wide.clone(), scale);
+        types = Some((Type::Decimal(WIDEST, scale), Type::Decimal(38, scale)));
+    }
     let mut window = window.as_ref().clone();
     let running = AggregateUDF::new_from_impl(Running(function.as_ref().clone()));
     window.fun = WindowFunctionDefinition::AggregateUDF(Arc::new(running));
@@ -702,8 +853,34 @@ fn native_window(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Retyped
     Ok(Some((Expr::WindowFunction(Box::new(window)), types)))
 }
 
+/// The digits of a decimal of 256 bits, which no type of Trino's has: it stands for one between.
+const WIDEST: u8 = 76;
+
+/// A decimal as one that arithmetic and comparison never leave.
+fn in_256_bits(value: Expr, scale: u8) -> Expr {
+    let digits = if scale > 38 { WIDEST } else { 38 };
+    Expr::Cast(Cast::new(Box::new(value), DataType::Decimal256(digits, scale.cast_signed())))
+}
+
+/// A sum of 256 bits as one of 38 digits; if it has more, as one that is refused.
+fn of_38_digits(sum: Expr, scale: u8) -> Expr {
+    let least = |value: i256| Expr::Literal(ScalarValue::Decimal256(Some(value), WIDEST, scale.cast_signed()), None);
+    let bound = i256::from_i128(10i128.pow(38));
+    let beyond = sum.clone().gt_eq(least(bound)).or(sum.clone().lt_eq(least(bound.wrapping_neg())));
+    let overflow = Expr::Literal(ScalarValue::Decimal128(Some(10i128.pow(38)), 38, scale.cast_signed()), None);
+    let kept = Expr::Cast(Cast::new(Box::new(sum), DataType::Decimal128(38, scale.cast_signed())));
+    Expr::Case(Case::new(None, vec![(Box::new(beyond), Box::new(overflow))], Some(Box::new(kept))))
+}
+
 /// The result in its own type.
 fn narrowed(value: Expr, from: &Type, to: &Type) -> Expr {
+    if let (Type::Decimal(WIDEST, given), Type::Decimal(_, wanted)) = (from, to) {
+        return if given == wanted {
+            trino("$sum_of_decimals", vec![of_38_digits(value, *given)])
+        } else {
+            Expr::Cast(Cast::new(Box::new(value), to.data_type()))
+        };
+    }
     if *to == Type::Bigint {
         trino("$sum_of_bigints", vec![value])
     } else if from == to {
@@ -755,9 +932,12 @@ fn native_call(own: &TrinoAggregate, args: &[Expr], schema: &DFSchema) -> Result
         ("avg", ty) if ty.is_integer() || *ty == Type::Double => {
             plain(avg_udaf(), coerced(argument, ty, &Type::Double))
         }
-        ("avg", Type::Decimal(p, s)) if *p <= 34 => {
-            let types = Some((Type::Decimal(p + 4, s + 4), ty.clone()));
-            Some(Native { function: avg_udaf(), argument, types })
+        ("avg", Type::Decimal(p, s)) => {
+            // DataFusion's has four digits more than its argument, which above 34 no 128 bits hold.
+            let wide = *p > 34;
+            let argument = if wide { in_256_bits(argument, *s) } else { argument };
+            let from = if wide { Type::Decimal(WIDEST, s + 4) } else { Type::Decimal(p + 4, s + 4) };
+            Some(Native { function: avg_udaf(), argument, types: Some((from, ty.clone())) })
         }
         // Of one `NaN` or infinity DataFusion's are zero.
         (base, ty) if ty.is_integer() => {

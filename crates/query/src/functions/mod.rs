@@ -45,6 +45,8 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
         "$typed",
         "$subscript",
         "$field",
+        "$instant",
+        "$named_row",
         "$case",
         "$in",
         "$between",

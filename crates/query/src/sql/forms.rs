@@ -297,6 +297,47 @@ fn put_subquery(outer: &mut Query, query: &Query) -> Option<()> {
     Some(())
 }
 
+/// Makes a row of names and values in turn.
+pub(super) const NAMED_ROW: &str = "$named_row";
+
+/// `(SELECT a, b …)` where a value is wanted is a row, of nulls if there is none.
+pub(super) fn row_of_query(expr: &Expr) -> Option<Expr> {
+    let Expr::Subquery(query) = expr else { return None };
+    let names = columns_of(&query.body).filter(|names| names.len() > 1)?;
+    let row = |values: Vec<Expr>| {
+        let name = |name: &Option<Ident>| name.as_ref().map_or(String::new(), |name| name.value.to_lowercase());
+        let text = |text: String| Expr::Value(Value::EscapedStringLiteral(text).into());
+        function(NAMED_ROW, names.iter().zip(values).flat_map(|(own, value)| [text(name(own)), value]).collect())
+    };
+    let mut query = query.clone();
+    let plain = |order: &OrderByKind| match order {
+        OrderByKind::Expressions(items) => !items.iter().any(|item| matches!(item.expr, Expr::Value(_))),
+        OrderByKind::All(_) => false,
+    };
+    let ordered = query.order_by.as_ref().is_none_or(|order| plain(&order.kind));
+    match query.body.as_mut() {
+        SetExpr::Select(select) if select.distinct.is_none() && ordered && query.fetch.is_none() => {
+            let values = select.projection.iter().filter_map(|item| match item {
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr.clone()),
+                _ => None,
+            });
+            select.projection = vec![SelectItem::UnnamedExpr(row(values.collect()))];
+        }
+        _ => {
+            let columns: Vec<String> = (0..names.len()).map(|i| format!("field_{i}")).collect();
+            let text = format!("SELECT 1 FROM (SELECT 1) AS fields ({})", columns.join(", "));
+            let mut outer = Parser::new(&Trino).try_with_sql(&text).ok()?.parse_query().ok()?;
+            put_subquery(&mut outer, &query)?;
+            let SetExpr::Select(select) = outer.body.as_mut() else { return None };
+            let values = columns.iter().map(|column| Expr::Identifier(Ident::new(column))).collect();
+            select.projection = vec![SelectItem::UnnamedExpr(row(values))];
+            query = outer;
+        }
+    }
+    let nothing = row(vec![Expr::Value(Value::Null.into()); names.len()]);
+    Some(function("coalesce", vec![Expr::Subquery(query), nothing]))
+}
+
 /// The fields of `(a, b)` and `ROW(a, b)`.
 fn fields(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
@@ -627,7 +668,8 @@ pub(super) fn bags(body: &mut SetExpr) -> Result<()> {
         return Ok(());
     }
     let unknown = || Error::not_supported(format_args!("{op} ALL of queries whose columns are not listed"));
-    let names = columns_of(left).ok_or_else(unknown)?;
+    // Those whose columns only their tables tell are numbered when they are planned.
+    let Some(names) = columns_of(left) else { return Ok(()) };
     let columns: Vec<String> = (0..names.len()).map(|i| format!("bag_{i}")).collect();
     let list = columns.join(", ");
     let side = format!(
@@ -686,41 +728,42 @@ fn named_columns(columns: &[String], names: &[Option<Ident>]) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// `FETCH FIRST n ROWS WITH TIES`: the rows whose rank in the order is at most `n`.
+/// `FETCH FIRST n ROWS WITH TIES`: the rows whose rank in the order is at most `n`, and a number where `OFFSET` says so.
 fn with_ties(query: &mut Query, count: &Expr) -> Result<()> {
     let Some(order) = query.order_by.clone() else {
         let text = "line 1:1: FETCH FIRST WITH TIES clause requires ORDER BY";
         return Err(Error::user(1006, "MISSING_ORDER_BY", text));
     };
-    let unknown = || Error::not_supported("FETCH FIRST … WITH TIES where the order is not by columns of the result");
-    let OrderByKind::Expressions(items) = &order.kind else { return Err(unknown()) };
-    let names = columns_of(&query.body).ok_or_else(unknown)?;
-    let columns: Vec<String> = (0..names.len()).map(|i| format!("tie_{i}")).collect();
-    let mut keys = Vec::new();
-    for item in items {
-        let position = match &item.expr {
-            Expr::Identifier(name) => names
-                .iter()
-                .position(|known| known.as_ref().is_some_and(|known| known.value.eq_ignore_ascii_case(&name.value))),
-            Expr::Value(value) => match &value.value {
-                Value::Number(text, _) => text.parse::<usize>().ok().and_then(|n| n.checked_sub(1)),
-                _ => None,
-            },
-            _ => None,
-        };
-        let column = position.and_then(|position| columns.get(position)).ok_or_else(unknown)?;
-        let key = OrderByExpr { expr: Expr::Identifier(Ident::new(column)), ..item.clone() };
-        keys.push(key.to_string());
+    if matches!(count, Expr::Value(value) if matches!(&value.value, Value::Number(text, _) if text.trim_matches('0').is_empty()))
+    {
+        let text = format!("line 1:1: FETCH FIRST row count must be positive (actual value: {count})");
+        return Err(Error::user(1203, "NUMERIC_VALUE_OUT_OF_RANGE", text));
     }
-    let list = columns.join(", ");
+    let unknown = || Error::not_supported("FETCH FIRST … WITH TIES of such a query");
+    let OrderByKind::Expressions(items) = &order.kind else { return Err(unknown()) };
+    let offset = match query.limit_clause.take() {
+        None => "0".to_owned(),
+        Some(LimitClause::LimitOffset { limit: None, offset, .. }) => {
+            offset.map_or_else(|| "0".to_owned(), |offset| offset.value.to_string())
+        }
+        Some(_) => return Err(Error::syntax(1, 1, "mismatched input 'FETCH'")),
+    };
+    let keys: Vec<String> = (0..items.len()).map(|i| format!("tie_key_{i}")).collect();
+    let sorted: Vec<String> = items
+        .iter()
+        .zip(&keys)
+        .map(|(item, key)| OrderByExpr { expr: Expr::Identifier(Ident::new(key)), ..item.clone() }.to_string())
+        .collect();
+    let order = sorted.join(", ");
     let text = format!(
-        "SELECT {} FROM (SELECT {list}, rank() OVER (ORDER BY {}) AS tie_rank FROM (SELECT 1) AS tie ({list})) AS ties WHERE tie_rank <= {count}",
-        named_columns(&columns, &names),
-        keys.join(", ")
+        "SELECT * EXCLUDE ({keys}, tie_row, tie_rank) FROM (SELECT *, row_number() OVER (ORDER BY {order}) AS tie_row, \
+         rank() OVER (ORDER BY {order}) AS tie_rank FROM (SELECT 1) AS tie) AS ties \
+         WHERE tie_row > {offset} AND tie_rank <= {offset} + {count} ORDER BY tie_row",
+        keys = keys.join(", "),
     );
     let mut outer =
         Parser::new(&Trino).try_with_sql(&text).and_then(|mut parser| parser.parse_query()).map_err(|_| unknown())?;
-    let inner = Query { with: None, ..query.clone() };
+    let inner = Query { with: None, order_by: None, ..with_keys(query, items, &keys)? };
     let SetExpr::Select(select) = outer.body.as_mut() else { return Err(unknown()) };
     let Some(TableFactor::Derived { subquery: ranked, .. }) = select.from.first_mut().map(|from| &mut from.relation)
     else {
@@ -728,8 +771,126 @@ fn with_ties(query: &mut Query, count: &Expr) -> Result<()> {
     };
     put_subquery(ranked, &inner).ok_or_else(unknown)?;
     query.body = outer.body;
-    query.limit_clause = None;
+    query.order_by = outer.order_by;
     Ok(())
+}
+
+/// A query with what its rows are ordered by as columns behind its own.
+fn with_keys(query: &Query, items: &[OrderByExpr], keys: &[String]) -> Result<Query> {
+    let mut query = query.clone();
+    let own = match query.body.as_ref() {
+        SetExpr::Select(select) if select.distinct.is_none() => Some(select.projection.clone()),
+        _ => None,
+    };
+    if let (Some(projection), SetExpr::Select(select)) = (own, query.body.as_mut()) {
+        for (item, key) in items.iter().zip(keys) {
+            let expr = key_of(&item.expr, &projection)?;
+            select.projection.push(SelectItem::ExprWithAlias { expr, alias: Ident::new(key) });
+        }
+        return Ok(query);
+    }
+    // Of rows that are distinct or come of several queries only the columns can be meant.
+    let unknown = || Error::not_supported("FETCH FIRST … WITH TIES of a set of rows whose columns are not listed");
+    let names = columns_of(&query.body).ok_or_else(unknown)?;
+    let columns: Vec<String> = (0..names.len()).map(|i| format!("tie_{i}")).collect();
+    let projection = match query.body.as_ref() {
+        SetExpr::Select(select) => select.projection.clone(),
+        _ => Vec::new(),
+    };
+    let mut listed = vec![named_columns(&columns, &names)];
+    for (item, key) in items.iter().zip(keys) {
+        let position = match &item.expr {
+            Expr::Identifier(name) => names
+                .iter()
+                .position(|known| known.as_ref().is_some_and(|known| known.value.eq_ignore_ascii_case(&name.value))),
+            other => position_of(other, names.len())?.or_else(|| {
+                projection.iter().position(|item| matches!(item, SelectItem::UnnamedExpr(own) | SelectItem::ExprWithAlias { expr: own, .. } if own == other))
+            }),
+        };
+        let column = position.and_then(|position| columns.get(position)).ok_or_else(|| {
+            let text = "line 1:1: For SELECT DISTINCT, ORDER BY expressions must appear in select list";
+            Error::user(1006, "EXPRESSION_NOT_IN_DISTINCT", text)
+        })?;
+        listed.push(format!("{column} AS {key}"));
+    }
+    let text = format!("SELECT {} FROM (SELECT 1) AS tie ({})", listed.join(", "), columns.join(", "));
+    let mut outer =
+        Parser::new(&Trino).try_with_sql(&text).and_then(|mut parser| parser.parse_query()).map_err(|_| unknown())?;
+    put_subquery(&mut outer, &Query { with: None, order_by: None, ..query }).ok_or_else(unknown)?;
+    Ok(*outer)
+}
+
+/// The place that an ordinal of ORDER BY names.
+fn position_of(expr: &Expr, width: usize) -> Result<Option<usize>> {
+    let Expr::Value(value) = expr else { return Ok(None) };
+    let Value::Number(text, _) = &value.value else { return Ok(None) };
+    match text.parse::<usize>() {
+        Ok(place) if (1..=width).contains(&place) => Ok(Some(place - 1)),
+        _ => {
+            let text = format!("line 1:1: ORDER BY position {text} is not in select list");
+            Err(Error::user(1006, "INVALID_COLUMN_REFERENCE", text))
+        }
+    }
+}
+
+/// What a query is ordered by, where its columns' names are put by what they stand for.
+fn key_of(key: &Expr, projection: &[SelectItem]) -> Result<Expr> {
+    struct Named<'a> {
+        projection: &'a [SelectItem],
+        aggregates: usize,
+    }
+    impl Named<'_> {
+        fn of(&self, name: &Ident) -> Option<Expr> {
+            self.projection.iter().find_map(|item| match item {
+                SelectItem::ExprWithAlias { expr, alias } if alias.value.eq_ignore_ascii_case(&name.value) => {
+                    Some(Expr::Nested(Box::new(expr.clone())))
+                }
+                SelectItem::UnnamedExpr(own @ Expr::CompoundIdentifier(parts)) => {
+                    parts.last().filter(|part| part.value.eq_ignore_ascii_case(&name.value)).map(|_| own.clone())
+                }
+                _ => None,
+            })
+        }
+    }
+    impl VisitorMut for Named<'_> {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            // The arguments of an aggregate are of the rows that are grouped.
+            if matches!(expr, Expr::Function(call) if is_aggregate_call(call)) {
+                self.aggregates += 1;
+            }
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Function(call) if is_aggregate_call(call) => self.aggregates -= 1,
+                Expr::Identifier(name) if self.aggregates == 0 => {
+                    if let Some(new) = self.of(name) {
+                        *expr = new;
+                    }
+                }
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let starred =
+        projection.iter().any(|item| !matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }));
+    let width = if starred { usize::MAX } else { projection.len() };
+    if let Some(place) = position_of(key, width)? {
+        return match projection.get(place).filter(|_| !starred) {
+            Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => Ok(expr.clone()),
+            _ => Err(Error::not_supported("FETCH FIRST … WITH TIES by the number of a column of *")),
+        };
+    }
+    let mut key = key.clone();
+    let _ = VisitMut::visit(&mut key, &mut Named { projection, aggregates: 0 });
+    Ok(key)
+}
+
+fn is_aggregate_call(call: &Function) -> bool {
+    call.over.is_none() && name_of(call).is_some_and(|name| trino_functions::aggregate::exists(&name))
 }
 
 /// Windows that have names are put where they are named: DataFusion passes over the name in `OVER (w ROWS 1 PRECEDING)`.
@@ -787,6 +948,61 @@ pub(super) fn inline_windows(select: &mut AstSelect) {
     }
     for item in &mut select.projection {
         let _ = VisitMut::visit(item, &mut known);
+    }
+}
+
+/// `GROUP BY DISTINCT`, told by a marker in front of its keys: each set of keys once.
+pub(super) fn distinct_groups(select: &mut AstSelect) {
+    let GroupByExpr::Expressions(elements, _) = &mut select.group_by else { return };
+    let marker = |expr: &Expr| matches!(expr, Expr::Identifier(name) if name.value == super::grammar::DISTINCT_GROUPS);
+    if !elements.first().is_some_and(marker) {
+        return;
+    }
+    elements.remove(0);
+    let is_plain = |expr: &Expr| !matches!(expr, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
+    let plain = elements.iter().all(is_plain);
+    let mut sets: Vec<Vec<Expr>> = vec![Vec::new()];
+    for element in elements.iter() {
+        let own = grouping_sets(element);
+        sets = sets.iter().flat_map(|set| own.iter().map(|more| [set.as_slice(), more].concat())).collect();
+    }
+    let mut seen: Vec<Vec<String>> = Vec::new();
+    for set in &mut sets {
+        let mut known: Vec<String> = Vec::new();
+        set.retain(|expr| {
+            let text = expr.to_string();
+            let new = !known.contains(&text);
+            known.push(text);
+            new
+        });
+    }
+    sets.retain(|set| {
+        let mut key: Vec<String> = set.iter().map(ToString::to_string).collect();
+        key.sort_unstable();
+        let new = !seen.contains(&key);
+        seen.push(key);
+        new
+    });
+    *elements = match sets.pop() {
+        Some(only) if plain => only,
+        last => vec![Expr::GroupingSets(sets.into_iter().chain(last).collect())],
+    };
+}
+
+/// The sets of keys that one element of GROUP BY stands for.
+fn grouping_sets(element: &Expr) -> Vec<Vec<Expr>> {
+    match element {
+        Expr::Rollup(keys) => (0..=keys.len()).rev().map(|n| keys[..n].concat()).collect(),
+        Expr::Cube(keys) => {
+            let subset = |bits: usize| {
+                let chosen = keys.iter().enumerate().filter(move |(i, _)| bits >> i & 1 == 1);
+                chosen.flat_map(|(_, keys)| keys.iter().cloned()).collect()
+            };
+            (0..1usize << keys.len().min(16)).rev().map(subset).collect()
+        }
+        Expr::GroupingSets(sets) => sets.clone(),
+        Expr::Tuple(keys) => vec![keys.clone()],
+        other => vec![vec![other.clone()]],
     }
 }
 

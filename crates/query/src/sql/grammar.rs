@@ -66,7 +66,11 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 changes.push(Change { from: at + 1, to: at + 1, with });
             }
             Some("TRIM") => plain_trim(&tokens, at, &mut changes),
-            Some("TABLE") => table_query(&tokens, at, &mut changes),
+            Some("TABLE") => {
+                table_query(&tokens, at, &mut changes);
+                exclude_columns(&tokens, at, &mut changes);
+            }
+            Some("GROUP") => group_quantifier(&tokens, at, &mut changes),
             Some("VALUES") => {
                 values(&tokens, at + 1, &mut changes);
                 quantified_values(&tokens, at, &mut changes);
@@ -179,6 +183,7 @@ fn keyword(tokens: &[TokenWithSpan], at: usize) -> Option<&'static str> {
         "BOTH",
         "TRIM",
         "TABLE",
+        "GROUP",
     ];
     let word = bare(tokens, at)?;
     KNOWN.iter().chain(UNREADABLE).chain(AFTER_VALUES).find(|known| word.eq_ignore_ascii_case(known)).copied()
@@ -268,6 +273,61 @@ fn table_query(tokens: &[TokenWithSpan], at: usize, changes: &mut Vec<Change>) {
     }
 }
 
+/// Stands first in a GROUP BY whose sets of keys are to be distinct.
+pub(super) const DISTINCT_GROUPS: &str = "$distinct_groups";
+
+/// `GROUP BY ALL x` → `GROUP BY x`, `GROUP BY DISTINCT x` → `GROUP BY "$distinct_groups", x`
+fn group_quantifier(tokens: &[TokenWithSpan], at: usize, changes: &mut Vec<Change>) {
+    let word = |at: usize, text: &str| bare(tokens, at).is_some_and(|word| word.eq_ignore_ascii_case(text));
+    let keys_follow = match tokens.get(at + 3).map(|token| &token.token) {
+        Some(Token::LParen) => true,
+        Some(Token::Word(_)) => {
+            !["HAVING", "ORDER", "LIMIT", "OFFSET", "FETCH", "UNION", "EXCEPT", "INTERSECT", "WINDOW"]
+                .iter()
+                .any(|next| word(at + 3, next))
+        }
+        _ => false,
+    };
+    if !word(at + 1, "BY") || !keys_follow {
+        return;
+    }
+    if word(at + 2, "ALL") {
+        changes.push(Change { from: at + 2, to: at + 3, with: Vec::new() });
+    } else if word(at + 2, "DISTINCT") {
+        let with = vec![Token::make_word(DISTINCT_GROUPS, Some('"')), Token::Comma];
+        changes.push(Change { from: at + 2, to: at + 3, with });
+    }
+}
+
+/// `TABLE(exclude_columns(input => TABLE(x), columns => DESCRIPTOR(a)))` → `(SELECT * EXCLUDE (a) FROM x)`
+fn exclude_columns(tokens: &[TokenWithSpan], at: usize, changes: &mut Vec<Change>) {
+    let word = |at: usize, text: &str| bare(tokens, at).is_some_and(|word| word.eq_ignore_ascii_case(text));
+    let opens = |at: usize| tokens.get(at).is_some_and(|token| token.token == Token::LParen);
+    if !(opens(at + 1) && word(at + 2, "exclude_columns") && opens(at + 3)) {
+        return;
+    }
+    let Some(end) = closing(tokens, at + 1) else { return };
+    let inside = |name: &str| {
+        let open = (at + 4..end).find(|i| word(*i, name) && opens(i + 1))? + 1;
+        Some((open, closing(tokens, open)?))
+    };
+    let (Some((table, table_end)), Some((list, list_end))) = (inside("TABLE"), inside("DESCRIPTOR")) else { return };
+    let mut with = vec![Token::LParen, Token::make_keyword("SELECT"), Token::Mul, Token::make_word("EXCLUDE", None)];
+    with.extend(tokens[list..=list_end].iter().map(|token| match &token.token {
+        Token::Word(word) => Token::make_word(&word.value.to_lowercase(), Some('"')),
+        other => other.clone(),
+    }));
+    with.push(Token::make_keyword("FROM"));
+    let query = ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|first| word(table + 1, first)) || opens(table + 1);
+    let mut after = vec![Token::RParen];
+    if query {
+        with.push(Token::LParen);
+        after.splice(0..0, [Token::RParen, Token::make_keyword("AS"), Token::make_word("excluded_columns", None)]);
+    }
+    changes.push(Change { from: at, to: table + 1, with });
+    changes.push(Change { from: table_end, to: end + 1, with: after });
+}
+
 /// A type's text with single blanks, quoted names as they are.
 pub(super) fn text_of(tokens: &[TokenWithSpan]) -> String {
     let mut text = String::new();
@@ -350,7 +410,8 @@ fn values(tokens: &[TokenWithSpan], start: usize, changes: &mut Vec<Change>) {
         let group = |open: usize| {
             tokens[open].token == Token::LParen && closing(tokens, open).is_some_and(|close| close + 1 == at)
         };
-        if keyword(tokens, from) == Some("ROW") && from + 1 < at && group(from + 1) {
+        let is_row = keyword(tokens, from) == Some("ROW") && from + 1 < at && group(from + 1);
+        if is_row && !is_row_of_row(&tokens[from + 2..at - 1]) {
             changes.push(Change { from, to: from + 1, with: Vec::new() });
         } else if !group(from) {
             changes.push(Change { from, to: from, with: vec![Token::LParen] });
@@ -361,6 +422,21 @@ fn values(tokens: &[TokenWithSpan], start: usize, changes: &mut Vec<Change>) {
         }
         from = at + 1;
     }
+}
+
+/// Whether what stands in `ROW(…)` is one value that may be a row itself, which is not the row of VALUES then.
+fn is_row_of_row(inside: &[TokenWithSpan]) -> bool {
+    let mut depth = 0usize;
+    let alone = inside.iter().all(|token| {
+        match token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            Token::Comma if depth == 0 => return false,
+            _ => {}
+        }
+        true
+    });
+    alone && matches!(keyword(inside, 0), Some("ROW" | "CAST" | "TRY_CAST"))
 }
 
 #[cfg(test)]
@@ -383,6 +459,7 @@ mod tests {
             ),
             ("TRY_CAST((SELECT a AS b) AS ARRAY<INT>)", "TRY_CAST((SELECT a AS b)AS trino_type('array<int>'))"),
             ("VALUES 1, (2), ROW(3, 4), (1) + 1 ORDER BY 1", "VALUES(1),(2),(3,4),((1)+1)ORDER BY 1"),
+            ("VALUES ROW(ROW(1, 2)), ROW(1)", "VALUES(ROW(ROW(1,2))),(1)"),
             ("(VALUES (1, 'a'), (2, 'b')) t", "(VALUES(1,'a'),(2,'b'))t"),
             ("(VALUES 1, ARRAY[1, 2][1])", "(VALUES(1),(ARRAY[1,2][1]))"),
             ("1 > ALL (VALUES 1, 2)", "1 > ALL (SELECT * FROM (VALUES (1), (2)) AS quantified_values)"),

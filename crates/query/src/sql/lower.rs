@@ -107,6 +107,7 @@ pub(super) fn is_known(name: &str) -> bool {
         || WINDOW.contains(&name)
         || LAMBDA.contains(&name)
         || GRAMMAR.contains(&name)
+        || name == super::forms::NAMED_ROW
         || crate::row_pattern::is_marker(name)
 }
 
@@ -546,6 +547,17 @@ impl Lowering {
             }
             if let Some(WindowType::WindowSpec(spec)) = &mut function.over {
                 check_frame(&name, spec)?;
+                if spec.order_by.is_empty()
+                    && let Some(frame) = &mut spec.window_frame
+                    && frame.units == WindowFrameUnits::Groups
+                {
+                    // Without an order all rows are peers.
+                    *frame = WindowFrame {
+                        units: WindowFrameUnits::Rows,
+                        start_bound: WindowFrameBound::Preceding(None),
+                        end_bound: Some(WindowFrameBound::Following(None)),
+                    };
+                }
                 if spec.window_frame.is_none() && (RANKING.contains(&name.as_str()) || name == "lag" || name == "lead")
                 {
                     // They read no frame; that of ranges is not there for every type of key.
@@ -588,6 +600,16 @@ impl Lowering {
             }
             if function.filter.is_some() {
                 return Err(Error::not_supported("line 1:8: FILTER is not yet supported for window functions"));
+            }
+            let sorts = |list: &FunctionArgumentList| {
+                list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
+                    || list.clauses.iter().any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)))
+            };
+            if trino_functions::aggregate::exists(&name)
+                && (!function.within_group.is_empty()
+                    || matches!(&function.args, FunctionArguments::List(list) if sorts(list)))
+            {
+                self.aggregate(&name, function)?;
             }
             if COUNTING.contains(&name.as_str()) {
                 return Ok(Some(call("$cast", vec![Expr::Function(function.clone()), raw("bigint")])));
@@ -826,6 +848,22 @@ fn lower_interval(interval: &Interval) -> Option<Expr> {
 /// Brings the columns of VALUES to types common to all rows.
 fn values(body: &mut SetExpr) -> Result<()> {
     let SetExpr::Values(values) = body else { return Ok(()) };
+    let fields = |row: &Expr| match infer(row) {
+        Some(Ok(Argument { ty: Type::Row(fields), .. })) => Some(fields.len()),
+        _ => None,
+    };
+    // One row's value alone is the row.
+    let widths = values.rows.iter().map(|row| if row.len() == 1 { fields(&row[0]) } else { None });
+    if let Some(widths) = widths.collect::<Option<Vec<_>>>()
+        && let Some(first) = widths.first()
+        && widths.iter().all(|width| width == first)
+    {
+        for row in &mut values.rows {
+            let whole = row[0].clone();
+            let field = |i: usize| subscript(whole.clone(), literal(&i.to_string(), "number"));
+            row.content = (1..=*first).map(field).collect();
+        }
+    }
     let Some(width) = values.rows.first().map(|row| row.len()) else { return Ok(()) };
     if let Some(other) = values.rows.iter().find(|row| row.len() != width) {
         return Err(Error::user(
@@ -895,7 +933,8 @@ fn infer(expr: &Expr) -> Option<Result<Argument, trino_functions::Error>> {
                     Err(error) => return Some(Err(error)),
                 }
             }
-            let name = if name.value == "$map" { "map" } else { &name.value };
+            let name = name.value.to_lowercase();
+            let name = if name == "$map" { "map" } else { &name };
             if !trino_functions::call::exists(name) {
                 return None;
             }

@@ -156,7 +156,15 @@ pub(super) fn name_ordered(query: &mut Query) {
 
 /// Trino lets two columns of a result share a name, DataFusion does not.
 fn make_unique(body: &mut SetExpr) {
-    let SetExpr::Select(select) = body else { return };
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::SetOperation { left, right, .. } => {
+            make_unique(left);
+            make_unique(right);
+            return;
+        }
+        _ => return,
+    };
     let mut seen: Vec<String> = Vec::new();
     let starred = select
         .projection
@@ -253,6 +261,7 @@ impl VisitorMut for Rewriter<'_> {
         self.check(reserved_alias(select))?;
         forms::inline_windows(select);
         forms::group_unnest(select);
+        forms::distinct_groups(select);
         forms::flatten_group_by(select);
         for condition in select.selection.iter_mut().chain(select.having.iter_mut()) {
             forms::row_in_query(condition);
@@ -270,9 +279,14 @@ impl VisitorMut for Rewriter<'_> {
         if !self.hidden.is_empty() && from_tables {
             for item in &mut select.projection {
                 if let SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) = item {
-                    let hidden =
-                        self.hidden.iter().map(|name| ObjectName::from(vec![Ident::with_quote('"', *name)])).collect();
-                    options.opt_exclude = Some(ExcludeSelectItem::Multiple(hidden));
+                    let hidden = self.hidden.iter().map(|name| ObjectName::from(vec![Ident::with_quote('"', *name)]));
+                    let written = match options.opt_exclude.take() {
+                        Some(ExcludeSelectItem::Single(name)) => vec![name],
+                        Some(ExcludeSelectItem::Multiple(names)) => names,
+                        None => Vec::new(),
+                    };
+                    options.opt_exclude =
+                        Some(ExcludeSelectItem::Multiple(written.into_iter().chain(hidden).collect()));
                 }
             }
         }
@@ -316,7 +330,7 @@ impl VisitorMut for Rewriter<'_> {
         {
             *form = Expr::Value(Value::SingleQuotedString(word.value.to_uppercase()).into());
         }
-        if let Some(new) = forms::quantified(expr).or_else(|| forms::rows(expr)) {
+        if let Some(new) = forms::quantified(expr).or_else(|| forms::rows(expr)).or_else(|| forms::row_of_query(expr)) {
             *expr = new;
         }
         ControlFlow::Continue(())
