@@ -171,12 +171,18 @@ def others():
     denied("without it again", other("events").put_events, **put)
 
     secrets, theirs = own("secretsmanager"), other("secretsmanager")
-    secret = secrets.create_secret(Name=f"s{X}", SecretString="mine")["ARN"]
+    # A key of one's own that lets the other account in: the account's own key of Secrets Manager never does.
+    key = own("kms").create_key(Policy=policy(statement("Allow", {"AWS": "arn:aws:iam::000000000000:root"}, "kms:*", "*"),
+                                              statement("Allow", {"AWS": f"arn:aws:iam::{you}:root"}, "kms:Decrypt", "*")))["KeyMetadata"]["Arn"]
+    secret = secrets.create_secret(Name=f"s{X}", SecretString="mine", KmsKeyId=key)["ARN"]
     theirs.create_secret(Name=f"s{X}", SecretString="theirs")
     denied("another account's secret", theirs.get_secret_value, SecretId=secret)
     secrets.put_resource_policy(SecretId=secret, ResourcePolicy=policy(statement("Allow", {"AWS": f"arn:aws:iam::{you}:root"}, "secretsmanager:GetSecretValue", "*")))
     check("by a policy it is the owner's", theirs.get_secret_value(SecretId=secret)["SecretString"] == "mine")
     denied("and only read", theirs.put_secret_value, SecretId=secret, SecretString="x")
+    closed = secrets.create_secret(Name=f"c{X}", SecretString="mine")["ARN"]
+    secrets.put_resource_policy(SecretId=closed, ResourcePolicy=policy(statement("Allow", {"AWS": f"arn:aws:iam::{you}:root"}, "secretsmanager:GetSecretValue", "*")))
+    denied("not under a key that lets nobody in", theirs.get_secret_value, SecretId=closed)
     check("a public policy is blocked", error(secrets.put_resource_policy, SecretId=secret, BlockPublicPolicy=True,
                                               ResourcePolicy=policy(statement("Allow", "*", "*", "*"))) == "PublicPolicyException")
     check("a malformed one", error(secrets.put_resource_policy, SecretId=secret, ResourcePolicy=policy()) == "MalformedPolicyDocumentException")
