@@ -88,10 +88,10 @@ impl Door {
         let crossing = origin.map(|origin| (origin, request.method().clone(), Target::of(&request)));
         let answered = match unsigned {
             None => self.answered(request).await,
-            Some(names) => {
+            Some(left_out) => {
                 let error =
                     crate::errors::access_denied("There were headers present in the request which were not signed");
-                Err(convert::error(error.with("HeadersNotSigned", names)))
+                Err(convert::error(error.with("HeadersNotSigned", left_out)))
             }
         };
         let mut response = match answered {
