@@ -156,13 +156,11 @@ impl Rotator {
             .call::<Invoke>(request)
             .await
             .map_err(|error| format!("{step}: {}: {}", error.code(), error.message()))?;
-        match answer.function_error {
-            None => Ok(()),
-            Some(_) => {
-                let told = answer.payload.map(|payload| String::from_utf8_lossy(payload.as_bytes()).into_owned());
-                Err(format!("{step}: {}", told.unwrap_or_default()))
-            }
+        if answer.function_error.is_none() {
+            return Ok(());
         }
+        let told = answer.payload.map(|payload| String::from_utf8_lossy(payload.as_bytes()).into_owned());
+        Err(format!("{step}: {}", told.unwrap_or_default()))
     }
 
     /// The new version has to be current now; a version that was only for trying goes.

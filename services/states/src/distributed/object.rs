@@ -21,7 +21,7 @@ const MAX_WHOLE_BYTES: usize = 256 * 1024 * 1024;
 /// than the longest pause: about two minutes in all.
 const TRIES: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// An object's address.
 #[derive(Clone, Debug, PartialEq)]
