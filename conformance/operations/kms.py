@@ -1,4 +1,5 @@
 """KMS: https://docs.aws.amazon.com/kms/latest/APIReference/API_Operations.html"""
+import hashlib
 import json
 
 from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused, role
@@ -186,3 +187,82 @@ def tags():
     refused("TagException", "", kms().tag_resource, KeyId=id, Tags=[{"TagKey": "aws:x", "TagValue": ""}])
     refused("NotFoundException", NO, kms().untag_resource, KeyId=NO, TagKeys=["a"])
     refused("NotFoundException", NO, kms().list_resource_tags, KeyId=NO)
+
+
+@operations("kms", "Sign", "Verify", "GetPublicKey")
+def signatures():
+    for spec, algorithms in (("RSA_2048", ["RSASSA_PKCS1_V1_5_SHA_256", "RSASSA_PSS_SHA_384"]), ("ECC_NIST_P256", ["ECDSA_SHA_256"]),
+                             ("ECC_NIST_P384", ["ECDSA_SHA_384"]), ("ECC_NIST_P521", ["ECDSA_SHA_512"]), ("ECC_SECG_P256K1", ["ECDSA_SHA_256"])):
+        made = key(KeySpec=spec, KeyUsage="SIGN_VERIFY")
+        id, arn = made["KeyId"], made["Arn"]
+        holds(made, KeySpec=spec, CustomerMasterKeySpec=spec, KeyUsage="SIGN_VERIFY", EncryptionAlgorithms=None)
+        public = kms().get_public_key(KeyId=id)
+        holds(public, KeyId=arn, KeySpec=spec, KeyUsage="SIGN_VERIFY", SigningAlgorithms=made["SigningAlgorithms"])
+        equal((set(algorithms) <= set(made["SigningAlgorithms"]), public["PublicKey"][:1]), (True, b"0"))
+        for algorithm in algorithms:
+            asked = {"KeyId": id, "SigningAlgorithm": algorithm}
+            signed = kms().sign(Message=b"signed", **asked)
+            holds(signed, KeyId=arn, SigningAlgorithm=algorithm)
+            holds(kms().verify(Message=b"signed", Signature=signed["Signature"], **asked), KeyId=arn, SignatureValid=True, SigningAlgorithm=algorithm)
+            digest = hashlib.new("sha" + algorithm[-3:], b"signed").digest()
+            equal(kms().verify(Message=digest, MessageType="DIGEST", Signature=signed["Signature"], **asked)["SignatureValid"], True)
+            of_digest = kms().sign(Message=digest, MessageType="DIGEST", **asked)["Signature"]
+            equal(kms().verify(Message=b"signed", Signature=of_digest, **asked)["SignatureValid"], True)
+            refused("KMSInvalidSignatureException", "", kms().verify, Message=b"another", Signature=signed["Signature"], **asked)
+            refused("ValidationException", "Digest is invalid length", kms().sign, Message=b"short", MessageType="DIGEST", **asked)
+            refused("DryRunOperationException", "", kms().sign, Message=b"signed", DryRun=True, **asked)
+        refused("InvalidKeyUsageException", f"incompatible with key spec {spec}", kms().sign, KeyId=id, Message=b"x",
+                SigningAlgorithm="ECDSA_SHA_256" if spec.startswith("RSA") else "RSASSA_PSS_SHA_256")
+        refused("InvalidKeyUsageException", "SIGN_VERIFY", kms().encrypt, KeyId=id, Plaintext=b"x", EncryptionAlgorithm="RSAES_OAEP_SHA_256")
+        refused("UnsupportedOperationException", "", kms().enable_key_rotation, KeyId=id)
+    symmetric = key()["KeyId"]
+    refused("UnsupportedOperationException", "", kms().get_public_key, KeyId=symmetric)
+    refused("InvalidKeyUsageException", "ENCRYPT_DECRYPT", kms().sign, KeyId=symmetric, Message=b"x", SigningAlgorithm="ECDSA_SHA_256")
+    refused("ValidationException", "KeyUsage", kms().create_key, KeySpec="RSA_2048")
+    refused("ValidationException", "KeyUsage", kms().create_key, KeySpec="ECC_NIST_P256", KeyUsage="ENCRYPT_DECRYPT")
+    refused("UnsupportedOperationException", "ML_DSA_44", kms().create_key, KeySpec="ML_DSA_44", KeyUsage="SIGN_VERIFY")
+    kms().disable_key(KeyId=id)
+    refused("DisabledException", "", kms().sign, KeyId=id, Message=b"x", SigningAlgorithm="ECDSA_SHA_256")
+    for call, given in ((kms().sign, {"Message": b"x"}), (kms().verify, {"Message": b"x", "Signature": b"y"})):
+        refused("NotFoundException", NO, call, KeyId=NO, SigningAlgorithm="ECDSA_SHA_256", **given)
+
+
+@operations("kms", "Encrypt", "Decrypt", "ReEncrypt")
+def encryption_by_pairs():
+    made, symmetric = key(KeySpec="RSA_3072", KeyUsage="ENCRYPT_DECRYPT"), key()["KeyId"]
+    id, arn = made["KeyId"], made["Arn"]
+    holds(made, EncryptionAlgorithms=["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"], SigningAlgorithms=None)
+    for algorithm, most in (("RSAES_OAEP_SHA_1", 342), ("RSAES_OAEP_SHA_256", 318)):
+        asked = {"KeyId": id, "EncryptionAlgorithm": algorithm}
+        sealed = kms().encrypt(Plaintext=b"s" * most, **asked)
+        holds(sealed, KeyId=arn, EncryptionAlgorithm=algorithm)
+        equal(len(sealed["CiphertextBlob"]), 384)
+        holds(kms().decrypt(CiphertextBlob=sealed["CiphertextBlob"], **asked), KeyId=arn, Plaintext=b"s" * most, EncryptionAlgorithm=algorithm)
+        refused("ValidationException", f"larger than {most} bytes", kms().encrypt, Plaintext=b"s" * (most + 1), **asked)
+    refused("InvalidCiphertextException", "", kms().decrypt, CiphertextBlob=sealed["CiphertextBlob"], KeyId=id, EncryptionAlgorithm="RSAES_OAEP_SHA_1")
+    refused("InvalidKeyUsageException", "SYMMETRIC_DEFAULT", kms().encrypt, KeyId=id, Plaintext=b"x")
+    refused("InvalidKeyUsageException", "SYMMETRIC_DEFAULT", kms().generate_data_key, KeyId=id, KeySpec="AES_256")
+    refused("ValidationException", "context", kms().encrypt, Plaintext=b"x", EncryptionContext={"a": "b"}, **asked)
+    moved = kms().re_encrypt(CiphertextBlob=sealed["CiphertextBlob"], SourceKeyId=id, SourceEncryptionAlgorithm="RSAES_OAEP_SHA_256", DestinationKeyId=symmetric)
+    holds(moved, SourceEncryptionAlgorithm="RSAES_OAEP_SHA_256", DestinationEncryptionAlgorithm="SYMMETRIC_DEFAULT", SourceKeyId=arn)
+    equal(kms().decrypt(CiphertextBlob=moved["CiphertextBlob"])["Plaintext"], b"s" * 318)
+    refused("InvalidCiphertextException", "", kms().re_encrypt, CiphertextBlob=b"nothing", SourceKeyId=id, SourceEncryptionAlgorithm="RSAES_OAEP_SHA_256",
+            DestinationKeyId=symmetric)
+
+
+@operations("kms", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext")
+def data_key_pairs():
+    id, context = key()["KeyId"], {"a": "b"}
+    for spec in ("RSA_2048", "ECC_NIST_P256"):
+        made = kms().generate_data_key_pair(KeyId=id, KeyPairSpec=spec, EncryptionContext=context)
+        holds(made, KeyPairSpec=spec, KeyId=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{id}")
+        opened = kms().decrypt(CiphertextBlob=made["PrivateKeyCiphertextBlob"], EncryptionContext=context)["Plaintext"]
+        equal((opened, made["PublicKey"][:1]), (made["PrivateKeyPlaintext"], b"0"))
+        blind = kms().generate_data_key_pair_without_plaintext(KeyId=id, KeyPairSpec=spec)
+        equal("PrivateKeyPlaintext" in blind, False)
+        assert kms().decrypt(CiphertextBlob=blind["PrivateKeyCiphertextBlob"])["Plaintext"] not in (opened, b"")
+    pair = key(KeySpec="RSA_2048", KeyUsage="ENCRYPT_DECRYPT")["KeyId"]
+    for call in (kms().generate_data_key_pair, kms().generate_data_key_pair_without_plaintext):
+        refused("UnsupportedOperationException", "SM2", call, KeyId=id, KeyPairSpec="SM2")
+        refused("InvalidKeyUsageException", "SYMMETRIC_DEFAULT", call, KeyId=pair, KeyPairSpec="ECC_NIST_P256")
+        refused("NotFoundException", NO, call, KeyId=NO, KeyPairSpec="ECC_NIST_P256")

@@ -41,6 +41,7 @@ def secrets():
     equal([(e["SecretId"], e["ErrorCode"]) for e in some["Errors"]], [("nothing-here", "ResourceNotFoundException")])
     equal(names(sm().batch_get_secret_value(Filters=only, MaxResults=5)["SecretValues"], "Name"), [name])
     refused("InvalidParameterException", "SecretIdList", sm().batch_get_secret_value, SecretIdList=[name], Filters=only)
+    refused("InvalidParameterException", "NextToken", sm().batch_get_secret_value, SecretIdList=[name], NextToken="t")
     refused("InvalidParameterException", "", sm().batch_get_secret_value)
     refused("ResourceExistsException", name, sm().create_secret, Name=name, SecretString="x")
     refused("InvalidParameterException", "", sm().create_secret, Name=named("s"), SecretString="x", SecretBinary=b"y")

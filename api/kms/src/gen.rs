@@ -362,6 +362,58 @@ impl wire::Operation for GenerateDataKey {
     };
 }
 
+/// `kms:GenerateDataKeyPair`.
+#[derive(Debug)]
+pub struct GenerateDataKeyPair;
+impl wire::Operation for GenerateDataKeyPair {
+    type Input = GenerateDataKeyPairRequest;
+    type Output = GenerateDataKeyPairResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GenerateDataKeyPair",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GENERATE_DATA_KEY_PAIR_REQUEST,
+        output: &S_GENERATE_DATA_KEY_PAIR_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "kms:GenerateDataKeyPair",
+            resource: "arn:aws:kms:{region}:{account}:{KeyId|key}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("Recipient", &[])],
+    };
+}
+
+/// `kms:GenerateDataKeyPairWithoutPlaintext`.
+#[derive(Debug)]
+pub struct GenerateDataKeyPairWithoutPlaintext;
+impl wire::Operation for GenerateDataKeyPairWithoutPlaintext {
+    type Input = GenerateDataKeyPairWithoutPlaintextRequest;
+    type Output = GenerateDataKeyPairWithoutPlaintextResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GenerateDataKeyPairWithoutPlaintext",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT_REQUEST,
+        output: &S_GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "kms:GenerateDataKeyPairWithoutPlaintext",
+            resource: "arn:aws:kms:{region}:{account}:{KeyId|key}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `kms:GenerateDataKeyWithoutPlaintext`.
 #[derive(Debug)]
 pub struct GenerateDataKeyWithoutPlaintext;
@@ -479,6 +531,32 @@ impl wire::Operation for GetKeyRotationStatus {
         readonly: true,
         needs: &[wire::operation::Need {
             action: "kms:GetKeyRotationStatus",
+            resource: "arn:aws:kms:{region}:{account}:{KeyId|key}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `kms:GetPublicKey`.
+#[derive(Debug)]
+pub struct GetPublicKey;
+impl wire::Operation for GetPublicKey {
+    type Input = GetPublicKeyRequest;
+    type Output = GetPublicKeyResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetPublicKey",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_PUBLIC_KEY_REQUEST,
+        output: &S_GET_PUBLIC_KEY_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "kms:GetPublicKey",
             resource: "arn:aws:kms:{region}:{account}:{KeyId|key}",
             when: None,
             passes: "",
@@ -813,6 +891,32 @@ impl wire::Operation for ScheduleKeyDeletion {
     };
 }
 
+/// `kms:Sign`.
+#[derive(Debug)]
+pub struct Sign;
+impl wire::Operation for Sign {
+    type Input = SignRequest;
+    type Output = SignResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "Sign",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_SIGN_REQUEST,
+        output: &S_SIGN_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "kms:Sign",
+            resource: "arn:aws:kms:{region}:{account}:{KeyId|key}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `kms:TagResource`.
 #[derive(Debug)]
 pub struct TagResource;
@@ -931,6 +1035,32 @@ impl wire::Operation for UpdateKeyDescription {
     };
 }
 
+/// `kms:Verify`.
+#[derive(Debug)]
+pub struct Verify;
+impl wire::Operation for Verify {
+    type Input = VerifyRequest;
+    type Output = VerifyResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "Verify",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_VERIFY_REQUEST,
+        output: &S_VERIFY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "kms:Verify",
+            resource: "arn:aws:kms:{region}:{account}:{KeyId|key}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `kms:VerifyMac`.
 #[derive(Debug)]
 pub struct VerifyMac;
@@ -972,11 +1102,14 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <EnableKeyRotation as wire::Operation>::SPEC,
     <Encrypt as wire::Operation>::SPEC,
     <GenerateDataKey as wire::Operation>::SPEC,
+    <GenerateDataKeyPair as wire::Operation>::SPEC,
+    <GenerateDataKeyPairWithoutPlaintext as wire::Operation>::SPEC,
     <GenerateDataKeyWithoutPlaintext as wire::Operation>::SPEC,
     <GenerateMac as wire::Operation>::SPEC,
     <GenerateRandom as wire::Operation>::SPEC,
     <GetKeyPolicy as wire::Operation>::SPEC,
     <GetKeyRotationStatus as wire::Operation>::SPEC,
+    <GetPublicKey as wire::Operation>::SPEC,
     <ListAliases as wire::Operation>::SPEC,
     <ListGrants as wire::Operation>::SPEC,
     <ListKeyPolicies as wire::Operation>::SPEC,
@@ -990,10 +1123,12 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <RevokeGrant as wire::Operation>::SPEC,
     <RotateKeyOnDemand as wire::Operation>::SPEC,
     <ScheduleKeyDeletion as wire::Operation>::SPEC,
+    <Sign as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
     <UpdateAlias as wire::Operation>::SPEC,
     <UpdateKeyDescription as wire::Operation>::SPEC,
+    <Verify as wire::Operation>::SPEC,
     <VerifyMac as wire::Operation>::SPEC,
 ];
 
@@ -1175,6 +1310,53 @@ pub struct EncryptResponse {
 }
 wire::shape!(EncryptResponse: "CiphertextBlob" ciphertext_blob, "KeyId" key_id, "EncryptionAlgorithm" encryption_algorithm,);
 
+/// `GenerateDataKeyPairRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GenerateDataKeyPairRequest {
+    pub encryption_context: Option<std::collections::BTreeMap<String, String>>,
+    pub key_id: String,
+    pub key_pair_spec: String,
+    pub grant_tokens: Option<Vec<String>>,
+    pub recipient: Option<RecipientInfo>,
+    pub dry_run: Option<bool>,
+}
+wire::shape!(GenerateDataKeyPairRequest: "EncryptionContext" encryption_context, "KeyId" key_id, "KeyPairSpec" key_pair_spec, "GrantTokens" grant_tokens, "Recipient" recipient, "DryRun" dry_run,);
+
+/// `GenerateDataKeyPairResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GenerateDataKeyPairResponse {
+    pub private_key_ciphertext_blob: Option<wire::Blob>,
+    pub private_key_plaintext: Option<wire::Blob>,
+    pub public_key: Option<wire::Blob>,
+    pub key_id: Option<String>,
+    pub key_pair_spec: Option<String>,
+    pub ciphertext_for_recipient: Option<wire::Blob>,
+    pub key_material_id: Option<String>,
+}
+wire::shape!(GenerateDataKeyPairResponse: "PrivateKeyCiphertextBlob" private_key_ciphertext_blob, "PrivateKeyPlaintext" private_key_plaintext, "PublicKey" public_key, "KeyId" key_id, "KeyPairSpec" key_pair_spec, "CiphertextForRecipient" ciphertext_for_recipient, "KeyMaterialId" key_material_id,);
+
+/// `GenerateDataKeyPairWithoutPlaintextRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GenerateDataKeyPairWithoutPlaintextRequest {
+    pub encryption_context: Option<std::collections::BTreeMap<String, String>>,
+    pub key_id: String,
+    pub key_pair_spec: String,
+    pub grant_tokens: Option<Vec<String>>,
+    pub dry_run: Option<bool>,
+}
+wire::shape!(GenerateDataKeyPairWithoutPlaintextRequest: "EncryptionContext" encryption_context, "KeyId" key_id, "KeyPairSpec" key_pair_spec, "GrantTokens" grant_tokens, "DryRun" dry_run,);
+
+/// `GenerateDataKeyPairWithoutPlaintextResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GenerateDataKeyPairWithoutPlaintextResponse {
+    pub private_key_ciphertext_blob: Option<wire::Blob>,
+    pub public_key: Option<wire::Blob>,
+    pub key_id: Option<String>,
+    pub key_pair_spec: Option<String>,
+    pub key_material_id: Option<String>,
+}
+wire::shape!(GenerateDataKeyPairWithoutPlaintextResponse: "PrivateKeyCiphertextBlob" private_key_ciphertext_blob, "PublicKey" public_key, "KeyId" key_id, "KeyPairSpec" key_pair_spec, "KeyMaterialId" key_material_id,);
+
 /// `GenerateDataKeyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GenerateDataKeyRequest {
@@ -1290,6 +1472,29 @@ pub struct GetKeyRotationStatusResponse {
     pub on_demand_rotation_start_date: Option<wire::Timestamp>,
 }
 wire::shape!(GetKeyRotationStatusResponse: "KeyRotationEnabled" key_rotation_enabled, "KeyId" key_id, "RotationPeriodInDays" rotation_period_in_days, "NextRotationDate" next_rotation_date, "OnDemandRotationStartDate" on_demand_rotation_start_date,);
+
+/// `GetPublicKeyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetPublicKeyRequest {
+    pub key_id: String,
+    pub grant_tokens: Option<Vec<String>>,
+}
+wire::shape!(GetPublicKeyRequest: "KeyId" key_id, "GrantTokens" grant_tokens,);
+
+/// `GetPublicKeyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetPublicKeyResponse {
+    pub key_id: Option<String>,
+    pub public_key: Option<wire::Blob>,
+    pub customer_master_key_spec: Option<String>,
+    pub key_spec: Option<String>,
+    pub key_usage: Option<String>,
+    pub encryption_algorithms: Option<Vec<String>>,
+    pub signing_algorithms: Option<Vec<String>>,
+    pub key_agreement_algorithms: Option<Vec<String>>,
+    pub encapsulation_algorithms: Option<Vec<String>>,
+}
+wire::shape!(GetPublicKeyResponse: "KeyId" key_id, "PublicKey" public_key, "CustomerMasterKeySpec" customer_master_key_spec, "KeySpec" key_spec, "KeyUsage" key_usage, "EncryptionAlgorithms" encryption_algorithms, "SigningAlgorithms" signing_algorithms, "KeyAgreementAlgorithms" key_agreement_algorithms, "EncapsulationAlgorithms" encapsulation_algorithms,);
 
 /// `GrantConstraints`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1610,6 +1815,27 @@ pub struct ScheduleKeyDeletionResponse {
 }
 wire::shape!(ScheduleKeyDeletionResponse: "KeyId" key_id, "DeletionDate" deletion_date, "KeyState" key_state, "PendingWindowInDays" pending_window_in_days,);
 
+/// `SignRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SignRequest {
+    pub key_id: String,
+    pub message: wire::Blob,
+    pub message_type: Option<String>,
+    pub grant_tokens: Option<Vec<String>>,
+    pub signing_algorithm: String,
+    pub dry_run: Option<bool>,
+}
+wire::shape!(SignRequest: "KeyId" key_id, "Message" message, "MessageType" message_type, "GrantTokens" grant_tokens, "SigningAlgorithm" signing_algorithm, "DryRun" dry_run,);
+
+/// `SignResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SignResponse {
+    pub key_id: Option<String>,
+    pub signature: Option<wire::Blob>,
+    pub signing_algorithm: Option<String>,
+}
+wire::shape!(SignResponse: "KeyId" key_id, "Signature" signature, "SigningAlgorithm" signing_algorithm,);
+
 /// `Tag`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
@@ -1670,6 +1896,28 @@ pub struct VerifyMacResponse {
     pub mac_algorithm: Option<String>,
 }
 wire::shape!(VerifyMacResponse: "KeyId" key_id, "MacValid" mac_valid, "MacAlgorithm" mac_algorithm,);
+
+/// `VerifyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VerifyRequest {
+    pub key_id: String,
+    pub message: wire::Blob,
+    pub message_type: Option<String>,
+    pub signature: wire::Blob,
+    pub signing_algorithm: String,
+    pub grant_tokens: Option<Vec<String>>,
+    pub dry_run: Option<bool>,
+}
+wire::shape!(VerifyRequest: "KeyId" key_id, "Message" message, "MessageType" message_type, "Signature" signature, "SigningAlgorithm" signing_algorithm, "GrantTokens" grant_tokens, "DryRun" dry_run,);
+
+/// `VerifyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VerifyResponse {
+    pub key_id: Option<String>,
+    pub signature_valid: Option<bool>,
+    pub signing_algorithm: Option<String>,
+}
+wire::shape!(VerifyResponse: "KeyId" key_id, "SignatureValid" signature_valid, "SigningAlgorithm" signing_algorithm,);
 
 /// `XksKeyConfigurationType`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2024,6 +2272,26 @@ static S_CUSTOMER_MASTER_KEY_SPEC: Shape = Shape::String {
         "HMAC_384",
         "HMAC_512",
         "SM2",
+    ],
+    sensitive: false,
+};
+static S_DATA_KEY_PAIR_SPEC: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &[
+        "RSA_2048",
+        "RSA_3072",
+        "RSA_4096",
+        "ECC_NIST_P256",
+        "ECC_NIST_P384",
+        "ECC_NIST_P521",
+        "ECC_SECG_P256K1",
+        "SM2",
+        "ECC_NIST_EDWARDS25519",
+        "ML_KEM_512",
+        "ML_KEM_768",
+        "ML_KEM_1024",
     ],
     sensitive: false,
 };
@@ -2382,6 +2650,214 @@ static S_EXPIRATION_MODEL_TYPE: Shape = Shape::String {
     values: &["KEY_MATERIAL_EXPIRES", "KEY_MATERIAL_DOES_NOT_EXPIRE"],
     sensitive: false,
 };
+static S_GENERATE_DATA_KEY_PAIR_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GenerateDataKeyPairRequest",
+    members: &[
+        Member {
+            name: "EncryptionContext",
+            wire: "",
+            shape: &S_ENCRYPTION_CONTEXT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyId",
+            wire: "",
+            shape: &S_KEY_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyPairSpec",
+            wire: "",
+            shape: &S_DATA_KEY_PAIR_SPEC,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GrantTokens",
+            wire: "",
+            shape: &S_GRANT_TOKEN_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Recipient",
+            wire: "",
+            shape: &S_RECIPIENT_INFO,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DryRun",
+            wire: "",
+            shape: &S_NULLABLE_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GENERATE_DATA_KEY_PAIR_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GenerateDataKeyPairResponse",
+    members: &[
+        Member {
+            name: "PrivateKeyCiphertextBlob",
+            wire: "",
+            shape: &S_CIPHERTEXT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PrivateKeyPlaintext",
+            wire: "",
+            shape: &S_PLAINTEXT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublicKey",
+            wire: "",
+            shape: &S_PUBLIC_KEY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyId",
+            wire: "",
+            shape: &S_KEY_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyPairSpec",
+            wire: "",
+            shape: &S_DATA_KEY_PAIR_SPEC,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CiphertextForRecipient",
+            wire: "",
+            shape: &S_CIPHERTEXT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyMaterialId",
+            wire: "",
+            shape: &S_BACKING_KEY_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GenerateDataKeyPairWithoutPlaintextRequest",
+    members: &[
+        Member {
+            name: "EncryptionContext",
+            wire: "",
+            shape: &S_ENCRYPTION_CONTEXT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyId",
+            wire: "",
+            shape: &S_KEY_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyPairSpec",
+            wire: "",
+            shape: &S_DATA_KEY_PAIR_SPEC,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GrantTokens",
+            wire: "",
+            shape: &S_GRANT_TOKEN_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DryRun",
+            wire: "",
+            shape: &S_NULLABLE_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GenerateDataKeyPairWithoutPlaintextResponse",
+    members: &[
+        Member {
+            name: "PrivateKeyCiphertextBlob",
+            wire: "",
+            shape: &S_CIPHERTEXT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublicKey",
+            wire: "",
+            shape: &S_PUBLIC_KEY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyId",
+            wire: "",
+            shape: &S_KEY_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyPairSpec",
+            wire: "",
+            shape: &S_DATA_KEY_PAIR_SPEC,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyMaterialId",
+            wire: "",
+            shape: &S_BACKING_KEY_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_GENERATE_DATA_KEY_REQUEST: Shape = Shape::Structure(Structure {
     name: "GenerateDataKeyRequest",
     members: &[
@@ -2797,6 +3273,106 @@ static S_GET_KEY_ROTATION_STATUS_RESPONSE: Shape = Shape::Structure(Structure {
             name: "OnDemandRotationStartDate",
             wire: "",
             shape: &S_DATE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_PUBLIC_KEY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetPublicKeyRequest",
+    members: &[
+        Member {
+            name: "KeyId",
+            wire: "",
+            shape: &S_KEY_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GrantTokens",
+            wire: "",
+            shape: &S_GRANT_TOKEN_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_PUBLIC_KEY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetPublicKeyResponse",
+    members: &[
+        Member {
+            name: "KeyId",
+            wire: "",
+            shape: &S_KEY_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublicKey",
+            wire: "",
+            shape: &S_PUBLIC_KEY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CustomerMasterKeySpec",
+            wire: "",
+            shape: &S_CUSTOMER_MASTER_KEY_SPEC,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeySpec",
+            wire: "",
+            shape: &S_KEY_SPEC,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyUsage",
+            wire: "",
+            shape: &S_KEY_USAGE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EncryptionAlgorithms",
+            wire: "",
+            shape: &S_ENCRYPTION_ALGORITHM_SPEC_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SigningAlgorithms",
+            wire: "",
+            shape: &S_SIGNING_ALGORITHM_SPEC_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeyAgreementAlgorithms",
+            wire: "",
+            shape: &S_KEY_AGREEMENT_ALGORITHM_SPEC_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EncapsulationAlgorithms",
+            wire: "",
+            shape: &S_ENCAPSULATION_ALGORITHM_SPEC_LIST,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -3751,6 +4327,8 @@ static S_MAC_ALGORITHM_SPEC_LIST: Shape =
     Shape::List(List { member: &S_MAC_ALGORITHM_SPEC, element: "member", flattened: false, min: None, max: None });
 static S_MARKER_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(1024), pattern: Some("[\\u0020-\\u00FF]*"), values: &[], sensitive: false };
+static S_MESSAGE_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["RAW", "DIGEST", "EXTERNAL_MU"], sensitive: false };
 static S_MULTI_REGION_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "MultiRegionConfiguration",
     members: &[
@@ -3831,6 +4409,7 @@ static S_POLICY_TYPE: Shape = Shape::String {
 };
 static S_PRINCIPAL_ID_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(256), pattern: Some("^[\\w+=,.@:/-]+$"), values: &[], sensitive: false };
+static S_PUBLIC_KEY_TYPE: Shape = Shape::Blob { min: Some(1), max: Some(8192) };
 static S_PUT_KEY_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     name: "PutKeyPolicyRequest",
     members: &[
@@ -4297,6 +4876,90 @@ static S_SERVICE_PRINCIPAL_TYPE: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_SIGN_REQUEST: Shape = Shape::Structure(Structure {
+    name: "SignRequest",
+    members: &[
+        Member {
+            name: "KeyId",
+            wire: "",
+            shape: &S_KEY_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Message",
+            wire: "",
+            shape: &S_PLAINTEXT_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MessageType",
+            wire: "",
+            shape: &S_MESSAGE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GrantTokens",
+            wire: "",
+            shape: &S_GRANT_TOKEN_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SigningAlgorithm",
+            wire: "",
+            shape: &S_SIGNING_ALGORITHM_SPEC,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DryRun",
+            wire: "",
+            shape: &S_NULLABLE_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SIGN_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "SignResponse",
+    members: &[
+        Member {
+            name: "KeyId",
+            wire: "",
+            shape: &S_KEY_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Signature",
+            wire: "",
+            shape: &S_CIPHERTEXT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SigningAlgorithm",
+            wire: "",
+            shape: &S_SIGNING_ALGORITHM_SPEC,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_SIGNING_ALGORITHM_SPEC: Shape = Shape::String {
     min: None,
     max: None,
@@ -4522,6 +5185,98 @@ static S_VERIFY_MAC_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_VERIFY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "VerifyRequest",
+    members: &[
+        Member {
+            name: "KeyId",
+            wire: "",
+            shape: &S_KEY_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Message",
+            wire: "",
+            shape: &S_PLAINTEXT_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MessageType",
+            wire: "",
+            shape: &S_MESSAGE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Signature",
+            wire: "",
+            shape: &S_CIPHERTEXT_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SigningAlgorithm",
+            wire: "",
+            shape: &S_SIGNING_ALGORITHM_SPEC,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GrantTokens",
+            wire: "",
+            shape: &S_GRANT_TOKEN_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DryRun",
+            wire: "",
+            shape: &S_NULLABLE_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_VERIFY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "VerifyResponse",
+    members: &[
+        Member {
+            name: "KeyId",
+            wire: "",
+            shape: &S_KEY_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SignatureValid",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SigningAlgorithm",
+            wire: "",
+            shape: &S_SIGNING_ALGORITHM_SPEC,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_XKS_KEY_CONFIGURATION_TYPE: Shape = Shape::Structure(Structure {
     name: "XksKeyConfigurationType",
     members: &[Member {
@@ -4612,6 +5367,10 @@ pub mod error {
     /// `KMSInvalidMacException`.
     pub fn kms_invalid_mac_exception(message: impl Into<String>) -> Error {
         Error::new("KMSInvalidMacException", 400, message)
+    }
+    /// `KMSInvalidSignatureException`.
+    pub fn kms_invalid_signature_exception(message: impl Into<String>) -> Error {
+        Error::new("KMSInvalidSignatureException", 400, message)
     }
     /// `KMSInvalidStateException`.
     pub fn kms_invalid_state_exception(message: impl Into<String>) -> Error {

@@ -98,17 +98,25 @@ impl Root {
         Ok(Self(key))
     }
 
-    /// New material as it is kept, bound to its key.
+    /// New material as it is kept.
     pub(crate) fn new_material(&self, arn: &str) -> Result<String, Error> {
         let material: [u8; MATERIAL] = random()?;
-        Ok(STANDARD.encode(seal(&self.0, b"lakerun kms root", arn.as_bytes(), &material)?))
+        self.kept(&material, arn)
+    }
+
+    /// Material as it is kept, bound to its key.
+    pub(crate) fn kept(&self, material: &[u8], arn: &str) -> Result<String, Error> {
+        Ok(STANDARD.encode(seal(&self.0, b"lakerun kms root", arn.as_bytes(), material)?))
+    }
+
+    pub(crate) fn opened(&self, kept: &str, arn: &str) -> Result<Vec<u8>, Error> {
+        let sealed = STANDARD.decode(kept).map_err(internal)?;
+        let opened = open(&self.0, b"lakerun kms root", arn.as_bytes(), &sealed);
+        opened.ok_or_else(|| internal("the root key does not open this key's material"))
     }
 
     pub(crate) fn material(&self, kept: &str, arn: &str) -> Result<[u8; MATERIAL], Error> {
-        let sealed = STANDARD.decode(kept).map_err(internal)?;
-        let opened = open(&self.0, b"lakerun kms root", arn.as_bytes(), &sealed);
-        let opened = opened.ok_or_else(|| internal("the root key does not open this key's material"))?;
-        opened.try_into().map_err(|_| internal("a key's material is damaged"))
+        self.opened(kept, arn)?.try_into().map_err(|_| internal("a key's material is damaged"))
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Not here: asymmetric keys, imported material, key stores, keys of several regions; they are refused by name.
 
+mod asymmetric;
 mod crypt;
 mod guard;
 mod ops;
@@ -52,7 +53,7 @@ pub fn register(platform: &Platform) -> Result<Arc<Kms>, String> {
     let service = Arc::new(Kms { store: platform.control.store().clone(), root });
     operations!(platform.router, service, api_kms:
         CancelKeyDeletion, CreateAlias, CreateGrant, CreateKey, Decrypt, DeleteAlias, DescribeKey, DisableKey, DisableKeyRotation,
-        EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateMac, GenerateRandom,
+        EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, Sign, Verify, GetPublicKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext, GenerateMac, GenerateRandom,
         GetKeyPolicy, GetKeyRotationStatus, ListAliases, ListGrants, ListKeyPolicies, ListKeyRotations, ListKeys, ListResourceTags,
         ListRetirableGrants, PutKeyPolicy, ReEncrypt, RetireGrant, RevokeGrant, RotateKeyOnDemand, ScheduleKeyDeletion,
         TagResource, UntagResource, UpdateAlias, UpdateKeyDescription, VerifyMac);

@@ -116,6 +116,10 @@ impl KeyRecord {
         self.metadata.arn.as_deref().unwrap_or_default()
     }
 
+    pub(crate) fn spec(&self) -> &str {
+        self.metadata.key_spec.as_deref().unwrap_or_default()
+    }
+
     fn state(&self) -> &str {
         self.metadata.key_state.as_deref().unwrap_or_default()
     }

@@ -18,13 +18,14 @@ use service::{Cx, Handle};
 use wire::{Blob, Error};
 
 use crate::Kms;
+use crate::asymmetric::{self, PairSpec};
 use crate::crypt::{self, Context, MATERIAL};
 use crate::records::KeyRecord;
 
-const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
+pub(super) const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
 
 /// What a call that only asks whether it might is told.
-fn dry(dry_run: Option<bool>) -> Result<(), Error> {
+pub(super) fn dry(dry_run: Option<bool>) -> Result<(), Error> {
     match dry_run {
         Some(true) => {
             Err(dry_run_operation_exception("The request would have succeeded, but the DryRun option is set."))
@@ -33,14 +34,20 @@ fn dry(dry_run: Option<bool>) -> Result<(), Error> {
     }
 }
 
-/// There is one algorithm for symmetric keys.
-fn algorithm(asked: Option<&str>) -> Result<(), Error> {
-    match asked {
-        None | Some(SYMMETRIC) => Ok(()),
-        Some(other) => {
-            Err(invalid_key_usage_exception(format!("Algorithm {other} is incompatible with key spec {SYMMETRIC}.")))
-        }
+/// The algorithm that is meant, if the key has it.
+fn algorithm(asked: Option<&str>, record: &KeyRecord) -> Result<String, Error> {
+    let asked = asked.unwrap_or(SYMMETRIC);
+    let known = PairSpec::of(record.spec()).map_or(&[SYMMETRIC][..], PairSpec::encryption);
+    asymmetric::check_algorithm(asked, known, record.spec())?;
+    Ok(asked.to_owned())
+}
+
+/// Only symmetric encryption binds to a context.
+fn no_context(context: &Context) -> Result<(), Error> {
+    if context.is_empty() {
+        return Ok(());
     }
+    Err(Error::validation("An encryption context is not valid with an asymmetric KMS key."))
 }
 
 fn context(given: Option<BTreeMap<String, String>>) -> Context {
@@ -56,15 +63,21 @@ impl Kms {
         self.root.material(&kept.sealed, record.arn())
     }
 
-    /// Encrypts under a key's newest material.
+    /// Encrypts under a key: a symmetric one's newest material, or what is public of a pair.
     pub(super) async fn seal(
         &self,
         cx: &Cx,
-        id: &str,
+        (id, asked): (&str, Option<&str>),
         context: &Context,
         plaintext: &[u8],
     ) -> Result<(Vec<u8>, KeyRecord), Error> {
         let record = self.for_encryption(cx, id).await?;
+        let algorithm = algorithm(asked, &record)?;
+        if algorithm != SYMMETRIC {
+            no_context(context)?;
+            let (_, pair) = self.pair(&record)?;
+            return Ok((asymmetric::encrypt(&pair, &algorithm, record.spec(), plaintext)?, record));
+        }
         let number = u32::try_from(record.materials.len()).unwrap_or(u32::MAX);
         let material = self.material(&record, number)?;
         Ok((crypt::encrypt(record.arn(), (number, &material), context, plaintext)?, record))
@@ -80,14 +93,26 @@ impl Kms {
         }
     }
 
-    /// Decrypts what a key has encrypted; where the caller names a key, it has to be that.
+    /// Decrypts what a key has encrypted; where the caller names a key, it has to be that. Of a pair's it has to be named, with the
+    /// algorithm.
     async fn unseal(
         &self,
         cx: &Cx,
         blob: &[u8],
-        named: Option<&str>,
+        (named, asked): (Option<&str>, Option<&str>),
         context: &Context,
-    ) -> Result<(Vec<u8>, KeyRecord, String), Error> {
+    ) -> Result<Opened, Error> {
+        if let Some(id) = named {
+            let (_, record) = self.named(cx, id).await?;
+            if PairSpec::of(record.spec()).is_some() {
+                record.serves("ENCRYPT_DECRYPT")?;
+                let algorithm = algorithm(asked, &record)?;
+                no_context(context)?;
+                let (_, pair) = self.pair(&record)?;
+                let plaintext = asymmetric::decrypt(&pair, &algorithm, blob)?;
+                return Ok(Opened { plaintext, record, material: None, algorithm });
+            }
+        }
         let parsed = crypt::parse(blob)?;
         if let Some(id) = named {
             let (place, _) = self.named(cx, id).await?;
@@ -99,29 +124,40 @@ impl Kms {
         }
         let (_, record) = self.named(cx, &parsed.arn).await?;
         record.serves("ENCRYPT_DECRYPT")?;
+        let algorithm = algorithm(asked, &record)?;
         let material = self.material(&record, parsed.number)?;
         let plaintext = parsed.decrypt(&material, context)?;
         let id =
             record.materials.get(usize::try_from(parsed.number).unwrap_or(0).saturating_sub(1)).map(|m| m.id.clone());
-        Ok((plaintext, record, id.unwrap_or_default()))
+        Ok(Opened { plaintext, record, material: id, algorithm })
     }
 }
 
-fn newest(record: &KeyRecord) -> Option<String> {
-    record.materials.last().map(|material| material.id.clone())
+/// What was encrypted, and by what.
+struct Opened {
+    plaintext: Vec<u8>,
+    record: KeyRecord,
+    /// Of a symmetric key.
+    material: Option<String>,
+    algorithm: String,
+}
+
+/// The material that a symmetric key encrypts with.
+pub(super) fn newest(record: &KeyRecord) -> Option<String> {
+    record.materials.last().filter(|_| record.spec() == SYMMETRIC).map(|material| material.id.clone())
 }
 
 #[async_trait]
 impl Handle<Encrypt> for Kms {
     async fn handle(&self, cx: &Cx, req: EncryptRequest) -> Result<EncryptResponse, Error> {
-        algorithm(req.encryption_algorithm.as_deref())?;
         let context = context(req.encryption_context);
-        let (blob, record) = self.seal(cx, &req.key_id, &context, req.plaintext.as_bytes()).await?;
+        let key = (req.key_id.as_str(), req.encryption_algorithm.as_deref());
+        let (blob, record) = self.seal(cx, key, &context, req.plaintext.as_bytes()).await?;
         dry(req.dry_run)?;
         Ok(EncryptResponse {
             ciphertext_blob: Some(Blob::new(blob)),
             key_id: record.metadata.arn,
-            encryption_algorithm: Some(SYMMETRIC.to_owned()),
+            encryption_algorithm: Some(req.encryption_algorithm.unwrap_or_else(|| SYMMETRIC.to_owned())),
         })
     }
 }
@@ -129,16 +165,16 @@ impl Handle<Encrypt> for Kms {
 #[async_trait]
 impl Handle<Decrypt> for Kms {
     async fn handle(&self, cx: &Cx, req: DecryptRequest) -> Result<DecryptResponse, Error> {
-        algorithm(req.encryption_algorithm.as_deref())?;
         let blob = req.ciphertext_blob.ok_or_else(|| Error::validation("CiphertextBlob is required"))?;
         let context = context(req.encryption_context);
-        let (plaintext, record, material) = self.unseal(cx, blob.as_bytes(), req.key_id.as_deref(), &context).await?;
+        let key = (req.key_id.as_deref(), req.encryption_algorithm.as_deref());
+        let opened = self.unseal(cx, blob.as_bytes(), key, &context).await?;
         dry(req.dry_run)?;
         Ok(DecryptResponse {
-            key_id: record.metadata.arn,
-            plaintext: Some(Blob::new(plaintext)),
-            encryption_algorithm: Some(SYMMETRIC.to_owned()),
-            key_material_id: Some(material),
+            key_id: opened.record.metadata.arn,
+            plaintext: Some(Blob::new(opened.plaintext)),
+            encryption_algorithm: Some(opened.algorithm),
+            key_material_id: opened.material,
             ..DecryptResponse::default()
         })
     }
@@ -147,23 +183,24 @@ impl Handle<Decrypt> for Kms {
 #[async_trait]
 impl Handle<ReEncrypt> for Kms {
     async fn handle(&self, cx: &Cx, req: ReEncryptRequest) -> Result<ReEncryptResponse, Error> {
-        algorithm(req.source_encryption_algorithm.as_deref())?;
-        algorithm(req.destination_encryption_algorithm.as_deref())?;
         let blob = req.ciphertext_blob.ok_or_else(|| Error::validation("CiphertextBlob is required"))?;
         let before = context(req.source_encryption_context);
-        let (plaintext, source, material) =
-            self.unseal(cx, blob.as_bytes(), req.source_key_id.as_deref(), &before).await?;
+        let from = (req.source_key_id.as_deref(), req.source_encryption_algorithm.as_deref());
+        let opened = self.unseal(cx, blob.as_bytes(), from, &before).await?;
         let after = context(req.destination_encryption_context);
-        let (blob, record) = self.seal(cx, &req.destination_key_id, &after, &plaintext).await?;
+        let to = (req.destination_key_id.as_str(), req.destination_encryption_algorithm.as_deref());
+        let (blob, record) = self.seal(cx, to, &after, &opened.plaintext).await?;
         dry(req.dry_run)?;
         Ok(ReEncryptResponse {
             ciphertext_blob: Some(Blob::new(blob)),
-            source_key_id: source.metadata.arn,
+            source_key_id: opened.record.metadata.arn,
             destination_key_material_id: newest(&record),
             key_id: record.metadata.arn,
-            source_encryption_algorithm: Some(SYMMETRIC.to_owned()),
-            destination_encryption_algorithm: Some(SYMMETRIC.to_owned()),
-            source_key_material_id: Some(material),
+            source_encryption_algorithm: Some(opened.algorithm),
+            destination_encryption_algorithm: Some(
+                req.destination_encryption_algorithm.unwrap_or_else(|| SYMMETRIC.to_owned()),
+            ),
+            source_key_material_id: opened.material,
         })
     }
 }
@@ -186,7 +223,7 @@ impl Handle<GenerateDataKey> for Kms {
     async fn handle(&self, cx: &Cx, req: GenerateDataKeyRequest) -> Result<GenerateDataKeyResponse, Error> {
         let key = crypt::random_bytes(length(req.key_spec.as_deref(), req.number_of_bytes)?)?;
         let context = context(req.encryption_context);
-        let (blob, record) = self.seal(cx, &req.key_id, &context, &key).await?;
+        let (blob, record) = self.seal(cx, (&req.key_id, None), &context, &key).await?;
         dry(req.dry_run)?;
         Ok(GenerateDataKeyResponse {
             ciphertext_blob: Some(Blob::new(blob)),
@@ -207,7 +244,7 @@ impl Handle<GenerateDataKeyWithoutPlaintext> for Kms {
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, Error> {
         let key = crypt::random_bytes(length(req.key_spec.as_deref(), req.number_of_bytes)?)?;
         let context = context(req.encryption_context);
-        let (blob, record) = self.seal(cx, &req.key_id, &context, &key).await?;
+        let (blob, record) = self.seal(cx, (&req.key_id, None), &context, &key).await?;
         dry(req.dry_run)?;
         Ok(GenerateDataKeyWithoutPlaintextResponse {
             ciphertext_blob: Some(Blob::new(blob)),

@@ -22,6 +22,8 @@ use wire::types::Empty;
 use wire::{Error, Timestamp};
 
 use super::page::page;
+use super::pairs::generate;
+use crate::asymmetric::PairSpec;
 use crate::guard::{default_policy, managed_policy};
 use crate::records::{AliasRecord, KeyLocation, KeyRecord, Material, alias_key, find, key_prefix, place};
 use crate::{DELETE, Kms};
@@ -40,7 +42,7 @@ impl Kms {
     fn new_key(
         &self,
         cx: &Cx,
-        spec: &str,
+        (spec, usage): (&str, &str),
         manager: &str,
         description: Option<String>,
     ) -> Result<(KeyLocation, KeyRecord), Error> {
@@ -48,6 +50,12 @@ impl Kms {
         let now = Timestamp::from(cx.now());
         let material = self.new_material(cx, &place, None)?;
         let hmac = spec.strip_prefix("HMAC_");
+        let pair = PairSpec::of(spec);
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+        let encryption = match pair {
+            Some(pair) => names(pair.encryption()),
+            None => vec!["SYMMETRIC_DEFAULT".to_owned()],
+        };
         let metadata = KeyMetadata {
             aws_account_id: Some(place.account.clone()),
             key_id: place.id.clone(),
@@ -55,16 +63,17 @@ impl Kms {
             creation_date: Some(now),
             enabled: Some(true),
             description: Some(description.unwrap_or_default()),
-            key_usage: Some(if hmac.is_some() { "GENERATE_VERIFY_MAC" } else { "ENCRYPT_DECRYPT" }.to_owned()),
+            key_usage: Some(usage.to_owned()),
             key_state: Some("Enabled".to_owned()),
             origin: Some("AWS_KMS".to_owned()),
             key_manager: Some(manager.to_owned()),
             customer_master_key_spec: Some(spec.to_owned()),
             key_spec: Some(spec.to_owned()),
-            encryption_algorithms: hmac.is_none().then(|| vec!["SYMMETRIC_DEFAULT".to_owned()]),
+            encryption_algorithms: (usage == "ENCRYPT_DECRYPT").then_some(encryption),
+            signing_algorithms: pair.filter(|_| usage == "SIGN_VERIFY").map(|pair| names(pair.signing())),
             mac_algorithms: hmac.map(|bits| vec![format!("HMAC_SHA_{bits}")]),
             multi_region: Some(false),
-            current_key_material_id: Some(material.id.clone()),
+            current_key_material_id: pair.is_none().then(|| material.id.clone()),
             ..KeyMetadata::default()
         };
         let record = KeyRecord {
@@ -95,7 +104,7 @@ impl Kms {
         }
         let service = service.unwrap_or_default();
         let what = Some(format!("Default key that protects my {service} data when no other key is defined"));
-        let (place, mut record) = self.new_key(cx, "SYMMETRIC_DEFAULT", "AWS", what)?;
+        let (place, mut record) = self.new_key(cx, ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"), "AWS", what)?;
         record.policy = managed_policy(&place.account, &place.region, service);
         let now = Timestamp::from(cx.now());
         let alias =
@@ -182,25 +191,47 @@ fn check_tags(cx: &Cx, tags: &[Tag]) -> Result<(), Error> {
     Ok(())
 }
 
+/// What a key of the spec is for. Where there is a choice, it has to be made.
+fn usage(spec: &str, asked: Option<&str>) -> Result<String, Error> {
+    let known: &[&str] = match spec {
+        "SYMMETRIC_DEFAULT" => &["ENCRYPT_DECRYPT"],
+        "HMAC_256" | "HMAC_384" | "HMAC_512" => &["GENERATE_VERIFY_MAC"],
+        other => match PairSpec::of(other) {
+            Some(pair) if pair.encryption().is_empty() => &["SIGN_VERIFY", "KEY_AGREEMENT"],
+            Some(_) => &["ENCRYPT_DECRYPT", "SIGN_VERIFY"],
+            None => {
+                return Err(unsupported_operation_exception(format!("KeySpec {other} is not supported by Lakerun.")));
+            }
+        },
+    };
+    let asked = match asked {
+        Some(asked) => asked,
+        None if PairSpec::of(spec).is_some() => {
+            return Err(Error::validation("You must specify a KeyUsage value for an asymmetric KMS key."));
+        }
+        None => "ENCRYPT_DECRYPT",
+    };
+    if !known.contains(&asked) || spec == "ECC_SECG_P256K1" && asked == "KEY_AGREEMENT" {
+        return Err(Error::validation(format!("KeyUsage {asked} is not compatible with KeySpec {spec}")));
+    }
+    if asked == "KEY_AGREEMENT" {
+        return Err(unsupported_operation_exception("KeyUsage KEY_AGREEMENT is not supported by Lakerun."));
+    }
+    Ok(asked.to_owned())
+}
+
 #[async_trait]
 impl Handle<CreateKey> for Kms {
     async fn handle(&self, cx: &Cx, req: CreateKeyRequest) -> Result<CreateKeyResponse, Error> {
         let spec = req.key_spec.or(req.customer_master_key_spec).unwrap_or_else(|| "SYMMETRIC_DEFAULT".to_owned());
-        let usage = match spec.as_str() {
-            "SYMMETRIC_DEFAULT" => "ENCRYPT_DECRYPT",
-            "HMAC_256" | "HMAC_384" | "HMAC_512" => "GENERATE_VERIFY_MAC",
-            other => {
-                return Err(unsupported_operation_exception(format!("KeySpec {other} is not supported by Lakerun.")));
-            }
-        };
-        if req.key_usage.as_deref().unwrap_or("ENCRYPT_DECRYPT") != usage {
-            let message =
-                format!("KeyUsage {} is not compatible with KeySpec {spec}", req.key_usage.unwrap_or_default());
-            return Err(Error::validation(message));
-        }
+        let usage = usage(&spec, req.key_usage.as_deref())?;
         let tags = req.tags.unwrap_or_default();
         check_tags(cx, &tags)?;
-        let (place, mut record) = self.new_key(cx, &spec, "CUSTOMER", req.description)?;
+        let (place, mut record) = self.new_key(cx, (&spec, &usage), "CUSTOMER", req.description)?;
+        if let Some(pair) = PairSpec::of(&spec) {
+            let made = generate(pair).await?;
+            record.materials[0].sealed = self.root.kept(&made, &place.arn())?;
+        }
         if let Some(policy) = req.policy {
             check_policy(cx, &policy, &place.arn(), req.bypass_policy_lockout_safety_check == Some(true))?;
             record.policy = policy;

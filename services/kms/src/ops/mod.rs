@@ -5,4 +5,5 @@ mod crypto;
 mod grants;
 mod keys;
 mod page;
+mod pairs;
 mod rotation;

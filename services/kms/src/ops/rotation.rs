@@ -13,6 +13,7 @@ use store::Tx;
 use wire::types::Empty;
 use wire::{Error, Timestamp};
 
+use super::crypto::SYMMETRIC;
 use super::page::page;
 use crate::Kms;
 use crate::records::{KeyLocation, KeyRecord, find};
@@ -25,7 +26,7 @@ const MAX_ON_DEMAND: usize = 10;
 
 /// Only keys that encrypt are rotated.
 fn rotates(record: &KeyRecord) -> Result<(), Error> {
-    if record.metadata.key_usage.as_deref() != Some("ENCRYPT_DECRYPT") {
+    if record.metadata.key_usage.as_deref() != Some("ENCRYPT_DECRYPT") || record.spec() != SYMMETRIC {
         return Err(unsupported_operation_exception("Rotation is for symmetric encryption keys."));
     }
     record.serves("ENCRYPT_DECRYPT")

@@ -122,7 +122,7 @@ async fn data_keys_codes_and_random_bytes() {
     assert_eq!(code(&cx, "verifyMac", check("aGo=")).await, "KMSInvalidMacException");
     assert_eq!(code(&cx, "encrypt", json!({"KeyId": mac, "Plaintext": "aGk="})).await, "InvalidKeyUsageException");
     assert_eq!(
-        code(&cx, "createKey", json!({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"})).await,
+        code(&cx, "createKey", json!({"KeySpec": "ML_DSA_44", "KeyUsage": "SIGN_VERIFY"})).await,
         "UnsupportedOperationException"
     );
 }

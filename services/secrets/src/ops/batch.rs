@@ -28,6 +28,9 @@ impl Handle<BatchGetSecretValue> for Secrets {
             (None, None) => {
                 return Err(invalid_parameter_exception("You must specify either SecretIdList or Filters."));
             }
+            (Some(_), None) if req.next_token.is_some() => {
+                return Err(invalid_parameter_exception("You can't use NextToken with SecretIdList."));
+            }
             (Some(_), None) if req.max_results.is_some() => {
                 return Err(invalid_parameter_exception("You can't use MaxResults with SecretIdList."));
             }
