@@ -321,10 +321,10 @@ async fn of_two_answers_at_once_one_is_taken() {
             .map_err(|error| error.code().to_owned())
     };
     let told = <[_; 2]>::from(tokio::join!(answer("1"), answer("2")));
-    let taken: Vec<_> = told.iter().flatten().collect();
+    let heard: Vec<_> = told.iter().flatten().collect();
     let refused: Vec<_> = told.iter().filter_map(|told| told.as_ref().err().map(String::as_str)).collect();
-    assert_eq!((taken.len(), refused), (1, vec!["TaskTimedOut"]), "{told:?}");
-    assert_eq!(world.ended(&execution).await["Output"], **taken[0]);
+    assert_eq!((heard.len(), refused), (1, vec!["TaskTimedOut"]), "{told:?}");
+    assert_eq!(world.ended(&execution).await["Output"], **heard[0]);
 }
 
 /// An execution shows the machine as it was when it started, and is none of a later machine's that has its name.
@@ -340,7 +340,7 @@ async fn executions_keep_what_their_machine_was() {
     let first = start().await;
     let before = of(&first).await;
     assert_eq!((&before["RevisionId"], &before["UpdateDate"]), (&Value::Null, &made["CreationDate"]));
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
     let mut update = machine.clone();
     update["TracingConfiguration"] = json!({"Enabled": true});
     let updated = world.call("updateStateMachine", update).await;
@@ -364,7 +364,7 @@ async fn executions_keep_what_their_machine_was() {
     both.sort();
     assert_eq!(running, both);
     world.call("stopExecution", json!({"ExecutionArn": first})).await;
-    assert_eq!(list(Some("RUNNING")).await, [second.clone()]);
+    assert_eq!(list(Some("RUNNING")).await, std::slice::from_ref(&second));
     world.call("redriveExecution", json!({"ExecutionArn": first})).await;
     assert_eq!(list(Some("RUNNING")).await.len(), 2);
     for execution in &both {
@@ -451,7 +451,7 @@ async fn nothing_stays_of_tasks_that_no_worker_fetched() {
             if world.places().await == want {
                 return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("there are {} and not {want}", world.places().await);
     };
