@@ -170,16 +170,18 @@ async fn a_function_of_another_region_is_not_reached() {
     }
 }
 
+/// Nothing has a policy.
+struct Bare;
+#[async_trait]
+impl Guard for Bare {
+    async fn policy(&self, _: &Cx, _: &str, _: &str) -> Result<Option<ResourcePolicy>, Error> {
+        Ok(None)
+    }
+}
+
 #[tokio::test]
 async fn a_service_needs_no_policy_of_what_could_have_one_only() {
     let world = World::new();
-    struct Bare;
-    #[async_trait]
-    impl Guard for Bare {
-        async fn policy(&self, _: &Cx, _: &str, _: &str) -> Result<Option<ResourcePolicy>, Error> {
-            Ok(None)
-        }
-    }
     router(&world).add_guard("sqs", std::sync::Arc::new(Bare));
     let service = world.cx.as_service("events.amazonaws.com", &format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/r"));
     let ask = |action: &'static str, resource: String| {
