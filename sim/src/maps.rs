@@ -59,6 +59,18 @@ fn distributed(execution_type: &str, state: &Value) -> Value {
     })
 }
 
+/// A Map over the items of a member, whose child is given a state of that name.
+fn over(member: &str, name: &str, state: &Value) -> Value {
+    json!({
+        "Type": "Map", "End": true, "ItemsPath": format!("$.{member}"),
+        "ItemSelector": { "one": [1] }, "ResultSelector": { "one": [1] },
+        "ItemProcessor": {
+            "ProcessorConfig": { "Mode": "DISTRIBUTED", "ExecutionType": "STANDARD" },
+            "StartAt": name, "States": { name: state },
+        },
+    })
+}
+
 fn machine(map: &Value) -> Value {
     json!({ "StartAt": "M", "States": { "M": map } })
 }
@@ -154,16 +166,8 @@ pub fn late_children() -> Result<(), String> {
 /// Runs that wait for their children's runs do not keep those from beginning, however many there are.
 pub fn nested(width: u64) -> Result<(), String> {
     let pass = json!({ "Type": "Pass", "End": true });
-    let one = |state: &Value| {
-        let mut map = distributed("STANDARD", state);
-        map["ItemsPath"] = json!("$.one");
-        map["ItemSelector"] = json!({ "one": [1] });
-        map["ResultSelector"] = json!({ "one": [1] });
-        map
-    };
-    let mut outer = one(&one(&one(&pass)));
-    outer["ItemsPath"] = json!("$.many");
-    let machine = machine(&outer);
+    let inner = over("one", "Last", &pass);
+    let machine = machine(&over("many", "Middle", &over("one", "Inner", &inner)));
     let mut stage = Stage::new(0);
     // Without crashes: it is about how many there are.
     stage.calm();
