@@ -45,6 +45,12 @@ fn express_children_have_five_minutes() {
     maps::late_children().unwrap_or_else(|fault| panic!("{fault}"));
 }
 
+/// More runs wait for runs within them than may have their read-ahead.
+#[test]
+fn map_runs_within_map_runs_do_not_wait_for_each_other() {
+    maps::nested(1001).unwrap_or_else(|fault| panic!("{fault}"));
+}
+
 #[test]
 fn a_token_is_answered_once() {
     let mut crashes = 0;

@@ -314,7 +314,7 @@ fn express_children_do_not_wait_for_jobs_or_tokens() {
                 "Next":"After"}},"After":{{"Type":"Task","Resource":"{after}","End":true}}}}}}"#
         );
         let found = Definition::parse(&machine, MachineType::Standard).err().unwrap_or_default();
-        assert_eq!(found.iter().map(|found| found.sentence()).collect::<Vec<_>>(), want);
+        assert_eq!(found.iter().map(crate::Diagnostic::sentence).collect::<Vec<_>>(), want);
         // What was accepted once still runs.
         assert!(Definition::parse_accepted(&machine).is_ok());
     };
