@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_avro::compression::CompressionCodec;
 use arrow_avro::writer::AvroWriter;
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use object_store::ObjectStore;
@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::catalog::Table;
 use crate::error::{Error, Result};
+use crate::scan::{character, first};
 use crate::value::write_value;
 
 /// A format with what it needs to know.
@@ -60,6 +61,11 @@ pub(super) enum Pack {
     /// Hadoop's blocks of lz4.
     Lz4,
 }
+
+/// Hive's separators of fields, of items and of a map's keys.
+const FIELD: char = '\u{1}';
+const COLLECTION: char = '\u{2}';
+const KEY: char = '\u{3}';
 
 /// SerDe, input format and output format of a table in a format.
 pub(super) struct HiveFormat {
@@ -157,7 +163,7 @@ impl Encoding {
             "JSON" => Ok(Self::Json(pack()?)),
             "TEXTFILE" => Ok(Self::Text {
                 pack: pack()?,
-                separators: separators(delimiter.and_then(|text| text.chars().next()), None, None),
+                separators: separators(delimiter.map(|text| character(Some(text), FIELD)), None, None),
                 null: "\\N".to_owned(),
                 escape: None,
             }),
@@ -186,7 +192,8 @@ impl Encoding {
             };
             get("write.compression").or_else(|| get(key)).map(str::to_owned)
         };
-        let one = |key: &str| get(key).and_then(|text| text.chars().next());
+        // As the reader reads them: a character, its number, or an escape.
+        let one = |key: &str| get(key).map(|text| character(Some(text), '\\'));
         match library.rsplit('.').next().unwrap_or_default() {
             "ParquetHiveSerDe" => Self::named("PARQUET", compression("PARQUET").as_deref().or(Some("snappy")), None),
             "OrcSerde" => Self::named("ORC", compression("ORC").as_deref(), None),
@@ -197,25 +204,32 @@ impl Encoding {
                 else {
                     return Err(Error::internal("TEXTFILE is text"));
                 };
-                let first = one("field.delim").or_else(|| one("serialization.format").filter(|c| *c != '1'));
+                let field = get("field.delim").or_else(|| get("serialization.format"));
                 Ok(Self::Text {
                     pack,
                     separators: separators(
-                        first,
-                        one("collection.delim").or_else(|| one("colelction.delim")),
-                        one("mapkey.delim"),
+                        field.map(|text| character(Some(text), FIELD)),
+                        get("collection.delim")
+                            .or_else(|| get("colelction.delim"))
+                            .map(|text| character(Some(text), COLLECTION)),
+                        get("mapkey.delim").map(|text| character(Some(text), KEY)),
                     ),
                     null: get("serialization.null.format").map_or(null, str::to_owned),
                     escape: one("escape.delim"),
                 })
             }
             "OpenCSVSerde" => Ok(Self::Csv {
-                separator: one("separatorChar").unwrap_or(','),
-                quote: one("quoteChar").unwrap_or('"'),
-                escape: one("escapeChar").unwrap_or('\\'),
+                separator: first(get("separatorChar"), ','),
+                quote: first(get("quoteChar"), '"'),
+                escape: first(get("escapeChar"), '\\'),
             }),
             other => Err(Error::not_supported(format_args!("INSERT INTO a table with SerDe {other}"))),
         }
+    }
+
+    /// Whether files are of lines, of which readers may be told to skip some.
+    pub(super) fn has_lines(&self) -> bool {
+        matches!(self, Self::Json(_) | Self::Text { .. } | Self::Csv { .. })
     }
 
     /// What a file's name ends with; readers of text tell compression by it.
@@ -243,7 +257,7 @@ impl Encoding {
 }
 
 fn separators(field: Option<char>, collection: Option<char>, key: Option<char>) -> Vec<char> {
-    let mut all = vec![field.unwrap_or('\u{1}'), collection.unwrap_or('\u{2}'), key.unwrap_or('\u{3}')];
+    let mut all = vec![field.unwrap_or(FIELD), collection.unwrap_or(COLLECTION), key.unwrap_or(KEY)];
     all.extend((4u32..=8).filter_map(char::from_u32));
     all
 }
@@ -415,6 +429,16 @@ impl FileWriter {
             }
         };
         Ok(Self { sink, schema: Arc::clone(schema), rows: 0 })
+    }
+
+    /// Writes the names of the columns as a line of their own, where the format has lines.
+    pub(super) async fn header(&mut self) -> Result<()> {
+        let Sink::Lines(to) = &mut self.sink else { return Ok(()) };
+        let names = self.schema.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true));
+        let schema = Arc::new(Schema::new(names.collect::<Vec<_>>()));
+        let columns = schema.fields().iter().map(|field| Arc::new(StringArray::from(vec![field.name().as_str()])) as _);
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).map_err(Error::internal)?;
+        to.packer.write(lines(&batch, &to.encoding, &schema)?.as_bytes())
     }
 
     pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {

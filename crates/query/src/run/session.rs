@@ -106,6 +106,8 @@ impl Run<'_> {
         // Nulls come last whichever way is sorted.
         "nulls_last".clone_into(&mut options.sql_parser.default_null_ordering);
         options.execution.parquet.schema_force_view_types = false;
+        // Spark's older timestamps: as nanoseconds, all but 1677 to 2262 would come out as other dates.
+        options.execution.parquet.coerce_int96 = Some("us".to_owned());
         options.execution.time_zone = Some("UTC".to_owned());
         joins(options);
         let mut runtime = RuntimeEnvBuilder::new().with_object_store_registry(Arc::clone(&self.storage) as _);

@@ -19,6 +19,7 @@ use super::session::{Session, named};
 use super::{Answer, FilesKind, Run, select};
 use crate::catalog::{Column, SerdeInfo, StorageDescriptor, Table};
 use crate::error::{Error, Result};
+use crate::scan::{Projection, differs};
 use crate::sql::{Ctas, Name, Property, Select};
 use crate::storage::Location;
 use crate::types::hive_type;
@@ -50,6 +51,16 @@ struct Target<'a> {
     /// Positions of the columns by which rows are put into buckets, and how many there are.
     buckets: Option<(Vec<usize>, i64)>,
     encoding: &'a Encoding,
+    /// The table that has partitions already, or computes them.
+    table: Option<Partitioned<'a>>,
+    /// Whether each file begins with the names of its columns.
+    header: bool,
+}
+
+struct Partitioned<'a> {
+    database: &'a str,
+    table: &'a Table,
+    projection: Option<Projection>,
 }
 
 impl Run<'_> {
@@ -95,6 +106,8 @@ impl Run<'_> {
                 keys: table.partition_keys.iter().map(|key| key.name.clone()).collect(),
                 buckets: buckets(&table),
                 encoding: &properties.encoding,
+                table: None,
+                header: false,
             };
             self.write(&session, plan, &target).await?
         } else {
@@ -166,7 +179,7 @@ impl Run<'_> {
         }
         known_types(&fields)?;
         hive_types(&fields)?;
-        let target = Target { root: &root, keys, buckets: None, encoding: &encoding };
+        let target = Target { root: &root, keys, buckets: None, encoding: &encoding, table: None, header: false };
         let written = self.write(&session, plan, &target).await?;
         Ok(Answer::Files { kind: FilesKind::Insert, files: written.files, rows: written.rows })
     }
@@ -189,13 +202,18 @@ impl Run<'_> {
             )));
         }
         let encoding = Encoding::of(&table)?;
+        let header = encoding.has_lines() && header(&table)?;
         let root = Location::parse(table.location().ok_or_else(|| Error::metastore("the table has no location"))?)?;
         let all: Vec<Column> = table.columns().iter().chain(&table.partition_keys).cloned().collect();
         let (session, plan) = self.plan(&select).await?;
         let fields = all.iter().map(|column| crate::types::parse_hive_field(&column.name.to_lowercase(), &column.ty));
-        let plan = fit(plan, &Schema::new(fields.collect::<Result<Vec<_>>>()?), &columns)?;
+        let fields = fields.collect::<Result<Vec<_>>>()?;
+        let key_fields: Vec<_> = fields[table.columns().len()..].iter().map(|field| Arc::new(field.clone())).collect();
+        let projection = Projection::of(&database, &table, &key_fields)?;
+        let plan = fit(plan, &Schema::new(fields), &columns)?;
         let keys = table.partition_keys.iter().map(|key| key.name.clone()).collect();
-        let target = Target { root: &root, keys, buckets: None, encoding: &encoding };
+        let partitioned = Partitioned { database: &database, table: &table, projection };
+        let target = Target { root: &root, keys, buckets: None, encoding: &encoding, table: Some(partitioned), header };
         let written = self.write(&session, plan, &target).await?;
         self.add_written(&database, &table, &written).await?;
         Ok(Answer::Files { kind: FilesKind::Insert, files: written.files, rows: written.rows })
@@ -216,7 +234,6 @@ impl Run<'_> {
     /// Writes the plan's rows below the target's root. Files of one statement carry its id, so a repeated attempt
     /// overwrites them.
     async fn write(&self, session: &Session, plan: LogicalPlan, target: &Target<'_>) -> Result<Written> {
-        let store = self.storage.bucket(&target.root.bucket)?;
         let physical = select::physical(session, plan).await?;
         let schema = stored(&physical.schema(), target.keys.len())?;
         let mut stream = execute_stream(physical, session.context().task_ctx())?;
@@ -234,8 +251,13 @@ impl Run<'_> {
                             format_args!("Exceeded limit of {MOST_PARTITIONS} open writers for partitions/buckets"),
                         ));
                     }
-                    let location = self.file_of(target, &place);
-                    let writer = FileWriter::new(&store, location.path()?, target.encoding, &schema)?;
+                    let folder = self.folder_of(target, &place).await?;
+                    let location = self.file_of(target, &place, folder);
+                    let store = self.storage.bucket(&location.bucket)?;
+                    let mut writer = FileWriter::new(&store, location.path()?, target.encoding, &schema)?;
+                    if target.header {
+                        writer.header().await?;
+                    }
                     open.insert(place.clone(), (location.to_string(), writer));
                 }
                 if let Some((_, writer)) = open.get_mut(&place) {
@@ -246,18 +268,51 @@ impl Run<'_> {
         for (place, (url, writer)) in open {
             writer.close().await?;
             written.files.push(url);
-            if !target.keys.is_empty() && written.partitions.last() != Some(&place.values) {
+            let computed = target.table.as_ref().is_some_and(|table| table.projection.is_some());
+            if !target.keys.is_empty() && !computed && written.partitions.last() != Some(&place.values) {
                 written.partitions.push(place.values);
             }
         }
         Ok(written)
     }
 
-    fn file_of(&self, target: &Target<'_>, place: &PartitionBucket) -> Location {
+    /// Where a partition's files are: where its readers look for them.
+    async fn folder_of(&self, target: &Target<'_>, place: &PartitionBucket) -> Result<Location> {
         let mut key = target.root.key.trim_end_matches('/').to_owned();
         for (name, value) in target.keys.iter().zip(&place.values) {
             key = format!("{key}/{name}={}", encoded(value));
         }
+        let usual = Location { bucket: target.root.bucket.clone(), key };
+        let Some(Partitioned { database, table, projection }) = &target.table else { return Ok(usual) };
+        if let Some(projection) = projection {
+            let micros = i64::try_from(trino_functions::clock::now() / 1_000_000).unwrap_or_default();
+            let now = chrono::DateTime::from_timestamp_micros(micros).unwrap_or_default();
+            let found = projection.place(target.root, &place.values, now.naive_utc())?;
+            return found.ok_or_else(|| {
+                let name = super::ddl::partition_name(table, &place.values);
+                Error::not_supported(format_args!("Partition {name} is none that the table's projection has"))
+            });
+        }
+        if target.keys.is_empty() {
+            return Ok(usual);
+        }
+        let Some(known) = self.catalog.partition(database, &table.name, &place.values).await? else {
+            return Ok(usual);
+        };
+        let Some(storage) = known.storage_descriptor else { return Ok(usual) };
+        if differs(&storage, table) {
+            let name = super::ddl::partition_name(table, &place.values);
+            let text = "has columns or a SerDe of its own, by which INSERT does not write";
+            return Err(Error::not_supported(format_args!("Partition {name} of {database}.{} {text}", table.name)));
+        }
+        match storage.location.filter(|location| !location.is_empty()) {
+            Some(location) => Location::parse(&location),
+            None => Ok(usual),
+        }
+    }
+
+    fn file_of(&self, target: &Target<'_>, place: &PartitionBucket, folder: Location) -> Location {
+        let key = folder.key.trim_end_matches('/').to_owned();
         let id = &self.job.id;
         let stem = match place.bucket {
             Some(bucket) => format!("{}_bucket-{bucket:05}", id.replace('-', "_")),
@@ -265,7 +320,32 @@ impl Run<'_> {
         };
         let name = target.encoding.file_name(&stem);
         let key = if key.is_empty() { name } else { format!("{key}/{name}") };
-        Location { bucket: target.root.bucket.clone(), key }
+        Location { bucket: folder.bucket, key }
+    }
+}
+
+/// Whether a table's readers skip the first line of each file, which a writer then has to write.
+///
+/// # Errors
+/// `NOT_SUPPORTED` where they skip more, or lines at the end, as Trino refuses it.
+fn header(table: &Table) -> Result<bool> {
+    let storage = table.storage_descriptor.as_ref();
+    let serde = storage.and_then(|storage| storage.serde_info.as_ref()).map(|serde| &serde.parameters);
+    let all = [serde, storage.map(|storage| &storage.parameters), Some(&table.parameters)];
+    let count = |key: &str| {
+        let said = all.iter().flatten().filter_map(|parameters| parameters.get(key));
+        said.filter_map(|text| text.trim().parse::<u64>().ok()).max().unwrap_or(0)
+    };
+    if count("skip.footer.line.count") > 0 {
+        let text = "Inserting into Hive table with skip.footer.line.count property not supported";
+        return Err(Error::not_supported(text));
+    }
+    match count("skip.header.line.count") {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Error::not_supported(
+            "Inserting into Hive table with value of skip.header.line.count property greater than 1 is not supported",
+        )),
     }
 }
 

@@ -313,7 +313,7 @@ fn grok(properties: Properties<'_>) -> Result<SerdeKind> {
 }
 
 /// The first character of a text, or an escape such as `\t`.
-fn first(text: Option<&str>, default: char) -> char {
+pub(crate) fn first(text: Option<&str>, default: char) -> char {
     match text.map(|text| (text, text.chars().next())) {
         None | Some((_, None)) => default,
         Some((text, Some('\\'))) if text.len() > 1 => character(Some(text), default),
@@ -322,7 +322,7 @@ fn first(text: Option<&str>, default: char) -> char {
 }
 
 /// One character, or its number as Hive allows, or an escape such as `\t`.
-fn character(text: Option<&str>, default: char) -> char {
+pub(crate) fn character(text: Option<&str>, default: char) -> char {
     let Some(text) = text else { return default };
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {

@@ -71,7 +71,7 @@ impl PartitionPlace {
 }
 
 /// Whether a partition is read otherwise than its table.
-fn differs(storage: &StorageDescriptor, table: &Table) -> bool {
+pub(crate) fn differs(storage: &StorageDescriptor, table: &Table) -> bool {
     let Some(of_table) = &table.storage_descriptor else { return true };
     let columns = |storage: &StorageDescriptor| -> Vec<(String, String)> {
         storage.columns.iter().map(|column| (column.name.to_lowercase(), column.ty.to_lowercase())).collect()
@@ -128,10 +128,13 @@ pub(crate) async fn list_under<'a>(
         let store = storage.bucket(bucket)?;
         let common = common_folder(places.iter().map(|(_, key)| *key));
         if places.len() > FEW && !common.is_empty() {
-            let folders: BTreeMap<&str, usize> = places.iter().map(|(index, key)| (*key, *index)).collect();
-            for meta in list(store.as_ref(), bucket, &common).await? {
-                if let Some(index) = owner(&folders, meta.location.as_ref()) {
-                    found.push((index, bucket.to_owned(), meta));
+            let mut folders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+            for (index, key) in places {
+                folders.entry(key).or_default().push(index);
+            }
+            for meta in objects(store.as_ref(), bucket, &common).await? {
+                for index in owners(&folders, meta.location.as_ref()) {
+                    found.push((index, bucket.to_owned(), meta.clone()));
                 }
             }
         } else {
@@ -150,15 +153,11 @@ pub(crate) async fn list_under<'a>(
     Ok(found)
 }
 
-/// The innermost folder of `folders` that holds the key.
-fn owner(folders: &BTreeMap<&str, usize>, key: &str) -> Option<usize> {
-    let mut end = key.rfind('/')?;
-    loop {
-        if let Some(index) = folders.get(&key[..end]) {
-            return Some(*index);
-        }
-        end = key[..end].rfind('/')?;
-    }
+/// The places whose file it is, each as if it were listed alone: several may lie at one folder, or one within another's.
+fn owners(folders: &BTreeMap<&str, Vec<usize>>, key: &str) -> Vec<usize> {
+    let ends = key.rmatch_indices('/').map(|(end, _)| end);
+    let within = ends.filter(|end| is_data(&key[*end..])).filter_map(|end| folders.get(&key[..end]));
+    within.flatten().copied().collect()
 }
 
 /// The files that lists name: one location a line, each an object of any bucket.
@@ -183,6 +182,14 @@ pub(crate) async fn follow(storage: &Storage, bucket: &str, list: &ObjectMeta) -
 }
 
 async fn list(store: &dyn ObjectStore, bucket: &str, folder: &str) -> Result<Vec<ObjectMeta>> {
+    let skip = Location { bucket: bucket.to_owned(), key: folder.to_owned() }.path()?.as_ref().len();
+    let mut all = objects(store, bucket, folder).await?;
+    all.retain(|meta| is_data(&meta.location.as_ref()[skip.min(meta.location.as_ref().len())..]));
+    Ok(all)
+}
+
+/// All below a folder that has bytes.
+async fn objects(store: &dyn ObjectStore, bucket: &str, folder: &str) -> Result<Vec<ObjectMeta>> {
     let location = Location { bucket: bucket.to_owned(), key: folder.to_owned() };
     let prefix = location.path()?;
     let metas: Vec<ObjectMeta> = store.list(Some(&prefix)).try_collect().await.map_err(|error| match error {
@@ -194,11 +201,7 @@ async fn list(store: &dyn ObjectStore, bucket: &str, folder: &str) -> Result<Vec
         ),
         other => other.into(),
     })?;
-    let skip = prefix.as_ref().len();
-    Ok(metas
-        .into_iter()
-        .filter(|meta| meta.size > 0 && is_data(&meta.location.as_ref()[skip.min(meta.location.as_ref().len())..]))
-        .collect())
+    Ok(metas.into_iter().filter(|meta| meta.size > 0).collect())
 }
 
 /// Whether no part of the path below the table is hidden: `_SUCCESS`, `.crc`, `_temporary/…`.
@@ -243,10 +246,12 @@ mod tests {
     }
 
     #[test]
-    fn the_innermost_folder_owns_a_file() {
-        let folders = BTreeMap::from([("a", 0), ("a/b", 1)]);
-        assert_eq!(owner(&folders, "a/x"), Some(0));
-        assert_eq!(owner(&folders, "a/b/c/x"), Some(1));
-        assert_eq!(owner(&folders, "c/x"), None);
+    fn each_place_has_what_it_would_have_alone() {
+        let folders = BTreeMap::from([("a", vec![0]), ("a/b", vec![1, 2]), ("a/_c", vec![3])]);
+        assert_eq!(owners(&folders, "a/x"), [0]);
+        assert_eq!(owners(&folders, "a/b/c/x"), [1, 2, 0]);
+        assert_eq!(owners(&folders, "a/b/_x"), [0; 0]);
+        assert_eq!(owners(&folders, "a/_c/x"), [3]);
+        assert_eq!(owners(&folders, "c/x"), [0; 0]);
     }
 }

@@ -44,12 +44,13 @@ use tokio::sync::Mutex;
 
 pub(crate) use columns::read_as;
 pub(crate) use conform::Conform;
-pub(crate) use format::Format;
+pub(crate) use format::{Format, character, first};
 use layout::Layout;
 pub(crate) use listing::decode_partition_value;
+pub(crate) use listing::differs;
 use listing::{DataFile, PartitionPlace, follow, list_under};
 pub(crate) use order::FileOrder;
-use projection::Projection;
+pub(crate) use projection::Projection;
 
 use crate::catalog::{Catalog, StorageDescriptor, Table};
 use crate::error::{Error, Result};

@@ -110,6 +110,21 @@ impl Projection {
         self.columns.iter().map(|column| column.values(filters, now)).collect()
     }
 
+    /// Where the partition of these values is looked for; `None` where the projection has no such partition.
+    pub(crate) fn place(&self, root: &Location, texts: &[String], now: NaiveDateTime) -> Result<Option<Location>> {
+        let mut place = Vec::with_capacity(texts.len());
+        for (column, text) in self.columns.iter().zip(texts) {
+            let value = column.decode(text)?;
+            let name = datafusion::common::Column::new_unqualified(column.field.name());
+            let is = Expr::Column(name).eq(Expr::Literal(value.clone(), None));
+            match column.values(&[is], now)?.into_iter().find(|known| known.value == value) {
+                Some(known) => place.push(known),
+                None => return Ok(None),
+            }
+        }
+        self.location(root, &place).map(Some)
+    }
+
     /// All combinations, the last column fastest.
     pub(crate) fn combine(columns: &[Vec<Value>]) -> Result<Vec<Vec<Value>>> {
         let count = columns.iter().try_fold(1usize, |n, values| n.checked_mul(values.len()));

@@ -220,6 +220,58 @@ pub(super) fn in_query(expr: &mut Expr) {
     let _ = VisitMut::visit(expr, &mut InQuery(0));
 }
 
+/// `x IN (query)` in a condition where DataFusion's join would take NULL for FALSE: below anything but AND, and negated below OR.
+/// A `NOT IN` that has to be true is joined with regard to nulls.
+pub(super) fn uncertain_in_query(condition: &mut Expr) {
+    fn walk(condition: &mut Expr, alone: bool) {
+        match condition {
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+                walk(left, alone);
+                walk(right, alone);
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
+                walk(left, false);
+                walk(right, false);
+            }
+            Expr::Nested(inner) => walk(inner, alone),
+            Expr::InSubquery { negated, .. } if alone || !*negated => {}
+            Expr::AnyOp { .. } | Expr::Exists { .. } => {}
+            Expr::AllOp { .. } if alone => {}
+            other => {
+                let _ = VisitMut::visit(other, &mut Uncertain(0));
+            }
+        }
+    }
+
+    struct Uncertain(usize);
+
+    impl VisitorMut for Uncertain {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.0 += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if self.0 == 0
+                && !matches!(expr, Expr::Exists { .. })
+                && let Some(new) = counted(expr)
+            {
+                *expr = new;
+            }
+            ControlFlow::Continue(())
+        }
+    }
+
+    walk(condition, true);
+}
+
 fn counted(expr: &Expr) -> Option<Expr> {
     use BinaryOperator as Op;
     if let Expr::Exists { subquery, negated } = expr {

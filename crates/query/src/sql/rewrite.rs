@@ -265,6 +265,7 @@ impl VisitorMut for Rewriter<'_> {
         forms::flatten_group_by(select);
         for condition in select.selection.iter_mut().chain(select.having.iter_mut()) {
             forms::row_in_query(condition);
+            forms::uncertain_in_query(condition);
         }
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {

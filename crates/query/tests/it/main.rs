@@ -3,6 +3,7 @@
 
 mod formats;
 mod iceberg;
+mod inserts;
 mod language;
 mod projection;
 mod properties;

@@ -218,6 +218,12 @@ fn reusable(
         if ended.is_some_and(|ended| ended.as_millis() < oldest) {
             break;
         }
+        // A reused result is as old as the execution that made it, which comes later here.
+        let statistics = other.execution.statistics.as_ref();
+        let reused = statistics.and_then(|all| all.result_reuse_information.as_ref());
+        if reused.is_some_and(|reuse| reuse.reused_previous_result) {
+            continue;
+        }
         let same = other.state() == "SUCCEEDED"
             && other.sql == record.sql
             && other.parameters == record.parameters
