@@ -19,6 +19,7 @@ pub(crate) mod commit;
 pub(crate) mod files;
 pub(crate) mod inspect;
 pub(crate) mod manifest;
+pub(crate) mod mapping;
 pub(crate) mod metadata;
 mod prune;
 pub(crate) mod scan;

@@ -29,6 +29,7 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 
+use super::mapping::{self, Names};
 use super::metadata::broken;
 use super::prune::prune;
 use super::transform::Transform;
@@ -38,9 +39,6 @@ use crate::error::{Error, Result};
 use crate::scan::{Conform, read_as};
 use crate::storage::{Location, Storage};
 use crate::types::TIMESTAMP;
-
-/// Says what the columns of files are that do not number them.
-const NAME_MAPPING: &str = "schema.name-mapping.default";
 
 /// One snapshot of a table.
 #[derive(Debug)]
@@ -136,6 +134,7 @@ impl IcebergScan {
         }
         let table_schema =
             TableSchema::builder(Arc::clone(&self.file_schema)).with_table_partition_cols(self.hidden.clone()).build();
+        let names = mapping::names(&self.loaded.metadata)?.map(Arc::new);
         let width = state.config().target_partitions();
         let mut scans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         for ((bucket, _), (constants, parts, rows)) in groups {
@@ -149,7 +148,11 @@ impl IcebergScan {
                 .with_statistics(statistics)
                 .with_projection_indices(projection.cloned())?
                 .with_limit(limit)
-                .with_expr_adapter(Some(Arc::new(ById { columns: Arc::clone(&self.columns), constants })))
+                .with_expr_adapter(Some(Arc::new(ById {
+                    columns: Arc::clone(&self.columns),
+                    constants,
+                    names: names.clone(),
+                })))
                 .build();
             scans.push(DataSourceExec::from_data_source(config));
         }
@@ -162,7 +165,7 @@ impl IcebergScan {
     /// Files that another system wrote into folders of `key=value` have the keys in their partitions alone.
     fn constants(&self, entry: &FileEntry) -> Constants {
         let metadata = &self.loaded.metadata;
-        if !metadata.properties.contains_key(NAME_MAPPING) {
+        if !metadata.properties.contains_key(mapping::NAME_MAPPING) {
             return Constants::new();
         }
         let Some(spec) = metadata.spec_by_id(entry.spec) else { return Constants::new() };
@@ -310,17 +313,20 @@ impl TableProvider for IcebergScan {
     }
 }
 
-/// Finds a file's columns by the numbers of their fields, whatever they are called in it.
+/// Finds a file's columns by the numbers of their fields, whatever they are called in it; in a file that has no numbers by the names that
+/// the table's mapping has for them.
 #[derive(Debug)]
 struct ById {
     columns: Arc<Schema>,
     constants: Constants,
+    names: Option<Arc<Names>>,
 }
 
 #[derive(Debug)]
 struct Adapter {
     columns: Arc<Schema>,
     constants: Constants,
+    names: Option<Arc<Names>>,
     table: SchemaRef,
     file: SchemaRef,
     numbered: bool,
@@ -336,6 +342,7 @@ impl PhysicalExprAdapterFactory for ById {
         Ok(Arc::new(Adapter {
             columns: Arc::clone(&self.columns),
             constants: self.constants.clone(),
+            names: self.names.clone(),
             table: logical,
             file: physical,
             numbered,
@@ -388,6 +395,8 @@ impl Adapter {
         self.file.fields().iter().position(|other| {
             if self.numbered {
                 other.metadata().get(PARQUET_FIELD_ID_META_KEY) == Some(&id)
+            } else if let Some(names) = &self.names {
+                names.get(&own.id).is_some_and(|names| names.contains(other.name()))
             } else {
                 other.name().eq_ignore_ascii_case(&own.name)
             }

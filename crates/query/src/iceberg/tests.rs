@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{Int32Array, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 
 use super::Loaded;
 use super::commit::{Change, Committer};
 use super::manifest::{DataFile, POSITION_DELETES};
+use super::mapping::NAME_MAPPING;
+use super::metadata::TableMetadata;
 use crate::catalog::{Catalog, Database, MemoryCatalog};
 use crate::storage::{Location, Storage};
 use crate::{Engine, Job};
@@ -120,4 +122,42 @@ async fn rows_that_positions_delete_are_gone() {
     let summary = &lake.load("t").await.metadata.current_snapshot().unwrap().summary.clone();
     assert_eq!((summary["operation"].as_str(), summary["total-delete-files"].as_str()), ("replace", "0"));
     assert_eq!((summary["total-records"].as_str(), summary["total-data-files"].as_str()), ("8", "1"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_without_ids_are_read_by_the_mapping_of_names() {
+    let mut lake = Lake::new().await;
+    lake.run("CREATE TABLE t (a int, b int) LOCATION 's3://b/t' TBLPROPERTIES ('table_type'='ICEBERG')").await;
+    let schema =
+        Arc::new(Schema::new(vec![Field::new("a", DataType::Int32, true), Field::new("b", DataType::Int32, true)]));
+    let columns = [vec![1, 2], vec![10, 20]].map(|values| Arc::new(Int32Array::from(values)) as _);
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns.to_vec()).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), schema, None).unwrap();
+    writer.write(&batch).unwrap();
+    let bytes = writer.into_inner().unwrap();
+    let file = DataFile {
+        path: "s3://b/elsewhere/f.parquet".to_owned(),
+        format: "PARQUET".to_owned(),
+        records: 2,
+        size: i64::try_from(bytes.len()).unwrap(),
+        ..DataFile::default()
+    };
+    lake.storage.put(&Location::parse(&file.path).unwrap(), bytes).await.unwrap();
+    let loaded = lake.load("t").await;
+    let committer = Committer { storage: &lake.storage, catalog: &lake.catalog, database: "db", id: "add-files" };
+    let mapping = r#"[{"field-id":1,"names":["a"]},{"field-id":2,"names":["b"]}]"#.to_owned();
+    let named = |metadata: &mut TableMetadata| {
+        metadata.properties.insert(NAME_MAPPING.to_owned(), mapping);
+    };
+    let loaded = committer.update(&loaded, named).await.unwrap();
+    let committer = Committer { id: "add-files-2", ..committer };
+    let change = Change { operation: "append", added: vec![file], removed: BTreeSet::new() };
+    committer.snapshot_exactly(&loaded, change).await.unwrap();
+    assert_eq!(lake.run("SELECT a, b FROM t ORDER BY a").await, "1,10 2,20");
+
+    // A renamed column keeps its data, also where a change writes the file anew.
+    lake.run("ALTER TABLE t CHANGE COLUMN a c int").await;
+    assert_eq!(lake.run("SELECT c, b FROM t ORDER BY c").await, "1,10 2,20");
+    lake.run("UPDATE t SET b = 11 WHERE c = 1").await;
+    assert_eq!(lake.run("SELECT c, b FROM t ORDER BY c").await, "1,11 2,20");
 }

@@ -6,6 +6,7 @@ use super::{KNOWN_PROPERTIES, OWN_PROPERTIES, STANDARD, done, kept_properties};
 use crate::catalog::{Column, Table};
 use crate::error::{Error, Result};
 use crate::iceberg::Loaded;
+use crate::iceberg::mapping::{self, NAME_MAPPING};
 use crate::iceberg::metadata::{PartitionField, TableMetadata};
 use crate::iceberg::transform::Transform;
 use crate::iceberg::types::{Field, Type, hive, of_column, promotes};
@@ -125,7 +126,21 @@ impl Run<'_> {
         if let Some(part) = parts.iter().find(|part| !fields.iter().any(|field| field.id == part.source_id)) {
             return Err(Error::ddl(format_args!("Cannot drop partition field: {}", part.name)));
         }
-        self.committer(database).update(loaded, |metadata| metadata.put_schema(fields)).await?;
+        let current = loaded.metadata.schema();
+        if let Some(id) = current.identifier_field_ids.iter().find(|id| !fields.iter().any(|field| field.id == **id))
+            && let Some(field) = current.fields.iter().find(|field| field.id == *id)
+        {
+            return Err(Error::ddl(format_args!("Cannot delete identifier field {}", field.name)));
+        }
+        let names = loaded.metadata.properties.get(NAME_MAPPING);
+        let names = names.map(|text| mapping::kept(text, &current.fields, &fields)).transpose()?;
+        let change = |metadata: &mut TableMetadata| {
+            metadata.put_schema(fields);
+            if let Some(names) = names {
+                metadata.properties.insert(NAME_MAPPING.to_owned(), names);
+            }
+        };
+        self.committer(database).update(loaded, change).await?;
         Ok(done())
     }
 
