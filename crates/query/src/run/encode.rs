@@ -432,7 +432,7 @@ impl FileWriter {
     }
 
     /// Writes the names of the columns as a line of their own, where the format has lines.
-    pub(super) async fn header(&mut self) -> Result<()> {
+    pub(super) fn header(&mut self) -> Result<()> {
         let Sink::Lines(to) = &mut self.sink else { return Ok(()) };
         let names = self.schema.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true));
         let schema = Arc::new(Schema::new(names.collect::<Vec<_>>()));

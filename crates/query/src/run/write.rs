@@ -256,7 +256,7 @@ impl Run<'_> {
                     let store = self.storage.bucket(&location.bucket)?;
                     let mut writer = FileWriter::new(&store, location.path()?, target.encoding, &schema)?;
                     if target.header {
-                        writer.header().await?;
+                        writer.header()?;
                     }
                     open.insert(place.clone(), (location.to_string(), writer));
                 }
