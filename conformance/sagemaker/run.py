@@ -5,12 +5,15 @@
 
 Closes with 'N passed, N failed'.
 """
+import gzip
+import importlib.util
 import io
 import json
 import os
 import sys
 import tarfile
 import time
+import types
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from server import Server, need_boto3  # noqa: E402
@@ -251,9 +254,28 @@ def rights(m):
     refused("who may not", "AccessDeniedException", lambda: rt.invoke_endpoint(EndpointName="echo", Body="[1]", ContentType="application/json"), "sagemaker:InvokeEndpoint")
 
 
+def unpacked():
+    """A batch transform's input that unpacks to more than it may is refused: its first part would be a whole answer to nobody's question."""
+    os.environ.setdefault("SM_MODEL_DIR", "model")
+    place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../runtimes/sagemaker/transform.py")
+    spec = importlib.util.spec_from_file_location("transform", place)
+    transform = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(transform)
+    transform.MOST_BYTES = 8
+    job = transform.Job.__new__(transform.Job)
+    job.request, job.kind, job.content, job.accept = {"gzip": True}, None, "application/x-image", "application/x-image"
+    handlers = types.SimpleNamespace(invoke=lambda data, content, accept: (data, accept))
+    check("gzip of all that may be", job.transform(handlers, gzip.compress(b"12345678")) == b"12345678")
+    try:
+        check("gzip of more", False, job.transform(handlers, gzip.compress(b"123456789")))
+    except transform.Refused as error:
+        check("gzip of more", "unpacks to more than" in str(error), error)
+
+
 def main(binary):
     server = Server(binary)
     try:
+        unpacked()
         m = Models()
         for part in (real_time, formats, variants, serverless, asynchronous, rights):
             part(m)

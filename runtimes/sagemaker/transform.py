@@ -339,7 +339,9 @@ class Job:
 
     def transform(self, handlers, data):
         if self.request["gzip"]:
-            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MOST_BYTES)
+            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MOST_BYTES + 1)
+            if len(data) > MOST_BYTES:
+                raise Refused(f"it unpacks to more than {MOST_BYTES >> 30} GiB")
         if self.kind is None or not (self.join or any(self.filters) or self.request["split"] == "Line"):
             output, _ = handlers.invoke(data, self.content, self.accept)
             return output if isinstance(output, bytes) else output.encode()
