@@ -180,5 +180,5 @@ def _publish(options, ruleset, outcomes):
     from lakerun_spark import launcher
 
     launcher.quality.append({"context": (options or {}).get("dataQualityEvaluationContext"), "at": int(time.time() * 1000), "rules": [
-        {"description": row["Rule"], "passed": row["Outcome"] == "Passed", "message": row["FailureReason"], "metrics": row["EvaluatedMetrics"] or {}}
+        {"description": row["Rule"], "passed": row["Outcome"] == "Passed", "message": row["FailureReason"], "metrics": launcher.finite(row["EvaluatedMetrics"] or {})}
         for row in outcomes]})

@@ -7,6 +7,7 @@ The outcome goes to the file named by LAKERUN_RESULT: {"error": null, "bookmark"
 """
 
 import json
+import math
 import os
 import sys
 import traceback
@@ -108,15 +109,40 @@ quality = []
 
 
 def finish(error, moved=None):
-    path = os.environ.get("LAKERUN_RESULT")
-    if path:
-        with open(path + ".tmp", "w") as file:
-            json.dump({"moved": moved} if moved else {"error": error, "bookmark": None if error else bookmark, "quality": quality}, file)
-        os.replace(path + ".tmp", path)
+    report = {"moved": moved} if moved else {"error": error, "bookmark": None if error else bookmark, "quality": quality}
+    try:
+        _report(report)
+    except (OSError, TypeError, ValueError) as failure:
+        # Without its report the run would be a success that moves no bookmark: the next one would read the same again.
+        error = f"{error + '; ' if error else ''}the run's report cannot be written: {describe(failure)}"
+        print(f"lakerun: {error}", file=sys.stderr)
+        moved = None
+        try:
+            _report({"error": error})
+        except OSError:
+            pass  # The exit status tells it.
     sys.stdout.flush()
     sys.stderr.flush()
     # The engine's threads and the client's channel need no farewell: nothing is kept in this process.
     os._exit(1 if error or moved else 0)
+
+
+def finite(metrics):
+    """The metrics that JSON has numbers for: the correlation with a constant column is none."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            print(f"lakerun: the metric {name} is {value}: it is left out of the results that are published", file=sys.stderr)
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+
+def _report(report):
+    """As JSON proper: its reader takes none of Python's NaN and Infinity."""
+    path = os.environ.get("LAKERUN_RESULT")
+    if path:
+        text = json.dumps(report, allow_nan=False)
+        with open(path + ".tmp", "w") as file:
+            file.write(text)
+        os.replace(path + ".tmp", path)
 
 
 def check(arguments):
