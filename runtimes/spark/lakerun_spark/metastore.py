@@ -11,8 +11,31 @@ import boto3
 
 _loaded = set()
 _CHANGES = re.compile(r"^\s*(create|alter|drop|msck|truncate|replace)\b(?!\s+(or\s+replace\s+)?(global\s+)?temp)", re.IGNORECASE)
-_INSERTS = re.compile(r"^\s*insert\b.*?\b(?:into|overwrite)\s+(?:table\s+)?([`\w.]+)", re.IGNORECASE | re.DOTALL)
+#: Wherever it stands: after WITH, and several after FROM.
+_INSERTS = re.compile(r"\binsert\s+(?:into|overwrite)\s+(?:table\s+)?((?:`(?:``|[^`])*`|[\w.])+)", re.IGNORECASE)
+_NOISE = re.compile(r"""--[^\n]*|/\*|\br'[^']*'|\br"[^"]*"|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`(?:``|[^`])*`""", re.IGNORECASE | re.DOTALL)
 _SHOWS = re.compile(r"^\s*(show|use|describe|desc)\b", re.IGNORECASE)
+
+
+def _bare(query):
+    """A statement without its comments (those in brackets nest) and without what stands in its string literals."""
+    out, at = "", 0
+    while found := _NOISE.search(query, at):
+        token, end = found.group(0), found.end()
+        out += query[at : found.start()]
+        if token == "/*":
+            depth = 1
+            while depth and (mark := re.compile(r"/\*|\*/").search(query, end)):
+                depth, end = depth + (1 if mark.group(0) == "/*" else -1), mark.end()
+            if depth:
+                end = len(query)
+            token = " "
+        elif token.startswith("--"):
+            token = " "
+        elif not token.startswith("`"):
+            token = "''"
+        out, at = out + token, end
+    return out + query[at:]
 
 
 def install():
@@ -22,17 +45,18 @@ def install():
     sql = SparkSession.sql
 
     def _sql(self, query, *args, **kwargs):
-        if _CHANGES.match(query):
-            raise NotImplementedError(f"{query.split(None, 2)[0].upper()} on the Glue Data Catalog is not in Lakerun on Apache Spark: "
+        bare = _bare(query)
+        if _CHANGES.match(bare):
+            raise NotImplementedError(f"{bare.split(None, 2)[0].upper()} on the Glue Data Catalog is not in Lakerun on Apache Spark: "
                                       "use Athena, a crawler or the Glue API; temporary views are served")
-        if _SHOWS.match(query):
+        if _SHOWS.match(bare):
             _load_all(self, sql)
-        inserted = _INSERTS.match(query)
-        if inserted:
-            _bring(self, sql, inserted.group(1))
+        inserted = _INSERTS.findall(bare)
+        for name in inserted:
+            _bring(self, sql, name)
         answer = _retrying(self, sql, lambda: sql(self, query, *args, **kwargs))
-        if inserted:
-            _register(self, sql, inserted.group(1))
+        for name in inserted:
+            _register(self, sql, name)
         return answer
 
     SparkSession.sql = _sql
@@ -169,7 +193,10 @@ def _register(spark, sql, name):
         if values not in have:
             inputs.append({"Values": list(values), "StorageDescriptor": {**storage, "Location": storage["Location"].rstrip("/") + "/" + row[0] + "/"}})
     for start in range(0, len(inputs), 100):
-        glue.batch_create_partition(DatabaseName=database, TableName=table, PartitionInputList=inputs[start : start + 100])
+        answer = glue.batch_create_partition(DatabaseName=database, TableName=table, PartitionInputList=inputs[start : start + 100])
+        for error in answer.get("Errors", []):
+            if error["ErrorDetail"]["ErrorCode"] != "AlreadyExistsException":
+                raise RuntimeError(f"partition {error['PartitionValues']} of {database}.{table}: {error['ErrorDetail']['ErrorMessage']}")
 
 
 def _load_all(spark, sql):
