@@ -550,6 +550,171 @@ INPUTS = {
 EXPECTED = HERE / "scripts" / "expected.json"
 
 
+PURGE = """
+import boto3
+s3 = boto3.client("s3")
+def left(prefix): return sorted(o["Key"] for o in s3.list_objects_v2(Bucket=args["bucket"], Prefix=prefix).get("Contents", []))
+def refused(call, *given):
+    try:
+        call(*given)
+    except (NotImplementedError, ValueError) as error:
+        return str(error)
+now = {"retentionPeriod": 0}
+said = [refused(glue.purge_table, DB, "sold", {**now, "manifestFilePath": B + "/m"}),
+        refused(glue.purge_s3_path, B + "/sold/", {**now, "partitionPredicate": "month = '01'"}),
+        refused(glue.purge_table, DB, "sold", {"retentionPeriod": "a week"})]
+before = left("sold")
+glue.purge_table(DB, "sold", {"partitionPredicate": "month = '01'"})
+young = left("sold")
+glue.purge_table(DB, "sold", {**now, "partitionPredicate": "month in ('01', '03')", "excludeStorageClasses": ["GLACIER"]})
+chosen = left("sold") + left("elsewhere")
+glue.purge_s3_path(B + "/stage", now)
+tell({"said": said, "kept": [before == young, len(before)], "chosen": chosen, "stage": left("stage")})
+"""
+
+
+@case
+def purges(w):
+    """What partitionPredicate chooses, wherever it lies, and nothing beside it; an emptied partition goes from the catalog."""
+    columns = [{"Name": "id", "Type": "bigint"}]
+    storage = {"Columns": columns, "Location": f"s3://{w.bucket}/sold/", "SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"}}
+    w.glue.create_table(DatabaseName=w.database, TableInput={"Name": "sold", "StorageDescriptor": storage, "PartitionKeys": [{"Name": "month", "Type": "string"}]})
+    for month, folder in (("01", "sold/month=01/"), ("02", "sold/month=01/late/"), ("03", "elsewhere/march/"), ("04", "sold/month=04/")):
+        w.put(folder + "a.json", '{"id": 1}\n')
+        part = {"Values": [month], "StorageDescriptor": {**storage, "Location": f"s3://{w.bucket}/{folder}"}}
+        w.glue.create_partition(DatabaseName=w.database, TableName="sold", PartitionInput=part)
+    w.s3.put_object(Bucket=w.bucket, Key="elsewhere/march/old.json", Body="{}", StorageClass="GLACIER")
+    for key in ("stage/a", "stage/b/c", "stage_2/a", "stages"):
+        w.put(key, "x")
+    w.job("purge", PURGE)
+    run = w.run("purge")
+    equal(run["JobRunState"], "SUCCEEDED")
+    told = run["told"]
+    equal([any(word in said for said in told["said"]) for word in ("manifestFilePath", "partitionPredicate", "retentionPeriod")], [True] * 3)
+    equal(told["kept"], [True, 3])
+    equal(told["chosen"], ["sold/month=01/late/a.json", "sold/month=04/a.json", "elsewhere/march/old.json"])
+    equal(told["stage"], ["stage_2/a", "stages"])
+    # That of March has a file left, the one of January none.
+    parts = w.glue.get_partitions(DatabaseName=w.database, TableName="sold")["Partitions"]
+    equal(sorted(part["Values"][0] for part in parts), ["02", "03", "04"])
+
+
+BOUNDED = """
+d = glue.create_dynamic_frame.from_options("s3", {"paths": [B + "/new/", B + "/old/"], "boundedFiles": "2", "maxBand": "0"}, "json", transformation_ctx="src")
+t = glue.create_dynamic_frame.from_catalog(DB, "raw", transformation_ctx="raw", additional_options={"boundedFiles": "1", "exclusions": '["**.{tmp,bak}"]'})
+tell([rows(d), rows(t)])
+job.commit()
+"""
+
+
+@case
+def bounded_reads_of_several_paths(w):
+    """The oldest files of all paths first: what a run leaves is older than nothing that it read, so that later runs read it. No key is a glob."""
+    for id, key in enumerate(("old/b.json", "new/[1].json", "old/*.json", "new/c.json", "old/d.json")):
+        w.put(key, json.dumps({"id": id}) + "\n")
+        time.sleep(0.01)  # Each is younger than the one before.
+    for key in ("raw/{1}.json", "raw/1.json", "raw/a.bak", "raw/b.tmp"):
+        w.put(key, json.dumps({"id": len(key)}) + "\n")
+        time.sleep(0.01)
+    storage = {"Columns": [{"Name": "id", "Type": "bigint"}], "Location": f"s3://{w.bucket}/raw/", "SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"}}
+    w.glue.create_table(DatabaseName=w.database, TableInput={"Name": "raw", "StorageDescriptor": storage})
+    w.job("bounded", BOUNDED, {"--job-bookmark-option": "job-bookmark-enable"})
+    told = []
+    for _ in range(4):
+        run = w.run("bounded")
+        equal((run["JobRunState"], run.get("ErrorMessage")), ("SUCCEEDED", None))
+        told.append(run["told"])
+    equal(told, [[[[0], [1]], [[12]]], [[[2], [3]], [[10]]], [[[4]], []], [[], []]])
+
+
+KEYS = """
+import io, boto3, pyarrow as pa, pyarrow.parquet as pq
+s3, catalog = boto3.client("s3"), boto3.client("glue")
+def put(key, id):
+    body = io.BytesIO()
+    pq.write_table(pa.table({"id": [id]}), body)
+    s3.put_object(Bucket=args["bucket"], Key=key, Body=body.getvalue())
+for id, key in enumerate(("r[1].parquet", "r1.parquet", "x*.parquet", "{a}/q?.parquet", "{a}/qz.parquet", "100%41.parquet", "100A.parquet", "s#1.parquet")):
+    put("keys/" + key, id)
+storage = {"Columns": [{"Name": "id", "Type": "bigint"}], "Location": B + "/table/",
+           "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"}}
+catalog.create_table(DatabaseName=DB, TableInput={"Name": "keys", "StorageDescriptor": storage, "PartitionKeys": [{"Name": "m", "Type": "string"}]})
+for id, value in enumerate(("{x}", "y")):
+    put(f"table/m={value}/a[0].parquet", id)
+    put(f"table/m={value}/sub/b.parquet", id + 10)
+    part = {"Values": [value], "StorageDescriptor": {**storage, "Location": B + f"/table/m={value}/"}}
+    catalog.create_partition(DatabaseName=DB, TableName="keys", PartitionInput=part)
+def told(path):
+    try:
+        return rows(glue.create_dynamic_frame.from_options("s3", {"paths": [path]}, "parquet"))
+    except ValueError as error:
+        return str(error).partition(" ")[2]
+tell([rows(glue.create_dynamic_frame.from_options("s3", {"paths": [B + "/keys/"], "recurse": True}, "parquet")),
+      rows(glue.create_dynamic_frame.from_options("s3", {"paths": [B + "/keys/x\\\\*.parquet"]}, "parquet")), told(B + "/keys/{a}/"),
+      rows(glue.create_dynamic_frame.from_catalog(DB, "keys")),
+      rows(glue.create_dynamic_frame.from_catalog(DB, "keys", push_down_predicate="m = '{x}'", additional_options={"recurse": True}))])
+"""
+
+
+@case
+def keys_are_no_globs(w):
+    """A file whose key, or a partition whose folder, holds what globs are made of is read, and no other in its place: on Sail, whose own
+    reader takes them for globs."""
+    w.job("keys", KEYS, {"--lakerun-engine": "sail"})
+    said = f"is a glob that finds nothing, and the name of something: that is s3://{w.bucket}/keys/\\{{a\\}}/"
+    equal(w.run("keys")["told"], [[[id] for id in range(8)], [[2]], said, [[0, "{x}"], [1, "y"]], [[0, "{x}"], [10, "{x}"]]])
+
+
+OPTIONS = """
+from pyspark.sql.types import StructType
+from awsglue import sources
+def refused(call, *given, **more):
+    try:
+        call(*given, **more)
+    except NotImplementedError as error:
+        return str(error)
+one = DynamicFrame(spark.createDataFrame([(1,)], "id int"), glue)
+tell([refused(glue.create_dynamic_frame.from_options, "dynamodb", {"dynamodb.input.tableName": "t", "dynamodb.sts.roleArn": "arn"}),
+      refused(glue.write_dynamic_frame.from_options, one, "s3", {"path": B + "/o/"}, "csv", {"quoteChar": -1}),
+      [bool(sources._glob(glob).fullmatch(name)) for glob, name in (("a{b,c}d", "acd"), ("**.{tmp,bak}", "s3://b/x/y.bak"), ("[!a-c]*", "d"), ("[!a-c]*", "b"),
+       ("[*]x", "*x"), ("*", "a/b"), (r"\\{a", "{a"), ("a?c", "a/c"))]])
+"""
+
+
+@case
+def options_that_change_the_data(w):
+    """Those of readers and writers that are not obeyed are refused by name; exclusions are Glue's globs."""
+    w.job("options", OPTIONS)
+    told = w.run("options")["told"]
+    equal(["roleArn" in told[0], "quoteChar" in told[1]], [True, True])
+    equal(told[2], [True, True, True, False, True, False, True, False])
+
+
+REPORT = """
+import math
+from lakerun_spark import launcher, metastore
+text = "/* two /* three */ insert into x */ WITH a AS (SELECT 'insert into y; ') INSERT INTO TABLE `d b`.t SELECT * FROM a -- insert into z"
+changes = [bool(metastore._CHANGES.match(metastore._bare(t))) for t in ("/* a */ -- b\\n create table t (a int)", "/* a */ create temp view v as select 1")]
+tell([launcher.finite({"good": 0.5, "none": math.nan, "most": math.inf}), metastore._INSERTS.findall(metastore._bare(text)),
+      metastore._INSERTS.findall(metastore._bare("FROM s INSERT OVERWRITE d.a SELECT 1 INSERT INTO d.b SELECT 2")), changes])
+job.commit()
+if "--nan" in sys.argv: launcher.bookmark = {"version": 0, "state": {"src": {"last": [math.nan]}}}
+"""
+
+
+@case
+def reports_of_runs(w):
+    """A report that cannot be written fails the run, with the reason: as a success it would move no bookmark. Statements are found behind comments."""
+    w.job("report", REPORT, {"--job-bookmark-option": "job-bookmark-enable"})
+    run = w.run("report")
+    equal(run["JobRunState"], "SUCCEEDED")
+    equal(run["told"], [{"good": 0.5}, ["`d b`.t"], ["d.a", "d.b"], [True, False]])
+    run = w.run("report", nan="1")
+    equal(run["JobRunState"], "FAILED")
+    if "report cannot be written" not in run["ErrorMessage"]:
+        raise AssertionError(run["ErrorMessage"])
+
+
 def came_of(path, engine):
     """What a script told and wrote: how it ended, its words, folders, the lines of text files. With why it moved, if it did."""
     own = World(engine)

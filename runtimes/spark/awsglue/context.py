@@ -1,5 +1,6 @@
 """GlueContext: sources and sinks of DynamicFrames, and the catalog."""
 
+import datetime
 import logging
 import sys
 
@@ -7,6 +8,7 @@ import boto3
 
 from . import jdbc, sources
 from .dynamicframe import DynamicFrame
+from .gluetypes import spark_type
 
 
 class GlueContext:
@@ -60,7 +62,7 @@ class GlueContext:
         if source:
             frame = jdbc.read(self.spark_session, "jdbc", {**(additional_options or {}), **source}, transformation_ctx)
             return DynamicFrame(frame.filter(push_down_predicate) if push_down_predicate else frame, self, transformation_ctx)
-        frame = sources.read_table(self.spark_session, table, [push_down_predicate], (additional_options or {}).get("catalogPartitionPredicate"), transformation_ctx)
+        frame = sources.read_table(self.spark_session, table, [push_down_predicate], additional_options, transformation_ctx)
         return DynamicFrame(frame, self, transformation_ctx)
 
     def create_data_frame_from_catalog(self, *args, **kwargs):
@@ -75,6 +77,7 @@ class GlueContext:
         if connection_type == "dynamodb":
             _write_dynamodb(frame, options)
         elif connection_type == "s3":
+            sources.check("sink", options, "sink")
             _write_files(frame.toDF(), options.get("path") or options.get("paths", [None])[0], format or "parquet",
                          options.get("partitionKeys") or [], dict(format_options or {}), options.get("compression"))
         elif jdbc.is_jdbc(connection_type):
@@ -117,19 +120,10 @@ class GlueContext:
         return DataSink(self, options, format)
 
     def purge_s3_path(self, s3_path, options=None, transformation_ctx="", catalog_id=None):
-        import datetime
-
-        from lakerun_spark import s3
-
-        hours = float((options or {}).get("retentionPeriod", 168))
-        before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=hours)
-        bucket, prefix = s3.split(s3_path)
-        pages = s3.client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        s3.delete(bucket, [o["Key"] for page in pages for o in page.get("Contents", []) if o["LastModified"] < before])
+        _purge_path(s3_path, options)
 
     def purge_table(self, database, table_name, options=None, transformation_ctx="", catalog_id=None):
-        table = self._describe(database, table_name, catalog_id)
-        self.purge_s3_path(table["StorageDescriptor"]["Location"].rstrip("/") + "/", options)
+        _purge_table(self.spark_session, self._describe(database, table_name, catalog_id), options)
 
     def catalog_columns(self, database, table_name):
         table = self._describe(database, table_name)
@@ -280,6 +274,10 @@ def _write_files(frame, path, format, keys, format_options, compression=None):
     kind = _WRITERS.get(format.lower())
     if kind is None:
         raise NotImplementedError(f"format {format} is not in Lakerun: csv, json, parquet and glueparquet are")
+    sources.check(f"written {kind}", format_options, f"{kind} format")
+    given = {name.lower(): value for name, value in format_options.items()}
+    if str(given.get("quotechar") or '"') != '"' or given.get("escaper") not in (None, "", '"'):
+        raise NotImplementedError("quoteChar and escaper of a CSV sink are not in Lakerun: values are quoted by \" where they need it")
     if not frame.columns:
         return
     writer = frame.write.mode("append")
@@ -352,6 +350,10 @@ def _storage(format, format_options):
 
 
 def _read_dynamodb(spark, options):
+    for option in options:
+        if option.lower().startswith(("dynamodb.sts.", "dynamodb.export", "dynamodb.s3.", "dynamodb.tablearn", "dynamodb.unnest", "dynamodb.simplify")):
+            raise NotImplementedError(f"{option} is not in Lakerun: the table of dynamodb.input.tableName is read with the run's own role")
+    sources.check("dynamodb", options, "connection")
     name = options.get("dynamodb.input.tableName")
     pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=name)
     from boto3.dynamodb.types import TypeDeserializer
@@ -393,3 +395,87 @@ def _write_dynamodb(frame, options):
     with table.batch_writer() as batch:
         for row in frame.toDF().toLocalIterator():
             batch.put_item(Item=fit(row.asDict(recursive=True)))
+
+
+# purge_s3_path and purge_table: objects that are older than their retention period are deleted; an option that is not obeyed is refused
+# before anything is deleted. Source: AWS Glue Developer Guide, "GlueContext class".
+
+_PURGE_OPTIONS = {"retentionperiod", "excludestorageclasses"}
+
+
+def _purge_path(location, options):
+    """The object, or all in the folder, that a path names: `s3://b/stage` is not `s3://b/stage_2/`."""
+    from lakerun_spark import s3
+
+    before, spared = _purge_settings(options, _PURGE_OPTIONS)
+    _purge(s3, location, before, spared)
+
+
+def _purge_table(spark, found, options):
+    """The files of a table, or of the partitions that `partitionPredicate` chooses, wherever they lie. A partition all of whose files
+    are deleted is deleted from the catalog."""
+    from lakerun_spark import s3
+
+    before, spared = _purge_settings(options, _PURGE_OPTIONS | {"partitionpredicate"})
+    predicate = next((value for name, value in (options or {}).items() if name.lower() == "partitionpredicate"), None)
+    keys = [(key["Name"], spark_type(key["Type"])) for key in found.get("PartitionKeys", [])]
+    if predicate and not keys:
+        raise ValueError(f"partitionPredicate {predicate}: the table {found['Name']} has no partitions")
+    partitions = sources._partitions(found, None) if keys else []
+    chosen = sources._chosen(spark, partitions, keys, [predicate])
+    others = [_folder(s3, location) for values, location in partitions if (values, location) not in chosen]
+    emptied = [values for values, location in chosen if _purge(s3, location, before, spared, others)]
+    if not predicate:
+        _purge(s3, found["StorageDescriptor"]["Location"].rstrip("/") + "/", before, spared)
+    _forget(found, emptied)
+
+
+def _purge_settings(options, known):
+    """Until when objects are deleted, and the storage classes that are spared."""
+    given = {}
+    for name, value in (options or {}).items():
+        if name.lower() not in known:
+            raise NotImplementedError(f"the option {name} of a purge is not in Lakerun: nothing is deleted")
+        given[name.lower()] = value
+    try:
+        hours = datetime.timedelta(hours=float(given.get("retentionperiod", 168)))
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"retentionPeriod is {given['retentionperiod']!r}: it is a number of hours") from None
+    classes = given.get("excludestorageclasses") or ()
+    spared = {name.strip().upper() for name in ([classes] if isinstance(classes, str) else classes)}
+    return datetime.datetime.now(datetime.timezone.utc) - hours, spared
+
+
+def _folder(s3, location):
+    bucket, key = s3.split(location)
+    return bucket, key.rstrip("/") + "/" if key.strip("/") else ""
+
+
+def _purge(s3, location, before, spared, others=()):
+    """Whether files were deleted and none is left. `others`: folders of partitions that lie within this one and are not meant."""
+    bucket, folder = _folder(s3, location)
+    _, key = s3.split(location)
+    within = tuple(other for of, other in others if of == bucket and len(other) > len(folder) and other.startswith(folder))
+    doomed, left = [], False
+    for page in s3.client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key.rstrip("/")):
+        for item in page.get("Contents", []):
+            name = item["Key"]
+            if (name != key and not name.startswith(folder)) or (within and name.startswith(within)):
+                continue
+            if item["LastModified"] < before and item.get("StorageClass", "STANDARD") not in spared:
+                doomed.append(name)
+            else:
+                left = left or not name.endswith("/")
+    s3.delete(bucket, doomed)
+    return not left and any(not name.endswith("/") for name in doomed)
+
+
+def _forget(found, emptied):
+    glue = boto3.client("glue")
+    more = {"CatalogId": found["CatalogId"]} if found.get("CatalogId") else {}
+    for start in range(0, len(emptied), 25):
+        names = [{"Values": list(values)} for values in emptied[start : start + 25]]
+        answer = glue.batch_delete_partition(DatabaseName=found["DatabaseName"], TableName=found["Name"], PartitionsToDelete=names, **more)
+        for error in answer.get("Errors", []):
+            if error["ErrorDetail"]["ErrorCode"] != "EntityNotFoundException":
+                raise RuntimeError(f"partition {error['PartitionValues']}: {error['ErrorDetail']['ErrorMessage']}")

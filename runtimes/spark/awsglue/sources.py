@@ -15,11 +15,17 @@ _OBEYED = {
     "csv": {"separator", "escaper", "quotechar", "multiline", "withheader", "writeheader", "skipfirst", "attachfilename"},
     "json": {"multiline", "attachfilename", "jsonpath"},
     "parquet": {"attachfilename", "compression"}, "orc": {"attachfilename"}, "avro": {"attachfilename"},
+    "catalog": {"catalogpartitionpredicate", "recurse", "exclusions", "boundedfiles", "boundedsize", "maxband"},
+    "sink": {"path", "paths", "partitionkeys", "compression", "enableupdatecatalog", "updatebehavior"},
+    "written csv": {"separator", "writeheader", "compression", "quotechar", "escaper", "withheader"},
+    "written json": {"compression"}, "written parquet": {"compression"}, "written orc": {"compression"}, "written avro": {"compression"},
+    "dynamodb": {"dynamodb.input.tablename"},
 }
 #: They change how fast or in what portions Glue reads, never what.
 _NO_EFFECT = {"groupfiles", "groupsize", "groupfilesbypath", "usesparkdatasource", "uses3listimplementation", "optimizeperformance",
               "maxfilesinband", "isfailfast", "aggregationpushdown", "blocksize", "pagesize", "version", "strictchecksumvalidation",
-              "connectionname", "database", "table", "dbtable", "jobbookmarkkeys", "jobbookmarkkeyssortorder", "partitionkeys"}
+              "connectionname", "database", "table", "dbtable", "jobbookmarkkeys", "jobbookmarkkeyssortorder", "partitionkeys",
+              "dynamodb.splits", "dynamodb.throughput.read.percent", "useglueparquetwriter"}
 
 
 def check(kind, given, what):
@@ -45,20 +51,20 @@ def read_files(spark, options, format, format_options, schema=None, ctx=""):
     given = {name.lower(): value for name, value in options.items()}
     paths = given.get("paths") or given.get("path") or []
     paths = [paths] if isinstance(paths, str) else list(paths)
-    recursive = flag(given, "recurse")
-    picks = recursive or any(given.get(name) for name in ("exclusions", "boundedfiles", "boundedsize")) or bookmarks.active(ctx)
-    frame, taken = None, []
-    for path in paths:
-        found = [item for item in s3.files(path, recursive=recursive) if item.size] if s3.is_s3(path) else None
-        if found is not None and picks:
-            found = _bounded(bookmarks.unread(ctx, _without(found, given.get("exclusions"))), given, taken)
-            taken += found
+    recursive, picks = flag(given, "recurse"), _picks(given, ctx)
+    listed = [[item for item in s3.files(path, recursive=recursive) if item.size] if s3.is_s3(path) else None for path in paths]
+    for path, found in zip(paths, listed):
+        if found == [] and s3.literal(path) != path and s3.exists(s3.literal(path)):
+            raise ValueError(f"{path} is a glob that finds nothing, and the name of something: that is {s3.literal(path)}")
+    if picks:
+        listed = _picked(listed, given, ctx)
+    frame = None
+    for path, found in zip(paths, listed):
         if found == []:
             continue
         base = path if found is not None and picks and any(item.partition for item in found) else None
-        part = _load(spark, kind, [item.url for item in found] if picks and found else path, format_options, schema, base)
+        part = _load(spark, kind, [s3.literal(item.url) for item in found] if picks and found else path, format_options, schema, base)
         frame = part if frame is None else frame.unionByName(part, allowMissingColumns=True)
-    bookmarks.read(ctx, taken, given.get("maxband"))
     if frame is None:
         from pyspark.sql.types import StructType
 
@@ -174,21 +180,50 @@ def _without(inputs, exclusions):
 
 
 def _glob(pattern):
-    """Glue's globs: `**` crosses folders, `*` and `?` do not."""
-    out = ""
-    for part in re.split(r"(\*\*|\*|\?)", pattern):
-        out += {"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part, re.escape(part))
-    return re.compile(out)
+    """Glue's globs, those of its crawlers: `**` crosses folders, `*`, `?` and `[..]` do not; `{a,b}`; a backslash before what stands
+    for itself. Source: AWS Glue Developer Guide, "Include and exclude patterns"."""
+    out, depth = "", 0
+    for token in re.findall(r"\*\*|\\.|\[!?[^\]/]+\]|.", pattern, re.DOTALL):
+        if token[0] == "[" and len(token) > 1:
+            out += "[" + re.sub(r"([\\\[\^&~|])", r"\\\1", token[1:-1]).replace("!", "^", token[1] == "!") + "]"
+        elif token == "{":
+            out, depth = out + "(?:", depth + 1
+        elif token == "}" and depth:
+            out, depth = out + ")", depth - 1
+        elif token == "," and depth:
+            out += "|"
+        else:
+            out += {"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(token) or re.escape(token[1:] if len(token) == 2 else token)
+    if depth:
+        raise ValueError(f"the exclusion {pattern} has a {{ without its }}")
+    return re.compile(out, re.DOTALL)
 
 
-def _bounded(inputs, given, taken):
-    """boundedFiles and boundedSize (bytes): no more of the not yet seen files than this, those `taken` from other paths counted."""
+def _picks(given, ctx):
+    """Whether files are chosen one by one, and not a folder as a whole."""
+    return flag(given, "recurse") or any(given.get(name) for name in ("exclusions", "boundedfiles", "boundedsize")) or bookmarks.active(ctx)
+
+
+def _picked(listed, given, ctx):
+    """Of the files of several paths (None: a path elsewhere than in S3) those to read in this run. The bounds are one for all paths, the
+    oldest files first: the bookmark counts what is older than the newest that was read as read, whatever path it lies in."""
+    kept = [None if found is None else bookmarks.unread(ctx, _without(found, given.get("exclusions"))) for found in listed]
+    every = [(item, at) for at, found in enumerate(kept) for item in found or ()]
+    if given.get("boundedfiles") or given.get("boundedsize"):
+        every = _bounded(sorted(every, key=lambda one: (one[0].modified, one[0].key)), given)
+    bookmarks.read(ctx, [item for item, _ in every], given.get("maxband"))
+    return [None if found is None else [item for item, of in every if of == at] for at, found in enumerate(kept)]
+
+
+def _bounded(inputs, given):
+    """boundedFiles and boundedSize (bytes): no more of the not yet seen files, each with the place of its path, than this."""
     files, size = int(given.get("boundedfiles") or 0), int(given.get("boundedsize") or 0)
-    kept, count, total = [], len(taken), sum(item.size for item in taken)
-    for item in inputs:
+    kept, count, total = [], 0, 0
+    for one in inputs:
+        item = one[0]
         if (files and count >= files) or (size and count and total + item.size > size):
             break
-        kept.append(item)
+        kept.append(one)
         count, total = count + 1, total + item.size
     return kept
 
@@ -218,29 +253,32 @@ def format_of(table):
     return kind, options
 
 
-def read_table(spark, table, predicates=(), expression=None, ctx=""):
+def read_table(spark, table, predicates=(), options=None, ctx=""):
     """A table: the files of its registered partitions, where the catalog says that they lie, with the catalog's names, types
-    and partition values. `predicates` (SQL over partition columns) choose partitions; `expression` is the catalog's own filter.
+    and partition values. `predicates` (SQL over partition columns) choose partitions; `options` are from_catalog's additional_options.
     `ctx`: the transformation_ctx, of whose files only those that no earlier run has read."""
     from pyspark.sql import functions as F
 
+    check("catalog", options or {}, "additional")
+    given = {name.lower(): value for name, value in (options or {}).items()}
     kind, options = format_of(table)
     storage = table["StorageDescriptor"]
     columns = [(c["Name"], spark_type(c["Type"])) for c in storage.get("Columns", [])]
     keys = [(c["Name"], spark_type(c["Type"])) for c in table.get("PartitionKeys", [])]
     if not keys:
-        return _shaped(spark, kind, options, [storage["Location"]], columns, ctx=ctx)
-    partitions = _partitions(table, expression)
-    partitions = _chosen(spark, partitions, keys, predicates)
-    if partitions and all(_is_standard(storage["Location"], location, keys, values) for values, location in partitions):
-        frame = _shaped(spark, kind, options, [location for _, location in partitions], columns, storage["Location"], [n for n, _ in keys], ctx)
+        return _shaped(spark, kind, options, _with_files([storage["Location"]], given, ctx)[0], columns)
+    partitions = _chosen(spark, _partitions(table, given.get("catalogpartitionpredicate")), keys, predicates)
+    paths = _with_files([location for _, location in partitions], given, ctx)
+    # With `recurse` files lie in folders that are no partition's, too.
+    if partitions and not flag(given, "recurse") and all(_is_standard(storage["Location"], location, keys, values) for values, location in partitions):
+        frame = _shaped(spark, kind, options, [path for part in paths for path in part], columns, storage["Location"], [n for n, _ in keys])
         return frame.select(*[F.col(f"`{n}`") for n, _ in columns], *[F.col(f"`{n}`").cast(t).alias(n) for n, t in keys])
     groups = {}
-    for values, location in partitions:
-        groups.setdefault(tuple(values), []).append(location)
+    for (values, _), part in zip(partitions, paths):
+        groups.setdefault(tuple(values), []).extend(part)
     frame = None
-    for values, locations in groups.items():
-        part = _shaped(spark, kind, options, locations, columns, ctx=ctx)
+    for values, group in groups.items():
+        part = _shaped(spark, kind, options, group, columns)
         for (name, type_), value in zip(keys, values):
             value = None if value == "__HIVE_DEFAULT_PARTITION__" else value
             part = part.withColumn(name, F.lit(value).cast("string").cast(type_))
@@ -260,6 +298,8 @@ def _is_standard(base, location, keys, values):
 
 def _partitions(table, expression):
     more = {"Expression": expression} if expression else {}
+    if table.get("CatalogId"):
+        more["CatalogId"] = table["CatalogId"]
     pages = boto3.client("glue").get_paginator("get_partitions").paginate(DatabaseName=table["DatabaseName"], TableName=table["Name"], **more)
     return [(p["Values"], p["StorageDescriptor"]["Location"]) for page in pages for p in page["Partitions"]]
 
@@ -280,22 +320,21 @@ def _chosen(spark, partitions, keys, predicates):
     return [partition for i, partition in enumerate(partitions) if i in kept]
 
 
-def _shaped(spark, kind, options, locations, columns, base=None, keys=(), ctx=""):
+def _shaped(spark, kind, options, paths, columns, base=None, keys=()):
     """Files with the table's columns, whatever the case of the names in them, and with the text of their partition folders."""
     setting = "spark.sql.sources.partitionColumnTypeInference.enabled"
     before = spark.conf.get(setting, "true")
     spark.conf.set(setting, "false")
     try:
-        return _shape(spark, kind, options, locations, columns, base, keys, ctx)
+        return _shape(spark, kind, options, paths, columns, base, keys)
     finally:
         spark.conf.set(setting, before)
 
 
-def _shape(spark, kind, options, locations, columns, base, keys, ctx):
+def _shape(spark, kind, options, paths, columns, base, keys):
     from pyspark.sql import functions as F
 
     text = ", ".join(f"`{n}` {t}" for n, t in columns)
-    paths = _with_files([location.rstrip("/") + "/" for location in locations], ctx)
     if not paths:
         return spark.createDataFrame([], ", ".join([text, *(f"`{name}` string" for name in keys)]))
     if kind == "json":
@@ -309,15 +348,16 @@ def _shape(spark, kind, options, locations, columns, base, keys, ctx):
                          for n, t in columns] + [F.col(f"`{name}`") for name in keys])
 
 
-def _with_files(paths, ctx):
-    """Of several folders those that have files; with a bookmark the files that no earlier run has read."""
+def _with_files(locations, given, ctx):
+    """What to read of each folder: itself if it has files, or those of its files that `given` and the bookmark choose."""
     from lakerun_spark import s3
 
-    if not bookmarks.active(ctx):
-        return [p for p in paths if not s3.is_s3(p) or any(item.size for item in s3.files(p))]
-    found = bookmarks.unread(ctx, [item for p in paths for item in s3.files(p) if item.size])
-    bookmarks.read(ctx, found)
-    return [item.url for item in found]
+    paths = [s3.literal(location.rstrip("/") + "/") for location in locations]
+    listed = [[item for item in s3.files(path, recursive=flag(given, "recurse")) if item.size] if s3.is_s3(path) else None for path in paths]
+    if _picks(given, ctx):
+        listed = _picked(listed, given, ctx)
+        return [[path] if found is None else [s3.literal(item.url) for item in found] for path, found in zip(paths, listed)]
+    return [[path] if found is None or found else [] for path, found in zip(paths, listed)]
 
 
 def _as_written(spark, frame, text):

@@ -60,7 +60,7 @@ def _install_reader(reader):
         inputs = []
         for one in paths:
             found = s3.files(one, given.get("basepath"), str(given.get("recursivefilelookup")).lower() == "true")
-            if not found and not any(True for _ in s3.keys(*s3.split(one))):
+            if not found and not s3.exists(one):
                 raise _analysis("PATH_NOT_FOUND", f"Path does not exist: {one}.", "42K03")
             inputs.extend(found)
         if len({tuple(item.partition) for item in inputs}) > 1:
@@ -129,6 +129,11 @@ def _spelled(self, frame):
     return frame.select([F.col(f"`{have}`").alias(name) for have, name in zip(frame.columns, names)])
 
 
+def _engine_url(url):
+    """The URL that names this very key: the engine takes `*?[{` for a glob, and decodes `%41`."""
+    return url[:5] + re.sub(r"[%*?#\[\]{}]", lambda char: f"%{ord(char.group(0)):02X}", url[5:])
+
+
 def _parquet(self, engine_load, paths, inputs, partitions, given):
     from pyspark.sql import functions as F
 
@@ -138,7 +143,7 @@ def _parquet(self, engine_load, paths, inputs, partitions, given):
     if plain:
         exact = {item.url for item in inputs}
         urls = ["s3://" + "/".join(s3.split(p)) for p in paths]
-        frame = engine_load(self, [u if u in exact or u.endswith("/") else u + "/" for u in urls])
+        frame = engine_load(self, [_engine_url(u if u in exact or u.endswith("/") else u + "/") for u in urls])
         if not self._schema:
             for name, kind in partitions.items():
                 if kind != "string" and name in frame.columns:
@@ -153,7 +158,7 @@ def _parquet(self, engine_load, paths, inputs, partitions, given):
         groups.setdefault(tuple(item.partition.items()), []).append(item.url)
     frame = None
     for values, urls in groups.items():
-        part = engine_load(self, urls)
+        part = engine_load(self, [_engine_url(url) for url in urls])
         for name, value in values:
             part = part.withColumn(name, F.lit(value).try_cast(partitions[name]))
         frame = part if frame is None else frame.unionByName(part, allowMissingColumns=True)

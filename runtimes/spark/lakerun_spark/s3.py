@@ -11,7 +11,7 @@ import boto3
 SCHEMES = ("s3://", "s3a://", "s3n://")
 #: The folder of a partition column that has no value.
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-GLOB = re.compile(r"[*?\[{]")
+GLOB = re.compile(r"[*?\[{\\]")
 
 
 @lru_cache(maxsize=1)
@@ -60,7 +60,7 @@ def nested(relative):
 
 
 def _pattern(glob):
-    """Hadoop's glob syntax: * ? [..] {a,b}; none of them crosses a slash."""
+    """Hadoop's glob syntax: * ? [..] {a,b}, none of which crosses a slash, and a backslash before what stands for itself."""
     out, depth, i = "", 0, 0
     while i < len(glob):
         char = glob[i]
@@ -68,6 +68,9 @@ def _pattern(glob):
             out += "[^/]*"
         elif char == "?":
             out += "[^/]"
+        elif char == "\\" and i + 1 < len(glob):
+            i += 1
+            out += re.escape(glob[i])
         elif char == "[" and "]" in glob[i:]:
             end = glob.index("]", i)
             out += "[" + glob[i + 1 : end].replace("!", "^", 1) + "]"
@@ -82,6 +85,30 @@ def _pattern(glob):
             out += re.escape(char)
         i += 1
     return re.compile(out)
+
+
+def literal(path):
+    """The path as a glob that names this very object or folder: keys and locations of tables may hold `[`, `{`, `*` or `?`."""
+    if not is_s3(path):
+        return path
+    bucket, key = split(path)
+    return path[: path.index("://") + 3] + bucket + "/" + re.sub(r"[*?\[\]{}\\]", r"\\\g<0>", key)
+
+
+def _magic(key):
+    """The key and where its glob begins; of a key that only backslashes make a glob, what it names."""
+    if not re.search(r"[*?\[{]", re.sub(r"\\.", "", key)):
+        return re.sub(r"\\(.)", r"\1", key), None
+    return key, GLOB.search(key)
+
+
+def exists(path):
+    """Whether Spark finds anything by this path or glob."""
+    bucket, key = split(path)
+    key, magic = _magic(key.rstrip("/"))
+    pattern = re.compile((_pattern(key).pattern if magic else re.escape(key)) + "(?:/.*)?", re.DOTALL) if key else None
+    prefix = key[: magic.start()] if magic else key
+    return any(pattern is None or pattern.fullmatch(name) for name, _ in keys(bucket, prefix))
 
 
 class Input:
@@ -102,7 +129,7 @@ def files(path, base_path=None, recursive=False):
     bucket, key = split(path)
     base = split(base_path)[1].rstrip("/") + "/" if base_path else None
     found = []
-    magic = GLOB.search(key)
+    key, magic = _magic(key)
     if magic:
         pattern = _pattern(key.rstrip("/"))
         for item in objects(bucket, key[: magic.start()]):
