@@ -248,8 +248,21 @@ fn update(
 
 /// Whether a partition that was not found is gone: what could not be read, or came into the catalog since the crawl began, may be there.
 fn is_gone(partition: &KnownPartition, report: &Report, policies: &Policies) -> bool {
-    let place = format!("{}/", partition.storage.location.trim_end_matches('/'));
-    partition.created_ms < policies.began_ms && !report.unread.iter().any(|path| path.starts_with(&place))
+    partition.created_ms < policies.began_ms && is_missed(&partition.storage.location, report)
+}
+
+/// Whether a place lies within what was crawled, and no file of it is there: neither one that was not read nor one that nobody
+/// recognises. Source: AWS Glue Developer Guide, "Setting crawler configuration options": it is about a *deleted* object.
+fn is_missed(location: &str, report: &Report) -> bool {
+    let place = format!("{}/", location.trim_end_matches('/'));
+    let parent = place.trim_end_matches('/').rsplit_once('/').map_or("", |(parent, _)| parent);
+    // A table may be one file: then a folder of unknown files may hold it.
+    let is_file = !location.ends_with('/');
+    let holds = |path: &str| {
+        path.starts_with(&place) || path == location || (is_file && path.strip_suffix('/') == Some(parent))
+    };
+    report.crawled.iter().any(|folder| place.starts_with(folder.as_str()))
+        && !report.unread.iter().any(|path| holds(path))
 }
 
 fn inherit(mut partition: CrawledPartition, table: &Storage, policies: &Policies) -> CrawledPartition {
@@ -282,10 +295,9 @@ fn differs(old: &KnownTable, new: &CrawledTable) -> bool {
 
 /// A table of this crawler, within what was crawled, of which nothing is left.
 fn gone(old: &KnownTable, report: &Report, policies: &Policies) -> bool {
-    let place = &old.storage.location;
     old.parameters.get(UPDATED_BY) == Some(&policies.crawler)
         && !policies.new_folders_only
-        && !report.unread.iter().any(|path| path.starts_with(place.as_str()))
+        && is_missed(&old.storage.location, report)
 }
 
 fn delete(changes: &mut Vec<Change>, old: &KnownTable, policies: &Policies) {
@@ -389,7 +401,7 @@ mod tests {
     }
 
     fn report(tables: Vec<CrawledTable>) -> Report {
-        Report { tables, ..Report::default() }
+        Report { tables, crawled: vec!["s3://b/".into()], ..Report::default() }
     }
 
     #[test]
@@ -425,10 +437,12 @@ mod tests {
         assert_eq!(run(&deleting, &nothing), ["delete p_t"]);
         assert_eq!(run(&logging, &nothing), ["log"]);
         assert!(run(&new_only, &nothing).is_empty());
-        let unread = Report { unread: vec!["s3://b/t/day=1/x".into()], ..Report::default() };
+        let unread = Report { unread: vec!["s3://b/t/day=1/x".into()], ..nothing.clone() };
         assert!(run(&deleting, &unread).is_empty());
         let part = Report { unread: vec!["s3://b/t/day=1/x".into()], ..changed.clone() };
         assert_eq!(run(&deleting, &part), ["update p_t a,c true", "partition p_t 2 true"]);
+        let elsewhere = Report { crawled: vec!["s3://b/u/".into(), "s3://other/".into()], ..nothing.clone() };
+        assert!(run(&deleting, &elsewhere).is_empty(), "a target that was taken away says nothing of its tables");
         let earlier = Policies { began_ms: 1, ..deleting };
         assert_eq!(run(&earlier, &changed), ["update p_t a,c true", "partition p_t 2 true"]);
         let other = Policies { crawler: "other".into(), delete: Delete::Delete, ..policies() };

@@ -78,17 +78,26 @@ async fn crawl_target(
 ) -> Result<(), SourceError> {
     let folder = target.folder();
     let objects = source.list(&target.bucket, target.prefix.trim_end_matches('/')).await?;
+    report.crawled.push(format!("s3://{}/{folder}", target.bucket));
     let (globs, bad) = Exclusions::new(&target.exclusions);
     report.log.extend(bad.iter().map(|p| format!("WARN : Exclusion pattern {p} cannot be read and is ignored")));
     let known: Option<BTreeSet<&str>> = target.known_folders.as_ref().map(|k| k.iter().map(String::as_str).collect());
+    // Folders of files that are there and say nothing.
+    let mut empty = BTreeSet::new();
     let objects: Vec<Object> = objects
         .into_iter()
-        .filter(|object| object.size > 0 && belongs(target, &folder, &object.key))
+        .filter(|object| belongs(target, &folder, &object.key))
         .filter(|object| {
             let relative = object.key.strip_prefix(&folder).unwrap_or(&object.key);
             !hidden(relative) && !globs.excludes(relative)
         })
         .filter(|object| known.as_ref().is_none_or(|known| !known.contains(parent(&object.key))))
+        .filter(|object| {
+            if object.size == 0 {
+                empty.insert(parent(&object.key).to_owned());
+            }
+            object.size > 0
+        })
         .collect();
     report.log.push(format!("INFO : Crawling s3://{}/{}: {} objects", target.bucket, target.prefix, objects.len()));
     let picks = pick(&objects, target.sample_size);
@@ -98,7 +107,10 @@ async fn crawl_target(
         let path = format!("s3://{}/{}", target.bucket, objects[at].key);
         match outcome {
             CrawlEnd::Known(schema) => schemas[at] = Some(Arc::new(*schema)),
-            CrawlEnd::Unknown(why) => report.log.push(format!("WARN : {path} is skipped: {why}")),
+            CrawlEnd::Unknown(why) => {
+                report.log.push(format!("WARN : {path} is skipped: {why}"));
+                report.unread.push(path);
+            }
             CrawlEnd::Unreadable(why) => {
                 report.log.push(format!("ERROR : {path} cannot be read: {why}"));
                 report.unread.push(path);
@@ -106,6 +118,10 @@ async fn crawl_target(
         }
     }
     spread(&objects, &picks, &mut schemas);
+    let read: BTreeSet<usize> = picks.iter().map(|(at, _)| *at).collect();
+    let unknown = objects.iter().enumerate().filter(|(at, _)| schemas[*at].is_none() && !read.contains(at));
+    empty.extend(unknown.map(|(_, object)| parent(&object.key).to_owned()));
+    report.unread.extend(empty.into_iter().map(|folder| format!("s3://{}/{folder}", target.bucket)));
     settle_headers(&mut schemas);
     let mut files: Vec<File> = objects
         .into_iter()

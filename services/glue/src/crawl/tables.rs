@@ -14,8 +14,12 @@ use super::settings::Target;
 pub struct Report {
     pub tables: Vec<CrawledTable>,
     pub log: Vec<String>,
-    /// Files that could not be read, as `s3://` paths: nothing near them may be called deleted.
+    /// Files that are there and of which nothing is known, as `s3://` paths: they could not be read, or no classifier recognises them.
+    /// A path that ends with a slash stands for all files of that folder. Nothing near them may be called deleted.
     pub unread: Vec<String>,
+    /// The folders that were crawled, as `s3://` paths with a slash at their end: of what lies elsewhere nothing is known.
+    #[serde(default)]
+    pub crawled: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

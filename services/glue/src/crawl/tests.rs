@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::merge::{Change, Known, KnownPartition, KnownTable};
 use super::parquet_file::tests::file as parquet;
 use super::{Classifier, CsvClassifier, CsvHeader, Object, Report, Request, Source, SourceError, Target, run};
+use super::{Delete, Policies, merge};
 
 /// Objects in memory, by bucket and key.
 #[derive(Default)]
@@ -194,7 +196,11 @@ fn parquet_is_known_by_content_whatever_its_name() {
     );
     let cut: Vec<&String> = report.log.iter().filter(|l| l.contains("cut.parquet")).collect();
     assert!(cut.len() == 1 && cut[0].contains("not classified as parquet"), "{cut:?}");
-    assert!(report.unread.is_empty());
+    assert_eq!(
+        report.unread,
+        ["s3://b/f/year=2013/month=11/cut.parquet", "s3://b/f/year=2013/month=10/"],
+        "both are there"
+    );
 }
 
 #[test]
@@ -217,11 +223,74 @@ fn unknown_and_unreadable_files_are_logged_and_left_out() {
     files.unreadable.push("d/2.csv".into());
     let report = crawl_with(&files, &request("s3://b/d/")).unwrap();
     assert_eq!(show(&report), "d csv (a:bigint,b:string) 1x2\n");
-    assert_eq!(report.unread, ["s3://b/d/2.csv"]);
+    let unread = ["2.csv", "3.bin", "4.avro", "5.txt"].map(|file| format!("s3://b/d/{file}"));
+    assert_eq!((&report.unread[..], &report.crawled[..]), (&unread[..], &["s3://b/d/".to_owned()][..]));
     for (file, word) in [("3.bin", "UNKNOWN"), ("4.avro", "avro"), ("5.txt", "UNKNOWN"), ("2.csv", "AccessDenied")] {
         assert!(report.log.iter().any(|l| l.contains(file) && l.contains(word)), "{file}: {:?}", report.log);
     }
     assert_eq!(crawl("s3://b/d/", &[("d/5.txt", "hello\n")]), "");
+}
+
+#[test]
+fn a_table_whose_files_are_broken_for_now_is_not_gone() {
+    const KEEP: (&str, &str) = ("lake/keep/1.json", J);
+    let policies = |now_ms| Policies {
+        crawler: "c".into(),
+        delete: Delete::Delete,
+        now_ms,
+        began_ms: now_ms,
+        ..Policies::default()
+    };
+    let good = memory(&[KEEP, ("lake/orders/1.csv", A), ("lake/days/day=1/x.csv", B), ("lake/days/day=2/x.csv", B)]);
+    let found = crawl_with(&good, &request("s3://b/lake/")).unwrap();
+    let mut known = Known::default();
+    for table in found.tables {
+        let partitions = table.partitions.into_iter().map(|partition| KnownPartition {
+            values: partition.values,
+            storage: partition.storage,
+            created_ms: 1,
+        });
+        known.tables.push(KnownTable {
+            name: table.root,
+            storage: table.storage,
+            partition_keys: table.partition_keys,
+            parameters: [("UPDATED_BY_CRAWLER".to_owned(), "c".to_owned())].into(),
+            partitions: partitions.collect(),
+            target: false,
+        });
+    }
+    assert_eq!(known.tables.len(), 3);
+    let deleted = |files: &[(&str, &'static str)], path: &str| -> Vec<String> {
+        let report = crawl_with(&memory(files), &request(path)).unwrap();
+        let changes = merge(&report, &known, &policies(9));
+        let words = changes.iter().filter_map(|change| match change {
+            Change::DeleteTable { name } => Some(name.clone()),
+            Change::DeletePartition { table, values } => Some(format!("{table} {}", values.join("/"))),
+            _ => None,
+        });
+        words.collect()
+    };
+    let (day1, day2) = (("lake/days/day=1/x.csv", B), ("lake/days/day=2/x.csv", B));
+    // What is truly gone.
+    assert_eq!(deleted(&[KEEP, day1, day2], "s3://b/lake/"), ["orders"]);
+    assert_eq!(
+        deleted(&[KEEP, ("lake/orders/1.csv", A), day1, ("lake/days/day=3/x.csv", B)], "s3://b/lake/"),
+        ["days 2"]
+    );
+    // A page of an error, a lone word, a file without a byte.
+    for broken in ["<html>\n", "hello\n", ""] {
+        assert!(deleted(&[KEEP, ("lake/orders/2.csv", broken), day1, day2], "s3://b/lake/").is_empty(), "{broken:?}");
+        let one =
+            [KEEP, ("lake/orders/1.csv", A), day1, ("lake/days/day=2/x.csv", broken), ("lake/days/day=3/x.csv", B)];
+        assert!(deleted(&one, "s3://b/lake/").is_empty(), "{broken:?}");
+    }
+    // More than are read of a folder.
+    let names: Vec<String> = (0..600).map(|i| format!("lake/orders/{i:04}.txt")).collect();
+    let mut many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "hello\n")).collect();
+    many.extend([KEEP, day1, day2]);
+    assert!(deleted(&many, "s3://b/lake/").is_empty());
+    // The target was taken away, its data was not.
+    assert_eq!(deleted(&[KEEP, day1, day2], "s3://b/lake/days/"), Vec::<String>::new());
 }
 
 #[test]
