@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use store::Tx;
 use wire::Error;
 
-use super::records::RunKey;
+use super::records::{JobRecord, RunKey, RunRecord};
 use crate::scope;
 
 const VERSION: u32 = 1;
@@ -83,8 +83,24 @@ pub(super) fn given(
     Ok(Some(told.to_string()))
 }
 
+/// What a run that has succeeded does to its job's bookmark: nothing where the job is gone, for its bookmark went with it, and what
+/// the run has read is nothing that another job of its name has read. Some: why the run has failed.
+pub(super) fn end(
+    tx: &mut Tx<'_>,
+    place: &RunKey,
+    record: &RunRecord,
+    committed: &str,
+) -> Result<Option<String>, Error> {
+    let Some(JobRecord { job, .. }) = tx.get_json(place.job())? else { return Ok(None) };
+    // Runs of earlier versions do not say which job they are of.
+    if record.job_created_on.is_some() && record.job_created_on != job.created_on {
+        return Ok(None);
+    }
+    advance(tx, place, &record.run, committed)
+}
+
 /// Moves the bookmark to what a run committed. Some: why it may not, because another run or a reset moved it meanwhile.
-pub(super) fn advance(tx: &mut Tx<'_>, place: &RunKey, run: &JobRun, committed: &str) -> Result<Option<String>, Error> {
+fn advance(tx: &mut Tx<'_>, place: &RunKey, run: &JobRun, committed: &str) -> Result<Option<String>, Error> {
     #[derive(Deserialize)]
     struct Committed {
         version: i32,
@@ -142,6 +158,9 @@ pub(super) fn forget(tx: &mut Tx<'_>, place: &RunKey) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use api_glue::Job;
+    use wire::Timestamp;
+
     use super::*;
 
     fn place(run: &str) -> RunKey {
@@ -183,6 +202,39 @@ mod tests {
                 forget(tx, &place(""))?;
                 assert!(find(tx, &place("one"), true)?.is_none());
                 assert!(reset(tx, &place("")).unwrap_err().is("EntityNotFoundException"));
+                Ok::<_, Error>(())
+            })
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_run_of_a_deleted_job_leaves_the_bookmark_of_its_successor_alone() {
+        let job = |created: i64| Job { created_on: Some(Timestamp::from_millis(created)), ..Job::default() };
+        let run = |of: &Job| RunRecord::new(JobRun::default(), of);
+        let store = store::Store::memory();
+        store
+            .write(move |tx| {
+                let version = |tx: &mut Tx<'_>| Ok::<_, Error>(find(tx, &place(""), false)?.map(|b| b.version));
+                let (old, new) = (job(1), job(2));
+                tx.put_json(place("").job(), &JobRecord::new(old.clone()))?;
+                assert_eq!(end(tx, &place("one"), &run(&old), &committed(0, "a"))?, None);
+                assert_eq!(version(tx)?, Some(1));
+                // Deleted while two runs are under way.
+                tx.delete(place("").job())?;
+                forget(tx, &place(""))?;
+                assert_eq!(end(tx, &place("two"), &run(&old), &committed(1, "b"))?, None);
+                assert_eq!((version(tx)?, find(tx, &place("two"), true)?.is_some()), (None, false));
+                // Made again.
+                tx.put_json(place("").job(), &JobRecord::new(new.clone()))?;
+                assert_eq!(end(tx, &place("three"), &run(&old), &committed(0, "c"))?, None);
+                assert_eq!(version(tx)?, None);
+                assert_eq!(end(tx, &place("four"), &run(&new), &committed(0, "d"))?, None);
+                assert_eq!(end(tx, &place("five"), &run(&old), &committed(1, "e"))?, None);
+                assert_eq!(find(tx, &place(""), false)?.unwrap().state, json!({ "src": "d" }));
+                let unmarked = RunRecord { job_created_on: None, ..run(&old) };
+                assert_eq!(end(tx, &place("six"), &unmarked, &committed(1, "f"))?, None);
+                assert_eq!(version(tx)?, Some(2));
                 Ok::<_, Error>(())
             })
             .await

@@ -4,7 +4,7 @@ use api_glue::{Job, JobRun};
 use serde::{Deserialize, Serialize};
 use service::Cx;
 use store::{Key, Tx};
-use wire::Error;
+use wire::{Error, Timestamp};
 
 use super::{job_not_found, run_not_found};
 use crate::quality;
@@ -40,6 +40,9 @@ pub(super) struct RunRecord {
     pub(super) role: String,
     pub(super) command: api_glue::JobCommand,
     pub(super) max_retries: i32,
+    /// When that job was created: another one of its name may stand in its place by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) job_created_on: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) attempt: Option<Attempt>,
     /// How the script ended, as a server of an earlier version noted it.
@@ -79,6 +82,7 @@ impl RunRecord {
             role: job.role.clone().unwrap_or_default(),
             command: job.command.clone().unwrap_or_default(),
             max_retries: job.max_retries.unwrap_or(0),
+            job_created_on: job.created_on,
             attempt: None,
             ended: None,
             used: None,

@@ -154,7 +154,7 @@ impl Kind for Runs {
         }
         // The bookmark moves in the transaction that records the success, and only from where the run found it.
         let refused = match &ended.end.bookmark {
-            Some(bookmark) => bookmarks::advance(tx, place, &record.run, bookmark)?,
+            Some(bookmark) => bookmarks::end(tx, place, &record, bookmark)?,
             None => None,
         };
         let end = refused.map_or_else(|| ended.end.clone(), failed);

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::{Error, Timestamp};
 
-use crate::jobs::Jobs;
-use crate::jobs::records::{JobRecord, job_key};
+use crate::jobs::records::{JobRecord, RunKey, job_key};
+use crate::jobs::{Jobs, bookmarks};
 use crate::scope::Scope;
 use crate::tags;
 
@@ -17,6 +17,7 @@ impl Handle<CreateJob> for Jobs {
     async fn handle(&self, cx: &Cx, req: CreateJobRequest) -> Result<CreateJobResponse, Error> {
         check_command(&req.command)?;
         let (key, name) = (job_key(cx, &req.name), req.name.clone());
+        let place = RunKey::of(cx, &name, "");
         let (scope, arn) = (Scope::of(cx), cx.arn("glue", format!("job/{name}")));
         let labels = req.tags.clone().unwrap_or_default();
         let record = JobRecord::new(job(req, Timestamp(cx.now())));
@@ -30,6 +31,8 @@ impl Handle<CreateJob> for Jobs {
                 });
             }
             tx.put_json(&key, &record)?;
+            // Of a job of that name that was deleted: its last runs may have left one, under earlier versions of the server.
+            bookmarks::forget(tx, &place)?;
             tags::add(tx, &scope, &arn, &labels)?;
             Ok(CreateJobResponse { name: Some(name.clone()) })
         })
