@@ -9,6 +9,7 @@ mod namespaces;
 mod orphans;
 mod output;
 mod privileges;
+mod results;
 mod root;
 mod sockets;
 mod spawner;
@@ -32,6 +33,7 @@ pub use memory::{Meter, Used, available_memory_mb, machine_memory_mb};
 pub use namespaces::enter;
 pub(crate) use orphans::reap;
 pub use output::{Capture, Output};
+pub use results::result;
 pub use sockets::connect;
 
 const THIS_PROGRAM: &str = "/proc/self/exe";

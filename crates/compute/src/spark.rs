@@ -17,7 +17,7 @@ use crate::nodes::link::Link;
 use crate::nodes::offer::{SCRIPT, Scripted};
 use crate::nodes::{Node, OPENINGS};
 use crate::pyenv::PythonEnvs;
-use crate::sandbox::{Command, Meter, Used, machine_memory_mb};
+use crate::sandbox::{self, Command, Meter, Used, machine_memory_mb};
 use crate::worker::Workers;
 use crate::{Compute, Error};
 
@@ -374,7 +374,13 @@ impl Spark {
         if !drained {
             let _ = tokio::time::timeout(LINGER, streams).await;
         }
-        let mut report = std::fs::read(&result).ok().and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
+        let mut report = match report(&result).await {
+            Ok(report) => report,
+            // Whether it ended well, and with which bookmark, is not known: it must not be called a success.
+            Err(why) => {
+                return Ok((ScriptEnd::Failed(format!("The report of the job could not be read: {why}")), Vec::new()));
+            }
+        };
         let quality = report.as_mut().map(|report| std::mem::take(&mut report.quality)).unwrap_or_default();
         let outcome = match report {
             Some(Report { moved: Some(reason), .. }) => ScriptEnd::Moved(reason),
@@ -390,6 +396,12 @@ impl Spark {
         };
         Ok((outcome, quality))
     }
+}
+
+/// What the launcher has written; none where the program ended without it.
+async fn report(path: &Path) -> Result<Option<Report>, String> {
+    let bytes = sandbox::result(path).await.map_err(|error| error.to_string())?;
+    bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string())).transpose()
 }
 
 impl Job {
@@ -433,7 +445,7 @@ async fn follow(
 
 /// Writes the embedded Python files, compiled by Python as they are imported.
 fn lay_out(scratch: &Path) -> Result<PathBuf, Error> {
-    crate::sandbox::empty_folder(scratch)?;
+    sandbox::empty_folder(scratch)?;
     let root = scratch.join("runtime");
     for (path, text) in RUNTIME {
         let path = root.join(path);
@@ -478,6 +490,20 @@ mod tests {
                     assert_eq!(std::fs::read(&path).unwrap(), std::fs::read(copy).unwrap(), "{}", path.display());
                 }
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unreadable_report_is_no_success() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("result.json");
+        assert!(report(&path).await.unwrap().is_none(), "it ended without the launcher");
+        std::fs::write(&path, r#"{"error": null, "bookmark": {"version": 1}}"#).unwrap();
+        assert!(report(&path).await.unwrap().is_some_and(|report| report.bookmark.is_some()));
+        // As Python writes what is no number, and what was cut.
+        for text in [r#"{"bookmark": {}, "quality": [NaN]}"#, r#"{"bookmark": {"#, ""] {
+            std::fs::write(&path, text).unwrap();
+            assert!(report(&path).await.is_err(), "{text}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use compute::budget::Class;
 use compute::pyenv::PyEnv;
-use compute::sandbox::{Capture, Command};
+use compute::sandbox::{self, Capture, Command};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -173,9 +173,8 @@ impl SageMaker {
         command.arg(self.program_at("transform.py").await).args([&asked, &result]);
         let output = command.output(Capture { bytes: 16 << 10 }, Some(TIMEOUT)).await;
         let output = output.map_err(|error| format!("AlgorithmError: {error}"))?;
-        // It may have put a link there: what is read must be its own file.
-        let is_file = result.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
-        let end = std::fs::read(&result).ok().filter(|_| is_file);
+        // It may have put anything there.
+        let end = sandbox::result(&result).await.ok().flatten();
         match end.and_then(|bytes| serde_json::from_slice::<End>(&bytes).ok()) {
             Some(End { code: None, .. }) => Ok(()),
             Some(End { code: Some(code), message }) => Err(format!("{code}: {message}")),

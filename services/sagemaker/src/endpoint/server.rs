@@ -206,9 +206,8 @@ impl Server {
                 };
             }
             if self.child.has_ended() {
-                // It may have put a link there: what is read must be its own file.
-                let is_file = result.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
-                let end = std::fs::read(result).ok().filter(|_| is_file);
+                // It may have put anything there.
+                let end = compute::sandbox::result(result).await.ok().flatten();
                 let end = end.and_then(|bytes| serde_json::from_slice::<End>(&bytes).ok());
                 let exit = self.child.wait().await.map_or_else(|error| error.to_string(), |exit| exit.to_string());
                 return Err(end.map_or_else(|| format!("the model's program ended: {exit}"), |end| end.message));
