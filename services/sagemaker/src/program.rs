@@ -46,7 +46,7 @@ struct End {
 
 /// Lays the programs out; `folder` is emptied.
 fn lay_out(folder: &Path) -> Result<(), String> {
-    compute::sandbox::empty_folder(folder).map_err(|error| error.to_string())?;
+    sandbox::empty_folder(folder).map_err(|error| error.to_string())?;
     let runtime = folder.join("runtime");
     let written = std::fs::create_dir(&runtime)
         .and_then(|()| PROGRAMS.iter().try_for_each(|(name, text)| std::fs::write(runtime.join(name), text)));
@@ -99,7 +99,7 @@ impl SageMaker {
 
     /// Where a program of ours is, as its process sees it.
     pub(crate) async fn program_at(&self, name: &str) -> PathBuf {
-        let isolated = compute::sandbox::is_isolated().await;
+        let isolated = sandbox::is_isolated().await;
         if isolated { Path::new(RUNTIME).join(name) } else { self.scratch.join("runtime").join(name) }
     }
 
@@ -111,7 +111,7 @@ impl SageMaker {
         own: impl IntoIterator<Item = (String, String)>,
         access: &Access,
     ) -> std::io::Result<Command> {
-        let (isolated, models) = (compute::sandbox::is_isolated().await, folder.join("ml"));
+        let (isolated, models) = (sandbox::is_isolated().await, folder.join("ml"));
         std::fs::create_dir_all(models.join("model"))?;
         let (python, runtime) = (Path::new("/var/lang/bin/python"), self.scratch.join("runtime"));
         let mut command = Command::new(if isolated { python } else { &env.python });
