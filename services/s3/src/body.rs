@@ -361,12 +361,18 @@ impl Opened {
 
     /// All the bytes of `range` in memory.
     pub(crate) async fn bytes(self, range: Range<u64>) -> Result<Bytes> {
-        let mut chunks: Vec<Bytes> = self.stream(range).try_collect().await.map_err(internal)?;
-        match chunks.len() {
-            0 => Ok(Bytes::new()),
-            1 => Ok(chunks.remove(0)),
-            _ => Ok(chunks.concat().into()),
+        let size = usize::try_from(range.end - range.start).map_err(internal)?;
+        let mut stream = self.stream(range);
+        let first = stream.try_next().await.map_err(internal)?.unwrap_or_default();
+        if first.len() >= size {
+            return Ok(first);
         }
+        let mut all = Vec::with_capacity(size);
+        all.extend_from_slice(&first);
+        while let Some(chunk) = stream.try_next().await.map_err(internal)? {
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all.into())
     }
 }
 

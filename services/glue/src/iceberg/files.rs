@@ -80,6 +80,10 @@ pub(crate) async fn read(cx: &Cx, url: &str) -> Result<Bytes, Error> {
         Err(error) if error.is("NoSuchKey") || error.is("NoSuchBucket") => {
             Err(bad(format_args!("Failed to open input stream for file: {url} ({})", error.code())))
         }
+        // It is larger than any metadata.
+        Err(error) if error.is("InvalidRequest") => {
+            Err(bad(format_args!("Failed to read file: {url} ({})", error.message())))
+        }
         Err(error) => Err(error),
     }
 }

@@ -192,6 +192,42 @@ mod tests {
         }
     }
 
+    /// Whoever calls in process has all of it in the server's memory.
+    #[tokio::test]
+    async fn what_is_read_at_once_is_bounded() {
+        let router = Router::new();
+        router.set_identity(Arc::new(Generous));
+        let settings = crate::Settings::default();
+        let objects = Objects::memory();
+        let s3 = S3::new(router.clone(), Store::memory(), objects, (OWN, Accounts::default()), settings).unwrap();
+        register(&router, &s3);
+        let cx = Cx::new(router.clone(), Principal::root(OWN), OWN, "us-east-1");
+        cx.call_json("s3", "CreateBucket", json!({ "Bucket": "bucket" })).await.unwrap();
+        let of = |key: &str, range: Option<&str>| api::GetObjectRequest {
+            bucket: "bucket".to_owned(),
+            key: key.to_owned(),
+            range: range.map(str::to_owned),
+            ..api::GetObjectRequest::default()
+        };
+        for (key, size) in [("fits", 1 << 20), ("large", (1 << 20) + 1)] {
+            let body: Vec<u8> = (0..=255).cycle().take(size).collect();
+            let put = api::PutObjectRequest {
+                bucket: "bucket".to_owned(),
+                key: key.to_owned(),
+                body: Some(wire::Blob(body.into())),
+                ..api::PutObjectRequest::default()
+            };
+            cx.call::<api::PutObject>(put).await.unwrap();
+        }
+        let body = |output: api::GetObjectOutput| output.body.unwrap().0;
+        let whole = body(cx.call::<api::GetObject>(of("fits", None)).await.unwrap());
+        assert_eq!((whole.len(), whole[1000], whole[(1 << 20) - 1]), (1 << 20, 232, 255));
+        let refused = cx.call::<api::GetObject>(of("large", None)).await.unwrap_err();
+        assert!(refused.is("InvalidRequest") && refused.message().contains("1048577 bytes"), "{refused:?}");
+        let end = body(cx.call::<api::GetObject>(of("large", Some("bytes=1-1048576"))).await.unwrap());
+        assert_eq!((end.len(), end[0], end[(1 << 20) - 1]), (1 << 20, 1, 0));
+    }
+
     #[tokio::test]
     async fn another_accounts_bucket_is_closed() {
         let router = Router::new();

@@ -15,13 +15,17 @@ use crate::checksum::Checksums;
 use crate::conditions::{Conditions, Tag};
 use crate::copy::{Copied, Copy};
 use crate::delete::Deletion;
-use crate::errors::{Result, internal, invalid_range};
+use crate::errors::{Result, internal, invalid_range, invalid_request};
 use crate::events::Change;
 use crate::make::{Grants, Making};
 use crate::put::{Attributes, parse_tags, url_decode};
 use crate::records::{Headers, ObjectRecord};
 use crate::sse::{CustomerKey, Sse};
 use crate::tags::Named;
+
+/// What the server reads into its own memory for one call. Those that call in process want documents, archives of code and payloads
+/// of models, none of which AWS takes as large as that.
+const MOST_IN_MEMORY: u64 = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 
 pub(super) fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
@@ -222,6 +226,12 @@ impl Handle<api::GetObject> for S3 {
                 range.check(record.size).map_err(|_| invalid_range())?
             }
         };
+        let size = range.end - range.start;
+        if size > MOST_IN_MEMORY {
+            return Err(invalid_request(format!(
+                "The object has {size} bytes, more than the {MOST_IN_MEMORY} that are read at once in this way of calling; ask for a Range"
+            )));
+        }
         crate::lineage::read(cx, &input.bucket, &input.key, &record, &range);
         let mut output = api::GetObjectOutput::default();
         describe!(output, record);

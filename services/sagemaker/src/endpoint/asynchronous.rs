@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api_s3::{GetObject, GetObjectRequest, PutObject, PutObjectRequest};
+use api_s3::{GetObject, GetObjectOutput, GetObjectRequest, PutObject, PutObjectRequest};
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use jobs::{Attempt, Ended, Kind, Limits, Loaded, Next, Who, Worked};
@@ -156,7 +156,7 @@ impl SageMaker {
         let way: Way = self.way(cx, &call.endpoint).await.map_err(text)?;
         let variant = way.variant(None).map_err(text)?;
         let (bucket, key) = place(&call.input).ok_or("InputLocation is no object")?;
-        let object = cx.call::<GetObject>(GetObjectRequest { bucket, key, ..Default::default() }).await;
+        let object = get(cx, (bucket, key), variant.max_bytes()).await;
         let object = object.map_err(|error| format!("{} could not be read: {}", call.input, text(error)))?;
         let asked = Asked {
             body: object.body.unwrap_or_default().0,
@@ -171,6 +171,25 @@ impl SageMaker {
             .await
             .map_err(|error| format!("{} could not be written: {}", call.output, text(error)))?;
         Ok(content_type)
+    }
+}
+
+/// No more of an object than one byte that is too many: it may be larger than memory.
+async fn get(cx: &Cx, (bucket, key): (String, String), most: usize) -> Result<GetObjectOutput, Error> {
+    let request = GetObjectRequest { bucket, key, range: Some(format!("bytes=0-{most}")), ..Default::default() };
+    let object = match cx.call::<GetObject>(request.clone()).await {
+        // An empty object has no range.
+        Err(error) if error.is("InvalidRange") => {
+            cx.call::<GetObject>(GetObjectRequest { range: None, ..request }).await?
+        }
+        came => came?,
+    };
+    let total = object.content_range.as_deref().and_then(|range| range.rsplit('/').next()?.parse::<usize>().ok());
+    match total.filter(|total| *total > most) {
+        Some(total) => {
+            Err(Error::validation(format!("it has {total} bytes, more than the {most} that the endpoint takes")))
+        }
+        None => Ok(object),
     }
 }
 
@@ -250,5 +269,39 @@ mod tests {
         };
         assert_ne!(call("1").task(), call("2").task());
         assert_eq!(call("1").task(), "sagemaker:call:000000000000:eu-west-1:1".replace("sagemaker:call", CALL));
+    }
+
+    /// Answers with as many bytes as an object's key says, as S3 does.
+    struct Sized;
+
+    #[async_trait]
+    impl service::Handle<GetObject> for Sized {
+        async fn handle(&self, _: &Cx, req: GetObjectRequest) -> Result<GetObjectOutput, Error> {
+            let size: usize = req.key.parse().unwrap();
+            let end =
+                req.range.as_deref().map(|range| range.strip_prefix("bytes=0-").unwrap().parse::<usize>().unwrap());
+            let sent = end.map_or(size, |end| size.min(end + 1));
+            if end.is_some() && size == 0 {
+                return Err(Error::new("InvalidRange", 416, "The requested range is not satisfiable"));
+            }
+            Ok(GetObjectOutput {
+                content_range: end.map(|_| format!("bytes 0-{}/{size}", sent - 1)),
+                body: Some(wire::Blob(vec![0; sent].into())),
+                ..GetObjectOutput::default()
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_is_read_than_an_endpoint_takes() {
+        let router = service::Router::new();
+        router.register::<GetObject, _>(&Arc::new(Sized));
+        let cx = Cx::platform(&router, "000000000000", "eu-west-1");
+        for size in [0, 1, 9, 10] {
+            let object = get(&cx, ("b".to_owned(), size.to_string()), 10).await.unwrap();
+            assert_eq!(object.body.unwrap().0.len(), size);
+        }
+        let refused = get(&cx, ("b".to_owned(), "11".to_owned()), 10).await.unwrap_err();
+        assert_eq!(refused.message(), "it has 11 bytes, more than the 10 that the endpoint takes");
     }
 }
