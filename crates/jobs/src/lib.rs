@@ -54,6 +54,9 @@ pub trait Kind: Send + Sync + 'static {
     const OLD_STOP: Option<&'static str> = None;
     /// A job that was cut short goes on from its own records, whose steps count once; nothing of it is undone.
     const GOES_ON: bool = false;
+    /// How long the work may wait for its place, where that is not of the time that it may take: then that time counts from when
+    /// the work says that it has [`Attempt::started`].
+    const WAITS: Option<Duration> = None;
     /// Is anything recorded when the work begins?
     const BEGINS: bool = true;
 
@@ -129,7 +132,7 @@ pub enum Loaded<P> {
 pub struct Limits {
     /// Attempts that may fail for reasons that may pass, such as the death of a worker.
     pub tries: u32,
-    /// None: the work ends by itself.
+    /// None: the work ends by itself. What it waits for counts too, but for kinds that say how long they wait ([`Kind::WAITS`]).
     pub timeout: Option<Duration>,
 }
 

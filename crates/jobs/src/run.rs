@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use service::Router;
 use service::attempts::Outcome;
 use service::meter::Measured;
-use store::{Done, NewTask, Runner, Store, Task};
+use store::{Clock, Done, NewTask, Runner, Store, Task};
 use tokio::sync::watch;
 use wire::Error;
 
@@ -110,8 +110,8 @@ impl<K: Kind> Job<'_, K> {
             Who::Nobody(end) => return self.wind_up(end, Used::default(), None).await,
             Who::Platform => None,
             Who::As(principal) => {
-                let valid = jiff::SignedDuration::try_from(limits.timeout.unwrap_or(LONGEST) + MARGIN)
-                    .map_err(Error::internal)?;
+                let valid = longest(K::WAITS, limits.timeout) + MARGIN;
+                let valid = jiff::SignedDuration::try_from(valid).map_err(Error::internal)?;
                 Some(router.identity().lend_attempt(&principal, &name, valid).await?)
             }
         };
@@ -193,18 +193,7 @@ impl<K: Kind> Job<'_, K> {
             biased;
             () = self.task.cancelled(), if !K::GOES_ON => Left::Cut,
             worked = kind.work(&self.place, plan, attempt) => Left::Worked(worked),
-            () = self.time_is_up(limits.timeout, started) => Left::Worked(Worked::Ended(kind.timed_out(plan))),
-        }
-    }
-
-    async fn time_is_up(&self, timeout: Option<Duration>, mut started: watch::Receiver<()>) {
-        let Some(timeout) = timeout else { return std::future::pending().await };
-        loop {
-            tokio::select! {
-                biased;
-                Ok(()) = started.changed() => {}
-                () = self.jobs.router.clock().sleep(timeout) => return,
-            }
+            () = time_is_up(&**self.jobs.router.clock(), K::WAITS, limits.timeout, started) => Left::Worked(Worked::Ended(kind.timed_out(plan))),
         }
     }
 
@@ -349,5 +338,90 @@ impl<K: Kind> Job<'_, K> {
             let dimension = ("JobKind", K::NAME);
             router.measure(Measured { account, region, namespace: "Lakerun/Jobs", metric, dimension, value, unit });
         }
+    }
+}
+
+/// How long an attempt may be under way.
+fn longest(waits: Option<Duration>, timeout: Option<Duration>) -> Duration {
+    timeout.map_or(LONGEST, |timeout| waits.unwrap_or_default() + timeout)
+}
+
+/// Returns when an attempt has waited, or worked, for too long.
+async fn time_is_up(
+    clock: &dyn Clock,
+    waits: Option<Duration>,
+    timeout: Option<Duration>,
+    mut started: watch::Receiver<()>,
+) {
+    let Some(timeout) = timeout else { return std::future::pending().await };
+    let mut left = waits.unwrap_or(timeout);
+    loop {
+        tokio::select! {
+            biased;
+            Ok(()) = started.changed() => left = timeout,
+            () = clock.sleep(left) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::{Pin, pin};
+    use std::sync::Mutex;
+
+    use super::*;
+
+    const MINUTES: Duration = Duration::from_mins(10);
+    const DAY: Duration = Duration::from_hours(24);
+
+    /// Sleeps for ever but where it is told how long a sleep ends, and notes what was slept.
+    #[derive(Debug, Default)]
+    struct Sleeps {
+        asked: Mutex<Vec<Duration>>,
+        ends: Option<Duration>,
+    }
+
+    impl Clock for Sleeps {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::UNIX_EPOCH
+        }
+        fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+            self.asked.lock().unwrap().push(time);
+            if self.ends == Some(time) { Box::pin(std::future::ready(())) } else { Box::pin(std::future::pending()) }
+        }
+        fn random(&self) -> u128 {
+            0
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_waited_for_is_not_of_the_time_of_the_work() {
+        let clock = Sleeps { ends: Some(MINUTES), ..Sleeps::default() };
+        let (started, seen) = watch::channel(());
+        let mut up = pin!(time_is_up(&clock, Some(DAY), Some(MINUTES), seen));
+        tokio::select! {
+            biased;
+            () = &mut up => panic!("it waits for its place yet"),
+            () = tokio::task::yield_now() => {}
+        }
+        assert_eq!(*clock.asked.lock().unwrap(), [DAY]);
+        started.send_replace(());
+        up.await;
+        assert_eq!(*clock.asked.lock().unwrap(), [DAY, MINUTES]);
+    }
+
+    #[tokio::test]
+    async fn other_work_has_its_time_from_the_beginning() {
+        let clock = Sleeps { ends: Some(MINUTES), ..Sleeps::default() };
+        let (_started, seen) = watch::channel(());
+        time_is_up(&clock, None, Some(MINUTES), seen).await;
+        assert_eq!(*clock.asked.lock().unwrap(), [MINUTES]);
+    }
+
+    #[test]
+    fn keys_last_as_long_as_the_work() {
+        assert_eq!(longest(Some(DAY), Some(MINUTES)), DAY + MINUTES);
+        assert_eq!(longest(None, Some(MINUTES)), MINUTES);
+        assert_eq!(longest(Some(DAY), None), LONGEST);
     }
 }

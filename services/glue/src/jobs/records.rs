@@ -48,6 +48,9 @@ pub(super) struct RunRecord {
     /// How the script ended, as a server of an earlier version noted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ended: Option<Ended>,
+    /// When the script began: what it waited for before took no resources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) began_on: Option<Timestamp>,
     /// What the run took.
     #[serde(default)]
     pub(super) used: Option<::jobs::Used>,
@@ -85,6 +88,7 @@ impl RunRecord {
             job_created_on: job.created_on,
             attempt: None,
             ended: None,
+            began_on: None,
             used: None,
             encryption: None,
             moved: None,
@@ -92,6 +96,12 @@ impl RunRecord {
     }
     pub(super) fn state(&self) -> &str {
         self.run.job_run_state.as_deref().unwrap_or_default()
+    }
+    /// Since when it takes resources; none where it never came to that.
+    /// Source: API Reference, `JobRun`, ExecutionTime: "the amount of time (in seconds) that the job run consumed resources".
+    pub(super) fn began(&self) -> Option<Timestamp> {
+        // A run that a server of an earlier version began does not say.
+        self.began_on.or(self.run.started_on.filter(|_| self.state() == "RUNNING"))
     }
     pub(super) fn is_over(&self) -> bool {
         matches!(self.state(), "SUCCEEDED" | "FAILED" | "STOPPED" | "TIMEOUT" | "ERROR")

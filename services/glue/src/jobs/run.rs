@@ -40,6 +40,9 @@ pub(super) struct Plan {
 impl Kind for Runs {
     const NAME: &'static str = "glue:jobrun";
     const OLD_STOP: Option<&'static str> = Some("glue:jobstop");
+    /// For memory, and for its environment. Source: API Reference, `Job`, Timeout: "the maximum time that a job run can consume
+    /// resources".
+    const WAITS: Option<Duration> = Some(Duration::from_hours(24));
     const BEGINS: bool = false;
     type Payload = RunKey;
     type Plan = Plan;
@@ -272,6 +275,7 @@ impl Jobs {
                 let mut record = place.load(tx)?;
                 if record.state() == "STARTING" {
                     record.run.job_run_state = Some("RUNNING".to_owned());
+                    record.began_on = Some(now);
                     record.run.state_detail = None;
                     record.run.last_modified_on = Some(now);
                     tx.put_json(place.record(), &record)?;
@@ -284,13 +288,14 @@ impl Jobs {
 
 /// Records the end of a run and asks for its event.
 fn finish(tx: &mut Tx<'_>, place: &RunKey, record: &mut RunRecord, ended: &Ended, now: Timestamp) -> Result<(), Error> {
+    let began = record.began();
     let run = &mut record.run;
     run.job_run_state = Some(ended.state.clone());
     run.state_detail = None;
     run.error_message = ended.message.clone().map(|m| m.chars().take(4000).collect());
     run.completed_on = Some(now);
     run.last_modified_on = Some(now);
-    let seconds = now.as_millis().saturating_sub(run.started_on.unwrap_or(now).as_millis()) / 1000;
+    let seconds = now.as_millis().saturating_sub(began.unwrap_or(now).as_millis()) / 1000;
     run.execution_time = i32::try_from(seconds).ok();
     run.dpu_seconds = Some(run.max_capacity.unwrap_or(1.0) * f64::from(run.execution_time.unwrap_or(0)));
     tx.put_json(place.record(), record)?;
@@ -306,7 +311,7 @@ fn retry(tx: &mut Tx<'_>, place: &RunKey, record: &RunRecord, now: Timestamp) ->
     }
     let first = place.run.split("_attempt_").next().unwrap_or(&place.run);
     let next = RunKey { run: format!("{first}_attempt_{}", attempt + 1), ..place.clone() };
-    let mut record = RunRecord { attempt: None, ended: None, used: None, ..record.clone() };
+    let mut record = RunRecord { attempt: None, ended: None, began_on: None, used: None, ..record.clone() };
     let run = &mut record.run;
     run.previous_run_id = Some(place.run.clone());
     run.id = Some(next.run.clone());
@@ -331,9 +336,7 @@ pub(super) fn start(tx: &mut Tx<'_>, place: &RunKey, record: &RunRecord) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use api_glue::JobRun;
-
-    use super::billed;
+    use super::*;
 
     #[test]
     fn what_is_billed_of_a_run() {
@@ -352,5 +355,33 @@ mod tests {
         ] {
             assert_eq!(billed(&run), (metric, amount));
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_run_waited_for_is_not_its_time() {
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        let place = RunKey { account: "1".into(), region: "r".into(), job: "j".into(), run: "run".into() };
+        let store = store::Store::memory();
+        store
+            .write(move |tx| {
+                for (state, began, seconds) in [
+                    ("RUNNING", Some(at(3000)), 600),
+                    // Of a server of an earlier version.
+                    ("RUNNING", None, 3600),
+                    ("STARTING", None, 0),
+                    ("STOPPING", None, 0),
+                    ("STOPPING", Some(at(3000)), 600),
+                ] {
+                    let run =
+                        JobRun { started_on: Some(at(0)), job_run_state: Some(state.to_owned()), ..JobRun::default() };
+                    let mut record = RunRecord::new(run, &api_glue::Job::default());
+                    record.began_on = began;
+                    finish(tx, &place, &mut record, &ended("STOPPED", None), at(3600))?;
+                    assert_eq!(record.run.execution_time, Some(seconds), "{state} {began:?}");
+                }
+                Ok::<_, Error>(())
+            })
+            .await
+            .unwrap();
     }
 }
