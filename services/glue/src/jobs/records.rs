@@ -101,7 +101,7 @@ impl RunRecord {
     /// Source: API Reference, `JobRun`, ExecutionTime: "the amount of time (in seconds) that the job run consumed resources".
     pub(super) fn began(&self) -> Option<Timestamp> {
         // A run that a server of an earlier version began does not say.
-        self.began_on.or(self.run.started_on.filter(|_| self.state() == "RUNNING"))
+        self.began_on.or_else(|| self.run.started_on.filter(|_| self.state() == "RUNNING"))
     }
     pub(super) fn is_over(&self) -> bool {
         matches!(self.state(), "SUCCEEDED" | "FAILED" | "STOPPED" | "TIMEOUT" | "ERROR")
