@@ -96,7 +96,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let left = |folder: &Path| {
             let owner = format!("{}\u{1}earlier", folder.display());
-            std::process::Command::new("sleep").arg("60").env(NAME, owner).spawn().unwrap()
+            let child = std::process::Command::new("sleep").arg("600").env(NAME, &owner).spawn().unwrap();
+            // `spawn` returns within exec(2), before the new environment is there to be read.
+            let environ = || fs::read(format!("/proc/{}/environ", child.id())).unwrap();
+            while !String::from_utf8_lossy(&environ()).contains(&owner) {
+                std::thread::yield_now();
+            }
+            child
         };
         let (mut ours, mut others) = (left(folder.path()), left(Path::new("/another/folder")));
         end_earlier(&format!("{NAME}={}\u{1}", folder.path().display()), "this");
