@@ -27,6 +27,7 @@ pub struct Request {
     pub id: String,
     pub sql: String,
     pub catalog: String,
+    pub catalogs: Vec<String>,
     pub database: String,
     pub parameters: Vec<String>,
     /// Folder of the result, `s3://bucket/prefix/`.
@@ -93,6 +94,7 @@ async fn answer(request: Value) -> Reply {
         id: request.id,
         sql: request.sql,
         catalog: request.catalog,
+        catalogs: request.catalogs,
         database: request.database,
         parameters: request.parameters,
         output: request.output,

@@ -130,12 +130,17 @@ impl Kind for Queries {
         };
         let context = record.execution.query_execution_context.clone().unwrap_or_default();
         let trino = self.0.trino.asks(record, &place.id);
+        let catalogs = match self.0.store.read(|tx| crate::ops::catalogs::own(tx, &place.scope)).await {
+            Ok(catalogs) => catalogs,
+            Err(error) => return Worked::Passing(broken(error)),
+        };
         let asks = |at: worker::At<'_>| {
             json!({
             "trino": trino,
             "id": place.id,
             "sql": record.sql,
             "parameters": record.parameters,
+            "catalogs": catalogs,
             "catalog": context.catalog.as_deref().unwrap_or_default(),
             // awswrangler quotes the name as Hive does.
             "database": context.database.as_deref().map_or("default", |name| name.trim_matches('`')),

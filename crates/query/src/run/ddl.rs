@@ -40,7 +40,7 @@ fn serde_parameters(serde: &str, given: Vec<(String, String)>) -> BTreeMap<Strin
 impl Run<'_> {
     pub(super) async fn create_table(&mut self, create: CreateTable) -> Result<Answer> {
         let Some(name) = create.name.clone() else { return Err(Error::internal("a table without a name")) };
-        let database = self.database_of(&name);
+        let database = self.database_of(&name)?;
         if self.catalog.database(&database).await?.is_none() {
             return Err(Error::ddl(format_args!("Database {database} not found")));
         }
@@ -134,7 +134,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn drop_table(&mut self, name: Name, if_exists: bool) -> Result<Answer> {
-        let database = self.database_of(&name);
+        let database = self.database_of(&name)?;
         match self.catalog.table(&database, &name.name).await? {
             Some(table) if table.is_view() => {
                 return Err(Error::ddl("Cannot drop a view with DROP TABLE"));
@@ -346,6 +346,7 @@ impl Run<'_> {
     /// The catalog has no renaming: the table is made again with its partitions under the new name, then the old one
     /// goes. Data stays where it is.
     pub(super) async fn rename_table(&mut self, name: &Name, to: &Name) -> Result<Answer> {
+        self.owned(to)?;
         let (database, mut table) = self.table(name).await?;
         if to.database.as_ref().is_some_and(|other| *other != database) {
             return Err(Error::ddl(format_args!("Unable to move table {} to another database", table.name)));

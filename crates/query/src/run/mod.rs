@@ -29,7 +29,10 @@ pub struct Job {
     /// The query execution's id; it names the result's files.
     pub id: String,
     pub sql: String,
+    /// The catalog of names without one; an empty text is `awsdatacatalog`.
     pub catalog: String,
+    /// Other names of the account's catalog, lower case.
+    pub catalogs: Vec<String>,
     pub database: String,
     /// Texts of SQL literals for `?`.
     pub parameters: Vec<String>,
@@ -121,6 +124,9 @@ impl Engine {
             (trino::kind(trino), Box::pin(run.sent(trino, &text)).await?)
         } else {
             let statement = sql::parse(&text)?;
+            if !run.is_own(&job.catalog) {
+                return Err(no_catalog(&job.catalog, (1, 1)));
+            }
             (kind(&statement), Box::pin(run.statement(statement)).await?)
         };
         let (statement_type, substatement_type) = kind;
@@ -163,16 +169,24 @@ impl Run<'_> {
             Statement::DropTable { name, if_exists } => self.drop_table(name, if_exists).await,
             Statement::CreateDatabase { name, if_not_exists, comment, location, properties } => {
                 let database = crate::catalog::Database {
-                    name,
+                    name: self.own_database(name)?,
                     description: comment,
                     location_uri: location,
                     parameters: properties.into_iter().collect(),
                 };
                 self.create_database(database, if_not_exists).await
             }
-            Statement::DropDatabase { name, if_exists, cascade } => self.drop_database(&name, if_exists, cascade).await,
-            Statement::ShowTables { database, pattern } => self.show_tables(database, pattern, false).await,
-            Statement::ShowViews { database, pattern } => self.show_tables(database, pattern, true).await,
+            Statement::DropDatabase { name, if_exists, cascade } => {
+                self.drop_database(&self.own_database(name)?, if_exists, cascade).await
+            }
+            Statement::ShowTables { database, pattern } => {
+                let database = database.map(|name| self.own_database(name)).transpose()?;
+                self.show_tables(database, pattern, false).await
+            }
+            Statement::ShowViews { database, pattern } => {
+                let database = database.map(|name| self.own_database(name)).transpose()?;
+                self.show_tables(database, pattern, true).await
+            }
             Statement::ShowDatabases { pattern } => self.show_databases(pattern).await,
             Statement::ShowColumns { table } => self.show_columns(&table).await,
             Statement::ShowPartitions { table } => self.show_partitions(&table).await,
@@ -193,7 +207,7 @@ impl Run<'_> {
             Statement::SetProperties { table, properties } => self.set_properties(&table, properties).await,
             Statement::UnsetProperties { table, keys } => self.unset_properties(&table, &keys).await,
             Statement::SetDatabaseProperties { name, properties } => {
-                self.set_database_properties(&name, properties).await
+                self.set_database_properties(&self.own_database(name)?, properties).await
             }
             Statement::RenameTable { table, to } => self.rename_table(&table, &to).await,
             Statement::RenamePartition { table, from, to } => self.rename_partition(&table, &from, &to).await,
@@ -262,18 +276,46 @@ impl Run<'_> {
         self.storage.put(&result.with_suffix(".metadata"), result::metadata(&self.job.id, columns)).await
     }
 
-    fn database_of(&self, name: &Name) -> String {
-        name.database.clone().unwrap_or_else(|| self.job.database.to_lowercase())
+    fn database_of(&self, name: &Name) -> Result<String> {
+        self.owned(name)?;
+        Ok(name.database.clone().unwrap_or_else(|| self.job.database.to_lowercase()))
+    }
+
+    /// A database that a statement names.
+    fn own_database(&self, name: Name) -> Result<String> {
+        self.owned(&name)?;
+        Ok(name.name)
+    }
+
+    /// A name of the account's catalog: what is in another one is not here, whatever else has its name.
+    fn owned(&self, name: &Name) -> Result<()> {
+        match &name.catalog {
+            Some(catalog) if !self.is_own(catalog) => Err(no_catalog(catalog, name.at)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a catalog is the account's in Glue: `AwsDataCatalog`, or a data catalog that stands for it.
+    fn is_own(&self, catalog: &str) -> bool {
+        catalog.is_empty()
+            || catalog.eq_ignore_ascii_case(session::CATALOG)
+            || self.job.catalogs.iter().any(|own| own.eq_ignore_ascii_case(catalog))
     }
 
     /// A table that a Hive statement names.
     async fn table(&self, name: &Name) -> Result<(String, Table)> {
-        let database = self.database_of(name);
+        let database = self.database_of(name)?;
         match self.catalog.table(&database, &name.name).await? {
             Some(table) => Ok((database, table)),
             None => Err(Error::ddl_table_not_found(&name.name)),
         }
     }
+}
+
+/// Trino's words for a catalog that is not there.
+fn no_catalog(name: &str, (line, column): (u64, u64)) -> Error {
+    let text = format!("line {line}:{column}: Catalog '{}' does not exist", name.to_lowercase());
+    Error::user(1006, "CATALOG_NOT_FOUND", text)
 }
 
 /// `StatementType` and `SubstatementType`.

@@ -28,7 +28,7 @@ use crate::scan::HiveTable;
 use crate::sql::{self, Select};
 use crate::types::{parse_hive_field, trino_type};
 
-const CATALOG: &str = "awsdatacatalog";
+pub(super) const CATALOG: &str = "awsdatacatalog";
 const DEEPEST_VIEW: usize = 30;
 
 /// So much of the stack has to be free for one view more, else it goes on on a new piece.
@@ -175,6 +175,8 @@ impl Run<'_> {
             return Err(Error::user(1006, "INVALID_VIEW", "Views are nested too deeply or refer to themselves"));
         }
         let mut query = select.query.clone();
+        sql::without_catalogs(&mut query, |name| self.is_own(name))
+            .map_err(|(name, at)| super::no_catalog(&name, at))?;
         sql::in_session(&mut query, CATALOG, database);
         let statement = DfStatement::Statement(Box::new(SqlStatement::Query(Box::new(query))));
         let state = session.context.state();

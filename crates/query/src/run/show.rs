@@ -69,7 +69,7 @@ impl Run<'_> {
 
     /// A table to be told about, which may be one of the platform's own.
     async fn shown(&self, name: &Name) -> Result<crate::catalog::Table> {
-        let database = self.database_of(name);
+        let database = self.database_of(name)?;
         if database == state::DATABASE
             && let Some(table) = state::described(&name.name)
             && self.catalog.database(&database).await?.is_none()

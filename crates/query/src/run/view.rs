@@ -15,7 +15,7 @@ impl Run<'_> {
         sql: String,
         select: Select,
     ) -> Result<Answer> {
-        let database = self.database_of(&name);
+        let database = self.database_of(&name)?;
         if self.catalog.database(&database).await?.is_none() {
             return Err(Error::user(
                 1107,
@@ -79,7 +79,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn drop_view(&mut self, name: Name, if_exists: bool) -> Result<Answer> {
-        let database = self.database_of(&name);
+        let database = self.database_of(&name)?;
         match self.catalog.table(&database, &name.name).await? {
             Some(table) if table.is_view() => self.catalog.delete_table(&database, &name.name).await?,
             Some(_) => {

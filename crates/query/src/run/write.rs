@@ -65,7 +65,7 @@ struct Partitioned<'a> {
 
 impl Run<'_> {
     pub(super) async fn ctas(&mut self, ctas: Ctas) -> Result<Answer> {
-        let database = self.database_of(&ctas.name);
+        let database = self.database_of(&ctas.name)?;
         if self.catalog.database(&database).await?.is_none() {
             return Err(Error::user(
                 1107,
@@ -185,7 +185,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn insert(&mut self, name: Name, columns: Vec<String>, select: Select) -> Result<Answer> {
-        let database = self.database_of(&name);
+        let database = self.database_of(&name)?;
         let table = self.catalog.table(&database, &name.name).await?;
         let table = table
             .ok_or_else(|| Error::table_not_found(name.at, format_args!("awsdatacatalog.{database}.{}", name.name)))?;

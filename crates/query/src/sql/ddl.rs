@@ -167,7 +167,7 @@ fn create(c: &mut Cursor<'_, '_>) -> Result<Statement> {
     }
     if c.accept("DATABASE") || c.accept("SCHEMA") {
         let if_not_exists = c.if_not_exists()?;
-        let name = c.name()?.name;
+        let name = c.database()?;
         let (mut comment, mut location, mut properties) = (None, None, Vec::new());
         loop {
             if c.accept("COMMENT") {
@@ -338,7 +338,7 @@ fn drop_statement(c: &mut Cursor<'_, '_>) -> Result<Statement> {
     }
     if c.accept("DATABASE") || c.accept("SCHEMA") {
         let if_exists = c.if_exists()?;
-        let name = c.name()?.name;
+        let name = c.database()?;
         let cascade = c.accept("CASCADE");
         c.accept("RESTRICT");
         return c.end(Statement::DropDatabase { name, if_exists, cascade });
@@ -373,7 +373,10 @@ fn show(c: &mut Cursor<'_, '_>) -> Result<Statement> {
         }
         let mut table = c.name()?;
         if let Some(database) = c.in_database()? {
-            table.database = Some(database);
+            if database.catalog.is_some() {
+                table.catalog = database.catalog;
+            }
+            table.database = Some(database.name);
         }
         return c.end(Statement::ShowColumns { table });
     }
@@ -407,7 +410,7 @@ fn show(c: &mut Cursor<'_, '_>) -> Result<Statement> {
 fn alter(c: &mut Cursor<'_, '_>) -> Result<Statement> {
     c.at += 1;
     if c.accept("DATABASE") || c.accept("SCHEMA") {
-        let name = c.name()?.name;
+        let name = c.database()?;
         c.expect("SET")?;
         c.expect("DBPROPERTIES")?;
         let properties = c.properties()?;
@@ -650,10 +653,18 @@ impl Cursor<'_, '_> {
         if parts.is_empty() { Ok(Name { catalog, database, name, at }) } else { Err(self.mismatch()) }
     }
 
-    fn in_database(&mut self) -> Result<Option<String>> {
+    /// A database's name, its catalog before it.
+    fn database(&mut self) -> Result<Name> {
+        let Name { catalog, database, name, at } = self.name()?;
+        if catalog.is_some() {
+            return Err(self.mismatch());
+        }
+        Ok(Name { catalog: database, database: None, name, at })
+    }
+
+    fn in_database(&mut self) -> Result<Option<Name>> {
         if self.accept("IN") || self.accept("FROM") {
-            let name = self.name()?;
-            return Ok(Some(name.name));
+            return self.database().map(Some);
         }
         Ok(None)
     }
@@ -903,7 +914,10 @@ mod tests {
             ("ALTER TABLE t UNSET TBLPROPERTIES ('a')", "UnsetProperties"),
             ("ALTER TABLE t DROP COLUMN a", "DropColumn"),
             ("ALTER DATABASE d SET DBPROPERTIES ('a'='b')", "SetDatabaseProperties"),
-            ("CREATE DATABASE awsdatacatalog.d", "CreateDatabase { name: \"d\""),
+            (
+                "CREATE DATABASE awsdatacatalog.d",
+                "CreateDatabase { name: Name { catalog: Some(\"awsdatacatalog\"), database: None, name: \"d\"",
+            ),
             ("UNLOAD (SELECT 1 AS a) TO 's3://b/x/' WITH (format='PARQUET', partitioned_by=ARRAY['a'])", "Unload"),
             ("PREPARE p FROM SELECT ?", "Prepared"),
             ("DEALLOCATE PREPARE p", "Prepared"),

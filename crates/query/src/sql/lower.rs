@@ -132,6 +132,35 @@ pub(crate) fn in_session(query: &mut Query, catalog: &str, database: &str) {
     let _ = VisitMut::visit(query, &mut InSession(catalog, database));
 }
 
+/// Takes the catalog off each relation that has one. `own` says whether a catalog is the account's; the first that is not is told,
+/// and where it stands.
+///
+/// # Errors
+/// That catalog's name, with line and column.
+pub(crate) fn without_catalogs(query: &mut Query, own: impl Fn(&str) -> bool) -> Result<(), (String, (u64, u64))> {
+    struct Catalogs<F>(F);
+    impl<F: Fn(&str) -> bool> VisitorMut for Catalogs<F> {
+        type Break = (String, (u64, u64));
+        fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<Self::Break> {
+            if relation.0.len() != 3 {
+                return ControlFlow::Continue(());
+            }
+            let part = relation.0.remove(0);
+            match part.as_ident() {
+                Some(ident) if !(self.0)(&ident.value) => {
+                    let at = ident.span.start;
+                    ControlFlow::Break((ident.value.to_lowercase(), (at.line.max(1), at.column.max(1))))
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    match VisitMut::visit(query, &mut Catalogs(own)) {
+        ControlFlow::Break(other) => Err(other),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
 /// Lowers a query; what is told back are the names of aggregates made on the way.
 pub(super) fn lower(query: &mut Query) -> Result<Vec<String>> {
     let mut lowering = Lowering::default();

@@ -15,7 +15,7 @@ mod text;
 pub(crate) use ddl::{CreateTable, PartitionSpec};
 pub(crate) use forms::AS_OF;
 pub(crate) use forms::like_pattern;
-pub(crate) use lower::in_session;
+pub(crate) use lower::{in_session, without_catalogs};
 pub(crate) use rewrite::{INTERNAL, SHARED};
 pub(crate) use row_pattern::ANY;
 pub(crate) use text::{Source, with_parameters};
@@ -95,24 +95,25 @@ pub(crate) enum Statement {
         name: Name,
         if_exists: bool,
     },
+    /// The names of databases have no `database`; their `catalog` is what stands before the dot.
     CreateDatabase {
-        name: String,
+        name: Name,
         if_not_exists: bool,
         comment: Option<String>,
         location: Option<String>,
         properties: Vec<(String, String)>,
     },
     DropDatabase {
-        name: String,
+        name: Name,
         if_exists: bool,
         cascade: bool,
     },
     ShowTables {
-        database: Option<String>,
+        database: Option<Name>,
         pattern: Option<String>,
     },
     ShowViews {
-        database: Option<String>,
+        database: Option<Name>,
         pattern: Option<String>,
     },
     ShowDatabases {
@@ -165,7 +166,7 @@ pub(crate) enum Statement {
         keys: Vec<String>,
     },
     SetDatabaseProperties {
-        name: String,
+        name: Name,
         properties: Vec<(String, String)>,
     },
     RenameTable {

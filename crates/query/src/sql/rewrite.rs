@@ -239,14 +239,6 @@ impl Rewriter<'_> {
 impl VisitorMut for Rewriter<'_> {
     type Break = ();
 
-    fn pre_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
-        // Every data catalog of type GLUE is this account's catalog.
-        if relation.0.len() == 3 {
-            relation.0.remove(0);
-        }
-        ControlFlow::Continue(())
-    }
-
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         forms::table_query(&mut query.body);
         for table in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {

@@ -1,6 +1,7 @@
 //! Statements over objects and a catalog in memory, from the text to the result's files.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what the tests share may fail as they do")]
 
+mod catalogs;
 mod formats;
 mod iceberg;
 mod inserts;
@@ -121,6 +122,7 @@ impl Lake {
             id: "11111111-2222-3333-4444-555555555555".to_owned(),
             sql: sql.to_owned(),
             catalog: "AwsDataCatalog".to_owned(),
+            catalogs: vec!["second".to_owned()],
             database: "db".to_owned(),
             parameters: parameters.iter().map(|text| (*text).to_owned()).collect(),
             output: "s3://results/athena/".to_owned(),
@@ -128,6 +130,11 @@ impl Lake {
             memory_bytes: 0,
             trino: None,
         }
+    }
+
+    /// A statement whose names without a catalog are of another one than usual.
+    pub(crate) async fn run_in(&self, catalog: &str, sql: &str) -> Result<Outcome> {
+        self.engine.run(&Job { catalog: catalog.to_owned(), ..Self::job(sql, &[]) }).await
     }
 
     /// The result's text without the header.

@@ -7,6 +7,8 @@ use api_athena::{
     GetDataCatalogOutput, ListDataCatalogs, ListDataCatalogsInput, ListDataCatalogsOutput, UpdateDataCatalog,
     UpdateDataCatalogInput, UpdateDataCatalogOutput,
 };
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use store::Tx;
@@ -35,18 +37,32 @@ fn default(scope: &Scope) -> DataCatalog {
     }
 }
 
-fn check(ty: &str) -> Result<(), Error> {
-    if ty == "GLUE" {
-        return Ok(());
+/// The names of the account's catalog beside `AwsDataCatalog`, lower case.
+pub(crate) fn own(tx: &mut Tx<'_>, scope: &Scope) -> Result<Vec<String>, Error> {
+    let all = tx.list_json::<DataCatalog>(scope.key("catalog"), usize::MAX)?;
+    let of_account = |catalog: &DataCatalog| check(&catalog.r#type, catalog.parameters.as_ref(), scope).is_ok();
+    Ok(all.into_iter().filter(of_account).map(|catalog| catalog.name.to_lowercase()).collect())
+}
+
+/// A data catalog is one of Glue, and its `catalog-id` the account's: no other is read here.
+fn check(ty: &str, parameters: Option<&BTreeMap<String, String>>, scope: &Scope) -> Result<(), Error> {
+    if ty != "GLUE" {
+        return Err(invalid_request_exception(format!("Data catalogs of type {ty} are not supported; GLUE is.")));
     }
-    Err(invalid_request_exception(format!("Data catalogs of type {ty} are not supported; GLUE is.")))
+    match parameters.and_then(|parameters| parameters.get("catalog-id")) {
+        Some(id) if *id != scope.account => Err(invalid_request_exception(format!(
+            "Data catalogs of other accounts are not supported: catalog-id {id} is not {}",
+            scope.account
+        ))),
+        _ => Ok(()),
+    }
 }
 
 #[async_trait]
 impl Handle<CreateDataCatalog> for Athena {
     async fn handle(&self, cx: &Cx, req: CreateDataCatalogInput) -> Result<CreateDataCatalogOutput, Error> {
-        check(&req.r#type)?;
         let scope = Scope::of(cx);
+        check(&req.r#type, req.parameters.as_ref(), &scope)?;
         let arn = cx.arn("athena", format!("datacatalog/{}", req.name));
         let catalog = cx
             .write(&self.store, move |tx| {
@@ -106,8 +122,8 @@ impl Handle<ListDataCatalogs> for Athena {
 #[async_trait]
 impl Handle<UpdateDataCatalog> for Athena {
     async fn handle(&self, cx: &Cx, req: UpdateDataCatalogInput) -> Result<UpdateDataCatalogOutput, Error> {
-        check(&req.r#type)?;
         let scope = Scope::of(cx);
+        check(&req.r#type, req.parameters.as_ref(), &scope)?;
         cx.write(&self.store, move |tx| {
             let mut catalog = find(tx, &scope, &req.name)?;
             catalog.description.clone_from(&req.description);

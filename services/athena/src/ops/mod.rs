@@ -1,6 +1,6 @@
 //! The operations, a file for each resource.
 
-mod catalogs;
+pub(crate) mod catalogs;
 mod metadata;
 mod named;
 mod prepared;

@@ -213,5 +213,9 @@ async fn named_queries_prepared_statements_and_catalogs() {
     let names: Vec<_> = catalogs.as_array().unwrap().iter().map(|catalog| catalog["CatalogName"].clone()).collect();
     assert_eq!(names, ["AwsDataCatalog", "lake"]);
     bench.fails("createDataCatalog", json!({"Name": "x", "Type": "LAMBDA"}), "Data catalogs of type LAMBDA").await;
+    let foreign = json!({"Name": "lake", "Type": "GLUE", "Parameters": {"catalog-id": "111111111111"}});
+    bench.fails("updateDataCatalog", foreign, "Data catalogs of other accounts are not supported").await;
+    let foreign = json!({"Name": "far", "Type": "GLUE", "Parameters": {"catalog-id": "111111111111"}});
+    bench.fails("createDataCatalog", foreign, "Data catalogs of other accounts are not supported").await;
     bench.fails("getDataCatalog", json!({"Name": "nope"}), "DataCatalog nope was not found").await;
 }

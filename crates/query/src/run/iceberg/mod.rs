@@ -77,7 +77,7 @@ impl Run<'_> {
 
     /// The Iceberg table that a statement changes.
     async fn iceberg(&self, name: &Name, what: &str) -> Result<(String, Loaded)> {
-        let database = self.database_of(name);
+        let database = self.database_of(name)?;
         let Some(table) = self.catalog.table(&database, &name.name).await? else {
             return Err(Error::table_not_found(name.at, format_args!("awsdatacatalog.{database}.{}", name.name)));
         };
