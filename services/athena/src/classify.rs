@@ -90,6 +90,51 @@ pub(crate) fn classify(sql: &str) -> Result<Kind, String> {
     }
 }
 
+/// Whether a statement does nothing but read: a query, also as EXPLAIN or EXECUTE IMMEDIATE names it. Trino runs what EXPLAIN ANALYZE
+/// names. What is not understood here is taken for one that writes.
+pub(crate) fn only_reads(sql: &str) -> bool {
+    let body = skip_blank(sql).2;
+    let after = |text: &'_ str, word: &str| {
+        let head = text.get(..word.len()).filter(|head| head.eq_ignore_ascii_case(word))?;
+        let rest = &text[head.len()..];
+        (!rest.starts_with(|c: char| c.is_alphanumeric() || c == '_')).then(|| skip_blank(rest).2.to_owned())
+    };
+    if let Some(rest) = after(body, "EXECUTE") {
+        return after(&rest, "IMMEDIATE").and_then(|rest| quoted(&rest)).is_some_and(|text| only_reads(&text));
+    }
+    let Some(mut rest) = after(body, "EXPLAIN") else {
+        return body.starts_with('(')
+            || ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|word| after(body, word).is_some());
+    };
+    if let Some(analyzed) = after(&rest, "ANALYZE") {
+        rest = after(&analyzed, "VERBOSE").unwrap_or(analyzed);
+    } else if let Some(options) = rest.strip_prefix('(').map(|options| skip_blank(options).2)
+        && (after(options, "TYPE").is_some() || after(options, "FORMAT").is_some())
+    {
+        let Some((_, statement)) = options.split_once(')') else { return false };
+        rest = statement.to_owned();
+    }
+    // EXPLAIN of an EXPLAIN or EXECUTE is none.
+    let rest = skip_blank(&rest).2;
+    after(rest, "EXPLAIN").is_none() && after(rest, "EXECUTE").is_none() && only_reads(rest)
+}
+
+/// The text in single quotes at the head of another.
+fn quoted(text: &str) -> Option<String> {
+    let (mut found, mut rest) = (String::new(), text.strip_prefix('\'')?);
+    loop {
+        let (part, after) = rest.split_once('\'')?;
+        found.push_str(part);
+        match after.strip_prefix('\'') {
+            Some(after) => {
+                found.push('\'');
+                rest = after;
+            }
+            None => return Some(found),
+        }
+    }
+}
+
 /// The text after white space and comments, and where it begins.
 fn skip_blank(sql: &str) -> (usize, usize, &str) {
     let mut rest = sql;
@@ -186,6 +231,44 @@ mod tests {
             assert_eq!((kind.statement, kind.substatement), (statement, substatement), "{sql}");
         }
         assert!(classify("\n  THIS IS").unwrap_err().starts_with("line 2:3: mismatched input 'THIS'"));
+    }
+
+    #[test]
+    fn what_writes_is_seen_in_what_names_it() {
+        for sql in [
+            "SELECT 1",
+            "-- x\n(SELECT 1)",
+            "with a as (select 1) select * from a",
+            "VALUES(1)",
+            "TABLE t",
+            "EXPLAIN SELECT 1",
+            "explain analyze verbose select 1",
+            "EXPLAIN ANALYZE(SELECT 1)",
+            "EXPLAIN (TYPE DISTRIBUTED, FORMAT JSON) SELECT 1",
+            "EXPLAIN (SELECT 1)",
+            "EXECUTE IMMEDIATE 'SELECT ''a'' WHERE ? = 1' USING 1",
+            "execute /* x */ immediate'select 1'",
+        ] {
+            assert!(only_reads(sql), "{sql}");
+        }
+        for sql in [
+            "DELETE FROM t",
+            "EXPLAIN ANALYZE INSERT INTO t SELECT 1",
+            "EXPLAIN /* x */ ANALYZE -- y\n VERBOSE DELETE FROM t",
+            "EXPLAIN INSERT INTO t SELECT 1",
+            "EXPLAIN (TYPE LOGICAL) UPDATE t SET a = 1",
+            "EXECUTE IMMEDIATE 'DELETE FROM t'",
+            "EXECUTE IMMEDIATE '/* SELECT */ INSERT INTO t VALUES 1'",
+            "EXECUTE IMMEDIATE 'EXPLAIN ANALYZE DELETE FROM t'",
+            "EXECUTE IMMEDIATE 'EXECUTE IMMEDIATE ''DROP TABLE t'''",
+            "EXECUTE IMMEDIATE U&'SELECT 1'",
+            "EXECUTE IMMEDIATE ?",
+            "EXPLAIN ANALYZE EXECUTE q",
+            "EXECUTE q",
+            "SELECTED",
+        ] {
+            assert!(!only_reads(sql), "{sql}");
+        }
     }
 
     #[test]

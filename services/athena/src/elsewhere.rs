@@ -6,7 +6,7 @@ use compute::worker::{Limits, Workers};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::classify::classify;
+use crate::classify::{classify, only_reads};
 use crate::records::Record;
 
 const CATALOG: &str = "awsdatacatalog";
@@ -46,7 +46,7 @@ impl Section {
     pub(crate) fn asks(&self, record: &Record, id: &str) -> Option<Value> {
         let url = self.url.as_deref().filter(|_| self.workgroups.contains(record.workgroup()))?;
         let kind = classify(&record.sql).ok()?.substatement;
-        if !matches!(kind, "SELECT" | "EXPLAIN") {
+        if !matches!(kind, "SELECT" | "EXPLAIN") || !only_reads(&record.sql) {
             return None;
         }
         let context = record.execution.query_execution_context.as_ref();
@@ -126,9 +126,14 @@ mod tests {
         let context = api_athena::QueryExecutionContext { catalog: Some("tpch".to_owned()), database: None };
         other.execution.query_execution_context = Some(context);
         assert_eq!(set.asks(&other, "i").unwrap()["catalog"], "tpch");
-        for here in
-            ["INSERT INTO t SELECT 1", "CREATE TABLE t AS SELECT 1", "UNLOAD (SELECT 1) TO 's3://b/'", "SHOW TABLES"]
-        {
+        for here in [
+            "INSERT INTO t SELECT 1",
+            "CREATE TABLE t AS SELECT 1",
+            "UNLOAD (SELECT 1) TO 's3://b/'",
+            "SHOW TABLES",
+            "EXECUTE IMMEDIATE 'DELETE FROM t'",
+            "EXPLAIN ANALYZE INSERT INTO t SELECT 1",
+        ] {
             assert_eq!(set.asks(&record("far", here), "i"), None, "{here}");
         }
         assert_eq!(set.asks(&record("primary", "SELECT 1"), "i"), None);
