@@ -144,10 +144,12 @@ impl Catalog for GlueCatalog {
         if current["Parameters"]["metadata_location"].as_str() != Some(expected) {
             return Ok(false);
         }
+        let version = current["VersionId"].clone();
+        let current: Table = serde_json::from_value(current.clone()).map_err(Error::metastore)?;
         let input = json!({
             "DatabaseName": database,
-            "TableInput": table,
-            "VersionId": current["VersionId"],
+            "TableInput": current.committed(table),
+            "VersionId": version,
             "SkipArchive": true,
         });
         match (self.call)("UpdateTable", input).await {
@@ -223,5 +225,54 @@ pub(in crate::catalog) fn refused(code: &str, message: &str) -> Error {
         }
         "AlreadyExistsException" => Error::ddl(format_args!("AlreadyExistsException(message:{message})")),
         _ => Error::metastore(format_args!("{message} (Service: AWSGlue; Error Code: {code})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    /// Others may say something of a table while a statement runs, which says of it only what its metadata does.
+    #[tokio::test]
+    async fn a_commit_leaves_what_others_have_changed() {
+        let now = json!({"Table": {
+            "Name": "t", "VersionId": "7", "Description": "new", "Owner": "them", "Retention": 3, "TableType": "EXTERNAL_TABLE",
+            "StorageDescriptor": {"Columns": [], "Location": "s3://b/t", "Parameters": {"k": "v"}},
+            "Parameters": {"table_type": "ICEBERG", "metadata_location": "s3://b/1", "team": "data"},
+        }});
+        let sent = Arc::new(Mutex::new(Value::Null));
+        let keep = Arc::clone(&sent);
+        let call: JsonCall = Arc::new(move |operation, input| {
+            if operation == "UpdateTable" {
+                *keep.lock().unwrap() = input;
+            }
+            let now = now.clone();
+            async move { Ok(now) }.boxed()
+        });
+        let written: Table = serde_json::from_value(json!({
+            "Name": "t", "Description": "old", "TableType": "EXTERNAL_TABLE",
+            "StorageDescriptor": {"Columns": [{"Name": "a", "Type": "int"}], "Location": "s3://b/t"},
+            "Parameters": {"table_type": "ICEBERG", "metadata_location": "s3://b/2", "previous_metadata_location": "s3://b/1",
+                "dropped": "by others"},
+        }))
+        .unwrap();
+        assert!(GlueCatalog::new(call).replace_table("db", written, "s3://b/1").await.unwrap());
+        let sent = sent.lock().unwrap().clone();
+        assert_eq!(sent["VersionId"], "7");
+        let table = &sent["TableInput"];
+        assert_eq!(
+            (&table["Description"], &table["Owner"], &table["Retention"]),
+            (&json!("new"), &json!("them"), &json!(3))
+        );
+        assert_eq!(
+            table["Parameters"],
+            json!({"table_type": "ICEBERG", "metadata_location": "s3://b/2", "previous_metadata_location": "s3://b/1", "team": "data"})
+        );
+        assert_eq!(table["StorageDescriptor"]["Columns"][0]["Name"], "a");
+        assert_eq!(table["StorageDescriptor"]["Parameters"]["k"], "v");
     }
 }

@@ -88,7 +88,7 @@ impl Catalog for MemoryCatalog {
         self.with_table(database, &name, |entry| {
             let unchanged = entry.0.parameters.get("metadata_location").is_some_and(|place| place == expected);
             if unchanged {
-                entry.0 = table;
+                entry.0 = std::mem::take(&mut entry.0).committed(table);
             }
             unchanged
         })

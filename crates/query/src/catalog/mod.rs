@@ -35,7 +35,8 @@ pub trait Catalog: Send + Sync + std::fmt::Debug {
     async fn tables(&self, database: &str) -> Result<Vec<Table>>;
     async fn create_table(&self, database: &str, table: Table) -> Result<()>;
     async fn update_table(&self, database: &str, table: Table) -> Result<()>;
-    /// Replaces an Iceberg table whose metadata is still at `expected`; `false` if another writer was first.
+    /// Puts the next state of an Iceberg table whose metadata is still at `expected`; `false` if another writer was first. What else
+    /// the catalog says of the table stays as it is now.
     async fn replace_table(&self, database: &str, table: Table, expected: &str) -> Result<bool>;
     async fn delete_table(&self, database: &str, name: &str) -> Result<()>;
     async fn partitions(&self, database: &str, table: &str) -> Result<Vec<Partition>>;
@@ -101,6 +102,22 @@ pub struct Table {
     /// The version that was read: a change is refused where another has come in between. No part of what is written.
     #[serde(skip_serializing)]
     pub version_id: Option<String>,
+}
+
+impl Table {
+    /// This table with the state that a commit of Iceberg's gives it. Nothing else is taken from `by`, which is as old as its statement.
+    /// Iceberg's own catalog for Glue does so with the parameters that it reads when it commits.
+    #[must_use]
+    pub(crate) fn committed(mut self, by: Self) -> Self {
+        self.table_type = self.table_type.or(by.table_type);
+        let state = ["table_type", "metadata_location", "previous_metadata_location"];
+        self.parameters.extend(by.parameters.into_iter().filter(|(key, _)| state.contains(&key.as_str())));
+        if let Some(by) = by.storage_descriptor {
+            let storage = self.storage_descriptor.get_or_insert_default();
+            (storage.columns, storage.location) = (by.columns, by.location);
+        }
+        self
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
