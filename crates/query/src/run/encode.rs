@@ -31,7 +31,11 @@ pub(super) enum Encoding {
     Parquet(Compression),
     Orc(Option<CompressionType>),
     Avro(Option<CompressionCodec>),
-    Json(Pack),
+    Json {
+        pack: Pack,
+        /// Columns and members whose values have other keys.
+        mapping: Vec<(String, String)>,
+    },
     /// LazySimpleSerDe's text.
     Text {
         pack: Pack,
@@ -160,7 +164,7 @@ impl Encoding {
                 Some("none" | "uncompressed") => None,
                 Some(_) => return Err(unknown()),
             })),
-            "JSON" => Ok(Self::Json(pack()?)),
+            "JSON" => Ok(Self::Json { pack: pack()?, mapping: Vec::new() }),
             "TEXTFILE" => Ok(Self::Text {
                 pack: pack()?,
                 separators: separators(delimiter.map(|text| character(Some(text), FIELD)), None, None),
@@ -179,6 +183,13 @@ impl Encoding {
         let storage = table.storage_descriptor.as_ref();
         let serde = storage.and_then(|storage| storage.serde_info.as_ref());
         let library = serde.and_then(|serde| serde.serialization_library.as_deref()).unwrap_or_default();
+        let input = storage.and_then(|storage| storage.input_format.as_deref()).unwrap_or_default();
+        // Their files are lists of files, documents of many records, or binary: a file of the SerDe's would break the table.
+        let others =
+            ["SymlinkTextInputFormat", "CloudTrailInputFormat", "RCFileInputFormat", "SequenceFileInputFormat"];
+        if others.iter().any(|other| input.contains(other)) {
+            return Err(Error::not_supported(format_args!("INSERT INTO a table with input format {input}")));
+        }
         let get = |key: &str| {
             let own = serde.and_then(|serde| serde.parameters.get(key));
             own.or_else(|| table.parameters.get(key)).map(String::as_str)
@@ -198,7 +209,12 @@ impl Encoding {
             "ParquetHiveSerDe" => Self::named("PARQUET", compression("PARQUET").as_deref().or(Some("snappy")), None),
             "OrcSerde" => Self::named("ORC", compression("ORC").as_deref(), None),
             "AvroSerDe" => Self::named("AVRO", compression("AVRO").as_deref(), None),
-            "JsonSerDe" => Self::named("JSON", compression("JSON").as_deref(), None),
+            "JsonSerDe" => {
+                let encoding = Self::named("JSON", compression("JSON").as_deref(), None)?;
+                let Self::Json { pack, .. } = encoding else { return Err(Error::internal("JSON is JSON")) };
+                let mapping = if library.starts_with("org.openx.") { mapping(table) } else { Vec::new() };
+                Ok(Self::Json { pack, mapping })
+            }
             "LazySimpleSerDe" | "" => {
                 let Self::Text { pack, null, .. } = Self::named("TEXTFILE", compression("TEXTFILE").as_deref(), None)?
                 else {
@@ -229,7 +245,7 @@ impl Encoding {
 
     /// Whether files are of lines, of which readers may be told to skip some.
     pub(super) fn has_lines(&self) -> bool {
-        matches!(self, Self::Json(_) | Self::Text { .. } | Self::Csv { .. })
+        matches!(self, Self::Json { .. } | Self::Text { .. } | Self::Csv { .. })
     }
 
     /// What a file's name ends with; readers of text tell compression by it.
@@ -239,7 +255,7 @@ impl Encoding {
             Self::Orc(_) => ".orc",
             Self::Avro(_) => ".avro",
             Self::Csv { .. } => "",
-            Self::Json(pack) | Self::Text { pack, .. } => match pack {
+            Self::Json { pack, .. } | Self::Text { pack, .. } => match pack {
                 Pack::None => "",
                 Pack::Gzip => ".gz",
                 Pack::Bzip2 => ".bz2",
@@ -254,6 +270,17 @@ impl Encoding {
     pub(super) fn file_name(&self, stem: &str) -> String {
         format!("{stem}{}", self.extension())
     }
+}
+
+/// What openx's SerDe calls columns: `mapping.column` = `key`, as the reader takes it.
+fn mapping(table: &Table) -> Vec<(String, String)> {
+    let serde = table.storage_descriptor.as_ref().and_then(|storage| storage.serde_info.as_ref());
+    let all = serde.into_iter().flat_map(|serde| &serde.parameters);
+    all.filter_map(|(name, key)| Some((name.strip_prefix("mapping.")?.to_lowercase(), key.clone()))).collect()
+}
+
+fn key_of<'a>(mapping: &'a [(String, String)], name: &'a str) -> &'a str {
+    mapping.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)).map_or(name, |(_, key)| key)
 }
 
 fn separators(field: Option<char>, collection: Option<char>, key: Option<char>) -> Vec<char> {
@@ -422,7 +449,7 @@ impl FileWriter {
             Encoding::Avro(codec) => Sink::Avro(Box::new(Avro::new(schema, *codec, out)?)),
             lines => {
                 let pack = match lines {
-                    Encoding::Json(pack) | Encoding::Text { pack, .. } => *pack,
+                    Encoding::Json { pack, .. } | Encoding::Text { pack, .. } => *pack,
                     _ => Pack::None,
                 };
                 Sink::Lines(Box::new(Lines { packer: Packer::new(pack)?, encoding: lines.clone(), out }))
@@ -599,15 +626,15 @@ fn lines(batch: &RecordBatch, encoding: &Encoding, schema: &SchemaRef) -> Result
     let mut out = String::new();
     for row in 0..batch.num_rows() {
         match encoding {
-            Encoding::Json(_) => {
+            Encoding::Json { mapping, .. } => {
                 out.push('{');
                 for (i, (field, column)) in schema.fields().iter().zip(batch.columns()).enumerate() {
                     if i > 0 {
                         out.push(',');
                     }
-                    json_text(field.name(), &mut out);
+                    json_text(key_of(mapping, field.name()), &mut out);
                     out.push(':');
-                    json(column.as_ref(), row, &mut out)?;
+                    json(column.as_ref(), row, mapping, &mut out)?;
                 }
                 out.push('}');
             }
@@ -738,7 +765,7 @@ fn csv(array: &dyn Array, row: usize, quote: char, escape: char, out: &mut Strin
     Ok(())
 }
 
-fn json(array: &dyn Array, row: usize, out: &mut String) -> Result<()> {
+fn json(array: &dyn Array, row: usize, mapping: &[(String, String)], out: &mut String) -> Result<()> {
     if array.is_null(row) {
         out.push_str("null");
         return Ok(());
@@ -751,7 +778,7 @@ fn json(array: &dyn Array, row: usize, out: &mut String) -> Result<()> {
                 if i > 0 {
                     out.push(',');
                 }
-                json(items.as_ref(), i, out)?;
+                json(items.as_ref(), i, mapping, out)?;
             }
             out.push(']');
         }
@@ -761,9 +788,9 @@ fn json(array: &dyn Array, row: usize, out: &mut String) -> Result<()> {
                 if i > 0 {
                     out.push(',');
                 }
-                json_text(field.name(), out);
+                json_text(key_of(mapping, field.name()), out);
                 out.push(':');
-                json(column.as_ref(), row, out)?;
+                json(column.as_ref(), row, mapping, out)?;
             }
             out.push('}');
         }
@@ -778,7 +805,7 @@ fn json(array: &dyn Array, row: usize, out: &mut String) -> Result<()> {
                 write_value(entries.column(0).as_ref(), i, &mut key);
                 json_text(&key, out);
                 out.push(':');
-                json(entries.column(1).as_ref(), i, out)?;
+                json(entries.column(1).as_ref(), i, mapping, out)?;
             }
             out.push('}');
         }

@@ -162,3 +162,37 @@ async fn int96_has_all_its_years() {
         "\"0001-01-01 00:00:00.000\"\n\"2020-01-01 00:00:00.000\"\n\"9999-12-31 00:00:00.000\"\n"
     );
 }
+
+/// openx's SerDe calls columns, and members of structs, what `mapping.` says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mapped_columns_are_written_under_their_keys() {
+    let lake = Lake::new().await;
+    let mapping = [("mapping.ts", "time-stamp"), ("mapping.inner", "In Ner"), ("write.compression", "NONE")];
+    lake.table("m", "ts string, s struct<inner:int>", "", "org.openx.data.jsonserde.JsonSerDe", &mapping).await;
+    lake.put("m/1", "{\"time-stamp\":\"a\",\"s\":{\"In Ner\":1}}\n").await;
+    lake.step("INSERT INTO m SELECT 'b', CAST(ROW(2) AS ROW(inner integer))").await;
+    assert_eq!(lake.rows("SELECT ts, s.inner FROM m ORDER BY ts").await, "\"a\",\"1\"\n\"b\",\"2\"\n");
+}
+
+/// Files of such tables are not the SerDe's: one more would make the table unreadable, or stay unread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn input_formats_that_are_only_read_are_not_written() {
+    let lake = Lake::new().await;
+    for (serde, input) in [
+        (
+            "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+            "org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat",
+        ),
+        ("org.apache.hive.hcatalog.data.JsonSerDe", "com.amazon.emr.cloudtrail.CloudTrailInputFormat"),
+        (LAZY, "org.apache.hadoop.mapred.SequenceFileInputFormat"),
+    ] {
+        lake.table("f", "a string", "", serde, &[]).await;
+        let mut table = lake.catalog.table("db", "f").await.unwrap().unwrap();
+        table.storage_descriptor.as_mut().unwrap().input_format = Some(input.to_owned());
+        lake.catalog.update_table("db", table).await.unwrap();
+        let error = lake.fails("INSERT INTO f VALUES 'x'").await;
+        assert!(error.contains(input), "{error}");
+        assert!(lake.keys("f").await.is_empty());
+        lake.catalog.delete_table("db", "f").await.unwrap();
+    }
+}
