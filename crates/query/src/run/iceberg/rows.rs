@@ -9,7 +9,8 @@ use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::catalog::{MemTable, TableProvider};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::collect;
 use trino_functions::Type;
 use trino_functions::types::common;
@@ -106,6 +107,7 @@ impl Run<'_> {
         let name = relation(&delete.table.name);
         let text = format!("SELECT \"$path\", count(*) AS n FROM {TARGET} AS {name} WHERE {condition} GROUP BY 1");
         let (session, plan) = self.changing(&text, &loaded, None, None).await?;
+        steady(&plan, "DELETE")?;
         let (removed, rows) = self.touched(&session, plan).await?;
         if removed.is_empty() {
             return Ok(changed(rows));
@@ -126,6 +128,7 @@ impl Run<'_> {
         let name = relation(&update.table.name);
         let text = format!("SELECT \"$path\", count(*) AS n FROM {TARGET} AS {name} WHERE {condition} GROUP BY 1");
         let (session, plan) = self.changing(&text, &loaded, None, None).await?;
+        steady(&plan, "UPDATE")?;
         let assigned = assigned(&loaded, &update.assignments)?;
         let (removed, rows) = self.touched(&session, plan).await?;
         self.settable(&loaded, &assigned, &name).await?;
@@ -180,6 +183,7 @@ impl Run<'_> {
                 "SELECT count(*) AS n FROM (SELECT {name}.lakerun_row FROM {join} WHERE {some} GROUP BY 1 HAVING count(*) > 1)"
             );
             let (session, plan) = self.changing(&text, &loaded, None, Some(&source)).await?;
+            steady(&plan, "MERGE")?;
             if self.count(&session, plan).await? > 0 {
                 return Err(Error::user(
                     1006,
@@ -202,6 +206,10 @@ impl Run<'_> {
         }
         let before = writer.rows;
         let inserts = clauses(&merge.clauses, false);
+        for condition in inserts.iter().filter_map(|clause| clause.condition.as_ref()) {
+            let text = format!("SELECT count(*) AS n FROM {SOURCE} AS {} WHERE {condition}", merge.source_name);
+            steady(&self.changing(&text, &loaded, None, Some(&source)).await?.1, "MERGE")?;
+        }
         for (at, clause) in inserts.iter().enumerate() {
             let (text, columns) = inserted(&loaded, &merge, &inserts[..at], clause, &name)?;
             let (session, plan) = self.changing(&text, &loaded, None, Some(&source)).await?;
@@ -259,6 +267,21 @@ fn assigned<'a>(loaded: &Loaded, assignments: &'a [(String, String)]) -> Result<
         }
     }
     Ok(all)
+}
+
+/// The conditions of a query are asked more than once: for the files that hold such rows, and for the rows when those are written
+/// anew. One that goes by chance would choose other rows each time, where Trino asks once.
+fn steady(plan: &LogicalPlan, statement: &str) -> Result<()> {
+    let mut volatile = false;
+    plan.apply_with_subqueries(|node| {
+        volatile |= node.expressions().iter().any(Expr::is_volatile);
+        Ok(if volatile { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    if volatile {
+        let text = format_args!("{statement} with a condition that goes by chance, as rand() and uuid() do");
+        return Err(Error::not_supported(text));
+    }
+    Ok(())
 }
 
 fn clauses(all: &[MergeClause], matched: bool) -> Vec<&MergeClause> {
