@@ -8,6 +8,7 @@ use api_athena::{
     NamedQuery, UnprocessedNamedQueryId, UpdateNamedQuery, UpdateNamedQueryInput, UpdateNamedQueryOutput,
 };
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use service::{Cx, Handle};
 use store::{Key, Tx};
 use wire::Error;
@@ -20,16 +21,38 @@ fn find(tx: &mut Tx<'_>, scope: &Scope, id: &str) -> Result<NamedQuery, Error> {
         .ok_or_else(|| invalid_request_exception(format!("NamedQuery {id} was not found")))
 }
 
+/// What a client token stands for.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Token {
+    /// As tokens were kept once: the id alone.
+    Id(String),
+    Whole {
+        id: String,
+        request: Box<CreateNamedQueryInput>,
+    },
+}
+
+/// The named query that the request's token has made before; none once that is deleted.
+fn known(tx: &mut Tx<'_>, scope: &Scope, req: &CreateNamedQueryInput) -> Result<Option<String>, Error> {
+    let Some(token) = &req.client_request_token else { return Ok(None) };
+    let id = match tx.get_json(scope.key("named-token").push(token))? {
+        Some(Token::Whole { request, .. }) if *request != *req => {
+            return Err(invalid_request_exception("Idempotent parameters do not match"));
+        }
+        Some(Token::Id(id) | Token::Whole { id, .. }) => id,
+        None => return Ok(None),
+    };
+    Ok(tx.get(scope.key("named").push(&id))?.map(|_| id))
+}
+
 #[async_trait]
 impl Handle<CreateNamedQuery> for Athena {
     async fn handle(&self, cx: &Cx, req: CreateNamedQueryInput) -> Result<CreateNamedQueryOutput, Error> {
         let (scope, id) = (Scope::of(cx), cx.uuid());
         let id = cx
             .write(&self.store, move |tx| {
-                let token = req.client_request_token.as_ref().map(|token| scope.key("named-token").push(token));
-                if let Some(token) = &token
-                    && let Some(known) = tx.get_json::<String>(token)?
-                {
+                if let Some(known) = known(tx, &scope, &req)? {
                     return Ok(known);
                 }
                 let group = req.work_group.as_deref().unwrap_or(PRIMARY);
@@ -44,8 +67,9 @@ impl Handle<CreateNamedQuery> for Athena {
                 };
                 tx.put_json(scope.key("named").push(&id), &query)?;
                 tx.put(scope.key("named-by-group").push(group).push(&id), &[])?;
-                if let Some(token) = token {
-                    tx.put_json(token, &id)?;
+                if let Some(token) = &req.client_request_token {
+                    let known = Token::Whole { id: id.clone(), request: Box::new(req.clone()) };
+                    tx.put_json(scope.key("named-token").push(token), &known)?;
                 }
                 Ok::<_, Error>(id.clone())
             })

@@ -25,6 +25,9 @@ const LONGEST_QUERY: usize = 262_144;
 struct Token {
     id: String,
     query: String,
+    /// The whole request; none of tokens that were kept before it was.
+    #[serde(default)]
+    request: Option<StartQueryExecutionInput>,
 }
 
 #[async_trait]
@@ -83,7 +86,7 @@ impl Handle<StartQueryExecution> for Athena {
                 tx.put_json(scope.query(&id), &record)?;
                 tx.put(scope.by_time(name).push_i64(-now.as_millisecond()).push(&id), &[])?;
                 if let Some(token) = &req.client_request_token {
-                    let known = Token { id: id.clone(), query: req.query_string.clone() };
+                    let known = Token { id: id.clone(), query: req.query_string.clone(), request: Some(req.clone()) };
                     tx.put_json(scope.key("token").push(token), &known)?;
                 }
                 if reused.is_some() {
@@ -105,7 +108,8 @@ impl Handle<StartQueryExecution> for Athena {
 fn known(tx: &mut Tx<'_>, scope: &Scope, req: &StartQueryExecutionInput) -> Result<Option<String>, Error> {
     let Some(token) = &req.client_request_token else { return Ok(None) };
     let Some(known) = tx.get_json::<Token>(scope.key("token").push(token))? else { return Ok(None) };
-    if known.query != req.query_string {
+    // The same text for another database, place or other parameters is another question.
+    if known.query != req.query_string || known.request.as_ref().is_some_and(|asked| asked != req) {
         return Err(invalid_request_exception("Idempotent parameters do not match"));
     }
     Ok(Some(known.id))

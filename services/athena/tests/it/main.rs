@@ -96,8 +96,33 @@ async fn a_token_starts_one_query() {
     let first = bench.call("startQueryExecution", input("SELECT 1")).await;
     assert_eq!(bench.call("startQueryExecution", input("SELECT 1")).await, first);
     bench.fails("startQueryExecution", input("SELECT 2"), "Idempotent parameters do not match").await;
+    bench.call("createWorkGroup", json!({"Name": "g"})).await;
+    for (member, other) in [
+        ("QueryExecutionContext", json!({"Database": "other"})),
+        ("ResultConfiguration", json!({"OutputLocation": "s3://elsewhere/"})),
+        ("ExecutionParameters", json!(["1"])),
+        ("WorkGroup", json!("g")),
+    ] {
+        let mut asked = input("SELECT 1");
+        asked[member] = other;
+        bench.fails("startQueryExecution", asked, "Idempotent parameters do not match").await;
+    }
     let listed = bench.call("listQueryExecutions", json!({})).await;
     assert_eq!(listed["QueryExecutionIds"], json!([first["QueryExecutionId"]]));
+}
+
+#[tokio::test]
+async fn a_token_names_one_query() {
+    let bench = bench();
+    let input = |database: &str| {
+        json!({"Name": "q", "Database": database, "QueryString": "SELECT 1",
+            "ClientRequestToken": "0123456789abcdef0123456789abcdef"})
+    };
+    let first = bench.call("createNamedQuery", input("a")).await;
+    assert_eq!(bench.call("createNamedQuery", input("a")).await, first);
+    bench.fails("createNamedQuery", input("b"), "Idempotent parameters do not match").await;
+    bench.call("deleteNamedQuery", first.clone()).await;
+    assert_ne!(bench.call("createNamedQuery", input("a")).await, first);
 }
 
 #[tokio::test]
