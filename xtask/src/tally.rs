@@ -23,6 +23,13 @@ pub(crate) struct Tally {
 /// So many of a failed step's last lines are shown once more at the end of the run, where they are found.
 const LAST_LINES: usize = 60;
 
+/// Not of a test of this: a run that counts would count what it says.
+fn show(line: &str) {
+    if !cfg!(test) {
+        say(line);
+    }
+}
+
 impl Tally {
     /// Runs a step's program to its end and counts what it prints. A step that fails does not end the run.
     pub(crate) fn run(&mut self, step: &str, command: Command) -> Result<()> {
@@ -39,7 +46,7 @@ impl Tally {
         if self.once(step, command())?.is_none() {
             return Ok(());
         }
-        say(&format!("=== {step} failed: once more"));
+        show(&format!("=== {step} failed: once more"));
         (self.passed, self.failed) = (passed, failed);
         self.skipped.truncate(skipped);
         match self.once(step, command())? {
@@ -60,7 +67,7 @@ impl Tally {
         for line in BufReader::new(out).split(b'\n') {
             let line = String::from_utf8_lossy(&line?).into_owned();
             if self.note(step, &line) {
-                say(&line);
+                show(&line);
                 last.push_back(line);
                 if last.len() > LAST_LINES {
                     last.pop_front();
@@ -71,7 +78,7 @@ impl Tally {
     }
 
     pub(crate) fn skip(&mut self, reason: &str) {
-        say(&format!("skipped: {reason}"));
+        show(&format!("skipped: {reason}"));
         self.skipped.push((1, reason.to_owned()));
     }
 
@@ -79,7 +86,7 @@ impl Tally {
         match run() {
             Ok(()) => self.passed += 1,
             Err(error) => {
-                say(&format!("{error:#}"));
+                show(&format!("{error:#}"));
                 self.failed += 1;
                 self.broken.push((step.to_owned(), VecDeque::from([format!("{error:#}")])));
             }
@@ -120,12 +127,12 @@ impl Tally {
     /// The last line of the run; an error where something failed.
     pub(crate) fn close(self) -> Result<()> {
         for (count, reason) in &self.skipped {
-            say(&format!("skipped {count}: {reason}"));
+            show(&format!("skipped {count}: {reason}"));
         }
         for (step, last) in &self.broken {
-            say(&format!("=== the end of what {step} printed"));
+            show(&format!("=== the end of what {step} printed"));
             for line in last {
-                say(line);
+                show(line);
             }
         }
         let skipped: u64 = self.skipped.iter().map(|(count, _)| count).sum();
@@ -133,7 +140,7 @@ impl Tally {
             [] => String::new(),
             again => format!("; passed only when run again: {}", again.join(", ")),
         };
-        say(&format!("{} passed, {} failed, {skipped} skipped{again}", self.passed, self.failed));
+        show(&format!("{} passed, {} failed, {skipped} skipped{again}", self.passed, self.failed));
         if self.failed > 0 || !self.broken.is_empty() {
             let names: Vec<&str> = self.broken.iter().map(|(step, _)| step.as_str()).collect();
             bail!("failed: {}", names.join(", "));
