@@ -194,82 +194,60 @@ pub(super) fn quantified(expr: &Expr) -> Option<Expr> {
 
 /// `x IN (query)` among what is selected, by numbers of the query's values: DataFusion joins a query only for a condition.
 pub(super) fn in_query(expr: &mut Expr) {
-    struct InQuery(usize);
-    impl VisitorMut for InQuery {
-        type Break = ();
-
-        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.0 += 1;
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.0 -= 1;
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            if self.0 == 0
-                && let Some(new) = counted(expr)
-            {
-                *expr = new;
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let _ = VisitMut::visit(expr, &mut InQuery(0));
+    let _ = VisitMut::visit(expr, &mut InQuery { depth: 0, exists: true });
 }
 
 /// `x IN (query)` in a condition where DataFusion's join would take NULL for FALSE: below anything but AND, and negated below OR.
-/// A `NOT IN` that has to be true is joined with regard to nulls.
+/// A `NOT IN` that has to be true is joined with regard to nulls, and EXISTS is never NULL.
 pub(super) fn uncertain_in_query(condition: &mut Expr) {
     fn walk(condition: &mut Expr, alone: bool) {
         match condition {
-            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            Expr::BinaryOp { left, op: op @ (BinaryOperator::And | BinaryOperator::Or), right } => {
+                let alone = alone && *op == BinaryOperator::And;
                 walk(left, alone);
                 walk(right, alone);
-            }
-            Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
-                walk(left, false);
-                walk(right, false);
             }
             Expr::Nested(inner) => walk(inner, alone),
             Expr::InSubquery { negated, .. } if alone || !*negated => {}
             Expr::AnyOp { .. } | Expr::Exists { .. } => {}
             Expr::AllOp { .. } if alone => {}
             other => {
-                let _ = VisitMut::visit(other, &mut Uncertain(0));
+                let _ = VisitMut::visit(other, &mut InQuery { depth: 0, exists: false });
             }
         }
     }
-
-    struct Uncertain(usize);
-
-    impl VisitorMut for Uncertain {
-        type Break = ();
-
-        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.0 += 1;
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.0 -= 1;
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            if self.0 == 0
-                && !matches!(expr, Expr::Exists { .. })
-                && let Some(new) = counted(expr)
-            {
-                *expr = new;
-            }
-            ControlFlow::Continue(())
-        }
-    }
-
     walk(condition, true);
+}
+
+/// Puts numbers in the place of what asks a query, but for what stands in a query itself.
+struct InQuery {
+    depth: usize,
+    /// EXISTS too.
+    exists: bool,
+}
+
+impl VisitorMut for InQuery {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.depth == 0
+            && (self.exists || !matches!(expr, Expr::Exists { .. }))
+            && let Some(new) = counted(expr)
+        {
+            *expr = new;
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 fn counted(expr: &Expr) -> Option<Expr> {
