@@ -20,9 +20,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::catalog::Table;
+use crate::catalog::{StorageDescriptor, Table};
 use crate::error::{Error, Result};
-use crate::scan::{character, first};
+use crate::scan::{Properties, character, first};
 use crate::value::write_value;
 
 /// A format with what it needs to know.
@@ -190,10 +190,9 @@ impl Encoding {
         if others.iter().any(|other| input.contains(other)) {
             return Err(Error::not_supported(format_args!("INSERT INTO a table with input format {input}")));
         }
-        let get = |key: &str| {
-            let own = serde.and_then(|serde| serde.parameters.get(key));
-            own.or_else(|| table.parameters.get(key)).map(String::as_str)
-        };
+        let none = StorageDescriptor::default();
+        let properties = Properties { storage: storage.unwrap_or(&none), table };
+        let get = |key: &str| properties.get(key);
         let compression = |format: &str| {
             let key = match format {
                 "PARQUET" => "parquet.compression",
@@ -212,7 +211,7 @@ impl Encoding {
             "JsonSerDe" => {
                 let encoding = Self::named("JSON", compression("JSON").as_deref(), None)?;
                 let Self::Json { pack, .. } = encoding else { return Err(Error::internal("JSON is JSON")) };
-                let mapping = if library.starts_with("org.openx.") { mapping(table) } else { Vec::new() };
+                let mapping = if library.starts_with("org.openx.") { mapping(properties) } else { Vec::new() };
                 Ok(Self::Json { pack, mapping })
             }
             "LazySimpleSerDe" | "" => {
@@ -273,10 +272,8 @@ impl Encoding {
 }
 
 /// What openx's SerDe calls columns: `mapping.column` = `key`, as the reader takes it.
-fn mapping(table: &Table) -> Vec<(String, String)> {
-    let serde = table.storage_descriptor.as_ref().and_then(|storage| storage.serde_info.as_ref());
-    let all = serde.into_iter().flat_map(|serde| &serde.parameters);
-    all.filter_map(|(name, key)| Some((name.strip_prefix("mapping.")?.to_lowercase(), key.clone()))).collect()
+fn mapping(properties: Properties<'_>) -> Vec<(String, String)> {
+    properties.starting("mapping.").map(|(column, key)| (column.to_lowercase(), key.to_owned())).collect()
 }
 
 fn key_of<'a>(mapping: &'a [(String, String)], name: &'a str) -> &'a str {

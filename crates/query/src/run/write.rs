@@ -19,7 +19,7 @@ use super::session::{Session, named};
 use super::{Answer, FilesKind, Run, select};
 use crate::catalog::{Column, SerdeInfo, StorageDescriptor, Table};
 use crate::error::{Error, Result};
-use crate::scan::{Projection, differs};
+use crate::scan::{Projection, Properties, differs};
 use crate::sql::{Ctas, Name, Property, Select};
 use crate::storage::Location;
 use crate::types::hive_type;
@@ -327,20 +327,15 @@ impl Run<'_> {
 /// Whether a table's readers skip the first line of each file, which a writer then has to write.
 ///
 /// # Errors
-/// `NOT_SUPPORTED` where they skip more, or lines at the end, as Trino refuses it.
+/// `NOT_SUPPORTED` where they skip more, or lines at the end, as Trino refuses it; as its readers fail where the count is no number.
 fn header(table: &Table) -> Result<bool> {
-    let storage = table.storage_descriptor.as_ref();
-    let serde = storage.and_then(|storage| storage.serde_info.as_ref()).map(|serde| &serde.parameters);
-    let all = [serde, storage.map(|storage| &storage.parameters), Some(&table.parameters)];
-    let count = |key: &str| {
-        let said = all.iter().flatten().filter_map(|parameters| parameters.get(key));
-        said.filter_map(|text| text.trim().parse::<u64>().ok()).max().unwrap_or(0)
-    };
-    if count("skip.footer.line.count") > 0 {
+    let none = StorageDescriptor::default();
+    let properties = Properties { storage: table.storage_descriptor.as_ref().unwrap_or(&none), table };
+    if properties.count("skip.footer.line.count")? > 0 {
         let text = "Inserting into Hive table with skip.footer.line.count property not supported";
         return Err(Error::not_supported(text));
     }
-    match count("skip.header.line.count") {
+    match properties.count("skip.header.line.count")? {
         0 => Ok(false),
         1 => Ok(true),
         _ => Err(Error::not_supported(

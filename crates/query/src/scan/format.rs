@@ -79,15 +79,15 @@ impl TextSerde {
     }
 }
 
-/// Where a reader's properties stand; those of the SerDe go first.
+/// Where the properties of a table's files stand, for who reads them and who writes them; those of the SerDe go first.
 #[derive(Clone, Copy)]
-struct Properties<'a> {
-    storage: &'a StorageDescriptor,
-    table: &'a Table,
+pub(crate) struct Properties<'a> {
+    pub(crate) storage: &'a StorageDescriptor,
+    pub(crate) table: &'a Table,
 }
 
 impl<'a> Properties<'a> {
-    fn get(self, key: &str) -> Option<&'a str> {
+    pub(crate) fn get(self, key: &str) -> Option<&'a str> {
         let serde = self.storage.serde_info.as_ref();
         serde
             .and_then(|serde| serde.parameters.get(key))
@@ -100,7 +100,7 @@ impl<'a> Properties<'a> {
         self.get(key).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
     }
 
-    fn count(self, key: &str) -> Result<usize> {
+    pub(crate) fn count(self, key: &str) -> Result<usize> {
         match self.get(key).map(str::trim) {
             None | Some("") => Ok(0),
             Some(text) => text.parse().map_err(|_| invalid(format_args!("Invalid value for {key} property: {text}"))),
@@ -130,7 +130,7 @@ impl<'a> Properties<'a> {
     }
 
     /// Those that begin with a word, which is cut off.
-    fn starting(self, prefix: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pub(crate) fn starting(self, prefix: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let serde = self.storage.serde_info.as_ref();
         let all = serde.into_iter().flat_map(|serde| &serde.parameters);
         all.filter_map(move |(key, value)| Some((key.strip_prefix(prefix)?, value.as_str())))

@@ -44,7 +44,7 @@ use tokio::sync::Mutex;
 
 pub(crate) use columns::read_as;
 pub(crate) use conform::Conform;
-pub(crate) use format::{Format, character, first};
+pub(crate) use format::{Format, Properties, character, first};
 use layout::Layout;
 pub(crate) use listing::decode_partition_value;
 pub(crate) use listing::differs;

@@ -16,6 +16,13 @@ async fn a_line_that_readers_skip_is_written() {
         lake.step(&format!("INSERT INTO {name} VALUES ('z', NULL), ('w', 'v')")).await;
         assert_eq!(lake.rows(&format!("SELECT count(*), min(a), max(a) FROM {name}")).await, "\"3\",\"w\",\"z\"\n");
     }
+    // What stands with the SerDe goes first, for who writes as for who reads.
+    lake.table("own", "a string", "", LAZY, &[("skip.header.line.count", "0")]).await;
+    let mut own = lake.catalog.table("db", "own").await.unwrap().unwrap();
+    own.parameters.insert("skip.header.line.count".to_owned(), "1".to_owned());
+    lake.catalog.update_table("db", own).await.unwrap();
+    lake.step("INSERT INTO own VALUES ('x')").await;
+    assert_eq!(lake.rows("SELECT a FROM own").await, "\"x\"\n");
     lake.table("two", "a string", "", LAZY, &[("skip.header.line.count", "2")]).await;
     let error = lake.fails("INSERT INTO two VALUES 'x'").await;
     assert!(error.contains("skip.header.line.count property greater than 1"), "{error}");
