@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 
 use crate::tally::Tally;
-use crate::{codegen, compat, tidy};
+use crate::{codegen, compat, room, tidy};
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
@@ -181,6 +181,7 @@ pub(crate) fn sim(seconds: u64, seed: Option<u64>) -> Result<()> {
 }
 
 pub(crate) fn ci() -> Result<()> {
+    step("room", room::make)?;
     step("format", || cargo(&["fmt", "--all", "--check"]))?;
     step("structure", tidy::run)?;
     step("generated code", || codegen::run(true))?;

@@ -9,6 +9,7 @@ mod demo;
 mod members;
 mod models;
 mod operations;
+mod room;
 mod tally;
 mod tidy;
 
