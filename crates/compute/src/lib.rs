@@ -51,6 +51,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::Error;
+pub use once::{age, touch, write_out};
 
 /// What the server tells this crate once, at start.
 #[derive(Clone, Debug)]

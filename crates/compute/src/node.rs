@@ -113,7 +113,7 @@ impl PythonEnvs {
             let said: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
             return Err(Error::Environment(format!("npm: {}", why(&said))));
         }
-        claim.keep()?;
+        claim.keep().await?;
         Ok(folder)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::Error;
 
@@ -35,8 +36,12 @@ pub(crate) async fn claim(target: &Path, whole: &Path) -> Result<Option<Claim>, 
 }
 
 impl Claim {
-    /// It is whole: puts it in its place.
-    pub(crate) fn keep(mut self) -> Result<(), Error> {
+    /// It is whole: puts it in its place, once it is on the disk. Nobody looks later whether its files are whole.
+    pub(crate) async fn keep(mut self) -> Result<(), Error> {
+        let partial = self.partial.clone();
+        let written = tokio::task::spawn_blocking(move || write_out(&partial)).await;
+        let writing = Error::io(format!("writing {}", self.partial.display()));
+        written.map_err(std::io::Error::other).and_then(|done| done).map_err(writing)?;
         if self.target.exists() {
             fs::remove_dir_all(&self.target).map_err(Error::io(format!("removing {}", self.target.display())))?;
         }
@@ -44,6 +49,24 @@ impl Claim {
         self.kept = true;
         Ok(())
     }
+}
+
+/// Says of a file that it is used now, and how long ago that was said, or it was written.
+pub fn touch(file: &Path) -> std::io::Result<()> {
+    fs::File::open(file)?.set_modified(SystemTime::now())
+}
+
+/// See [`touch`].
+pub fn age(file: &Path) -> std::io::Result<Duration> {
+    let at = fs::symlink_metadata(file)?.modified()?;
+    // The clock may have been set back.
+    Ok(SystemTime::now().duration_since(at).unwrap_or_default())
+}
+
+/// All that was written to the file system of a folder is on its disk when this returns: a file's name may get there before what it
+/// holds, and after a power cut it is empty. One call for a folder of many files.
+pub fn write_out(folder: &Path) -> std::io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(folder)?)?)
 }
 
 impl Drop for Claim {
@@ -80,7 +103,7 @@ mod tests {
         let second = claim(&target, &target).await.unwrap().unwrap();
         assert_eq!(fs::read_dir(&second.partial).unwrap().count(), 0);
         fs::write(second.partial.join("all"), "x").unwrap();
-        second.keep().unwrap();
+        second.keep().await.unwrap();
         assert!(target.join("all").exists());
         assert!(claim(&target, &target).await.unwrap().is_none());
     }

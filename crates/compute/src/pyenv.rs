@@ -185,7 +185,7 @@ impl PythonEnvs {
         }
         if let Some(claim) = once::claim(&env.root, &env.python).await? {
             self.build(&requirements, base, &env, &claim.partial, progress).await?;
-            claim.keep()?;
+            claim.keep().await?;
         }
         Ok(env)
     }

@@ -2,6 +2,7 @@
 //! output and resource limits. Where the machine allows it a unit has a root, processes and a user of its own ([`is_isolated`]);
 //! elsewhere Landlock gives it a view of only its folders. The network is the host's.
 
+mod beneath;
 mod filesystem;
 mod isolation;
 mod memory;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use crate::Error;
+pub use beneath::Beneath;
 pub use isolation::{is_isolated, require, warnings};
 pub use memory::{Meter, Used, available_memory_mb, machine_memory_mb};
 pub use namespaces::enter;

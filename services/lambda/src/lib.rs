@@ -5,7 +5,7 @@
 //! | `ops/` | one operation each |
 //! | [`function`] | records, names, versions and aliases |
 //! | [`layer`] | layers: records, names, what a function takes of them |
-//! | [`code`], [`prepare`] | archives on disk; unpacking; Python environments |
+//! | [`code`], [`prepare`], [`clean`] | archives on disk; unpacking; Python environments; what nobody names goes |
 //! | [`runtime`] | environments: process, Runtime API, output, warm pool |
 //! | [`invoke`] | one invocation from function to result |
 //! | [`streaming`] | responses that are sent while they are written |
@@ -21,6 +21,7 @@
 mod answers;
 mod asynchronous;
 mod check;
+mod clean;
 mod code;
 mod config;
 mod durable;
@@ -130,13 +131,15 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
     let events = Arc::new(asynchronous::Events(service.clone()));
     jobs::register(&platform.control, &platform.router, events, EVENTS_AT_ONCE);
     platform.control.register(asynchronous::OUTCOME, 16, service.clone());
-    platform.control.register(asynchronous::PREPARE, 2, service.clone());
+    platform.control.register(asynchronous::PREPARE, asynchronous::PREPARED_AT_ONCE, service.clone());
     for kind in [durable::drive::DRIVE, durable::drive::CHAIN, durable::drive::EXPIRE] {
         platform.control.register(kind, durable::drive::AT_ONCE, service.clone());
     }
     platform.control.register(mapping::POLL, 1000, service.clone());
     platform.control.register(provision::PROVISION, provision::AT_ONCE, service.clone());
     platform.router.add_guard("lambda", service.clone());
+    service.archive.forget_halves();
+    tokio::spawn(clean::run(Arc::downgrade(&service)));
     Ok(service)
 }
 

@@ -8,6 +8,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use api_lambda::error;
 use compute::node::Node;
 use compute::pyenv::PythonEnvs;
+use compute::sandbox::Beneath;
 use regex::Regex;
 use wire::Error;
 
@@ -100,15 +101,20 @@ impl Preparer {
         }
     }
 
+    /// What has been made ready, if it is still there.
+    pub(crate) fn known(&self, code: &str, layers: &[String], runtime: &str) -> Option<Ready> {
+        let key = (code.to_owned(), layers.to_owned(), runtime.to_owned());
+        let ready = self.remembered().get(&key).cloned()?;
+        let is_there = ready.code.exists() && ready.layers.as_ref().is_none_or(|layers| layers.exists());
+        is_there.then_some(ready)
+    }
+
     /// The error is for the function's owner.
     pub(crate) async fn ready(&self, code: &str, layers: &[String], runtime: &str) -> Result<Ready, String> {
-        let key = (code.to_owned(), layers.to_owned(), runtime.to_owned());
-        if let Some(ready) = self.remembered().get(&key)
-            && ready.code.exists()
-            && ready.layers.as_ref().is_none_or(|layers| layers.exists())
-        {
-            return Ok(ready.clone());
+        if let Some(ready) = self.known(code, layers, runtime) {
+            return Ok(ready);
         }
+        let key = (code.to_owned(), layers.to_owned(), runtime.to_owned());
         for name in layers.iter().map(String::as_str).chain([code]) {
             self.archive.fetch(name).await.map_err(|error| format!("fetching the code: {error}"))?;
         }
@@ -146,8 +152,7 @@ impl Preparer {
 
     async fn python(&self, folder: &Path, layers: Option<&Path>, minor: u32) -> Result<(Kind, Option<String>), String> {
         let (envs, note) = self.python_envs(minor).await?;
-        let wanted = fs::read(folder.join("requirements.txt")).unwrap_or_default();
-        let wanted = String::from_utf8_lossy(&wanted);
+        let wanted = requirements(folder)?;
         let env = match envs.ensure(&with_included(&wanted, INCLUDED), &progress).await {
             Ok(env) => env,
             // What the function asks for may need a later boto3 than the runtime's, and goes before it.
@@ -187,9 +192,23 @@ impl Preparer {
         Ok((Kind::Node { node, bootstrap: self.runtimes.join("bootstrap.mjs"), modules }, said))
     }
 
+    /// Forgets what is not there any more.
+    pub(crate) fn forget(&self) {
+        self.remembered().retain(|_, ready| ready.code.exists());
+    }
+
     fn remembered(&self) -> std::sync::MutexGuard<'_, BTreeMap<Wanted, Ready>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The text of a function's `requirements.txt`, which is its author's: a link that leads to a file of the server's is not followed.
+fn requirements(folder: &Path) -> Result<String, String> {
+    const MOST_BYTES: u64 = 1 << 20;
+    let name = Path::new("requirements.txt");
+    let text =
+        Beneath::open(folder).and_then(|folder| folder.read(name, MOST_BYTES)).map_err(|error| error.to_string())?;
+    Ok(String::from_utf8_lossy(&text.unwrap_or_default()).into_owned())
 }
 
 /// What a folder may hold by the name that it is imported by.
@@ -283,6 +302,24 @@ mod tests {
         write("node_modules/other/index.js", "require('@aws-sdk/client-ssm')");
         let found: Vec<_> = lacking(folder.path(), None).into_iter().collect();
         assert_eq!(found, ["@aws-sdk/client-s3@3", "@aws-sdk/client-sts@3", "@smithy/types"]);
+    }
+
+    #[test]
+    fn requirements_are_the_archives_own() {
+        use std::os::unix::fs::symlink;
+        let outer = tempfile::tempdir().unwrap();
+        fs::write(outer.path().join("marker"), "secret").unwrap();
+        let folder = outer.path().join("function");
+        fs::create_dir_all(folder.join("d")).unwrap();
+        assert_eq!(requirements(&folder).unwrap(), "");
+        fs::write(folder.join("d/mine.txt"), "six").unwrap();
+        symlink("d/mine.txt", folder.join("requirements.txt")).unwrap();
+        assert_eq!(requirements(&folder).unwrap(), "six");
+        fs::remove_file(folder.join("requirements.txt")).unwrap();
+        symlink("..", folder.join("d/x")).unwrap();
+        symlink("d/x/../marker", folder.join("requirements.txt")).unwrap();
+        let refused = requirements(&folder).unwrap_err();
+        assert!(refused.contains("leads out of its folder") && !refused.contains("secret"), "{refused}");
     }
 
     #[test]

@@ -68,6 +68,6 @@ impl Parts {
             let said: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
             return Err(Error::Environment(why(&said)));
         }
-        claim.keep()
+        claim.keep().await
     }
 }

@@ -40,6 +40,6 @@ pub(super) async fn ensure(
         let said: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
         return Err(Error::Environment(format!("Apache Spark's jars could not be fetched: {}", why(&said))));
     }
-    claim.keep()?;
+    claim.keep().await?;
     Ok(folder)
 }
