@@ -49,8 +49,8 @@ struct Alike<W> {
     starting: usize,
     /// How long an invocation takes, lately.
     took: Option<Duration>,
-    /// So many stay, however long they are idle.
-    pinned: usize,
+    /// So many stay, however long they are idle: for each who asked for it.
+    pinned: BTreeMap<String, usize>,
 }
 
 struct Idle<W> {
@@ -73,6 +73,12 @@ pub enum Place {
     Here,
     /// On any node that has room.
     Anywhere,
+}
+
+/// One that somebody uses. Dropped, it is kept warm for the next.
+pub struct Taken<W: Warm> {
+    one: Option<W>,
+    lease: Lease<W>,
 }
 
 pub enum Found<W> {
@@ -128,6 +134,32 @@ impl<W: Warm> Pool<W> {
         }
     }
 
+    /// A warm one, or one that `start` makes now: in a task of its own, which goes on when whoever waits is gone. What was started then
+    /// is kept for the next, who would have to begin anew otherwise, and may not wait long enough either.
+    pub async fn take<E, S, F>(&self, key: &str, memory_mb: usize, place: Place, start: S) -> Result<Taken<W>, E>
+    where
+        E: Send + 'static,
+        S: FnOnce(Permit) -> F + Send + 'static,
+        F: Future<Output = Result<W, E>> + Send,
+    {
+        let (pool, key) = (self.clone(), key.to_owned());
+        let (mut sender, receiver) = oneshot::channel();
+        tokio::spawn(async move {
+            let (found, mut lease) = tokio::select! {
+                found = pool.find(&key, memory_mb, place) => found,
+                // Nothing has been started for it.
+                () = sender.closed() => return,
+            };
+            let taken = match found {
+                Found::Warm(one) => Ok(*one),
+                Found::Cold(permit) => start(permit).await,
+            };
+            lease.started();
+            let _ = sender.send(taken.map(|one| Taken { one: Some(one), lease }));
+        });
+        receiver.await.expect("the task sends what it has found or started")
+    }
+
     /// Whether one more environment is worth its start; if so, it counts as starting.
     fn may_start(&self, key: &str) -> bool {
         let at_once = self.0.budget.all_cores().max(1);
@@ -150,14 +182,52 @@ impl<W: Warm> Pool<W> {
         starts
     }
 
-    /// From now on so many of a key stay; [`Pool::missing`] says how many there are to be started.
-    pub fn pin(&self, key: &str, count: usize) {
+    /// From now on so many of a key stay for this holder, beside those of other holders; [`Pool::missing`] says how many there are to
+    /// be started. Those past the number go as idle ones do.
+    pub fn pin(&self, key: &str, holder: &str, count: usize) {
         let mut all = self.0.alike();
         let alike = all.entry(key.to_owned()).or_default();
-        alike.pinned = count;
+        if count == 0 {
+            alike.pinned.remove(holder);
+        } else {
+            alike.pinned.insert(holder.to_owned(), count);
+        }
+        self.time(key, alike);
         if alike.is_empty() {
             all.remove(key);
         }
+    }
+
+    /// Gives those that are past the pinned ones, the longest idle first, their time, where they have none yet; the others have none.
+    /// Under the lock: it cannot be up before they are there.
+    fn time(&self, key: &str, alike: &mut Alike<W>) {
+        let past = alike.idle.len().saturating_sub(alike.pinned());
+        let (going, staying) = alike.idle.split_at_mut(past);
+        for idle in going.iter_mut().filter(|idle| idle.timer.is_none()) {
+            idle.timer = Some(self.timer(key, idle.turn));
+        }
+        staying.iter_mut().filter_map(|idle| idle.timer.take()).for_each(|timer| timer.abort());
+    }
+
+    /// Ends an idle one when its time is up, or when somebody waits for its place.
+    fn timer(&self, key: &str, turn: u64) -> AbortHandle {
+        let (shared, key) = (Arc::downgrade(&self.0), key.to_owned());
+        let (budget, idle_time) = (self.0.budget.clone(), self.0.idle_time);
+        let timer = tokio::spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(idle_time) => {}
+                () = budget.contended(Class::User) => {}
+            }
+            let Some(shared) = shared.upgrade() else { return };
+            let mut all = shared.alike();
+            if let Some(alike) = all.get_mut(&key) {
+                alike.idle.retain(|kept| kept.turn != turn);
+                if alike.is_empty() {
+                    all.remove(&key);
+                }
+            }
+        });
+        timer.abort_handle()
     }
 
     /// How many of those that are to stay are neither idle nor in use.
@@ -165,7 +235,7 @@ impl<W: Warm> Pool<W> {
         let mut all = self.0.alike();
         let Some(alike) = all.get_mut(key) else { return 0 };
         alike.idle.retain_mut(|idle| idle.environment.is_alive() && idle.environment.age() < MAX_AGE);
-        alike.pinned.saturating_sub(alike.idle.len() + alike.in_use)
+        alike.pinned().saturating_sub(alike.idle.len() + alike.in_use)
     }
 
     /// The right to run one more process, in its turn.
@@ -182,8 +252,6 @@ impl<W: Warm> Pool<W> {
             return;
         }
         let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
-        let (budget, idle_time) = (self.0.budget.clone(), self.0.idle_time);
-        // Under the lock: its time cannot be up before it is there.
         let mut all = self.0.alike();
         let alike = all.entry(key.to_owned()).or_default();
         if let Some(took) = took {
@@ -196,27 +264,8 @@ impl<W: Warm> Pool<W> {
                 Err(back) => environment = back,
             }
         }
-        if alike.idle.len() < alike.pinned {
-            alike.idle.push(Idle { turn, environment, timer: None });
-            return;
-        }
-        let (shared, pool) = (Arc::downgrade(&self.0), key.to_owned());
-        let timer = tokio::spawn(async move {
-            tokio::select! {
-                () = tokio::time::sleep(idle_time) => {}
-                () = budget.contended(Class::User) => {}
-            }
-            let Some(shared) = shared.upgrade() else { return };
-            let mut all = shared.alike();
-            if let Some(alike) = all.get_mut(&pool) {
-                alike.idle.retain(|kept| kept.turn != turn);
-                if alike.is_empty() {
-                    all.remove(&pool);
-                }
-            }
-        });
-        let timer = Some(timer.abort_handle());
-        alike.idle.push(Idle { turn, environment, timer });
+        alike.idle.push(Idle { turn, environment, timer: None });
+        self.time(key, alike);
     }
 
     /// Ends all idle environments whose key begins so: the function was changed or deleted.
@@ -240,6 +289,32 @@ impl<W: Warm> Lease<W> {
     }
 }
 
+impl<W: Warm> Taken<W> {
+    pub fn get(&mut self) -> &mut W {
+        self.one.as_mut().expect("it is there until it is kept or ended")
+    }
+
+    /// It is in order: the next may have it. `took`: how long it was used.
+    pub fn keep(mut self, took: Duration) {
+        if let Some(one) = self.one.take() {
+            self.lease.pool.keep(&self.lease.key, one, Some(took));
+        }
+    }
+
+    /// It is not to be used again.
+    pub fn end(mut self) {
+        self.one = None;
+    }
+}
+
+impl<W: Warm> Drop for Taken<W> {
+    fn drop(&mut self) {
+        if let Some(one) = self.one.take() {
+            self.lease.pool.keep(&self.lease.key, one, None);
+        }
+    }
+}
+
 impl<W: Warm> Drop for Lease<W> {
     fn drop(&mut self) {
         self.started();
@@ -255,7 +330,7 @@ impl<W: Warm> Drop for Lease<W> {
 
 impl<W> Default for Alike<W> {
     fn default() -> Self {
-        Self { idle: Vec::new(), waiting: VecDeque::new(), in_use: 0, starting: 0, took: None, pinned: 0 }
+        Self { idle: Vec::new(), waiting: VecDeque::new(), in_use: 0, starting: 0, took: None, pinned: BTreeMap::new() }
     }
 }
 
@@ -272,8 +347,12 @@ impl<W: Warm> Alike<W> {
         }
     }
 
+    fn pinned(&self) -> usize {
+        self.pinned.values().sum()
+    }
+
     fn is_empty(&self) -> bool {
-        self.idle.is_empty() && self.in_use == 0 && self.pinned == 0
+        self.idle.is_empty() && self.in_use == 0 && self.pinned.is_empty()
     }
 }
 
@@ -298,26 +377,98 @@ mod tests {
         }
     }
 
+    fn pool() -> Pool<Thing> {
+        Pool::new(Budget::new(Some(8), Some(900)), Duration::from_millis(5))
+    }
+
+    fn idle(pool: &Pool<Thing>) -> usize {
+        pool.0.alike().get("k").map_or(0, |alike| alike.idle.len())
+    }
+
+    async fn until_idle(pool: &Pool<Thing>, count: usize) {
+        while idle(pool) != count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     #[tokio::test]
     async fn what_is_pinned_stays() {
-        let pool = Pool::new(Budget::new(Some(8), Some(900)), Duration::from_millis(5));
-        pool.pin("k", 2);
+        let pool = pool();
+        pool.pin("k", "a", 2);
         assert_eq!(pool.missing("k"), 2);
         for _ in 0..3 {
             pool.keep("k", Thing(true), None);
         }
-        let idle = || pool.0.alike().get("k").map(|alike| alike.idle.len());
-        while idle() != Some(2) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until_idle(&pool, 2).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
-        assert_eq!((pool.missing("k"), idle()), (0, Some(2)), "no more than the third leaves");
+        assert_eq!((pool.missing("k"), idle(&pool)), (0, 2), "no more than the third leaves");
         let (found, _place) = pool.find("k", 1, Place::Here).await;
         assert!(matches!(found, Found::Warm(_)), "one of them is used");
         assert_eq!(pool.missing("k"), 0, "and counts while it is");
         pool.retire("k");
         assert_eq!(pool.missing("k"), 1);
-        pool.pin("k", 0);
+        pool.pin("k", "a", 0);
         assert_eq!(pool.missing("k"), 0);
+    }
+
+    #[tokio::test]
+    async fn what_starts_goes_on_when_nobody_waits_any_longer() {
+        let pool = Pool::new(Budget::new(Some(8), Some(900)), Duration::from_hours(1));
+        let (begun, begins) = oneshot::channel();
+        let (go, goes) = oneshot::channel::<()>();
+        let (from, key) = (pool.clone(), "k");
+        let waiting = tokio::spawn(async move {
+            let start = move |_| async move {
+                begun.send(()).unwrap();
+                goes.await.map_err(drop)?;
+                Ok::<_, ()>(Thing(true))
+            };
+            from.take(key, 1, Place::Here, start).await.map(Taken::end)
+        });
+        begins.await.unwrap();
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
+        go.send(()).unwrap();
+        until_idle(&pool, 1).await;
+        let nothing = |_| async { Err::<Thing, _>("a warm one is there") };
+        let mut taken = pool.take("k", 1, Place::Here, nothing).await.map_err(drop).unwrap();
+        assert!(taken.get().is_alive());
+        taken.keep(Duration::ZERO);
+        assert_eq!(idle(&pool), 1);
+        pool.take("k", 1, Place::Here, nothing).await.map_err(drop).unwrap().end();
+        assert!(pool.0.alike().is_empty());
+        let failed = pool.take("k", 1, Place::Here, |_| async { Err::<Thing, _>("why") }).await;
+        assert_eq!(failed.err(), Some("why"));
+    }
+
+    #[tokio::test]
+    async fn what_is_pinned_no_more_leaves() {
+        let pool = pool();
+        pool.pin("k", "a", 4);
+        for _ in 0..4 {
+            pool.keep("k", Thing(true), None);
+        }
+        assert_eq!(pool.missing("k"), 0);
+        pool.pin("k", "a", 1);
+        until_idle(&pool, 1).await;
+        assert_eq!(pool.missing("k"), 0);
+        pool.pin("k", "a", 0);
+        until_idle(&pool, 0).await;
+        assert!(pool.0.alike().is_empty(), "nothing of it is left");
+    }
+
+    #[tokio::test]
+    async fn holders_of_one_key_do_not_take_from_each_other() {
+        let pool = pool();
+        pool.pin("k", "a", 2);
+        pool.pin("k", "b", 1);
+        assert_eq!(pool.missing("k"), 3);
+        for _ in 0..3 {
+            pool.keep("k", Thing(true), None);
+        }
+        pool.pin("k", "b", 0);
+        until_idle(&pool, 2).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!((pool.missing("k"), idle(&pool)), (0, 2));
     }
 }

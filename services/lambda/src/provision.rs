@@ -87,21 +87,23 @@ pub(crate) fn not_found() -> Error {
 /// Runs until the configuration is changed or deleted.
 pub(crate) async fn hold(lambda: &Lambda, task: &Task) -> Result<Done, Error> {
     let wanted: Wanted = task.payload()?;
+    // Of this run: the one before, of a configuration that was changed, may let go later than this one holds.
+    let holder = Cx::platform(&lambda.router, &wanted.account, &wanted.region).uuid();
     let mut held = String::new();
     let done = {
-        let work = lambda.hold(&wanted, &mut held);
+        let work = lambda.hold(&wanted, &holder, &mut held);
         tokio::select! {
             done = work => done,
             () = task.cancelled() => Ok(Done::Finished),
         }
     };
-    lambda.pool.pin(&held, 0);
+    lambda.pool.pin(&held, &holder, 0);
     done
 }
 
 impl Lambda {
-    /// `held`: the key of the environments that stay now.
-    async fn hold(&self, wanted: &Wanted, held: &mut String) -> Result<Done, Error> {
+    /// `held`: the key of the environments that stay now, for this `holder`.
+    async fn hold(&self, wanted: &Wanted, holder: &str, held: &mut String) -> Result<Done, Error> {
         let cx = Cx::platform(&self.router, &wanted.account, &wanted.region);
         let place = Scope::of(&cx);
         let name = Name { name: wanted.name.clone(), qualifier: Some(wanted.qualifier.clone()) };
@@ -123,9 +125,9 @@ impl Lambda {
                     blueprint.provisioned = true;
                     if *held != blueprint.key {
                         // An alias that leads elsewhere now.
-                        self.pool.pin(held, 0);
+                        self.pool.pin(held, holder, 0);
                         held.clone_from(&blueprint.key);
-                        self.pool.pin(held, usize::try_from(found.requested).unwrap_or(0));
+                        self.pool.pin(held, holder, usize::try_from(found.requested).unwrap_or(0));
                     }
                     let mut outcome = Ok(());
                     while outcome.is_ok() && self.pool.missing(held) > 0 {
