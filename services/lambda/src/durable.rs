@@ -154,6 +154,9 @@ pub(crate) struct Record {
     open: BTreeSet<String>,
     /// Calls of the function that failed one after the other.
     failures: u32,
+    /// Calls in a row that found no room, or that the platform failed: none of the function's.
+    #[serde(default)]
+    throttles: u32,
     invoked: bool,
     /// A call is on its way; one that is still on its way when the task begins was cut short.
     calling: bool,
@@ -268,6 +271,7 @@ impl Record {
             due: BTreeMap::new(),
             open: BTreeSet::new(),
             failures: 0,
+            throttles: 0,
             invoked: false,
             calling: false,
             news: false,
@@ -466,6 +470,22 @@ impl Record {
             page.push(kept.operation);
         }
         Ok((page, None))
+    }
+
+    /// Its function is deleted: executions that run are stopped, and names are free for the next function of its name, which is
+    /// another one. What has ended is kept for its time.
+    pub(crate) fn orphan(tx: &mut Tx<'_>, place: &Scope, function: &str, now: Timestamp) -> Result<(), Error> {
+        for mut record in tx.list_json::<Self>(of_function(place, function), usize::MAX >> 1)? {
+            if record.is_running() {
+                record.end(tx, now, "STOPPED", (None, Some(failure("FunctionDeleted", "The function was deleted"))))?;
+                tx.put_json(record.id.record(), &record)?;
+                tx.hasten_task(&record.id.task())?;
+            }
+        }
+        for (key, _) in tx.scan_prefix(place.key("durable-name").push(function), usize::MAX >> 1)? {
+            tx.delete(key)?;
+        }
+        Ok(())
     }
 
     /// Takes away all of it.

@@ -127,8 +127,12 @@ fn begin(tx: &mut Tx<'_>, id: &Id, now: Timestamp) -> Result<Option<Turn>, Error
         record.calling = false;
         record.paused(tx, now)?;
     }
-    let has_news =
-        !record.invoked || record.calling || record.interrupted || !record.unseen.is_empty() || record.failures > 0;
+    let has_news = !record.invoked
+        || record.calling
+        || record.interrupted
+        || !record.unseen.is_empty()
+        || record.failures > 0
+        || record.throttles > 0;
     if record.is_paused() || !has_news {
         record.interrupted |= record.calling;
         record.calling = false;
@@ -205,14 +209,18 @@ fn settle(
     } else if record.is_running() {
         match (outcome, failed) {
             (Ok(finished), None) => {
-                record.failures = 0;
+                (record.failures, record.throttles) = (0, 0);
                 again = answered(tx, &mut record, &finished.payload, now)?;
             }
             (_, Some(error)) => {
-                record.failures += 1;
-                // A machine without room is no fault of the function's.
-                let is_throttled = outcome.as_ref().is_err_and(|error| error.status() == 429 || error.status() >= 500);
-                if record.failures >= TRIES && !is_throttled {
+                // A machine without room is no fault of the function's, and takes none of its tries.
+                if outcome.as_ref().is_err_and(|error| error.status() == 429 || error.status() >= 500) {
+                    record.throttles = record.throttles.saturating_add(1);
+                } else {
+                    record.throttles = 0;
+                    record.failures += 1;
+                }
+                if record.failures >= TRIES {
                     record.end(tx, now, FAILED, (None, Some(error)))?;
                 }
             }
@@ -227,8 +235,8 @@ fn settle(
     tx.put_json(id.record(), &record)?;
     if !record.is_running() {
         tx.finish_task(&id.task())?;
-    } else if record.failures > 0 && !again && !record.is_paused() {
-        let at = now.0 + PAUSE * (1 << record.failures.min(6).saturating_sub(1));
+    } else if record.failures.max(record.throttles) > 0 && !again && !record.is_paused() {
+        let at = now.0 + PAUSE * (1 << record.failures.max(record.throttles).min(6).saturating_sub(1));
         tx.enqueue(NewTask::new(DRIVE, id.task()).payload(id)?.at(at))?;
     } else if !again {
         sleep(tx, &record, now)?;

@@ -4,10 +4,11 @@ use api_lambda::{AliasConfiguration, DeleteFunction, DeleteFunctionRequest, Dele
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use store::Tx;
-use wire::Error;
+use wire::{Error, Timestamp};
 
 use super::delete_all;
-use crate::function::{Function, LATEST, Name, Scope};
+use crate::durable::Record;
+use crate::function::{Function, LATEST, Name, Scope, version_number};
 use crate::url::Url;
 use crate::{Lambda, mapping, provision};
 
@@ -19,12 +20,13 @@ impl Handle<DeleteFunction> for Lambda {
             Some(qualifier) => format!("{} {qualifier} ", place.arn(&name.name, None)),
             None => format!("{} ", place.arn(&name.name, None)),
         };
+        let now = Timestamp(cx.now());
         cx.write(&self.store, move |tx| {
             if tx.get_json::<Function>(place.function(&name.name))?.is_none() {
                 return Err(place.not_found(&name.name, name.qualifier.as_deref()));
             }
             match name.qualifier.as_deref() {
-                None => delete(tx, &place, &name.name),
+                None => delete(tx, &place, &name.name, now),
                 Some(LATEST) => Err(error::invalid_parameter_value_exception(
                     "$LATEST version cannot be deleted without deleting the function.",
                 )),
@@ -33,11 +35,14 @@ impl Handle<DeleteFunction> for Lambda {
         })
         .await?;
         self.pool.retire(&prefix);
+        self.ended.notify_waiters();
         Ok(DeleteFunctionResponse { status_code: Some(204) })
     }
 }
 
-fn delete(tx: &mut Tx<'_>, place: &Scope, name: &str) -> Result<(), Error> {
+fn delete(tx: &mut Tx<'_>, place: &Scope, name: &str, now: Timestamp) -> Result<(), Error> {
+    // Before the function itself: their destinations are its.
+    Record::orphan(tx, place, name, now)?;
     for url in tx.list_json::<Url>(place.urls(name), 10_000)? {
         tx.delete(Url::index(&url.id))?;
     }
@@ -60,7 +65,10 @@ fn delete(tx: &mut Tx<'_>, place: &Scope, name: &str) -> Result<(), Error> {
 }
 
 fn delete_version(tx: &mut Tx<'_>, place: &Scope, name: &str, version: &str) -> Result<(), Error> {
-    let Ok(number) = version.parse() else {
+    let Some(number) = version_number(version) else {
+        if version.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(place.not_found(name, Some(version)));
+        }
         return Err(error::invalid_parameter_value_exception("Deletion of aliases is not currently supported."));
     };
     let aliases = tx.list_json::<AliasConfiguration>(place.aliases(name), 10_000)?;

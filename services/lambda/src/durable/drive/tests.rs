@@ -235,3 +235,60 @@ async fn an_execution_ends_once_whatever_dies() {
         );
     }
 }
+
+/// A call of the function that came to this, or that found no room.
+async fn call(world: &World, outcome: Result<&'static str, u16>) {
+    let (of, now) = (world.id.clone(), world.now());
+    let turn = world.store.write(move |tx| begin(tx, &of, now)).await.unwrap();
+    assert!(turn.is_some(), "the function is called");
+    let finished = |payload: &'static str| Finished {
+        payload: payload.into(),
+        failed: true,
+        streamed: false,
+        tail: String::new(),
+        version: "1".to_owned(),
+        function_arn: String::new(),
+        took: Duration::ZERO,
+        durable: None,
+    };
+    let outcome = outcome.map(finished).map_err(|status| Error::new("TooManyRequestsException", status, "no room"));
+    let outcome = std::sync::Arc::new(outcome);
+    let (of, began, now) = (world.id.clone(), world.now(), world.now());
+    world.store.write(move |tx| settle(tx, &of, &outcome, (began, now), "r")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_machine_without_room_takes_no_tries() {
+    let world = World::new(1).await;
+    let raised = || Ok(r#"{"errorType": "E", "errorMessage": "m"}"#);
+    for status in [429, 429, 500, 429, 429, 503] {
+        call(&world, Err(status)).await;
+    }
+    for failed in 1..TRIES {
+        call(&world, raised()).await;
+        call(&world, Err(429)).await;
+        let record = world.record().await;
+        assert!(record.is_running() && record.failures == failed, "after {failed} failures: {record:?}");
+    }
+    call(&world, raised()).await;
+    assert_eq!(world.record().await.status, FAILED);
+}
+
+#[tokio::test]
+async fn the_next_function_of_a_name_has_its_own_executions() {
+    let world = World::new(1).await;
+    let named = world.id.clone();
+    world.store.write(move |tx| Ok::<_, Error>(tx.put_json(named.by_name(), &named)?)).await.unwrap();
+    let (of, now) = (world.id.clone(), world.now());
+    let place = world.id.place();
+    world.store.write(move |tx| Record::orphan(tx, &place, &of.function, now)).await.unwrap();
+    let record = world.record().await;
+    assert_eq!((record.status.as_str(), record.is_running()), ("STOPPED", false));
+    let (of, by_name) = (world.id.clone(), world.id.by_name());
+    let (turn, name) = world
+        .store
+        .write(move |tx| Ok::<_, Error>((begin(tx, &of, now)?.is_some(), tx.get_json::<Id>(&by_name)?)))
+        .await
+        .unwrap();
+    assert_eq!((turn, name), (false, None), "no call is made, and the name is free");
+}
