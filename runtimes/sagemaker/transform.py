@@ -314,12 +314,14 @@ class Job:
         import boto3
         self.s3, self.request = boto3.client("s3"), request
         self.content, self.accept = request["content_type"] or "text/csv", request["accept"] or request["content_type"] or "application/json"
-        self.kind = kind_of(self.content)
+        # What is split at the ends of lines is lines, whatever its content type says.
+        kind = lambda content: JsonLines if kind_of(content) is Json and request["split"] == "Line" else kind_of(content)
+        self.kind = kind(self.content)
         self.filters = [parse_filter(request["input_filter"]), parse_filter(request["output_filter"])]
         self.join = request["join"]
         if (self.join or any(self.filters)) and self.kind is None:
             raise Refused(f"filters and joins need CSV, JSON or JSON Lines, not {self.content}")
-        if (self.join or self.filters[1]) and kind_of(self.accept) is not self.kind:
+        if (self.join or self.filters[1]) and kind(self.accept) is not self.kind:
             raise Refused(f"joins and output filters need an Accept like the ContentType {self.content}, not {self.accept}")
 
     def get(self, bucket, key):

@@ -28,7 +28,7 @@ mod transform;
 pub mod worker;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use compute::Compute;
 use compute::pool::Pool;
@@ -44,6 +44,7 @@ pub use transform::REQUIREMENTS;
 
 /// The service.
 pub struct SageMaker {
+    me: Weak<Self>,
     store: Store,
     router: Arc<Router>,
     compute: Compute,
@@ -53,7 +54,7 @@ pub struct SageMaker {
     laid_out: OnceCell<()>,
     /// Servers of models that are warm.
     servers: Pool<Server>,
-    slots: Slots,
+    slots: Arc<Slots>,
 }
 
 impl std::fmt::Debug for SageMaker {
@@ -69,7 +70,8 @@ const TRANSFORMS_AT_ONCE: usize = 8;
 
 /// Adds the operations to the table and the runners to the queue.
 pub fn register(platform: &Platform, compute: &Compute) -> Arc<SageMaker> {
-    let service = Arc::new(SageMaker {
+    let service = Arc::new_cyclic(|me| SageMaker {
+        me: me.clone(),
         store: platform.control.store().clone(),
         router: platform.router.clone(),
         compute: compute.clone(),
@@ -77,7 +79,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Arc<SageMaker> {
         scratch: platform.data.join("sagemaker").join("scratch"),
         laid_out: OnceCell::new(),
         servers: Pool::new(compute.budget.clone(), IDLE),
-        slots: Slots::default(),
+        slots: Arc::default(),
     });
     operations!(platform.router, service, api_sagemaker: AddTags, CreateEndpoint, CreateEndpointConfig, CreateModel,
         CreateTransformJob, DeleteEndpoint, DeleteEndpointConfig, DeleteModel, DeleteTags, DescribeEndpoint,

@@ -41,6 +41,11 @@ pub(crate) struct Call {
     pub(crate) accepted_ms: i64,
     pub(crate) ttl_seconds: Option<i32>,
     pub(crate) timeout_seconds: Option<i32>,
+    /// The variant that was chosen for it, and its model's role: calls of before have none.
+    #[serde(default)]
+    pub(crate) variant: Option<String>,
+    #[serde(default)]
+    pub(crate) role: Option<String>,
 }
 
 /// How it ended: the content type of its answer, or why it failed.
@@ -48,6 +53,9 @@ pub(crate) struct Call {
 pub(crate) struct End {
     content_type: Option<String>,
     failure: Option<String>,
+    /// Why it failed is not where errors go: there was no role to write it.
+    #[serde(default)]
+    unwritten: bool,
 }
 
 impl Call {
@@ -86,19 +94,24 @@ impl Kind for Calls {
     }
 
     async fn who(&self, call: &Call, (): &(), attempt: &str) -> Result<Who<End>, Error> {
-        let cx = Cx::platform(&self.0.router, &call.account, &call.region);
-        let way = match self.0.way(&cx, &call.endpoint).await {
-            Ok(way) => way,
-            Err(error) if error.status() >= 500 => return Err(error),
-            Err(error) => return Ok(Who::Nobody(failed(error.message()))),
+        let role = match &call.role {
+            Some(role) => Some(role.clone()),
+            None => {
+                let cx = Cx::platform(&self.0.router, &call.account, &call.region);
+                let way = self.0.way(&cx, &call.endpoint).await;
+                match way.and_then(|way| Ok(way.variant(None)?.model.execution_role_arn.clone())) {
+                    Ok(role) => role,
+                    Err(error) if error.status() >= 500 => return Err(error),
+                    // It would be so the next time.
+                    Err(error) => return Ok(Who::Nobody(unwritten(error.message()))),
+                }
+            }
         };
-        let Some(role) = way.variant(None)?.model.execution_role_arn.clone() else {
-            return Ok(Who::Nobody(failed("the model has no ExecutionRoleArn")));
-        };
+        let Some(role) = role else { return Ok(Who::Nobody(unwritten("the model has no ExecutionRoleArn"))) };
         match self.0.router.identity().role_session(&role, "SageMaker", Some(attempt)).await {
             Ok(principal) => Ok(Who::As(principal)),
             Err(error) if error.status() >= 500 => Err(error),
-            Err(error) => Ok(Who::Nobody(failed(&format!("role {role} could not be assumed: {}", error.message())))),
+            Err(error) => Ok(Who::Nobody(unwritten(&format!("role {role} could not be assumed: {}", error.message())))),
         }
     }
 
@@ -106,29 +119,31 @@ impl Kind for Calls {
         let platform = Cx::platform(&self.0.router, &call.account, &call.region);
         let cx = match attempt.credentials() {
             Ok(keys) => platform.with_credentials(keys.clone()),
-            Err(error) => return Worked::Ended(failed(error.message())),
+            Err(error) => return Worked::Ended(unwritten(error.message())),
         };
         let end = match self.0.answer(&cx, call).await {
-            Ok(content_type) => End { content_type, failure: None },
+            Ok(content_type) => End { content_type, failure: None, unwritten: false },
             Err(why) => {
-                if let Some(place) = &call.failure {
-                    let written = put(&cx, place, why.clone().into_bytes().into(), Some("text/plain")).await;
-                    if let Err(error) = written {
+                let Some(place) = &call.failure else { return Worked::Ended(failed(&why)) };
+                let written = put(&cx, place, why.clone().into_bytes().into(), Some("text/plain")).await;
+                match written {
+                    Ok(()) => failed(&why),
+                    Err(error) => {
                         tracing::warn!(%error, endpoint = call.endpoint, place, "why a call failed could not be written");
+                        unwritten(&why)
                     }
                 }
-                failed(&why)
             }
         };
         Worked::Ended(end)
     }
 
     fn stopped(&self) -> End {
-        failed("the call was stopped")
+        unwritten("the call was stopped")
     }
 
     fn timed_out(&self, (): &()) -> End {
-        failed("the call took too long")
+        unwritten("the call took too long")
     }
 
     fn outcome(&self, _: &End) -> Outcome {
@@ -142,7 +157,11 @@ impl Kind for Calls {
 }
 
 fn failed(why: &str) -> End {
-    End { content_type: None, failure: Some(why.to_owned()) }
+    End { content_type: None, failure: Some(why.to_owned()), unwritten: false }
+}
+
+fn unwritten(why: &str) -> End {
+    End { unwritten: true, ..failed(why) }
 }
 
 impl SageMaker {
@@ -154,7 +173,9 @@ impl SageMaker {
         }
         let text = |error: Error| format!("{}: {}", error.code(), error.message());
         let way: Way = self.way(cx, &call.endpoint).await.map_err(text)?;
-        let variant = way.variant(None).map_err(text)?;
+        // The one that it was accepted for, as long as the endpoint has it: its role reads and writes.
+        let chosen = call.variant.as_deref().and_then(|name| way.variant(Some(name)).ok());
+        let variant = chosen.map_or_else(|| way.variant(None), Ok).map_err(text)?;
         let (bucket, key) = place(&call.input).ok_or("InputLocation is no object")?;
         let object = get(cx, (bucket, key), variant.max_bytes()).await;
         let object = object.map_err(|error| format!("{} could not be read: {}", call.input, text(error)))?;
@@ -232,7 +253,8 @@ impl End {
         match &self.failure {
             Some(why) => {
                 message["failureReason"] = why.clone().into();
-                message["responseParameters"] = json!({ "outputLocation": call.failure });
+                let place = call.failure.as_ref().filter(|_| !self.unwritten);
+                message["responseParameters"] = json!({ "outputLocation": place });
             }
             None => {
                 message["responseParameters"] =
@@ -266,6 +288,8 @@ mod tests {
             accepted_ms: 0,
             ttl_seconds: None,
             timeout_seconds: None,
+            variant: None,
+            role: None,
         };
         assert_ne!(call("1").task(), call("2").task());
         assert_eq!(call("1").task(), "sagemaker:call:000000000000:eu-west-1:1".replace("sagemaker:call", CALL));

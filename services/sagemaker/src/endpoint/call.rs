@@ -1,15 +1,15 @@
 //! One invocation: which variant, a server of its model, the model's errors in AWS's words.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use api_sagemakerruntime::error;
-use compute::pool::{Found, Place};
+use compute::pool::Place;
 use service::Cx;
 use wire::Error;
 
-use super::server::{Answered, Asked, Broken, Server};
+use super::server::{Answered, Asked, Broken};
 use super::{Deployment, Variant, choose, invalid};
 use crate::SageMaker;
 use crate::records::{EndpointRecord, endpoint_arn, endpoint_key};
@@ -17,6 +17,8 @@ use crate::records::{EndpointRecord, endpoint_arn, endpoint_key};
 /// What a model of a real-time or serverless endpoint has to answer within.
 /// Source: `SageMaker` Runtime API Reference, `InvokeEndpoint`: "must respond to requests within 60 seconds".
 pub(crate) const LIMIT: Duration = Duration::from_mins(1);
+const TIMED_OUT: &str = "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for \
+                         each container in Amazon CloudWatch, resolve the issue, and try again.";
 
 /// A call's way to its model.
 pub(crate) struct Way {
@@ -74,7 +76,8 @@ impl SageMaker {
             .await
     }
 
-    /// Has a model answer, in a warm server or a new one.
+    /// Has a model answer, in a warm server or a new one. Who asks waits for either no longer than `limit`; a server that starts, or
+    /// answers, goes on when who asked has hung up: a model that loads for longer than callers wait would never be loaded.
     pub(crate) async fn ask(
         &self,
         cx: &Cx,
@@ -92,40 +95,40 @@ impl SageMaker {
             return Err(invalid(message).into());
         }
         let key = server_key(cx, &way.endpoint, &way.deployment, variant);
-        let _slot = self.slots.enter(&key, variant)?;
+        let slot = Slots::enter(&self.slots, &key, variant)?;
         let memory_mb = usize::try_from(variant.memory_mb() / 2).unwrap_or(2048);
-        let (found, mut place) = self.servers.find(&key, memory_mb, Place::Here).await;
-        let mut server: Server = match found {
-            Found::Warm(server) => *server,
-            Found::Cold(permit) => {
-                let started = self.serve(cx, &way.endpoint, variant, permit).await;
-                started.map_err(|why| Failed::Model { status: 0, message: why, stream: String::new() })?
+        let me = self.me.upgrade().ok_or_else(|| Error::internal("the server is ending"))?;
+        let (of, endpoint, starts) = (cx.clone(), way.endpoint.clone(), variant.clone());
+        let start = move |permit| async move { me.serve(&of, &endpoint, &starts, permit).await };
+        let taking = tokio::time::timeout(limit, self.servers.take(&key, memory_mb, Place::Here, start)).await;
+        let nameless = |message| Failed::Model { status: 0, message, stream: String::new() };
+        let mut taken = taking.map_err(|_| nameless(TIMED_OUT.to_owned()))?.map_err(nameless)?;
+        let memory_mb = variant.memory_mb();
+        let calling = tokio::spawn(async move {
+            let _slot = slot;
+            let clock = Instant::now();
+            let stream = taken.get().log_stream().to_owned();
+            let outcome = taken.get().call(asked, limit).await;
+            if outcome.is_ok() {
+                taken.keep(clock.elapsed())
+            } else {
+                taken.end()
             }
-        };
-        place.started();
-        let clock = Instant::now();
-        let stream = server.log_stream().to_owned();
-        let failed = |status, message: String| Failed::Model { status, message, stream: stream.clone() };
-        match server.call(asked, limit).await {
-            Ok(answered) => {
-                self.servers.keep(&key, server, Some(clock.elapsed()));
-                if (200..300).contains(&answered.status) {
-                    return Ok(answered);
-                }
-                Err(failed(answered.status, String::from_utf8_lossy(&answered.body).into_owned()))
-            }
-            Err(Broken::TimedOut) => Err(failed(
-                0,
-                "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for \
-                 each container in Amazon CloudWatch, resolve the issue, and try again."
-                    .to_owned(),
-            )),
-            Err(Broken::OutOfMemory) => {
-                Err(failed(0, format!("the model took more than {} MB of memory", variant.memory_mb())))
-            }
-            Err(Broken::Ended(why)) => Err(failed(500, why)),
-        }
+            answered(outcome, stream, memory_mb)
+        });
+        calling.await.map_err(Error::internal)?
     }
+}
+
+fn answered(outcome: Result<Answered, Broken>, stream: String, memory_mb: u64) -> Result<Answered, Failed> {
+    let (status, message) = match outcome {
+        Ok(answered) if (200..300).contains(&answered.status) => return Ok(answered),
+        Ok(answered) => (answered.status, String::from_utf8_lossy(&answered.body).into_owned()),
+        Err(Broken::TimedOut) => (0, TIMED_OUT.to_owned()),
+        Err(Broken::OutOfMemory) => (0, format!("the model took more than {memory_mb} MB of memory")),
+        Err(Broken::Ended(why)) => (500, why),
+    };
+    Err(Failed::Model { status, message, stream })
 }
 
 /// Servers of one key are alike.
@@ -155,12 +158,12 @@ pub(crate) fn model_error(cx: &Cx, endpoint: &str, failed: Failed) -> Error {
 #[derive(Default)]
 pub(crate) struct Slots(Mutex<BTreeMap<String, i32>>);
 
-pub(crate) struct Slot<'a>(&'a Slots, String);
+pub(crate) struct Slot(Arc<Slots>, String);
 
 impl Slots {
-    fn enter(&self, key: &str, variant: &Variant) -> Result<Option<Slot<'_>>, Error> {
+    fn enter(slots: &Arc<Self>, key: &str, variant: &Variant) -> Result<Option<Slot>, Error> {
         let Some(config) = &variant.variant.serverless_config else { return Ok(None) };
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = slots.0.lock().unwrap_or_else(PoisonError::into_inner);
         let under_way = all.entry(key.to_owned()).or_default();
         if *under_way >= config.max_concurrency {
             return Err(Error::new(
@@ -170,11 +173,11 @@ impl Slots {
             ));
         }
         *under_way += 1;
-        Ok(Some(Slot(self, key.to_owned())))
+        Ok(Some(Slot(Arc::clone(slots), key.to_owned())))
     }
 }
 
-impl Drop for Slot<'_> {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut all = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = all.get_mut(&self.1) {

@@ -148,7 +148,7 @@ impl Handle<ListEndpointConfigs> for SageMaker {
             limit: req.max_results,
             ..Listing::default()
         };
-        let (endpoint_configs, next_token) = listing.page(summaries);
+        let (endpoint_configs, next_token) = listing.page(summaries)?;
         Ok(ListEndpointConfigsOutput { endpoint_configs, next_token })
     }
 }

@@ -136,7 +136,7 @@ impl Handle<ListEndpoints> for SageMaker {
             token: req.next_token,
             limit: req.max_results,
         };
-        let (endpoints, next_token) = listing.page(summaries);
+        let (endpoints, next_token) = listing.page(summaries)?;
         Ok(ListEndpointsOutput { endpoints, next_token })
     }
 }

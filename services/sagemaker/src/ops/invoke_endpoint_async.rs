@@ -23,6 +23,8 @@ impl Handle<InvokeEndpointAsync> for SageMaker {
         if place(&input).is_none() {
             return Err(invalid(format!("InputLocation {input:?} is no S3 object.")));
         }
+        // One for all of it: another one may have another role.
+        let variant = way.variant(None)?;
         let outputs = &config.output_config;
         let under = |folder: &str, name: String| format!("{}/{name}", folder.trim_end_matches('/'));
         let id = cx.uuid();
@@ -39,6 +41,8 @@ impl Handle<InvokeEndpointAsync> for SageMaker {
             accepted_ms: cx.now().as_millisecond(),
             ttl_seconds: req.request_ttl_seconds,
             timeout_seconds: req.invocation_timeout_seconds,
+            variant: Some(variant.name().to_owned()),
+            role: variant.model.execution_role_arn.clone(),
         };
         cx.write(&self.store, move |tx| {
             jobs::start::<Calls>(tx, &call.task(), &call)?;

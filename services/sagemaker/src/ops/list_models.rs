@@ -37,7 +37,7 @@ impl Handle<ListModels> for SageMaker {
             limit: req.max_results,
             ..Listing::default()
         };
-        let (models, next_token) = listing.page(summaries);
+        let (models, next_token) = listing.page(summaries)?;
         Ok(ListModelsOutput { models, next_token })
     }
 }

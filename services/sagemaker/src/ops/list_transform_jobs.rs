@@ -39,7 +39,7 @@ impl Handle<ListTransformJobs> for SageMaker {
             token: req.next_token,
             limit: req.max_results,
         };
-        let (jobs, next) = listing.page(records.into_iter().map(summary));
+        let (jobs, next) = listing.page(records.into_iter().map(summary))?;
         Ok(ListTransformJobsResponse { transform_job_summaries: jobs, next_token: next })
     }
 }

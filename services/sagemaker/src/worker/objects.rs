@@ -103,14 +103,16 @@ impl Access {
     }
 }
 
-/// An object under the prefix, unless it is hidden (`_SUCCESS`, `.part`).
+/// An object under the prefix, whatever it is called. Source: `SageMaker` API Reference, `TransformS3DataSource`: "all objects with the
+/// specified key name prefix".
 fn object(bucket: &str, prefix: &str, key: &str) -> Option<Object> {
     let root = prefix.rfind('/').map_or(0, |at| at + 1);
     let relative = key.get(root..).filter(|_| key.starts_with(prefix))?;
-    let hidden =
-        relative.split('/').any(|part| part.starts_with('.') || (part.starts_with('_') && !part.contains('=')));
-    let whole = !relative.is_empty() && !hidden;
-    whole.then(|| Object { bucket: bucket.to_owned(), key: key.to_owned(), relative: relative.to_owned() })
+    (!relative.is_empty()).then(|| Object {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        relative: relative.to_owned(),
+    })
 }
 
 /// `[{"prefix": "s3://bucket/folder/"}, "a.csv", …]`
@@ -153,8 +155,9 @@ mod tests {
         assert_eq!(relative("in/a", "in/a1.csv").as_deref(), Some("a1.csv"));
         assert_eq!(relative("in/x.csv", "in/x.csv").as_deref(), Some("x.csv"));
         assert_eq!(relative("in/", "in/year=1/_x=1/p.parquet").as_deref(), Some("year=1/_x=1/p.parquet"));
-        assert_eq!(relative("in/", "in/_SUCCESS"), None);
-        assert_eq!(relative("in/", "in/.hidden/a.csv"), None);
+        assert_eq!(relative("in/", "in/_part-1.csv").as_deref(), Some("_part-1.csv"));
+        assert_eq!(relative("in/", "in/.staging/x.csv").as_deref(), Some(".staging/x.csv"));
+        assert_eq!(relative("in/", "in/"), None);
         assert_eq!(relative("in/a", "in/b.csv"), None);
     }
 
