@@ -171,11 +171,16 @@ impl Workers {
     }
 
     fn take(&self, pool: &str) -> Option<Worker> {
-        let mut worker = self.idle().get_mut(pool)?.pop()?;
-        if let Some(timer) = worker.timer.take() {
-            timer.abort();
+        loop {
+            let mut worker = self.idle().get_mut(pool)?.pop()?;
+            if let Some(timer) = worker.timer.take() {
+                timer.abort();
+            }
+            // The kernel ends idle ones first where memory runs out.
+            if !worker.child.has_ended() {
+                return Some(worker);
+            }
         }
-        Some(worker)
     }
 
     /// Puts a worker back, to be gone when it was idle for long or when somebody waits for its place.
@@ -348,6 +353,23 @@ done
             workers.call("test", &|_| json!("hang"), limits().timeout(Duration::from_millis(50))).await.0.unwrap_err();
         assert!(matches!(hung, Error::TimedOut(_)), "{hung}");
         assert_ne!(workers.call("test", &|_| json!("pid"), limits()).await.0.unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_died_while_it_was_idle_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let workers = workers(folder.path(), Duration::from_hours(1));
+        let limits = || Limits::new().memory_mb(64);
+        let first = workers.call("test", &|_| json!("pid"), limits()).await.0.unwrap();
+        for worker in workers.idle().values_mut().flatten() {
+            worker.child.group().kill();
+        }
+        let has_ended = || workers.idle().values_mut().flatten().all(|worker| worker.child.has_ended());
+        while !has_ended() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let next = workers.call("test", &|_| json!("pid"), limits()).await.0.unwrap();
+        assert_ne!(first, next);
     }
 
     #[tokio::test]
