@@ -23,6 +23,8 @@ use crate::{mapping, provision};
 
 pub(crate) const INVOKE: &str = "lambda:invoke";
 pub(crate) const PREPARE: &str = "lambda:prepare";
+/// Versions that are made ready side by side: most of that is waiting for an index of packages.
+pub(crate) const PREPARED_AT_ONCE: usize = 8;
 /// Tells destinations of an event's outcome.
 pub(crate) const OUTCOME: &str = "lambda:outcome";
 const OUTCOME_TRIES: u32 = 6;
@@ -58,6 +60,15 @@ pub(crate) struct Prepare {
     #[serde(default)]
     pub(crate) layers: Vec<String>,
     pub(crate) runtime: String,
+}
+
+impl Prepare {
+    /// Whether this is what a version runs on. Where something else was asked for meanwhile, that has a task of its own.
+    fn is_of(&self, version: &Version) -> bool {
+        version.code == self.code
+            && version.layers == self.layers
+            && version.config.runtime.as_deref().unwrap_or_default() == self.runtime
+    }
 }
 
 #[async_trait]
@@ -365,18 +376,17 @@ impl Lambda {
         self.store
             .write(move |tx| {
                 if let Some(mut function) = tx.get_json::<Function>(place.function(&wanted.function))?
-                    && function.latest.code == wanted.code
-                    && function.latest.layers == wanted.layers
+                    && wanted.is_of(&function.latest)
                 {
                     settle(&mut function.latest, outcome.as_deref());
                     tx.put_json(place.function(&wanted.function), &function)?;
                 }
                 for (key, value) in tx.scan_prefix(place.versions(&wanted.function), 10_000)? {
                     let Ok(mut version) = serde_json::from_slice::<Version>(&value) else { continue };
-                    if version.code == wanted.code
-                        && version.layers == wanted.layers
-                        && version.config.state.as_deref() == Some("Pending")
-                    {
+                    // One that was published while an update was under way waits for that update.
+                    let waits = version.config.state.as_deref() == Some("Pending")
+                        || version.config.last_update_status.as_deref() == Some("InProgress");
+                    if wanted.is_of(&version) && waits {
                         settle(&mut version, outcome.as_deref());
                         tx.put_json(key, &version)?;
                     }
@@ -447,7 +457,7 @@ async fn dead_letter(cx: &Cx, target: &str, told: &EventResult) -> Result<(), Er
     let arn = arn_of(target)?;
     let (service, operation, parameters) = match arn.service.as_str() {
         "sqs" => {
-            let url = queue_url(cx, &arn);
+            let url = queue_url(cx, &arn)?;
             ("sqs", "sendMessage", json!({ "QueueUrl": url, "MessageBody": body, "MessageAttributes": attributes }))
         }
         "sns" => ("sns", "publish", json!({ "TopicArn": target, "Message": body, "MessageAttributes": attributes })),
@@ -460,7 +470,7 @@ pub(crate) async fn send(cx: &Cx, target: &str, record: &Value) -> Result<(), Er
     let arn = arn_of(target)?;
     let body = record.to_string();
     let (service, operation, parameters) = match arn.service.as_str() {
-        "sqs" => ("sqs", "sendMessage", json!({ "QueueUrl": queue_url(cx, &arn), "MessageBody": body })),
+        "sqs" => ("sqs", "sendMessage", json!({ "QueueUrl": queue_url(cx, &arn)?, "MessageBody": body })),
         "sns" => ("sns", "publish", json!({ "TopicArn": target, "Message": body })),
         "lambda" => ("lambda", "invoke", json!({ "FunctionName": target, "InvocationType": "Event", "Payload": body })),
         "events" => {
@@ -487,7 +497,13 @@ fn arn_of(target: &str) -> Result<wire::arn::Arn, Error> {
     wire::arn::Arn::parse(target).ok_or_else(|| Error::validation(format!("not an ARN: {target}")))
 }
 
-/// The last part of the path is what SQS reads.
-pub(crate) fn queue_url(cx: &Cx, arn: &wire::arn::Arn) -> String {
-    format!("https://sqs.{}.amazonaws.com/{}/{}", cx.region(), arn.account, arn.resource)
+/// The last two parts of the path are what SQS reads: the region is the caller's. A queue of another region is none, since what has
+/// its name here is another one.
+pub(crate) fn queue_url(cx: &Cx, arn: &wire::arn::Arn) -> Result<String, Error> {
+    let (region, own) = (&arn.region, cx.region());
+    if region != own {
+        let queue = &arn.resource;
+        return Err(Error::validation(format!("the queue {queue} is of the region {region}, the function of {own}")));
+    }
+    Ok(format!("https://sqs.{region}.amazonaws.com/{}/{}", arn.account, arn.resource))
 }

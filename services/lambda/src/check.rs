@@ -133,27 +133,33 @@ pub(crate) fn logging(logging: &LoggingConfig) -> Result<(), Error> {
 }
 
 /// Where an event goes that was given up, without a word of what became of it. Source: Lambda Developer Guide, "Adding a dead-letter queue".
-pub(crate) fn dead_letter(config: Option<&DeadLetterConfig>) -> Result<(), Error> {
-    served(config.and_then(|config| config.target_arn.as_deref()), &["sqs", "sns"])
+pub(crate) fn dead_letter(region: &str, config: Option<&DeadLetterConfig>) -> Result<(), Error> {
+    served(region, config.and_then(|config| config.target_arn.as_deref()), &["sqs", "sns"])
 }
 
 /// Where results of events go. Source: Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations".
-pub(crate) fn destinations(config: Option<&DestinationConfig>) -> Result<(), Error> {
+pub(crate) fn destinations(region: &str, config: Option<&DestinationConfig>) -> Result<(), Error> {
     const SERVED: [&str; 4] = ["sqs", "sns", "lambda", "events"];
     let Some(config) = config else { return Ok(()) };
-    served(config.on_success.as_ref().and_then(|success| success.destination.as_deref()), &SERVED)?;
-    served(config.on_failure.as_ref().and_then(|failure| failure.destination.as_deref()), &SERVED)
+    served(region, config.on_success.as_ref().and_then(|success| success.destination.as_deref()), &SERVED)?;
+    served(region, config.on_failure.as_ref().and_then(|failure| failure.destination.as_deref()), &SERVED)
 }
 
 /// Where a stream's batches go that were given up. Source: Lambda Developer Guide, "Retain discarded batch records".
-pub(crate) fn stream_destination(config: Option<&DestinationConfig>) -> Result<(), Error> {
+pub(crate) fn stream_destination(region: &str, config: Option<&DestinationConfig>) -> Result<(), Error> {
     let on_failure = config.and_then(|config| config.on_failure.as_ref());
-    served(on_failure.and_then(|failure| failure.destination.as_deref()), &["sqs", "sns"])
+    served(region, on_failure.and_then(|failure| failure.destination.as_deref()), &["sqs", "sns"])
 }
 
-fn served(target: Option<&str>, services: &[&str]) -> Result<(), Error> {
+fn served(region: &str, target: Option<&str>, services: &[&str]) -> Result<(), Error> {
     let Some(target) = target.filter(|target| !target.is_empty()) else { return Ok(()) };
     match Arn::parse(target) {
+        // It would be looked for by its name in the function's own region.
+        Some(arn) if services.contains(&arn.service.as_str()) && arn.region != region => {
+            Err(error::invalid_parameter_value_exception(format!(
+                "The destination ARN {target} is invalid. It must be of the function's region, {region}."
+            )))
+        }
         Some(arn) if services.contains(&arn.service.as_str()) => Ok(()),
         Some(arn) if arn.service == "s3" => Err(Error::not_implemented("a bucket as the destination of a function")),
         _ => Err(error::invalid_parameter_value_exception(format!(
@@ -183,8 +189,9 @@ mod tests {
         assert!(runtime("nodejs22.x").is_ok() && runtime("nodejs18.x").is_ok());
         assert!(runtime("python2.7").is_err() && runtime("python3.99").is_err() && runtime("nodejs12.x").is_err());
         assert!(runtime("java21").is_err() && runtime("nodejs22").is_err());
-        let target = |arn: &str| dead_letter(Some(&DeadLetterConfig { target_arn: Some(arn.to_owned()) }));
+        let target = |arn: &str| dead_letter("eu-west-1", Some(&DeadLetterConfig { target_arn: Some(arn.to_owned()) }));
         assert!(target("").is_ok() && target("arn:aws:sqs:eu-west-1:000000000000:q").is_ok());
+        assert!(target("arn:aws:sqs:us-east-1:000000000000:q").unwrap_err().message().contains("region, eu-west-1"));
         assert_eq!(target("arn:aws:s3:::b").unwrap_err().code(), "NotImplemented");
         assert_eq!(
             target("arn:aws:lambda:eu-west-1:000000000000:function:f").unwrap_err().code(),

@@ -203,9 +203,9 @@ impl Scope {
                 if number == LATEST {
                     function.latest.clone()
                 } else {
-                    let stored = match number.parse() {
-                        Ok(number) => tx.get_json::<Version>(self.version(&name.name, number))?,
-                        Err(_) => None,
+                    let stored = match version_number(&number) {
+                        Some(number) => tx.get_json::<Version>(self.version(&name.name, number))?,
+                        None => None,
                     };
                     stored.ok_or_else(|| self.not_found(&name.name, qualifier))?
                 }
@@ -223,6 +223,11 @@ pub(crate) struct Resolved {
     /// As it was called: with the qualifier.
     pub(crate) arn: String,
     pub(crate) invoke_config: Option<FunctionEventInvokeConfig>,
+}
+
+/// A published version's number. It has one name: `01`, which policies and aliases would not know as version 1, is none.
+pub(crate) fn version_number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
 /// The version that an alias points to this time, by its weights; `chance` is in 0..1.
@@ -254,6 +259,14 @@ mod tests {
         assert_eq!(parse("f/g").unwrap_err().code(), "ValidationException");
         assert!(Name::parse("f:live", Some("other")).is_err());
         assert_eq!(Name::parse("f", Some("$LATEST")).unwrap().qualifier.as_deref(), Some(LATEST));
+    }
+
+    #[test]
+    fn versions_have_one_name() {
+        assert_eq!([version_number("1"), version_number("10")], [Some(1), Some(10)]);
+        for other in ["01", "+1", "1 ", "", "-1", "$LATEST", "live", "99999999999999999999"] {
+            assert_eq!(version_number(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -111,6 +111,9 @@ impl Lambda {
         if resolved.version.config.durable_config.is_some() && call.durable.is_none() {
             return Box::pin(self.run_durable(cx, &resolved, &call, None)).await;
         }
+        // Whoever waits for code to be made ready holds no place that another function could run in.
+        drop(self.slots.enter(&resolved, self.config.concurrency)?);
+        let made = self.made_ready(&resolved).await?;
         let slot = self.slots.enter(&resolved, self.config.concurrency)?;
         self.measure(cx, &call.name.name, "ConcurrentExecutions", slot.in_use(), "Count");
         let config = &resolved.version.config;
@@ -125,7 +128,7 @@ impl Lambda {
             took,
         };
         let runtime = config.runtime.clone().unwrap_or_default();
-        let ready = match self.preparer.ready(&resolved.version.code, &resolved.version.layers, &runtime).await {
+        let ready = match made {
             Ok(ready) => ready,
             Err(why) => {
                 let kind = match Language::of(&runtime) {
@@ -158,6 +161,23 @@ impl Lambda {
             }
         }
         Err(lost("The nodes that were to run the function were lost before it began"))
+    }
+
+    /// The version's code, made ready now if it is not: by a task of its own, which goes on for those who come later when this caller
+    /// waits no longer. The inner error is for the function's owner.
+    async fn made_ready(&self, resolved: &Resolved) -> Result<Result<Ready, String>, Error> {
+        let version = &resolved.version;
+        let runtime = version.config.runtime.clone().unwrap_or_default();
+        if let Some(ready) = self.preparer.known(&version.code, &version.layers, &runtime) {
+            return Ok(Ok(ready));
+        }
+        let Some(lambda) = self.me.upgrade() else { return Err(Error::internal("the server is ending")) };
+        let (code, layers) = (version.code.clone(), version.layers.clone());
+        let making = tokio::spawn(async move { lambda.preparer.ready(&code, &layers, &runtime).await });
+        let waited = tokio::time::timeout(ADMISSION, making).await;
+        let made = waited
+            .map_err(|_| throttled("the function's code is still being made ready", "CallerRateLimitExceeded"))?;
+        made.map_err(Error::internal)
     }
 
     /// One invocation on whichever node has room.

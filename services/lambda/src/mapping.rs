@@ -170,8 +170,9 @@ impl Source {
         }
     }
 
-    fn url(&self, cx: &Cx) -> String {
-        Arn::parse(&self.queue_arn).map(|arn| queue_url(cx, &arn)).unwrap_or_default()
+    fn url(&self, cx: &Cx) -> Result<String, Error> {
+        let arn = Arn::parse(&self.queue_arn);
+        arn.map_or_else(|| Err(Error::validation("not an ARN of a queue")), |arn| queue_url(cx, &arn))
     }
 
     /// The next messages, as many as came within the window; with the role in whose name they were taken.
@@ -191,7 +192,7 @@ impl Source {
             let wait =
                 left.and_then(|left| i32::try_from(left).ok()).unwrap_or(LONG_POLL_SECONDS).min(LONG_POLL_SECONDS);
             let request = ReceiveMessageRequest {
-                queue_url: self.url(cx),
+                queue_url: self.url(cx)?,
                 max_number_of_messages: Some(missing.min(10)),
                 wait_time_seconds: Some(wait),
                 attribute_names: Some(vec!["All".to_owned()]),
@@ -240,7 +241,9 @@ impl Source {
                 id: index.to_string(),
                 receipt_handle: message.receipt_handle.clone().unwrap_or_default(),
             });
-            let request = DeleteMessageBatchRequest { queue_url: self.url(cx), entries: entries.collect() };
+            // It was received from there.
+            let Ok(queue_url) = self.url(cx) else { return };
+            let request = DeleteMessageBatchRequest { queue_url, entries: entries.collect() };
             if let Err(error) = role.call::<DeleteMessageBatch>(request).await {
                 tracing::warn!(%error, queue = self.queue_arn, "delivered messages could not be deleted; they come again");
             }

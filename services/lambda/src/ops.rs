@@ -124,8 +124,9 @@ impl Lambda {
 fn prepare(tx: &mut Tx<'_>, cx: (&str, &str), version: &Version) -> Result<(), Error> {
     let (account, region) = (cx.0.to_owned(), cx.1.to_owned());
     let function = version.config.function_name.clone().unwrap_or_default();
-    let id = format!("{PREPARE}:{account}:{region}:{function}:{}:{}", version.code, version.layers.join("+"));
     let runtime = version.config.runtime.clone().unwrap_or_default();
+    let layers = version.layers.join("+");
+    let id = format!("{PREPARE}:{account}:{region}:{function}:{}:{layers}:{runtime}", version.code);
     let task =
         Prepare { account, region, function, code: version.code.clone(), layers: version.layers.clone(), runtime };
     Ok(tx.enqueue(NewTask::new(PREPARE, id).payload(&task)?)?)
@@ -198,9 +199,7 @@ fn page<T: DeserializeOwned>(
     max: Option<i32>,
 ) -> Result<(Vec<T>, Option<String>), Error> {
     let max = usize::try_from(max.unwrap_or(50).clamp(1, 10_000)).unwrap_or(50);
-    let after = marker
-        .map(|marker| hex::decode(marker).map_err(|_| error::invalid_parameter_value_exception("Invalid marker")))
-        .transpose()?;
+    let after = marker.map(|marker| hex::decode(marker).map_err(|_| invalid_marker())).transpose()?;
     let mut found = match &after {
         Some(after) => tx.scan_after(prefix, after, max + 1)?,
         None => tx.scan_prefix(prefix, max + 1)?,
@@ -215,13 +214,24 @@ fn page<T: DeserializeOwned>(
     Ok((records, next))
 }
 
-/// One page of layers or their versions, which are few, with the marker of the next.
-fn layer_page<T>(all: Vec<T>, marker: Option<&str>, max: Option<i32>) -> Result<(Vec<T>, Option<String>), Error> {
-    let invalid = || error::invalid_parameter_value_exception("Invalid marker");
-    let start = marker.map_or(Ok(0), |marker| marker.parse::<usize>().map_err(|_| invalid()))?;
-    let max = usize::try_from(max.unwrap_or(50)).unwrap_or(50);
-    let next = (all.len() > start.saturating_add(max)).then(|| (start + max).to_string());
-    Ok((all.into_iter().skip(start).take(max).collect(), next))
+/// One page of what is in an order already, with the marker of the next: the place of the last one, behind which the next page begins
+/// though that one is gone. `passed` says of one whether it stands at such a place or before it.
+fn page_of<T>(
+    mut all: Vec<T>,
+    passed: impl Fn(&T) -> bool,
+    place: impl Fn(&T) -> String,
+    max: Option<i32>,
+) -> (Vec<T>, Option<String>) {
+    let max = max.and_then(|max| usize::try_from(max).ok()).filter(|max| *max > 0).unwrap_or(50);
+    all.retain(|one| !passed(one));
+    let more = all.len() > max;
+    all.truncate(max);
+    let next = all.last().filter(|_| more).map(place);
+    (all, next)
+}
+
+fn invalid_marker() -> Error {
+    error::invalid_parameter_value_exception("Invalid marker")
 }
 
 fn layer_number(number: i64) -> Result<u64, Error> {

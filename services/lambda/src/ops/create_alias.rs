@@ -7,12 +7,12 @@ use store::Tx;
 use wire::Error;
 
 use crate::Lambda;
-use crate::function::{LATEST, Scope};
+use crate::function::{LATEST, Scope, version_number};
 
 #[async_trait]
 impl Handle<CreateAlias> for Lambda {
     async fn handle(&self, cx: &Cx, req: CreateAliasRequest) -> Result<AliasConfiguration, Error> {
-        if req.name.parse::<u64>().is_ok() {
+        if req.name.bytes().all(|digit| digit.is_ascii_digit()) {
             return Err(Error::validation(format!(
                 "1 validation error detected: Value '{}' at 'name' failed to satisfy constraint: Member must satisfy regular \
                  expression pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)",
@@ -49,9 +49,9 @@ pub(super) fn is_weighted(routing: &AliasRoutingConfiguration) -> bool {
 }
 
 pub(super) fn check_version(tx: &mut Tx<'_>, place: &Scope, name: &str, version: &str) -> Result<(), Error> {
-    let exists = match version.parse() {
-        Ok(number) => tx.get(place.version(name, number))?.is_some(),
-        Err(_) => version == LATEST,
+    let exists = match version_number(version) {
+        Some(number) => tx.get(place.version(name, number))?.is_some(),
+        None => version == LATEST,
     };
     if exists { Ok(()) } else { Err(place.not_found(name, Some(version))) }
 }

@@ -1,5 +1,6 @@
 //! CreateEventSourceMapping: an SQS queue or a DynamoDB stream whose messages or records a function gets.
 
+use api_dynamodbstreams::{DescribeStream, DescribeStreamInput};
 use api_lambda::{
     CreateEventSourceMapping, CreateEventSourceMappingRequest, DestinationConfig, EventSourceMappingConfiguration,
     error,
@@ -35,8 +36,12 @@ impl Handle<CreateEventSourceMapping> for Lambda {
                 "Only SQS queues and DynamoDB streams are supported here as event sources.",
             ));
         }
+        if Arn::parse(&source).is_some_and(|arn| arn.region != cx.region()) {
+            let message = format!("Event source region must match Lambda region {}.", cx.region());
+            return Err(error::invalid_parameter_value_exception(message));
+        }
         check_stream(&req, is_stream)?;
-        stream_destination(req.destination_config.as_ref())?;
+        stream_destination(cx.region(), req.destination_config.as_ref())?;
         Filters::parse(req.filter_criteria.as_ref())?;
         if is_stream {
             check_sizes(req.batch_size, req.maximum_batching_window_in_seconds)?;
@@ -44,7 +49,9 @@ impl Handle<CreateEventSourceMapping> for Lambda {
             check(req.batch_size, req.maximum_batching_window_in_seconds)?;
         }
         let name = Name::parse(&req.function_name, None)?;
-        if !is_stream {
+        if is_stream {
+            self.check_source_stream(&source).await?;
+        } else {
             self.check_queue(cx, &source, &name).await?;
         }
         let uuid = cx.uuid();
@@ -98,6 +105,20 @@ impl Handle<CreateEventSourceMapping> for Lambda {
 }
 
 impl Lambda {
+    /// Errs where there is no such stream: its mapping would be there, and nothing would come.
+    async fn check_source_stream(&self, source: &str) -> Result<(), Error> {
+        let Some(arn) = Arn::parse(source) else { return Ok(()) };
+        let here = Cx::platform(&self.router, &arn.account, &arn.region);
+        let request = DescribeStreamInput { stream_arn: source.to_owned(), ..Default::default() };
+        match here.call::<DescribeStream>(request).await {
+            Err(missing) if missing.status() < 500 => {
+                Err(error::invalid_parameter_value_exception(format!("Stream not found: {source}")))
+            }
+            // What passes shows when it is read.
+            _ => Ok(()),
+        }
+    }
+
     /// Errs, as Lambda says it, where there is no such queue, where its messages would come again while the function works on them, or
     /// where the function's role may not take them.
     pub(super) async fn check_queue(&self, cx: &Cx, source: &str, name: &Name) -> Result<(), Error> {
@@ -105,7 +126,7 @@ impl Lambda {
         let Some(arn) = Arn::parse(source) else { return Ok(()) };
         let here = Cx::platform(&self.router, &arn.account, &arn.region);
         let asked = Some(vec!["VisibilityTimeout".to_owned()]);
-        let request = GetQueueAttributesRequest { queue_url: queue_url(cx, &arn), attribute_names: asked };
+        let request = GetQueueAttributesRequest { queue_url: queue_url(cx, &arn)?, attribute_names: asked };
         let told = match here.call::<GetQueueAttributes>(request).await {
             Err(missing) if missing.is("QueueDoesNotExist") => {
                 return Err(invalid(format!(

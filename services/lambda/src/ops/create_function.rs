@@ -17,7 +17,7 @@ impl Handle<CreateFunction> for Lambda {
     async fn handle(&self, cx: &Cx, req: CreateFunctionRequest) -> Result<FunctionConfiguration, Error> {
         let place = Scope::of(cx);
         let name = Name::parse_unqualified(&req.function_name)?;
-        check_request(&req, self)?;
+        check_request(cx, &req, self)?;
         if self.config.exact_runtimes {
             self.preparer.exact(req.runtime.as_deref().unwrap_or_default()).await?;
         }
@@ -69,7 +69,7 @@ impl Handle<CreateFunction> for Lambda {
     }
 }
 
-fn check_request(req: &CreateFunctionRequest, lambda: &Lambda) -> Result<(), Error> {
+fn check_request(cx: &Cx, req: &CreateFunctionRequest, lambda: &Lambda) -> Result<(), Error> {
     if req.package_type.as_deref() == Some("Image") {
         return Err(error::invalid_parameter_value_exception(
             "Container images are not supported here: use a zip archive.",
@@ -87,7 +87,7 @@ fn check_request(req: &CreateFunctionRequest, lambda: &Lambda) -> Result<(), Err
     check::file_systems(req.file_system_configs.as_deref().unwrap_or_default(), &lambda.config)?;
     check::storage(req.ephemeral_storage.as_ref())?;
     check::snap_start(req.snap_start.as_ref())?;
-    check::dead_letter(req.dead_letter_config.as_ref())?;
+    check::dead_letter(cx.region(), req.dead_letter_config.as_ref())?;
     check::logging(&req.logging_config.clone().unwrap_or_default())
 }
 

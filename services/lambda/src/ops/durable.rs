@@ -21,6 +21,7 @@ use service::{Cx, Handle};
 use store::Tx;
 use wire::{Error, Timestamp};
 
+use super::{invalid_marker, page_of};
 use crate::Lambda;
 use crate::durable::{Asked, Id, Record, Said, of_callback, of_function};
 use crate::function::{Name, Scope};
@@ -130,11 +131,16 @@ impl Handle<GetDurableExecutionHistory> for Lambda {
         if req.reverse_order == Some(true) {
             events.reverse();
         }
-        let start = usize::try_from(marker(req.marker.as_deref())?).unwrap_or(usize::MAX).min(events.len());
-        let most = most(req.max_items, 1000);
-        let end = start.saturating_add(most).min(events.len());
-        let next_marker = (end < events.len()).then(|| end.to_string());
-        let mut events = events[start..end].to_vec();
+        // The marker is the number of the last that was sent: new ones come while it is read.
+        let number = |event: &Event| event.event_id.and_then(|id| u64::try_from(id).ok()).unwrap_or(0);
+        let last = req.marker.as_deref().filter(|last| !last.is_empty());
+        let last = last.map(|last| marker(Some(last))).transpose()?;
+        let reversed = req.reverse_order == Some(true);
+        let passed = |event: &Event| {
+            last.is_some_and(|last| if reversed { number(event) >= last } else { number(event) <= last })
+        };
+        let most = i32::try_from(most(req.max_items, 1000)).ok();
+        let (mut events, next_marker) = page_of(events, passed, |event| number(event).to_string(), most);
         if req.include_execution_data != Some(true) {
             events.iter_mut().for_each(without_data);
         }
@@ -165,17 +171,20 @@ impl Handle<ListDurableExecutionsByFunction> for Lambda {
                 && req.started_before.is_none_or(|before| record.started.as_millis() < before.as_millis())
         };
         records.retain(wanted);
-        records.sort_by_key(|record| (record.started.as_millis(), record.id.id.clone()));
+        records.sort_by_key(Started::of);
         if req.reverse_order == Some(true) {
             records.reverse();
         }
-        // The marker is the id of the last that was sent.
-        let after = |marker: &String| records.iter().position(|record| record.id.id == *marker).map_or(0, |at| at + 1);
-        let start = req.marker.as_ref().map_or(0, after);
-        let most = most(req.max_items, 100);
-        let sent: Vec<&Record> = records.iter().skip(start).take(most).collect();
-        let next_marker = sent.last().filter(|_| records.len() > start + most).map(|record| record.id.id.clone());
-        let shown = |record: &&Record| Execution {
+        // The marker is the place of the last that was sent, which may have been deleted since.
+        let last = req.marker.as_deref().filter(|last| !last.is_empty()).map(Started::parse).transpose()?;
+        let reversed = req.reverse_order == Some(true);
+        let passed = |record: &Record| {
+            let place = Started::of(record);
+            last.as_ref().is_some_and(|last| if reversed { place >= *last } else { place <= *last })
+        };
+        let most = i32::try_from(most(req.max_items, 100)).ok();
+        let (sent, next_marker) = page_of(records, passed, |record| Started::of(record).marker(), most);
+        let shown = |record: &Record| Execution {
             durable_execution_arn: record.id.arn(),
             durable_execution_name: record.id.name.clone(),
             function_arn: record.function_arn.clone(),
@@ -333,6 +342,25 @@ impl Lambda {
             Ok(tx.put_json(id.record(), &record)?)
         })
         .await
+    }
+}
+
+/// Where an execution stands in a list.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Started(i64, String);
+
+impl Started {
+    fn of(record: &Record) -> Self {
+        Self(record.started.as_millis(), record.id.id.clone())
+    }
+
+    fn marker(&self) -> String {
+        format!("{}.{}", self.0, self.1)
+    }
+
+    fn parse(marker: &str) -> Result<Self, Error> {
+        let parts = marker.split_once('.').and_then(|(at, id)| Some(Self(at.parse().ok()?, id.to_owned())));
+        parts.ok_or_else(invalid_marker)
     }
 }
 

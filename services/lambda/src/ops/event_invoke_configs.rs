@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
+use super::page;
 use super::put_function_event_invoke_config::{check, not_found};
 use crate::Lambda;
 use crate::check::destinations;
@@ -22,7 +23,7 @@ impl Handle<UpdateFunctionEventInvokeConfig> for Lambda {
     ) -> Result<FunctionEventInvokeConfig, Error> {
         let (place, name) = (Scope::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
         check(req.maximum_retry_attempts, req.maximum_event_age_in_seconds)?;
-        destinations(req.destination_config.as_ref())?;
+        destinations(cx.region(), req.destination_config.as_ref())?;
         let now = cx.now();
         cx.write(&self.store, move |tx| {
             let resolved = place.resolve(tx, &name, 1.0)?;
@@ -59,22 +60,18 @@ impl Handle<ListFunctionEventInvokeConfigs> for Lambda {
         req: ListFunctionEventInvokeConfigsRequest,
     ) -> Result<ListFunctionEventInvokeConfigsResponse, Error> {
         let (place, name) = (Scope::of(cx), Name::parse_unqualified(&req.function_name)?);
-        let configs: Vec<FunctionEventInvokeConfig> = self
+        let (configs, next_marker) = self
             .store
             .read(|tx| {
                 place.load(tx, &name)?;
-                Ok::<_, Error>(tx.list_json(place.invoke_configs(&name), 10_000)?)
+                page::<FunctionEventInvokeConfig>(
+                    tx,
+                    &place.invoke_configs(&name),
+                    req.marker.as_deref(),
+                    req.max_items,
+                )
             })
             .await?;
-        let arn = |config: &FunctionEventInvokeConfig| config.function_arn.clone().unwrap_or_default();
-        let after = |marker: &String| {
-            configs.iter().position(|config| arn(config) == *marker).map_or(configs.len(), |at| at + 1)
-        };
-        let start = req.marker.as_ref().map_or(0, after);
-        let limit = req.max_items.and_then(|most| usize::try_from(most).ok()).unwrap_or(50).max(1);
-        let more = configs.len() > start + limit;
-        let sent: Vec<_> = configs.into_iter().skip(start).take(limit).collect();
-        let next_marker = sent.last().filter(|_| more).map(arn);
-        Ok(ListFunctionEventInvokeConfigsResponse { function_event_invoke_configs: Some(sent), next_marker })
+        Ok(ListFunctionEventInvokeConfigsResponse { function_event_invoke_configs: Some(configs), next_marker })
     }
 }

@@ -12,6 +12,7 @@ use service::{Cx, Handle};
 use wire::Error;
 use wire::types::Empty;
 
+use super::page;
 use crate::Lambda;
 use crate::function::{LATEST, Name, Scope};
 use crate::url::{STREAM, Url};
@@ -146,20 +147,14 @@ impl Handle<ListFunctionUrlConfigs> for Lambda {
         req: ListFunctionUrlConfigsRequest,
     ) -> Result<ListFunctionUrlConfigsResponse, Error> {
         let (place, name) = (Scope::of(cx), Name::parse_unqualified(&req.function_name)?);
-        let urls: Vec<Url> = self
+        let (urls, next_marker) = self
             .store
             .read(|tx| {
                 place.load(tx, &name)?;
-                Ok::<_, Error>(tx.list_json(place.urls(&name), 10_000)?)
+                page::<Url>(tx, &place.urls(&name), req.marker.as_deref(), req.max_items)
             })
             .await?;
-        // The marker is the id of the last that was sent.
-        let after = |marker: &String| urls.iter().position(|url| url.id == *marker).map_or(urls.len(), |at| at + 1);
-        let start = req.marker.as_ref().map_or(0, after);
-        let limit = req.max_items.and_then(|most| usize::try_from(most).ok()).unwrap_or(50).max(1);
-        let sent: Vec<&Url> = urls.iter().skip(start).take(limit).collect();
-        let next_marker = sent.last().filter(|_| urls.len() > start + limit).map(|url| url.id.clone());
-        let shown = |url: &&Url| FunctionUrlConfig {
+        let shown = |url: &Url| FunctionUrlConfig {
             function_url: self.address_of(url),
             function_arn: url.arn(),
             creation_time: url.created.to_iso(),
@@ -168,7 +163,7 @@ impl Handle<ListFunctionUrlConfigs> for Lambda {
             auth_type: url.auth_type.clone(),
             invoke_mode: Some(url.invoke_mode()),
         };
-        Ok(ListFunctionUrlConfigsResponse { function_url_configs: sent.iter().map(shown).collect(), next_marker })
+        Ok(ListFunctionUrlConfigsResponse { function_url_configs: urls.iter().map(shown).collect(), next_marker })
     }
 }
 

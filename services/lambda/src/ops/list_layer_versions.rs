@@ -6,7 +6,7 @@ use service::{Cx, Handle};
 use store::Key;
 use wire::Error;
 
-use super::layer_page;
+use super::{invalid_marker, page_of};
 use crate::Lambda;
 use crate::layer::{LayerName, LayerVersion};
 
@@ -18,7 +18,9 @@ impl Handle<ListLayerVersions> for Lambda {
         let mut versions = self.layer_versions(layer.place.layer_versions(&layer.name)).await?;
         versions.retain(|version| version.suits(runtime, architecture));
         versions.reverse();
-        let (page, next_marker) = layer_page(versions, req.marker.as_deref(), req.max_items)?;
+        let last: Option<u64> = req.marker.map(|last| last.parse().map_err(|_| invalid_marker())).transpose()?;
+        let passed = |version: &LayerVersion| last.is_some_and(|last| version.number >= last);
+        let (page, next_marker) = page_of(versions, passed, |version| version.number.to_string(), req.max_items);
         let versions = page.iter().map(|version| version.listed(&layer.place)).collect();
         Ok(ListLayerVersionsResponse { next_marker, layer_versions: Some(versions) })
     }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::layer_page;
+use super::page_of;
 use crate::Lambda;
 use crate::function::Scope;
 use crate::layer::LayerVersion;
@@ -26,7 +26,9 @@ impl Handle<ListLayers> for Lambda {
                 None => newest.push(version),
             }
         }
-        let (page, next_marker) = layer_page(newest, req.marker.as_deref(), req.max_items)?;
+        // By their names.
+        let passed = |version: &LayerVersion| req.marker.as_deref().is_some_and(|last| version.name.as_str() <= last);
+        let (page, next_marker) = page_of(newest, passed, |version| version.name.clone(), req.max_items);
         let layers = page.iter().map(|version| LayersListItem {
             layer_name: Some(version.name.clone()),
             layer_arn: Some(place.layer_arn(&version.name)),

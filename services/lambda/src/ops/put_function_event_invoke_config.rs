@@ -18,7 +18,7 @@ impl Handle<PutFunctionEventInvokeConfig> for Lambda {
     ) -> Result<FunctionEventInvokeConfig, Error> {
         let (place, name) = (Scope::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
         check(req.maximum_retry_attempts, req.maximum_event_age_in_seconds)?;
-        destinations(req.destination_config.as_ref())?;
+        destinations(cx.region(), req.destination_config.as_ref())?;
         let now = cx.now();
         cx.write(&self.store, move |tx| {
             place.resolve(tx, &name, 1.0)?;

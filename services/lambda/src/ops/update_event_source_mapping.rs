@@ -23,7 +23,7 @@ impl Handle<UpdateEventSourceMapping> for Lambda {
         let place = Scope::of(cx);
         let function = req.function_name.as_deref().map(|name| Name::parse(name, None)).transpose()?;
         Filters::parse(req.filter_criteria.as_ref())?;
-        stream_destination(req.destination_config.as_ref())?;
+        stream_destination(cx.region(), req.destination_config.as_ref())?;
         if let Some(name) = &function {
             self.check_function(cx, &req.uuid, name).await?;
         }

@@ -34,6 +34,7 @@ impl Handle<UpdateFunctionConfiguration> for Lambda {
         check::file_systems(req.file_system_configs.as_deref().unwrap_or_default(), &self.config)?;
         check::storage(req.ephemeral_storage.as_ref())?;
         check::snap_start(req.snap_start.as_ref())?;
+        check::dead_letter(cx.region(), req.dead_letter_config.as_ref())?;
         let (account, region) = (cx.account().to_owned(), cx.region().to_owned());
         let (now, revision) = (cx.now(), cx.uuid());
         let function_name = req.function_name.clone();
@@ -64,7 +65,6 @@ fn apply(config: &mut FunctionConfiguration, req: UpdateFunctionConfigurationReq
             *place = new;
         }
     }
-    check::dead_letter(req.dead_letter_config.as_ref())?;
     set(&mut config.role, req.role);
     set(&mut config.handler, req.handler);
     set(&mut config.description, req.description);

@@ -26,6 +26,11 @@ fn bench() -> Bench {
 }
 
 fn bench_with(settings: &Value) -> Bench {
+    bench_on(settings, |_, settings| settings)
+}
+
+/// On a machine that is another one: `change` gets a folder of its own.
+fn bench_on(settings: &Value, change: impl FnOnce(&std::path::Path, compute::Settings) -> compute::Settings) -> Bench {
     // Not in /tmp: a function has its own there.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let router = Router::new();
@@ -45,7 +50,8 @@ fn bench_with(settings: &Value) -> Bench {
     };
     router.set_identity(Arc::new(Identity::default()));
     let neighbours = Neighbours::register(&router);
-    let compute = compute::Compute::new(compute::Settings::new(folder.path().join("scratch"))).unwrap();
+    let own = change(folder.path(), compute::Settings::new(folder.path().join("scratch")));
+    let compute = compute::Compute::new(own).unwrap();
     lambda::register(&platform, &compute).unwrap();
     platform.control.start();
     let cx = Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1");
@@ -685,4 +691,164 @@ async fn bad_requests_are_refused() {
     );
     bench.call("PutFunctionConcurrency", json!({ "FunctionName": "f", "ReservedConcurrentExecutions": 0 })).await;
     assert_eq!(bench.fails("Invoke", json!({ "FunctionName": "f" })).await, "TooManyRequestsException");
+}
+
+/// Asks until it is so.
+async fn until<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
+    let ends = std::time::Instant::now() + std::time::Duration::from_mins(10);
+    while !is_so().await {
+        assert!(std::time::Instant::now() < ends, "it did not come to that");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_version_of_an_update_under_way_is_settled_with_it() {
+    let bench = bench();
+    bench.function("f", "def handler(event, context): return 1\n", json!({})).await;
+    let status = async |qualifier: &str| {
+        let input = json!({ "FunctionName": "f", "Qualifier": qualifier });
+        bench.call("GetFunctionConfiguration", input).await["LastUpdateStatus"].as_str().unwrap_or_default().to_owned()
+    };
+    until(async || status("$LATEST").await == "Successful").await;
+    let zip = archive(&[("app.py", "def handler(event, context): return 2\n")]);
+    let input = json!({ "FunctionName": "f", "ZipFile": zip, "Publish": true });
+    assert_eq!(bench.call("UpdateFunctionCode", input).await["Version"], "1");
+    until(async || status("1").await == "Successful").await;
+    // What cannot be made ready shows in both.
+    let zip = archive(&[("app.py", ""), ("requirements.txt", "no such package\n")]);
+    bench.call("UpdateFunctionCode", json!({ "FunctionName": "f", "ZipFile": zip, "Publish": true })).await;
+    until(async || status("2").await == "Failed").await;
+    until(async || status("$LATEST").await == "Failed").await;
+    assert_eq!(status("1").await, "Successful");
+}
+
+#[tokio::test]
+async fn who_waits_for_code_takes_no_place() {
+    if !std::path::Path::new("/usr/bin/python3").exists() {
+        return; // The bootstrap needs an interpreter at a place known to all.
+    }
+    // A Python that makes no environment, and never says so.
+    let bench = bench_on(&json!({ "concurrency": 1 }), |folder, settings| {
+        let python = folder.join("python");
+        let program = "#!/bin/sh\ncase \"$*\" in *_base_executable*) /usr/bin/python3 \"$@\" | sed \"s#\\\"executable\\\": \\\"[^\\\"]*#\\\"executable\\\": \\\"$0#\";; *) sleep 100000;; esac\n";
+        std::fs::write(&python, program).unwrap();
+        std::fs::set_permissions(&python, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        compute::Settings { python, env_cache: folder.join("envs"), ..settings }
+    });
+    bench.function("never", "def handler(event, context): return 1\n", json!({ "Runtime": "python3.8" })).await;
+    let cx = bench.cx.clone();
+    let waiting = tokio::spawn(async move {
+        let spec = cx.router().find("lambda", "Invoke").unwrap();
+        cx.router().call_canonical(&cx, spec, json!({ "FunctionName": "never" })).await
+    });
+    let bootstrap = "#!/usr/bin/python3\nimport os, urllib.request\napi = 'http://' + os.environ['AWS_LAMBDA_RUNTIME_API'] + '/2018-06-01/runtime/invocation/'\n\
+                     while True:\n    with urllib.request.urlopen(api + 'next') as event: id = event.headers['Lambda-Runtime-Aws-Request-Id']\n    \
+                     urllib.request.urlopen(api + id + '/response', data=b'1')\n";
+    bench.function_of("runs", &[("bootstrap", bootstrap)], json!({ "Runtime": "provided.al2023" })).await;
+    for _ in 0..5 {
+        assert_eq!(bench.invoke("runs", json!({})).await.payload, json!(1));
+        tokio::task::yield_now().await;
+    }
+    assert!(!waiting.is_finished(), "the other one waits for its environment");
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn what_lies_in_another_region_is_refused() {
+    let bench = bench();
+    bench.function("f", "def handler(event, context): return 1\n", json!({})).await;
+    let code = "InvalidParameterValueException";
+    for source in [
+        "arn:aws:sqs:us-east-1:000000000000:q",
+        "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2026-01-01T00:00:00.000",
+    ] {
+        let input = json!({ "FunctionName": "f", "EventSourceArn": source, "StartingPosition": "LATEST" });
+        let refused = bench.try_call("CreateEventSourceMapping", input).await.unwrap_err();
+        assert_eq!(
+            (refused.code(), refused.message()),
+            (code, "Event source region must match Lambda region eu-west-1.")
+        );
+    }
+    let queue = "arn:aws:sqs:us-east-1:000000000000:q";
+    let dead = json!({ "FunctionName": "f", "DeadLetterConfig": { "TargetArn": queue } });
+    let destination = json!({ "FunctionName": "f", "DestinationConfig": { "OnSuccess": { "Destination": queue } } });
+    for (operation, input) in [("UpdateFunctionConfiguration", dead), ("PutFunctionEventInvokeConfig", destination)] {
+        let refused = bench.try_call(operation, input).await.unwrap_err();
+        assert!(refused.code() == code && refused.message().contains(queue), "{operation}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_version_has_no_other_name() {
+    let bench = bench();
+    bench.function("f", "def handler(event, context): return 1\n", json!({ "Publish": true })).await;
+    bench.call("CreateAlias", json!({ "FunctionName": "f", "Name": "live", "FunctionVersion": "1" })).await;
+    let missing = "ResourceNotFoundException";
+    let named = json!({ "FunctionName": "f", "Qualifier": "01" });
+    for operation in ["DeleteFunction", "GetFunctionConfiguration", "Invoke"] {
+        assert_eq!(bench.fails(operation, named.clone()).await, missing, "{operation}");
+    }
+    let alias = json!({ "FunctionName": "f", "Name": "other", "FunctionVersion": "01" });
+    assert_eq!(bench.fails("CreateAlias", alias).await, missing);
+    assert_eq!(bench.invoke("f:live", json!({})).await.payload, json!(1));
+}
+
+#[tokio::test]
+async fn lists_go_on_behind_what_was_deleted() {
+    let bench = bench();
+    bench.function("f", "def handler(event, context): return 1\n", json!({ "Publish": true })).await;
+    for name in ["a", "b", "c", "d", "e"] {
+        bench.call("CreateAlias", json!({ "FunctionName": "f", "Name": name, "FunctionVersion": "1" })).await;
+        let at = json!({ "FunctionName": "f", "Qualifier": name });
+        let mut url = at.clone();
+        url["AuthType"] = "NONE".into();
+        bench.call("CreateFunctionUrlConfig", url).await;
+        let mut events = at.clone();
+        events["MaximumRetryAttempts"] = 1.into();
+        bench.call("PutFunctionEventInvokeConfig", events).await;
+        let content = json!({ "ZipFile": archive(&[("f", name)]) });
+        bench.call("PublishLayerVersion", json!({ "LayerName": name, "Content": content })).await;
+        bench.call("PublishLayerVersion", json!({ "LayerName": "layer", "Content": content })).await;
+    }
+    // Deletes each page before it asks for the next: how many there were.
+    let emptied = async |list: &str, member: &str, asked: Value, deletion: &dyn Fn(&Value) -> (&'static str, Value)| {
+        let (mut found, mut marker) = (0, Value::Null);
+        loop {
+            let mut input = asked.clone();
+            input["MaxItems"] = 2.into();
+            if !marker.is_null() {
+                input["Marker"] = marker;
+            }
+            let page = bench.call(list, input).await;
+            for one in page[member].as_array().unwrap() {
+                found += 1;
+                let (operation, input) = deletion(one);
+                bench.call(operation, input).await;
+            }
+            marker = page["NextMarker"].clone();
+            if marker.is_null() {
+                return found;
+            }
+        }
+    };
+    let of = json!({ "FunctionName": "f" });
+    let qualified = |one: &Value| json!({ "FunctionName": "f", "Qualifier": one["FunctionArn"].as_str().unwrap().rsplit(':').next() });
+    let urls = emptied("ListFunctionUrlConfigs", "FunctionUrlConfigs", of.clone(), &|one| {
+        ("DeleteFunctionUrlConfig", qualified(one))
+    })
+    .await;
+    let configs = emptied("ListFunctionEventInvokeConfigs", "FunctionEventInvokeConfigs", of, &|one| {
+        ("DeleteFunctionEventInvokeConfig", qualified(one))
+    })
+    .await;
+    let versions = emptied("ListLayerVersions", "LayerVersions", json!({ "LayerName": "layer" }), &|one| {
+        ("DeleteLayerVersion", json!({ "LayerName": "layer", "VersionNumber": one["Version"] }))
+    })
+    .await;
+    let layers = emptied("ListLayers", "Layers", json!({}), &|one| {
+        ("DeleteLayerVersion", json!({ "LayerName": one["LayerName"], "VersionNumber": 1 }))
+    })
+    .await;
+    assert_eq!((urls, configs, versions, layers), (5, 5, 5, 5));
 }
