@@ -101,6 +101,11 @@ impl Id {
         self.key("durable-event")
     }
 
+    /// The ids of its operations in the order of their starts.
+    fn order(&self) -> Key {
+        self.key("durable-order")
+    }
+
     /// The task that drives it.
     pub(crate) fn task(&self) -> String {
         format!("{}:{}", drive::DRIVE, self.arn())
@@ -334,6 +339,7 @@ impl Record {
     fn add(&mut self, tx: &mut Tx<'_>, operation: Operation) -> Result<Kept, Error> {
         let kept = Kept { order: self.next_operation, operation, timeout_ms: None, heartbeat_ms: None };
         self.next_operation += 1;
+        tx.put_json(self.id.order().push_u64(kept.order), &kept.operation.id)?;
         self.keep(tx, &kept)?;
         Ok(kept)
     }
@@ -456,20 +462,31 @@ impl Record {
         from: u64,
         most: usize,
     ) -> Result<(Vec<Operation>, Option<String>), Error> {
-        /// What fits into an event beside all else.
-        const PAGE_BYTES: usize = 4 << 20;
+        let mut page = Page { operations: Vec::new(), bytes: 0, most };
+        for order in from..self.next_operation {
+            let Some(id) = tx.get_json::<String>(self.id.order().push_u64(order))? else {
+                // Begun when their order was not kept.
+                return self.page_of_all(tx, from, most);
+            };
+            let Some(kept) = self.operation(tx, &id)? else { continue };
+            if !page.takes(kept.operation) {
+                return Ok((page.operations, Some(order.to_string())));
+            }
+        }
+        Ok((page.operations, None))
+    }
+
+    fn page_of_all(&self, tx: &mut Tx<'_>, from: u64, most: usize) -> Result<(Vec<Operation>, Option<String>), Error> {
+        let mut page = Page { operations: Vec::new(), bytes: 0, most };
         let mut all: Vec<Kept> = tx.list_json(self.id.operations(), usize::MAX >> 1)?;
         all.sort_by_key(|kept| kept.order);
-        let mut bytes = 0;
-        let mut page = Vec::new();
         for kept in all.into_iter().filter(|kept| kept.order >= from) {
-            bytes += serde_json::to_vec(&kept.operation).map_or(0, |text| text.len());
-            if !page.is_empty() && (page.len() >= most || bytes > PAGE_BYTES) {
-                return Ok((page, Some(kept.order.to_string())));
+            let order = kept.order;
+            if !page.takes(kept.operation) {
+                return Ok((page.operations, Some(order.to_string())));
             }
-            page.push(kept.operation);
         }
-        Ok((page, None))
+        Ok((page.operations, None))
     }
 
     /// Its function is deleted: executions that run are stopped, and names are free for the next function of its name, which is
@@ -490,7 +507,7 @@ impl Record {
 
     /// Takes away all of it.
     pub(crate) fn forget(tx: &mut Tx<'_>, id: &Id) -> Result<(), Error> {
-        for prefix in [id.operations(), id.events()] {
+        for prefix in [id.operations(), id.events(), id.order()] {
             for (key, _) in tx.scan_prefix(prefix, usize::MAX >> 1)? {
                 tx.delete(key)?;
             }
@@ -499,6 +516,27 @@ impl Record {
             tx.delete(id.by_name())?;
         }
         Ok(tx.delete(id.record())?)
+    }
+}
+
+/// Operations of one answer, or of one event.
+struct Page {
+    operations: Vec<Operation>,
+    bytes: usize,
+    most: usize,
+}
+
+impl Page {
+    /// Whether it has room for one more.
+    fn takes(&mut self, operation: Operation) -> bool {
+        /// What fits into an event beside all else.
+        const BYTES: usize = 4 << 20;
+        self.bytes += serde_json::to_vec(&operation).map_or(0, |text| text.len());
+        let fits = self.operations.is_empty() || (self.operations.len() < self.most && self.bytes <= BYTES);
+        if fits {
+            self.operations.push(operation);
+        }
+        fits
     }
 }
 

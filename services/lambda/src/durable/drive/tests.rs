@@ -292,3 +292,34 @@ async fn the_next_function_of_a_name_has_its_own_executions() {
         .unwrap();
     assert_eq!((turn, name), (false, None), "no call is made, and the name is free");
 }
+
+#[tokio::test]
+async fn pages_of_operations_follow_their_order() {
+    let world = World::new(1).await;
+    let of = world.id.clone();
+    // The ids of later ones stand before those of earlier ones.
+    let add = move |tx: &mut Tx<'_>| {
+        let mut record = Record::load(tx, &of)?;
+        for id in ["z", "y", "x", "w"] {
+            record.add(tx, Operation { id: id.to_owned(), ..Default::default() })?;
+        }
+        tx.put_json(of.record(), &record)?;
+        let mut pages = Vec::new();
+        let mut from = 0;
+        loop {
+            let (page, next) = record.page(tx, from, 2)?;
+            pages.push(page.into_iter().map(|operation| operation.id).collect::<Vec<_>>());
+            let Some(next) = next else { break };
+            from = next.parse().unwrap();
+        }
+        // As an execution of before is kept.
+        tx.delete(of.order().push_u64(0))?;
+        let all = record.page(tx, 0, 100)?.0.len();
+        Record::forget(tx, &of)?;
+        let left = tx.scan_prefix(of.place().key("durable-order"), 100)?.len();
+        Ok::<_, Error>((pages, all, left))
+    };
+    let (pages, all, left) = world.store.write(add).await.unwrap();
+    assert_eq!(pages, [vec!["0123-45", "z"], vec!["y", "x"], vec!["w"]]);
+    assert_eq!((all, left), (5, 0));
+}
