@@ -6,6 +6,7 @@
 Closes with 'N passed, N failed'.
 """
 import base64
+import datetime
 import io
 import json
 import os
@@ -282,6 +283,45 @@ def sources(f):
     told = json.loads(told[0]["Body"])
     check("and its destination hears where it was", told["requestContext"]["condition"] == "RetryAttemptsExhausted" and told["DDBStreamBatchInfo"]["streamArn"] == stream
           and told["DDBStreamBatchInfo"]["batchSize"] == 1 and told["responseContext"]["functionError"] == "Unhandled", told)
+    f.la.delete_event_source_mapping(UUID=made["UUID"])
+    refused("a stream that is not there", "InvalidParameterValueException", lambda: f.la.create_event_source_mapping(EventSourceArn=stream + "0", FunctionName="raises", StartingPosition="LATEST"), "Stream not found")
+    refused("a source of another region", "InvalidParameterValueException", lambda: f.la.create_event_source_mapping(EventSourceArn=arn.replace(REGION, "eu-west-1"), FunctionName="seen"), "Event source region must match")
+
+    # A function that may not run is not called: that is no failure of its batches.
+    f.la.put_function_concurrency(FunctionName="raises", ReservedConcurrentExecutions=0)
+    made = f.la.create_event_source_mapping(EventSourceArn=stream, FunctionName="raises", StartingPosition="LATEST", MaximumRetryAttempts=1, BatchSize=2, DestinationConfig={"OnFailure": {"Destination": failures_arn}})
+    cloudwatch = client("cloudwatch")
+
+    def throttled():
+        now = datetime.datetime.now(datetime.timezone.utc)
+        found = cloudwatch.get_metric_statistics(Namespace="AWS/Lambda", MetricName="Throttles", Dimensions=[{"Name": "FunctionName", "Value": "raises"}], Period=3600,
+                                                 StartTime=now - datetime.timedelta(hours=2), EndTime=now + datetime.timedelta(hours=1), Statistics=["Sum"])
+        return sum(point["Sum"] for point in found["Datapoints"])
+
+    # Where its iterator stands shows only in what comes.
+    late = []
+    while throttled() < 5:
+        late.append(f"late-{len(late)}")
+        ddb.put_item(TableName="items", Item={"id": {"S": late[-1]}})
+        time.sleep(0.2)
+    ddb.put_item(TableName="items", Item={"id": {"S": "late-last"}})
+    f.la.delete_function_concurrency(FunctionName="raises")
+    got = until(seen, lambda s: image("late-last") in s)
+    lost = [name for name in late if image(name) not in got and late.index(name) >= late.index(min((n for n in late if image(n) in got), key=late.index, default=late[-1]))]
+    check("what was throttled comes when there is room", not lost and image("late-last") in got and not left(failures_url), (lost, left(failures_url)))
+    f.la.delete_event_source_mapping(UUID=made["UUID"])
+
+    # What splits a batch is no retry: with none at all only what fails is given up.
+    ddb.create_table(TableName="poisoned", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                     BillingMode="PAY_PER_REQUEST", StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
+    for name in ("fail-p", *(f"good-{n:02}" for n in range(15))):
+        ddb.put_item(TableName="poisoned", Item={"id": {"S": name}})
+    stream = ddb.describe_table(TableName="poisoned")["Table"]["LatestStreamArn"]
+    made = f.la.create_event_source_mapping(EventSourceArn=stream, FunctionName="raises", StartingPosition="TRIM_HORIZON", MaximumRetryAttempts=0, BisectBatchOnFunctionError=True,
+                                            BatchSize=16, DestinationConfig={"OnFailure": {"Destination": failures_arn}})
+    told = until(lambda: sqs.receive_message(QueueUrl=failures_url, WaitTimeSeconds=5).get("Messages", []), bool)
+    got = until(seen, lambda s: image("good-14") in s)
+    check("bisecting takes no retries", all(image(f"good-{n:02}") in got for n in range(15)) and json.loads(told[0]["Body"])["DDBStreamBatchInfo"]["batchSize"] == 1, (told, got))
     f.la.delete_event_source_mapping(UUID=made["UUID"])
 
 

@@ -10,6 +10,7 @@ import importlib.util
 import io
 import json
 import os
+import subprocess
 import sys
 import tarfile
 import time
@@ -49,6 +50,22 @@ def predict_fn(data, model):
         os._exit(3)
     print("asked for", data)
     return {"model": model["name"], "pid": os.getpid(), "sum": sum(map(sum, data)) if isinstance(data, list) else data}
+'''
+SLOW = '''
+import boto3, os, time
+
+def model_fn(folder):
+    s3, pid = boto3.client("s3"), str(time.time_ns())
+    s3.put_object(Bucket="models", Key="loading/" + pid, Body=b"")
+    while not s3.list_objects_v2(Bucket="models", Prefix="go").get("Contents"):
+        time.sleep(0.05)
+    s3.put_object(Bucket="models", Key="loaded/" + pid, Body=b"")
+    return 2
+
+def predict_fn(data, factor):
+    if data == "exit":
+        os._exit(3)
+    return data * factor
 '''
 PLAIN = "def model_fn(folder):\n    return 2\n\ndef predict_fn(data, factor):\n    return data * factor\n"
 
@@ -240,6 +257,34 @@ def asynchronous(m):
     failed = m.s3.get_object(Bucket="models", Key=asked["FailureLocation"].removeprefix("s3://models/"))["Body"].read()
     check("a failure, too", told["invocationStatus"] == "Failed" and b"no text/odd" in failed, (told, failed))
     refused("no input", "ValidationError", lambda: m.rt.invoke_endpoint_async(EndpointName="later", InputLocation="https://x/y"))
+    m.sm.update_endpoint_weights_and_capacities(EndpointName="later", DesiredWeightsAndCapacities=[{"VariantName": "A", "DesiredWeight": 0}])
+    refused("no variant takes calls", "ValidationError", lambda: m.rt.invoke_endpoint_async(EndpointName="later", InputLocation="s3://models/in/a.csv"), "weight")
+
+
+def hung_up(m):
+    """A model that loads for longer than its caller waits is loaded all the same."""
+    m.model("slow", {"inference.py": SLOW})
+    m.config("slow", {"VariantName": "A", "ModelName": "slow"})
+    m.s3.put_object(Bucket="models", Key="go", Body=b"")
+    check("it loads", m.endpoint("slow", "slow")["EndpointStatus"] == "InService")
+    m.s3.delete_object(Bucket="models", Key="go")
+    refused("its process ends", "ModelError", lambda: m.call("slow", '"exit"'))
+    pids = lambda what: {item["Key"].rsplit("/", 1)[1] for item in m.s3.list_objects_v2(Bucket="models", Prefix=what + "/").get("Contents", [])}
+    before = pids("loading")
+    program = "import boto3; boto3.client('sagemaker-runtime', region_name='us-east-1').invoke_endpoint(EndpointName='slow', Body='1', ContentType='application/json')"
+    caller = subprocess.Popen([sys.executable, "-c", program])
+    begun = until(lambda: pids("loading") - before, bool)
+    caller.kill()
+    caller.wait()
+    # Whoever ends the model because of that has had the time for it.
+    for _ in range(3):
+        m.call("echo", "[[1]]")
+    m.s3.put_object(Bucket="models", Key="go", Body=b"")
+    end = time.time() + 600
+    while not begun <= pids("loaded") and pids("loading") - before == begun and time.time() < end:
+        time.sleep(0.1)
+    check("who hangs up ends no model that loads", len(begun) == 1 and begun <= pids("loaded"), (begun, pids("loaded")))
+    check("and it answers", m.call("slow", "2")["Body"].read() == b"4")
 
 
 def rights(m):
@@ -254,13 +299,40 @@ def rights(m):
     refused("who may not", "AccessDeniedException", lambda: rt.invoke_endpoint(EndpointName="echo", Body="[1]", ContentType="application/json"), "sagemaker:InvokeEndpoint")
 
 
-def unpacked():
-    """A batch transform's input that unpacks to more than it may is refused: its first part would be a whole answer to nobody's question."""
+def programs():
+    """The program of batch transforms, as a module."""
     os.environ.setdefault("SM_MODEL_DIR", "model")
     place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../runtimes/sagemaker/transform.py")
     spec = importlib.util.spec_from_file_location("transform", place)
     transform = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(transform)
+    return transform
+
+
+def lines():
+    """What is split at the ends of lines is lines, whatever its content type says."""
+    transform, payloads = programs(), []
+
+    def invoke(data, content, accept):
+        payloads.append((data, content))
+        return json.dumps(json.loads(data)["a"] * 2), accept
+
+    def job(**more):
+        asked = {"content_type": "application/json", "accept": "application/json", "input_filter": None, "output_filter": None, "join": False,
+                 "split": "Line", "gzip": False, "assemble": "Line", "single": True, "max_payload_mb": 6}
+        return transform.Job({**asked, **more}).transform(types.SimpleNamespace(invoke=invoke), b'{"a": 1}\n{"a": 2}\n')
+
+    check("JSON, a line a record", job() == b"2\n4\n" and payloads == [('{"a": 1}\n', "application/json"), ('{"a": 2}\n', "application/json")], payloads)
+    check("joined to what they are of", job(join=True).splitlines() == [b'{"a": 1, "SageMakerOutput": 2}', b'{"a": 2, "SageMakerOutput": 4}'])
+    try:
+        check("JSON that is not split is one", False, job(split="None", input_filter="$.a"))
+    except transform.Refused as error:
+        check("JSON that is not split is one", "Extra data" in str(error), error)
+
+
+def unpacked():
+    """A batch transform's input that unpacks to more than it may is refused: its first part would be a whole answer to nobody's question."""
+    transform = programs()
     transform.MOST_BYTES = 8
     job = transform.Job.__new__(transform.Job)
     job.request, job.kind, job.content, job.accept = {"gzip": True}, None, "application/x-image", "application/x-image"
@@ -276,8 +348,9 @@ def main(binary):
     server = Server(binary)
     try:
         unpacked()
+        lines()
         m = Models()
-        for part in (real_time, formats, variants, serverless, asynchronous, rights):
+        for part in (real_time, formats, variants, serverless, asynchronous, hung_up, rights):
             part(m)
     finally:
         server.stop()
