@@ -783,6 +783,11 @@ def headers_that_were_not_signed(w):
     for header, value in (("x-amz-copy-source", f"/{b}/hidden"), ("x-amz-acl", "public-read"), ("x-amz-tagging", "a=b")):
         status, _, told = raw(w, "PUT", f"{at.path}?{at.query}", {header: value}, b"")
         assert (status, f"<HeadersNotSigned>{header}</HeadersNotSigned>" in told.decode()) == (403, True), (header, status, told)
+        # Neither is a second signature, nor a key written in another way, a way round that.
+        status, _, told = raw(w, "PUT", f"{at.path}?{at.query}", {header: value, "Authorization": "x"}, b"")
+        assert (status, b"Only one auth mechanism allowed" in told) == (400, True), (header, status, told)
+        status, _, told = raw(w, "PUT", f"{at.path}?{at.query.replace('X-Amz-Algorithm', 'X-Amz-Algorith%6D')}", {header: value}, b"")
+        assert status == 403, (header, status, told)
     refused("NoSuchKey", w.main.get_object, Bucket=b, Key="n")
     status, _, told = raw(w, "PUT", f"{at.path}?{at.query}", {"Content-Type": "a/b"}, b"x")
     assert status == 200, told

@@ -54,6 +54,36 @@ impl wire::Operation for CopyObject {
                 when: Some(("ObjectLockLegalHoldStatus", true)),
                 passes: "",
             },
+            wire::operation::Need {
+                action: "s3:PutObjectAcl",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("ACL", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectAcl",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("GrantFullControl", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectAcl",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("GrantRead", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectAcl",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("GrantReadACP", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectAcl",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("GrantWriteACP", true)),
+                passes: "",
+            },
         ],
         refused: &[
             ("AnnotationDirective", &["COPY", "EXCLUDE"]),
@@ -328,12 +358,7 @@ impl wire::Operation for DeleteObjects {
         output: &S_DELETE_OBJECTS_OUTPUT,
         result_wrapper: "",
         readonly: false,
-        needs: &[wire::operation::Need {
-            action: "s3:DeleteObject",
-            resource: "arn:aws:s3:::{Bucket}/{Delete.Objects[].Key}",
-            when: None,
-            passes: "",
-        }],
+        needs: &[],
         refused: &[("MFA", &[])],
     };
 }
@@ -1098,6 +1123,36 @@ impl wire::Operation for PutObject {
                 action: "s3:PutObjectLegalHold",
                 resource: "arn:aws:s3:::{Bucket}/{Key}",
                 when: Some(("ObjectLockLegalHoldStatus", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectAcl",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("ACL", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectAcl",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("GrantFullControl", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectAcl",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("GrantRead", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectAcl",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("GrantReadACP", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectAcl",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("GrantWriteACP", true)),
                 passes: "",
             },
         ],

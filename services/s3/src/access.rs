@@ -25,6 +25,21 @@ pub(crate) struct Ask<'a> {
     pub(crate) keys: &'a [(String, String)],
     /// The members of a call in process that tell the others.
     pub(crate) input: Option<&'a serde_json::Value>,
+    /// It is about an object that is to be made, which will be the caller's, not about the one that may be there.
+    pub(crate) upload: bool,
+}
+
+impl Ask<'_> {
+    fn object_permission(&self) -> Option<Permission> {
+        object_permission(self.action).filter(|_| !self.upload)
+    }
+
+    /// Whoever is let write into a bucket owns what is written, so its ACL is for the writer's own policies, unless the bucket's policy
+    /// denies it. Sources: API reference, PutObject, "Permissions"; S3 User Guide, "Policy examples for ACLs", whose bucket policies allow
+    /// `s3:PutObject` alone.
+    fn writers_acl(&self) -> bool {
+        self.upload && self.action == "s3:PutObjectAcl"
+    }
 }
 
 impl S3 {
@@ -51,6 +66,36 @@ impl S3 {
             return Ok(());
         }
         self.weigh(cx, account, &bucket, ask).await
+    }
+
+    /// Is it the bucket of whom the caller takes it for? Names of buckets are taken again by others.
+    ///
+    /// # Errors
+    /// `AccessDenied`, `InvalidBucketOwnerAWSAccountID`, `NoSuchBucket`.
+    pub(crate) async fn owner_is_expected(&self, bucket: &str, expected: Option<&str>) -> Result<()> {
+        let Some(expected) = expected else { return Ok(()) };
+        let bucket = self.governed(bucket).await?;
+        if bucket.owner() == expected {
+            return Ok(());
+        }
+        if expected.len() != 12 || !expected.bytes().all(|b| b.is_ascii_digit()) {
+            let message = "The value of the expected bucket owner parameter must be an AWS account ID.";
+            return Err(Error::new("InvalidBucketOwnerAWSAccountID", 400, message));
+        }
+        Err(access_denied("Access Denied"))
+    }
+
+    /// Where the requester pays, they say that they know.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub(crate) async fn payer(&self, cx: &Cx, bucket: &str, said: Option<&str>) -> Result<()> {
+        let Ok(bucket) = self.governed(bucket).await else { return Ok(()) };
+        let account = caller(cx);
+        if !bucket.requester_pays || account == bucket.owner() || (said == Some("requester") && !account.is_empty()) {
+            return Ok(());
+        }
+        Err(access_denied("Bucket is requester pays. The request must say that the requester pays."))
     }
 
     /// Of one whose own policies have been asked: has nobody else a say, as it is its own account's bucket?
@@ -125,7 +170,7 @@ impl S3 {
                 Some(self.router.identity().judge(principal, ask.action, &resource, &request).await?)
             }
         };
-        let resource_allows = by_acl || matches!(by_policy, Verdict::Allowed | Verdict::Delegated);
+        let resource_allows = by_acl || ask.writers_acl() || matches!(by_policy, Verdict::Allowed | Verdict::Delegated);
         match own {
             // In the bucket's own account one side is enough, but what another account has written is that account's.
             Some(Judgement::Allowed) if same && !others_object(bucket, object.as_ref(), ask) => Ok(()),
@@ -142,7 +187,7 @@ impl S3 {
     async fn object_asked_about(&self, bucket: &Bucket, ask: &Ask<'_>) -> Result<Option<ObjectRecord>> {
         let Some(key) = ask.key else { return Ok(None) };
         let tags = bucket.policy.as_ref().is_some_and(|p| p.to_string().contains("ExistingObjectTag"));
-        if !(tags || (bucket.acls() && object_permission(ask.action).is_some())) {
+        if !(tags || (bucket.acls() && ask.object_permission().is_some())) {
             return Ok(None);
         }
         let version = ask.version.map(str::to_owned);
@@ -165,19 +210,19 @@ pub(crate) fn caller(cx: &Cx) -> &str {
 
 /// Might the object be another account's? Then its ACL has to be asked.
 fn foreign(ask: &Ask<'_>, bucket: &Bucket) -> bool {
-    bucket.acls() && ask.key.is_some() && object_permission(ask.action).is_some()
+    bucket.acls() && ask.key.is_some() && ask.object_permission().is_some()
 }
 
 /// Owned by another account than the bucket's, with ACLs on.
 fn others_object(bucket: &Bucket, object: Option<&ObjectRecord>, ask: &Ask<'_>) -> bool {
     bucket.acls()
-        && object_permission(ask.action).is_some()
+        && ask.object_permission().is_some()
         && object.and_then(|o| o.owner.as_ref()).is_some_and(|owner| owner != bucket.owner())
 }
 
 fn acl_allows(bucket: &Bucket, object: Option<&ObjectRecord>, account: &str, ask: &Ask<'_>) -> bool {
     let ignore = bucket.access_block.ignore_acls;
-    if let Some(permission) = object_permission(ask.action) {
+    if let Some(permission) = ask.object_permission() {
         let Some(object) = object else {
             // Who may list the bucket learns that there is no such object; the others that they may not.
             return acl::grants(&bucket.grants, account, Permission::Read, ignore) && permission == Permission::Read;

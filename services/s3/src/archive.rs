@@ -7,6 +7,9 @@ use wire::Error;
 use crate::errors::Result;
 use crate::records::ObjectRecord;
 
+/// The last moment that dates of HTTP can tell: the end of the year 9999.
+pub(crate) const LAST_MS: i64 = 253_402_300_799_000;
+
 pub(crate) fn is_archived(record: &ObjectRecord) -> bool {
     matches!(record.headers.storage_class.as_deref(), Some("GLACIER" | "DEEP_ARCHIVE"))
 }

@@ -11,8 +11,8 @@ use store::objects::{Blob, Body, Seal};
 use crate::S3;
 use crate::checksum::{Checksums, Digests, Hasher, OWN};
 use crate::errors::{
-    Result, entity_too_large, internal, invalid_argument, key_too_long, method_not_allowed, no_such_key,
-    no_such_version,
+    Result, entity_too_large, internal, invalid_argument, invalid_range, invalid_request, key_too_long,
+    method_not_allowed, no_such_key, no_such_version,
 };
 use crate::keys;
 use crate::records::{ObjectRecord, Segment};
@@ -266,6 +266,45 @@ pub(crate) fn readable(tx: &mut Tx<'_>, bucket: &str, key: &str, version: Option
     }
 }
 
+/// The bytes that a request wants: all, a range, or a part; and whether that makes the answer a partial one.
+pub(crate) fn wanted(
+    record: &ObjectRecord,
+    range: Option<s3s::dto::Range>,
+    part: Option<i32>,
+) -> Result<(Range<u64>, bool)> {
+    match (range, part) {
+        (None, None) => Ok((0..record.size, false)),
+        (Some(_), Some(_)) => Err(invalid_request("Cannot specify both Range header and partNumber query parameter")),
+        (Some(range), None) => {
+            let found = range.check(record.size).map_err(|_| invalid_range())?;
+            if found.is_empty() { Ok((0..record.size, false)) } else { Ok((found, true)) }
+        }
+        (None, Some(number)) => {
+            let index = usize::try_from(number).ok().and_then(|n| n.checked_sub(1)).filter(|index| *index < 10_000);
+            let missing = || wire::Error::new("InvalidPartNumber", 416, "The requested partnumber is not satisfiable");
+            let Some(index) = index else {
+                return Err(invalid_argument("Part number must be an integer between 1 and 10000, inclusive"));
+            };
+            let Some(parts) = &record.parts else {
+                return if index == 0 { Ok((0..record.size, false)) } else { Err(missing()) };
+            };
+            let part = parts.get(index).ok_or_else(missing)?;
+            let start: u64 = parts[..index].iter().map(|p| p.size).sum();
+            Ok((start..start + part.size, true))
+        }
+    }
+}
+
+pub(crate) fn content_range(range: &Range<u64>, size: u64) -> String {
+    format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1))
+}
+
+/// How many parts an object has, where one of them is asked for.
+pub(crate) fn parts_count(record: &ObjectRecord, asked: Option<i32>) -> Option<i32> {
+    asked?;
+    record.parts.as_ref().and_then(|p| i32::try_from(p.len()).ok())
+}
+
 /// Members of errors that are headers of answers.
 pub(crate) const DELETE_MARKER: &str = "x-amz-delete-marker";
 pub(crate) const VERSION_ID: &str = "x-amz-version-id";
@@ -383,5 +422,5 @@ pub(crate) fn known_algorithm(name: &str) -> Result<&'static str> {
     ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"]
         .into_iter()
         .find(|known| *known == name)
-        .ok_or_else(|| crate::errors::invalid_request("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"))
+        .ok_or_else(|| invalid_request("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"))
 }

@@ -10,8 +10,9 @@ use wire::Error;
 use crate::S3;
 use crate::account::DefaultEncryption;
 use crate::acl::Grant;
+use crate::admitted::Home;
 use crate::change::{self, Garbage};
-use crate::errors::{Result, no_such_bucket};
+use crate::errors::Result;
 use crate::keys;
 use crate::lock::DefaultRetention;
 use crate::records::{BucketRecord, PartRecord, UploadRecord, VERSION, Versioning};
@@ -146,14 +147,12 @@ impl S3 {
     }
 
     pub(crate) async fn delete_bucket(&self, cx: &Cx, name: &str) -> Result<()> {
-        let name = name.to_owned();
+        let (home, name) = (Home::of(name), name.to_owned());
         let garbage = cx
             .write(&self.store, move |tx| {
                 let mut garbage = Garbage::new();
                 let key = keys::bucket(&name);
-                if tx.get(&key)?.is_none() {
-                    return Err(no_such_bucket(&name));
-                }
+                home.require(tx)?;
                 if any(tx, &keys::objects(&name))? {
                     return Err(Error::new("BucketNotEmpty", 409, "The bucket you tried to delete is not empty")
                         .with("BucketName", name.as_str()));
@@ -184,9 +183,9 @@ impl S3 {
 
     /// Enables versioning, or suspends it.
     pub(crate) async fn put_versioning(&self, cx: &Cx, name: &str, state: Versioning) -> Result<()> {
-        let name = name.to_owned();
+        let (home, name) = (Home::of(name), name.to_owned());
         cx.write(&self.store, move |tx| {
-            let mut record = require_bucket(tx, &name)?;
+            let mut record = home.require(tx)?;
             if record.object_lock && state == Versioning::Suspended {
                 return Err(Error::new(
                     "InvalidBucketState",
@@ -202,9 +201,9 @@ impl S3 {
 
     /// Object lock, once on, stays; `default` is what new versions get.
     pub(crate) async fn put_object_lock(&self, cx: &Cx, name: &str, default: Option<DefaultRetention>) -> Result<()> {
-        let name = name.to_owned();
+        let (home, name) = (Home::of(name), name.to_owned());
         cx.write(&self.store, move |tx| {
-            let mut record = require_bucket(tx, &name)?;
+            let mut record = home.require(tx)?;
             if record.versioning != Some(Versioning::Enabled) {
                 return Err(Error::new(
                     "InvalidBucketState",
@@ -223,6 +222,34 @@ impl S3 {
         })
         .await
     }
+}
+
+/// The region that a bucket is made in; what is asked for must be the endpoint's, or the endpoint that of us-east-1.
+pub(crate) fn region_of<'a>(cx: &'a Cx, constraint: Option<&'a str>) -> Result<&'a str> {
+    let incompatible = |constraint: &str| {
+        let message = format!(
+            "The {constraint} location constraint is incompatible for the region specific endpoint this request was sent to."
+        );
+        Error::new("IllegalLocationConstraintException", 400, message)
+    };
+    match constraint.filter(|c| !c.is_empty()) {
+        Some("EU") => Ok("eu-west-1"),
+        Some(constraint) if constraint != cx.region() && !is_region(constraint) => {
+            Err(Error::new("InvalidLocationConstraint", 400, "The specified location-constraint is not valid"))
+        }
+        Some(constraint) if constraint == cx.region() || cx.region() == "us-east-1" => Ok(constraint),
+        Some(constraint) => Err(incompatible(constraint)),
+        None if cx.region() == "us-east-1" => Ok("us-east-1"),
+        None => Err(incompatible("unspecified")),
+    }
+}
+
+/// The tags of a bucket.
+pub(crate) fn check_bucket_tags(tags: &[(String, String)]) -> Result<()> {
+    if tags.iter().any(|(name, _)| crate::put::is_of_system(name)) {
+        return Err(Error::new("InvalidTag", 400, "System tags cannot be added/updated by requester"));
+    }
+    crate::put::check_tags(tags, 50)
 }
 
 /// What S3 wants of a name besides its characters: labels that DNS takes, and no beginning or end that stands for something else.

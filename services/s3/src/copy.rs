@@ -90,7 +90,7 @@ impl S3 {
             attributes.tags.clone_from(&record.tags);
         }
         attributes.check(&copy.target.1)?;
-        self.check_write(&copy.target.0, &copy.target.1, &copy.conditions).await?;
+        self.check_write(cx, &copy.target.0, &copy.target.1, &copy.conditions).await?;
         let target = (copy.target.0.as_str(), copy.target.1.as_str());
         let sealing = Sealing::of(cx, target, attributes.sse.clone(), copy.customer);
         let (etag, checksums, segment, inline) = self.second(opened, copy.algorithm, &sealing).await?;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use service::Cx;
 
 use crate::S3;
+use crate::admitted::Home;
 use crate::buckets::now_ms;
 use crate::change::{self, Garbage, Gone};
 use crate::conditions::Conditions;
@@ -12,7 +13,6 @@ use crate::errors::{Result, invalid_argument};
 use crate::events::{self, Change};
 use crate::lock;
 use crate::records::{ObjectRecord, VERSION};
-use crate::tx::require_bucket;
 use crate::version;
 
 /// One key to delete.
@@ -49,9 +49,10 @@ impl S3 {
         let attempt = crate::attempts::of(cx);
         let (origin, now) = (events::Origin::of(cx), now_ms(cx));
         let (chance, restored) = (self.objects.new_id().to_string(), self.restored.clone());
+        let home = Home::of(&bucket);
         let (outcomes, garbage) = cx
             .write(&self.store, move |tx| {
-                let home = require_bucket(tx, &bucket)?;
+                let home = home.require(tx)?;
                 let mut garbage = Garbage::new();
                 let mut outcomes = Vec::with_capacity(deletion.len());
                 for one in &deletion {

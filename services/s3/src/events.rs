@@ -36,7 +36,11 @@ pub(crate) enum Change {
     Tag,
     Untag,
     Acl,
+    /// A restoration was asked for.
+    RestoreBegun,
     Restore,
+    /// A lifecycle rule moved it to another storage class.
+    Transition,
     /// A lifecycle rule deleted it, or made a delete marker.
     Expire,
     ExpireMarker,
@@ -52,7 +56,7 @@ impl Change {
             Self::Complete => "CompleteMultipartUpload",
             Self::Delete | Self::Marker => "DeleteObject",
             Self::Expire | Self::ExpireMarker => "Lifecycle Expiration",
-            Self::Tag | Self::Untag | Self::Acl | Self::Restore => return None,
+            Self::Tag | Self::Untag | Self::Acl | Self::RestoreBegun | Self::Restore | Self::Transition => return None,
         })
     }
     /// The event's name in bucket notifications, without `s3:`.
@@ -67,7 +71,9 @@ impl Change {
             Self::Tag => "ObjectTagging:Put",
             Self::Untag => "ObjectTagging:Delete",
             Self::Acl => "ObjectAcl:Put",
+            Self::RestoreBegun => "ObjectRestore:Post",
             Self::Restore => "ObjectRestore:Completed",
+            Self::Transition => "LifecycleTransition",
             Self::Expire => "LifecycleExpiration:Delete",
             Self::ExpireMarker => "LifecycleExpiration:DeleteMarkerCreated",
         }
@@ -80,7 +86,9 @@ impl Change {
             Self::Tag => "Object Tags Added",
             Self::Untag => "Object Tags Deleted",
             Self::Acl => "Object ACL Updated",
+            Self::RestoreBegun => "Object Restore Initiated",
             Self::Restore => "Object Restore Completed",
+            Self::Transition => "Object Storage Class Changed",
         }
     }
     fn deletes(self) -> bool {
@@ -94,8 +102,8 @@ pub(crate) struct Details<'a> {
     pub(crate) version: Option<&'a str>,
 }
 
-/// The names of events that a notification can ask for. Those of what is not here (replication, intelligent tiering, lost copies,
-/// transitions) never happen. Source: S3 User Guide, "Supported event types for SQS, SNS, and Lambda".
+/// The names of events that a notification can ask for. Those of what is not here (replication, intelligent tiering, lost copies) never
+/// happen. Source: S3 User Guide, "Supported event types for SQS, SNS, and Lambda".
 pub(crate) const NAMES: [&str; 30] = [
     "s3:TestEvent",
     "s3:ObjectCreated:*",
@@ -260,10 +268,26 @@ fn entry(
         detail["object"]["version-id"] = id.into();
     }
     if let Some(record) = object {
-        if change.reason().is_some() {
+        let moved = matches!(change, Change::RestoreBegun | Change::Restore | Change::Transition);
+        if moved || change.reason().is_some() {
             detail["object"]["size"] = record.size.into();
         }
         detail["object"]["etag"] = record.etag.as_str().into();
+        let class = record.headers.storage_class.as_deref().unwrap_or("STANDARD");
+        match change {
+            Change::Transition => {
+                detail["destination-storage-class"] = class.into();
+                detail["requester"] = "s3.amazonaws.com".into();
+            }
+            Change::RestoreBegun => detail["source-storage-class"] = class.into(),
+            Change::Restore => {
+                detail["source-storage-class"] = class.into();
+                let until = record.restored_until_ms.map(|until| wire::Timestamp::from_millis(until).to_iso());
+                detail["restore-expiry-time"] = until.into();
+                detail["requester"] = "s3.amazonaws.com".into();
+            }
+            _ => {}
+        }
     }
     if change.deletes() {
         let marker = matches!(change, Change::Marker | Change::ExpireMarker);
@@ -289,7 +313,7 @@ fn notification(
 ) -> Value {
     // Tags, ACLs and lifecycles came with minor versions of their own.
     let version = match change {
-        Change::Tag | Change::Untag | Change::Acl | Change::Expire | Change::ExpireMarker => "2.3",
+        Change::Tag | Change::Untag | Change::Acl | Change::Expire | Change::ExpireMarker | Change::Transition => "2.3",
         _ => "2.1",
     };
     let mut record = json!({
@@ -318,6 +342,13 @@ fn notification(
     }
     if let Some(id) = told.version {
         record["s3"]["object"]["versionId"] = id.into();
+    }
+    if let (Change::Restore, Some(object)) = (change, object) {
+        let until = object.restored_until_ms.map(|until| wire::Timestamp::from_millis(until).to_iso());
+        record["glacierEventData"] = json!({ "restoreEventData": {
+            "lifecycleRestorationExpiryTime": until,
+            "lifecycleRestoreStorageClass": object.headers.storage_class.as_deref().unwrap_or("STANDARD"),
+        } });
     }
     json!({ "Records": [record] })
 }

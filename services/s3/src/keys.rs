@@ -115,9 +115,12 @@ pub(crate) fn all_attempt_uploads() -> Key {
 pub(crate) fn attempt_uploads(attempt: &str) -> Key {
     all_attempt_uploads().push(attempt)
 }
+pub(crate) fn all_log_lines() -> Key {
+    base("log-line")
+}
 /// Lines of a bucket's access log that are not delivered yet, by time.
 pub(crate) fn log_lines(bucket: &str) -> Key {
-    base("log-line").push(bucket)
+    all_log_lines().push(bucket)
 }
 pub(crate) fn all_completed() -> Key {
     base("completed")

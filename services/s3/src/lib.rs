@@ -8,13 +8,14 @@
 //! [`multipart`] and what they share, [`change`] · [`conditions`], [`checksum`], [`list`] · [`buckets`], [`settings`] ·
 //! [`attempts`] undo of superseded attempts · [`events`] · [`sweep`] garbage after a crash.
 //!
-//! [`version`] the versions of a key · [`access`], [`policy`] with [`actions`], [`acl`] who may · [`state`] what governs a bucket · [`lock`], [`sse`],
+//! [`version`] the versions of a key · [`admitted`] which bucket a request was let to · [`access`], [`policy`] with [`actions`], [`acl`] who may · [`state`] what governs a bucket · [`lock`], [`sse`],
 //! [`kms`], [`archive`], [`account`].
 
 mod access;
 mod account;
 mod acl;
 mod actions;
+mod admitted;
 mod archive;
 mod attempts;
 mod body;

@@ -28,6 +28,7 @@ pub(crate) const TASK: &str = "s3:lifecycle";
 const TASK_ID: &str = "s3-lifecycle";
 /// Of `TransitionDefaultMinimumObjectSize`; the other value is the usual one.
 pub(crate) const VARIES: &str = "varies_by_storage_class";
+pub(crate) const USUAL_SMALLEST: &str = "all_storage_classes_128K";
 const MAX_RULES: usize = 1000;
 const DAY_MS: i64 = 86_400_000;
 
@@ -369,11 +370,45 @@ enum Fate {
     Moves(String),
 }
 
-/// One key's versions, the newest first.
-fn fates(rules: &[LifecycleRule], key: &str, versions: &[ObjectRecord], now: i64, terms: Terms) -> Vec<Fate> {
+/// Versions that are looked at together. A key may have a million.
+const PIECE: usize = if cfg!(test) { 3 } else { 1000 };
+
+/// Where among a key's versions a piece of them begins.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cursor {
+    /// Behind the version of this number.
+    than: Option<u64>,
+    /// When that was made.
+    since_ms: i64,
+    /// How many are before it.
+    before: usize,
+}
+
+/// A piece of a key's versions, the newest first, and where the next one begins.
+fn piece(tx: &mut Tx<'_>, bucket: &str, key: &str, cursor: Cursor) -> Result<(Vec<ObjectRecord>, Option<Cursor>)> {
+    let mut records = version::list(tx, bucket, key, cursor.than, PIECE + 1)?;
+    let more = records.len() > PIECE;
+    records.truncate(PIECE);
+    let next = records.last().filter(|_| more).map(|last| Cursor {
+        than: Some(last.seq),
+        since_ms: last.modified_ms,
+        before: cursor.before + records.len(),
+    });
+    Ok((records, next))
+}
+
+/// What becomes of a piece of one key's versions.
+fn fates(
+    rules: &[LifecycleRule],
+    key: &str,
+    (cursor, versions): (Cursor, &[ObjectRecord]),
+    now: i64,
+    terms: Terms,
+) -> Vec<Fate> {
     let day_ms = terms.day_ms;
     let mut fates = Vec::with_capacity(versions.len());
-    for (n, record) in versions.iter().enumerate() {
+    for (at, record) in versions.iter().enumerate() {
+        let n = cursor.before + at;
         fates.push(match n {
             0 if record.marker => {
                 let alone = versions.len() == 1;
@@ -393,7 +428,7 @@ fn fates(rules: &[LifecycleRule], key: &str, versions: &[ObjectRecord], now: i64
             },
             _ => {
                 // Noncurrent since the next newer version was made; how many noncurrent ones are newer: n - 1.
-                let since = versions[n - 1].modified_ms;
+                let since = at.checked_sub(1).map_or(cursor.since_ms, |newer| versions[newer].modified_ms);
                 let newer = i32::try_from(n - 1).unwrap_or(i32::MAX);
                 let goes = rules.iter().filter(|rule| concerns(rule, key, record)).any(|rule| {
                     rule.noncurrent_version_expiration.as_ref().is_some_and(|old| {
@@ -479,6 +514,9 @@ impl S3 {
         if let Err(error) = self.sweep_lifecycle().await {
             tracing::warn!(%error, "lifecycle rules could not be carried out; they are tried again");
         }
+        if let Err(error) = self.forget_completed(self.router.now().as_millisecond()).await {
+            tracing::warn!(%error, "answers of completed uploads could not be forgotten; it is tried again");
+        }
         Done::RetryAfter(jiff::SignedDuration::from_millis((self.day_ms() / 24).clamp(500, 3_600_000)))
     }
 
@@ -498,37 +536,25 @@ impl S3 {
     }
 
     async fn sweep_bucket(&self, bucket: &str, rules: &[LifecycleRule], terms: Terms) -> Result<usize> {
-        let (mut from, mut done) = (String::new(), 0);
+        let (mut from, mut done) = ((String::new(), Cursor::default()), 0);
         loop {
-            let start = from.clone();
-            let page = self
-                .store
-                .read(|tx| {
-                    let mut page: Vec<(String, Vec<ObjectRecord>)> = Vec::new();
-                    let mut at = start.clone();
-                    while page.len() < 200
-                        && let Some(key) = crate::list::next_key(tx, bucket, "", &at)?
-                    {
-                        at = format!("{key}\0");
-                        let versions = versions(tx, bucket, &key)?;
-                        page.push((key, versions));
-                    }
-                    Ok::<_, Error>(page)
-                })
-                .await?;
-            let Some((last, _)) = page.last() else { return Ok(done) };
-            from = format!("{last}\0");
-            for (key, versions) in &page {
+            let (page, next) = self.store.read(|tx| some(tx, bucket, from.clone())).await?;
+            for (key, cursor, versions) in &page {
                 let now = self.router.now().as_millisecond();
-                if fates(rules, key, versions, now, terms).iter().any(|fate| *fate != Fate::Stays) {
-                    done += self.carry_out(bucket, key).await?;
+                if fates(rules, key, (*cursor, versions), now, terms).iter().any(|fate| *fate != Fate::Stays) {
+                    done += self.carry_out(bucket, key, *cursor).await?;
                 }
+            }
+            match next {
+                Some(next) => from = next,
+                None => return Ok(done),
             }
         }
     }
 
-    /// One key, looked at again inside the transaction that changes it, and the rules as well: they may be others by now, or the bucket.
-    async fn carry_out(&self, bucket: &str, key: &str) -> Result<usize> {
+    /// A piece of one key's versions, looked at again inside the transaction that changes it, and the rules as well: they may be others by
+    /// now, or the bucket.
+    async fn carry_out(&self, bucket: &str, key: &str, cursor: Cursor) -> Result<usize> {
         let cx = Cx::platform(&self.router, self.known.own().0, self.known.own().1);
         let origin = events::Origin::of(&cx);
         let (bucket, key, day_ms) = (bucket.to_owned(), key.to_owned(), self.day_ms());
@@ -542,7 +568,7 @@ impl S3 {
                     return Ok((done, garbage));
                 };
                 let Some((rules, terms)) = rules_of(tx, &bucket, day_ms)? else { return Ok((done, garbage)) };
-                let versions = versions(tx, &bucket, &key)?;
+                let (versions, _) = piece(tx, &bucket, &key, cursor)?;
                 let place = change::ChangeContext {
                     bucket: &home,
                     key: &key,
@@ -550,7 +576,7 @@ impl S3 {
                     chance: &chance,
                     restored: &restored,
                 };
-                for (record, fate) in versions.iter().zip(fates(&rules, &key, &versions, now, terms)) {
+                for (record, fate) in versions.iter().zip(fates(&rules, &key, (cursor, &versions), now, terms)) {
                     let id = record.version_id();
                     // With versioning suspended the marker of an expiry has taken the null version's place.
                     let found = version::find(tx, &bucket, &key, id)?;
@@ -563,6 +589,8 @@ impl S3 {
                             let mut moved = record.clone();
                             moved.headers.storage_class = Some(class);
                             version::rewrite(tx, &bucket, &key, &moved)?;
+                            let told = events::Details { version: moved.version.as_deref() };
+                            events::record(tx, &origin, &home, &key, Some(&moved), Change::Transition, told)?;
                             done += 1;
                             continue;
                         }
@@ -633,10 +661,27 @@ fn rules_of(tx: &mut Tx<'_>, bucket: &str, day_ms: i64) -> Result<Option<(Vec<Li
     Ok(config.map(|config| (config.rules, terms)))
 }
 
-fn versions(tx: &mut Tx<'_>, bucket: &str, key: &str) -> Result<Vec<ObjectRecord>> {
-    let mut all: Vec<ObjectRecord> = version::current(tx, bucket, key)?.into_iter().collect();
-    all.extend(tx.list_json::<ObjectRecord>(keys::versions_of(bucket, key), usize::MAX)?);
-    Ok(all)
+/// A piece of a key's versions.
+type Piece = (String, Cursor, Vec<ObjectRecord>);
+/// A key, and where among its versions.
+type Place = (String, Cursor);
+
+/// Some of a bucket's versions, key by key, and where the rest begins.
+fn some(tx: &mut Tx<'_>, bucket: &str, (mut from, mut cursor): Place) -> Result<(Vec<Piece>, Option<Place>)> {
+    let (mut page, mut count) = (Vec::new(), 0);
+    while count < PIECE {
+        let Some(key) = crate::list::next_key(tx, bucket, "", &from)? else { return Ok((page, None)) };
+        // The key that was to be gone on with is gone.
+        if key != from {
+            cursor = Cursor::default();
+        }
+        let (records, next) = piece(tx, bucket, &key, cursor)?;
+        count += records.len().max(1);
+        let then = next.map_or_else(|| (format!("{key}\0"), Cursor::default()), |next| (key.clone(), next));
+        page.push((key, cursor, records));
+        (from, cursor) = then;
+    }
+    Ok((page, Some((from, cursor))))
 }
 
 #[cfg(test)]
@@ -710,7 +755,7 @@ mod tests {
         };
         s3.delete_object(&cx, "bucket", gone).await.unwrap();
         s3.delete_bucket(&cx, "bucket").await.unwrap();
-        assert_eq!(s3.carry_out("bucket", "k").await.unwrap(), 0);
+        assert_eq!(s3.carry_out("bucket", "k", Cursor::default()).await.unwrap(), 0);
     }
 
     #[tokio::test]
@@ -755,12 +800,38 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_key_with_many_versions_is_swept_piece_by_piece() {
+        let (s3, cx) = world().await;
+        s3.put_versioning(&cx, "bucket", crate::records::Versioning::Enabled).await.unwrap();
+        for _ in 0..11 {
+            put(&s3, &cx).await;
+        }
+        // All but the newest noncurrent one have been so for long.
+        s3.store
+            .write(|tx| {
+                for mut record in version::list(tx, "bucket", "k", None, 99)?.into_iter().skip(1) {
+                    record.modified_ms = 0;
+                    version::rewrite(tx, "bucket", "k", &record)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await
+            .unwrap();
+        let rule = json!([{"status": "Enabled",
+            "noncurrent_version_expiration": {"noncurrent_days": 1, "newer_noncurrent_versions": 4}}]);
+        put_rules(&s3, &cx, rule.clone()).await;
+        assert_eq!(s3.sweep_bucket("bucket", &rules(rule), TERMS).await.unwrap(), 6);
+        let left = s3.store.read(|tx| version::list(tx, "bucket", "k", None, 99)).await.unwrap();
+        assert_eq!(left.len(), 5);
+    }
+
     #[test]
     fn what_is_due() {
         let expire =
             rules(json!([{"status": "Enabled", "id": "r", "filter": {"prefix": "x/"}, "expiration": {"days": 1}}]));
         let fate = |rules: &[LifecycleRule], key: &str, versions: &[ObjectRecord], now| {
-            fates(rules, key, versions, now, TERMS)
+            fates(rules, key, (Cursor::default(), versions), now, TERMS)
         };
         // Written at noon of day 0: a day later is noon of day 1, and the next midnight begins day 2.
         let noon = record(DAY / 2, 0, false);
@@ -783,9 +854,9 @@ mod tests {
             {"days": 1, "storage_class": "STANDARD_IA"}, {"days": 3, "storage_class": "GLACIER"}]}]));
         assert_eq!(fate(&moves, "k", std::slice::from_ref(&noon), 9 * DAY), [Fate::Stays], "too small");
         let varies = Terms { varies: true, ..TERMS };
-        let archived = fates(&moves, "k", std::slice::from_ref(&noon), 2 * DAY, varies);
+        let archived = fates(&moves, "k", (Cursor::default(), std::slice::from_ref(&noon)), 2 * DAY, varies);
         assert_eq!(archived, [Fate::Stays], "STANDARD_IA takes no small objects either way");
-        let archived = fates(&moves, "k", std::slice::from_ref(&noon), 9 * DAY, varies);
+        let archived = fates(&moves, "k", (Cursor::default(), std::slice::from_ref(&noon)), 9 * DAY, varies);
         assert_eq!(archived, [Fate::Moves("GLACIER".into())]);
         let noon = ObjectRecord { size: 128 * 1024, ..noon };
         assert_eq!(fate(&moves, "k", std::slice::from_ref(&noon), 2 * DAY), [Fate::Moves("STANDARD_IA".into())]);

@@ -145,11 +145,16 @@ fn versions(tx: &mut Tx<'_>, bucket: &str, query: &Query, marker: Option<&Marker
             _ => match &marker.version {
                 None => from = from.max(format!("{}\0", marker.key)),
                 Some(id) => {
-                    let found = crate::version::find(tx, bucket, &marker.key, id)?;
-                    older = Some(match found {
-                        Some(record) => record.seq,
-                        None => crate::version::seq_of(id).unwrap_or(0),
-                    });
+                    if !crate::version::is_id(id) {
+                        return Err(invalid_argument("Invalid version id specified")
+                            .with("ArgumentName", "version-id-marker")
+                            .with("ArgumentValue", id.as_str()));
+                    }
+                    // Of a null version that is gone nobody knows where it was: then the key is listed from its newest again.
+                    older = match crate::version::find(tx, bucket, &marker.key, id)? {
+                        Some(record) => Some(record.seq),
+                        None => crate::version::seq_of(id).ok(),
+                    };
                     from = from.max(marker.key.clone());
                 }
             },
@@ -172,15 +177,12 @@ fn versions(tx: &mut Tx<'_>, bucket: &str, query: &Query, marker: Option<&Marker
             from = next;
             continue;
         }
-        let mut first = true;
-        let mut records: Vec<ObjectRecord> = crate::version::current(tx, bucket, &key)?.into_iter().collect();
-        records.extend(tx.list_json::<ObjectRecord>(keys::versions_of(bucket, &key), usize::MAX)?);
-        for record in records {
-            let newest = std::mem::take(&mut first);
-            let seen = marker.is_some_and(|m| m.key == key) && older.is_some_and(|seq| record.seq >= seq);
-            if seen {
-                continue;
-            }
+        let than = older.filter(|_| marker.is_some_and(|m| m.key == key));
+        let newest = crate::version::newest(tx, bucket, &key)?.map(|record| record.seq);
+        // One more than the page has room for tells that there is a next page.
+        let room = query.max - page.entries.len() - page.prefixes.len() + 1;
+        for record in crate::version::list(tx, bucket, &key, than, room)? {
+            let newest = newest == Some(record.seq);
             if page.entries.len() + page.prefixes.len() == query.max {
                 page.next = Some(last);
                 return Ok(page);

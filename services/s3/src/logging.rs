@@ -25,7 +25,9 @@ use crate::settings::LOGGING;
 pub(crate) const TASK: &str = "s3:logs";
 const TASK_ID: &str = "s3-logs";
 /// Lines of one object, at most.
-const MAX_LINES: usize = 10_000;
+const MAX_LINES: usize = if cfg!(test) { 3 } else { 10_000 };
+/// Lines of a bucket that are kept while they cannot be delivered.
+const MOST_KEPT: usize = 10 * MAX_LINES;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Payload {}
@@ -136,23 +138,80 @@ impl S3 {
     }
 
     pub(crate) async fn run_logs(&self) -> Done {
-        match self.deliver_logs().await {
-            Ok(()) => Done::Finished,
+        if let Err(error) = self.deliver_logs().await {
+            tracing::warn!(%error, "access logs could not all be delivered; they are kept");
+        }
+        match self.finish_logs().await {
+            Ok(true) => Done::Committed,
+            Ok(false) => Done::RetryAfter(self.delivery()),
             Err(error) => {
-                tracing::warn!(%error, "access logs could not be delivered; they are kept");
+                tracing::warn!(%error, "the delivery of access logs could not be ended; it goes on");
                 Done::RetryAfter(self.delivery())
             }
         }
     }
 
-    /// Delivers all lines that there are.
+    /// Ends the task unless lines are left, or were kept meanwhile: who keeps one sees the task, or makes another.
+    async fn finish_logs(&self) -> Result<bool> {
+        self.store
+            .write(|tx| {
+                let done = !crate::tx::any(tx, &keys::all_log_lines())?;
+                if done {
+                    tx.finish_task(TASK_ID)?;
+                }
+                Ok::<_, Error>(done)
+            })
+            .await
+    }
+
+    /// Delivers all lines that there are. A bucket whose lines cannot be delivered holds up no other.
+    ///
+    /// # Errors
+    /// The last that a bucket's delivery ended with.
     pub async fn deliver_logs(&self) -> Result<()> {
         let all: Vec<BucketRecord> =
             self.store.read(|tx| Ok::<_, Error>(tx.list_json(keys::buckets(), usize::MAX)?)).await?;
+        let mut outcome = Ok(());
         for bucket in all {
-            while self.deliver_some(&bucket).await? {}
+            if let Err(error) = self.deliver_bucket(&bucket).await {
+                tracing::warn!(%error, bucket = bucket.name, "the access log of a bucket could not be delivered");
+                outcome = self.forget_oldest(&bucket.name).await.and(Err(error));
+            }
         }
+        outcome
+    }
+
+    async fn deliver_bucket(&self, bucket: &BucketRecord) -> Result<()> {
+        while self.deliver_some(bucket).await? {}
         Ok(())
+    }
+
+    /// Of lines that cannot be delivered only the last are kept: delivery is a best effort.
+    async fn forget_oldest(&self, bucket: &str) -> Result<()> {
+        let prefix = keys::log_lines(bucket);
+        let (mut kept, mut from) = (0, None);
+        // Of the newest so many stay; what is older goes, piece by piece.
+        loop {
+            let (prefix, start) = (prefix.clone(), from.take());
+            let (seen, next) = self
+                .store
+                .write(move |tx| {
+                    let first = prefix.as_bytes().to_vec();
+                    let end = start.clone().or_else(|| store::key::prefix_end(&first));
+                    let page = tx.scan(&first, end.as_deref(), MAX_LINES, true)?;
+                    let next = page.last().map(|(key, _)| key.clone()).filter(|_| page.len() == MAX_LINES);
+                    for (key, _) in page.iter().skip(MOST_KEPT.saturating_sub(kept)) {
+                        tx.delete(key)?;
+                    }
+                    Ok::<_, Error>((page.len(), next))
+                })
+                .await?;
+            kept += seen;
+            match next {
+                Some(next) => from = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// One object of lines; whether there may be more.
@@ -320,6 +379,47 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// One bucket's target cannot be written: its key is one that is not there.
+    #[tokio::test]
+    async fn a_log_that_cannot_be_delivered_holds_up_no_other() {
+        let router = service::Router::new();
+        let (store, objects) = (store::Store::memory(), store::objects::Objects::memory());
+        let known = ("0", service::Accounts::default());
+        let s3 = S3::new(router.clone(), store, objects, known, crate::Settings::default()).unwrap();
+        let cx = Cx::platform(&router, "0", "us-east-1");
+        for name in ["aaa", "aaa-logs", "bbb", "bbb-logs"] {
+            s3.create_bucket(&cx, name, "us-east-1", s3.usual()).await.unwrap();
+        }
+        let logging = |target: &str| LoggingEnabled {
+            target_bucket: target.to_owned(),
+            target_grants: None,
+            target_object_key_format: None,
+            target_prefix: String::new(),
+        };
+        s3.put_logging(&cx, "aaa", Some(logging("aaa-logs"))).await.unwrap();
+        s3.put_logging(&cx, "bbb", Some(logging("bbb-logs"))).await.unwrap();
+        let broken = json!({ "rules": [{ "apply_server_side_encryption_by_default": {
+            "sse_algorithm": "aws:kms", "kms_master_key_id": "none" } }] });
+        s3.put_setting(&cx, "aaa-logs", crate::settings::ENCRYPTION, &broken).await.unwrap();
+        let lines = |bucket: &'static str| {
+            let s3 = &s3;
+            async move { s3.store.read(|tx| tx.scan_prefix(keys::log_lines(bucket), 999)).await.unwrap().len() }
+        };
+        for at in 0..=MOST_KEPT {
+            s3.log_request("aaa", 1000 + i64::try_from(at).unwrap(), "i", "line".to_owned()).await.unwrap();
+        }
+        s3.log_request("bbb", 1000, "i", "line".to_owned()).await.unwrap();
+        s3.deliver_logs().await.unwrap_err();
+        assert_eq!((lines("aaa").await, lines("bbb").await), (MOST_KEPT, 0));
+        assert!(!s3.finish_logs().await.unwrap(), "what is kept is tried again");
+        s3.delete_setting(&cx, "aaa-logs", crate::settings::ENCRYPTION).await.unwrap();
+        s3.deliver_logs().await.unwrap();
+        assert_eq!(lines("aaa").await, 0);
+        assert!(s3.finish_logs().await.unwrap());
+        let query = crate::list::Query { max: 1000, ..crate::list::Query::default() };
+        assert_eq!(s3.list("bbb-logs", query).await.unwrap().len(), 1);
+    }
 
     #[test]
     fn names_of_log_objects() {

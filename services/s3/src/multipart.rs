@@ -8,6 +8,7 @@ use store::objects::BlobId;
 use wire::Error;
 
 use crate::S3;
+use crate::admitted::Home;
 use crate::body::{Expected, Reader, Received, Sealing};
 use crate::buckets::now_ms;
 use crate::change::{self, Garbage};
@@ -104,8 +105,9 @@ impl S3 {
             sse: attributes.sse,
             initiator: cx.principal().arn(cx.account()),
         };
+        let home = Home::of(&bucket);
         cx.write(&self.store, move |tx| {
-            let home = require_bucket(tx, &bucket)?;
+            let home = home.require(tx)?;
             if !home.object_lock && (record.retention.is_some() || record.legal_hold.is_some()) {
                 return Err(crate::lock::missing());
             }

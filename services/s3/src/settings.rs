@@ -2,15 +2,18 @@
 //! Each is one record, kept as it was put and given back; those that act on requests are gathered in [`crate::state`], the
 //! others ([`NOTIFICATION`], [`LIFECYCLE`]) are read where they act.
 
-use s3s::dto::NotificationConfiguration;
+use s3s::dto::{BucketLifecycleConfiguration, NotificationConfiguration, ServerSideEncryptionConfiguration};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use service::Cx;
 use wire::Error;
 
 use crate::S3;
-use crate::errors::Result;
+use crate::acl::{Grant, Grantee};
+use crate::admitted::Home;
+use crate::errors::{Result, invalid_argument, malformed_xml};
 use crate::keys;
+use crate::state::Ownership;
 use crate::tx::require_bucket;
 
 pub(crate) const ACL: &str = "acl";
@@ -52,18 +55,18 @@ impl S3 {
         value: &impl Serialize,
     ) -> Result<()> {
         let value = serde_json::to_value(value).map_err(crate::errors::internal)?;
-        let bucket = bucket.to_owned();
+        let (home, bucket) = (Home::of(bucket), bucket.to_owned());
         cx.write(&self.store, move |tx| {
-            require_bucket(tx, &bucket)?;
+            home.require(tx)?;
             Ok(tx.put_json(keys::setting(&bucket, name), &value)?)
         })
         .await
     }
 
     pub(crate) async fn delete_setting(&self, cx: &Cx, bucket: &str, name: &'static str) -> Result<()> {
-        let bucket = bucket.to_owned();
+        let (home, bucket) = (Home::of(bucket), bucket.to_owned());
         cx.write(&self.store, move |tx| {
-            require_bucket(tx, &bucket)?;
+            home.require(tx)?;
             Ok(tx.delete(keys::setting(&bucket, name))?)
         })
         .await
@@ -71,6 +74,70 @@ impl S3 {
 }
 
 impl S3 {
+    /// How new objects are encrypted of which nothing is said. Source: API reference, PutBucketEncryption.
+    pub(crate) async fn put_encryption(
+        &self,
+        cx: &Cx,
+        bucket: &str,
+        value: &ServerSideEncryptionConfiguration,
+    ) -> Result<()> {
+        let [rule] = value.rules.as_slice() else { return Err(malformed_xml()) };
+        let default = rule.apply_server_side_encryption_by_default.as_ref().ok_or_else(malformed_xml)?;
+        let algorithm = default.sse_algorithm.as_str();
+        if !["AES256", "aws:kms", "aws:kms:dsse"].contains(&algorithm) {
+            return Err(malformed_xml());
+        }
+        if algorithm == "AES256" && default.kms_master_key_id.is_some() {
+            return Err(invalid_argument(
+                "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+            ));
+        }
+        let found = self.governed(bucket).await?;
+        self.default_encryption(cx, &found, default, false).await?;
+        self.put_setting(cx, bucket, ENCRYPTION, value).await
+    }
+
+    /// Whether ACLs count; they can be turned off only where there are none. Source: S3 User Guide, "Prerequisites for disabling ACLs".
+    pub(crate) async fn put_ownership(&self, cx: &Cx, bucket: &str, rules: &[&str]) -> Result<()> {
+        let [one] = rules else { return Err(malformed_xml()) };
+        let ownership = Ownership::parse(one).ok_or_else(malformed_xml)?;
+        let found = self.governed(bucket).await?;
+        let others = |g: &Grant| g.grantee != Grantee::Account(found.owner().to_owned());
+        if ownership == Ownership::BucketOwnerEnforced && found.grants.iter().any(others) {
+            return Err(Error::new(
+                "InvalidBucketAclWithObjectOwnership",
+                400,
+                "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+            ));
+        }
+        self.put_setting(cx, bucket, OWNERSHIP, &rules).await
+    }
+
+    /// The rules, and the smallest objects that they move: answers what holds of those.
+    pub(crate) async fn put_lifecycle(
+        &self,
+        cx: &Cx,
+        bucket: &str,
+        value: BucketLifecycleConfiguration,
+        smallest: Option<&str>,
+    ) -> Result<String> {
+        let value = crate::lifecycle::check(value, &cx.uuid(), self.day_ms())?;
+        let smallest = smallest.unwrap_or(crate::lifecycle::USUAL_SMALLEST).to_owned();
+        if ![crate::lifecycle::VARIES, crate::lifecycle::USUAL_SMALLEST].contains(&smallest.as_str()) {
+            return Err(invalid_argument("Invalid TransitionDefaultMinimumObjectSize found"));
+        }
+        let (home, bucket) = (Home::of(bucket), bucket.to_owned());
+        let value = serde_json::to_value(value).map_err(crate::errors::internal)?;
+        let told = smallest.clone();
+        cx.write(&self.store, move |tx| {
+            home.require(tx)?;
+            tx.put_json(keys::setting(&bucket, LIFECYCLE_SMALLEST), &smallest)?;
+            Ok::<_, Error>(tx.put_json(keys::setting(&bucket, LIFECYCLE), &value)?)
+        })
+        .await?;
+        Ok(told)
+    }
+
     pub(crate) async fn put_policy(&self, cx: &Cx, bucket: &str, policy: &str) -> Result<()> {
         let found = self.governed(bucket).await?;
         let parsed = crate::policy::parse(policy, bucket, &self.known)?;
@@ -95,9 +162,9 @@ impl S3 {
             self.check_destinations(cx, &config).await?;
         }
         let value = serde_json::to_value(&config).map_err(crate::errors::internal)?;
-        let (bucket, origin) = (bucket.to_owned(), crate::events::Origin::of(cx));
+        let (home, bucket, origin) = (Home::of(bucket), bucket.to_owned(), crate::events::Origin::of(cx));
         cx.write(&self.store, move |tx| {
-            let home = require_bucket(tx, &bucket)?;
+            let home = home.require(tx)?;
             tx.put_json(keys::setting(&bucket, NOTIFICATION), &value)?;
             crate::events::test(tx, &origin, &home, &config)
         })

@@ -82,7 +82,9 @@ impl S3 {
     /// The bucket, or NoSuchBucket.
     pub(crate) async fn governed(&self, name: &str) -> Result<Arc<Bucket>> {
         let found = self.buckets.find(keys::bucket(name), |tx| read(tx, name)).await?;
-        found.ok_or_else(|| no_such_bucket(name))
+        let found = found.ok_or_else(|| no_such_bucket(name))?;
+        crate::admitted::note(&found.record)?;
+        Ok(found)
     }
 }
 

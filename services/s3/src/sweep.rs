@@ -13,7 +13,7 @@ use crate::multipart::Completed;
 use crate::records::{ObjectRecord, PartRecord, Segment, UndoRecord};
 use crate::tx::Tx;
 
-const BATCH: usize = 1000;
+const BATCH: usize = if cfg!(test) { 3 } else { 1000 };
 /// How long a repeated CompleteMultipartUpload gets the first answer.
 const COMPLETED_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -81,18 +81,37 @@ impl S3 {
         self.collect::<UndoRecord>(&keys::all_undo(), &mut live, previous).await?;
         // What was taken from an object after the first look at undo, and was back before the last one.
         live.extend(watch.seen());
-        self.store
-            .write(move |tx| {
-                for (key, value) in tx.scan_prefix(keys::all_completed(), BATCH)? {
-                    let done: Completed = store::kv::decode(&key, &value)?;
-                    if done.stored.modified_ms + COMPLETED_KEPT_MS < now_ms {
-                        tx.delete(&key)?;
-                    }
-                }
-                Ok::<_, Error>(())
-            })
-            .await?;
+        self.forget_completed(now_ms).await?;
         self.objects.sweep(live).await.map_err(internal)
+    }
+
+    /// Forgets the answers of uploads that were completed long ago; so many each time, so that no transaction is long.
+    pub(crate) async fn forget_completed(&self, now_ms: i64) -> Result<usize> {
+        let (mut after, mut gone) = (Vec::new(), 0);
+        loop {
+            let start = std::mem::take(&mut after);
+            let (last, deleted) = self
+                .store
+                .write(move |tx| {
+                    let mut deleted = 0;
+                    let page = tx.scan_after(keys::all_completed(), &start, BATCH)?;
+                    for (key, value) in &page {
+                        let done: Completed = store::kv::decode(key, value)?;
+                        if done.stored.modified_ms + COMPLETED_KEPT_MS < now_ms {
+                            tx.delete(key)?;
+                            deleted += 1;
+                        }
+                    }
+                    let last = page.last().filter(|_| page.len() == BATCH).map(|(key, _)| key.clone());
+                    Ok::<_, Error>((last, deleted))
+                })
+                .await?;
+            gone += deleted;
+            match last {
+                Some(last) => after = last,
+                None => return Ok(gone),
+            }
+        }
     }
 
     /// In short reads, so that nobody waits long.
@@ -124,6 +143,28 @@ mod tests {
     use store::objects::Objects;
 
     use super::*;
+
+    /// However many there are, those of long ago are forgotten, and no other.
+    #[tokio::test]
+    async fn answers_of_completed_uploads_are_forgotten() {
+        let (store, objects, settings) = (Store::memory(), Objects::memory(), crate::Settings::default());
+        let s3 = S3::new(Router::new(), store, objects, ("0", Accounts::default()), settings).unwrap();
+        s3.store
+            .write(|tx| {
+                for n in 0..3 * BATCH {
+                    let old = if n % 2 == 0 { 0 } else { COMPLETED_KEPT_MS };
+                    let stored = serde_json::json!({ "etag": "e", "size": 0, "modified_ms": old, "checksums": {}, "blobs": [], "garbage": [] });
+                    let done = serde_json::json!({ "bucket": "b", "key": "k", "stored": stored });
+                    tx.put_json(keys::completed(&format!("{n:04}")), &done)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await
+            .unwrap();
+        assert_eq!(s3.forget_completed(COMPLETED_KEPT_MS + 1).await.unwrap(), 3 * BATCH - 3 * BATCH / 2);
+        let left = s3.store.read(|tx| tx.scan_prefix(keys::all_completed(), 999)).await.unwrap();
+        assert_eq!(left.len(), 3 * BATCH / 2);
+    }
 
     #[tokio::test]
     async fn what_is_brought_back_meanwhile_lives() {

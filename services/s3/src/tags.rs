@@ -4,6 +4,7 @@ use service::Cx;
 
 use crate::S3;
 use crate::acl::Grant;
+use crate::admitted::Home;
 use crate::body::readable;
 use crate::buckets::now_ms;
 use crate::errors::Result;
@@ -101,6 +102,7 @@ impl S3 {
         self.revise(cx, named, move |tx, home, key, record| {
             record.restored_until_ms = Some(until_ms);
             let told = events::Details { version: record.version.as_deref() };
+            events::record(tx, &origin, home, key, Some(record), Change::RestoreBegun, told)?;
             events::record(tx, &origin, home, key, Some(record), Change::Restore, told)
         })
         .await?;
@@ -114,8 +116,9 @@ impl S3 {
         named: Named,
         mut change: impl FnMut(&mut Tx<'_>, &BucketRecord, &str, &mut ObjectRecord) -> Result<()> + Send + 'static,
     ) -> Result<Option<String>> {
+        let home = Home::of(&named.bucket);
         cx.write(&self.store, move |tx| {
-            let home = require_bucket(tx, &named.bucket)?;
+            let home = home.require(tx)?;
             let mut record = readable(tx, &named.bucket, &named.key, named.version.as_deref())?;
             change(tx, &home, &named.key, &mut record)?;
             version::rewrite(tx, &named.bucket, &named.key, &record)?;

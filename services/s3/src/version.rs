@@ -4,6 +4,8 @@
 //! Invariants: at most one version of a key is the null one; the object under [`keys::object`] is newer than all others; where
 //! there is none, the newest of the others is a delete marker.
 
+use store::key::prefix_end;
+
 use crate::errors::{Result, internal};
 use crate::keys;
 use crate::records::ObjectRecord;
@@ -25,6 +27,32 @@ pub(crate) fn newest(tx: &mut Tx<'_>, bucket: &str, key: &str) -> Result<Option<
         Some(record) => Ok(Some(record)),
         None => Ok(tx.list_json(keys::versions_of(bucket, key), 1)?.into_iter().next()),
     }
+}
+
+/// A key's versions, the newest first: `limit` at most, of those that are older than the number `than`.
+pub(crate) fn list(
+    tx: &mut Tx<'_>,
+    bucket: &str,
+    key: &str,
+    than: Option<u64>,
+    limit: usize,
+) -> Result<Vec<ObjectRecord>> {
+    let older = |record: &ObjectRecord| than.is_none_or(|than| record.seq < than);
+    let mut all: Vec<ObjectRecord> = current(tx, bucket, key)?.filter(older).into_iter().collect();
+    let shelf = keys::versions_of(bucket, key);
+    let from = match than {
+        None => shelf.as_bytes().to_vec(),
+        Some(seq) => {
+            let mut behind = keys::version(bucket, key, seq).into_bytes();
+            behind.push(0);
+            behind
+        }
+    };
+    let end = prefix_end(shelf.as_bytes());
+    for (place, value) in tx.scan(&from, end.as_deref(), limit.saturating_sub(all.len()), false)? {
+        all.push(store::kv::decode(&place, &value)?);
+    }
+    Ok(all)
 }
 
 /// The version of that id; `null` is one.
@@ -123,6 +151,31 @@ mod tests {
             "v": 1, "etag": "e", "size": 0, "modified_ms": 0, "segments": [], "version": version, "seq": seq, "marker": marker,
         }))
         .unwrap()
+    }
+
+    #[tokio::test]
+    async fn pieces_of_a_keys_versions() {
+        let store = Store::memory();
+        let seen = store
+            .write(|tx| {
+                let (mut seen, mut than) = (Vec::new(), None);
+                for seq in 1..=7 {
+                    insert(tx, "b", "k", &record(seq, Some(&format!("{seq:032x}")), seq == 7), true)?;
+                    insert(tx, "b", "kk", &record(seq + 10, Some(&format!("{seq:032x}")), false), true)?;
+                }
+                loop {
+                    let piece: Vec<u64> = list(tx, "b", "k", than, 3)?.iter().map(|record| record.seq).collect();
+                    than = piece.last().copied();
+                    seen.push(piece);
+                    if than == Some(1) {
+                        seen.push(list(tx, "b", "kk", None, 2)?.iter().map(|record| record.seq).collect());
+                        return Ok::<_, Error>(seen);
+                    }
+                }
+            })
+            .await
+            .unwrap();
+        assert_eq!(seen, [vec![7, 6, 5], vec![4, 3, 2], vec![1], vec![17, 16]]);
     }
 
     #[tokio::test]

@@ -178,7 +178,11 @@ fn cors(value: &Value) -> Value {
 
 fn lifecycle(value: &Value) -> Value {
     let rules: Vec<Value> = value["Rules"].as_array().into_iter().flatten().map(lifecycle_rule).collect();
-    json!({ "LifecycleConfiguration": { "Rules": rules } })
+    let mut input = json!({ "LifecycleConfiguration": { "Rules": rules } });
+    if let Some(smallest) = value.get("TransitionDefaultMinimumObjectSize") {
+        input["TransitionDefaultMinimumObjectSize"] = smallest.clone();
+    }
+    input
 }
 
 /// CloudFormation's names for what S3's API calls otherwise.
@@ -325,7 +329,12 @@ fn cors_told(output: &Value) -> Value {
 }
 
 fn lifecycle_told(output: &Value) -> Value {
-    json!({ "Rules": list(&output["Rules"]).map(lifecycle_rule_told).collect::<Vec<_>>() })
+    let mut told = json!({ "Rules": list(&output["Rules"]).map(lifecycle_rule_told).collect::<Vec<_>>() });
+    let smallest = &output["TransitionDefaultMinimumObjectSize"];
+    if smallest.as_str().is_some_and(|size| size != "all_storage_classes_128K") {
+        told["TransitionDefaultMinimumObjectSize"] = smallest.clone();
+    }
+    told
 }
 
 fn lifecycle_rule_told(rule: &Value) -> Value {

@@ -4,17 +4,20 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::dto::{DeleteObjectsInput, PutObjectTaggingInput};
+use s3s::dto::{
+    CreateBucketInput, DeleteObjectsInput, ObjectLockRetentionMode, PutObjectLegalHoldInput, PutObjectRetentionInput,
+    PutObjectTaggingInput,
+};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 use service::{Cx, Origin, Principal};
 
+use super::gate::SignatureKind;
 use super::{Peer, convert};
 use crate::S3;
-use crate::access::{Ask, caller};
-use crate::errors::access_denied;
+use crate::access::Ask;
 use crate::put::{parse_tags, url_decode};
 use crate::tags::Named;
 
@@ -95,6 +98,7 @@ impl S3Access for Access {
                 version: object.version_id.as_deref(),
                 keys: &keys,
                 input: None,
+                upload: false,
             };
             match self.s3.permit(&cx, &ask).await {
                 Ok(()) => {}
@@ -110,16 +114,122 @@ impl S3Access for Access {
         Ok(())
     }
 
+    /// Its permissions are those of all that the bucket is given.
+    async fn create_bucket(&self, req: &mut S3Request<CreateBucketInput>) -> S3Result<()> {
+        let cx = super::cx(req)?;
+        let mut keys = req.extensions.get::<RequestKeys>().map(|k| k.0.to_vec()).unwrap_or_default();
+        let configuration = req.input.create_bucket_configuration.as_ref();
+        let constraint = configuration.and_then(|c| c.location_constraint.as_ref());
+        keys.extend(constraint.map(|c| ("s3:locationconstraint".to_owned(), c.as_str().to_owned())));
+        let tags = super::settings::new_tags(req);
+        for tag in &tags {
+            let (name, value) = (tag.key.clone().unwrap_or_default(), tag.value.clone().unwrap_or_default());
+            keys.push((format!("aws:RequestTag/{name}"), value));
+            keys.push(("aws:TagKeys".to_owned(), name));
+        }
+        let keys: Vec<(&str, &str)> = keys.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let resource = format!("arn:aws:s3:::{}", req.input.bucket);
+        for action in creation(&req.input, !tags.is_empty()) {
+            allow_account(&cx, action, &resource, &keys).await?;
+        }
+        Ok(())
+    }
+
+    /// What is asked for is in the body.
+    async fn put_object_retention(&self, req: &mut S3Request<PutObjectRetentionInput>) -> S3Result<()> {
+        let cx = super::cx(req)?;
+        let mut keys = req.extensions.get::<RequestKeys>().map(|k| k.0.to_vec()).unwrap_or_default();
+        let asked = req.input.retention.as_ref();
+        let mode = asked.and_then(|r| r.mode.as_ref()).map(ObjectLockRetentionMode::as_str);
+        let until = asked.and_then(|r| r.retain_until_date.as_ref()).and_then(convert::millis);
+        retention_keys(&mut keys, mode, until, self.s3.router.now().as_millisecond());
+        let bypass = req.input.bypass_governance_retention == Some(true);
+        let actions = ["s3:PutObjectRetention", "s3:BypassGovernanceRetention"];
+        for action in actions.into_iter().take(1 + usize::from(bypass)) {
+            let version = req.input.version_id.as_deref();
+            let (bucket, key) = (&req.input.bucket, Some(req.input.key.as_str()));
+            let ask = Ask { action, bucket, key, version, keys: &keys, input: None, upload: false };
+            self.s3.permit(&cx, &ask).await.map_err(convert::error)?;
+        }
+        Ok(())
+    }
+
+    async fn put_object_legal_hold(&self, req: &mut S3Request<PutObjectLegalHoldInput>) -> S3Result<()> {
+        let cx = super::cx(req)?;
+        let mut keys = req.extensions.get::<RequestKeys>().map(|k| k.0.to_vec()).unwrap_or_default();
+        let status = req.input.legal_hold.as_ref().and_then(|hold| hold.status.as_ref());
+        keys.extend(status.map(|status| ("s3:object-lock-legal-hold".to_owned(), status.as_str().to_owned())));
+        let ask = Ask {
+            action: "s3:PutObjectLegalHold",
+            bucket: &req.input.bucket,
+            key: Some(&req.input.key),
+            version: req.input.version_id.as_deref(),
+            keys: &keys,
+            input: None,
+            upload: false,
+        };
+        self.s3.permit(&cx, &ask).await.map_err(convert::error)
+    }
+
     async fn put_object_tagging(&self, req: &mut S3Request<PutObjectTaggingInput>) -> S3Result<()> {
         let cx = super::cx(req)?;
         let mut keys = req.extensions.get::<RequestKeys>().map(|k| k.0.to_vec()).unwrap_or_default();
         tag_keys(&mut keys, &convert::tags(req.input.tagging.tag_set.clone()));
         let version = req.input.version_id.as_deref();
         let action = if version.is_some() { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" };
-        let ask =
-            Ask { action, bucket: &req.input.bucket, key: Some(&req.input.key), version, keys: &keys, input: None };
+        let ask = Ask {
+            action,
+            bucket: &req.input.bucket,
+            key: Some(&req.input.key),
+            version,
+            keys: &keys,
+            input: None,
+            upload: false,
+        };
         self.s3.permit(&cx, &ask).await.map_err(convert::error)
     }
+}
+
+/// How long an object is to be locked: the condition keys of a retention.
+fn retention_keys(keys: &mut Vec<(String, String)>, mode: Option<&str>, until_ms: Option<i64>, now_ms: i64) {
+    keys.retain(|(key, _)| !key.starts_with("s3:object-lock-"));
+    keys.extend(mode.map(|mode| ("s3:object-lock-mode".to_owned(), mode.to_owned())));
+    if let Some(until) = until_ms {
+        keys.push((RETAIN_UNTIL.to_owned(), wire::Timestamp::from_millis(until).to_iso()));
+        keys.push((REMAINING_DAYS.to_owned(), remaining_days(until, now_ms)));
+    }
+}
+
+const RETAIN_UNTIL: &str = "s3:object-lock-retain-until-date";
+const REMAINING_DAYS: &str = "s3:object-lock-remaining-retention-days";
+const DAY_MS: i64 = 86_400_000;
+
+/// Whole days, the last one counted as well.
+fn remaining_days(until_ms: i64, now_ms: i64) -> String {
+    let left = (until_ms - now_ms).max(0);
+    (left / DAY_MS + i64::from(left % DAY_MS > 0)).to_string()
+}
+
+/// The actions that making a bucket stands for. Source: API reference, CreateBucket, "Permissions".
+fn creation(input: &CreateBucketInput, tagged: bool) -> Vec<&'static str> {
+    let granted = [
+        &input.grant_full_control,
+        &input.grant_read,
+        &input.grant_read_acp,
+        &input.grant_write,
+        &input.grant_write_acp,
+    ];
+    let shared = input.acl.as_ref().is_some_and(|acl| acl.as_str() != "private");
+    let locked = input.object_lock_enabled_for_bucket == Some(true);
+    let actions = [
+        ("s3:CreateBucket", true),
+        ("s3:PutBucketAcl", shared || granted.iter().any(|grant| grant.is_some())),
+        ("s3:PutBucketObjectLockConfiguration", locked),
+        ("s3:PutBucketVersioning", locked),
+        ("s3:PutBucketOwnershipControls", input.object_ownership.is_some()),
+        ("s3:TagResource", tagged),
+    ];
+    actions.into_iter().filter(|(_, asked)| *asked).map(|(action, _)| action).collect()
 }
 
 /// The keys of a DeleteObjects that may not be deleted.
@@ -142,7 +252,7 @@ impl Access {
         let (bucket, key) = match acx.s3_path() {
             S3Path::Root => {
                 for action in super::gate::actions(operation, "", acx.headers()) {
-                    allow_account(&cx, action, "*").await?;
+                    allow_account(&cx, action, "*", &[]).await?;
                 }
                 acx.extensions_mut().insert(cx);
                 return Ok(());
@@ -151,7 +261,9 @@ impl Access {
             S3Path::Object { bucket, key } => (bucket.to_string(), Some(key.to_string())),
         };
         if operation == "CreateBucket" {
-            allow_account(&cx, "s3:CreateBucket", &format!("arn:aws:s3:::{bucket}")).await?;
+            // Where and like what it is to be made is asked about when the body has been read.
+            let keys = request_keys(acx, None, self.s3.router.now().as_millisecond()).map_err(convert::error)?;
+            acx.extensions_mut().insert(RequestKeys(Arc::new(keys)));
             acx.extensions_mut().insert(cx);
             return Ok(());
         }
@@ -162,11 +274,14 @@ impl Access {
             acx.extensions_mut().insert(cx);
             return Ok(());
         }
-        let keys = request_keys(acx, version.as_deref()).map_err(convert::error)?;
+        let now = self.s3.router.now().as_millisecond();
+        let keys = request_keys(acx, version.as_deref(), now).map_err(convert::error)?;
         // What the body says is asked for where it has been read.
-        let later = matches!(operation, "DeleteObjects" | "PutObjectTagging");
+        let later =
+            matches!(operation, "DeleteObjects" | "PutObjectTagging" | "PutObjectRetention" | "PutObjectLegalHold");
         let text = acx.uri().query().unwrap_or_default();
         let actions = if later { Vec::new() } else { super::gate::actions(operation, text, acx.headers()) };
+        let upload = matches!(operation, "PutObject" | "CopyObject" | "CreateMultipartUpload");
         for action in actions {
             let ask = Ask {
                 action,
@@ -175,6 +290,7 @@ impl Access {
                 version: version.as_deref(),
                 keys: &keys,
                 input: None,
+                upload,
             };
             self.s3.permit(&cx, &ask).await.map_err(convert::error)?;
         }
@@ -191,44 +307,32 @@ impl Access {
         let Named { bucket, key, version } = crate::ops::source(text).map_err(convert::error)?;
         self.owner_is_expected(&bucket, header(headers, "x-amz-source-expected-bucket-owner")).await?;
         let action = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
-        let ask = Ask { action, bucket: &bucket, key: Some(&key), version: version.as_deref(), keys, input: None };
+        let ask = Ask {
+            action,
+            bucket: &bucket,
+            key: Some(&key),
+            version: version.as_deref(),
+            keys,
+            input: None,
+            upload: false,
+        };
         self.s3.permit(cx, &ask).await.map_err(convert::error)
     }
 
     async fn owner_is_expected(&self, bucket: &str, expected: Option<&str>) -> S3Result<()> {
-        let Some(expected) = expected else { return Ok(()) };
-        let bucket = self.s3.governed(bucket).await.map_err(convert::error)?;
-        if bucket.owner() == expected {
-            return Ok(());
-        }
-        if expected.len() != 12 || !expected.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(convert::error(wire::Error::new(
-                "InvalidBucketOwnerAWSAccountID",
-                400,
-                "The value of the expected bucket owner parameter must be an AWS account ID.",
-            )));
-        }
-        Err(s3_error!(AccessDenied, "Access Denied"))
+        self.s3.owner_is_expected(bucket, expected).await.map_err(convert::error)
     }
 
-    /// Where the requester pays, they say that they know.
     async fn payer(&self, cx: &Cx, bucket: &str, acx: &S3AccessContext<'_>) -> S3Result<()> {
-        let Ok(bucket) = self.s3.governed(bucket).await else { return Ok(()) };
-        if !bucket.requester_pays || caller(cx) == bucket.owner() {
-            return Ok(());
-        }
         let said = header(acx.headers(), "x-amz-request-payer").map(str::to_owned);
         let said = said.or_else(|| query(acx.uri().query().unwrap_or_default(), "x-amz-request-payer"));
-        if said.as_deref() == Some("requester") && !caller(cx).is_empty() {
-            return Ok(());
-        }
-        Err(convert::error(access_denied("Bucket is requester pays. The request must say that the requester pays.")))
+        self.s3.payer(cx, bucket, said.as_deref()).await.map_err(convert::error)
     }
 }
 
 /// An action that is on no bucket that exists.
-async fn allow_account(cx: &Cx, action: &str, resource: &str) -> S3Result<()> {
-    cx.router().authorize(cx, action, resource).await.map_err(|error| {
+async fn allow_account(cx: &Cx, action: &str, resource: &str, keys: &[(&str, &str)]) -> S3Result<()> {
+    cx.router().authorize_with(cx, action, resource, keys).await.map_err(|error| {
         let anonymous = matches!(cx.principal(), Principal::Anonymous);
         S3Error::with_message(
             if anonymous || error.status() == 403 { S3ErrorCode::AccessDenied } else { S3ErrorCode::InternalError },
@@ -259,12 +363,15 @@ fn origin(acx: &mut S3AccessContext<'_>) -> Origin {
     Origin { secure: peer.map_or(origin.secure, |peer| peer.secure), ..origin }
 }
 
-/// The region of the credential scope, in the header or the presigned URL.
+/// The region of the credential scope that was checked, in the header or the presigned URL.
 fn region(acx: &S3AccessContext<'_>) -> Option<String> {
-    let header = acx.headers().get(http::header::AUTHORIZATION).and_then(|v: &HeaderValue| v.to_str().ok());
-    let scope = match header {
-        Some(header) => header.split("Credential=").nth(1)?.split(',').next()?.to_owned(),
-        None => query(acx.uri().query()?, "X-Amz-Credential")?,
+    let text = acx.uri().query().unwrap_or_default();
+    let scope = match SignatureKind::of_checked(text, acx.headers()) {
+        SignatureKind::Query => query(text, "X-Amz-Credential")?,
+        SignatureKind::Header => {
+            header(acx.headers(), "authorization")?.split("Credential=").nth(1)?.split(',').next()?.to_owned()
+        }
+        SignatureKind::None | SignatureKind::Version2 => return None,
     };
     scope.split('/').nth(2).map(str::to_owned)
 }
@@ -276,11 +383,23 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 fn query(query: &str, name: &str) -> Option<String> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
-        key.eq_ignore_ascii_case(name).then(|| url_decode(value)).flatten()
+        url_decode(key)?.eq_ignore_ascii_case(name).then(|| url_decode(value)).flatten()
     })
 }
 
-fn request_keys(acx: &mut S3AccessContext<'_>, version: Option<&str>) -> crate::errors::Result<Vec<(String, String)>> {
+/// How old a signature is, in milliseconds. Source: Amazon S3 API Reference, "Amazon S3 Signature Version 4 Authentication Specific Policy
+/// Keys".
+pub(super) fn signature_age(time: &str, now_ms: i64) -> Option<(String, String)> {
+    let signed = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", time).ok()?;
+    let signed = signed.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond();
+    Some(("s3:signatureAge".to_owned(), (now_ms - signed).max(0).to_string()))
+}
+
+fn request_keys(
+    acx: &mut S3AccessContext<'_>,
+    version: Option<&str>,
+    now_ms: i64,
+) -> crate::errors::Result<Vec<(String, String)>> {
     let mut keys: Vec<(String, String)> = Vec::new();
     keys.extend(acx.extensions_mut().get::<Peer>().into_iter().flat_map(|peer| peer.keys()));
     let headers = acx.headers();
@@ -305,13 +424,21 @@ fn request_keys(acx: &mut S3AccessContext<'_>, version: Option<&str>) -> crate::
     if let Some(version) = version {
         keys.push(("s3:VersionId".to_owned(), version.to_owned()));
     }
-    let authorization = header(headers, "authorization").unwrap_or_default();
     if acx.credentials().is_some() {
-        let presigned = authorization.is_empty();
-        let old = authorization.starts_with("AWS ") || (presigned && query(text, "Signature").is_some());
+        let kind = SignatureKind::of_checked(text, headers);
+        let old = kind == SignatureKind::Version2;
+        let presigned = kind == SignatureKind::Query || !headers.contains_key(http::header::AUTHORIZATION);
         keys.push(("s3:signatureversion".to_owned(), if old { "AWS" } else { "AWS4-HMAC-SHA256" }.to_owned()));
         keys.push(("s3:authType".to_owned(), if presigned { "REST-QUERY-STRING" } else { "REST-HEADER" }.to_owned()));
+        let signed_at = match kind {
+            SignatureKind::Query => query(text, "X-Amz-Date"),
+            SignatureKind::Header => header(headers, "x-amz-date").map(str::to_owned),
+            SignatureKind::None | SignatureKind::Version2 => None,
+        };
+        keys.extend(signed_at.and_then(|time| signature_age(&time, now_ms)));
     }
+    let until = header(headers, "x-amz-object-lock-retain-until-date").and_then(wire::Timestamp::parse_iso);
+    keys.extend(until.map(|until| (REMAINING_DAYS.to_owned(), remaining_days(until.as_millis(), now_ms))));
     if let Some(tags) = header(headers, "x-amz-tagging") {
         tag_keys(&mut keys, &parse_tags(tags)?);
     }

@@ -74,6 +74,8 @@ pub(super) fn error(error: wire::Error) -> S3Error {
 }
 
 pub(super) fn time(ms: i64) -> Timestamp {
+    // No calendar of HTTP goes further.
+    let ms = ms.clamp(0, crate::archive::LAST_MS);
     Timestamp::from(UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
 }
 

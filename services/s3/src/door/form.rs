@@ -50,7 +50,7 @@ impl S3 {
     async fn posted(&self, request: HttpRequest) -> Result<HttpResponse> {
         let target = Target::of(&request).ok_or_else(method_not_allowed)?;
         let host = request.headers().get(http::header::HOST).and_then(|h| h.to_str().ok()).map(str::to_owned);
-        let peer = request.extensions().get::<Peer>().copied();
+        let told = told_by(&request);
         let kind = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let boundary = multer::parse_boundary(kind).map_err(|_| malformed())?;
         let limits = Constraints::new().size_limit(SizeLimit::new().whole_stream(crate::body::MAX_PUT + (1 << 20)));
@@ -78,7 +78,8 @@ impl S3 {
             None => 0..=u64::MAX,
         };
         let attributes = attributes(&fields)?;
-        self.form_allowed(&cx, (&target.bucket, &key), (&fields, &attributes.tags), peer).await?;
+        self.form_allowed(&cx, (&target.bucket, &key), (&fields, &attributes.tags), &told).await?;
+        self.payer(&cx, &target.bucket, fields.get("x-amz-request-payer").map(String::as_str)).await?;
         let making = making(&fields)?;
         let attributes = self.make(&cx, &bucket, &making, attributes).await?;
         let expected = Expected {
@@ -187,7 +188,7 @@ impl S3 {
         cx: &Cx,
         (bucket, key): (&str, &str),
         (fields, tags): (&BTreeMap<String, String>, &[(String, String)]),
-        peer: Option<Peer>,
+        told: &[(String, String)],
     ) -> Result<()> {
         let mut headers = HeaderMap::new();
         let mut keys: Vec<(String, String)> = Vec::new();
@@ -207,12 +208,33 @@ impl S3 {
         }
         super::access::tag_keys(&mut keys, tags);
         keys.push(("s3:authType".to_owned(), "POST".to_owned()));
-        keys.extend(peer.into_iter().flat_map(Peer::keys));
+        if fields.contains_key("policy") {
+            let new = fields.contains_key("x-amz-signature");
+            let version = if new { "AWS4-HMAC-SHA256" } else { "AWS" };
+            keys.push(("s3:signatureversion".to_owned(), version.to_owned()));
+            let signed_at = fields.get("x-amz-date").filter(|_| new);
+            let now = self.router.now().as_millisecond();
+            keys.extend(signed_at.and_then(|time| super::access::signature_age(time, now)));
+        }
+        keys.extend_from_slice(told);
         for action in super::gate::actions("PutObject", "", &headers) {
-            self.permit(cx, &Ask { action, bucket, key: Some(key), version: None, keys: &keys, input: None }).await?;
+            let ask = Ask { action, bucket, key: Some(key), version: None, keys: &keys, input: None, upload: true };
+            self.permit(cx, &ask).await?;
         }
         Ok(())
     }
+}
+
+/// The condition keys that the request itself tells.
+fn told_by(request: &HttpRequest) -> Vec<(String, String)> {
+    let header = |(name, key): (HeaderName, &str)| {
+        let value = request.headers().get(name)?.to_str().ok()?;
+        Some((key.to_owned(), value.to_owned()))
+    };
+    let named = [(http::header::USER_AGENT, "aws:UserAgent"), (http::header::REFERER, "aws:Referer")];
+    let mut told: Vec<(String, String)> = named.into_iter().filter_map(header).collect();
+    told.extend(request.extensions().get::<Peer>().into_iter().flat_map(|peer| peer.keys()));
+    told
 }
 
 fn malformed() -> Error {
@@ -493,15 +515,26 @@ mod tests {
         let bucket = serde_json::json!({ "Bucket": "bucket" });
         cx(Principal::root(OWN)).call_json("s3", "CreateBucket", bucket).await.unwrap();
         let role = cx(Principal::role("arn:aws:iam::000000000000:role/r", "s", None));
+        let statement = |effect: &str, who: &str, condition: serde_json::Value| serde_json::json!({ "Effect": effect, "Principal": { "AWS": who }, "Action": "s3:PutObject", "Resource": "arn:aws:s3:::bucket/*", "Condition": condition });
+        let set = |cx: &Cx, statements: Vec<serde_json::Value>| {
+            let policy = serde_json::json!({ "Version": "2012-10-17", "Statement": statements });
+            let (input, cx) = (serde_json::json!({ "Bucket": "bucket", "Policy": policy.to_string() }), cx.clone());
+            async move { cx.call_json("s3", "PutBucketPolicy", input).await.unwrap() }
+        };
         let may = |fields: &[(&str, &str)]| {
             let fields: BTreeMap<String, String> =
                 fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             let (s3, role) = (Arc::clone(&s3), role.clone());
-            async move { s3.form_allowed(&role, ("bucket", "k"), (&fields, &[]), None).await.map_err(|e| e.status()) }
+            async move { s3.form_allowed(&role, ("bucket", "k"), (&fields, &[]), &[]).await.map_err(|e| e.status()) }
         };
         may(&[("key", "k"), ("x-amz-meta-a", "b"), ("x-amz-storage-class", "STANDARD")]).await.unwrap();
-        for field in ["tagging", "x-amz-object-lock-mode", "x-amz-object-lock-legal-hold"] {
+        for field in ["tagging", "acl", "x-amz-grant-read", "x-amz-object-lock-mode", "x-amz-object-lock-legal-hold"] {
             assert_eq!(may(&[("key", "k"), (field, "x")]).await, Err(403), "{field}");
         }
+        let owner = cx(Principal::root(OWN));
+        let old = serde_json::json!({ "StringEquals": { "s3:signatureversion": "AWS" } });
+        set(&owner, vec![statement("Deny", "*", old)]).await;
+        may(&[("key", "k"), ("policy", "x"), ("x-amz-signature", "x")]).await.unwrap();
+        assert_eq!(may(&[("key", "k"), ("policy", "x"), ("signature", "x")]).await, Err(403));
     }
 }

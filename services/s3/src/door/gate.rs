@@ -315,33 +315,130 @@ pub(super) fn makes_bucket(method: &Method, host_has_bucket: bool, uri: &http::U
 /// put those of an empty body in, as they have none when they sign. Source: AWS's answers in aws/aws-sdk-go-v2 issue 2610.
 pub(super) fn lift(query: &str, headers: &mut HeaderMap) {
     let presigned = keys(query).iter().any(|(key, _)| key.eq_ignore_ascii_case("x-amz-signature"));
-    for pair in query.split('&').filter(|_| presigned) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    for (key, value) in keys(query).into_iter().filter(|_| presigned) {
         let key = key.to_ascii_lowercase();
         let checksum = key.starts_with("x-amz-checksum-") || key == "x-amz-sdk-checksum-algorithm";
         if !key.starts_with("x-amz-") || checksum || SIGNATURE_4.contains(&key.as_str()) {
             continue;
         }
-        let value = crate::put::url_decode(value).and_then(|value| HeaderValue::try_from(value).ok());
-        if let (Ok(name), Some(value)) = (HeaderName::try_from(key), value) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value.as_ref())) {
             headers.entry(name).or_insert(value);
         }
     }
+}
+
+/// A query without the keys of a signature.
+pub(super) fn without_signature(query: &str) -> String {
+    let signs = |pair: &&str| {
+        let key = pair.split_once('=').map_or(*pair, |(key, _)| key);
+        let key = crate::put::url_decode(key).unwrap_or_else(|| key.to_owned());
+        SIGNATURE_2.contains(&key.as_str()) || SIGNATURE_4.iter().any(|name| key.eq_ignore_ascii_case(name))
+    };
+    query.split('&').filter(|pair| !signs(pair)).collect::<Vec<_>>().join("&")
 }
 
 /// Headers that count for nothing, or are held against the signature in another way.
 const NEED_NOT_BE_SIGNED: [&str; 4] =
     ["x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-user-agent"];
 
-/// The headers of S3's that a request has and its signature does not cover: who was given a presigned URL could make another request of it.
-/// Source: Amazon S3 API Reference, "Authenticating Requests: Using the Authorization Header", `CanonicalHeaders`.
-pub(super) fn unsigned(query: &str, headers: &HeaderMap) -> Option<String> {
-    let claim = wire::sigv4::Claim::of(headers, query).ok().flatten()?;
-    let signed: Vec<&str> = claim.signed_headers.split(';').collect();
+/// Refuses a request of which it is not clear what is signed: with signatures of two kinds, with one whose signed headers cannot be read,
+/// or with headers of S3's that its signature does not cover, by which who was given a presigned URL could make another request of it.
+/// Whether there is a signature in the query is decided as who checks it does: by the decoded keys.
+/// Source: Amazon S3 API Reference, "Authenticating Requests: Using the Authorization Header", `CanonicalHeaders`, and "Using Query Parameters".
+pub(super) fn check_signed(query: &str, headers: &HeaderMap) -> S3Result<()> {
+    let keys = keys(query);
+    let kind = SignatureKind::of(&keys, headers).map_err(super::convert::error)?;
+    let signed = match kind {
+        SignatureKind::None | SignatureKind::Version2 => return Ok(()),
+        SignatureKind::Query => one(keys.iter().filter(|(key, _)| key == "X-Amz-SignedHeaders"))
+            .map(|(_, names)| names.as_ref())
+            .ok_or_else(unreadable_query),
+        SignatureKind::Header => signed_of_header(headers).ok_or_else(unreadable_header),
+    };
+    let signed: Vec<String> = signed.map_err(super::convert::error)?.split(';').map(str::to_ascii_lowercase).collect();
     let names = headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("x-amz-"));
-    let lacking: Vec<&str> =
-        names.filter(|name| !signed.contains(name) && !NEED_NOT_BE_SIGNED.contains(name)).collect();
-    (!lacking.is_empty()).then(|| lacking.join(", "))
+    let lacking: Vec<&str> = names
+        .filter(|name| !signed.iter().any(|signed| signed == name) && !NEED_NOT_BE_SIGNED.contains(name))
+        .collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let error = crate::errors::access_denied("There were headers present in the request which were not signed");
+    Err(super::convert::error(error.with("HeadersNotSigned", lacking.join(", "))))
+}
+
+/// Where a request's signature is, if it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SignatureKind {
+    None,
+    /// The older one, in header or query. It covers all headers of S3's.
+    Version2,
+    Query,
+    Header,
+}
+
+impl SignatureKind {
+    fn of(keys: &[Key<'_>], headers: &HeaderMap) -> Result<Self, wire::Error> {
+        let has = |name: &str| keys.iter().any(|(key, _)| key == name);
+        let marks = ["x-amz-algorithm", "x-amz-signature"];
+        let new = keys.iter().any(|(key, _)| marks.iter().any(|mark| key.eq_ignore_ascii_case(mark)));
+        let old = has("Signature");
+        let header = headers.get(http::header::AUTHORIZATION);
+        if [new, old, header.is_some()].into_iter().filter(|given| *given).count() > 1 {
+            return Err(two_mechanisms(header));
+        }
+        Ok(match header {
+            _ if new => Self::Query,
+            _ if old => Self::Version2,
+            None => Self::None,
+            Some(value) if value.as_bytes().starts_with(b"AWS ") => Self::Version2,
+            Some(_) => Self::Header,
+        })
+    }
+
+    /// The same of a request whose signature has been checked.
+    pub(super) fn of_checked(query: &str, headers: &HeaderMap) -> Self {
+        Self::of(&keys(query), headers).unwrap_or(Self::None)
+    }
+}
+
+/// AWS's words. Source: its answer in catalyst/moodle-tool_objectfs issue 303.
+fn two_mechanisms(header: Option<&HeaderValue>) -> wire::Error {
+    let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter \
+                   or the Authorization header should be specified";
+    let given = header.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    crate::errors::invalid_argument(message).with("ArgumentName", "Authorization").with("ArgumentValue", given)
+}
+
+fn unreadable_query() -> wire::Error {
+    wire::Error::new(
+        "AuthorizationQueryParametersError",
+        400,
+        "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, \
+         X-Amz-SignedHeaders, and X-Amz-Expires parameters.",
+    )
+}
+
+fn unreadable_header() -> wire::Error {
+    wire::Error::new(
+        "AuthorizationHeaderMalformed",
+        400,
+        "The authorization header is malformed; the authorization header requires three components: Credential, SignedHeaders, \
+         and Signature.",
+    )
+}
+
+/// `SignedHeaders` of the one `Authorization` header.
+fn signed_of_header(headers: &HeaderMap) -> Option<&str> {
+    let text = one(headers.get_all(http::header::AUTHORIZATION).iter())?.to_str().ok()?;
+    let (_, fields) = text.split_once(' ')?;
+    one(fields.split(',').filter_map(|field| field.trim().strip_prefix("SignedHeaders=")))
+}
+
+/// The only one there is.
+fn one<T>(mut all: impl Iterator<Item = T>) -> Option<T> {
+    let first = all.next()?;
+    all.next().is_none().then_some(first)
 }
 
 fn not_implemented(message: String) -> S3Error {
@@ -436,7 +533,8 @@ mod tests {
     #[test]
     fn nothing_is_served_that_no_permission_is_asked_for() {
         let actions = |name: &&str| OPERATIONS.iter().find(|one| one.name == *name).map_or(0, |one| one.actions.len());
-        assert_eq!(SERVED.iter().filter(|name| actions(name) == 0).collect::<Vec<_>>(), Vec::<&&str>::new());
+        // Of DeleteObjects each key is asked for by itself, when its body has been read.
+        assert_eq!(SERVED.iter().filter(|name| actions(name) == 0).collect::<Vec<_>>(), [&"DeleteObjects"]);
     }
 
     #[test]
@@ -449,18 +547,44 @@ mod tests {
         let headers = |all: &[(&'static str, &'static str)]| {
             all.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
         };
-        let check = |query: &str, all: &[(&'static str, &'static str)], want: Option<&str>| {
-            assert_eq!(unsigned(query, &headers(all)).as_deref(), want, "{query} {all:?}");
+        let check = |query: &str, all: &[(&'static str, &'static str)], want: &str| {
+            let found = check_signed(query, &headers(all)).err();
+            let found = found.map_or(String::new(), |error| error.code().as_str().to_owned());
+            assert_eq!(found, want, "{query} {all:?}");
         };
         let copied = [("x-amz-copy-source", "b/k"), ("content-type", "text/plain"), ("x-amz-user-agent", "a")];
-        check(&presigned("host"), &copied, Some("x-amz-copy-source"));
-        check(&presigned("host%3Bx-amz-copy-source"), &copied, None);
-        check(&presigned("host"), &[("content-type", "text/plain")], None);
-        check("", &copied, None);
+        check(&presigned("host"), &copied, "AccessDenied");
+        check(&presigned("host%3Bx-amz-copy-source"), &copied, "");
+        check(&presigned("host"), &[("content-type", "text/plain")], "");
+        check("", &copied, "");
         let signed = "AWS4-HMAC-SHA256 Credential=AK/20130524/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=00";
         let own = [("authorization", signed), ("x-amz-date", "20130524T000000Z"), ("x-amz-acl", "public-read")];
-        check("", &own, Some("x-amz-acl"));
-        check("", &own[..2], None);
+        check("", &own, "AccessDenied");
+        check("", &own[..2], "");
+        // However the keys are written.
+        let written =
+            presigned("host").replace("X-Amz-Algorithm", "X-Amz-Algorith%6D").replace("X-Amz-Sig", "X-Amz-%53ig");
+        check(&written, &copied, "AccessDenied");
+        check(
+            &presigned("host").replace("&X-Amz-SignedHeaders=host", ""),
+            &copied,
+            "AuthorizationQueryParametersError",
+        );
+        let twice = format!("{}&X-Amz-SignedHeaders=x-amz-copy-source", presigned("host"));
+        check(&twice, &copied, "AuthorizationQueryParametersError");
+        check("", &[("authorization", "AWS4-HMAC-SHA256 x"), ("x-amz-acl", "private")], "AuthorizationHeaderMalformed");
+        let of_two = format!("{signed}, SignedHeaders=x-amz-acl");
+        check("", &[("authorization", of_two.leak()), ("x-amz-acl", "private")], "AuthorizationHeaderMalformed");
+        // The older signature covers them all.
+        check("AWSAccessKeyId=AK&Signature=x&Expires=1", &copied, "");
+        check("", &[("authorization", "AWS AK:x"), ("x-amz-acl", "private")], "");
+        // Of two signatures it is not clear which is meant.
+        for header in ["x", "AWS AK:x", signed] {
+            for query in [presigned("host"), written.clone(), "AWSAccessKeyId=AK&%53ignature=x&Expires=1".to_owned()] {
+                check(&query, &[("authorization", header)], "InvalidArgument");
+            }
+        }
+        check(&format!("{}&Signature=x", presigned("host")), &[], "InvalidArgument");
     }
 
     #[test]

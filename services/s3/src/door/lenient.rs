@@ -3,9 +3,12 @@
 //! doesn't support retrieving multiple ranges of data per GET request".
 
 use http::header::{IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, RANGE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use s3s::dto::{Range, Timestamp, TimestampFormat};
 use s3s::{Body, HttpRequest};
+
+use super::gate;
 
 /// Has it headers that are to be passed over?
 pub(super) fn has_void_headers(request: &HttpRequest) -> bool {
@@ -16,7 +19,7 @@ pub(super) fn has_void_headers(request: &HttpRequest) -> bool {
 pub(super) fn plain(request: &HttpRequest) -> HttpRequest {
     let mut plain = HttpRequest::new(Body::empty());
     request.method().clone_into(plain.method_mut());
-    request.uri().clone_into(plain.uri_mut());
+    *plain.uri_mut() = unsigned(request.uri());
     request.headers().clone_into(plain.headers_mut());
     for name in void(request.headers()) {
         plain.headers_mut().remove(name);
@@ -27,6 +30,15 @@ pub(super) fn plain(request: &HttpRequest) -> HttpRequest {
         plain.extensions_mut().insert(*peer);
     }
     plain
+}
+
+/// The address without a signature, which nobody looks at any more.
+fn unsigned(uri: &Uri) -> Uri {
+    let query = gate::without_signature(uri.query().unwrap_or_default());
+    let text = if query.is_empty() { uri.path().to_owned() } else { format!("{}?{query}", uri.path()) };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(text).ok().or(parts.path_and_query);
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
 fn void(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
@@ -44,6 +56,14 @@ fn void(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signature_is_taken_out_of_an_address() {
+        let plain = |text: &str| unsigned(&text.parse().unwrap()).to_string();
+        assert_eq!(plain("/b/k%20?X-Amz-%53ignature=0&versionId=1&X-Amz-Credential=a%2Fb"), "/b/k%20?versionId=1");
+        assert_eq!(plain("http://h/b/k?AWSAccessKeyId=a&Signature=b&Expires=1"), "http://h/b/k");
+        assert_eq!(plain("/b/k?response-content-type=a%2Fb"), "/b/k?response-content-type=a%2Fb");
+    }
 
     #[test]
     fn what_is_passed_over() {

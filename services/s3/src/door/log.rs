@@ -9,6 +9,7 @@ use s3s::{HttpRequest, HttpResponse};
 use service::Principal;
 
 use super::access::Caller;
+use super::gate::SignatureKind;
 use super::{Peer, Target, gate, host};
 use crate::S3;
 use crate::logging::{self, Line};
@@ -57,9 +58,7 @@ impl Noted {
         let id = response.headers().get("x-amz-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
         let key = self.key();
         let query = self.uri.query().unwrap_or_default();
-        let authorization = text(&self.headers, &AUTHORIZATION);
-        let signed_4 = authorization.starts_with("AWS4-") || query.contains("X-Amz-Signature=");
-        let signed_2 = authorization.starts_with("AWS ") || query.contains("Signature=");
+        let signed = SignatureKind::of_checked(query, &self.headers);
         let body = response.body().bytes();
         let sent = number(response.headers(), &CONTENT_LENGTH).or_else(|| body.as_ref().map(|body| body.len() as u64));
         let total = text(response.headers(), &CONTENT_RANGE);
@@ -99,17 +98,15 @@ impl Noted {
             referer: &referer,
             agent: &agent,
             version,
-            signature: if signed_4 {
-                "SigV4"
-            } else if signed_2 {
-                "SigV2"
-            } else {
-                ""
+            signature: match signed {
+                SignatureKind::Query | SignatureKind::Header => "SigV4",
+                SignatureKind::Version2 => "SigV2",
+                SignatureKind::None => "",
             },
-            authentication: match (authorization.is_empty(), signed_4 || signed_2) {
-                (false, _) => "AuthHeader",
-                (true, true) => "QueryString",
-                (true, false) => "",
+            authentication: match signed {
+                SignatureKind::None => "",
+                _ if self.headers.contains_key(AUTHORIZATION) => "AuthHeader",
+                _ => "QueryString",
             },
             host: &host,
         };

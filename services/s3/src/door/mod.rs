@@ -64,7 +64,7 @@ impl Door {
 
     /// Answers one request. Never fails: what goes wrong is an S3 error in XML.
     pub fn serve(&self, request: HttpRequest) -> BoxFuture<'_, HttpResponse> {
-        Box::pin(self.logged(request))
+        Box::pin(crate::admitted::during(self.logged(request)))
     }
 
     async fn logged(&self, mut request: HttpRequest) -> HttpResponse {
@@ -76,7 +76,7 @@ impl Door {
 
     async fn answer(&self, mut request: HttpRequest) -> HttpResponse {
         let query = request.uri().query().unwrap_or_default().to_owned();
-        let unsigned = gate::unsigned(&query, request.headers());
+        let signed = gate::check_signed(&query, request.headers());
         gate::lift(&query, request.headers_mut());
         let id = Cx::platform(&self.s3.router, "", "").request_id().to_owned();
         let (method, uri) = (request.method().clone(), request.uri().clone());
@@ -86,13 +86,9 @@ impl Door {
         let authorization = request.headers().get(http::header::AUTHORIZATION).cloned();
         let origin = request.headers().get(http::header::ORIGIN).cloned();
         let crossing = origin.map(|origin| (origin, request.method().clone(), Target::of(&request)));
-        let answered = match unsigned {
-            None => self.answered(request).await,
-            Some(left_out) => {
-                let error =
-                    crate::errors::access_denied("There were headers present in the request which were not signed");
-                Err(convert::error(error.with("HeadersNotSigned", left_out)))
-            }
+        let answered = match signed {
+            Ok(()) => self.answered(request).await,
+            Err(error) => Err(error),
         };
         let mut response = match answered {
             Ok(response) => response,

@@ -7,9 +7,10 @@ use s3s::dto::{
     GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts, GetObjectInput, GetObjectOutput,
     GetObjectTaggingInput, GetObjectTaggingOutput, HeadObjectInput, HeadObjectOutput, MetadataDirective,
     ObjectAttributes, ObjectPart, PutObjectInput, PutObjectOutput, PutObjectTaggingInput, PutObjectTaggingOutput,
-    Range, StorageClass, StreamingBlob, TaggingDirective,
+    StorageClass, StreamingBlob, TaggingDirective,
 };
 use s3s::{S3Error, S3Request, S3Result, s3_error};
+use service::Principal;
 
 use super::access::Refused;
 use super::convert::{
@@ -19,7 +20,7 @@ use super::convert::{
 use super::{Answer, Files, answer, cx};
 use crate::S3;
 use crate::archive;
-use crate::body::{Expected, Reader};
+use crate::body::{Expected, Reader, content_range, parts_count, wanted};
 use crate::buckets::now_ms;
 use crate::conditions::Conditions;
 use crate::copy::{Copied, Copy};
@@ -83,7 +84,7 @@ pub(super) async fn put(s3: &S3, req: S3Request<PutObjectInput>) -> Answer<PutOb
 pub(super) async fn get(s3: &S3, req: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
     let called = cx(&req)?;
     let now = now_ms(&called);
-    if req.credentials.is_none() && overrides(&req.input) {
+    if matches!(called.principal(), Principal::Anonymous) && overrides(&req.input) {
         return Err(s3_error!(
             InvalidRequest,
             "Request specific response headers cannot be used for anonymous GET requests."
@@ -97,7 +98,7 @@ pub(super) async fn get(s3: &S3, req: S3Request<GetObjectInput>) -> Answer<GetOb
     let record = opened.record.clone();
     check_read(&record, &read_conditions(&input))?;
     archive::check_readable(&record, now, false).map_err(error)?;
-    let (range, partial) = wanted(&record, input.range, input.part_number)?;
+    let (range, partial) = wanted(&record, input.range, input.part_number).map_err(error)?;
     crate::lineage::read(&called, &input.bucket, &input.key, &record, &range);
     let mut output = GetObjectOutput::default();
     let whole = !partial;
@@ -134,7 +135,7 @@ pub(super) async fn head(s3: &S3, req: S3Request<HeadObjectInput>) -> Answer<Hea
         ..Conditions::default()
     };
     check_read(&record, &conditions)?;
-    let (range, partial) = wanted(&record, input.range, input.part_number)?;
+    let (range, partial) = wanted(&record, input.range, input.part_number).map_err(error)?;
     let mut output = HeadObjectOutput::default();
     describe!(output, record, !partial && input.checksum_mode.is_some());
     output.content_length = Some(convert::size(range.end - range.start));
@@ -338,6 +339,7 @@ pub(super) async fn delete_many(s3: &S3, req: S3Request<DeleteObjectsInput>) -> 
                 version: object.version_id.as_deref(),
                 keys: &[],
                 input: None,
+                upload: false,
             };
             s3.permit(&cx, &ask).await.map_err(error)?;
         }
@@ -450,44 +452,4 @@ fn check_read(record: &ObjectRecord, conditions: &Conditions) -> S3Result<()> {
         }
         out
     })
-}
-
-/// The bytes that a request wants: all, a range, or a part; and whether that makes the answer a partial one.
-fn wanted(record: &ObjectRecord, range: Option<Range>, part: Option<i32>) -> S3Result<(std::ops::Range<u64>, bool)> {
-    match (range, part) {
-        (None, None) => Ok((0..record.size, false)),
-        (Some(_), Some(_)) => {
-            Err(s3_error!(InvalidRequest, "Cannot specify both Range header and partNumber query parameter"))
-        }
-        (Some(range), None) => {
-            let found = range.check(record.size).map_err(|_| error(crate::errors::invalid_range()))?;
-            if found.is_empty() { Ok((0..record.size, false)) } else { Ok((found, true)) }
-        }
-        (None, Some(number)) => {
-            let index = usize::try_from(number).ok().and_then(|n| n.checked_sub(1)).filter(|index| *index < 10_000);
-            let missing =
-                || error(wire::Error::new("InvalidPartNumber", 416, "The requested partnumber is not satisfiable"));
-            let Some(index) = index else {
-                return Err(s3_error!(
-                    InvalidArgument,
-                    "Part number must be an integer between 1 and 10000, inclusive"
-                ));
-            };
-            let Some(parts) = &record.parts else {
-                return if index == 0 { Ok((0..record.size, false)) } else { Err(missing()) };
-            };
-            let part = parts.get(index).ok_or_else(missing)?;
-            let start: u64 = parts[..index].iter().map(|p| p.size).sum();
-            Ok((start..start + part.size, true))
-        }
-    }
-}
-
-fn content_range(range: &std::ops::Range<u64>, size: u64) -> String {
-    format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1))
-}
-
-fn parts_count(record: &ObjectRecord, asked: Option<i32>) -> Option<i32> {
-    asked?;
-    record.parts.as_ref().and_then(|p| i32::try_from(p.len()).ok())
 }

@@ -12,7 +12,7 @@ use super::{Answer, answer, cx};
 use crate::S3;
 use crate::access::caller;
 use crate::acl;
-use crate::buckets::Made;
+use crate::buckets::{Made, check_bucket_tags};
 use crate::lock::{self, Mode};
 use crate::make::Grants;
 use crate::records::Versioning;
@@ -26,6 +26,11 @@ use crate::tags::Named;
 /// The tags of a bucket that is to be made, which s3s has no member for.
 #[derive(Clone, Debug, Default)]
 struct NewTags(TagSet);
+
+/// The tags of the bucket that a request is to make.
+pub(super) fn new_tags(req: &S3Request<CreateBucketInput>) -> TagSet {
+    req.extensions.get::<NewTags>().cloned().unwrap_or_default().0
+}
 
 /// Reads the tags out of the body of what can only be a CreateBucket; its other members s3s reads.
 pub(super) async fn lift_tags(request: &mut HttpRequest) -> S3Result<()> {
@@ -56,7 +61,7 @@ pub(super) async fn lift_tags(request: &mut HttpRequest) -> S3Result<()> {
 
 pub(super) async fn create_bucket(s3: &S3, req: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
     let cx = cx(&req)?;
-    let NewTags(tags) = req.extensions.get::<NewTags>().cloned().unwrap_or_default();
+    let tags = new_tags(&req);
     let input = req.input;
     let usual = s3.usual();
     let ownership = input.object_ownership.as_ref().map(|o| o.as_str().to_owned());
@@ -98,7 +103,7 @@ pub(super) async fn create_bucket(s3: &S3, req: S3Request<CreateBucketInput>) ->
             "Bucket cannot have public ACLs set with BlockPublicAccess enabled",
         )));
     }
-    check_bucket_tags(&tags).map_err(error)?;
+    check_bucket_tags(&convert::tags(tags.clone())).map_err(error)?;
     let made = Made {
         ownership,
         grants: list.filter(|_| parsed != Ownership::BucketOwnerEnforced),
@@ -106,35 +111,10 @@ pub(super) async fn create_bucket(s3: &S3, req: S3Request<CreateBucketInput>) ->
         tags,
     };
     let constraint = input.create_bucket_configuration.and_then(|c| c.location_constraint);
-    let region = region_of(&cx, constraint.as_ref())?;
+    let region =
+        crate::buckets::region_of(&cx, constraint.as_ref().map(BucketLocationConstraint::as_str)).map_err(error)?;
     let bucket = s3.create_bucket(&cx, &input.bucket, region, made).await.map_err(error)?;
     answer(CreateBucketOutput { location: Some(format!("/{}", bucket.name)) })
-}
-
-/// The region that a bucket is made in; what is asked for must be the endpoint's, or the endpoint that of us-east-1.
-fn region_of<'a>(cx: &'a Cx, constraint: Option<&'a BucketLocationConstraint>) -> S3Result<&'a str> {
-    Ok(match constraint.map(BucketLocationConstraint::as_str).filter(|c| !c.is_empty()) {
-        Some("EU") => "eu-west-1",
-        Some(constraint) if constraint != cx.region() && !crate::buckets::is_region(constraint) => {
-            return Err(s3_error!(InvalidLocationConstraint, "The specified location-constraint is not valid"));
-        }
-        Some(constraint) if constraint == cx.region() || cx.region() == "us-east-1" => constraint,
-        Some(constraint) => {
-            return Err(s3_error!(
-                IllegalLocationConstraintException,
-                "The {constraint} location constraint is incompatible for the region specific endpoint this request was \
-                 sent to."
-            ));
-        }
-        None if cx.region() == "us-east-1" => "us-east-1",
-        None => {
-            return Err(s3_error!(
-                IllegalLocationConstraintException,
-                "The unspecified location constraint is incompatible for the region specific endpoint this request was \
-                 sent to."
-            ));
-        }
-    })
 }
 
 pub(super) async fn get<T: DeserializeOwned>(s3: &S3, bucket: &str, name: &str) -> S3Result<T> {
@@ -325,15 +305,10 @@ pub(super) async fn put_lifecycle(
         return Err(s3_error!(MissingRequestBodyError, "Request Body is empty"));
     };
     let cx = cx(&req)?;
-    let value = crate::lifecycle::check(value.clone(), &cx.uuid(), s3.day_ms()).map_err(error)?;
-    let smallest = req.input.transition_default_minimum_object_size.clone().unwrap_or_else(usual_smallest);
-    let known = [crate::lifecycle::VARIES, TransitionDefaultMinimumObjectSize::ALL_STORAGE_CLASSES_128K];
-    if !known.contains(&smallest.as_str()) {
-        return Err(s3_error!(InvalidArgument, "Invalid TransitionDefaultMinimumObjectSize found"));
-    }
-    s3.put_setting(&cx, &req.input.bucket, LIFECYCLE_SMALLEST, &smallest.as_str()).await.map_err(error)?;
-    put::<PutBucketLifecycleConfigurationOutput>(s3, &cx, &req.input.bucket, LIFECYCLE, &value).await?;
-    answer(PutBucketLifecycleConfigurationOutput { transition_default_minimum_object_size: Some(smallest) })
+    let smallest =
+        req.input.transition_default_minimum_object_size.as_ref().map(TransitionDefaultMinimumObjectSize::as_str);
+    let smallest = s3.put_lifecycle(&cx, &req.input.bucket, value.clone(), smallest).await.map_err(error)?;
+    answer(PutBucketLifecycleConfigurationOutput { transition_default_minimum_object_size: Some(smallest.into()) })
 }
 
 pub(super) async fn ownership(s3: &S3, bucket: &str) -> Answer<GetBucketOwnershipControlsOutput> {
@@ -348,18 +323,8 @@ pub(super) async fn put_ownership(
 ) -> Answer<PutBucketOwnershipControlsOutput> {
     let rules = &req.input.ownership_controls.rules;
     let value: Vec<&str> = rules.iter().map(|r| r.object_ownership.as_str()).collect();
-    let [one] = value.as_slice() else { return Err(error(crate::errors::malformed_xml())) };
-    let ownership = Ownership::parse(one).ok_or_else(|| error(crate::errors::malformed_xml()))?;
-    let bucket = s3.governed(&req.input.bucket).await.map_err(error)?;
-    let others = |g: &acl::Grant| g.grantee != acl::Grantee::Account(bucket.owner().to_owned());
-    if ownership == Ownership::BucketOwnerEnforced && bucket.grants.iter().any(others) {
-        return Err(error(wire::Error::new(
-            "InvalidBucketAclWithObjectOwnership",
-            400,
-            "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
-        )));
-    }
-    put(s3, &cx(&req)?, &req.input.bucket, OWNERSHIP, &value).await
+    s3.put_ownership(&cx(&req)?, &req.input.bucket, &value).await.map_err(error)?;
+    answer(PutBucketOwnershipControlsOutput::default())
 }
 
 pub(super) async fn notification(s3: &S3, bucket: &str) -> Answer<GetBucketNotificationConfigurationOutput> {
@@ -388,25 +353,10 @@ pub(super) async fn put_encryption(
     s3: &S3,
     req: S3Request<PutBucketEncryptionInput>,
 ) -> Answer<PutBucketEncryptionOutput> {
-    let value = &req.input.server_side_encryption_configuration;
-    let [rule] = value.rules.as_slice() else { return Err(error(crate::errors::malformed_xml())) };
-    let Some(default) = &rule.apply_server_side_encryption_by_default else {
-        return Err(error(crate::errors::malformed_xml()));
-    };
-    let algorithm = default.sse_algorithm.as_str();
-    if !["AES256", "aws:kms", "aws:kms:dsse"].contains(&algorithm) {
-        return Err(error(crate::errors::malformed_xml()));
-    }
-    if algorithm == "AES256" && default.kms_master_key_id.is_some() {
-        return Err(s3_error!(
-            InvalidArgument,
-            "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
-        ));
-    }
-    let bucket = s3.governed(&req.input.bucket).await.map_err(error)?;
     let cx = cx(&req)?;
-    s3.default_encryption(&cx, &bucket, default, false).await.map_err(error)?;
-    put(s3, &cx, &req.input.bucket, ENCRYPTION, value).await
+    let value = &req.input.server_side_encryption_configuration;
+    s3.put_encryption(&cx, &req.input.bucket, value).await.map_err(error)?;
+    answer(PutBucketEncryptionOutput::default())
 }
 
 /// Back to what a new bucket has.
@@ -617,7 +567,7 @@ pub(super) async fn restore(s3: &S3, req: S3Request<RestoreObjectInput>) -> Answ
             "Restore is not allowed for the object's current storage class",
         )));
     }
-    let until = crate::buckets::now_ms(&cx) + i64::from(days) * 86_400_000;
+    let until = (crate::buckets::now_ms(&cx) + i64::from(days) * 86_400_000).min(crate::archive::LAST_MS);
     let was = s3.restore(&cx, named, until).await.map_err(error)?;
     let status = if was { http::StatusCode::OK } else { http::StatusCode::ACCEPTED };
     Ok(answer::with_status(RestoreObjectOutput::default(), status))
@@ -631,18 +581,10 @@ pub(super) async fn put_logging(s3: &S3, req: S3Request<PutBucketLoggingInput>) 
 }
 
 pub(super) async fn put_tagging(s3: &S3, req: S3Request<PutBucketTaggingInput>) -> Answer<PutBucketTaggingOutput> {
-    check_bucket_tags(&req.input.tagging.tag_set).map_err(error)?;
+    check_bucket_tags(&convert::tags(req.input.tagging.tag_set.clone())).map_err(error)?;
     s3.put_setting(&cx(&req)?, &req.input.bucket, TAGGING, &req.input.tagging).await.map_err(error)?;
     // Source: API reference, PutBucketTagging, "Sample Response".
     Ok(answer::with_status(PutBucketTaggingOutput::default(), http::StatusCode::NO_CONTENT))
-}
-
-fn check_bucket_tags(tags: &TagSet) -> crate::errors::Result<()> {
-    if tags.iter().any(|tag| tag.key.as_deref().is_some_and(crate::put::is_of_system)) {
-        let message = "System tags cannot be added/updated by requester";
-        return Err(wire::Error::new("InvalidTag", 400, message));
-    }
-    crate::put::check_tags(&convert::tags(tags.clone()), 50)
 }
 
 pub(super) async fn versioning(s3: &S3, bucket: &str) -> Answer<GetBucketVersioningOutput> {

@@ -7,15 +7,16 @@ use serde_json::json;
 use service::{Cx, Handle};
 use wire::{Blob, Timestamp};
 
+use super::Place;
 use super::buckets::bad_member;
 use crate::S3;
 use crate::access::Ask;
-use crate::body::{Expected, Reader};
+use crate::body::{Expected, Reader, content_range, parts_count, wanted};
 use crate::checksum::Checksums;
 use crate::conditions::{Conditions, Tag};
 use crate::copy::{Copied, Copy};
 use crate::delete::Deletion;
-use crate::errors::{Result, internal, invalid_range, invalid_request};
+use crate::errors::{Result, internal, invalid_request};
 use crate::events::Change;
 use crate::make::{Grants, Making};
 use crate::put::{Attributes, parse_tags, url_decode};
@@ -108,31 +109,56 @@ macro_rules! told {
 
 /// Asks for all that a write stands for: as the operations' rows have it.
 macro_rules! guard_write {
-    ($s3:expr, $cx:expr, $input:expr $(, $name:literal => $more:expr)*) => {
+    ($operation:ty, $s3:expr, $cx:expr, $input:expr $(, $name:literal => $more:expr)*) => {
+        let grants = [
+            &$input.acl,
+            &$input.grant_full_control,
+            &$input.grant_read,
+            &$input.grant_read_acp,
+            &$input.grant_write_acp,
+        ];
         let actions = [
             ("s3:PutObject", true),
+            ("s3:PutObjectAcl", grants.iter().any(|grant| grant.is_some())),
             ("s3:PutObjectTagging", $input.tagging.is_some()),
             ("s3:PutObjectRetention", $input.object_lock_mode.is_some()),
             ("s3:PutObjectLegalHold", $input.object_lock_legal_hold_status.is_some()),
         ];
         let told = told!($input $(, $name => $more)*);
+        let place = Place::object(&$input.bucket, &$input.key, None, $input.expected_bucket_owner.as_deref());
         for (action, _) in actions.iter().filter(|(_, asked)| *asked) {
-            super::guard_told($s3, $cx, action, (&$input.bucket, Some(&$input.key), None), &told).await?;
+            super::guard_told::<$operation>($s3, $cx, action, place, &told).await?;
         }
     };
 }
 
 /// The members that GetObject and HeadObject share.
 macro_rules! describe {
-    ($output:expr, $record:expr) => {{
+    ($output:expr, $record:expr, $input:expr, ($range:expr, $partial:expr)) => {{
         let record = &$record;
         let headers = &record.headers;
         $output.accept_ranges = Some("bytes".to_owned());
-        $output.cache_control = headers.cache_control.clone();
-        $output.content_disposition = headers.content_disposition.clone();
-        $output.content_encoding = headers.content_encoding.clone();
-        $output.content_language = headers.content_language.clone();
-        $output.content_type = Some(headers.content_type.clone().unwrap_or_else(|| "binary/octet-stream".to_owned()));
+        $output.cache_control = $input.response_cache_control.or_else(|| headers.cache_control.clone());
+        $output.content_disposition =
+            $input.response_content_disposition.or_else(|| headers.content_disposition.clone());
+        $output.content_encoding = $input.response_content_encoding.or_else(|| headers.content_encoding.clone());
+        $output.content_language = $input.response_content_language.or_else(|| headers.content_language.clone());
+        let kind = $input.response_content_type.or_else(|| headers.content_type.clone());
+        $output.content_type = Some(kind.unwrap_or_else(|| "binary/octet-stream".to_owned()));
+        let expires = $input.response_expires.or_else(|| headers.expires_ms.map(Timestamp::from_millis));
+        $output.expires = expires.map(http_date);
+        $output.website_redirect_location.clone_from(&headers.website_redirect_location);
+        $output.content_length = i64::try_from($range.end - $range.start).ok();
+        $output.content_range = $partial.then(|| content_range(&$range, record.size));
+        $output.parts_count = parts_count(record, $input.part_number);
+        if !$partial && $input.checksum_mode.is_some() {
+            $output.checksum_crc32.clone_from(&record.checksums.crc32);
+            $output.checksum_crc32_c.clone_from(&record.checksums.crc32c);
+            $output.checksum_crc64_nvme.clone_from(&record.checksums.crc64nvme);
+            $output.checksum_sha1.clone_from(&record.checksums.sha1);
+            $output.checksum_sha256.clone_from(&record.checksums.sha256);
+            $output.checksum_type.clone_from(&record.checksums.kind);
+        }
         $output.e_tag = Some(quoted(&record.etag));
         $output.last_modified = Some(Timestamp::from_millis(record.modified_ms));
         $output.metadata = Some(record.metadata.clone());
@@ -145,7 +171,7 @@ macro_rules! describe {
 #[async_trait]
 impl Handle<api::PutObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutObjectRequest) -> Result<api::PutObjectOutput> {
-        guard_write!(self, cx, input);
+        guard_write!(api::PutObject, self, cx, input);
         super::refuse(&[("WriteOffsetBytes", input.write_offset_bytes.is_some())])?;
         let bucket = self.governed(&input.bucket).await?;
         let making = making!(input);
@@ -172,6 +198,10 @@ impl Handle<api::PutObject> for S3 {
                 kind: None,
             },
             algorithm: input.checksum_algorithm,
+            length: input
+                .content_length
+                .map(|n| u64::try_from(n).map_err(|_| bad_member("ContentLength")))
+                .transpose()?,
             ..Expected::default()
         };
         let body = futures::stream::iter([Ok(input.body.unwrap_or_default().0)]);
@@ -204,7 +234,7 @@ impl Handle<api::PutObject> for S3 {
 impl Handle<api::GetObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::GetObjectRequest) -> Result<api::GetObjectOutput> {
         let action = if input.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
-        super::guard(self, cx, action, (&input.bucket, Some(&input.key), input.version_id.as_deref())).await?;
+        super::guard::<api::GetObject>(self, cx, action, super::place!(input)).await?;
         let customer = customer_key!(input);
         let version = input.version_id.as_deref();
         let reader = Reader { cx, customer: customer.as_ref() };
@@ -219,13 +249,7 @@ impl Handle<api::GetObject> for S3 {
             ..Conditions::default()
         };
         conditions.check_read(&record)?;
-        let range = match input.range.as_deref() {
-            None => 0..record.size,
-            Some(text) => {
-                let range = Range::parse(text).map_err(|_| bad_member("Range"))?;
-                range.check(record.size).map_err(|_| invalid_range())?
-            }
-        };
+        let (range, partial) = wanted(&record, range_of(input.range.as_deref())?, input.part_number)?;
         let size = range.end - range.start;
         if size > MOST_IN_MEMORY {
             return Err(invalid_request(format!(
@@ -234,12 +258,7 @@ impl Handle<api::GetObject> for S3 {
         }
         crate::lineage::read(cx, &input.bucket, &input.key, &record, &range);
         let mut output = api::GetObjectOutput::default();
-        describe!(output, record);
-        output.content_length = i64::try_from(range.end - range.start).ok();
-        output.content_range = input
-            .range
-            .filter(|_| !range.is_empty())
-            .map(|_| format!("bytes {}-{}/{}", range.start, range.end - 1, record.size));
+        describe!(output, record, input, (range, partial));
         output.tag_count = (!record.tags.is_empty()).then(|| i32::try_from(record.tags.len()).unwrap_or(i32::MAX));
         output.body = Some(Blob(opened.bytes(range).await?));
         Ok(output)
@@ -250,7 +269,7 @@ impl Handle<api::GetObject> for S3 {
 impl Handle<api::HeadObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::HeadObjectRequest) -> Result<api::HeadObjectOutput> {
         let action = if input.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
-        super::guard(self, cx, action, (&input.bucket, Some(&input.key), input.version_id.as_deref())).await?;
+        super::guard::<api::HeadObject>(self, cx, action, super::place!(input)).await?;
         let customer = customer_key!(input);
         let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
         let record: ObjectRecord = self.head(&named).await?;
@@ -263,9 +282,9 @@ impl Handle<api::HeadObject> for S3 {
             ..Conditions::default()
         };
         conditions.check_read(&record)?;
+        let (range, partial) = wanted(&record, range_of(input.range.as_deref())?, input.part_number)?;
         let mut output = api::HeadObjectOutput::default();
-        describe!(output, record);
-        output.content_length = i64::try_from(record.size).ok();
+        describe!(output, record, input, (range, partial));
         Ok(output)
     }
 }
@@ -273,8 +292,9 @@ impl Handle<api::HeadObject> for S3 {
 #[async_trait]
 impl Handle<api::CopyObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::CopyObjectRequest) -> Result<api::CopyObjectOutput> {
-        guard_write!(self, cx, input, "CopySource" => input.copy_source, "MetadataDirective" => input.metadata_directive);
+        guard_write!(api::CopyObject, self, cx, input, "CopySource" => input.copy_source, "MetadataDirective" => input.metadata_directive);
         let source = source(&input.copy_source)?;
+        self.owner_is_expected(&source.bucket, input.expected_source_bucket_owner.as_deref()).await?;
         let version = source.version.is_some();
         let ask = Ask {
             action: if version { "s3:GetObjectVersion" } else { "s3:GetObject" },
@@ -283,6 +303,7 @@ impl Handle<api::CopyObject> for S3 {
             version: source.version.as_deref(),
             keys: &[],
             input: None,
+            upload: false,
         };
         self.permit(cx, &ask).await?;
         let home = self.governed(&input.bucket).await?;
@@ -342,9 +363,9 @@ impl Handle<api::CopyObject> for S3 {
 impl Handle<api::DeleteObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteObjectRequest) -> Result<api::DeleteObjectOutput> {
         let action = if input.version_id.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
-        super::guard(self, cx, action, (&input.bucket, Some(&input.key), input.version_id.as_deref())).await?;
+        super::guard::<api::DeleteObject>(self, cx, action, super::place!(input)).await?;
         if input.bypass_governance_retention == Some(true) {
-            super::guard(self, cx, "s3:BypassGovernanceRetention", (&input.bucket, Some(&input.key), None)).await?;
+            super::guard::<api::DeleteObject>(self, cx, "s3:BypassGovernanceRetention", super::place!(input)).await?;
         }
         let conditions = Conditions {
             if_match: input.if_match.as_deref().map(Tag::parse),
@@ -366,18 +387,28 @@ impl Handle<api::DeleteObject> for S3 {
 #[async_trait]
 impl Handle<api::DeleteObjects> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteObjectsRequest) -> Result<api::DeleteObjectsOutput> {
-        for object in &input.delete.objects {
-            let version = object.version_id.as_deref();
-            let action = if version.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
-            super::guard(self, cx, action, (&input.bucket, Some(&object.key), version)).await?;
-            if input.bypass_governance_retention == Some(true) {
-                let place = (input.bucket.as_str(), Some(object.key.as_str()), None);
-                super::guard(self, cx, "s3:BypassGovernanceRetention", place).await?;
+        let bypass = input.bypass_governance_retention.unwrap_or(false);
+        let count = input.delete.objects.len();
+        if count == 0 || count > MOST_DELETED || input.delete.objects.iter().any(|object| object.key.is_empty()) {
+            return Err(crate::errors::malformed_xml());
+        }
+        self.owner_is_expected(&input.bucket, input.expected_bucket_owner.as_deref()).await?;
+        let (mut allowed, mut refused) = (Vec::with_capacity(count), Vec::new());
+        for object in input.delete.objects {
+            match may_delete(self, cx, &input.bucket, &object, bypass).await {
+                Ok(()) => allowed.push(object),
+                Err(error) if error.status() == 403 => refused.push((object.key, object.version_id, error)),
+                Err(error) => return Err(error),
             }
         }
+        // A bucket that is another account's is closed as a whole.
+        if allowed.is_empty()
+            && let Some((.., error)) = refused.pop()
+        {
+            return Err(error);
+        }
         let quiet = input.delete.quiet.unwrap_or(false);
-        let bypass = input.bypass_governance_retention.unwrap_or(false);
-        let deletion = input.delete.objects.into_iter().map(|o| Deletion {
+        let deletion = allowed.into_iter().map(|o| Deletion {
             key: o.key,
             version: o.version_id,
             conditions: Conditions {
@@ -389,7 +420,8 @@ impl Handle<api::DeleteObjects> for S3 {
             bypass,
         });
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
-        for outcome in self.delete_objects(cx, &input.bucket, deletion.collect()).await? {
+        let outcomes = self.delete_objects(cx, &input.bucket, deletion.collect()).await?;
+        for outcome in outcomes.into_iter().chain(refused.into_iter().map(Err)) {
             match outcome {
                 Ok(one) => deleted.push(api::DeletedObject {
                     key: Some(one.key),
@@ -417,7 +449,7 @@ impl Handle<api::DeleteObjects> for S3 {
 impl Handle<api::GetObjectTagging> for S3 {
     async fn handle(&self, cx: &Cx, input: api::GetObjectTaggingRequest) -> Result<api::GetObjectTaggingOutput> {
         let action = if input.version_id.is_some() { "s3:GetObjectVersionTagging" } else { "s3:GetObjectTagging" };
-        super::guard(self, cx, action, (&input.bucket, Some(&input.key), input.version_id.as_deref())).await?;
+        super::guard::<api::GetObjectTagging>(self, cx, action, super::place!(input)).await?;
         let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
         let record = self.head(&named).await?;
         let tag_set = record.tags.into_iter().map(|(key, value)| api::Tag { key, value }).collect();
@@ -432,13 +464,27 @@ impl Handle<api::PutObjectTagging> for S3 {
         let set: Vec<_> =
             input.tagging.tag_set.iter().map(|tag| json!({ "Key": tag.key, "Value": tag.value })).collect();
         let told = json!({ "Tagging": { "TagSet": set }, "VersionId": input.version_id });
-        let place = (input.bucket.as_str(), Some(input.key.as_str()), input.version_id.as_deref());
-        super::guard_told(self, cx, action, place, &told).await?;
+        super::guard_told::<api::PutObjectTagging>(self, cx, action, super::place!(input), &told).await?;
         let tags = input.tagging.tag_set.into_iter().map(|t| (t.key, t.value)).collect();
         let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
         let version_id = self.put_object_tags(cx, named, tags).await?;
         Ok(api::PutObjectTaggingOutput { version_id })
     }
+}
+
+/// Most keys of one call. Source: API reference, DeleteObjects.
+const MOST_DELETED: usize = 1000;
+
+/// Each key is asked for by itself, for what is to become of it: the operation's row cannot tell.
+async fn may_delete(s3: &S3, cx: &Cx, bucket: &str, object: &api::ObjectIdentifier, bypass: bool) -> Result<()> {
+    let version = object.version_id.as_deref();
+    let place = Place::object(bucket, &object.key, version, None);
+    let action = if version.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
+    super::guard::<api::DeleteObjects>(s3, cx, action, place).await?;
+    if bypass && version.is_some() {
+        super::guard::<api::DeleteObjects>(s3, cx, "s3:BypassGovernanceRetention", place).await?;
+    }
+    Ok(())
 }
 
 fn headers_of_copy(input: &api::CopyObjectRequest) -> Headers {
@@ -464,6 +510,14 @@ pub(crate) fn source(text: &str) -> Result<Named> {
     let decoded = decoded.strip_prefix('/').unwrap_or(&decoded);
     let (bucket, key) = decoded.split_once('/').filter(|(b, k)| !b.is_empty() && !k.is_empty()).ok_or_else(invalid)?;
     Ok(Named { bucket: bucket.to_owned(), key: key.to_owned(), version })
+}
+
+fn range_of(text: Option<&str>) -> Result<Option<Range>> {
+    text.map(|text| Range::parse(text).map_err(|_| bad_member("Range"))).transpose()
+}
+
+fn http_date(time: Timestamp) -> String {
+    time.0.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 /// An HTTP date, or ISO 8601.

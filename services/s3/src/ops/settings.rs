@@ -15,13 +15,14 @@ use crate::S3;
 use crate::errors::{Result, internal, not_implemented};
 use crate::records::Versioning;
 use crate::settings::{
-    CORS, ENCRYPTION, LIFECYCLE, NOTIFICATION, OBJECT_LOCK, OWNERSHIP, POLICY, PUBLIC_ACCESS, TAGGING,
+    CORS, ENCRYPTION, LIFECYCLE, LIFECYCLE_SMALLEST, NOTIFICATION, OBJECT_LOCK, OWNERSHIP, POLICY, PUBLIC_ACCESS,
+    TAGGING,
 };
 
 #[async_trait]
 impl Handle<api::PutBucketNotificationConfiguration> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketNotificationConfigurationRequest) -> Result<Empty> {
-        super::guard_bucket::<api::PutBucketNotificationConfiguration>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::PutBucketNotificationConfiguration>(self, cx, super::home!(input)).await?;
         let value: dto::NotificationConfiguration =
             renamed(&input.notification_configuration, "NotificationConfiguration")?;
         let skip = input.skip_destination_validation.unwrap_or(false);
@@ -32,10 +33,10 @@ impl Handle<api::PutBucketNotificationConfiguration> for S3 {
 #[async_trait]
 impl Handle<api::PutBucketEncryption> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketEncryptionRequest) -> Result<Empty> {
-        super::guard_bucket::<api::PutBucketEncryption>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::PutBucketEncryption>(self, cx, super::home!(input)).await?;
         let value: dto::ServerSideEncryptionConfiguration =
             renamed(&input.server_side_encryption_configuration, "ServerSideEncryptionConfiguration")?;
-        self.put_setting(cx, &input.bucket, ENCRYPTION, &value).await.map(|()| Empty {})
+        self.put_encryption(cx, &input.bucket, &value).await.map(|()| Empty {})
     }
 }
 
@@ -46,31 +47,28 @@ impl Handle<api::PutBucketLifecycleConfiguration> for S3 {
         cx: &Cx,
         input: api::PutBucketLifecycleConfigurationRequest,
     ) -> Result<api::PutBucketLifecycleConfigurationOutput> {
-        super::guard_bucket::<api::PutBucketLifecycleConfiguration>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::PutBucketLifecycleConfiguration>(self, cx, super::home!(input)).await?;
         let value: dto::BucketLifecycleConfiguration =
             renamed(&input.lifecycle_configuration, "LifecycleConfiguration")?;
-        let value = crate::lifecycle::check(value, &cx.uuid(), self.day_ms())?;
-        self.put_setting(cx, &input.bucket, LIFECYCLE, &value).await?;
-        Ok(api::PutBucketLifecycleConfigurationOutput::default())
+        let smallest = input.transition_default_minimum_object_size.as_deref();
+        let smallest = self.put_lifecycle(cx, &input.bucket, value, smallest).await?;
+        Ok(api::PutBucketLifecycleConfigurationOutput { transition_default_minimum_object_size: Some(smallest) })
     }
 }
 
 #[async_trait]
 impl Handle<api::PutBucketOwnershipControls> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketOwnershipControlsRequest) -> Result<Empty> {
-        super::guard_bucket::<api::PutBucketOwnershipControls>(self, cx, &input.bucket).await?;
-        let value: Vec<String> = input.ownership_controls.rules.into_iter().map(|r| r.object_ownership).collect();
-        if value.len() != 1 || crate::state::Ownership::parse(&value[0]).is_none() {
-            return Err(bad_member("OwnershipControls"));
-        }
-        self.put_setting(cx, &input.bucket, OWNERSHIP, &value).await.map(|()| Empty {})
+        super::guard_bucket::<api::PutBucketOwnershipControls>(self, cx, super::home!(input)).await?;
+        let value: Vec<&str> = input.ownership_controls.rules.iter().map(|r| r.object_ownership.as_str()).collect();
+        self.put_ownership(cx, &input.bucket, &value).await.map(|()| Empty {})
     }
 }
 
 #[async_trait]
 impl Handle<api::PutPublicAccessBlock> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutPublicAccessBlockRequest) -> Result<Empty> {
-        super::guard_bucket::<api::PutPublicAccessBlock>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::PutPublicAccessBlock>(self, cx, super::home!(input)).await?;
         let value: dto::PublicAccessBlockConfiguration =
             renamed(&input.public_access_block_configuration, "PublicAccessBlockConfiguration")?;
         self.put_setting(cx, &input.bucket, PUBLIC_ACCESS, &value).await.map(|()| Empty {})
@@ -80,7 +78,7 @@ impl Handle<api::PutPublicAccessBlock> for S3 {
 #[async_trait]
 impl Handle<api::PutBucketVersioning> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketVersioningRequest) -> Result<Empty> {
-        super::guard_bucket::<api::PutBucketVersioning>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::PutBucketVersioning>(self, cx, super::home!(input)).await?;
         if input.versioning_configuration.mfa_delete.as_deref() == Some("Enabled") {
             return Err(not_implemented("MFA delete"));
         }
@@ -96,7 +94,7 @@ impl Handle<api::PutBucketVersioning> for S3 {
 #[async_trait]
 impl Handle<api::GetBucketVersioning> for S3 {
     async fn handle(&self, cx: &Cx, input: api::GetBucketVersioningRequest) -> Result<api::GetBucketVersioningOutput> {
-        super::guard_bucket::<api::GetBucketVersioning>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::GetBucketVersioning>(self, cx, super::home!(input)).await?;
         let status = self.bucket(&input.bucket).await?.versioning.map(|v| format!("{v:?}"));
         Ok(api::GetBucketVersioningOutput { status, ..Default::default() })
     }
@@ -105,7 +103,7 @@ impl Handle<api::GetBucketVersioning> for S3 {
 #[async_trait]
 impl Handle<api::PutBucketPolicy> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketPolicyRequest) -> Result<Empty> {
-        super::guard_bucket::<api::PutBucketPolicy>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::PutBucketPolicy>(self, cx, super::home!(input)).await?;
         self.put_policy(cx, &input.bucket, &input.policy).await.map(|()| Empty {})
     }
 }
@@ -113,7 +111,7 @@ impl Handle<api::PutBucketPolicy> for S3 {
 #[async_trait]
 impl Handle<api::GetBucketPolicy> for S3 {
     async fn handle(&self, cx: &Cx, input: api::GetBucketPolicyRequest) -> Result<api::GetBucketPolicyOutput> {
-        super::guard_bucket::<api::GetBucketPolicy>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::GetBucketPolicy>(self, cx, super::home!(input)).await?;
         Ok(api::GetBucketPolicyOutput { policy: Some(self.require_setting(&input.bucket, POLICY).await?) })
     }
 }
@@ -121,7 +119,7 @@ impl Handle<api::GetBucketPolicy> for S3 {
 #[async_trait]
 impl Handle<api::DeleteBucketPolicy> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketPolicyRequest) -> Result<Empty> {
-        super::guard_bucket::<api::DeleteBucketPolicy>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::DeleteBucketPolicy>(self, cx, super::home!(input)).await?;
         self.delete_setting(cx, &input.bucket, POLICY).await.map(|()| Empty {})
     }
 }
@@ -129,8 +127,9 @@ impl Handle<api::DeleteBucketPolicy> for S3 {
 #[async_trait]
 impl Handle<api::PutBucketTagging> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketTaggingRequest) -> Result<Empty> {
-        super::guard_bucket::<api::PutBucketTagging>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::PutBucketTagging>(self, cx, super::home!(input)).await?;
         let tags: Vec<_> = input.tagging.tag_set.iter().map(|t| (t.key.clone(), t.value.clone())).collect();
+        // Stacks mark what they make with tags of the system.
         crate::put::check_tags(&tags, 50)?;
         let value: dto::Tagging = renamed(&input.tagging, "Tagging")?;
         self.put_setting(cx, &input.bucket, TAGGING, &value).await.map(|()| Empty {})
@@ -140,7 +139,7 @@ impl Handle<api::PutBucketTagging> for S3 {
 #[async_trait]
 impl Handle<api::GetBucketTagging> for S3 {
     async fn handle(&self, cx: &Cx, input: api::GetBucketTaggingRequest) -> Result<api::GetBucketTaggingOutput> {
-        super::guard_bucket::<api::GetBucketTagging>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::GetBucketTagging>(self, cx, super::home!(input)).await?;
         let found: dto::Tagging = self.require_setting(&input.bucket, TAGGING).await?;
         let tag = |t: dto::Tag| api::Tag { key: t.key.unwrap_or_default(), value: t.value.unwrap_or_default() };
         Ok(api::GetBucketTaggingOutput { tag_set: found.tag_set.into_iter().map(tag).collect() })
@@ -150,7 +149,7 @@ impl Handle<api::GetBucketTagging> for S3 {
 #[async_trait]
 impl Handle<api::DeleteBucketTagging> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketTaggingRequest) -> Result<Empty> {
-        super::guard_bucket::<api::DeleteBucketTagging>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::DeleteBucketTagging>(self, cx, super::home!(input)).await?;
         self.delete_setting(cx, &input.bucket, TAGGING).await.map(|()| Empty {})
     }
 }
@@ -158,7 +157,7 @@ impl Handle<api::DeleteBucketTagging> for S3 {
 #[async_trait]
 impl Handle<api::PutBucketCors> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketCorsRequest) -> Result<Empty> {
-        super::guard_bucket::<api::PutBucketCors>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::PutBucketCors>(self, cx, super::home!(input)).await?;
         let value: dto::CORSConfiguration = renamed(&input.cors_configuration, "CORSConfiguration")?;
         crate::door::check_cors(&value)?;
         self.put_setting(cx, &input.bucket, CORS, &value).await.map(|()| Empty {})
@@ -168,7 +167,7 @@ impl Handle<api::PutBucketCors> for S3 {
 #[async_trait]
 impl Handle<api::DeleteBucketCors> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketCorsRequest) -> Result<Empty> {
-        super::guard_bucket::<api::DeleteBucketCors>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::DeleteBucketCors>(self, cx, super::home!(input)).await?;
         self.delete_setting(cx, &input.bucket, CORS).await.map(|()| Empty {})
     }
 }
@@ -176,7 +175,7 @@ impl Handle<api::DeleteBucketCors> for S3 {
 #[async_trait]
 impl Handle<api::DeleteBucketEncryption> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketEncryptionRequest) -> Result<Empty> {
-        super::guard_bucket::<api::DeleteBucketEncryption>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::DeleteBucketEncryption>(self, cx, super::home!(input)).await?;
         match self.usual_encryption() {
             Some(usual) => self.put_setting(cx, &input.bucket, ENCRYPTION, &usual).await.map(|()| Empty {}),
             None => self.delete_setting(cx, &input.bucket, ENCRYPTION).await.map(|()| Empty {}),
@@ -187,7 +186,7 @@ impl Handle<api::DeleteBucketEncryption> for S3 {
 #[async_trait]
 impl Handle<api::DeleteBucketLifecycle> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketLifecycleRequest) -> Result<Empty> {
-        super::guard_bucket::<api::DeleteBucketLifecycle>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::DeleteBucketLifecycle>(self, cx, super::home!(input)).await?;
         self.delete_setting(cx, &input.bucket, LIFECYCLE).await.map(|()| Empty {})
     }
 }
@@ -195,7 +194,7 @@ impl Handle<api::DeleteBucketLifecycle> for S3 {
 #[async_trait]
 impl Handle<api::DeleteBucketOwnershipControls> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketOwnershipControlsRequest) -> Result<Empty> {
-        super::guard_bucket::<api::DeleteBucketOwnershipControls>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::DeleteBucketOwnershipControls>(self, cx, super::home!(input)).await?;
         self.delete_setting(cx, &input.bucket, OWNERSHIP).await.map(|()| Empty {})
     }
 }
@@ -203,7 +202,7 @@ impl Handle<api::DeleteBucketOwnershipControls> for S3 {
 #[async_trait]
 impl Handle<api::DeletePublicAccessBlock> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeletePublicAccessBlockRequest) -> Result<Empty> {
-        super::guard_bucket::<api::DeletePublicAccessBlock>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::DeletePublicAccessBlock>(self, cx, super::home!(input)).await?;
         self.delete_setting(cx, &input.bucket, PUBLIC_ACCESS).await.map(|()| Empty {})
     }
 }
@@ -215,7 +214,7 @@ impl Handle<api::GetPublicAccessBlock> for S3 {
         cx: &Cx,
         input: api::GetPublicAccessBlockRequest,
     ) -> Result<api::GetPublicAccessBlockOutput> {
-        super::guard_bucket::<api::GetPublicAccessBlock>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::GetPublicAccessBlock>(self, cx, super::home!(input)).await?;
         let found: dto::PublicAccessBlockConfiguration = self.require_setting(&input.bucket, PUBLIC_ACCESS).await?;
         Ok(api::GetPublicAccessBlockOutput {
             public_access_block_configuration: Some(api::PublicAccessBlockConfiguration {
@@ -231,7 +230,7 @@ impl Handle<api::GetPublicAccessBlock> for S3 {
 #[async_trait]
 impl Handle<api::GetBucketEncryption> for S3 {
     async fn handle(&self, cx: &Cx, input: api::GetBucketEncryptionRequest) -> Result<api::GetBucketEncryptionOutput> {
-        super::guard_bucket::<api::GetBucketEncryption>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::GetBucketEncryption>(self, cx, super::home!(input)).await?;
         let found: dto::ServerSideEncryptionConfiguration = self.require_setting(&input.bucket, ENCRYPTION).await?;
         told::<api::GetBucketEncryption>(&json!({ "server_side_encryption_configuration": found }))
     }
@@ -240,7 +239,7 @@ impl Handle<api::GetBucketEncryption> for S3 {
 #[async_trait]
 impl Handle<api::GetBucketCors> for S3 {
     async fn handle(&self, cx: &Cx, input: api::GetBucketCorsRequest) -> Result<api::GetBucketCorsOutput> {
-        super::guard_bucket::<api::GetBucketCors>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::GetBucketCors>(self, cx, super::home!(input)).await?;
         let found: dto::CORSConfiguration = self.require_setting(&input.bucket, CORS).await?;
         told::<api::GetBucketCors>(&json!(found))
     }
@@ -253,9 +252,14 @@ impl Handle<api::GetBucketLifecycleConfiguration> for S3 {
         cx: &Cx,
         input: api::GetBucketLifecycleConfigurationRequest,
     ) -> Result<api::GetBucketLifecycleConfigurationOutput> {
-        super::guard_bucket::<api::GetBucketLifecycleConfiguration>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::GetBucketLifecycleConfiguration>(self, cx, super::home!(input)).await?;
         let found: dto::BucketLifecycleConfiguration = self.require_setting(&input.bucket, LIFECYCLE).await?;
-        told::<api::GetBucketLifecycleConfiguration>(&json!(found))
+        let smallest: Option<String> = self.setting(&input.bucket, LIFECYCLE_SMALLEST).await?;
+        let smallest = smallest.unwrap_or_else(|| crate::lifecycle::USUAL_SMALLEST.to_owned());
+        Ok(api::GetBucketLifecycleConfigurationOutput {
+            transition_default_minimum_object_size: Some(smallest),
+            ..told::<api::GetBucketLifecycleConfiguration>(&json!(found))?
+        })
     }
 }
 
@@ -266,7 +270,7 @@ impl Handle<api::GetBucketOwnershipControls> for S3 {
         cx: &Cx,
         input: api::GetBucketOwnershipControlsRequest,
     ) -> Result<api::GetBucketOwnershipControlsOutput> {
-        super::guard_bucket::<api::GetBucketOwnershipControls>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::GetBucketOwnershipControls>(self, cx, super::home!(input)).await?;
         let found: Vec<String> = self.require_setting(&input.bucket, OWNERSHIP).await?;
         let rules = found.into_iter().map(|object_ownership| api::OwnershipControlsRule { object_ownership });
         Ok(api::GetBucketOwnershipControlsOutput {
@@ -282,7 +286,7 @@ impl Handle<api::GetObjectLockConfiguration> for S3 {
         cx: &Cx,
         input: api::GetObjectLockConfigurationRequest,
     ) -> Result<api::GetObjectLockConfigurationOutput> {
-        super::guard_bucket::<api::GetObjectLockConfiguration>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::GetObjectLockConfiguration>(self, cx, super::home!(input)).await?;
         let found = self.governed(&input.bucket).await?;
         if !found.record.object_lock {
             return Err(crate::settings::unset(&input.bucket, OBJECT_LOCK));
@@ -311,7 +315,7 @@ impl Handle<api::GetBucketNotificationConfiguration> for S3 {
         cx: &Cx,
         input: api::GetBucketNotificationConfigurationRequest,
     ) -> Result<api::NotificationConfiguration> {
-        super::guard_bucket::<api::GetBucketNotificationConfiguration>(self, cx, &input.bucket).await?;
+        super::guard_bucket::<api::GetBucketNotificationConfiguration>(self, cx, super::home!(input)).await?;
         self.bucket(&input.bucket).await?;
         let found: Option<dto::NotificationConfiguration> = self.setting(&input.bucket, NOTIFICATION).await?;
         told::<api::GetBucketNotificationConfiguration>(&found.map_or_else(|| json!({}), |found| json!(found)))

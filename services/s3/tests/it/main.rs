@@ -6,7 +6,9 @@ mod door;
 mod events;
 mod gate;
 mod multipart;
+mod names;
 mod serve;
+mod signatures;
 mod undo;
 mod versions;
 
@@ -22,7 +24,7 @@ use service::{AccountSettings, Cx, Principal, Router};
 use store::Store;
 use store::objects::Objects;
 use wire::Error;
-use wire::sigv4::{SigningKeys, sign_request};
+use wire::sigv4::{Claim, Signable, SigningKeys, format_time, sign_request};
 
 pub(crate) const ACCOUNT: &str = "000000000000";
 pub(crate) const OTHER: &str = "111111111111";
@@ -132,6 +134,24 @@ impl World {
         Answer::of(self.door.serve(request).await).await
     }
 
+    /// A request as it is, with what its address is signed with.
+    pub(crate) async fn plain(
+        &self,
+        method: &str,
+        uri: &str,
+        headers: &[(&'static str, &str)],
+        body: impl Into<s3s::Body>,
+    ) -> Answer {
+        let mut request = Request::new(body.into());
+        *request.method_mut() = method.parse().unwrap();
+        *request.uri_mut() = uri.parse().unwrap();
+        request.headers_mut().insert("host", "127.0.0.1:4566".parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        Answer::of(self.door.serve(request).await).await
+    }
+
     /// GetObject of one who asks for the open files.
     pub(crate) async fn files(&self, access_key: &str, uri: &str) -> (Answer, OpenFiles) {
         let token = (access_key != "root").then_some("t");
@@ -164,6 +184,23 @@ impl World {
         *request.headers_mut() = map;
         request
     }
+}
+
+/// A path as root signs it in its query, so long ago, with the keys that are asked for besides. Its signature covers `host` alone.
+pub(crate) fn presigned(method: &str, path: &str, more: &str, age_seconds: i64) -> String {
+    let now = format_time(jiff::Timestamp::now() - jiff::SignedDuration::from_secs(age_seconds));
+    let query = |signature: &str| {
+        format!(
+            "{more}X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=root%2F{}%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date={now}&X-Amz-Expires=3600&X-Amz-SignedHeaders=host&X-Amz-Signature={signature}",
+            &now[..8]
+        )
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert("host", "127.0.0.1:4566".parse().unwrap());
+    let unsigned = query("0");
+    let claim = Claim::of(&headers, &unsigned).unwrap().unwrap();
+    let signable = Signable { method, path, query: &unsigned, headers: &headers, payload_hash: "UNSIGNED-PAYLOAD" };
+    format!("{path}?{}", query(&claim.sign(&signable, "secret")))
 }
 
 pub(crate) struct Answer {

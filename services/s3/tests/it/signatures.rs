@@ -1,0 +1,118 @@
+//! What a signature covers, and what is told of it.
+
+use crate::{World, presigned};
+
+async fn world() -> World {
+    let world = World::new();
+    assert_eq!(world.root("PUT", "/bucket", "").await.status, 200);
+    assert_eq!(world.root("PUT", "/bucket/secret", "0123456789").await.status, 200);
+    world
+}
+
+#[tokio::test]
+async fn who_holds_an_address_makes_no_other_request_of_it() {
+    let world = world().await;
+    let signed = presigned("PUT", "/bucket/n", "", 0);
+    let written =
+        signed.replace("X-Amz-Algorithm", "X-Amz-Algorith%6D").replace("X-Amz-Signature", "X-Amz-%53ignature");
+    let more = [
+        ("x-amz-copy-source", "/bucket/secret"),
+        ("x-amz-acl", "public-read"),
+        ("x-amz-tagging", "a=b"),
+        ("x-amz-object-lock-mode", "COMPLIANCE"),
+    ];
+    let length = ("content-length", "1");
+    for header in more {
+        for uri in [&signed, &written] {
+            let answer = world.plain("PUT", uri, &[header, length], "x".to_owned()).await;
+            assert_eq!(answer.error(), "403 AccessDenied", "{header:?} {uri}: {}", answer.text());
+            assert!(answer.text().contains(&format!("<HeadersNotSigned>{}</HeadersNotSigned>", header.0)));
+            for junk in ["x", "AWS root:x", "AWS4-HMAC-SHA256 Credential=root/a/eu-west-1/s3/aws4_request"] {
+                let answer = world.plain("PUT", uri, &[header, length, ("authorization", junk)], "x".to_owned()).await;
+                assert_eq!(answer.error(), "400 InvalidArgument", "{header:?} {junk} {uri}: {}", answer.text());
+            }
+        }
+    }
+    assert_eq!(world.root("GET", "/bucket/n", "").await.error(), "404 NoSuchKey");
+    for uri in [&signed, &written] {
+        let answer = world.plain("PUT", uri, &[length], "x".to_owned()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_policy_is_told_of_the_signature() {
+    let world = world().await;
+    let deny = |condition: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*","Condition":{condition}}}]}}"#
+        )
+    };
+    let get = |age: i64, headers: Vec<(&'static str, &'static str)>| {
+        let (world, uri) = (&world, presigned("GET", "/bucket/secret", "", age));
+        async move { world.plain("GET", &uri, &headers, String::new()).await.error() }
+    };
+    let put = |condition: &str| world.root("PUT", "/bucket?policy", deny(condition));
+    assert_eq!(put(r#"{"NumericGreaterThan":{"s3:signatureAge":"1800000"}}"#).await.status, 204);
+    assert_eq!(get(0, Vec::new()).await, "200 ");
+    assert_eq!(get(1900, Vec::new()).await, "403 AccessDenied");
+    assert_eq!(world.root("GET", "/bucket/secret", "").await.status, 200);
+    // By a header that nobody has checked no address becomes one that is signed in its headers.
+    assert_eq!(put(r#"{"StringEquals":{"s3:authType":"REST-QUERY-STRING"}}"#).await.status, 204);
+    assert_eq!(get(0, Vec::new()).await, "403 AccessDenied");
+    assert_eq!(get(0, vec![("authorization", "x")]).await, "400 InvalidArgument");
+    assert_eq!(world.root("GET", "/bucket/secret", "").await.status, 200);
+}
+
+/// Readers of documents and players of films ask presigned addresses for several ranges: that header is passed over.
+#[tokio::test]
+async fn headers_that_say_nothing_are_passed_over_at_a_presigned_address() {
+    let world = world().await;
+    let uri = presigned("GET", "/bucket/secret", "response-content-type=a%2Fb&", 0);
+    for header in [("range", "bytes=0-1,4-5"), ("if-modified-since", "yesterday")] {
+        let answer = world.plain("GET", &uri, &[header], String::new()).await;
+        assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "0123456789"), "{header:?}");
+        assert_eq!(answer.headers["content-type"], "a/b");
+    }
+    let forged = uri.replace("X-Amz-Signature=", "X-Amz-Signature=0");
+    let answer = world.plain("GET", &forged, &[("range", "bytes=0-1,4-5")], String::new()).await;
+    assert_ne!(answer.status, 200);
+}
+
+/// What an object is to be locked as is in the body.
+#[tokio::test]
+async fn a_policy_is_told_of_the_lock_that_is_asked_for() {
+    let world = World::new();
+    let lock = [("x-amz-bucket-object-lock-enabled", "true")];
+    let made = world.send("root", "secret", None, "PUT", "/locked", &lock, bytes::Bytes::new()).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    assert_eq!(world.root("PUT", "/locked/k", "x").await.status, 200);
+    let deny = |action: &str, condition: &str| {
+        format!(
+            r#"{{"Effect":"Deny","Principal":"*","Action":"s3:{action}","Resource":"arn:aws:s3:::locked/*","Condition":{condition}}}"#
+        )
+    };
+    let policy = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{},{},{}]}}"#,
+        deny("PutObjectRetention", r#"{"StringEquals":{"s3:object-lock-mode":"COMPLIANCE"}}"#),
+        deny("PutObjectRetention", r#"{"NumericGreaterThan":{"s3:object-lock-remaining-retention-days":"30"}}"#),
+        deny("PutObjectLegalHold", r#"{"StringEquals":{"s3:object-lock-legal-hold":"ON"}}"#),
+    );
+    let put = world.root("PUT", "/locked?policy", policy).await;
+    assert_eq!(put.status, 204, "{}", put.text());
+    let retain = |mode: &str, days: i64| {
+        let until =
+            (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days)).strftime("%Y-%m-%dT%H:%M:%SZ");
+        let body = format!("<Retention><Mode>{mode}</Mode><RetainUntilDate>{until}</RetainUntilDate></Retention>");
+        let world = &world;
+        async move { world.root("PUT", "/locked/k?retention", body).await.error() }
+    };
+    assert_eq!(retain("COMPLIANCE", 10).await, "403 AccessDenied");
+    assert_eq!(retain("GOVERNANCE", 40).await, "403 AccessDenied");
+    assert_eq!(retain("GOVERNANCE", 10).await, "200 ");
+    let hold = |status: &str| {
+        world.root("PUT", "/locked/k?legal-hold", format!("<LegalHold><Status>{status}</Status></LegalHold>"))
+    };
+    assert_eq!(hold("ON").await.error(), "403 AccessDenied");
+    assert_eq!(hold("OFF").await.status, 200);
+}
