@@ -2,11 +2,9 @@
 //! working address, is too slow, or answers 5xx or 429 may be called again; another refusal is its last word.
 //! Sources: SNS Developer Guide, "Fanout to HTTPS endpoints", "Amazon SNS message delivery retries".
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use egress::{Door, told};
+use egress::{Door, Pace, told};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{CONTENT_TYPE, USER_AGENT};
 use reqwest::{Method, Url};
@@ -38,29 +36,10 @@ pub(super) struct Settings {
     http_link_local: bool,
 }
 
-/// The client; when each subscription that is held back is next called; the calls under way by endpoint.
+/// The client, and how fast it may call.
 pub(super) struct Poster {
     door: Door,
-    next: Mutex<BTreeMap<String, i64>>,
-    busy: Mutex<BTreeMap<String, usize>>,
-}
-
-/// One of the calls that an endpoint may have at once.
-struct Place<'a> {
-    poster: &'a Poster,
-    url: String,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut busy = self.poster.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(calls) = busy.get_mut(&self.url) {
-            *calls -= 1;
-            if *calls == 0 {
-                busy.remove(&self.url);
-            }
-        }
-    }
+    pace: Pace,
 }
 
 /// What the task is about, and how often it has failed.
@@ -104,7 +83,7 @@ struct Letter {
 impl Poster {
     pub(super) fn new(settings: Settings) -> Self {
         let door = Door::new(settings.http_link_local).within(LIMIT);
-        Self { door, next: Mutex::default(), busy: Mutex::default() }
+        Self { door, pace: Pace::default() }
     }
 
     async fn post(&self, letter: &Letter) -> Result<(), Refused> {
@@ -137,27 +116,6 @@ impl Poster {
             Err(Refused::ForGood(cause()))
         }
     }
-
-    /// When it is the caller's turn, if not now: the turns of those that wait are one after the other.
-    fn turn(&self, of: &str, interval_ms: i64, now_ms: i64) -> Option<i64> {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        // What nobody waits for any more is dropped on the way.
-        next.retain(|other, at| other == of || *at > now_ms);
-        let at = next.get(of).copied().unwrap_or(now_ms).max(now_ms);
-        next.insert(of.to_owned(), at + interval_ms);
-        (at > now_ms).then_some(at)
-    }
-
-    /// A place among the calls of an endpoint; none where it has as many as it may: one that does not answer is not to take them all.
-    fn place(&self, url: &str) -> Option<Place<'_>> {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        let calls = busy.entry(url.to_owned()).or_default();
-        if *calls >= EACH {
-            return None;
-        }
-        *calls += 1;
-        Some(Place { poster: self, url: url.to_owned() })
-    }
 }
 
 impl Deliverer {
@@ -180,11 +138,11 @@ impl Deliverer {
         };
         let now = self.store.clock().now_ms();
         let turn = policy.interval_ms().zip(letter.subscription.as_deref()).filter(|_| post.turn_ms.is_none());
-        if let Some(at) = turn.and_then(|(interval, arn)| self.poster.turn(arn, interval, now)) {
+        if let Some(at) = turn.and_then(|(interval, arn)| self.poster.pace.turn(arn, interval, now)) {
             return self.again(&task, Post { turn_ms: Some(at), ..post }, at).await;
         }
-        let Some(place) = self.poster.place(&letter.url) else {
-            let at = self.poster.turn(&format!("busy {}", letter.url), BUSY_MS, now).unwrap_or(now + BUSY_MS);
+        let Some(place) = self.poster.pace.place(&letter.url, EACH) else {
+            let at = self.poster.pace.turn(&format!("busy {}", letter.url), BUSY_MS, now).unwrap_or(now + BUSY_MS);
             return self.again(&task, post, at).await;
         };
         let posted = self.poster.post(&letter).await;
@@ -327,31 +285,4 @@ fn id_of(text: &str) -> String {
     let digest = sha2::Sha256::digest(text.as_bytes());
     let bytes = digest.first_chunk::<16>().copied().unwrap_or_default();
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{EACH, Poster, Settings};
-
-    #[test]
-    fn turns_are_taken_in_order() {
-        let poster = Poster::new(Settings::default());
-        assert_eq!(poster.turn("a", 500, 1000), None);
-        // Each of those that wait has a turn of its own.
-        assert_eq!(poster.turn("a", 500, 1100), Some(1500));
-        assert_eq!(poster.turn("a", 500, 1100), Some(2000));
-        assert_eq!(poster.turn("b", 500, 1100), None);
-        assert_eq!(poster.turn("a", 500, 1500), Some(2500));
-        assert_eq!(poster.turn("a", 500, 9000), None);
-    }
-
-    #[test]
-    fn an_endpoint_has_some_of_the_places() {
-        let poster = Poster::new(Settings::default());
-        let mut places: Vec<_> = (0..EACH).map(|_| poster.place("http://a/").unwrap()).collect();
-        assert!(poster.place("http://a/").is_none());
-        assert!(poster.place("http://b/").is_some());
-        places.pop();
-        assert!(poster.place("http://a/").is_some());
-    }
 }

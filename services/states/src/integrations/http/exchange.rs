@@ -1,8 +1,7 @@
 //! What a call was, as TestState shows it to those who ask for a trace.
 
 use api_states::{InspectionDataRequest, InspectionDataResponse};
-
-use super::{Received, Request};
+use egress::{Received, Request};
 
 #[derive(Default)]
 pub(crate) struct Exchange {

@@ -1,65 +1,16 @@
 //! What is sent: the state's parameters, over which the connection's go.
 
+use egress::exchange::is_reserved_header;
+use egress::form::{self, Lists};
+use egress::{Additions, Request};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::super::failure::Failure;
-use super::form::{self, Lists};
-
-#[derive(Clone, PartialEq)]
-pub(crate) struct Request {
-    pub(crate) url: Url,
-    pub(crate) method: String,
-    /// In the order in which they are sent.
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Option<String>,
-}
-
-/// What a connection adds to every call.
-#[derive(Clone, Default, PartialEq)]
-pub(super) struct Additions {
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) query: Vec<(String, String)>,
-    pub(super) body: Vec<(String, String)>,
-}
 
 const METHODS: &[&str] = &["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"];
 
-/// The headers that a definition cannot set. Source: Developer Guide, "HTTP Task fields".
-const REFUSED: &[&str] = &[
-    "a-im",
-    "accept-charset",
-    "accept-datetime",
-    "accept-encoding",
-    "authorization",
-    "cache-control",
-    "connection",
-    "content-encoding",
-    "content-md5",
-    "date",
-    "expect",
-    "forwarded",
-    "from",
-    "host",
-    "http2-settings",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-    "max-forwards",
-    "origin",
-    "pragma",
-    "proxy-authorization",
-    "referer",
-    "server",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "via",
-    "warning",
-];
+/// The headers that a definition cannot set, beside the client's own. Source: Developer Guide, "HTTP Task fields".
 const REFUSED_PREFIXES: &[&str] = &["x-forwarded-", "x-amz-", "x-amzn-"];
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -166,7 +117,8 @@ fn headers(given: &Value) -> Result<Vec<(String, String)>, Failure> {
     let mut headers = Vec::new();
     for (name, value) in given {
         let lower = name.to_ascii_lowercase();
-        if REFUSED.contains(&lower.as_str()) || REFUSED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+        let refused = lower == "authorization" || is_reserved_header(&lower);
+        if refused || REFUSED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
             return Err(wrong(format!("The header '{name}' cannot be set in an HTTP Task")));
         }
         match value {

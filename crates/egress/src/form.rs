@@ -8,7 +8,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// How a list is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Lists {
+pub enum Lists {
     /// `a[0]=1&a[1]=2`
     Indices,
     /// `a=1&a=2`
@@ -20,7 +20,7 @@ pub(super) enum Lists {
 }
 
 impl Lists {
-    pub(super) fn of(name: &str) -> Option<Self> {
+    pub fn of(name: &str) -> Option<Self> {
         Some(match name {
             "INDICES" => Self::Indices,
             "REPEAT" => Self::Repeat,
@@ -31,12 +31,12 @@ impl Lists {
     }
 }
 
-pub(super) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     utf8_percent_encode(text, ESCAPED).to_string()
 }
 
 /// A scalar's text.
-pub(super) fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
@@ -45,13 +45,13 @@ pub(super) fn text(value: &Value) -> String {
 }
 
 /// Pairs, escaped and joined.
-pub(super) fn joined(pairs: &[(String, String)]) -> String {
+pub fn joined(pairs: &[(String, String)]) -> String {
     let pairs: Vec<_> = pairs.iter().map(|(key, value)| format!("{}={}", escaped(key), escaped(value))).collect();
     pairs.join("&")
 }
 
 /// The pairs of an object; objects within are `a[b]`.
-pub(super) fn pairs(value: &Value, lists: Lists) -> Vec<(String, String)> {
+pub fn pairs(value: &Value, lists: Lists) -> Vec<(String, String)> {
     let mut found = Vec::new();
     if let Value::Object(members) = value {
         for (key, value) in members {

@@ -8,24 +8,32 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use service::Cx;
 use wire::Error;
 use wire::arn::Arn;
 
-use super::super::failure::Failure;
-use super::request::Additions;
-use super::{Exchange, Http, Request, form};
+use crate::{Door, Request, form};
 
 /// A token whose answer does not say how long it lasts.
 const TOKEN_SECONDS: i64 = 3600;
-/// A token is not used in its last moments.
-const MARGIN_SECONDS: i64 = 30;
+/// A token is not used in its last moments. Source: EventBridge User Guide, "OAuth authorization".
+const MARGIN_SECONDS: i64 = 60;
+/// What an authorization endpoint answers is read so far.
+const TOKEN_BYTES: usize = 262_144;
+
+/// What a connection adds to every call.
+#[derive(Clone, Default, PartialEq)]
+pub struct Additions {
+    pub headers: Vec<(String, String)>,
+    pub query: Vec<(String, String)>,
+    pub body: Vec<(String, String)>,
+}
 
 /// The secret's JSON; which fields there are, says the connection's kind.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Connection {
+pub struct Connection {
     username: Option<String>,
     password: Option<String>,
     api_key_name: Option<String>,
@@ -61,7 +69,7 @@ struct Parameter {
 
 /// Tokens that are still good, by the version of the secret that they were given for.
 #[derive(Default)]
-pub(super) struct Tokens(Mutex<BTreeMap<String, (String, Timestamp)>>);
+pub struct Tokens(Mutex<BTreeMap<String, (String, Timestamp)>>);
 
 impl Tokens {
     fn find(&self, version: &str, now: Timestamp) -> Option<String> {
@@ -75,48 +83,74 @@ impl Tokens {
     }
 }
 
-fn failed(what: &str, cause: impl Into<String>) -> Failure {
-    Failure::named(&format!("Events.ConnectionResource.{what}"), cause)
+/// Why a connection cannot be used.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unusable {
+    NotFound(String),
+    /// The caller may not read its credentials.
+    Denied(String),
+    /// It is not authorized, or its authorization endpoint gave no token.
+    State(String),
+    Internal(String),
+}
+
+impl Unusable {
+    pub fn cause(&self) -> &str {
+        match self {
+            Self::NotFound(cause) | Self::Denied(cause) | Self::State(cause) | Self::Internal(cause) => cause,
+        }
+    }
 }
 
 impl Connection {
-    /// Reads the connection's credentials as the role that `cx` is.
-    pub(super) async fn retrieve(cx: &Cx, arn: &str) -> Result<Self, Failure> {
-        let missing = || failed("ResourceNotFound", format!("The connection {arn} does not exist."));
+    /// Reads the connection's credentials as who `cx` is.
+    ///
+    /// # Errors
+    /// Where it is not there, not authorized, or not the caller's to read.
+    pub async fn retrieve(cx: &Cx, arn: &str) -> Result<Self, Unusable> {
+        let missing = || Unusable::NotFound(format!("The connection {arn} does not exist."));
         let parsed = Arn::parse(arn).filter(|arn| arn.service == "events").ok_or_else(missing)?;
         let name = parsed.resource.strip_prefix("connection/").and_then(|rest| rest.split('/').next());
         let name = name.ok_or_else(missing)?.to_owned();
-        let denied = |error: &Error| failed("AccessDenied", error.message());
+        let denied = |error: &Error| Unusable::Denied(error.message().to_owned());
         cx.router().authorize(cx, "events:RetrieveConnectionCredentials", arn).await.map_err(|error| denied(&error))?;
         let there = cx.with_region(&parsed.region);
-        let request = api_events::DescribeConnectionRequest { name };
-        let described = there.as_platform().call::<api_events::DescribeConnection>(request).await;
+        let described =
+            there.as_platform().call_json("eventbridge", "describeConnection", json!({ "Name": name })).await;
         let described = described.map_err(|error| {
-            if error.is("ResourceNotFoundException") { missing() } else { failed("InternalError", error.message()) }
+            let of = if error.is("ResourceNotFoundException") { return missing() } else { error.message() };
+            Unusable::Internal(of.to_owned())
         })?;
-        if described.connection_arn.as_deref() != Some(arn) {
+        if described["ConnectionArn"].as_str() != Some(arn) {
             return Err(missing());
         }
-        let state = described.connection_state.unwrap_or_default();
-        let (Some(secret_id), "AUTHORIZED") = (described.secret_arn, state.as_str()) else {
-            return Err(failed("InvalidConnectionState", format!("The connection {arn} is in the state {state}.")));
+        let state = described["ConnectionState"].as_str().unwrap_or_default();
+        let (Some(secret), "AUTHORIZED") = (described["SecretArn"].as_str(), state) else {
+            return Err(Unusable::State(format!("The connection {arn} is in the state {state}.")));
         };
-        let request = api_secretsmanager::GetSecretValueRequest { secret_id, ..Default::default() };
-        let secret = there.call::<api_secretsmanager::GetSecretValue>(request).await.map_err(|error| denied(&error))?;
-        let text = secret.secret_string.unwrap_or_default();
-        let read: Result<Self, _> = serde_json::from_str(&text);
+        let secret = there.call_json("secretsmanager", "getSecretValue", json!({ "SecretId": secret })).await;
+        let secret = secret.map_err(|error| denied(&error))?;
+        let read: Result<Self, _> = serde_json::from_str(secret["SecretString"].as_str().unwrap_or_default());
         // Not the reader's words, which may quote the secret.
-        let read = read.map_err(|_| failed("InternalError", "The connection's secret cannot be read."))?;
-        Ok(Self { version: secret.version_id.unwrap_or_default(), ..read })
+        let read = read.map_err(|_| Unusable::Internal("The connection's secret cannot be read.".to_owned()))?;
+        Ok(Self { version: secret["VersionId"].as_str().unwrap_or_default().to_owned(), ..read })
     }
 
     /// Whether its credentials are exchanged for a token, which may be got anew.
-    pub(super) fn refreshes(&self) -> bool {
+    pub fn refreshes(&self) -> bool {
         self.client_id.is_some()
     }
 
     /// What it adds to a call; with `fresh`, a token is not taken from those that are known.
-    pub(super) async fn additions(&self, http: &Http, cx: &Cx, fresh: bool) -> Result<Additions, Failure> {
+    ///
+    /// # Errors
+    /// Where its authorization endpoint gives no token.
+    pub async fn additions(
+        &self,
+        (door, tokens): (&Door, &Tokens),
+        now: Timestamp,
+        fresh: bool,
+    ) -> Result<Additions, Unusable> {
         let mut added = self.invocation_http_parameters.additions();
         if let (Some(name), Some(password)) = (&self.username, &self.password) {
             let both = STANDARD.encode(format!("{name}:{password}"));
@@ -126,32 +160,27 @@ impl Connection {
             added.headers.push((name.clone(), value.clone()));
         }
         if self.refreshes() {
-            let token = self.token(http, cx, fresh).await?;
+            let token = self.token(door, tokens, now, fresh).await?;
             added.headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
         }
         Ok(added)
     }
 
-    async fn token(&self, http: &Http, cx: &Cx, fresh: bool) -> Result<String, Failure> {
-        let now = cx.now();
-        if !fresh && let Some(token) = http.tokens.find(&self.version, now) {
+    async fn token(&self, door: &Door, tokens: &Tokens, now: Timestamp, fresh: bool) -> Result<String, Unusable> {
+        if !fresh && let Some(token) = tokens.find(&self.version, now) {
             return Ok(token);
         }
-        let refused = |what: String| {
-            failed("InvalidConnectionState", format!("The authorization endpoint gave no token: {what}"))
-        };
-        let request = self.token_request().ok_or_else(|| refused("its URL is not one".to_owned()))?;
-        let answer = http.door.send(&request, &mut Exchange::default()).await;
-        let answer = answer.map_err(|failure| refused(failure.cause))?;
-        if !(200..300).contains(&answer.status) {
-            return Err(refused(format!("it answered {} {}", answer.status, answer.reason)));
+        let refused = |what: &str| Unusable::State(format!("The authorization endpoint gave no token: {what}"));
+        let request = self.token_request().ok_or_else(|| refused("its URL is not one"))?;
+        let answer = door.exchange(&request, TOKEN_BYTES).await.map_err(|failed| refused(failed.cause()))?;
+        if !answer.is_success() {
+            return Err(refused(&format!("it answered {} {}", answer.status, answer.reason)));
         }
         let given: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let token =
-            given["access_token"].as_str().ok_or_else(|| refused("its answer has no access_token".to_owned()))?;
+        let token = given["access_token"].as_str().ok_or_else(|| refused("its answer has no access_token"))?;
         let lasts = given["expires_in"].as_i64().unwrap_or(TOKEN_SECONDS).clamp(0, 24 * 3600);
         let until = now + SignedDuration::from_secs((lasts - MARGIN_SECONDS).max(0));
-        http.tokens.keep(&self.version, token.to_owned(), until);
+        tokens.keep(&self.version, token.to_owned(), until);
         Ok(token.to_owned())
     }
 
