@@ -98,7 +98,7 @@ impl World {
             settings: Settings::default(),
         };
         identity::register(&platform, RootKeys { access_key: "bench".to_owned(), secret_key: "bench".to_owned() });
-        events::register(&platform);
+        events::register(&platform).expect("no settings are given");
         states::register(&platform).expect("no settings, none wrong");
         platform.control.start();
         let cx = Cx::new(platform.router, Principal::root(&platform.account), &platform.account, &platform.region);

@@ -2,7 +2,7 @@
 import datetime
 import json
 
-from harness import ACCOUNT, REGION, client, equal, holds, named, names, operations, pages, refused, until
+from harness import ACCOUNT, REGION, client, equal, holds, named, names, operations, pages, refused, role, serving, until
 
 GONE = "nothing-here"
 API_KEY = {"ApiKeyAuthParameters": {"ApiKeyName": "x-key", "ApiKeyValue": "secret"}}
@@ -289,3 +289,64 @@ def tags():
     for call, given in ((events().tag_resource, {"Tags": [{"Key": "a", "Value": "1"}]}), (events().untag_resource, {"TagKeys": ["a"]}),
                         (events().list_tags_for_resource, {})):
         refused("ResourceNotFoundException", GONE, call, ResourceARN=arn.replace(name, GONE), **given)
+
+
+@operations("events", "CreateApiDestination", "DescribeApiDestination", "UpdateApiDestination", "ListApiDestinations", "DeleteApiDestination")
+def api_destinations():
+    connection = events().create_connection(Name=named("connection"), AuthorizationType="API_KEY", AuthParameters=API_KEY)["ConnectionArn"]
+    name = named("destination")
+    given = {"Name": name, "ConnectionArn": connection, "InvocationEndpoint": "https://example.com/a/*", "HttpMethod": "PUT"}
+    made = events().create_api_destination(**given, Description="one")
+    equal(made["ApiDestinationState"], "ACTIVE")
+    assert made["ApiDestinationArn"].startswith(f"arn:aws:events:{REGION}:{ACCOUNT}:api-destination/{name}/"), made
+    holds(events().describe_api_destination(Name=name), **given, ApiDestinationArn=made["ApiDestinationArn"], Description="one",
+          ApiDestinationState="ACTIVE", InvocationRateLimitPerSecond=300)
+    equal(events().update_api_destination(Name=name, InvocationRateLimitPerSecond=5)["ApiDestinationArn"], made["ApiDestinationArn"])
+    holds(events().describe_api_destination(Name=name), **given, InvocationRateLimitPerSecond=5, Description="one")
+    second = name + "-2"
+    events().create_api_destination(**{**given, "Name": second})
+    found, count = pages(events().list_api_destinations, "ApiDestinations", "NextToken", "NextToken", ConnectionArn=connection, Limit=1)
+    equal((names(found, "Name"), count), ([name, second], 2))
+    refused("ResourceAlreadyExistsException", f"An api-destination '{name}' already exists", events().create_api_destination, **given)
+    refused("ResourceNotFoundException", "does not exist", events().create_api_destination,
+            **{**given, "Name": named("d"), "ConnectionArn": connection[:-1] + "x"})
+    refused("ValidationException", "httpMethod", events().create_api_destination, **{**given, "Name": named("d"), "HttpMethod": "TRACE"})
+    refused("ValidationException", "InvocationEndpoint", events().update_api_destination, Name=name, InvocationEndpoint="ftp://h/")
+    refused("ValidationException", "limit", events().list_api_destinations, Limit=101)
+    events().deauthorize_connection(Name=connection.split("/")[1])
+    equal(events().describe_api_destination(Name=name)["ApiDestinationState"], "INACTIVE")
+    for destination in (name, second):
+        events().delete_api_destination(Name=destination)
+    for call in (events().describe_api_destination, events().update_api_destination, events().delete_api_destination):
+        refused("ResourceNotFoundException", f"An api-destination '{GONE}' does not exist", call, Name=GONE)
+    equal(events().list_api_destinations(ConnectionArn=connection)["ApiDestinations"], [])
+
+
+@operations("events", "PutEvents", "PutTargets")
+def called_destinations():
+    """A rule posts its events, with the connection's key and the event's values, and what is refused goes to the dead-letter queue."""
+    with serving() as (address, seen):
+        connection = events().create_connection(Name=named("connection"), AuthorizationType="API_KEY", AuthParameters=API_KEY)["ConnectionArn"]
+        name = named("rule")
+        events().put_rule(Name=name, EventPattern=pattern(name))
+        dead, dead_arn = queue()
+        targets = []
+        for path in ("taken/*", "refused"):
+            arn = events().create_api_destination(Name=named("d"), ConnectionArn=connection, InvocationEndpoint=f"{address}/{path}",
+                                                  HttpMethod="POST")["ApiDestinationArn"]
+            targets.append({"Id": path[:5], "Arn": arn, "RoleArn": role("events"), "DeadLetterConfig": {"Arn": dead_arn}})
+        targets[0]["HttpParameters"] = {"PathParameterValues": ["$.detail.id"], "HeaderParameters": {"x-state": "$.detail.state"}}
+        events().put_targets(Rule=name, Targets=targets)
+        put = events().put_events(Entries=[{"Source": name, "DetailType": "t", "Detail": json.dumps({"id": "7", "state": "done"})}])
+        equal(put["FailedEntryCount"], 0)
+        message = until(lambda: client("sqs").receive_message(QueueUrl=dead, WaitTimeSeconds=20, MessageAttributeNames=["All"]).get("Messages"), bool)[0]
+        attributes = {key: value["StringValue"] for key, value in message["MessageAttributes"].items()}
+        holds(attributes, TARGET_ARN=targets[1]["Arn"], ERROR_CODE="SDK_CLIENT_ERROR", RETRY_ATTEMPTS="0")
+        assert "HTTP status code 400" in attributes["ERROR_MESSAGE"], attributes
+        path, headers, body = until(lambda: [one for one in seen if one[0].startswith("/taken")], bool)[0]
+        equal((path, headers["x-key"], headers["x-state"], headers["User-Agent"]), ("/taken/7", "secret", "done", "Amazon/EventBridge/ApiDestinations"))
+        equal(json.loads(body)["detail"], {"id": "7", "state": "done"})
+        refused("ValidationException", "RoleArn is required", events().put_targets, Rule=name, Targets=[{"Id": "n", "Arn": targets[0]["Arn"]}])
+        refused("ValidationException", "HttpParameters", events().put_targets, Rule=name,
+                Targets=[{"Id": "q", "Arn": dead_arn, "HttpParameters": {"HeaderParameters": {"a": "b"}}}])
+        refused("ValidationException", "entries", events().put_events, Entries=[])

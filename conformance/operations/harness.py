@@ -1,13 +1,16 @@
 """What the files of operations are written with: cases, clients that note what each operation answered, and assertions."""
 import atexit
+import contextlib
 import functools
 import gzip
+import http.server
 import io
 import json
 import os
 import pathlib
 import shutil
 import tempfile
+import threading
 import time
 import uuid
 import zipfile
@@ -169,6 +172,34 @@ def zipped(**files):
         for name, text in files.items():
             package.writestr(f"{name}.py", text)
     return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def serving(answer=lambda path: (400 if path.startswith("/refused") else 200, b"")):
+    """A small HTTP server: its address, and what it was asked so far as (path, headers, body). `answer` makes status and body of a path."""
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            status, text = answer(self.path)
+            self.send_response(status)
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+            seen.append((self.path, self.headers, body))
+
+        do_GET = do_PUT = do_POST
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", seen
+    finally:
+        server.shutdown()
 
 
 def bucket():

@@ -1,7 +1,7 @@
 """EventBridge Pipes: https://docs.aws.amazon.com/eventbridge/latest/pipes-reference/API_Operations.html"""
 import json
 
-from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused, role, until, zipped
+from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused, role, serving, until, zipped
 
 NO = "pipe-not-here"
 
@@ -181,3 +181,32 @@ def targets():
     pipes().delete_pipe(Name=name)
     refused("ValidationException", "SqsQueueParameters", pipes().create_pipe, Name=NO, Source=source, Target=topic, RoleArn=role("pipes"),
             TargetParameters={"SqsQueueParameters": {"MessageGroupId": "g"}})
+
+
+@operations("pipes", "CreatePipe", "DescribePipe", "DeletePipe")
+def api_destinations():
+    """Events are enriched by one endpoint, all at once, and posted to another, one by one."""
+    with serving(lambda path: (200, b'[{"n": 1}, {"n": 2}]' if path.startswith("/enrich") else b"")) as (address, seen):
+        key = {"ApiKeyAuthParameters": {"ApiKeyName": "x-key", "ApiKeyValue": "secret"}}
+        connection = client("events").create_connection(Name=named("c"), AuthorizationType="API_KEY", AuthParameters=key)["ConnectionArn"]
+
+        def destination(path):
+            return client("events").create_api_destination(Name=named("d"), ConnectionArn=connection, InvocationEndpoint=f"{address}/{path}",
+                                                           HttpMethod="POST")["ApiDestinationArn"]
+
+        url, source = queue()
+        name = made(source, destination("take/*"), Enrichment=destination("enrich"),
+                    EnrichmentParameters={"InputTemplate": '{"id": <$.body.id>}', "HttpParameters": {"HeaderParameters": {"x-id": "$.body.id"}}},
+                    TargetParameters={"InputTemplate": '{"told": <$.n>}', "HttpParameters": {"PathParameterValues": ["$.n"]}})
+        send(url, {"id": "7"})
+        until(lambda: [path for path, _, _ in seen], lambda paths: len(paths) == 3)
+        equal([(path, json.loads(body)) for path, _, body in seen],
+              [("/enrich", [{"id": "7"}]), ("/take/1", {"told": 1}), ("/take/2", {"told": 2})])
+        equal([(headers["x-key"], headers["x-id"]) for _, headers, _ in seen], [("secret", "7"), ("secret", None), ("secret", None)])
+        until(lambda: left(url), lambda count: count == 0)
+        equal(pipes().describe_pipe(Name=name)["TargetParameters"]["HttpParameters"], {"PathParameterValues": ["$.n"]})
+        pipes().delete_pipe(Name=name)
+        refused("ValidationException", "HttpParameters", pipes().create_pipe, Name=named("p"), Source=source, Target=source, RoleArn=role("pipes"),
+                TargetParameters={"HttpParameters": {"PathParameterValues": ["a"]}})
+    refused("NotFoundException", NO, pipes().describe_pipe, Name=NO)
+    refused("NotFoundException", NO, pipes().delete_pipe, Name=NO)

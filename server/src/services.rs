@@ -70,7 +70,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys, runs: Where) -> Re
     secrets::register(platform);
     registry::register(platform);
     let cloudformation = cloudformation::register(platform, Some(compute.envs.clone()));
-    events::register(platform);
+    events::register(platform).map_err(text)?;
     let links = messaging::register(platform).map_err(text)?;
     states::register(platform).map_err(text)?;
     let telemetry = telemetry::register(platform);

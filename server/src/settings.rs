@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Sections that services read with `Settings::section`.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "smtp", "sns", "lambda", "s3", "states", "compute", "console", "kms", "cluster", "bucket", "tls", "metrics",
-    "spark", "trino",
+    "spark", "trino", "events",
 ];
 /// Variables with our prefix that are not settings of the server.
 const FOREIGN: [&str; 6] = ["cache", "python", "shared", "config", "demo_profile", "target"];

@@ -39,6 +39,32 @@ impl wire::Operation for CancelReplay {
     };
 }
 
+/// `events:CreateApiDestination`.
+#[derive(Debug)]
+pub struct CreateApiDestination;
+impl wire::Operation for CreateApiDestination {
+    type Input = CreateApiDestinationRequest;
+    type Output = CreateApiDestinationResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateApiDestination",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_API_DESTINATION_REQUEST,
+        output: &S_CREATE_API_DESTINATION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "events:CreateApiDestination",
+            resource: "arn:aws:events:{region}:{account}:api-destination/{Name}/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `events:CreateArchive`.
 #[derive(Debug)]
 pub struct CreateArchive;
@@ -151,6 +177,32 @@ impl wire::Operation for DeauthorizeConnection {
     };
 }
 
+/// `events:DeleteApiDestination`.
+#[derive(Debug)]
+pub struct DeleteApiDestination;
+impl wire::Operation for DeleteApiDestination {
+    type Input = DeleteApiDestinationRequest;
+    type Output = DeleteApiDestinationResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteApiDestination",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_API_DESTINATION_REQUEST,
+        output: &S_DELETE_API_DESTINATION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "events:DeleteApiDestination",
+            resource: "arn:aws:events:{region}:{account}:api-destination/{Name}/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `events:DeleteArchive`.
 #[derive(Debug)]
 pub struct DeleteArchive;
@@ -248,6 +300,32 @@ impl wire::Operation for DeleteRule {
         needs: &[wire::operation::Need {
             action: "events:DeleteRule",
             resource: "arn:aws:events:{region}:{account}:rule/[{EventBusName|bus}/]{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `events:DescribeApiDestination`.
+#[derive(Debug)]
+pub struct DescribeApiDestination;
+impl wire::Operation for DescribeApiDestination {
+    type Input = DescribeApiDestinationRequest;
+    type Output = DescribeApiDestinationResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeApiDestination",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_API_DESTINATION_REQUEST,
+        output: &S_DESCRIBE_API_DESTINATION_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "events:DescribeApiDestination",
+            resource: "arn:aws:events:{region}:{account}:api-destination/{Name}/*",
             when: None,
             passes: "",
         }],
@@ -433,6 +511,27 @@ impl wire::Operation for EnableRule {
             when: None,
             passes: "",
         }],
+        refused: &[],
+    };
+}
+
+/// `events:ListApiDestinations`.
+#[derive(Debug)]
+pub struct ListApiDestinations;
+impl wire::Operation for ListApiDestinations {
+    type Input = ListApiDestinationsRequest;
+    type Output = ListApiDestinationsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListApiDestinations",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_API_DESTINATIONS_REQUEST,
+        output: &S_LIST_API_DESTINATIONS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "events:ListApiDestinations", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -741,7 +840,6 @@ impl wire::Operation for PutTargets {
             ("Targets.RunCommandParameters", &[]),
             ("Targets.EcsParameters", &[]),
             ("Targets.BatchParameters", &[]),
-            ("Targets.HttpParameters", &[]),
             ("Targets.RedshiftDataParameters", &[]),
             ("Targets.SageMakerPipelineParameters", &[]),
             ("Targets.AppSyncParameters", &[]),
@@ -900,6 +998,32 @@ impl wire::Operation for UntagResource {
     };
 }
 
+/// `events:UpdateApiDestination`.
+#[derive(Debug)]
+pub struct UpdateApiDestination;
+impl wire::Operation for UpdateApiDestination {
+    type Input = UpdateApiDestinationRequest;
+    type Output = UpdateApiDestinationResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateApiDestination",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_API_DESTINATION_REQUEST,
+        output: &S_UPDATE_API_DESTINATION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "events:UpdateApiDestination",
+            resource: "arn:aws:events:{region}:{account}:api-destination/{Name}/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `events:UpdateArchive`.
 #[derive(Debug)]
 pub struct UpdateArchive;
@@ -981,14 +1105,17 @@ impl wire::Operation for UpdateEventBus {
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
     <CancelReplay as wire::Operation>::SPEC,
+    <CreateApiDestination as wire::Operation>::SPEC,
     <CreateArchive as wire::Operation>::SPEC,
     <CreateConnection as wire::Operation>::SPEC,
     <CreateEventBus as wire::Operation>::SPEC,
     <DeauthorizeConnection as wire::Operation>::SPEC,
+    <DeleteApiDestination as wire::Operation>::SPEC,
     <DeleteArchive as wire::Operation>::SPEC,
     <DeleteConnection as wire::Operation>::SPEC,
     <DeleteEventBus as wire::Operation>::SPEC,
     <DeleteRule as wire::Operation>::SPEC,
+    <DescribeApiDestination as wire::Operation>::SPEC,
     <DescribeArchive as wire::Operation>::SPEC,
     <DescribeConnection as wire::Operation>::SPEC,
     <DescribeEventBus as wire::Operation>::SPEC,
@@ -996,6 +1123,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DescribeRule as wire::Operation>::SPEC,
     <DisableRule as wire::Operation>::SPEC,
     <EnableRule as wire::Operation>::SPEC,
+    <ListApiDestinations as wire::Operation>::SPEC,
     <ListArchives as wire::Operation>::SPEC,
     <ListConnections as wire::Operation>::SPEC,
     <ListEventBuses as wire::Operation>::SPEC,
@@ -1014,10 +1142,26 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <TagResource as wire::Operation>::SPEC,
     <TestEventPattern as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
+    <UpdateApiDestination as wire::Operation>::SPEC,
     <UpdateArchive as wire::Operation>::SPEC,
     <UpdateConnection as wire::Operation>::SPEC,
     <UpdateEventBus as wire::Operation>::SPEC,
 ];
+
+/// `ApiDestination`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ApiDestination {
+    pub api_destination_arn: Option<String>,
+    pub name: Option<String>,
+    pub api_destination_state: Option<String>,
+    pub connection_arn: Option<String>,
+    pub invocation_endpoint: Option<String>,
+    pub http_method: Option<String>,
+    pub invocation_rate_limit_per_second: Option<i32>,
+    pub creation_time: Option<wire::Timestamp>,
+    pub last_modified_time: Option<wire::Timestamp>,
+}
+wire::shape!(ApiDestination: "ApiDestinationArn" api_destination_arn, "Name" name, "ApiDestinationState" api_destination_state, "ConnectionArn" connection_arn, "InvocationEndpoint" invocation_endpoint, "HttpMethod" http_method, "InvocationRateLimitPerSecond" invocation_rate_limit_per_second, "CreationTime" creation_time, "LastModifiedTime" last_modified_time,);
 
 /// `AppSyncParameters`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1213,6 +1357,28 @@ pub struct ConnectivityResourceParameters {
 }
 wire::shape!(ConnectivityResourceParameters: "ResourceParameters" resource_parameters,);
 
+/// `CreateApiDestinationRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateApiDestinationRequest {
+    pub name: String,
+    pub description: Option<String>,
+    pub connection_arn: String,
+    pub invocation_endpoint: String,
+    pub http_method: String,
+    pub invocation_rate_limit_per_second: Option<i32>,
+}
+wire::shape!(CreateApiDestinationRequest: "Name" name, "Description" description, "ConnectionArn" connection_arn, "InvocationEndpoint" invocation_endpoint, "HttpMethod" http_method, "InvocationRateLimitPerSecond" invocation_rate_limit_per_second,);
+
+/// `CreateApiDestinationResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateApiDestinationResponse {
+    pub api_destination_arn: Option<String>,
+    pub api_destination_state: Option<String>,
+    pub creation_time: Option<wire::Timestamp>,
+    pub last_modified_time: Option<wire::Timestamp>,
+}
+wire::shape!(CreateApiDestinationResponse: "ApiDestinationArn" api_destination_arn, "ApiDestinationState" api_destination_state, "CreationTime" creation_time, "LastModifiedTime" last_modified_time,);
+
 /// `CreateArchiveRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateArchiveRequest {
@@ -1351,6 +1517,18 @@ pub struct DeauthorizeConnectionResponse {
 }
 wire::shape!(DeauthorizeConnectionResponse: "ConnectionArn" connection_arn, "ConnectionState" connection_state, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "LastAuthorizedTime" last_authorized_time,);
 
+/// `DeleteApiDestinationRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteApiDestinationRequest {
+    pub name: String,
+}
+wire::shape!(DeleteApiDestinationRequest: "Name" name,);
+
+/// `DeleteApiDestinationResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteApiDestinationResponse {}
+wire::shape!(DeleteApiDestinationResponse:);
+
 /// `DeleteArchiveRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteArchiveRequest {
@@ -1396,6 +1574,29 @@ pub struct DeleteRuleRequest {
     pub force: Option<bool>,
 }
 wire::shape!(DeleteRuleRequest: "Name" name, "EventBusName" event_bus_name, "Force" force,);
+
+/// `DescribeApiDestinationRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeApiDestinationRequest {
+    pub name: String,
+}
+wire::shape!(DescribeApiDestinationRequest: "Name" name,);
+
+/// `DescribeApiDestinationResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeApiDestinationResponse {
+    pub api_destination_arn: Option<String>,
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub api_destination_state: Option<String>,
+    pub connection_arn: Option<String>,
+    pub invocation_endpoint: Option<String>,
+    pub http_method: Option<String>,
+    pub invocation_rate_limit_per_second: Option<i32>,
+    pub creation_time: Option<wire::Timestamp>,
+    pub last_modified_time: Option<wire::Timestamp>,
+}
+wire::shape!(DescribeApiDestinationResponse: "ApiDestinationArn" api_destination_arn, "Name" name, "Description" description, "ApiDestinationState" api_destination_state, "ConnectionArn" connection_arn, "InvocationEndpoint" invocation_endpoint, "HttpMethod" http_method, "InvocationRateLimitPerSecond" invocation_rate_limit_per_second, "CreationTime" creation_time, "LastModifiedTime" last_modified_time,);
 
 /// `DescribeArchiveRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1607,6 +1808,24 @@ pub struct KinesisParameters {
     pub partition_key_path: String,
 }
 wire::shape!(KinesisParameters: "PartitionKeyPath" partition_key_path,);
+
+/// `ListApiDestinationsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListApiDestinationsRequest {
+    pub name_prefix: Option<String>,
+    pub connection_arn: Option<String>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+}
+wire::shape!(ListApiDestinationsRequest: "NamePrefix" name_prefix, "ConnectionArn" connection_arn, "NextToken" next_token, "Limit" limit,);
+
+/// `ListApiDestinationsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListApiDestinationsResponse {
+    pub api_destinations: Option<Vec<ApiDestination>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListApiDestinationsResponse: "ApiDestinations" api_destinations, "NextToken" next_token,);
 
 /// `ListArchivesRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2103,6 +2322,28 @@ wire::shape!(UntagResourceRequest: "ResourceARN" resource_arn, "TagKeys" tag_key
 pub struct UntagResourceResponse {}
 wire::shape!(UntagResourceResponse:);
 
+/// `UpdateApiDestinationRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateApiDestinationRequest {
+    pub name: String,
+    pub description: Option<String>,
+    pub connection_arn: Option<String>,
+    pub invocation_endpoint: Option<String>,
+    pub http_method: Option<String>,
+    pub invocation_rate_limit_per_second: Option<i32>,
+}
+wire::shape!(UpdateApiDestinationRequest: "Name" name, "Description" description, "ConnectionArn" connection_arn, "InvocationEndpoint" invocation_endpoint, "HttpMethod" http_method, "InvocationRateLimitPerSecond" invocation_rate_limit_per_second,);
+
+/// `UpdateApiDestinationResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateApiDestinationResponse {
+    pub api_destination_arn: Option<String>,
+    pub api_destination_state: Option<String>,
+    pub creation_time: Option<wire::Timestamp>,
+    pub last_modified_time: Option<wire::Timestamp>,
+}
+wire::shape!(UpdateApiDestinationResponse: "ApiDestinationArn" api_destination_arn, "ApiDestinationState" api_destination_state, "CreationTime" creation_time, "LastModifiedTime" last_modified_time,);
+
 /// `UpdateArchiveRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateArchiveRequest {
@@ -2217,6 +2458,109 @@ wire::shape!(UpdateEventBusResponse: "Arn" arn, "Name" name, "KmsKeyIdentifier" 
 
 static S_ACTION: Shape =
     Shape::String { min: Some(1), max: Some(64), pattern: Some("events:[a-zA-Z]+"), values: &[], sensitive: false };
+static S_API_DESTINATION: Shape = Shape::Structure(Structure {
+    name: "ApiDestination",
+    members: &[
+        Member {
+            name: "ApiDestinationArn",
+            wire: "",
+            shape: &S_API_DESTINATION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_API_DESTINATION_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ApiDestinationState",
+            wire: "",
+            shape: &S_API_DESTINATION_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionArn",
+            wire: "",
+            shape: &S_CONNECTION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationEndpoint",
+            wire: "",
+            shape: &S_HTTPS_ENDPOINT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HttpMethod",
+            wire: "",
+            shape: &S_API_DESTINATION_HTTP_METHOD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationRateLimitPerSecond",
+            wire: "",
+            shape: &S_API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_API_DESTINATION_ARN: Shape = Shape::String {
+    min: Some(1),
+    max: Some(1600),
+    pattern: Some(
+        "^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:api-destination\\/[\\.\\-_A-Za-z0-9]+\\/[\\-A-Za-z0-9]+$",
+    ),
+    values: &[],
+    sensitive: false,
+};
+static S_API_DESTINATION_DESCRIPTION: Shape =
+    Shape::String { min: None, max: Some(512), pattern: Some(".*"), values: &[], sensitive: false };
+static S_API_DESTINATION_HTTP_METHOD: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["POST", "GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"],
+    sensitive: false,
+};
+static S_API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND: Shape = Shape::Integer { min: Some(1), max: None };
+static S_API_DESTINATION_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[], sensitive: false };
+static S_API_DESTINATION_RESPONSE_LIST: Shape =
+    Shape::List(List { member: &S_API_DESTINATION, element: "member", flattened: false, min: None, max: None });
+static S_API_DESTINATION_STATE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["ACTIVE", "INACTIVE"], sensitive: false };
 static S_APP_SYNC_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "AppSyncParameters",
     members: &[Member {
@@ -2942,6 +3286,98 @@ static S_CONNECTIVITY_RESOURCE_PARAMETERS: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_CREATE_API_DESTINATION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateApiDestinationRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_API_DESTINATION_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_API_DESTINATION_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionArn",
+            wire: "",
+            shape: &S_CONNECTION_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationEndpoint",
+            wire: "",
+            shape: &S_HTTPS_ENDPOINT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HttpMethod",
+            wire: "",
+            shape: &S_API_DESTINATION_HTTP_METHOD,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationRateLimitPerSecond",
+            wire: "",
+            shape: &S_API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_API_DESTINATION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CreateApiDestinationResponse",
+    members: &[
+        Member {
+            name: "ApiDestinationArn",
+            wire: "",
+            shape: &S_API_DESTINATION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ApiDestinationState",
+            wire: "",
+            shape: &S_API_DESTINATION_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_CREATE_ARCHIVE_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateArchiveRequest",
     members: &[
@@ -3458,6 +3894,20 @@ static S_DEAUTHORIZE_CONNECTION_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DELETE_API_DESTINATION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteApiDestinationRequest",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_API_DESTINATION_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_API_DESTINATION_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "DeleteApiDestinationResponse", members: &[], payload: None });
 static S_DELETE_ARCHIVE_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteArchiveRequest",
     members: &[Member {
@@ -3565,6 +4015,104 @@ static S_DELETE_RULE_REQUEST: Shape = Shape::Structure(Structure {
             name: "Force",
             wire: "",
             shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_API_DESTINATION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DescribeApiDestinationRequest",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_API_DESTINATION_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DESCRIBE_API_DESTINATION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DescribeApiDestinationResponse",
+    members: &[
+        Member {
+            name: "ApiDestinationArn",
+            wire: "",
+            shape: &S_API_DESTINATION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_API_DESTINATION_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_API_DESTINATION_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ApiDestinationState",
+            wire: "",
+            shape: &S_API_DESTINATION_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionArn",
+            wire: "",
+            shape: &S_CONNECTION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationEndpoint",
+            wire: "",
+            shape: &S_HTTPS_ENDPOINT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HttpMethod",
+            wire: "",
+            shape: &S_API_DESTINATION_HTTP_METHOD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationRateLimitPerSecond",
+            wire: "",
+            shape: &S_API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -4550,6 +5098,66 @@ static S_LEVEL: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["OFF", "ERROR", "INFO", "TRACE"], sensitive: false };
 static S_LIMIT_MAX100: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_LIMIT_MIN1: Shape = Shape::Integer { min: Some(1), max: None };
+static S_LIST_API_DESTINATIONS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListApiDestinationsRequest",
+    members: &[
+        Member {
+            name: "NamePrefix",
+            wire: "",
+            shape: &S_API_DESTINATION_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionArn",
+            wire: "",
+            shape: &S_CONNECTION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Limit",
+            wire: "",
+            shape: &S_LIMIT_MAX100,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_API_DESTINATIONS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListApiDestinationsResponse",
+    members: &[
+        Member {
+            name: "ApiDestinations",
+            wire: "",
+            shape: &S_API_DESTINATION_RESPONSE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_ARCHIVES_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListArchivesRequest",
     members: &[
@@ -6492,6 +7100,98 @@ static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_UNTAG_RESOURCE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "UntagResourceResponse", members: &[], payload: None });
+static S_UPDATE_API_DESTINATION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateApiDestinationRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_API_DESTINATION_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_API_DESTINATION_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionArn",
+            wire: "",
+            shape: &S_CONNECTION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationEndpoint",
+            wire: "",
+            shape: &S_HTTPS_ENDPOINT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HttpMethod",
+            wire: "",
+            shape: &S_API_DESTINATION_HTTP_METHOD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationRateLimitPerSecond",
+            wire: "",
+            shape: &S_API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_API_DESTINATION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "UpdateApiDestinationResponse",
+    members: &[
+        Member {
+            name: "ApiDestinationArn",
+            wire: "",
+            shape: &S_API_DESTINATION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ApiDestinationState",
+            wire: "",
+            shape: &S_API_DESTINATION_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_UPDATE_ARCHIVE_REQUEST: Shape = Shape::Structure(Structure {
     name: "UpdateArchiveRequest",
     members: &[

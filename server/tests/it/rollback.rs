@@ -89,7 +89,7 @@ impl World {
         secrets::register(&platform);
         registry::register(&platform);
         cloudformation::register(&platform, None);
-        events::register(&platform);
+        events::register(&platform).unwrap();
         messaging::register(&platform).unwrap();
         states::register(&platform).unwrap();
         telemetry::register(&platform);

@@ -14,6 +14,7 @@ use wire::arn::Arn;
 
 use crate::bridge::event;
 use crate::bridge::rule::Home;
+use crate::destination::{CALL, Http, Tries};
 
 pub(crate) const DELIVER: &str = "events:deliver";
 /// As policies of targets name it.
@@ -29,6 +30,7 @@ pub(crate) enum Kind {
     Bus,
     Workflow,
     LogGroup,
+    ApiDestination,
     /// Any operation, of Scheduler's targets alone.
     Operation,
 }
@@ -42,6 +44,7 @@ impl Kind {
             ("sqs", _) => Self::Queue,
             ("sns", _) => Self::Topic,
             ("events", "event-bus") => Self::Bus,
+            ("events", "api-destination") => Self::ApiDestination,
             ("glue", "workflow") => Self::Workflow,
             ("logs", "log-group") => Self::LogGroup,
             ("scheduler", "aws-sdk") => Self::Operation,
@@ -53,7 +56,7 @@ impl Kind {
     /// Source: EventBridge API reference, `PutTargets`.
     pub(crate) fn needs_role(self, target: &Arn, (account, region): (&str, &str)) -> bool {
         match self {
-            Self::StateMachine | Self::Workflow | Self::Operation => true,
+            Self::StateMachine | Self::Workflow | Self::ApiDestination | Self::Operation => true,
             Self::Bus => target.account != account || target.region != region,
             Self::Function | Self::Queue | Self::Topic | Self::LogGroup => false,
         }
@@ -79,11 +82,34 @@ pub(crate) struct Delivery {
     pub(crate) dead_letter_arn: Option<String>,
     pub(crate) max_attempts: u32,
     pub(crate) max_age_seconds: i64,
+    /// How an API destination is called; nothing for other targets.
+    #[serde(default)]
+    pub(crate) http: Option<Http>,
+    #[serde(default)]
+    pub(crate) tries: Tries,
+}
+
+/// Why a delivery that could be tried again is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exhausted {
+    Attempts,
+    Age,
+}
+
+impl Exhausted {
+    /// As messages in dead-letter queues name it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Attempts => "MaximumRetryAttempts",
+            Self::Age => "MaximumEventAgeInSeconds",
+        }
+    }
 }
 
 impl Delivery {
     pub(crate) fn enqueue(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
-        Ok(tx.enqueue(NewTask::new(DELIVER, format!("{DELIVER}/{}", self.id)).payload(self)?)?)
+        let kind = if self.http.is_some() { CALL } else { DELIVER };
+        Ok(tx.enqueue(NewTask::new(kind, format!("{kind}/{}", self.id)).payload(self)?)?)
     }
 }
 
@@ -104,14 +130,45 @@ impl Runner for Deliverer {
             }
         };
         let Err(error) = self.deliver(&task.id, &delivery).await else { return Done::Finished };
-        let again = error.status() >= 500 || matches!(error.code(), "ThrottlingException" | "TooManyRequestsException");
+        let again = may_be_repeated(&error);
         let age = self.router.clock().now_ms() - task.created_ms;
-        if again && task.attempt <= delivery.max_attempts && age < delivery.max_age_seconds * 1000 {
+        let exhausted = if task.attempt > delivery.max_attempts {
+            Some(Exhausted::Attempts)
+        } else if age >= delivery.max_age_seconds * 1000 {
+            Some(Exhausted::Age)
+        } else {
+            None
+        };
+        if again && exhausted.is_none() {
             tracing::warn!(task = task.id, attempt = task.attempt, %error, "a delivery failed and is tried again");
             return Done::RetryAfter(pause(task.attempt));
         }
+        let exhausted = exhausted.filter(|_| again);
+        self.give_up(&task, &delivery, &error, (task.attempt.saturating_sub(1), exhausted)).await
+    }
+}
+
+/// Whether the same call may succeed later.
+pub(crate) fn may_be_repeated(error: &Error) -> bool {
+    error.status() >= 500 || matches!(error.code(), "ThrottlingException" | "TooManyRequestsException")
+}
+
+/// 1, 2, 4, … seconds, at most ten minutes.
+pub(crate) fn pause(attempt: u32) -> SignedDuration {
+    SignedDuration::from_secs((1_i64 << attempt.saturating_sub(1).min(10)).min(600))
+}
+
+impl Deliverer {
+    /// Brings the event to the dead-letter queue, where there is one: with how often it was tried again, and what put an end to that.
+    pub(crate) async fn give_up(
+        &self,
+        task: &Task,
+        delivery: &Delivery,
+        error: &Error,
+        tries: (u32, Option<Exhausted>),
+    ) -> Done {
         tracing::error!(task = task.id, target = delivery.target_arn, %error, "a delivery failed for good");
-        match self.dead_letter(&task.id, &delivery, &error).await {
+        match self.dead_letter(&task.id, delivery, error, tries).await {
             Err(error) if error.status() >= 500 => Done::RetryAfter(pause(task.attempt)),
             Err(error) => {
                 tracing::error!(task = task.id, %error, "the dead-letter queue did not take the event");
@@ -120,14 +177,7 @@ impl Runner for Deliverer {
             Ok(()) => Done::Finished,
         }
     }
-}
 
-/// 1, 2, 4, … seconds, at most ten minutes.
-fn pause(attempt: u32) -> SignedDuration {
-    SignedDuration::from_secs((1_i64 << attempt.saturating_sub(1).min(10)).min(600))
-}
-
-impl Deliverer {
     async fn deliver(&self, task: &str, delivery: &Delivery) -> Result<(), Error> {
         let arn = Arn::parse(&delivery.target_arn)
             .ok_or_else(|| Error::validation(format!("not an ARN: {}", delivery.target_arn)))?;
@@ -174,6 +224,8 @@ impl Deliverer {
             Kind::Bus => self.put_event(&cx, delivery).await,
             Kind::Workflow => notify_workflow(&cx, &arn, delivery).await,
             Kind::LogGroup => log(&cx, &arn, delivery).await,
+            // It has a task of its own (`crate::destination`).
+            Kind::ApiDestination => Err(Error::internal("an API destination is called by its own task")),
             Kind::Operation => {
                 let mut parts = arn.resource.splitn(3, ':').skip(1);
                 let (service, operation) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -240,28 +292,37 @@ impl Deliverer {
             .await
     }
 
-    async fn dead_letter(&self, task: &str, delivery: &Delivery, error: &Error) -> Result<(), Error> {
+    async fn dead_letter(
+        &self,
+        task: &str,
+        delivery: &Delivery,
+        error: &Error,
+        (retries, exhausted): (u32, Option<Exhausted>),
+    ) -> Result<(), Error> {
         let Some(target) = delivery.dead_letter_arn.as_deref().and_then(Arn::parse) else { return Ok(()) };
         let cx = Cx::platform(&self.router, &delivery.account, &target.region)
             .as_service(SERVICE, &delivery.source_arn)
             .with_task(&format!("{task}/dead"));
-        let attribute = |(name, value): (&str, &str)| {
+        let attribute = |(name, kind, value): (&str, &str, &str)| {
             let value = api_sqs::MessageAttributeValue {
-                data_type: "String".to_owned(),
+                data_type: kind.to_owned(),
                 string_value: Some(value.to_owned()),
                 ..api_sqs::MessageAttributeValue::default()
             };
             (name.to_owned(), value)
         };
-        let attributes = [
-            ("RULE_ARN", delivery.source_arn.as_str()),
-            ("TARGET_ARN", delivery.target_arn.as_str()),
-            ("ERROR_CODE", error.code()),
-            ("ERROR_MESSAGE", if error.message().is_empty() { "-" } else { error.message() }),
-        ]
-        .map(attribute);
+        let retries = retries.to_string();
+        let mut attributes = vec![
+            ("RULE_ARN", "String", delivery.source_arn.as_str()),
+            ("TARGET_ARN", "String", delivery.target_arn.as_str()),
+            ("ERROR_CODE", "String", error.code()),
+            ("ERROR_MESSAGE", "String", if error.message().is_empty() { "-" } else { error.message() }),
+            ("RETRY_ATTEMPTS", "Number", retries.as_str()),
+        ];
+        attributes.extend(exhausted.map(|condition| ("EXHAUSTED_RETRY_CONDITION", "String", condition.name())));
+        let attributes = attributes.into_iter().map(attribute).collect();
         let group = target.resource.strip_suffix(".fifo").map(|_| "dead".to_owned());
-        self.send(&cx, &target, delivery.input.clone(), group, Some(attributes.into())).await
+        self.send(&cx, &target, delivery.input.clone(), group, Some(attributes)).await
     }
 }
 

@@ -2,15 +2,14 @@
 //!
 //! Map: [`transform`] what a target receives · [`expression`] schedule expressions (both pure; patterns are in the crate
 //! `pattern`, when schedules fire in `schedule`) · [`deliver`] the task that brings one event to one target · [`bridge`] rules and events · [`scheduler`]
-//! schedules · [`connection`] credentials for HTTP endpoints · [`archive`] archives of events, and replays · [`pipes`] from queues and
-//! streams to targets.
-//!
-//! Not here: API destinations.
+//! schedules · [`connection`] credentials for HTTP endpoints · [`destination`] those endpoints · [`archive`] archives of events, and
+//! replays · [`pipes`] from queues and streams to targets.
 
 mod archive;
 mod bridge;
 mod connection;
 mod deliver;
+mod destination;
 mod expression;
 mod pipes;
 mod scheduler;
@@ -21,14 +20,20 @@ use std::sync::Arc;
 use service::Platform;
 
 /// Adds the operations to the router and the tasks to the queue.
-pub fn register(platform: &Platform) {
+///
+/// # Errors
+/// A text that says what is wrong in the settings.
+pub fn register(platform: &Platform) -> Result<(), String> {
     let (router, endpoint) = (platform.router.clone(), platform.endpoint.clone());
     let deliverer = Arc::new(deliver::Deliverer { router, endpoint, store: platform.control.store().clone() });
-    platform.control.register(deliver::DELIVER, 16, deliverer);
+    let destinations = destination::Destinations::new(platform)?;
+    platform.control.register(deliver::DELIVER, 16, deliverer.clone());
     bridge::register(platform);
     connection::register(platform);
-    pipes::register(platform);
+    destination::register(platform, &destinations, &deliverer);
+    pipes::register(platform, destinations);
     scheduler::register(platform);
+    Ok(())
 }
 
 /// Whether this very task, not a later one of its name, is on the queue.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::{Context, Kind, Made, Updated, differ, document, only, pick, text};
+use super::{Context, Kind, Made, Updated, defaults, differ, document, only, pick, text};
 use crate::Result;
 
 /// A type, by its operations.
@@ -67,6 +67,7 @@ impl Kind for Simple {
         for unchangeable in self.replace {
             input.remove(*unchangeable);
         }
+        defaults::reset(&mut input, &at.kind, old, new);
         if let Value::Object(key) = (self.key)(made, new) {
             input.extend(key);
         }
@@ -165,7 +166,7 @@ const MAPPING: &[&str] = &[
     "TumblingWindowInSeconds",
 ];
 
-static TABLE: [(&str, Simple); 31] = [
+static TABLE: [(&str, Simple); 32] = [
     (
         "AWS::Athena::DataCatalog",
         Simple {
@@ -778,6 +779,31 @@ static TABLE: [(&str, Simple); 31] = [
                     name,
                     json!({ "Arn": output["Arn"], "CurrentState": "RUNNING", "StateReason": "USER_INITIATED" }),
                 )
+            },
+            key: |made, _| json!({ "Name": made.physical_id }),
+        },
+    ),
+    (
+        "AWS::Events::ApiDestination",
+        Simple {
+            service: "events",
+            create: "CreateApiDestination",
+            update: Some("UpdateApiDestination"),
+            delete: "DeleteApiDestination",
+            name: Some(("Name", 64)),
+            members: &[
+                "ConnectionArn",
+                "Description",
+                "HttpMethod",
+                "InvocationEndpoint",
+                "InvocationRateLimitPerSecond",
+            ],
+            replace: &[],
+            tags: Tags::No,
+            shape: as_it_is,
+            made: |at, _, name, output| {
+                let short = at.arn("events", format!("api-destination/{name}"));
+                Made::new(name, json!({ "Arn": output["ApiDestinationArn"], "ArnForPolicy": short }))
             },
             key: |made, _| json!({ "Name": made.physical_id }),
         },

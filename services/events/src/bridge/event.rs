@@ -5,9 +5,11 @@ use pattern::Pattern;
 use serde_json::{Value, json};
 use store::Tx;
 use wire::Error;
+use wire::arn::Arn;
 
 use super::rule::{Home, Rule};
-use crate::deliver::Delivery;
+use crate::deliver::{Delivery, Kind};
+use crate::destination::{Http, Tries};
 use crate::transform::{Path, Reserved, fill};
 
 /// EventBridge's defaults.
@@ -118,10 +120,27 @@ fn send_as(tx: &mut Tx<'_>, rule: &Rule, event: &Value, id: &str, now: jiff::Tim
             dead_letter_arn: target.dead_letter_config.clone().and_then(|config| config.arn),
             max_attempts: u32::try_from(retry.maximum_retry_attempts.unwrap_or(MAX_ATTEMPTS)).unwrap_or(0),
             max_age_seconds: i64::from(retry.maximum_event_age_in_seconds.unwrap_or(MAX_AGE_SECONDS)),
+            http: http(target, event),
+            tries: Tries::default(),
         };
         delivery.enqueue(tx)?;
     }
     Ok(())
+}
+
+/// How an API destination is called for the event: parameters that are paths are looked up in it.
+fn http(target: &Target, event: &Value) -> Option<Http> {
+    let kind = Arn::parse(&target.arn).and_then(|arn| Kind::of(&arn));
+    kind.filter(|kind| *kind == Kind::ApiDestination)?;
+    let given = target.http_parameters.clone().unwrap_or_default();
+    let value = |given: &str| match given.starts_with("$.").then(|| Path::parse(given).ok()).flatten() {
+        Some(path) => path.get(event).map(|found| match found {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }),
+        None => Some(given.to_owned()),
+    };
+    Some(Http::new(given.path_parameter_values, given.header_parameters, given.query_string_parameters, value))
 }
 
 /// What the target receives of the event.

@@ -1,7 +1,7 @@
 //! Connections: how to sign in at an HTTP endpoint. What is secret of them is kept in Secrets Manager alone, as on AWS; HTTP Tasks of
-//! Step Functions read it there.
+//! Step Functions and calls of API destinations read it there.
 //!
-//! Not here: API destinations, private connectivity, the exchange of OAuth credentials for a token (whoever calls the endpoint makes it).
+//! Not here: private connectivity, the exchange of OAuth credentials for a token (whoever calls the endpoint makes it).
 
 mod credentials;
 mod ops;
@@ -9,6 +9,7 @@ mod record;
 
 use std::sync::Arc;
 
+pub(crate) use record::{check, is_authorized};
 use service::{Platform, operations};
 use store::Store;
 

@@ -4,6 +4,7 @@ use api_events::{ConnectionAuthResponseParameters, error};
 use serde::{Deserialize, Serialize};
 use service::Cx;
 use store::{Key, Tx};
+use wire::arn::Arn;
 use wire::{Error, Timestamp};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,15 +43,44 @@ impl State {
 }
 
 pub(super) fn connections(cx: &Cx) -> Key {
-    Key::new("events").push("connection").push(cx.account()).push(cx.region())
+    all(cx.account(), cx.region())
+}
+
+fn all(account: &str, region: &str) -> Key {
+    Key::new("events").push("connection").push(account).push(region)
+}
+
+fn missing(name: &str) -> Error {
+    error::resource_not_found_exception(format!(
+        "Failed to describe the connection(s). Connection '{name}' does not exist."
+    ))
 }
 
 pub(super) fn find(tx: &mut Tx<'_>, all: &Key, name: &str) -> Result<Connection, Error> {
-    tx.get_json(all.clone().push(name))?.ok_or_else(|| {
-        error::resource_not_found_exception(format!(
-            "Failed to describe the connection(s). Connection '{name}' does not exist."
-        ))
-    })
+    tx.get_json(all.clone().push(name))?.ok_or_else(|| missing(name))
+}
+
+/// The connection of this very ARN.
+fn of_arn(tx: &mut Tx<'_>, arn: &str) -> Result<Option<Connection>, Error> {
+    let parsed = Arn::parse(arn).filter(|parsed| parsed.service == "events");
+    let name = parsed.as_ref().and_then(|parsed| parsed.resource.strip_prefix("connection/")?.split('/').next());
+    let (Some(parsed), Some(name)) = (&parsed, name) else { return Ok(None) };
+    let found: Option<Connection> = tx.get_json(all(&parsed.account, &parsed.region).push(name))?;
+    Ok(found.filter(|found| found.arn == arn))
+}
+
+/// Whether there is such a connection, with credentials.
+pub(crate) fn is_authorized(tx: &mut Tx<'_>, arn: &str) -> Result<bool, Error> {
+    Ok(of_arn(tx, arn)?.is_some_and(|found| found.state == State::Authorized))
+}
+
+/// Fails where there is none of this ARN here.
+pub(crate) fn check(tx: &mut Tx<'_>, (account, region): (&str, &str), arn: &str) -> Result<(), Error> {
+    let here = Arn::parse(arn).is_some_and(|parsed| parsed.account == account && parsed.region == region);
+    match of_arn(tx, arn)? {
+        Some(_) if here => Ok(()),
+        _ => Err(missing(arn.split('/').nth(1).unwrap_or(arn))),
+    }
 }
 
 impl Connection {

@@ -3,6 +3,7 @@
 //! "Amazon EventBridge Pipes targets".
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use api_lambda::{InvocationRequest, Invoke};
 use api_pipes::{DescribePipeResponse, PipeTargetEventBridgeEventBusParameters, PipeTargetParameters};
@@ -13,7 +14,8 @@ use wire::Error;
 use wire::arn::Arn;
 
 use super::record::{self, Record};
-use super::template::{Known, apply, dynamic, opened};
+use super::template::{Known, apply, dynamic, lookup, opened};
+use crate::destination::{Destinations, Http};
 
 /// Entries of one call of PutEvents.
 const PUT_AT_ONCE: usize = 10;
@@ -23,6 +25,7 @@ const FORGET: &str = "FIRE_AND_FORGET";
 /// A pipe as its batches see it.
 pub(super) struct Batch {
     pub(super) endpoint: String,
+    destinations: Arc<Destinations>,
     filters: Vec<Pattern>,
     shown: DescribePipeResponse,
 }
@@ -44,10 +47,11 @@ struct Bound {
 pub(super) type Failures = BTreeSet<String>;
 
 impl Batch {
-    pub(super) fn of(record: &Record, endpoint: &str) -> Self {
+    pub(super) fn of(record: &Record, endpoint: &str, destinations: &Arc<Destinations>) -> Self {
         let criteria = record.shown.source_parameters.as_ref().and_then(|given| given.filter_criteria.as_ref());
         Self {
             endpoint: endpoint.to_owned(),
+            destinations: Arc::clone(destinations),
             // They were checked when the pipe was made.
             filters: record::filters(criteria).unwrap_or_default(),
             shown: record.shown.clone(),
@@ -70,8 +74,12 @@ impl Batch {
         let mut names: Vec<String> = events.iter().map(|event| event.id.clone()).collect();
         if let Some(enrichment) = &self.shown.enrichment {
             let parameters = self.shown.enrichment_parameters.as_ref();
-            let asked = changed(parameters.and_then(|given| given.input_template.as_deref()), values);
-            let answer = call(role, enrichment, &Value::Array(asked), false).await?;
+            let asked = changed(parameters.and_then(|given| given.input_template.as_deref()), values.clone());
+            let answer = if record::kind_of(enrichment) == "events:api-destination" {
+                self.ask(role, enrichment, &values, &Value::Array(asked)).await?
+            } else {
+                call(role, enrichment, &Value::Array(asked), false).await?
+            };
             let Some(enriched) = enriched(answer) else { return Ok(Failures::new()) };
             values = enriched;
             // Which of them came from which event nobody knows.
@@ -140,10 +148,10 @@ impl Batch {
             "logs:log-group" => self.log(role, &arn, parameters, events).await,
             kind => {
                 for (at, event) in events.iter().enumerate() {
-                    let sent = if kind == "sns" {
-                        publish(role, target, &event.sent).await
-                    } else {
-                        self.send(role, &arn, parameters, event).await
+                    let sent = match kind {
+                        "sns" => publish(role, target, &event.sent).await,
+                        "events:api-destination" => self.post(role, target, parameters, event).await,
+                        _ => self.send(role, &arn, parameters, event).await,
                     };
                     match sent {
                         Err(error) if at == 0 => return Err(error),
@@ -157,6 +165,31 @@ impl Batch {
                 Ok(Failed::From(events.len()))
             }
         }
+    }
+
+    /// One event to an API destination.
+    async fn post(
+        &self,
+        role: &Cx,
+        destination: &str,
+        parameters: &PipeTargetParameters,
+        event: &Bound,
+    ) -> Result<(), Error> {
+        let own = parameters.http_parameters.clone().unwrap_or_default();
+        let value = |given: &str| lookup(given, &event.from);
+        let http = Http::new(own.path_parameter_values, own.header_parameters, own.query_string_parameters, value);
+        self.destinations.call_in_turn(role, destination, &http, &as_text(&event.sent)).await.map(drop)
+    }
+
+    /// Asks an API destination for what it makes of all events; parameters that are paths lead into the first.
+    async fn ask(&self, role: &Cx, destination: &str, events: &[Value], asked: &Value) -> Result<Value, Error> {
+        let own = self.shown.enrichment_parameters.as_ref().and_then(|given| given.http_parameters.clone());
+        let (own, first) = (own.unwrap_or_default(), events.first().cloned().unwrap_or_default());
+        let value = |given: &str| lookup(given, &first);
+        let http = Http::new(own.path_parameter_values, own.header_parameters, own.query_string_parameters, value);
+        let answer = self.destinations.call_in_turn(role, destination, &http, &asked.to_string()).await?;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
     async fn send(

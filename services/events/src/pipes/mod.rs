@@ -4,7 +4,7 @@
 //! [`stream`] · [`batch`] what becomes of what came: filters, templates, enrichment, target · [`template`] input templates (pure) ·
 //! `ops` the operations. Source: EventBridge User Guide, "Amazon EventBridge Pipes".
 //!
-//! Not here: Kinesis, Kafka and brokers as sources; API destinations; logs of pipes.
+//! Not here: Kinesis, Kafka and brokers as sources; logs of pipes.
 
 mod batch;
 mod ops;
@@ -19,6 +19,8 @@ use std::sync::Arc;
 use service::{Platform, operations};
 use store::Store;
 
+use crate::destination::Destinations;
+
 /// The service.
 #[derive(Debug)]
 pub(crate) struct Pipes {
@@ -28,12 +30,13 @@ pub(crate) struct Pipes {
 /// Pipes that run at once: each is a task that waits.
 const MOST: usize = 1000;
 
-pub(crate) fn register(platform: &Platform) {
+pub(crate) fn register(platform: &Platform, destinations: Arc<Destinations>) {
     let store = platform.control.store().clone();
     let service = Arc::new(Pipes { store: store.clone() });
     operations!(platform.router, service, api_pipes:
         CreatePipe, DeletePipe, DescribePipe, ListPipes, ListTagsForResource, StartPipe, StopPipe, TagResource, UntagResource, UpdatePipe,
     );
-    let runner = run::Piper { router: platform.router.clone(), endpoint: platform.endpoint.clone(), store };
+    let runner =
+        run::Piper { router: platform.router.clone(), endpoint: platform.endpoint.clone(), store, destinations };
     platform.control.register(run::RUN, MOST, Arc::new(runner));
 }

@@ -143,8 +143,14 @@ impl Record {
         let parsed = |arn: &Option<String>| arn.as_deref().and_then(Arn::parse);
         if let Some(enrichment) = &shown.enrichment {
             let kind = parsed(&shown.enrichment).map(|arn| kind(&arn)).unwrap_or_default();
-            if !matches!(kind.as_str(), "lambda:function" | "states:stateMachine") {
+            if !matches!(kind.as_str(), "lambda:function" | "states:stateMachine" | "events:api-destination") {
                 return Err(Error::not_implemented(format!("a pipe's enrichment by {enrichment}")));
+            }
+            let own = shown.enrichment_parameters.as_ref();
+            if kind != "events:api-destination" && own.is_some_and(|own| own.http_parameters.is_some()) {
+                let message =
+                    format!("EnrichmentParameters.HttpParameters is not a parameter of the enrichment {enrichment}.");
+                return Err(invalid(message));
             }
         }
         let target = shown.target.as_deref().unwrap_or_default();
@@ -154,6 +160,7 @@ impl Record {
             "states:stateMachine" => "StepFunctionStateMachineParameters",
             "sqs" => "SqsQueueParameters",
             "events:event-bus" => "EventBridgeEventBusParameters",
+            "events:api-destination" => "HttpParameters",
             "logs:log-group" => "CloudWatchLogsParameters",
             "sns" => "",
             _ => return Err(Error::not_implemented(format!("a pipe's target {target}"))),
@@ -182,12 +189,18 @@ pub(super) fn kind(arn: &Arn) -> String {
     }
 }
 
+/// The same of an ARN's text.
+pub(super) fn kind_of(arn: &str) -> String {
+    Arn::parse(arn).map(|arn| kind(&arn)).unwrap_or_default()
+}
+
 fn given(parameters: &PipeTargetParameters) -> Vec<&'static str> {
     [
         ("LambdaFunctionParameters", parameters.lambda_function_parameters.is_some()),
         ("StepFunctionStateMachineParameters", parameters.step_function_state_machine_parameters.is_some()),
         ("SqsQueueParameters", parameters.sqs_queue_parameters.is_some()),
         ("EventBridgeEventBusParameters", parameters.event_bridge_event_bus_parameters.is_some()),
+        ("HttpParameters", parameters.http_parameters.is_some()),
         ("CloudWatchLogsParameters", parameters.cloud_watch_logs_parameters.is_some()),
     ]
     .into_iter()

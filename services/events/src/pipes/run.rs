@@ -13,6 +13,7 @@ use wire::Error;
 use super::batch::Batch;
 use super::record::{PipeKey, Record};
 use super::{queue, stream};
+use crate::destination::Destinations;
 
 pub(super) const RUN: &str = "pipes:run";
 /// After a source that could not be read.
@@ -23,6 +24,7 @@ pub(super) struct Piper {
     pub(super) router: Arc<Router>,
     pub(super) endpoint: String,
     pub(super) store: Store,
+    pub(super) destinations: Arc<Destinations>,
 }
 
 /// What follows a source ends only by failing.
@@ -67,7 +69,7 @@ impl Piper {
     async fn follow(&self, place: &PipeKey, record: &Record, task: &Task) -> Result<Never, Error> {
         let cx = Cx::platform(&self.router, &place.account, &place.region);
         let role = cx.assume(record.shown.role_arn.as_deref().unwrap_or_default(), "pipes").await?;
-        let batch = Batch::of(record, &self.endpoint);
+        let batch = Batch::of(record, &self.endpoint, &self.destinations);
         if record.shown.source_parameters.as_ref().is_some_and(|given| given.sqs_queue_parameters.is_some()) {
             queue::follow(&role, record, &Arc::new(batch), task).await
         } else {

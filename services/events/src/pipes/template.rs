@@ -75,15 +75,18 @@ pub(super) fn apply(template: &str, event: &Value, known: &Known) -> Value {
 
 /// The value of a parameter that may be a path into the event, as text.
 pub(super) fn dynamic(parameter: &str, event: &Value) -> String {
+    lookup(parameter, event).unwrap_or_default()
+}
+
+/// The same; nothing for a path that leads to nothing.
+pub(super) fn lookup(parameter: &str, event: &Value) -> Option<String> {
     if !parameter.starts_with('$') {
-        return parameter.to_owned();
+        return Some(parameter.to_owned());
     }
     let opened = opened(event);
-    let found = Path::parse(parameter).ok().and_then(|path| path.get(&opened).cloned());
-    match found {
-        Some(Value::String(text)) => text,
-        Some(other) => other.to_string(),
-        None => String::new(),
+    match Path::parse(parameter).ok()?.get(&opened)?.clone() {
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
     }
 }
 

@@ -11,6 +11,7 @@ use wire::Error;
 
 use super::record::{Record, ScheduleKey};
 use crate::deliver::Delivery;
+use crate::destination::Tries;
 use crate::expression;
 
 pub(super) const FIRE: &str = "scheduler:fire";
@@ -169,6 +170,8 @@ fn delivery(place: &ScheduleKey, record: &Record, execution: &str, due: Timestam
         dead_letter_arn: target.dead_letter_config.and_then(|config| config.arn),
         max_attempts: u32::try_from(retry.maximum_retry_attempts.unwrap_or(MAX_ATTEMPTS)).unwrap_or(0),
         max_age_seconds: i64::from(retry.maximum_event_age_in_seconds.unwrap_or(MAX_AGE_SECONDS)),
+        http: None,
+        tries: Tries::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
 mod connections;
+mod destinations;
 mod passing;
 
 use std::collections::BTreeMap;
@@ -84,7 +85,7 @@ fn bench() -> Bench {
         settings: Settings::default(),
     };
     router.set_identity(Arc::new(AnyRole));
-    events::register(&platform);
+    events::register(&platform).unwrap();
     let sink = Arc::new(Sink::default());
     operations!(router, sink, api_sqs: SendMessage);
     router.add_guard("sqs", sink.clone());

@@ -64,6 +64,9 @@ fn check(target: &Target, home: &Home, rule_has_role: bool) -> Result<(), Error>
     if kind == Kind::Queue && arn.resource.strip_suffix(".fifo").is_some() && !has_group {
         return Err(Error::validation(format!("Parameter(s) SqsParameters must be specified for target: {id}.")));
     }
+    if target.http_parameters.is_some() && kind != Kind::ApiDestination {
+        return Err(Error::validation(format!("Parameter(s) HttpParameters are not supported for target: {id}.")));
+    }
     let ways = [target.input.is_some(), target.input_path.is_some(), target.input_transformer.is_some()];
     if ways.iter().filter(|set| **set).count() > 1 {
         return Err(Error::validation(format!(
