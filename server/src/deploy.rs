@@ -34,16 +34,26 @@ pub(crate) async fn run(client: &Client, stack: &str, template: &Path, parameter
         call.push((format!("Parameters.member.{}.ParameterKey", i + 1), name.to_owned()));
         call.push((format!("Parameters.member.{}.ParameterValue", i + 1), value.to_owned()));
     }
-    keep_previous(client, stack, &body, parameters, &mut call).await?;
     let mut told = BTreeSet::new();
-    let action = match status(client, stack).await?.as_deref() {
+    let now = match status(client, stack).await? {
+        None => None,
+        Some(_) => Some(follow(client, stack, &mut told, false).await?).filter(|status| status != "DELETE_COMPLETE"),
+    };
+    let action = match now.as_deref() {
         None => "CreateStack",
-        Some("ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED") => {
-            delete(client, stack).await?;
+        // Nothing is in it.
+        Some("ROLLBACK_COMPLETE") => {
+            delete(client, stack, false).await?;
             "CreateStack"
         }
+        Some("ROLLBACK_FAILED" | "DELETE_FAILED" | "REVIEW_IN_PROGRESS") => {
+            let now = now.unwrap_or_default();
+            bail!(
+                "stack {stack} is in the state {now}: look at what is in it, and delete it (lakerun delete {stack}) first"
+            )
+        }
         Some(_) => {
-            follow(client, stack, &mut told, false).await?;
+            keep_previous(client, stack, &body, parameters, &mut call).await?;
             "UpdateStack"
         }
     };
@@ -69,9 +79,6 @@ async fn keep_previous(
     given: &[String],
     call: &mut Vec<(String, String)>,
 ) -> Result<()> {
-    if !status(client, stack).await?.is_some_and(|s| s.starts_with("UPDATE") || s == "CREATE_COMPLETE") {
-        return Ok(());
-    }
     let xml = query(client, "DescribeStacks", &[("StackName".to_owned(), stack.to_owned())]).await?;
     let mut n = given.len();
     for name in all(&xml, "member").filter_map(|member| one(member, "ParameterKey")) {
@@ -85,23 +92,36 @@ async fn keep_previous(
     Ok(())
 }
 
-/// Deletes the stack; a stack that is not there is deleted already.
-pub(crate) async fn delete(client: &Client, stack: &str) -> Result<()> {
+/// Deletes the stack; a stack that is not there is deleted already. With `force`, buckets that stay because they are not empty are emptied
+/// and deleted: those alone, so that what the stack keeps, or a deletion that is refused, loses nothing.
+pub(crate) async fn delete(client: &Client, stack: &str, force: bool) -> Result<()> {
     if status(client, stack).await?.is_none() {
         say(&format!("there is no stack {stack}"));
         return Ok(());
     }
     let mut told = BTreeSet::new();
     follow(client, stack, &mut told, false).await?;
-    query(client, "DeleteStack", &[("StackName".to_owned(), stack.to_owned())]).await?;
+    let mut emptied = BTreeSet::new();
     loop {
-        match status(client, stack).await?.as_deref() {
-            None | Some("DELETE_COMPLETE") => {
+        query(client, "DeleteStack", &[("StackName".to_owned(), stack.to_owned())]).await?;
+        match follow(client, stack, &mut told, false).await?.as_str() {
+            "DELETE_COMPLETE" => {
                 say(&format!("{stack} deleted"));
                 return Ok(());
             }
-            Some("DELETE_FAILED") => bail!("stack {stack} could not be deleted: {}", reason(client, stack).await?),
-            Some(_) => tokio::time::sleep(POLL).await,
+            "DELETE_FAILED" => {
+                let full = if force { not_empty(client, stack).await? } else { Vec::new() };
+                let full: Vec<_> = full.into_iter().filter(|bucket| emptied.insert(bucket.clone())).collect();
+                if full.is_empty() {
+                    bail!("stack {stack} could not be deleted: {}", reason(client, stack).await?);
+                }
+                empty(client, &full).await?;
+            }
+            other => {
+                let xml = query(client, "DescribeStacks", &[("StackName".to_owned(), stack.to_owned())]).await?;
+                let why = one(&xml, "StackStatusReason").unwrap_or_else(|| format!("it is in the state {other}"));
+                bail!("stack {stack} was not deleted: {why}");
+            }
         }
     }
 }
@@ -115,12 +135,20 @@ pub(crate) async fn resources(client: &Client, stack: &str, kind: &str) -> Resul
         .collect())
 }
 
-/// Deletes all versions of all objects of the stack's buckets.
-pub(crate) async fn empty_buckets(client: &Client, stack: &str) -> Result<()> {
-    if status(client, stack).await?.is_none() {
-        return Ok(());
-    }
-    for (_, bucket) in resources(client, stack, "AWS::S3::Bucket").await? {
+/// The stack's buckets that could not be deleted because there is something in them.
+async fn not_empty(client: &Client, stack: &str) -> Result<Vec<String>> {
+    let xml = query(client, "DescribeStackResources", &[("StackName".to_owned(), stack.to_owned())]).await?;
+    let full = all(&xml, "member").filter(|member| {
+        one(member, "ResourceType").as_deref() == Some("AWS::S3::Bucket")
+            && one(member, "ResourceStatus").as_deref() == Some("DELETE_FAILED")
+            && one(member, "ResourceStatusReason").is_some_and(|reason| reason.contains("BucketNotEmpty"))
+    });
+    Ok(full.filter_map(|member| one(member, "PhysicalResourceId")).collect())
+}
+
+/// Deletes all versions of all objects of these buckets.
+async fn empty(client: &Client, buckets: &[String]) -> Result<()> {
+    for bucket in buckets {
         let mut gone = 0_u64;
         loop {
             let path = format!("/{bucket}?versions");
@@ -177,7 +205,8 @@ async fn follow(client: &Client, stack: &str, told: &mut BTreeSet<String>, aloud
                 say(format!("{line}  {}", field("ResourceStatusReason")).trim_end());
             }
         }
-        if !now.ends_with("IN_PROGRESS") {
+        // A change set that waits to be looked at is no operation.
+        if !now.ends_with("IN_PROGRESS") || now == "REVIEW_IN_PROGRESS" {
             return Ok(now);
         }
         tokio::time::sleep(POLL).await;

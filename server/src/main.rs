@@ -305,13 +305,9 @@ fn plain(command: Command) -> anyhow::Result<()> {
         Command::Deploy { stack, template, parameters, data } => {
             block(async { deploy::run(&client::Client::open(&data.path())?, &stack, &template, &parameters).await })
         }
-        Command::Delete { stack, force, data } => block(async {
-            let client = client::Client::open(&data.path())?;
-            if force {
-                deploy::empty_buckets(&client, &stack).await?;
-            }
-            deploy::delete(&client, &stack).await
-        }),
+        Command::Delete { stack, force, data } => {
+            block(async { deploy::delete(&client::Client::open(&data.path())?, &stack, force).await })
+        }
         Command::Logs { execution: Some(execution), prefix, data, .. } => {
             block(info::logs_of(&data.path(), &execution, &prefix))
         }
