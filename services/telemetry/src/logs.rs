@@ -132,47 +132,94 @@ pub(crate) fn clear(tx: &mut Tx<'_>, prefix: &Key) -> Result<(), store::Error> {
 }
 
 impl Telemetry {
-    /// Events of a group with `from <= time < to` that `keep` wants, in order of time, at most `limit`, beginning after the
-    /// event `after` (its id).
+    /// Events of a group with `from <= time < to` that `keep` wants, in order of time.
     pub(crate) async fn read_events(
         &self,
         scope: &Scope,
         group: &str,
-        (from, to): (i64, i64),
-        after: Option<&str>,
-        limit: usize,
+        range: (i64, i64),
         keep: impl Fn(&str, &str) -> bool,
     ) -> Result<Vec<Event>, Error> {
+        let wanted = Wanted { range, limit: usize::MAX, bytes: usize::MAX, ..Wanted::default() };
+        Ok(self.read_page(scope, group, wanted, |_| true, keep).await?.events)
+    }
+
+    /// A page of such events. However much a group holds, only about a page of it is in memory at once.
+    pub(crate) async fn read_page(
+        &self,
+        scope: &Scope,
+        group: &str,
+        wanted: Wanted<'_>,
+        streams: impl Fn(&str) -> bool,
+        keep: impl Fn(&str, &str) -> bool,
+    ) -> Result<Page, Error> {
+        let (from, to) = wanted.bounds();
         let prefix = scope.events(group);
         // A batch may begin up to its longest span before its last event.
-        let first = prefix.clone().push_i64(from.saturating_sub(MAX_SPAN_MS)).into_bytes();
-        let end = prefix.clone().push_i64(to).into_bytes();
-        let pairs = self.store.read(|tx| tx.scan(&first, Some(&end), usize::MAX, false)).await?;
-        let mut events = Vec::new();
-        for (key, value) in pairs {
-            let batch: Batch = store::kv::decode(&key, &value)?;
-            let parts = Key::parts(&key);
-            let number = parts.last().and_then(|p| Key::part_u64(p)).unwrap_or_default();
-            for (i, (time_ms, message)) in batch.events.into_iter().enumerate() {
-                if time_ms < from || time_ms >= to || !keep(&batch.stream, &message) {
+        let mut first = prefix.clone().push_i64(from.saturating_sub(MAX_SPAN_MS)).into_bytes();
+        let mut end = prefix.clone().push_i64(to).into_bytes();
+        let mut kept = Kept::new(wanted);
+        loop {
+            let pairs = self.store.read(|tx| tx.scan(&first, Some(&end), BATCHES, wanted.backward)).await?;
+            let Some((last, _)) = pairs.last() else { break };
+            if wanted.backward {
+                end.clone_from(last);
+            } else {
+                first.clone_from(last);
+                first.push(0);
+            }
+            for (key, value) in &pairs {
+                let parts = Key::parts(key);
+                let at = |n: usize| parts.get(parts.len().wrapping_sub(n));
+                let (begins, stream) = (at(3).and_then(|p| Key::part_i64(p)), at(2));
+                if kept.is_past(begins.unwrap_or_default()) {
+                    return Ok(kept.page());
+                }
+                if !stream.is_some_and(|stream| streams(&String::from_utf8_lossy(stream))) {
                     continue;
                 }
-                let id = format!("{:020}{number:012}{i:06}", time_ms.max(0));
-                if after.is_some_and(|a| id.as_str() <= a) {
-                    continue;
+                let number = at(1).and_then(|p| Key::part_u64(p)).unwrap_or_default();
+                let batch: Batch = store::kv::decode(key, value)?;
+                for (i, (time_ms, message)) in batch.events.into_iter().enumerate() {
+                    if time_ms < from || time_ms >= to || !keep(&batch.stream, &message) {
+                        continue;
+                    }
+                    let id = format!("{:020}{number:012}{i:06}", time_ms.max(0));
+                    kept.take(Event {
+                        stream: batch.stream.clone(),
+                        time_ms,
+                        ingested_ms: batch.ingested_ms,
+                        message,
+                        id,
+                    });
                 }
-                events.push(Event {
-                    stream: batch.stream.clone(),
-                    time_ms,
-                    ingested_ms: batch.ingested_ms,
-                    message,
-                    id,
-                });
+            }
+            if pairs.len() < BATCHES {
+                break;
             }
         }
-        events.sort_by(|a, b| a.id.cmp(&b.id));
-        events.truncate(limit);
-        Ok(events)
+        Ok(kept.page())
+    }
+
+    /// Deletes what a stream holds, some at a time: those that write meanwhile do not wait for all of it.
+    pub(crate) async fn empty_stream(&self, scope: &Scope, group: &str, stream: &str) -> Result<(), Error> {
+        let prefix = scope.events(group);
+        let (mut from, end) = (prefix.as_bytes().to_vec(), store::key::prefix_end(prefix.as_bytes()));
+        loop {
+            let pairs = self.store.read(|tx| tx.scan(&from, end.as_deref(), BATCHES, false)).await?;
+            let Some((last, _)) = pairs.last() else { return Ok(()) };
+            from.clone_from(last);
+            from.push(0);
+            let of = |key: &[u8]| {
+                let parts = Key::parts(key);
+                parts.len().checked_sub(2).is_some_and(|at| parts[at] == stream.as_bytes())
+            };
+            let gone: Vec<Vec<u8>> = pairs.into_iter().map(|(key, _)| key).filter(|key| of(key)).collect();
+            if !gone.is_empty() {
+                let delete = move |tx: &mut Tx<'_>| gone.iter().try_for_each(|key| tx.delete(key));
+                self.store.write(delete).await?;
+            }
+        }
     }
 
     /// Deletes batches that are past their group's retention, in every account and region.
@@ -223,5 +270,127 @@ impl Telemetry {
     }
 }
 
+/// Which page of events is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted<'a> {
+    /// `from <= time < to`.
+    pub(crate) range: (i64, i64),
+    /// Only events behind this one (its id); before it, where pages go backward.
+    pub(crate) past: Option<&'a str>,
+    /// The last events rather than the first.
+    pub(crate) backward: bool,
+    pub(crate) limit: usize,
+    /// A page has so many bytes of messages at most, and one event at least.
+    pub(crate) bytes: usize,
+}
+
+/// Events in order of time.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    pub(crate) events: Vec<Event>,
+    /// Further ones were wanted, and found no room.
+    pub(crate) more: bool,
+}
+
+impl Wanted<'_> {
+    /// The range, as far as the event that is known leaves it.
+    fn bounds(&self) -> (i64, i64) {
+        let (from, to) = self.range;
+        let time = self.past.and_then(|id| id.get(..20)?.parse::<i64>().ok()).filter(|time| *time > 0);
+        match (time, self.backward) {
+            (Some(time), false) => (from.max(time), to),
+            (Some(time), true) => (from, to.min(time.saturating_add(1))),
+            (None, _) => (from, to),
+        }
+    }
+}
+
+/// The events of a page while it is read: the first ones seen so far, or the last.
+struct Kept<'a> {
+    wanted: Wanted<'a>,
+    events: BTreeMap<String, Event>,
+    bytes: usize,
+    more: bool,
+}
+
+impl<'a> Kept<'a> {
+    fn new(wanted: Wanted<'a>) -> Self {
+        Self { wanted, events: BTreeMap::new(), bytes: 0, more: false }
+    }
+
+    fn take(&mut self, event: Event) {
+        let past = self.wanted.past.is_some_and(|past| {
+            let id = event.id.as_str();
+            if self.wanted.backward { id >= past } else { id <= past }
+        });
+        if past {
+            return;
+        }
+        self.bytes += event.message.len();
+        self.events.insert(event.id.clone(), event);
+        while self.events.len() > self.wanted.limit || self.bytes > self.wanted.bytes && self.events.len() > 1 {
+            let gone = if self.wanted.backward { self.events.pop_first() } else { self.events.pop_last() };
+            self.bytes -= gone.map_or(0, |(_, event)| event.message.len());
+            self.more = true;
+        }
+    }
+
+    /// Whether nothing of a batch that begins then, or of a later one, can come into the page any more.
+    fn is_past(&self, begins_ms: i64) -> bool {
+        let edge = if self.wanted.backward { self.events.values().next() } else { self.events.values().next_back() };
+        self.more
+            && edge.is_some_and(|edge| {
+                if self.wanted.backward {
+                    begins_ms.saturating_add(MAX_SPAN_MS) < edge.time_ms
+                } else {
+                    begins_ms > edge.time_ms
+                }
+            })
+    }
+
+    fn page(self) -> Page {
+        Page { events: self.events.into_values().collect(), more: self.more }
+    }
+}
+
+/// Batches read at once: each may be a megabyte.
+const BATCHES: usize = 64;
 /// Batches deleted in one transaction.
 const FORGOTTEN_AT_ONCE: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_keeps_the_first_or_the_last() {
+        let event = |time_ms: i64, size: usize| Event {
+            stream: "s".to_owned(),
+            time_ms,
+            ingested_ms: 0,
+            message: "x".repeat(size),
+            id: format!("{time_ms:020}"),
+        };
+        let page = |wanted: Wanted<'_>, events: &[(i64, usize)]| {
+            let mut kept = Kept::new(wanted);
+            for (time, size) in events {
+                kept.take(event(*time, *size));
+            }
+            let past = [kept.is_past(0), kept.is_past(MAX_SPAN_MS * 3)];
+            let page = kept.page();
+            (page.events.iter().map(|event| event.time_ms).collect::<Vec<_>>(), page.more, past)
+        };
+        let all = Wanted { range: (0, i64::MAX), limit: 2, bytes: 100, ..Wanted::default() };
+        let day = MAX_SPAN_MS * 2;
+        assert_eq!(page(all, &[(3, 1), (1, 1), (2, 1)]), (vec![1, 2], true, [false, true]));
+        assert_eq!(page(all, &[(2, 1), (1, 1)]), (vec![1, 2], false, [false, false]));
+        let last = Wanted { backward: true, ..all };
+        assert_eq!(page(last, &[(day, 1), (day + 1, 1), (1, 1)]), (vec![day, day + 1], true, [true, false]));
+        let (one, four) = (format!("{:020}", 1), format!("{:020}", 4));
+        assert_eq!(page(Wanted { past: Some(&one), ..all }, &[(1, 1), (2, 1)]).0, [2]);
+        assert_eq!(page(Wanted { past: Some(&four), ..last }, &[(3, 1), (4, 1)]).0, [3]);
+        // One event is told, however long.
+        assert_eq!(page(all, &[(1, 200), (2, 1)]), (vec![1], true, [false, true]));
+        assert_eq!(page(Wanted { limit: 9, ..all }, &[(1, 60), (2, 60)]), (vec![1], true, [false, true]));
+    }
+}

@@ -1,12 +1,13 @@
 //! The queries of GetMetricData and of alarms: which series they need, and what comes of them.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use api_cloudwatch::{Dimension, MetricDataQuery, MetricStat, error};
 use wire::Error;
 
 use super::math::search::{Metric, Search};
-use super::math::{Asked, Expr, Series, Value, World, evaluate};
+use super::math::{Asked, Expr, MOST_POINTS, Series, Value, World, evaluate};
 use super::read::Wanted;
 use super::series::Home;
 use super::{Metrics, stat};
@@ -102,11 +103,12 @@ impl Queries {
     ) -> Result<BTreeMap<String, Value>, Error> {
         let mut ids: BTreeMap<String, Value> =
             metrics.iter().map(|(id, series)| (id.clone(), Value::Series(series.clone()))).collect();
+        let left = Cell::new(MOST_POINTS);
         for at in &self.order {
             let query = &self.all[*at];
             let What::Expression(expr) = &query.what else { continue };
             let period = query.period.or_else(|| self.period());
-            let world = World { span, period, ids: &ids, metrics, searches };
+            let world = World { span, period, ids: &ids, metrics, searches, left: &left };
             let value = evaluate(expr, &world).map_err(|fault| fault.of(&query.id))?;
             ids.insert(query.id.clone(), value);
         }

@@ -11,9 +11,10 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use super::limit;
+use super::queries::group_of;
 use crate::Telemetry;
 use crate::filters;
-use crate::logs::{Batch, MAX_SPAN_MS, Scope};
+use crate::logs::{Batch, MAX_SPAN_MS, Page, Scope, Wanted};
 use crate::metrics::series::Home;
 use crate::pattern::Pattern;
 
@@ -23,8 +24,9 @@ const EVENT_OVERHEAD: usize = 26;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 const OLDEST_DAYS: i64 = 14;
 const NEWEST_MS: i64 = 2 * 3600 * 1000;
-/// Events of one page.
+/// Events of one page, and the bytes of their messages. Source: API Reference, GetLogEvents, FilterLogEvents.
 const PAGE: usize = 10_000;
+const PAGE_BYTES: usize = 1_048_576;
 
 #[async_trait]
 impl Handle<PutLogEvents> for Telemetry {
@@ -107,11 +109,9 @@ impl Handle<GetLogEvents> for Telemetry {
         let group = req.log_group_name.or(req.log_group_identifier);
         let group =
             group.ok_or_else(|| invalid_parameter_exception("Either logGroupName or logGroupIdentifier is needed"))?;
+        let group = group_of(&group).to_owned();
         let scope = Scope::of(cx);
         self.store.read(|tx| scope.load_stream(tx, &group, &req.log_stream_name)).await?;
-        let range = (req.start_time.unwrap_or(0), req.end_time.unwrap_or(i64::MAX >> 1));
-        let all = self.read_events(&scope, &group, range, None, usize::MAX, |s, _| s == req.log_stream_name).await?;
-        let n = limit(req.limit, PAGE);
         // A token is a direction and the id of the event that the page ended with.
         let (forward, at) = match req.next_token.as_deref() {
             Some(token) => match token.split_once('/') {
@@ -121,13 +121,15 @@ impl Handle<GetLogEvents> for Telemetry {
             },
             None => (req.start_from_head == Some(true), None),
         };
-        let page: Vec<_> = if forward {
-            all.into_iter().filter(|e| at.as_ref().is_none_or(|a| e.id > *a)).take(n).collect()
-        } else {
-            let before: Vec<_> = all.into_iter().filter(|e| at.as_ref().is_none_or(|a| e.id < *a)).collect();
-            let skip = before.len().saturating_sub(n);
-            before.into_iter().skip(skip).collect()
+        let wanted = Wanted {
+            range: (req.start_time.unwrap_or(0), req.end_time.unwrap_or(i64::MAX >> 1)),
+            past: at.as_deref().filter(|id| !id.is_empty()),
+            backward: !forward,
+            limit: limit(req.limit, PAGE),
+            bytes: PAGE_BYTES,
         };
+        let page =
+            self.read_page(&scope, &group, wanted, |stream| stream == req.log_stream_name, |_, _| true).await?.events;
         let mark = |e: Option<&crate::logs::Event>| e.map(|e| e.id.clone()).or_else(|| at.clone()).unwrap_or_default();
         let (next, previous) = (mark(page.last()), mark(page.first()));
         let shown = page.into_iter().map(|e| OutputLogEvent {
@@ -149,6 +151,7 @@ impl Handle<FilterLogEvents> for Telemetry {
         let group = req.log_group_name.or(req.log_group_identifier);
         let group =
             group.ok_or_else(|| invalid_parameter_exception("Either logGroupName or logGroupIdentifier is needed"))?;
+        let group = group_of(&group).to_owned();
         if req.log_stream_names.is_some() && req.log_stream_name_prefix.is_some() {
             return Err(invalid_parameter_exception(
                 "logStreamNames and logStreamNamePrefix cannot be given together.",
@@ -157,16 +160,19 @@ impl Handle<FilterLogEvents> for Telemetry {
         let pattern = Pattern::parse(req.filter_pattern.as_deref().unwrap_or_default())?;
         let scope = Scope::of(cx);
         self.store.read(|tx| scope.load_group(tx, &group)).await?;
-        let n = limit(req.limit, PAGE);
-        let keep = |stream: &str, message: &str| {
+        let streams = |stream: &str| {
             req.log_stream_names.as_ref().is_none_or(|names| names.iter().any(|s| s == stream))
                 && req.log_stream_name_prefix.as_ref().is_none_or(|p| stream.starts_with(p.as_str()))
-                && pattern.matches(message)
         };
-        let range = (req.start_time.unwrap_or(0), req.end_time.map_or(i64::MAX >> 1, |t| t.saturating_add(1)));
-        let mut events = self.read_events(&scope, &group, range, req.next_token.as_deref(), n + 1, keep).await?;
-        let more = events.len() > n;
-        events.truncate(n);
+        let wanted = Wanted {
+            range: (req.start_time.unwrap_or(0), req.end_time.map_or(i64::MAX >> 1, |t| t.saturating_add(1))),
+            past: req.next_token.as_deref(),
+            backward: false,
+            limit: limit(req.limit, PAGE),
+            bytes: PAGE_BYTES,
+        };
+        let Page { events, more } =
+            self.read_page(&scope, &group, wanted, streams, |_, message| pattern.matches(message)).await?;
         let next_token = events.last().filter(|_| more).map(|e| e.id.clone());
         let shown = events.into_iter().map(|e| FilteredLogEvent {
             log_stream_name: Some(e.stream),

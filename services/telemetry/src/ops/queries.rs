@@ -145,7 +145,8 @@ fn forget(tx: &mut store::Tx<'_>, scope: &Scope, now_ms: i64) -> Result<(), Erro
 }
 
 /// A group's name, or its ARN.
-fn group_of(identifier: &str) -> &str {
+/// The name of a log group, which may be told by its ARN.
+pub(super) fn group_of(identifier: &str) -> &str {
     let name = identifier.split_once(":log-group:").map_or(identifier, |(_, name)| name);
     name.strip_suffix(":*").unwrap_or(name)
 }
@@ -257,7 +258,7 @@ impl Handle<GetLogRecord> for Telemetry {
         let (group, id): (String, String) = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
         let time: i64 = id.get(..20).and_then(|time| time.parse().ok()).ok_or_else(invalid)?;
         let scope = Scope::of(cx);
-        let all = self.read_events(&scope, &group, (time, time + 1), None, usize::MAX, |_, _| true).await?;
+        let all = self.read_events(&scope, &group, (time, time + 1), |_, _| true).await?;
         let event = all.into_iter().find(|event| event.id == id);
         let event = event.ok_or_else(|| resource_not_found_exception("The specified log record does not exist."))?;
         let log = format!("{}:{group}", cx.account());
@@ -281,7 +282,7 @@ impl Handle<GetLogGroupFields> for Telemetry {
             Some(time) => (time - 480_000, time + 480_000),
             None => (now - 900_000, now + 1),
         };
-        let all = self.read_events(&scope, &group, (from, to), None, usize::MAX, |_, _| true).await?;
+        let all = self.read_events(&scope, &group, (from, to), |_, _| true).await?;
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for event in &all {
             for name in fields::of(event, "", String::new()).into_keys().filter(|name| name != "@ptr") {
@@ -326,7 +327,7 @@ impl Telemetry {
         for group in &record.groups {
             let range = (record.from_ms, record.to_ms.saturating_add(1));
             let log = format!("{}:{group}", cx.account());
-            for event in self.read_events(&scope, group, range, None, usize::MAX, |_, _| true).await? {
+            for event in self.read_events(&scope, group, range, |_, _| true).await? {
                 bytes += event.message.len();
                 rows.push(Row::from(fields::of(&event, &log, pointer(group, &event))));
             }

@@ -10,9 +10,10 @@ use service::{Cx, Handle};
 use wire::Error;
 use wire::types::Empty;
 
+use super::queries::group_of;
 use super::{limit, page};
 use crate::Telemetry;
-use crate::logs::{Batch, Scope, Stream};
+use crate::logs::{Scope, Stream};
 
 #[async_trait]
 impl Handle<CreateLogStream> for Telemetry {
@@ -36,17 +37,16 @@ impl Handle<CreateLogStream> for Telemetry {
 impl Handle<DeleteLogStream> for Telemetry {
     async fn handle(&self, cx: &Cx, req: DeleteLogStreamRequest) -> Result<Empty, Error> {
         let scope = Scope::of(cx);
+        let (group, stream) = (&req.log_group_name, &req.log_stream_name);
+        self.empty_stream(&scope, group, stream).await?;
+        let (place, key) = ((group.clone(), stream.clone()), scope.clone());
         cx.write(&self.store, move |tx| {
-            let (group, stream) = (&req.log_group_name, &req.log_stream_name);
-            scope.load_stream(tx, group, stream)?;
-            for (key, value) in tx.scan_prefix(scope.events(group), usize::MAX)? {
-                if store::kv::decode::<Batch>(&key, &value)?.stream == *stream {
-                    tx.delete(key)?;
-                }
-            }
-            Ok::<_, Error>(tx.delete(scope.stream(group, stream))?)
+            key.load_stream(tx, &place.0, &place.1)?;
+            Ok::<_, Error>(tx.delete(key.stream(&place.0, &place.1))?)
         })
         .await?;
+        // What came meanwhile.
+        self.empty_stream(&scope, group, stream).await?;
         Ok(Empty {})
     }
 }
@@ -57,6 +57,7 @@ impl Handle<DescribeLogStreams> for Telemetry {
         let group = req.log_group_name.or(req.log_group_identifier);
         let group =
             group.ok_or_else(|| invalid_parameter_exception("Either logGroupName or logGroupIdentifier is needed"))?;
+        let group = group_of(&group).to_owned();
         let scope = Scope::of(cx);
         if req.order_by.as_deref() == Some("LastEventTime") && req.log_stream_name_prefix.is_some() {
             return Err(invalid_parameter_exception("Cannot order by LastEventTime with a logStreamNamePrefix."));

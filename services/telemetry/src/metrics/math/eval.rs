@@ -1,5 +1,6 @@
 //! What an expression is, given the series that it names.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::parse::{Expr, Op};
@@ -17,14 +18,27 @@ pub(in crate::metrics) struct World<'a> {
     /// The metrics of the request, in its order.
     pub(in crate::metrics) metrics: &'a [(String, Series)],
     pub(in crate::metrics) searches: &'a BTreeMap<Asked, Vec<Series>>,
+    /// How many more points the functions of the request may make that give every period one.
+    pub(in crate::metrics) left: &'a Cell<i64>,
 }
+
+/// Source: API Reference, GetMetricData: the most data points of a request.
+pub(in crate::metrics) const MOST_POINTS: i64 = 100_800;
 
 impl World<'_> {
     /// The beginnings of all periods of the span.
-    pub(super) fn times(&self, period: i64) -> impl Iterator<Item = i64> + use<> {
+    pub(super) fn times(&self, period: i64) -> Result<impl Iterator<Item = i64> + use<>, Fault> {
         let (from, to) = self.span;
         let period = period.max(1);
-        (0..).map(move |n| from.div_euclid(period) * period + n * period).take_while(move |at| *at < to)
+        let many = to.saturating_sub(from) / period + 1;
+        let left = self.left.get().saturating_sub(many.max(0));
+        if left < 0 {
+            return Err(Fault::Invalid(format!(
+                "It would make more than {MOST_POINTS} data points of the request: ask for less time, or a longer period"
+            )));
+        }
+        self.left.set(left);
+        Ok((0..).map(move |n| from.div_euclid(period) * period + n * period).take_while(move |at| *at < to))
     }
 }
 

@@ -70,14 +70,14 @@ pub(super) fn call(name: &str, arguments: &[Expr], world: &World<'_>) -> Result<
         "TIME_SERIES" => {
             let scalar = given.exactly(1)?.scalar(0)?;
             let period = world.period.ok_or_else(|| Fault::invalid("TIME_SERIES needs a Period of its query"))?;
-            let points = kept(world.times(period).map(|at| (at, scalar)));
+            let points = kept(world.times(period)?.map(|at| (at, scalar)));
             Ok(Value::Series(Series { points, period: Some(period), ..Series::default() }))
         }
         _ if OF_A_TIME.contains(&name) => {
             let series = given.exactly(1)?.series(0)?;
             let period = series.period.or(world.period);
             let period = period.ok_or_else(|| Fault::Invalid(format!("{name} needs a metric or a Period")))?;
-            let points = world.times(period).filter_map(|at| Some((at, of_a_time(name, at)?))).collect();
+            let points = world.times(period)?.filter_map(|at| Some((at, of_a_time(name, at)?))).collect();
             Ok(Value::Series(Series { points, is_metric: false, ..series }))
         }
         _ => Err(Fault::Invalid(format!("Unrecognized function '{name}'"))),
@@ -247,7 +247,7 @@ impl Given<'_> {
             let period = series.period.or(self.world.period);
             let period = period.ok_or_else(|| Fault::invalid("FILL needs a metric or a Period"))?;
             let mut points = series.points.clone();
-            for at in self.world.times(period).filter(|at| !series.points.contains_key(at)) {
+            for at in self.world.times(period)?.filter(|at| !series.points.contains_key(at)) {
                 let before = || series.points.range(..at).next_back();
                 let after = || series.points.range(at..).next();
                 let value = match &with {

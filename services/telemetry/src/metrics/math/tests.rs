@@ -1,9 +1,10 @@
 //! The guide's tables and examples.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::search::{Metric, Search};
-use super::{Expr, Fault, Series, Value, World, evaluate};
+use super::{Expr, Fault, MOST_POINTS, Series, Value, World, evaluate};
 
 /// Minutes from 0 on; `-` has no value.
 fn series(text: &str) -> Series {
@@ -26,7 +27,17 @@ fn of(text: &str, metrics: &[(&str, &str)]) -> Result<Vec<String>, Fault> {
     let metrics: Vec<(String, Series)> = metrics.iter().map(|(id, text)| ((*id).to_owned(), series(text))).collect();
     let ids: BTreeMap<String, Value> =
         metrics.iter().map(|(id, one)| (id.clone(), Value::Series(one.clone()))).collect();
-    let world = World { span: (0, 300), period: Some(60), ids: &ids, metrics: &metrics, searches: &BTreeMap::new() };
+    within((0, 300), text, &metrics, &ids)
+}
+
+fn within(
+    span: (i64, i64),
+    text: &str,
+    metrics: &[(String, Series)],
+    ids: &BTreeMap<String, Value>,
+) -> Result<Vec<String>, Fault> {
+    let (searches, left) = (BTreeMap::new(), Cell::new(MOST_POINTS));
+    let world = World { span, period: Some(60), ids, metrics, searches: &searches, left: &left };
     Ok(match evaluate(&Expr::parse(text)?, &world)? {
         Value::Series(one) => vec![shown(&one)],
         Value::Array(all) => all.iter().map(shown).collect(),
@@ -204,4 +215,16 @@ fn searches() {
         assert!(Search::parse(query).is_err(), "{query}");
     }
     assert!(matches!(Search::parse(":aws.AccountId = '1'"), Err(Fault::NotHere(_))));
+}
+
+#[test]
+fn as_many_points_as_a_request_may_have() {
+    let made = |seconds: i64, text: &str| within((0, seconds), text, &[], &BTreeMap::new());
+    assert!(made(60 * 100_000, "TIME_SERIES(1)").is_ok());
+    for text in ["TIME_SERIES(1)", "HOUR(TIME_SERIES(1))", "FILL(TIME_SERIES(1), 0)"] {
+        let Err(Fault::Invalid(told)) = made(60 * 200_000, text) else { panic!("{text}") };
+        assert!(told.contains("100800"), "{told}");
+    }
+    // Together they are more.
+    assert!(made(60 * 60_000, "TIME_SERIES(1) + TIME_SERIES(2)").is_err());
 }
