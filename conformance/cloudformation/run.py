@@ -185,10 +185,145 @@ Resources:
     made("one of each simple type", f"types-{X}", template, look)
 
 
+TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+
+
+def create(name, resources, **more):
+    stacks.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources, **more}), Capabilities=["CAPABILITY_NAMED_IAM"])
+    return settled(name)["StackStatus"]
+
+
+def update(name, resources, **more):
+    stacks.update_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources, **more}), Capabilities=["CAPABILITY_NAMED_IAM"])
+    return settled(name)["StackStatus"]
+
+
+def failed_updates():
+    """An update of one resource that fails after its first call is taken back from what it had come to."""
+    name = f"back-{X}"
+
+    def role(trust, policy, *arns):
+        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": policy, "Resource": "*"}]}
+        return {"R": {"Type": "AWS::IAM::Role", "Properties": {
+            "RoleName": f"role-{X}", "AssumeRolePolicyDocument": trust, "Policies": [{"PolicyName": "p", "PolicyDocument": document}],
+            "ManagedPolicyArns": list(arns)}}}
+
+    check("the role is made", create(name, role(TRUST, "sqs:SendMessage")) == "CREATE_COMPLETE", reasons(name))
+    other = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Principal": {"Service": "glue.amazonaws.com"}}]}
+    ended = update(name, role(other, "s3:*", "arn:aws:iam::aws:policy/NoSuchPolicyAnywhere"))
+    check("its update goes back", ended == "UPDATE_ROLLBACK_COMPLETE", (ended, reasons(name)))
+    found = client("iam").get_role(RoleName=f"role-{X}")["Role"]["AssumeRolePolicyDocument"]
+    check("the trust policy is the old one", found == TRUST, found)
+    found = client("iam").get_role_policy(RoleName=f"role-{X}", PolicyName="p")["PolicyDocument"]["Statement"][0]["Action"]
+    check("the inline policy is the old one", found == "sqs:SendMessage", found)
+    stacks.delete_stack(StackName=name)
+
+
+def change_sets():
+    """A change set tells what goes because its condition does not hold any more, and is of the stack as it was."""
+    name = f"sets-{X}"
+    template = {"Parameters": {"Env": {"Type": "String", "Default": "prod"}, "Secret": {"Type": "String", "NoEcho": True, "Default": "hush"}},
+                "Conditions": {"IsProd": {"Fn::Equals": [{"Ref": "Env"}, "prod"]}},
+                "Resources": {"Keep": {"Type": "AWS::SQS::Queue"}, "Q": {"Type": "AWS::SQS::Queue", "Condition": "IsProd"}}}
+    check("a stack with a condition", create(name, template.pop("Resources"), **template) == "CREATE_COMPLETE", reasons(name))
+
+    def prepared(set_name, env):
+        stacks.create_change_set(StackName=name, ChangeSetName=set_name, UsePreviousTemplate=True, Parameters=[
+            {"ParameterKey": "Env", "ParameterValue": env}, {"ParameterKey": "Secret", "UsePreviousValue": True}])
+        return stacks.describe_change_set(StackName=name, ChangeSetName=set_name)
+
+    first = prepared("one", "dev")
+    changes = [(c["ResourceChange"]["Action"], c["ResourceChange"]["LogicalResourceId"]) for c in first["Changes"]]
+    check("it tells of the removal", changes == [("Remove", "Q")], changes)
+    told = {p["ParameterKey"]: p["ParameterValue"] for p in first["Parameters"]}
+    check("it hides what is hidden", told == {"Env": "dev", "Secret": "****"}, told)
+    stacks.update_stack(StackName=name, UsePreviousTemplate=True, Tags=[{"Key": "a", "Value": "b"}], Parameters=[
+        {"ParameterKey": "Env", "UsePreviousValue": True}, {"ParameterKey": "Secret", "UsePreviousValue": True}])
+    settled(name)
+    check("it is obsolete after another update", stacks.describe_change_set(StackName=name, ChangeSetName="one")["ExecutionStatus"] == "OBSOLETE")
+    try:
+        stacks.execute_change_set(StackName=name, ChangeSetName="one")
+        check("and is not executed", False)
+    except botocore.exceptions.ClientError as error:
+        check("and is not executed", error.response["Error"]["Code"] == "InvalidChangeSetStatus", error)
+    drift = stacks.detect_stack_resource_drift(StackName=name, LogicalResourceId="Keep")["StackResourceDrift"]
+    check("drift tells no secret", "hush" not in json.dumps(drift, default=str), drift)
+    stacks.delete_stack(StackName=name)
+
+
+def references():
+    """Dynamic references are what they lead to, and stay references in the record."""
+    client("ssm").put_parameter(Name=f"/ref/{X}", Value="seven", Type="String")
+    client("secretsmanager").create_secret(Name=f"ref-{X}", SecretString=json.dumps({"password": "s3cret"}))
+    name = f"refs-{X}"
+    value = f"{{{{resolve:ssm:/ref/{X}}}}} and {{{{resolve:secretsmanager:ref-{X}:SecretString:password}}}}"
+
+    def parameter(value):
+        return {"P": {"Type": "AWS::SSM::Parameter", "Properties": {"Name": f"/made/{X}", "Type": "String", "Value": value}}}
+
+    check("a stack with references", create(name, parameter(value)) == "CREATE_COMPLETE", reasons(name))
+    found = client("ssm").get_parameter(Name=f"/made/{X}")["Parameter"]["Value"]
+    check("they are resolved", found == "seven and s3cret", found)
+    told = json.dumps(stacks.describe_stack_events(StackName=name)["StackEvents"], default=str)
+    check("and not told", "s3cret" not in told)
+    ended = update(name, parameter("{{resolve:ssm:/no/such/parameter}}"))
+    check("one that leads to nothing fails", ended == "UPDATE_ROLLBACK_COMPLETE", ended)
+    check("with its reason", any("{{resolve:ssm:/no/such/parameter}}" in (r or "") for r in reasons(name)), reasons(name))
+    check("and the parameter is as it was", client("ssm").get_parameter(Name=f"/made/{X}")["Parameter"]["Value"] == "seven and s3cret")
+    stacks.delete_stack(StackName=name)
+
+
+def what_leaves():
+    """A property that leaves the template has its default again."""
+    name = f"leaves-{X}"
+
+    def function(**properties):
+        return {"R": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}},
+                "F": {"Type": "AWS::Lambda::Function", "Properties": {
+                    "FunctionName": f"leaves-{X}", "Handler": "index.handler", "Runtime": "python3.11", "Role": {"Fn::GetAtt": ["R", "Arn"]},
+                    "Code": {"ZipFile": "def handler(e, c):\n    return 1\n"}, **properties}}}
+
+    check("a function is made", create(name, function(Environment={"Variables": {"SECRET": "x"}}, Timeout=30, MemorySize=256,
+                                                      ReservedConcurrentExecutions=0)) == "CREATE_COMPLETE", reasons(name))
+    check("and changed", update(name, function()) == "UPDATE_COMPLETE", reasons(name))
+    found = client("lambda").get_function(FunctionName=f"leaves-{X}")
+    configuration = found["Configuration"]
+    check("its environment is gone", not configuration.get("Environment", {}).get("Variables"), configuration)
+    check("its settings are the defaults", (configuration["Timeout"], configuration["MemorySize"]) == (3, 128), configuration)
+    check("it may run again", "ReservedConcurrentExecutions" not in found.get("Concurrency", {}), found.get("Concurrency"))
+    stacks.delete_stack(StackName=name)
+
+
+def overwriting():
+    """A policy that is there is not overwritten, and not taken away by the way back."""
+    bucket = f"kept-{X}"
+    where = {} if REGION == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": REGION}}
+    client("s3").create_bucket(Bucket=bucket, **where)
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteBucket", "Resource": f"arn:aws:s3:::{bucket}"}]}
+    client("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
+    policy = {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": bucket, "PolicyDocument": {**document, "Id": "other"}}}
+    name = f"over-{X}"
+    check("a policy that is there", create(name, {"P": policy}) == "ROLLBACK_COMPLETE", reasons(name))
+    check("is named", f"The bucket policy already exists on bucket {bucket}." in reasons(name), reasons(name))
+    check("and stays", json.loads(client("s3").get_bucket_policy(Bucket=bucket)["Policy"]) == document)
+    stacks.delete_stack(StackName=name)
+    client("s3").delete_bucket_policy(Bucket=bucket)
+    name = f"moved-{X}"
+    check("a policy is made", create(name, {"P": policy}) == "CREATE_COMPLETE", reasons(name))
+    check("another name for it is refused", update(name, {"Q": policy}) == "UPDATE_ROLLBACK_COMPLETE", reasons(name))
+    check("and the bucket still has it", "Id" in json.loads(client("s3").get_bucket_policy(Bucket=bucket)["Policy"]))
+    stacks.delete_stack(StackName=name)
+
+
 def main():
     serverless()
     nested()
     types()
+    failed_updates()
+    change_sets()
+    references()
+    what_leaves()
+    overwriting()
     print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
     return 0 if all(results) else 1
 

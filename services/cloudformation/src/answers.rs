@@ -22,7 +22,15 @@ pub(crate) struct Link {
     version: u32,
     pub(crate) made_ms: i64,
     pub(crate) answers: Vec<String>,
+    /// Of one request: it is swept away when nobody can wait for it any more.
+    #[serde(default)]
+    once: bool,
 }
+
+/// The link of a request is kept so long: an answer that was read is read again where what came of it could not be recorded.
+const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
+/// Links looked at in one sweep.
+const SWEPT: usize = 100;
 
 /// The links of all stacks.
 #[derive(Clone, Debug)]
@@ -40,11 +48,17 @@ impl Answers {
         Self { store, endpoint: endpoint.trim_end_matches('/').to_owned() }
     }
 
-    /// A new link; a step that is made again gets the one that it had.
-    pub(crate) async fn open(&self, cx: &Cx) -> Result<String> {
+    /// A new link; a step that is made again gets the one that it had. `once`: for the answer to one request.
+    pub(crate) async fn open(&self, cx: &Cx, once: bool) -> Result<String> {
         let (token, now) = (format!("{}{}", cx.uuid(), cx.uuid()).replace('-', ""), cx.now().as_millisecond());
         cx.write(&self.store, move |tx| {
-            tx.put_json(key(&token), &Link { version: 1, made_ms: now, answers: Vec::new() })?;
+            for (key, value) in tx.scan_prefix(Key::new("cloudformation-answers"), SWEPT)? {
+                let link: Link = store::kv::decode(&key, &value)?;
+                if link.once && link.made_ms < now - KEPT_MS {
+                    tx.delete(key)?;
+                }
+            }
+            tx.put_json(key(&token), &Link { version: 1, made_ms: now, answers: Vec::new(), once })?;
             Ok(token.clone())
         })
         .await

@@ -3,6 +3,7 @@
 //! behalf of this step, so that a step done twice counts once.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use wire::Error;
 
 use crate::CloudFormation;
 use crate::Result;
+use crate::dynamic;
 use crate::intrinsics::{Known, Pseudo, Scope};
 use crate::parameters::text;
 use crate::policy::{self, Action};
@@ -112,8 +114,10 @@ impl CloudFormation {
                 return Ok(());
             };
             run.cx = match &stack.role_arn {
-                Some(role) => match run.cx.assume(role, "AWSCloudFormation").await {
+                Some(role) => match run.insist(|| run.cx.assume(role, "AWSCloudFormation")).await {
                     Ok(cx) => cx,
+                    // The platform has failed, not the role: the operation goes on in a while.
+                    Err(error) if error.status() >= 500 => return Err(error),
                     Err(error) => {
                         run.fail(&format!("The role {role} cannot be assumed: {}", error.message())).await?;
                         continue;
@@ -184,9 +188,14 @@ impl Run<'_> {
             let resource = &template.resources[&name];
             match self.step(&mut stack, (&template, &exports), &name, resource).await {
                 Ok(()) => {}
-                Err(Stop::Failed(reason)) => return self.resource_failed(&name, resource, &reason, None).await,
+                Err(Stop::Failed(reason)) => {
+                    return self.resource_failed(&name, resource, &reason, Left::AsItWas).await;
+                }
+                Err(Stop::Changed(reason)) => {
+                    return self.resource_failed(&name, resource, &reason, Left::Changed).await;
+                }
                 Err(Stop::HalfMade(reason, made)) => {
-                    return self.resource_failed(&name, resource, &reason, Some(made)).await;
+                    return self.resource_failed(&name, resource, &reason, Left::Made(made)).await;
                 }
                 Err(Stop::Broken(error)) => return Err(error),
             }
@@ -357,30 +366,44 @@ impl Run<'_> {
                 return Ok(());
             }
             policy_allows(stack, &operation, (name, &resource.kind), Action::Modify)?;
-            let under_way = ResourceRecord { status: "UPDATE_IN_PROGRESS".to_owned(), reason: None, ..old.clone() };
+            // With the properties that it is to get: an update that fails half way is taken back from these, not from the old ones.
+            let under_way = ResourceRecord {
+                status: "UPDATE_IN_PROGRESS".to_owned(),
+                reason: None,
+                properties: properties.clone(),
+                ..old.clone()
+            };
             *stack = self.note(name, under_way, before.clone()).await?;
             let was = Made { physical_id: old.physical_id.clone(), attributes: old.attributes.clone() };
+            let new = self.fetched(&resource.kind, &properties).await.map_err(Stop::failed)?;
+            // What it was fetched from may be gone, or another: it differs then.
+            let was_given = self.fetched(&resource.kind, &old.properties).await;
+            let was_given = was_given.unwrap_or_else(|_| old.properties.clone());
+            let touched = AtomicBool::new(false);
             let update = || async {
                 let at = self.place(stack, name, old.generation, "update");
-                resources::update(&resource.kind, &at, &was, &old.properties, &properties).await
+                let updated = resources::update(&resource.kind, &at, &was, &was_given, &new).await;
+                touched.fetch_or(at.is_touched(), Ordering::Relaxed);
+                updated
             };
-            match self.insist(update).await.map_err(Stop::failed)? {
+            let updated = self.insist(update).await.map_err(|error| {
+                if touched.load(Ordering::Relaxed) { Stop::Changed(explain(&error)) } else { Stop::failed(error) }
+            });
+            match updated? {
                 Updated::InPlace(made) => {
+                    // Who makes it may have made another: the one before is deleted at the end.
                     let another = made.physical_id != old.physical_id && resources::replaces_itself(&old.kind);
                     let made = record(made, old.generation, "UPDATE_COMPLETE");
-                    *stack = self.note(name, made, before.clone()).await?;
-                    if another {
-                        // Who makes it has made another: the one before is deleted at the end.
-                        let (name, old) = (name.to_owned(), old.clone());
-                        *stack = self
-                            .change(move |_, stack, _| {
-                                if let Some(operation) = stack.operation.as_mut() {
-                                    operation.superseded.push((name.clone(), old.clone()));
-                                }
-                                Ok(())
-                            })
-                            .await?;
-                    }
+                    let (name, old) = (name.to_owned(), another.then(|| old.clone()));
+                    *stack = self
+                        .change(move |tx, stack, now| {
+                            if let (Some(old), Some(operation)) = (&old, stack.operation.as_mut()) {
+                                operation.superseded.push((name.clone(), old.clone()));
+                            }
+                            let made = ResourceRecord { updated_ms: now, ..made.clone() };
+                            stacks::set_resource(tx, stack, now, &name, made)
+                        })
+                        .await?;
                     return Ok(());
                 }
                 Updated::Replace => policy_allows(stack, &operation, (name, &resource.kind), Action::Replace)?,
@@ -404,9 +427,10 @@ impl Run<'_> {
         }
         *stack = self.note(name, under_way, before.clone()).await?;
         let left = Mutex::new(None);
+        let given = self.fetched(&resource.kind, &properties).await.map_err(Stop::failed)?;
         let create = || async {
             let at = self.place(stack, name, generation, "create");
-            let made = kind.create(&at, &properties).await;
+            let made = kind.create(&at, &given).await;
             *left.lock().unwrap_or_else(PoisonError::into_inner) = at.left_behind();
             made
         };
@@ -497,10 +521,9 @@ impl Run<'_> {
                 operation.journal.entry(name.clone()).or_insert_with(|| before.clone());
             }
             // The same step begun again after a crash makes no second event.
-            let again = stack
-                .resources
-                .get(&name)
-                .is_some_and(|r| r.status == record.status && r.status.ends_with("_IN_PROGRESS"));
+            let again = stack.resources.get(&name).is_some_and(|r| {
+                r.status == record.status && r.generation == record.generation && r.status.ends_with("_IN_PROGRESS")
+            });
             let record = ResourceRecord { updated_ms: now, ..record.clone() };
             if again {
                 return Ok(());
@@ -526,6 +549,14 @@ impl Run<'_> {
         }
     }
 
+    /// The properties with what their dynamic references lead to. The record keeps the references: what they lead to may be secret.
+    async fn fetched(&self, kind: &str, properties: &Value) -> Result<Value> {
+        if !dynamic::mentions(properties) {
+            return Ok(properties.clone());
+        }
+        self.insist(|| dynamic::fetched(&self.cx, kind, properties)).await
+    }
+
     fn place(&self, stack: &StackRecord, name: &str, generation: u32, word: &str) -> ResourceContext {
         let task = step(&self.work.stack_id, self.work.number, name, word);
         ResourceContext {
@@ -539,36 +570,38 @@ impl Run<'_> {
             tags: stack.operation.as_ref().map_or_else(|| stack.tags.clone(), |o| o.tags.clone()),
             capabilities: stack.capabilities.clone(),
             half_made: Mutex::default(),
+            touched: AtomicBool::default(),
         }
     }
 
     /// A resource could not be made or changed: its event, then the way back.
-    async fn resource_failed(
-        &self,
-        name: &str,
-        resource: &Resource,
-        reason: &str,
-        half_made: Option<Made>,
-    ) -> Result<()> {
+    async fn resource_failed(&self, name: &str, resource: &Resource, reason: &str, left: Left) -> Result<()> {
         let (name, kind, reason) = (name.to_owned(), resource.kind.clone(), reason.to_owned());
         let depends_on = resource.depends_on.clone();
         self.change(move |tx, stack, now| {
             let old = stack.resources.get(&name).cloned();
             let updating = old.as_ref().is_some_and(|o| o.status.starts_with("UPDATE"));
+            let mut properties = old.as_ref().map_or(Value::Null, |o| o.properties.clone());
             if let Some(operation) = stack.operation.as_mut() {
-                operation.journal.entry(name.clone()).or_insert(None);
+                let before = operation.journal.entry(name.clone()).or_insert(None);
+                if let (Some(before), Some(old), Left::AsItWas) = (before, &old, &left)
+                    && before.generation == old.generation
+                {
+                    properties.clone_from(&before.properties);
+                }
             }
+            let half_made = if let Left::Made(made) = &left { Some(made) } else { None };
             let record = ResourceRecord {
                 kind: kind.clone(),
-                physical_id: match (&half_made, &old) {
+                physical_id: match (half_made, &old) {
                     (Some(made), _) => made.physical_id.clone(),
                     (None, old) => old.as_ref().map(|o| o.physical_id.clone()).unwrap_or_default(),
                 },
                 status: if updating { "UPDATE_FAILED" } else { "CREATE_FAILED" }.to_owned(),
                 reason: Some(reason.clone()),
                 updated_ms: now,
-                properties: old.as_ref().map_or(Value::Null, |o| o.properties.clone()),
-                attributes: match (&half_made, &old) {
+                properties,
+                attributes: match (half_made, &old) {
                     (Some(made), _) => made.attributes.clone(),
                     (None, old) => old.as_ref().map_or(Value::Null, |o| o.attributes.clone()),
                 },
@@ -586,16 +619,40 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The operation as a whole fails.
+    /// The operation as a whole fails. What has been made stays the stack's, and a way back that cannot go on can be taken up again.
     async fn fail(&self, reason: &str) -> Result<()> {
         let reason = reason.to_owned();
         self.change(move |tx, stack, now| {
-            if stack.operation.as_ref().is_some_and(|o| o.goal == Goal::Delete || o.phase != Phase::Forward) {
-                let status = if stack.status.starts_with("DELETE") { "DELETE_FAILED" } else { "ROLLBACK_FAILED" };
-                stack.operation = None;
-                return stacks::set_status(tx, stack, now, status, Some(&reason));
+            let Some((goal, phase)) = stack.operation.as_ref().map(|o| (o.goal, o.phase)) else { return Ok(()) };
+            match (goal, phase) {
+                (Goal::Delete, _) => {
+                    stack.operation = None;
+                    stacks::set_status(tx, stack, now, "DELETE_FAILED", Some(&reason))
+                }
+                (_, Phase::Forward) => begin_rollback(tx, stack, now, &reason),
+                (_, Phase::Cleanup) => {
+                    // Everything is as the template says, but for what was to go.
+                    let superseded = stack.operation.as_mut().map(|o| std::mem::take(&mut o.superseded));
+                    for (name, record) in superseded.into_iter().flatten().rev() {
+                        let (status, why) = if stays(stack, &name, &record) {
+                            ("DELETE_SKIPPED", None)
+                        } else {
+                            ("DELETE_FAILED", Some(reason.as_str()))
+                        };
+                        deletion_event(tx, stack, now, &name, &record, status, why)?;
+                    }
+                    end_cleanup(tx, stack, now)
+                }
+                (Goal::Create, Phase::Rollback) => {
+                    stack.operation = None;
+                    let status = if stack.status.starts_with("DELETE") { "DELETE_FAILED" } else { "ROLLBACK_FAILED" };
+                    stacks::set_status(tx, stack, now, status, Some(&reason))
+                }
+                (Goal::Update | Goal::Import, Phase::Rollback) => {
+                    stack.stuck = stack.operation.take();
+                    stacks::set_status(tx, stack, now, "UPDATE_ROLLBACK_FAILED", Some(&reason))
+                }
             }
-            begin_rollback(tx, stack, now, &reason)
         })
         .await?;
         Ok(())
@@ -622,16 +679,7 @@ impl Run<'_> {
             .await?;
             return Ok(());
         }
-        self.change(|tx, stack, now| {
-            let goal = stack.operation.take().map(|o| o.goal);
-            let status = match goal {
-                Some(Goal::Create) => "CREATE_COMPLETE",
-                Some(Goal::Import) => "IMPORT_COMPLETE",
-                _ => "UPDATE_COMPLETE",
-            };
-            stacks::set_status(tx, stack, now, status, None)
-        })
-        .await?;
+        self.change(end_cleanup).await?;
         Ok(())
     }
 
@@ -662,11 +710,16 @@ impl Run<'_> {
                         stack.resources.remove(&name);
                     }
                 }
-                (Ok(attributes), Some(old), _) => {
+                (Ok(made), Some(old), _) => {
+                    let (physical_id, attributes) = made.clone().map_or_else(
+                        || (old.physical_id.clone(), old.attributes.clone()),
+                        |made| (made.physical_id, made.attributes),
+                    );
                     let record = ResourceRecord {
                         status: "UPDATE_COMPLETE".to_owned(),
                         updated_ms: now,
-                        attributes: attributes.clone().unwrap_or_else(|| old.attributes.clone()),
+                        physical_id,
+                        attributes,
                         ..old.clone()
                     };
                     stacks::set_resource(tx, stack, now, &name, record)?;
@@ -683,7 +736,10 @@ impl Run<'_> {
             }
             if let Some(operation) = stack.operation.as_mut() {
                 operation.journal.shift_remove(&name);
-                operation.superseded.retain(|(n, _)| *n != name);
+                // What it was before is the stack's again; what an earlier update has left is not.
+                let same =
+                    |record: &ResourceRecord| before.as_ref().is_some_and(|b| b.physical_id == record.physical_id);
+                operation.superseded.retain(|(n, record)| *n != name || !same(record));
             }
             Ok(())
         })
@@ -701,7 +757,8 @@ impl Run<'_> {
                     .unwrap_or_default(),
                 _ => Vec::new(),
             };
-            let operation = stack.operation.take();
+            let mut operation = stack.operation.take();
+            stack.superseded = operation.as_mut().map(|o| std::mem::take(&mut o.superseded)).unwrap_or_default();
             let status = match operation.map(|o| (o.goal, o.on_failure)) {
                 Some((Goal::Create, failure)) if failure == "DELETE" => "DELETE_COMPLETE",
                 Some((Goal::Create, _)) => "ROLLBACK_COMPLETE",
@@ -717,24 +774,40 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Makes a resource what it was; answers its attributes where it was changed back in place.
+    /// Makes a resource what it was; answers what it is then where it was changed back in place.
     async fn restore(
         &self,
         stack: &StackRecord,
         name: &str,
         current: Option<&ResourceRecord>,
         before: Option<&ResourceRecord>,
-    ) -> Result<Option<Value>, String> {
+    ) -> Result<Option<Made>, String> {
         match (current, before) {
             (None, _) => Ok(None),
             (Some(current), Some(before)) if current.generation == before.generation => {
-                let at = self.place(stack, name, before.generation, "restore");
-                let was = Made { physical_id: before.physical_id.clone(), attributes: before.attributes.clone() };
-                let updated = resources::update(&before.kind, &at, &was, &current.properties, &before.properties).await;
-                match updated.map_err(|e| e.message().to_owned())? {
-                    Updated::InPlace(made) => Ok(Some(made.attributes)),
-                    Updated::Replace => Ok(None),
+                let itself = resources::replaces_itself(&before.kind);
+                let was = if itself { current } else { before };
+                let was = Made { physical_id: was.physical_id.clone(), attributes: was.attributes.clone() };
+                let (old, new) = (
+                    self.fetched(&before.kind, &current.properties).await,
+                    self.fetched(&before.kind, &before.properties).await,
+                );
+                let (old, new) = (old.unwrap_or_else(|_| current.properties.clone()), new.map_err(|e| explain(&e))?);
+                let update = || async {
+                    let at = self.place(stack, name, before.generation, "restore");
+                    resources::update(&before.kind, &at, &was, &old, &new).await
+                };
+                let made = match self.insist(update).await.map_err(|e| e.message().to_owned())? {
+                    Updated::InPlace(made) => made,
+                    Updated::Replace => return Ok(None),
+                };
+                // Who makes it may have gone back to the one before, or have made a third: the others go.
+                for other in
+                    [current, before].into_iter().filter(|other| itself && other.physical_id != made.physical_id)
+                {
+                    self.delete_resource(stack, name, other, &format!("restored-{}", other.physical_id)).await?;
                 }
+                Ok(Some(made))
             }
             // What was taken in stays where it was.
             (Some(_), None) if stack.operation.as_ref().is_some_and(|o| o.adopted.contains_key(name)) => Ok(None),
@@ -820,10 +893,16 @@ impl Run<'_> {
             // Whether it was made nobody has heard. The same call again, by the name of the same task, answers as the first
             // did; what it makes now is deleted with the rest.
             let left = Mutex::new(None);
+            let given = match self.fetched(&record.kind, &record.properties).await {
+                Ok(given) => given,
+                Err(error) if error.status() >= 500 => return Err(explain(&error)),
+                // Without these nothing was made.
+                Err(_) => return Ok(()),
+            };
             let create = || async {
                 let mut at = self.place(stack, name, record.generation, "create");
                 at.cx = self.cx.with_task(&step(&self.work.stack_id, record.generation, name, "create"));
-                let made = kind.create(&at, &record.properties).await;
+                let made = kind.create(&at, &given).await;
                 *left.lock().unwrap_or_else(PoisonError::into_inner) = at.left_behind();
                 made
             };
@@ -843,9 +922,11 @@ impl Run<'_> {
         // A replaced resource and its replacement share the name, not the generation.
         let word = format!("{word}-{}", record.generation);
         let made = Made { physical_id: record.physical_id.clone(), attributes: record.attributes.clone() };
+        let given = self.fetched(&record.kind, &record.properties).await;
+        let given = given.unwrap_or_else(|_| record.properties.clone());
         let delete = || async {
             let at = self.place(stack, name, record.generation, &word);
-            kind.delete(&at, &made, &record.properties).await
+            kind.delete(&at, &made, &given).await
         };
         match self.insist(delete).await {
             Ok(()) => Ok(()),
@@ -870,6 +951,8 @@ fn is_begun(record: &ResourceRecord) -> bool {
 enum Stop {
     /// The resource's fault, to be told as its reason.
     Failed(String),
+    /// The same, of an update that has changed something.
+    Changed(String),
     /// The same, and this is there of it.
     HalfMade(String, Made),
     /// The store's.
@@ -887,6 +970,14 @@ impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Broken(error)
     }
+}
+
+/// What a step that failed has left.
+enum Left {
+    AsItWas,
+    /// A resource that is between its old properties and those that it was to get.
+    Changed,
+    Made(Made),
 }
 
 /// Fails where the stack's policy, or the update's, forbids it.
@@ -912,6 +1003,16 @@ fn explain(error: &Error) -> String {
     format!("{} (Status Code: {}; Error Code: {})", error.message(), error.status(), error.code())
 }
 
+/// Nothing is left to be deleted.
+fn end_cleanup(tx: &mut store::Tx<'_>, stack: &mut StackRecord, now: i64) -> Result<()> {
+    let status = match stack.operation.take().map(|o| o.goal) {
+        Some(Goal::Create) => "CREATE_COMPLETE",
+        Some(Goal::Import) => "IMPORT_COMPLETE",
+        _ => "UPDATE_COMPLETE",
+    };
+    stacks::set_status(tx, stack, now, status, None)
+}
+
 fn begin_rollback(tx: &mut store::Tx<'_>, stack: &mut StackRecord, now: i64, reason: &str) -> Result<()> {
     let Some(operation) = stack.operation.as_mut() else { return Ok(()) };
     let creating = operation.goal == Goal::Create;
@@ -926,6 +1027,9 @@ fn begin_rollback(tx: &mut store::Tx<'_>, stack: &mut StackRecord, now: i64, rea
                 *current = ResourceRecord { status, reason, ..before.clone() };
             }
         }
+        // What has been replaced is deleted by the next update that succeeds.
+        let superseded = std::mem::take(&mut operation.superseded);
+        stack.superseded = superseded;
         stack.operation = None;
         let status = if creating { "CREATE_FAILED" } else { "UPDATE_FAILED" };
         return stacks::set_status(tx, stack, now, status, Some(reason));

@@ -14,6 +14,7 @@
 
 mod answers;
 mod cloud_control;
+mod dynamic;
 mod engine;
 mod intrinsics;
 mod ops;

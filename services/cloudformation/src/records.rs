@@ -44,6 +44,9 @@ pub(crate) struct StackRecord {
     /// Which resources updates may touch.
     #[serde(default)]
     pub(crate) policy: Option<String>,
+    /// What updates have replaced that failed, and were not taken back, before they could delete it.
+    #[serde(default)]
+    pub(crate) superseded: Vec<(String, ResourceRecord)>,
     /// An update whose way back has failed, to go on with.
     #[serde(default)]
     pub(crate) stuck: Option<Operation>,
@@ -181,6 +184,16 @@ pub(crate) struct ChangeSetRecord {
     pub(crate) kind: Option<String>,
     #[serde(default)]
     pub(crate) adopted: BTreeMap<String, String>,
+    /// How many operations the stack had seen when the set was made: after another one it is of a stack that is no more.
+    #[serde(default)]
+    pub(crate) operations: Option<u32>,
+}
+
+impl ChangeSetRecord {
+    /// Whether the stack has changed since.
+    pub(crate) fn is_obsolete(&self, stack: &StackRecord) -> bool {
+        self.execution_status == "AVAILABLE" && self.operations.is_some_and(|made| made != stack.operations)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -127,14 +127,7 @@ pub(crate) fn set_resource(
     logical_id: &str,
     record_of: ResourceRecord,
 ) -> Result<()> {
-    let shown = |text: String| {
-        // As it stands in the text, which is JSON.
-        stack.hidden.iter().fold(text, |text, secret| {
-            let quoted = serde_json::Value::from(secret.as_str()).to_string();
-            text.replace(quoted.trim_matches('"'), "****")
-        })
-    };
-    let properties = Some(shown(record_of.properties.to_string()));
+    let properties = Some(masked(stack, record_of.properties.to_string()));
     let event = Event {
         logical_id,
         physical_id: &record_of.physical_id,
@@ -146,6 +139,15 @@ pub(crate) fn set_resource(
     record(tx, stack, now_ms, event)?;
     stack.resources.insert(logical_id.to_owned(), record_of);
     Ok(())
+}
+
+/// A text in JSON without the values of NoEcho parameters.
+pub(crate) fn masked(stack: &StackRecord, text: String) -> String {
+    stack.hidden.iter().fold(text, |text, secret| {
+        // As it stands in the text.
+        let quoted = serde_json::Value::from(secret.as_str()).to_string();
+        text.replace(quoted.trim_matches('"'), "****")
+    })
 }
 
 pub(crate) fn record(tx: &mut Tx<'_>, stack: &StackRecord, now_ms: i64, event: Event<'_>) -> Result<()> {

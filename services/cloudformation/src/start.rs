@@ -172,6 +172,7 @@ pub(crate) fn new_stack(cx: &Cx, wanted: &Wanted, status: &str) -> StackRecord {
         original: None,
         imports: Vec::new(),
         policy: wanted.policy.clone(),
+        superseded: Vec::new(),
         stuck: None,
         change_set: None,
         operation: None,
@@ -198,6 +199,10 @@ pub(crate) fn begin(tx: &mut Tx<'_>, stack: &mut StackRecord, now_ms: i64, opera
         for record in stack.resources.values_mut().filter(|r| r.status == "DELETE_FAILED") {
             "CREATE_COMPLETE".clone_into(&mut record.status);
         }
+    }
+    let mut operation = operation;
+    if goal != Goal::Delete {
+        operation.superseded.splice(..0, std::mem::take(&mut stack.superseded));
     }
     stack.operation = Some(operation);
     stacks::set_status(tx, stack, now_ms, status, Some("User Initiated"))?;
@@ -283,6 +288,10 @@ pub(crate) fn check_updatable(stack: &StackRecord) -> Result<()> {
 
 /// Would the operation change anything?
 pub(crate) fn unchanged(stack: &StackRecord, prepared: &Prepared) -> bool {
+    // An update that failed and was not taken back has left the stack between two templates.
+    if stack.status.ends_with("_FAILED") {
+        return false;
+    }
     let same_template = match Template::parse(&stack.template) {
         Ok(old) => {
             let view = |t: &Template| -> Vec<(String, String, Value, Option<String>)> {

@@ -57,6 +57,7 @@ impl CloudFormation {
             tags: Vec::new(),
             capabilities: Vec::new(),
             half_made: Mutex::default(),
+            touched: std::sync::atomic::AtomicBool::default(),
         }
     }
 }

@@ -1,20 +1,24 @@
 //! Change sets: an update looked at before it is made. `aws cloudformation deploy` works by them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api_cloudformation as api;
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::{Error, Timestamp};
 
+use super::describe::parameters_told;
 use super::{given, tag_list, tags};
 use crate::engine::{known, scope};
 use crate::records::{self, ChangeRecord, ChangeSetRecord, Goal, StackRecord, VERSION};
 use crate::resources::{self, existing};
 use crate::stacks::{self, StackScope};
 use crate::start::{self, Prepared, Wanted};
-use crate::template::validation;
+use crate::template::{Template, validation};
 use crate::{CloudFormation, Result};
+
+/// Of a set that was made for the stack as it was before another operation.
+const OBSOLETE: &str = "OBSOLETE";
 
 #[async_trait]
 impl Handle<api::CreateChangeSet> for CloudFormation {
@@ -109,6 +113,7 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
             capabilities: wanted.capabilities,
             role_arn: wanted.role_arn,
             on_failure: wanted.on_failure,
+            operations: Some(stack.operations),
         };
         let place = StackScope::of(cx);
         cx.write(&self.store, move |tx| {
@@ -136,20 +141,21 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
 #[async_trait]
 impl Handle<api::DescribeChangeSet> for CloudFormation {
     async fn handle(&self, cx: &Cx, input: api::DescribeChangeSetInput) -> Result<api::DescribeChangeSetOutput> {
-        let record = self.change_set(cx, &input.change_set_name, input.stack_name.as_deref()).await?;
-        let parameters = record.parameters.iter().map(|(key, value)| api::Parameter {
-            parameter_key: Some(key.clone()),
-            parameter_value: Some(record.fetched.get(key).unwrap_or(value).clone()),
-            resolved_value: record.fetched.contains_key(key).then(|| value.clone()),
-            ..Default::default()
-        });
+        let mut record = self.change_set(cx, &input.change_set_name, input.stack_name.as_deref()).await?;
+        if let Some(stack) = self.stack_if_there(cx, &record.stack_id).await?
+            && record.is_obsolete(&stack)
+        {
+            OBSOLETE.clone_into(&mut record.execution_status);
+        }
+        let template = Template::parse(&record.template).unwrap_or_default();
+        let parameters = parameters_told(&template, &record.parameters, &record.fetched);
         Ok(api::DescribeChangeSetOutput {
             change_set_name: Some(record.name),
             change_set_id: Some(record.id),
             stack_id: Some(record.stack_id),
             stack_name: Some(record.stack_name),
             description: record.description,
-            parameters: Some(parameters.collect()),
+            parameters: Some(parameters),
             creation_time: Some(Timestamp::from_millis(record.created_ms)),
             execution_status: Some(record.execution_status),
             status: Some(record.status),
@@ -181,6 +187,13 @@ impl Handle<api::ExecuteChangeSet> for CloudFormation {
                 return Err(api::error::invalid_change_set_status_exception(text));
             }
             let mut stack = stacks::require(tx, &place, &record.stack_id)?;
+            if record.is_obsolete(&stack) {
+                let text = format!(
+                    "ChangeSet [{}] cannot be executed in its current execution status of [{OBSOLETE}]",
+                    record.id
+                );
+                return Err(api::error::invalid_change_set_status_exception(text));
+            }
             let fresh = stack.status == "REVIEW_IN_PROGRESS";
             let goal = match (record.kind.as_deref(), fresh) {
                 (Some("IMPORT"), _) => Goal::Import,
@@ -246,11 +259,11 @@ impl Handle<api::ListChangeSets> for CloudFormation {
         let all: Vec<ChangeSetRecord> =
             self.store.read(|tx| Ok::<_, Error>(tx.list_json(&prefix, usize::MAX)?)).await?;
         let summaries = all.into_iter().map(|r| api::ChangeSetSummary {
+            execution_status: Some(if r.is_obsolete(&stack) { OBSOLETE.to_owned() } else { r.execution_status }),
             stack_id: Some(r.stack_id),
             stack_name: Some(r.stack_name),
             change_set_id: Some(r.id),
             change_set_name: Some(r.name),
-            execution_status: Some(r.execution_status),
             status: Some(r.status),
             status_reason: r.reason,
             creation_time: Some(Timestamp::from_millis(r.created_ms)),
@@ -343,6 +356,7 @@ impl CloudFormation {
             tags: Vec::new(),
             capabilities: Vec::new(),
             half_made: std::sync::Mutex::default(),
+            touched: std::sync::atomic::AtomicBool::default(),
         }
     }
 
@@ -376,13 +390,14 @@ fn not_found(name: &str) -> Error {
 fn changes(stack: &StackRecord, prepared: &Prepared, exports: &BTreeMap<String, String>) -> Result<Vec<ChangeRecord>> {
     let known = known(stack);
     let scope = scope(stack, &prepared.template, &prepared.parameters, (&known, exports));
-    let mut out = Vec::new();
+    let (mut out, mut there) = (Vec::new(), BTreeSet::new());
     for (name, resource) in &prepared.template.resources {
         if let Some(condition) = &resource.condition
             && !scope.condition(condition)?
         {
             continue;
         }
+        there.insert(name);
         let mut change = ChangeRecord {
             action: "Add".to_owned(),
             logical_id: name.clone(),
@@ -410,7 +425,8 @@ fn changes(stack: &StackRecord, prepared: &Prepared, exports: &BTreeMap<String, 
         out.push(change);
     }
     for (name, record) in &stack.resources {
-        if !prepared.template.resources.contains_key(name) {
+        // One whose condition does not hold any more goes, too.
+        if !there.contains(name) {
             out.push(ChangeRecord {
                 action: "Remove".to_owned(),
                 logical_id: name.clone(),

@@ -2,6 +2,7 @@
 
 use api_cloudformation as api;
 use async_trait::async_trait;
+use indexmap::IndexMap;
 use service::{Cx, Handle};
 use wire::{Error, Timestamp};
 
@@ -197,21 +198,29 @@ fn description(stack: &StackRecord) -> Option<String> {
     Template::parse(&stack.template).ok().and_then(|t| t.description)
 }
 
-fn stack(record: &StackRecord, drifts: Option<&Drifts>) -> api::Stack {
-    let template = Template::parse(&record.template).unwrap_or_default();
-    let parameters = record.parameters.iter().map(|(key, value)| {
+/// Parameters as they are told: those with `NoEcho` without their values.
+pub(super) fn parameters_told(
+    template: &Template,
+    parameters: &IndexMap<String, String>,
+    fetched: &IndexMap<String, String>,
+) -> Vec<api::Parameter> {
+    let told = parameters.iter().map(|(key, value)| {
         let hidden = template.parameters.get(key).is_some_and(no_echo);
+        let name = fetched.get(key);
+        let shown = |text: &String| if hidden { "****".to_owned() } else { text.clone() };
         api::Parameter {
             parameter_key: Some(key.clone()),
-            parameter_value: Some(match record.fetched.get(key) {
-                _ if hidden => "****".to_owned(),
-                Some(name) => name.clone(),
-                None => value.clone(),
-            }),
-            resolved_value: record.fetched.contains_key(key).then(|| value.clone()),
+            parameter_value: Some(name.cloned().unwrap_or_else(|| shown(value))),
+            resolved_value: name.map(|_| shown(value)),
             ..Default::default()
         }
     });
+    told.collect()
+}
+
+fn stack(record: &StackRecord, drifts: Option<&Drifts>) -> api::Stack {
+    let template = Template::parse(&record.template).unwrap_or_default();
+    let parameters = parameters_told(&template, &record.parameters, &record.fetched);
     let outputs = record.outputs.iter().map(|o| api::Output {
         output_key: Some(o.key.clone()),
         output_value: Some(o.value.clone()),
@@ -222,8 +231,8 @@ fn stack(record: &StackRecord, drifts: Option<&Drifts>) -> api::Stack {
         stack_id: Some(record.id.clone()),
         stack_name: record.name.clone(),
         change_set_id: record.change_set.clone(),
-        description: template.description.clone(),
-        parameters: Some(parameters.collect()),
+        description: template.description,
+        parameters: Some(parameters),
         creation_time: Timestamp::from_millis(record.created_ms),
         deletion_time: record.deleted_ms.map(Timestamp::from_millis),
         last_updated_time: record.updated_ms.map(Timestamp::from_millis),

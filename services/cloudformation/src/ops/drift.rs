@@ -223,6 +223,7 @@ impl CloudFormation {
         }
         let at = self.looking(cx, stack, name);
         let found = existing::find(&at, &record.kind, &record.physical_id).await?;
+        let hidden = |text: String| crate::stacks::masked(stack, text);
         let mut differences = Vec::new();
         let status = match &found {
             None => "DELETED",
@@ -240,9 +241,12 @@ impl CloudFormation {
             physical_id: record.physical_id.clone(),
             kind: record.kind.clone(),
             status: status.to_owned(),
-            expected: record.properties.to_string(),
-            actual: found.map(|found| found.properties.to_string()),
-            differences,
+            expected: hidden(record.properties.to_string()),
+            actual: found.map(|found| hidden(found.properties.to_string())),
+            differences: differences
+                .into_iter()
+                .map(|one| Difference { expected: hidden(one.expected), actual: hidden(one.actual), ..one })
+                .collect(),
             at_ms: cx.now().as_millisecond(),
         }))
     }
@@ -265,7 +269,8 @@ fn compare(path: &str, wanted: &Value, is: &Value, out: &mut Vec<Difference>) {
                 }
             }
         }
-        _ if equal(wanted, is) => {}
+        // Which value a dynamic reference had nobody keeps.
+        _ if crate::dynamic::mentions(wanted) || equal(wanted, is) => {}
         _ => out.push(Difference {
             path: path.to_owned(),
             expected: shown(wanted),

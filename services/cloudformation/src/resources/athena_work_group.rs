@@ -44,8 +44,28 @@ impl Kind for WorkGroup {
         let mut input = pick(new, &["Description", "State"]);
         input.insert("WorkGroup".to_owned(), made.physical_id.clone().into());
         let mut updates = new.get("WorkGroupConfiguration").cloned().unwrap_or_else(|| json!({}));
-        if let Some(results) = updates.as_object_mut().and_then(|u| u.remove("ResultConfiguration")) {
+        let before = old.get("WorkGroupConfiguration").unwrap_or(&Value::Null);
+        let results =
+            updates.as_object_mut().and_then(|u| u.remove("ResultConfiguration")).unwrap_or_else(|| json!({}));
+        let results = without(&before["ResultConfiguration"], results, &RESULTS);
+        if results != json!({}) {
             updates["ResultConfigurationUpdates"] = results;
+        }
+        let mut updates =
+            without(before, updates, &[("BytesScannedCutoffPerQuery", "RemoveBytesScannedCutoffPerQuery")]);
+        for (member, default) in [("EnforceWorkGroupConfiguration", true), ("PublishCloudWatchMetricsEnabled", true)] {
+            if before.get(member).is_some() && updates.get(member).is_none() {
+                updates[member] = default.into();
+            }
+        }
+        if before.get("RequesterPaysEnabled").is_some() && updates.get("RequesterPaysEnabled").is_none() {
+            updates["RequesterPaysEnabled"] = false.into();
+        }
+        if old.get("Description").is_some() && new.get("Description").is_none() {
+            input.insert("Description".to_owned(), "".into());
+        }
+        if old.get("State").is_some() && new.get("State").is_none() {
+            input.insert("State".to_owned(), "ENABLED".into());
         }
         input.insert("ConfigurationUpdates".to_owned(), updates);
         at.call("athena", "UpdateWorkGroup", input.into()).await?;
@@ -57,4 +77,22 @@ impl Kind for WorkGroup {
         let input = json!({ "WorkGroup": made.physical_id, "RecursiveDeleteOption": recursive });
         at.call_if_there("athena", "DeleteWorkGroup", input).await
     }
+}
+
+/// What of a result's configuration an update takes away, and by which member.
+const RESULTS: [(&str, &str); 4] = [
+    ("AclConfiguration", "RemoveAclConfiguration"),
+    ("EncryptionConfiguration", "RemoveEncryptionConfiguration"),
+    ("ExpectedBucketOwner", "RemoveExpectedBucketOwner"),
+    ("OutputLocation", "RemoveOutputLocation"),
+];
+
+/// The updates, with the removal of what the old configuration has and the new has not.
+fn without(old: &Value, mut updates: Value, removals: &[(&str, &str)]) -> Value {
+    for (member, removal) in removals {
+        if old.get(member).is_some_and(|value| !value.is_null()) && updates.get(member).is_none() {
+            updates[*removal] = true.into();
+        }
+    }
+    updates
 }

@@ -83,7 +83,7 @@ async fn ask(
             .filter(|seconds| (1..=TIMEOUT).contains(seconds))
             .ok_or_else(|| validation(format!("ServiceTimeout must be an integer between 1 and {TIMEOUT}.")))?,
     };
-    let link = at.answers.open(&at.cx).await?;
+    let link = at.answers.open(&at.cx, true).await?;
     let request_id = link[..32].to_owned();
     let mut request = json!({
         "RequestType": what,
@@ -102,9 +102,9 @@ async fn ask(
         request["OldResourceProperties"] = texts(old);
     }
     send(at, &token, &request).await?;
-    let answer = heard(at, &link, timeout).await;
-    at.answers.close(&link).await?;
-    read(at, &answer?, &request_id, was)
+    at.touch();
+    // The link stays: until what the answer says is recorded, a restart reads it again.
+    read(at, &heard(at, &link, timeout).await?, &request_id, was)
 }
 
 async fn send(at: &Context, token: &str, request: &Value) -> Result<()> {

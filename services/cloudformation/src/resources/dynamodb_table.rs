@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Context, Kind, Made, Updated, differ, only, pick};
+use super::{Context, Kind, Made, Updated, defaults, differ, only, pick};
 use crate::Result;
 
 pub(super) struct Table;
@@ -65,6 +65,7 @@ impl Kind for Table {
             ["BillingMode", "DeletionProtectionEnabled", "ProvisionedThroughput", "SSESpecification", "TableClass"];
         if differ(old, new, &changes) {
             let mut input = pick(new, &changes);
+            defaults::reset(&mut input, "AWS::DynamoDB::Table", old, new);
             input.insert("TableName".to_owned(), name.clone().into());
             at.call("dynamodb", "UpdateTable", input.into()).await?;
         }
@@ -74,6 +75,20 @@ impl Kind for Table {
             made.attributes = stream(at, name, old, new).await?;
         }
         apply(at, name, new).await?;
+        if let (Some(ttl), None) = (old.get("TimeToLiveSpecification"), new.get("TimeToLiveSpecification"))
+            && ttl.get("Enabled").is_none_or(|on| super::text(on) == "true")
+        {
+            let off = json!({ "AttributeName": ttl["AttributeName"], "Enabled": false });
+            at.call("dynamodb", "UpdateTimeToLive", json!({ "TableName": name, "TimeToLiveSpecification": off }))
+                .await?;
+        }
+        if old.get("PointInTimeRecoverySpecification").is_some()
+            && new.get("PointInTimeRecoverySpecification").is_none()
+        {
+            let off = json!({ "PointInTimeRecoveryEnabled": false });
+            let input = json!({ "TableName": name, "PointInTimeRecoverySpecification": off });
+            at.call("dynamodb", "UpdateContinuousBackups", input).await?;
+        }
         let (gone, set) = super::changed_tags(old, new);
         let arn = made.attribute("Arn");
         if !gone.is_empty() {
@@ -104,7 +119,10 @@ async fn indexes(at: &Context, name: &str, old: &Value, new: &Value) -> Result<(
     for index in &old {
         let kept = new_indexes.iter().find(|other| same(index, other));
         if kept.is_none_or(|kept| differ(index, kept, &["KeySchema", "Projection"])) {
-            call(json!({ "Delete": { "IndexName": index["IndexName"] } })).await?;
+            match call(json!({ "Delete": { "IndexName": index["IndexName"] } })).await {
+                Err(error) if !super::is_missing(&error) => return Err(error),
+                _ => {}
+            }
         }
     }
     for index in &new_indexes {

@@ -55,6 +55,15 @@ pub(crate) fn name_of(kind: &str, properties: &Value, at: &Context) -> Option<St
             )
         }
         "AWS::StepFunctions::Activity" => Some(at.arn("states", format!("activity:{}", given("Name")?))),
+        "AWS::S3::BucketPolicy" => given("Bucket"),
+        "AWS::SecretsManager::ResourcePolicy" => given("SecretId"),
+        "AWS::Logs::ResourcePolicy" => given("PolicyName"),
+        "AWS::Logs::MetricFilter" | "AWS::Logs::SubscriptionFilter" => {
+            Some(format!("{}|{}", given("LogGroupName")?, given("FilterName")?))
+        }
+        "AWS::Lambda::EventInvokeConfig" => {
+            Some(format!("{}|{}", given("FunctionName")?, given("Qualifier").unwrap_or_default()))
+        }
         "AWS::KMS::Key" => None,
         _ => given(identifier(kind)?),
     }
@@ -62,6 +71,9 @@ pub(crate) fn name_of(kind: &str, properties: &Value, at: &Context) -> Option<St
 
 /// Why what is there already is not made.
 pub(crate) fn told_taken(kind: &str, id: &str) -> String {
+    if kind == "AWS::S3::BucketPolicy" {
+        return format!("The bucket policy already exists on bucket {id}.");
+    }
     format!("Resource of type '{kind}' with identifier '{id}' already exists.")
 }
 
@@ -72,7 +84,13 @@ pub(crate) fn is_taken_over(kind: &str) -> bool {
         "AWS::CloudWatch::CompositeAlarm",
         "AWS::CloudWatch::Dashboard",
         "AWS::Events::Rule",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Logs::MetricFilter",
+        "AWS::Logs::ResourcePolicy",
+        "AWS::Logs::SubscriptionFilter",
         "AWS::S3::Bucket",
+        "AWS::S3::BucketPolicy",
+        "AWS::SecretsManager::ResourcePolicy",
         "AWS::SNS::Topic",
         "AWS::SQS::Queue",
         "AWS::StepFunctions::Activity",
@@ -98,6 +116,29 @@ pub(crate) async fn find(at: &Context, kind: &str, id: &str) -> Result<Option<Fo
         "AWS::SQS::Queue" => queue(at, id).await,
         "AWS::SSM::Parameter" => parameter(at, id).await,
         "AWS::SecretsManager::Secret" => secret(at, id).await,
+        "AWS::S3::BucketPolicy" => {
+            at.look("s3", "getBucketPolicy", json!({ "Bucket": id })).await.map(|_| nameless(id))
+        }
+        "AWS::Lambda::EventInvokeConfig" => invocation(at, id).await,
+        "AWS::SecretsManager::ResourcePolicy" => {
+            let output = at.look("secretsmanager", "getResourcePolicy", json!({ "SecretId": id })).await;
+            return listed(id, output, |output| output.get("ResourcePolicy").is_some_and(|policy| !policy.is_null()));
+        }
+        "AWS::Logs::ResourcePolicy" => {
+            let output = at.look("cloudwatchlogs", "describeResourcePolicies", json!({ "Limit": 50 })).await;
+            return listed(id, output, |output| any(&output["ResourcePolicies"], "PolicyName", id));
+        }
+        "AWS::Logs::MetricFilter" | "AWS::Logs::SubscriptionFilter" => {
+            let (group, name) = id.split_once('|').unwrap_or_default();
+            let (operation, list) = if kind == "AWS::Logs::MetricFilter" {
+                ("describeMetricFilters", "MetricFilters")
+            } else {
+                ("describeSubscriptionFilters", "SubscriptionFilters")
+            };
+            let asked = json!({ "LogGroupName": group, "FilterNamePrefix": name });
+            let output = at.look("cloudwatchlogs", operation, asked).await;
+            return listed(id, output, |output| any(&output[list], "FilterName", name));
+        }
         "AWS::StepFunctions::Activity" => activity(at, id).await,
         "AWS::StepFunctions::StateMachine" => state_machine(at, id).await,
         _ => return Ok(None),
@@ -107,6 +148,33 @@ pub(crate) async fn find(at: &Context, kind: &str, id: &str) -> Result<Option<Fo
         Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What is there, and has nothing that imports or drift could tell.
+fn nameless(id: &str) -> Found {
+    Found { made: Made::new(id, json!({})), properties: json!({}) }
+}
+
+fn any(list: &Value, member: &str, name: &str) -> bool {
+    list.as_array().is_some_and(|all| all.iter().any(|one| one[member] == name))
+}
+
+/// One of those that an operation lists.
+fn listed(id: &str, output: Result<Value>, is_there: impl Fn(&Value) -> bool) -> Result<Option<Found>> {
+    match output {
+        Ok(output) => Ok(is_there(&output).then(|| nameless(id))),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn invocation(at: &Context, id: &str) -> Result<Found> {
+    let (name, qualifier) = id.split_once('|').unwrap_or((id, ""));
+    let mut asked = json!({ "FunctionName": name });
+    if !qualifier.is_empty() {
+        asked["Qualifier"] = qualifier.into();
+    }
+    at.look("lambda", "getFunctionEventInvokeConfig", asked).await.map(|_| nameless(id))
 }
 
 async fn table(at: &Context, id: &str) -> Result<Found> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Context, Kind, Made, Updated, only, pick};
+use super::{Context, Kind, Made, Updated, defaults, only, pick};
 use crate::Result;
 
 pub(super) struct Crawler;
@@ -39,6 +39,9 @@ impl Kind for Crawler {
             return Ok(Updated::Replace);
         }
         let mut input = input(new)?;
+        if let Value::Object(input) = &mut input {
+            defaults::reset(input, "AWS::Glue::Crawler", old, new);
+        }
         input["Name"] = made.physical_id.clone().into();
         at.call("glue", "UpdateCrawler", input).await?;
         Ok(Updated::InPlace(made.clone()))

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::iam_holders::{policies, strip};
-use super::{Context, Kind, Made, Updated, differ, document, only, pick, required};
+use super::{Context, Kind, Made, Updated, defaults, differ, document, only, pick, required};
 use crate::Result;
 
 pub(super) struct Role;
@@ -51,6 +51,7 @@ impl Kind for Role {
         }
         if differ(old, new, &["Description", "MaxSessionDuration"]) {
             let mut input = pick(new, &["Description", "MaxSessionDuration"]);
+            defaults::reset(&mut input, "AWS::IAM::Role", old, new);
             input.insert("RoleName".to_owned(), name.clone().into());
             at.call("iam", "UpdateRole", input.into()).await?;
         }

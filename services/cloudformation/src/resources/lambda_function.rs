@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Context, Kind, Made, Updated, differ, only, pick, required, text};
+use super::{Context, Kind, Made, Updated, defaults, differ, only, pick, required, text};
 use crate::Result;
 
 pub(super) struct Function;
@@ -41,7 +41,9 @@ impl Kind for Function {
         let output = call(at, "CreateFunction", input.into()).await?;
         let made = Made::new(name, json!({ "Arn": output["FunctionArn"] }));
         at.begun(&made);
-        concurrency(at, &made.physical_id, properties).await?;
+        if properties.get("ReservedConcurrentExecutions").is_some() {
+            concurrency(at, &made.physical_id, properties).await?;
+        }
         Ok(made)
     }
 
@@ -58,6 +60,11 @@ impl Kind for Function {
         }
         if differ(old, new, &CONFIGURATION) {
             let mut input = pick(new, &CONFIGURATION);
+            defaults::reset(&mut input, "AWS::Lambda::Function", old, new);
+            if old.get("LoggingConfig").is_some() && new.get("LoggingConfig").is_none() {
+                let group = format!("/aws/lambda/{name}");
+                input.insert("LoggingConfig".to_owned(), json!({ "LogFormat": "Text", "LogGroup": group }));
+            }
             input.insert("FunctionName".to_owned(), name.clone().into());
             call(at, "UpdateFunctionConfiguration", input.into()).await?;
         }
@@ -84,7 +91,9 @@ async fn call(at: &Context, operation: &str, input: Value) -> Result<Value> {
         None => Err(wire::Error::not_implemented(format!("lambda:{operation}"))),
         Some(spec) => {
             let input = wire::codec::validate::prepare(spec.input, super::fit(spec.input, input))?;
-            at.cx.router().call_canonical(&at.cx, spec, input).await
+            let answer = at.cx.router().call_canonical(&at.cx, spec, input).await?;
+            at.touch();
+            Ok(answer)
         }
     }
 }
@@ -106,6 +115,6 @@ async fn concurrency(at: &Context, name: &str, properties: &Value) -> Result<()>
             at.call("lambda", "PutFunctionConcurrency", input).await?;
             Ok(())
         }
-        None => Ok(()),
+        None => at.call_if_there("lambda", "DeleteFunctionConcurrency", json!({ "FunctionName": name })).await,
     }
 }

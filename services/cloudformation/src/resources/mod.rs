@@ -6,6 +6,7 @@ mod athena_work_group;
 mod cdk_metadata;
 mod cloudformation_stack;
 mod custom_resource;
+mod defaults;
 mod dynamodb_table;
 mod ecr_repository;
 mod events_connection;
@@ -49,6 +50,7 @@ mod wait_condition;
 pub(crate) mod whole;
 mod zip;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -205,12 +207,24 @@ pub(crate) struct Context {
     pub(crate) capabilities: Vec<String>,
     /// What has been made of a resource whose making goes on.
     pub(crate) half_made: Mutex<Option<Made>>,
+    /// Whether a call has changed anything.
+    pub(crate) touched: AtomicBool,
 }
 
 impl Context {
     /// Says what there is of a resource after the first of several calls: if a later one fails, this is deleted.
     fn begun(&self, made: &Made) {
         *self.half_made.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
+    }
+
+    /// Says that something has changed.
+    fn touch(&self) {
+        self.touched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something has changed although the change has failed.
+    pub(crate) fn is_touched(&self) -> bool {
+        self.touched.load(Ordering::Relaxed)
     }
 
     /// What there is of it although its making has failed.
@@ -224,7 +238,9 @@ impl Context {
             Some(spec) => fit(spec.input, input),
             None => input,
         };
-        self.cx.call_json(service, operation, input).await
+        let answer = self.cx.call_json(service, operation, input).await?;
+        self.touch();
+        Ok(answer)
     }
 
     /// Looks, which is no step that is to be remembered.

@@ -54,6 +54,15 @@ impl Kind for Bucket {
         if differ(old, new, &["BucketName"]) {
             return Ok(Updated::Replace);
         }
+        // Refused rather than left as it is: who takes `PublicRead` out of a template means it.
+        let acl = |properties: &Value| properties.get("AccessControl").map_or_else(|| "Private".to_owned(), text);
+        if acl(old) != acl(new) {
+            return Err(wire::Error::not_implemented("the change of a bucket's AccessControl; PutBucketAcl"));
+        }
+        let locked = |properties: &Value| properties.get("ObjectLockEnabled").is_some_and(|on| text(on) == "true");
+        if locked(old) != locked(new) {
+            return Err(wire::Error::not_implemented("the change of a bucket's ObjectLockEnabled"));
+        }
         apply(at, &made.physical_id, old, new).await?;
         Ok(Updated::InPlace(made.clone()))
     }

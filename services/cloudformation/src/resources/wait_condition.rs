@@ -23,7 +23,7 @@ const LONGEST: i64 = 43_200;
 impl Kind for Handle {
     async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &[])?;
-        Ok(Made::new(at.answers.url(&at.answers.open(&at.cx).await?), json!({})))
+        Ok(Made::new(at.answers.url(&at.answers.open(&at.cx, false).await?), json!({})))
     }
 
     async fn update(&self, _: &Context, made: &Made, _: &Value, _: &Value) -> Result<Updated> {

@@ -133,18 +133,18 @@ mod tests {
 
     use super::{Http, build, check};
 
-    fn map(pairs: &[(&str, &str)]) -> Option<BTreeMap<String, String>> {
-        Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
     fn pairs(given: &[(&str, &str)]) -> Vec<(String, String)> {
-        map(given).unwrap().into_iter().collect()
+        map(given).into_iter().collect()
     }
 
     fn http(path: &[&str], headers: &[(&str, &str)], query: &[(&str, &str)]) -> Http {
         let path = path.iter().map(|value| (*value).to_owned()).collect();
         let value = |given: &str| if given == "$.none" { None } else { Some(given.to_owned()) };
-        Http::new(Some(path), map(headers), map(query), value)
+        Http::new(Some(path), Some(map(headers)), Some(map(query)), value)
     }
 
     #[test]
