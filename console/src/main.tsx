@@ -25,6 +25,8 @@ const PAGES: Record<string, () => Promise<{ default: View }>> = {
   functions: lazy(() => import("./pages/functions.tsx")),
   costs: lazy(() => import("./pages/spent.tsx")),
   jobs: lazy(() => import("./pages/jobs.tsx")),
+  models: lazy(() => import("./pages/models.tsx")),
+  alarms: lazy(() => import("./pages/alarms.tsx")),
   tables: lazy(() => import("./pages/tables.tsx")),
   queues: lazy(() => import("./pages/queues.tsx")),
   topics: lazy(() => import("./pages/topics.tsx")),
@@ -39,9 +41,9 @@ const PAGES: Record<string, () => Promise<{ default: View }>> = {
 export const NAVIGATION: [string, [string, string][]][] = [
   ["Pipelines", [["", "Overview"], ["machines", "State machines"]]],
   ["Data", [["lake", "Lake"], ["lineage", "Lineage"], ["sql", "SQL"], ["tables", "Tables' items"]]],
-  ["Compute", [["functions", "Functions"], ["jobs", "Jobs and crawlers"]]],
+  ["Compute", [["functions", "Functions"], ["jobs", "Jobs and crawlers"], ["models", "Models"]]],
   ["Messages", [["queues", "Queues"], ["topics", "Topics"], ["rules", "Schedules and rules"]]],
-  ["Watch", [["logs", "Logs"], ["metrics", "Metrics"], ["costs", "Costs"]]],
+  ["Watch", [["logs", "Logs"], ["metrics", "Metrics"], ["alarms", "Alarms"], ["costs", "Costs"]]],
   ["Set up", [["stacks", "Stacks"], ["roles", "Roles"], ["secrets", "Secrets"]]],
 ];
 

@@ -51,5 +51,12 @@ export const arnLink = (arn: string): string | undefined => {
   if (service === "iam" && kind.startsWith("role/")) return link("roles", kind.split("/").pop());
   if (service === "logs" && kind === "log-group") return link("logs", "", { group: names[0] });
   if (service === "glue" && kind.startsWith("job/")) return link("jobs", kind.slice(4));
+  if (service === "glue" && kind.startsWith("crawler/")) return link("jobs", kind);
+  if (service === "sagemaker") {
+    const [what = "", ...of] = kind.split("/");
+    const page = ({ model: "model", endpoint: "endpoint", "transform-job": "transform" } as Record<string, string>)[what];
+    return page ? link("models", `${page}/${of.join("/")}`) : undefined;
+  }
+  if (service === "cloudwatch" && kind === "alarm") return link("alarms", names.join(":"));
   return undefined;
 };

@@ -105,7 +105,7 @@ export function toneOf(status: string): Tone {
   if (/caught/i.test(status)) return "caught";
   if (/fail|error|timed_?out|rollback|^(full|alarm|dead_letters)$/i.test(status)) return "failed";
   if (/running|pending|progress|starting|stopping|queued|creating|deleting/i.test(status)) return "running";
-  if (/succe|complete|active|enabled|ready|ok/i.test(status)) return "succeeded";
+  if (/succe|complete|active|enabled|ready|ok|in_?service|in_sync/i.test(status)) return "succeeded";
   return "idle";
 }
 

@@ -1,5 +1,7 @@
 // Fills a server through the console's own door: what the pages show in the tests and on the pictures.
 
+import { zipSync, strToU8 } from "fflate";
+
 /** The console's API as a signed-in page has it. */
 export async function signedIn(endpoint, token) {
   const post = (path, body, headers = {}) => fetch(`${endpoint}/console/api/${path}`, {
@@ -119,6 +121,13 @@ export async function fill({ call }) {
   await call("logs", "CreateLogGroup", { logGroupName: "/aws/vendedlogs/orders" });
   await call("logs", "CreateLogStream", { logGroupName: "/aws/vendedlogs/orders", logStreamName: "one" });
   await call("logs", "PutLogEvents", { logGroupName: "/aws/vendedlogs/orders", logStreamName: "one", logEvents: [1, 2, 3].map((n) => ({ timestamp: Date.now() - 4000 + n, message: `order ${n} ${n === 2 ? "ERROR too late" : "priced"}` })) });
+  await call("lambda", "CreateFunction", { FunctionName: "greet", Runtime: "python3.11", Handler: "app.handler", Role: ROLE, Code: { ZipFile: Buffer.from(zipSync({ "app.py": strToU8("def handler(event, context):\n    return 'hello'\n") })).toString("base64") } });
+  await call("lambda", "CreateEventSourceMapping", { FunctionName: "greet", EventSourceArn: "arn:aws:sqs:us-east-1:000000000000:work", Enabled: false });
+  await call("sagemaker", "CreateModel", { ModelName: "forecast", ExecutionRoleArn: ROLE, PrimaryContainer: { Image: "000000000000.dkr.ecr.us-east-1.amazonaws.com/scikit-learn:1.2-1", ModelDataUrl: "s3://console-lake/models/forecast.tar.gz" } });
+  await call("cloudwatch", "PutMetricAlarm", { AlarmName: "too many dead letters", Namespace: "AWS/SQS", MetricName: "ApproximateNumberOfMessagesVisible", Dimensions: [{ Name: "QueueName", Value: "work-dead" }], Statistic: "Maximum", Period: 300, EvaluationPeriods: 3, Threshold: 10, ComparisonOperator: "GreaterThanThreshold", AlarmActions: [topic.TopicArn] });
+  await call("cloudwatch", "SetAlarmState", { AlarmName: "too many dead letters", StateValue: "OK", StateReason: "A test has set it" });
+  await call("glue", "CreateWorkflow", { Name: "nightly", Description: "What runs at night" });
+  await call("glue", "CreateTrigger", { Name: "at-two", Type: "SCHEDULED", Schedule: "cron(0 2 * * ? *)", WorkflowName: "nightly", Actions: [{ JobName: "refine" }] });
   await call("cloudformation", "CreateStack", { StackName: "mail", TemplateBody: JSON.stringify({ Resources: { Queue: { Type: "AWS::SQS::Queue" }, Topic: { Type: "AWS::SNS::Topic" } } }) });
   // Parquet, by a table that is made of the CSV.
   const packing = await call("athena", "StartQueryExecution", { QueryString: "CREATE TABLE sales.packed WITH (format = 'PARQUET', external_location = 's3://console-lake/packed/') AS SELECT * FROM sales.daily", ResultConfiguration: { OutputLocation: "s3://console-lake/results/" } });

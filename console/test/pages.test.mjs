@@ -60,7 +60,8 @@ const PAGES = () => {
     ["machine-times", address("machine", made.orders.machine, "?tab=Times")], ["compare", address("compare", made.orders.execution)], ["lineage", address("lineage", "s3://console-lake/sales/")], ["lineage-empty", address("lineage")],
     ["lake-parquet", address("lake", `s3/${bucket}`, `?prefix=packed%2F&key=${encodeURIComponent(made.parquet)}`)], ["lake-table-versions", address("lake", "catalog/sales/daily", "?tab=Versions")], ["lake-table-lineage", address("lake", "catalog/sales/packed", "?tab=Lineage")],
     ["lake", address("lake")], ["lake-buckets", address("lake", "", "?tab=Buckets")], ["lake-bucket", address("lake", `s3/${bucket}`, "?prefix=sales%2Fday%3D2024-05-01%2F&key=sales%2Fday%3D2024-05-01%2Fsales.csv")],
-    ["lake-table", address("lake", "catalog/sales/daily")], ["sql", address("sql")], ["functions", address("functions")], ["jobs", address("jobs")], ["job", address("jobs", "refine")], ["crawler", address("jobs", "crawler/sales")],
+    ["lake-table", address("lake", "catalog/sales/daily")], ["sql", address("sql")], ["functions", address("functions")], ["function-triggers", address("functions", "greet", "?tab=Triggers")], ["function-monitor", address("functions", "greet", "?tab=Monitor")], ["models", address("models")], ["model", address("models", "model/forecast")],
+    ["triggers", address("jobs", "", "?tab=Triggers")], ["workflow", address("jobs", "workflow/nightly")], ["alarms", address("alarms")], ["alarm", address("alarms", "too many dead letters")], ["stack-drift", address("stacks", "mail", "?tab=Drift")], ["jobs", address("jobs")], ["job", address("jobs", "refine")], ["crawler", address("jobs", "crawler/sales")],
     ["tables", address("tables")], ["table", address("tables", "files")], ["table-query", address("tables", "files", "?key=file-3")], ["queues", address("queues")], ["queue", address("queues", "work")], ["topics", address("topics")],
     ["rules", address("rules")], ["schedule", address("rules", "schedule/default/every-hour")], ["rule", address("rules", "rule/default/nightly")], ["stacks", address("stacks")], ["stack", address("stacks", "mail")],
     ["roles", address("roles")], ["role", address("roles", "console")], ["secrets", address("secrets")], ["logs", address("logs")], ["metrics", address("metrics")], ["costs", address("costs")], ["nowhere", address("nowhere")],
@@ -161,6 +162,31 @@ test("lineage tells which state wrote an object, and what came of a file", { ...
   // What nobody noted is said.
   await show(page, address("lineage", "s3://console-lake/nowhere.csv"));
   await page.getByText("Nothing is recorded of s3://console-lake/nowhere.csv").waitFor();
+  await context.close();
+});
+
+test("drift is looked for, and an alarm says its condition and its history", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("stacks", "mail", "?tab=Drift"));
+  await page.getByRole("button", { name: "Look now" }).click();
+  await page.getByRole("row", { name: /Queue.*in sync/ }).waitFor();
+  await show(page, address("alarms", "too many dead letters"));
+  await page.getByText("Maximum of AWS/SQS ApproximateNumberOfMessagesVisible > 10 in 3 of 3 periods of 300 s").waitFor();
+  await page.getByRole("region", { name: "History" }).getByText("StateUpdate").first().waitFor();
+  await page.getByRole("button", { name: "Disable its actions" }).click();
+  await page.getByRole("button", { name: "Enable its actions" }).waitFor();
+  await context.close();
+});
+
+test("a model leads to its data, a function to what calls it, a trigger to its job", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("models"));
+  await page.getByRole("link", { name: "forecast" }).click();
+  await page.getByRole("link", { name: "s3://console-lake/models/forecast.tar.gz" }).waitFor();
+  await show(page, address("functions", "greet", "?tab=Triggers"));
+  await page.getByRole("link", { name: "arn:aws:sqs:us-east-1:000000000000:work" }).waitFor();
+  await show(page, address("jobs", "", "?tab=Triggers"));
+  await page.getByRole("row", { name: /at-two.*cron\(0 2/ }).getByRole("link", { name: "refine" }).waitFor();
   await context.close();
 });
 

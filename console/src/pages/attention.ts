@@ -11,12 +11,12 @@ import { type Metric, read } from "./used.ts";
 const DAY = 86_400;
 const FULL = 90;
 
-interface Alarm { AlarmName: string; Namespace?: string; MetricName?: string; StateReason?: string; StateUpdatedTimestamp?: number }
+interface Alarm { AlarmName: string; StateReason?: string; StateUpdatedTimestamp?: number }
 
 async function alarms(): Promise<Trouble[]> {
   const { MetricAlarms = [], CompositeAlarms = [] } = await call<{ MetricAlarms?: Alarm[]; CompositeAlarms?: Alarm[] }>("cloudwatch", "DescribeAlarms", { StateValue: "ALARM", AlarmTypes: ["MetricAlarm", "CompositeAlarm"], MaxRecords: 100 });
   return [...MetricAlarms, ...CompositeAlarms].map((a) => ({ what: `Alarm ${a.AlarmName}`, status: "ALARM", at: a.StateUpdatedTimestamp, why: a.StateReason,
-    to: link("metrics", "", a.MetricName ? { metric: `${a.Namespace} ${a.MetricName}` } : {}) }));
+    to: link("alarms", a.AlarmName) }));
 }
 
 /** Queues that others send their dead letters to, and that hold some. */
@@ -32,7 +32,7 @@ async function deadLetters(): Promise<Trouble[]> {
 
 async function transforms(): Promise<Trouble[]> {
   const { items } = await all<{ TransformJobName: string; FailureReason?: string; TransformEndTime?: number }>("sagemaker", "ListTransformJobs", { StatusEquals: "Failed", LastModifiedTimeAfter: Math.floor(Date.now() / 1000) - DAY, MaxResults: 100 }, "TransformJobSummaries", "NextToken", 100);
-  return items.map((t) => ({ what: `Transform ${t.TransformJobName}`, status: "FAILED", to: link("jobs", "", { tab: "Transforms" }), why: t.FailureReason, at: t.TransformEndTime }));
+  return items.map((t) => ({ what: `Transform ${t.TransformJobName}`, status: "FAILED", to: link("models", `transform/${t.TransformJobName}`), why: t.FailureReason, at: t.TransformEndTime }));
 }
 
 /** Functions whose invocations failed within a day. */

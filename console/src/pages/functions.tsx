@@ -1,11 +1,12 @@
-// Functions: configuration, a test, logs.
+// Functions: configuration, versions and what calls them, a test, metrics of the last day, logs.
 
 import { useState } from "preact/hooks";
 import { all, call } from "../api.ts";
 import { Log } from "../execution/panel.tsx";
 import { link, setParams } from "../route.ts";
 import { bytes, duration } from "../time.ts";
-import { Arn, Badge, Failure, KeyValues, Loaded, Page, Table, Tabs, Time, useLoad, Value } from "../ui.tsx";
+import { Arn, Badge, Failure, KeyValues, Loaded, Page, Spark, Table, Tabs, Time, useLoad, Value } from "../ui.tsx";
+import { read } from "./used.ts";
 
 interface Fn { FunctionName: string; FunctionArn: string; Runtime?: string; Handler?: string; MemorySize?: number; Timeout?: number; CodeSize?: number; LastModified?: string; Role?: string; State?: string; StateReason?: string; Environment?: { Variables?: Record<string, string> }; Description?: string }
 
@@ -31,7 +32,7 @@ function List() {
 
 function One({ name, params }: { name: string; params: URLSearchParams }) {
   const loaded = useLoad(() => call<{ Configuration: Fn; Concurrency?: { ReservedConcurrentExecutions?: number } }>("lambda", "GetFunction", { FunctionName: name }), [name], ["lambda"]);
-  const tabs = ["Test", "Configuration", "Logs"];
+  const tabs = ["Test", "Configuration", "Triggers", "Monitor", "Logs"];
   const tab = tabs.includes(params.get("tab") ?? "") ? params.get("tab")! : "Test";
   return (
     <Page title={name} kind="Function" up={["Functions", "#/functions"]}>
@@ -45,12 +46,65 @@ function One({ name, params }: { name: string; params: URLSearchParams }) {
               ["Role", f.Role ? <Arn arn={f.Role} /> : ""], ["Reserved concurrency", Concurrency?.ReservedConcurrentExecutions], ["Changed", <Time at={f.LastModified} />],
               ...Object.keys(f.Environment?.Variables ?? {}).map((key): [string, string] => [`$${key}`, "set"]),
             ]} /></div> : null}
+            {tab === "Triggers" ? <Triggers name={name} /> : null}
+            {tab === "Monitor" ? <Monitor name={name} /> : null}
             {tab === "Logs" ? <Logs group={`/aws/lambda/${name}`} /> : null}
           </div>
         </>
       )}</Loaded>
     </Page>
   );
+}
+
+interface Mapping { UUID: string; EventSourceArn?: string; State?: string; BatchSize?: number; LastProcessingResult?: string }
+interface Named { Name: string; FunctionVersion: string; Description?: string }
+
+/** Versions and aliases, environments that are kept warm, and the queues and streams that it reads. */
+function Triggers({ name }: { name: string }) {
+  const loaded = useLoad(async () => {
+    const of = { FunctionName: name };
+    const [versions, aliases, mappings, warm] = await Promise.all([
+      all<Fn & { Version: string }>("lambda", "ListVersionsByFunction", of, "Versions", "NextMarker"), all<Named>("lambda", "ListAliases", of, "Aliases", "NextMarker"),
+      all<Mapping>("lambda", "ListEventSourceMappings", of, "EventSourceMappings", "NextMarker"),
+      call<{ ProvisionedConcurrencyConfigs?: { FunctionArn: string; AllocatedProvisionedConcurrentExecutions?: number; Status?: string }[] }>("lambda", "ListProvisionedConcurrencyConfigs", of).then((r) => r.ProvisionedConcurrencyConfigs ?? []),
+    ]);
+    return { versions: versions.items, aliases: aliases.items, mappings: mappings.items, warm };
+  }, [name], ["lambda"]);
+  return <Loaded of={loaded}>{({ versions, aliases, mappings, warm }) => (
+    <>
+      <h2>Event sources</h2>
+      <Table rows={mappings} label="Event sources" empty="It reads no queue and no stream." columns={[
+        { name: "Source", wide: true, cell: (m) => <Arn arn={m.EventSourceArn ?? ""} /> }, { name: "State", cell: (m) => <Badge status={(m.State ?? "").toUpperCase()} /> }, { name: "Batch", numeric: true, cell: (m) => m.BatchSize }, { name: "Last", wide: true, cell: (m) => m.LastProcessingResult },
+      ]} />
+      <h2>Provisioned concurrency</h2>
+      <Table rows={warm} label="Provisioned concurrency" empty="No environment is provisioned." columns={[{ name: "Of", wide: true, cell: (w) => <Arn arn={w.FunctionArn} /> }, { name: "Environments", numeric: true, cell: (w) => w.AllocatedProvisionedConcurrentExecutions }, { name: "Status", cell: (w) => <Badge status={w.Status ?? ""} /> }]} />
+      <h2>Aliases</h2>
+      <Table rows={aliases} label="Aliases" empty="It has no aliases." columns={[{ name: "Alias", cell: (a) => a.Name, sort: (a) => a.Name }, { name: "Version", numeric: true, cell: (a) => a.FunctionVersion }, { name: "Description", wide: true, cell: (a) => a.Description }]} />
+      <h2>Versions</h2>
+      <Table rows={versions} label="Versions" columns={[{ name: "Version", cell: (v) => v.Version }, { name: "Code", numeric: true, cell: (v) => bytes(v.CodeSize) }, { name: "Changed", cell: (v) => <Time at={v.LastModified} /> }, { name: "Description", wide: true, cell: (v) => v.Description }]} />
+    </>
+  )}</Loaded>;
+}
+
+const HOURS = 24;
+const NUMBERS: [string, string, string][] = [["Invocations", "Sum", "invocations"], ["Errors", "Sum", "errors"], ["Throttles", "Sum", "throttles"], ["Duration", "Average", "ms on average"], ["ConcurrentExecutions", "Maximum", "at once, at most"]];
+
+/** The last day by the hour. */
+function Monitor({ name }: { name: string }) {
+  const loaded = useLoad(async () => {
+    const end = Math.ceil(Date.now() / 3_600_000) * 3600;
+    const found = await read(NUMBERS.map(([MetricName]) => ({ Namespace: "AWS/Lambda", MetricName, Dimensions: [{ Name: "FunctionName", Value: name }] })), end - HOURS * 3600, end, 3600, NUMBERS.map(([, stat]) => stat));
+    const hours = Array.from({ length: HOURS }, (_, n) => end - (HOURS - n) * 3600);
+    return found.map((values) => hours.map((at) => values.get(at) ?? 0));
+  }, [name]);
+  return <Loaded of={loaded}>{(series) => (
+    <div class="cards">{NUMBERS.map(([metric, stat, unit], n) => {
+      const values = series[n]!;
+      const seen = values.filter((v) => v > 0);
+      const total = stat === "Sum" ? values.reduce((a, b) => a + b, 0) : stat === "Maximum" ? Math.max(...values) : seen.length > 0 ? seen.reduce((a, b) => a + b, 0) / seen.length : 0;
+      return <div class="figure" key={metric}><span>{unit}, last day</span><b>{total.toLocaleString(undefined, { maximumFractionDigits: 1 })}</b><Spark values={values} label={`${metric} by the hour`} /><br /><a href={link("metrics", "", { metric: `AWS/Lambda ${metric}`, stat, span: "86400" })}>Plot</a></div>;
+    })}</div>
+  )}</Loaded>;
 }
 
 function Test({ name }: { name: string }) {
@@ -82,11 +136,12 @@ function Test({ name }: { name: string }) {
   );
 }
 
-export function Logs({ group, streams }: { group: string; streams?: string[] }) {
+/** The last day's log of a group: of all its streams, of some, or of those whose names begin alike. */
+export function Logs({ group, streams, prefix }: { group: string; streams?: string[]; prefix?: string }) {
   const loaded = useLoad(async () => {
-    const { items } = await all<{ timestamp: number; message: string }>("logs", "FilterLogEvents", { logGroupName: group, startTime: Date.now() - 86_400_000, ...(streams ? { logStreamNames: streams } : {}) }, "events", "nextToken", 2000);
+    const { items } = await all<{ timestamp: number; message: string }>("logs", "FilterLogEvents", { logGroupName: group, startTime: Date.now() - 86_400_000, ...(streams ? { logStreamNames: streams } : {}), ...(prefix ? { logStreamNamePrefix: prefix } : {}) }, "events", "nextToken", 2000);
     return items.sort((a, b) => a.timestamp - b.timestamp);
-  }, [group, streams?.join()], ["logs"]);
+  }, [group, streams?.join(), prefix], ["logs"]);
   if (loaded.value === undefined && loaded.error) return <p class="quiet">No logs yet in {group}.</p>;
   return <Loaded of={loaded}>{(events) => (events.length === 0 ? <p class="quiet">No logs of the last day in {group}.</p> : <Log events={events} />)}</Loaded>;
 }

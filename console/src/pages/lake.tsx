@@ -109,8 +109,8 @@ function Bucket({ bucket, prefix, open }: { bucket: string; prefix: string; open
 function Stored({ bucket, name }: { bucket: string; name: string }) {
   const loaded = useLoad(() => call<{ ContentLength: number; ContentType?: string; LastModified: number; ETag: string; VersionId?: string; Metadata?: Record<string, string> }>("s3", "HeadObject", { Bucket: bucket, Key: name }), [bucket, name]);
   const uri = `s3://${bucket}/${name}`;
-  const download = () => {
-    call<{ Body: string; ContentType?: string }>("s3", "GetObject", { Bucket: bucket, Key: name }).then(({ Body, ContentType }) => save(new Blob([Uint8Array.from(atob(Body ?? ""), (c) => c.charCodeAt(0)) as BlobPart], { type: ContentType }), name.split("/").pop()!), fail);
+  const download = (VersionId?: string) => {
+    call<{ Body: string; ContentType?: string }>("s3", "GetObject", { Bucket: bucket, Key: name, ...(VersionId ? { VersionId } : {}) }).then(({ Body, ContentType }) => save(new Blob([Uint8Array.from(atob(Body ?? ""), (c) => c.charCodeAt(0)) as BlobPart], { type: ContentType }), name.split("/").pop()!), fail);
   };
   return (
     <div class="card">
@@ -118,11 +118,36 @@ function Stored({ bucket, name }: { bucket: string; name: string }) {
       <Loaded of={loaded}>{(head) => (
         <>
           <KeyValues of={[["Size", bytes(head.ContentLength)], ["Type", head.ContentType], ["Changed", <Time at={head.LastModified} />], ["ETag", head.ETag], ["Version", head.VersionId], ["Written by", <Writer uri={uri} etag={head.ETag} />], ...Object.entries(head.Metadata ?? {}) as [string, string][]]} />
-          <p class="row"><button onClick={download} disabled={head.ContentLength > 64 << 20}>Download</button><Copy text={uri} label="Copy address" /><a href={link("lineage", uri, { detail: "OBJECT" })}>Lineage</a><Sql uri={uri} /></p>
+          <p class="row"><button onClick={() => download()} disabled={head.ContentLength > 64 << 20}>Download</button><Copy text={uri} label="Copy address" /><a href={link("lineage", uri, { detail: "OBJECT" })}>Lineage</a><Sql uri={uri} /></p>
           {head.ContentLength > 0 ? <Preview bucket={bucket} name={name} size={head.ContentLength} /> : <p class="quiet">It is empty.</p>}
+          <Versions bucket={bucket} name={name} onTake={download} />
         </>
       )}</Loaded>
     </div>
+  );
+}
+
+interface ObjectVersion { Key: string; VersionId: string; IsLatest: boolean; LastModified: number; Size?: number }
+
+/** What the object was before, where its bucket keeps versions. */
+function Versions({ bucket, name, onTake }: { bucket: string; name: string; onTake: (version: string) => void }) {
+  const loaded = useLoad(async () => {
+    const { Status } = await call<{ Status?: string }>("s3", "GetBucketVersioning", { Bucket: bucket });
+    if (!Status) return undefined;
+    const found = await call<{ Versions?: ObjectVersion[]; DeleteMarkers?: ObjectVersion[] }>("s3", "ListObjectVersions", { Bucket: bucket, Prefix: name, MaxKeys: 1000 });
+    const of = (list: ObjectVersion[] | undefined, deleted: boolean) => (list ?? []).filter((v) => v.Key === name).map((v) => ({ ...v, deleted }));
+    return [...of(found.Versions, false), ...of(found.DeleteMarkers, true)].sort((a, b) => b.LastModified - a.LastModified);
+  }, [bucket, name], ["s3"]);
+  if (loaded.error === undefined && loaded.value === undefined) return null;
+  return (
+    <>
+      <h3>Versions</h3>
+      <Loaded of={loaded}>{(rows) => <Table rows={rows ?? []} label="Versions of the object" columns={[
+        { name: "Version", wide: true, cell: (v) => <code>{v.VersionId}</code> }, { name: "Made", cell: (v) => <Time at={v.LastModified} />, sort: (v) => v.LastModified },
+        { name: "Size", numeric: true, cell: (v) => (v.deleted ? "deleted" : bytes(v.Size)) }, { name: "", cell: (v) => (v.IsLatest ? "now" : "") },
+        { name: "", cell: (v) => (v.deleted ? "" : <button class="quiet-button" onClick={() => onTake(v.VersionId)}>Download</button>) },
+      ]} />}</Loaded>
+    </>
   );
 }
 

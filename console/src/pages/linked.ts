@@ -27,6 +27,7 @@ export function nodeLink(node: LineageNode): string {
   if (node.Type === "QUERY") return link("sql", "", { query: node.Name });
   if (node.Type === "INVOCATION" && node.Id.startsWith("arn:")) return link("functions", node.Name);
   if (node.Type === "CRAWL") return link("jobs", `crawler/${node.Name}`);
+  if (node.Type === "TRANSFORM_JOB") return link("models", `transform/${node.Name}`);
   if (node.Type === "CATALOG_TABLE") return link("lake", `catalog/${node.Name.replace(".", "/")}`);
   if (node.Type === "DYNAMODB_TABLE") return link("tables", node.Name);
   if (node.Type === "FOLDER" || node.Type === "OBJECT") {

@@ -1,8 +1,9 @@
-// Stacks: resources, events, outputs, template.
+// Stacks: resources, events, outputs, drift, template.
 
+import { useState } from "preact/hooks";
 import { all, call } from "../api.ts";
 import { arnLink, link, setParams } from "../route.ts";
-import { Badge, KeyValues, Loaded, Page, Table, Tabs, Time, useLoad } from "../ui.tsx";
+import { Badge, fail, KeyValues, Loaded, Page, Table, Tabs, Time, useLoad } from "../ui.tsx";
 
 interface Stack { StackName: string; StackId: string; StackStatus: string; StackStatusReason?: string; CreationTime: number; LastUpdatedTime?: number; Description?: string; Parameters?: { ParameterKey: string; ParameterValue: string }[]; Outputs?: { OutputKey: string; OutputValue: string; Description?: string }[] }
 interface Resource { LogicalResourceId: string; PhysicalResourceId?: string; ResourceType: string; ResourceStatus: string; ResourceStatusReason?: string; LastUpdatedTimestamp?: number }
@@ -29,7 +30,7 @@ const target = (r: Resource): string | undefined => {
 };
 
 function One({ name, params }: { name: string; params: URLSearchParams }) {
-  const tabs = ["Resources", "Events", "Outputs", "Template"];
+  const tabs = ["Resources", "Events", "Outputs", "Drift", "Template"];
   const tab = tabs.includes(params.get("tab") ?? "") ? params.get("tab")! : "Resources";
   const loaded = useLoad(async () => {
     const [stacks, resources, events] = await Promise.all([
@@ -52,10 +53,41 @@ function One({ name, params }: { name: string; params: URLSearchParams }) {
             {tab === "Events" ? <Table rows={events} label="Events" columns={[
               { name: "When", cell: (e) => <Time at={e.Timestamp} /> }, { name: "Status", cell: (e) => <Badge status={e.ResourceStatus} /> }, { name: "Resource", cell: (e) => e.LogicalResourceId }, { name: "Type", cell: (e) => e.ResourceType }, { name: "Why", wide: true, cell: (e) => e.ResourceStatusReason }]} /> : null}
             {tab === "Outputs" ? <Table rows={stack.Outputs ?? []} label="Outputs" empty="No outputs." columns={[{ name: "Output", cell: (o) => o.OutputKey }, { name: "Value", wide: true, cell: (o) => o.OutputValue }, { name: "Description", cell: (o) => o.Description }]} /> : null}
+            {tab === "Drift" ? <Drift name={name} /> : null}
             {tab === "Template" ? <Loaded of={template}>{(text) => <pre tabIndex={0}>{text}</pre>}</Loaded> : null}
           </div>
         </>
       )}</Loaded>
     </Page>
+  );
+}
+
+interface Drifted { LogicalResourceId: string; ResourceType: string; StackResourceDriftStatus: string; PropertyDifferences?: { PropertyPath: string; ExpectedValue: string; ActualValue: string; DifferenceType: string }[] }
+
+/** How what is there differs from the template: as last looked at, and a look now. */
+function Drift({ name }: { name: string }) {
+  const [looking, setLooking] = useState(false);
+  const loaded = useLoad(() => all<Drifted>("cloudformation", "DescribeStackResourceDrifts", { StackName: name }, "StackResourceDrifts", "NextToken").then((r) => r.items), [name]);
+  const look = async () => {
+    setLooking(true);
+    try {
+      const { StackDriftDetectionId } = await call<{ StackDriftDetectionId: string }>("cloudformation", "DetectStackDrift", { StackName: name });
+      for (;;) {
+        const now = await call<{ DetectionStatus: string; DetectionStatusReason?: string }>("cloudformation", "DescribeStackDriftDetectionStatus", { StackDriftDetectionId });
+        if (now.DetectionStatus === "DETECTION_FAILED") throw new Error(now.DetectionStatusReason ?? "The look failed");
+        if (now.DetectionStatus !== "DETECTION_IN_PROGRESS") break;
+        await new Promise((done) => setTimeout(done, 500));
+      }
+      loaded.again();
+    } catch (error) { fail(error); } finally { setLooking(false); }
+  };
+  return (
+    <>
+      <p><button class="primary" disabled={looking} onClick={look}>{looking ? "Looking…" : "Look now"}</button></p>
+      <Loaded of={loaded}>{(rows) => <Table rows={rows} label="Drift" empty="Nobody has looked yet." columns={[
+        { name: "Resource", cell: (r) => r.LogicalResourceId, sort: (r) => r.LogicalResourceId }, { name: "Type", cell: (r) => r.ResourceType }, { name: "Status", cell: (r) => <Badge status={r.StackResourceDriftStatus} />, sort: (r) => r.StackResourceDriftStatus },
+        { name: "Differs", wide: true, cell: (r) => (r.PropertyDifferences ?? []).map((d) => <div><code>{d.PropertyPath}</code> {d.DifferenceType.toLowerCase().replace("_", " ")}: {d.ExpectedValue} → {d.ActualValue}</div>) },
+      ]} />}</Loaded>
+    </>
   );
 }

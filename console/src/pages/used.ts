@@ -9,13 +9,13 @@ interface Result { Id: string; Timestamps: number[]; Values: number[] }
 /** Source: API Reference, GetMetricData. */
 const QUERIES = 500;
 
-/** Values by beginning of a period, for each of the metrics, in their order. */
-export async function read(metrics: Metric[], from: number, to: number, period: number, stat: string): Promise<Map<number, number>[]> {
+/** Values by beginning of a period, for each of the metrics, in their order; of one statistic, or of one for each. */
+export async function read(metrics: Metric[], from: number, to: number, period: number, stat: string | string[]): Promise<Map<number, number>[]> {
   const found: Map<number, number>[] = metrics.map(() => new Map());
   for (let at = 0; at < metrics.length; at += QUERIES) {
     const { MetricDataResults } = await call<{ MetricDataResults: Result[] }>("cloudwatch", "GetMetricData", {
       StartTime: from, EndTime: to,
-      MetricDataQueries: metrics.slice(at, at + QUERIES).map((Metric, i) => ({ Id: `m${at + i}`, MetricStat: { Metric, Period: period, Stat: stat } })),
+      MetricDataQueries: metrics.slice(at, at + QUERIES).map((Metric, i) => ({ Id: `m${at + i}`, MetricStat: { Metric, Period: period, Stat: typeof stat === "string" ? stat : stat[at + i]! } })),
     });
     for (const { Id, Timestamps, Values } of MetricDataResults) Timestamps.forEach((time, i) => found[Number(Id.slice(1))]!.set(time, Values[i]!));
   }

@@ -18,7 +18,7 @@ use wire::Error;
 use crate::{BoxError, ResponseBody};
 
 /// Owners of records in the control store, by the name of what they concern.
-const CONTROL: [&str; 14] = [
+const CONTROL: [&str; 15] = [
     "states",
     "glue",
     "athena",
@@ -33,6 +33,7 @@ const CONTROL: [&str; 14] = [
     "iam",
     "secretsmanager",
     "lineage",
+    "alarms",
 ];
 /// How often the counts are looked at: a look is some reads of memory.
 const LOOK: Duration = Duration::from_millis(200);
