@@ -84,6 +84,8 @@ pub(crate) struct Queries(pub(crate) Arc<Athena>);
 #[async_trait]
 impl Kind for Queries {
     const NAME: &'static str = KIND;
+    /// For memory: a query's time is that in which it runs.
+    const WAITS: Option<Duration> = Some(Duration::from_hours(24));
     type Payload = Payload;
     type Plan = Record;
     type End = Reply;
@@ -135,6 +137,8 @@ impl Kind for Queries {
             Err(error) => return Worked::Passing(broken(error)),
         };
         let asks = |at: worker::At<'_>| {
+            // It is asked once it has its place.
+            attempt.started();
             json!({
             "trino": trino,
             "id": place.id,

@@ -141,8 +141,9 @@ pub(crate) fn version_number(table: &Table) -> u64 {
     table.version_id.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0)
 }
 
-/// Removes a table with its versions, partitions and indexes.
+/// Removes a table with its versions, partitions, indexes and tags.
 pub(crate) fn delete_table(tx: &mut Tx<'_>, scope: &Scope, db: &str, name: &str) -> Result<(), Error> {
+    tags::clear(tx, scope, &table_arn(scope, db, name))?;
     scope::clear(tx, &scope.partitions(db, name))?;
     scope::clear(tx, &scope.versions(db, name))?;
     scope::clear(tx, &scope.column_statistics(db, name))?;
@@ -152,8 +153,37 @@ pub(crate) fn delete_table(tx: &mut Tx<'_>, scope: &Scope, db: &str, name: &str)
     Ok(())
 }
 
+pub(crate) fn table_arn(scope: &Scope, db: &str, name: &str) -> String {
+    scope.arn(&format!("table/{db}/{name}"))
+}
+
+/// Gives all of a table to another name: versions, partitions, statistics, indexes and tags. The table itself is the caller's to write.
+pub(crate) fn rename_table(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    (db, name): (&str, &str),
+    (new_db, new_name): (&str, &str),
+) -> Result<(), Error> {
+    for (from, to) in [
+        (scope.versions(db, name), scope.versions(new_db, new_name)),
+        (scope.partitions(db, name), scope.partitions(new_db, new_name)),
+        (scope.column_statistics(db, name), scope.column_statistics(new_db, new_name)),
+        (scope.partition_statistics(db, name, &[]), scope.partition_statistics(new_db, new_name, &[])),
+        (scope.indexes(db, name), scope.indexes(new_db, new_name)),
+    ] {
+        scope::shift(tx, &from, &to)?;
+    }
+    let labels = tags::read(tx, scope, &table_arn(scope, db, name))?;
+    tags::add(tx, scope, &table_arn(scope, new_db, new_name), &labels)?;
+    delete_table(tx, scope, db, name)
+}
+
 /// Removes a database with all that it holds.
 pub(crate) fn delete_database(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<(), Error> {
+    scope::each(tx, &scope.tables(name), |tx, key| {
+        let table = Key::parts(key).pop().unwrap_or_default();
+        Ok(tags::clear(tx, scope, &table_arn(scope, name, &String::from_utf8_lossy(&table)))?)
+    })?;
     for kind in ["table", "version", "partition", "index", "column-statistics", "partition-statistics", FUNCTIONS] {
         scope::clear(tx, &scope.key(kind).push(name))?;
     }
@@ -238,8 +268,17 @@ pub(crate) fn update_partition(
 
 /// Removes a partition with its statistics.
 pub(crate) fn delete_partition(tx: &mut Tx<'_>, scope: &Scope, table: &Table, values: &[String]) -> Result<(), Error> {
-    let db = table.database_name.as_deref().unwrap_or_default();
-    scope::clear(tx, &scope.partition_statistics(db, &table.name, values))?;
-    tx.delete(scope.partition(db, &table.name, values))?;
+    forget_partition(tx, scope, (table.database_name.as_deref().unwrap_or_default(), &table.name), values)
+}
+
+/// The same by the names of its database and table.
+pub(crate) fn forget_partition(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    (db, table): (&str, &str),
+    values: &[String],
+) -> Result<(), Error> {
+    scope::clear(tx, &scope.partition_statistics(db, table, values))?;
+    tx.delete(scope.partition(db, table, values))?;
     Ok(())
 }

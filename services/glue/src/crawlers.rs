@@ -67,9 +67,14 @@ fn history_entry(scope: &Scope, name: &str, run: &record::Run) -> Key {
     history(scope, name).push_i64(-run.started.as_millis()).push(&run.id)
 }
 
+/// The triggers that started crawls of a crawler.
+pub(crate) fn origins(scope: &Scope, name: &str) -> Key {
+    scope.key("crawl-trigger").push(name)
+}
+
 /// The trigger that started a crawl, where one did.
 pub(crate) fn origin(scope: &Scope, name: &str, run: &str) -> Key {
-    scope.key("crawl-trigger").push(name).push(run)
+    origins(scope, name).push(run)
 }
 
 pub(crate) fn arn(scope: &Scope, name: &str) -> String {

@@ -95,6 +95,42 @@ pub(crate) fn limit(max: Option<i32>, default: usize) -> usize {
     max.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).map_or(default, |n| n.min(1000))
 }
 
+/// Calls `f` with the key of each record under a prefix, whatever `f` does to that record.
+pub(crate) fn each(
+    tx: &mut Tx<'_>,
+    prefix: &Key,
+    mut f: impl FnMut(&mut Tx<'_>, &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut after = Vec::new();
+    loop {
+        let batch = tx.scan_after(prefix, &after, 1000)?;
+        let Some((last, _)) = batch.last() else { return Ok(()) };
+        after.clone_from(last);
+        for (key, _) in &batch {
+            f(tx, key)?;
+        }
+    }
+}
+
+/// Moves all records under a prefix below another one.
+pub(crate) fn shift(tx: &mut Tx<'_>, from: &Key, to: &Key) -> Result<(), Error> {
+    if from == to {
+        return Ok(());
+    }
+    loop {
+        let batch = tx.scan_prefix(from, 1000)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        for (key, value) in batch {
+            let mut moved = to.as_bytes().to_vec();
+            moved.extend_from_slice(&key[from.as_bytes().len()..]);
+            tx.put(moved, &value)?;
+            tx.delete(key)?;
+        }
+    }
+}
+
 /// Deletes all records under a prefix.
 pub(crate) fn clear(tx: &mut Tx<'_>, prefix: &Key) -> Result<(), store::Error> {
     loop {

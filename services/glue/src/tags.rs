@@ -31,7 +31,7 @@ pub(crate) fn exists(tx: &mut Tx<'_>, scope: &Scope, arn: &str) -> Result<(), Er
             path.split_once('/').map(|(registry, name)| scope.key("schema").push(registry).push(name))
         }
         Some(("dataQualityRuleset", name)) => Some(scope.key("dq-ruleset").push(name)),
-        Some((kind @ ("connection" | "crawler" | "job" | "trigger" | "workflow"), name)) => {
+        Some((kind @ ("connection" | "crawler" | "job" | "session" | "trigger" | "workflow"), name)) => {
             Some(scope.key(kind).push(name))
         }
         _ => None,
@@ -66,6 +66,9 @@ pub(crate) fn remove(tx: &mut Tx<'_>, scope: &Scope, arn: &str, names: &[String]
 
 /// Forgets the tags of a deleted resource.
 pub(crate) fn clear(tx: &mut Tx<'_>, scope: &Scope, arn: &str) -> Result<(), Error> {
-    tx.delete(key(scope, arn))?;
+    // Most resources have none: a row is looked for rather than its absence written.
+    if tx.has(key(scope, arn))? {
+        tx.delete(key(scope, arn))?;
+    }
     Ok(())
 }

@@ -110,14 +110,17 @@ impl Record {
     /// What an update leaves out stays.
     pub(crate) fn updated(&self, update: TriggerUpdate) -> Result<Self, Error> {
         let old = &self.trigger;
-        Self::new(Trigger {
+        let new = Self::new(Trigger {
             description: update.description.or_else(|| old.description.clone()),
             schedule: update.schedule.or_else(|| old.schedule.clone()),
             actions: update.actions.or_else(|| old.actions.clone()),
             predicate: update.predicate.or_else(|| old.predicate.clone()),
             event_batching_condition: update.event_batching_condition.or_else(|| old.event_batching_condition.clone()),
             ..old.clone()
-        })
+        })?;
+        // What has happened counts as long as it is what the trigger waits for.
+        let met = if new.trigger.predicate == old.predicate { self.met.clone() } else { BTreeMap::new() };
+        Ok(Self { met, ..new })
     }
 
     pub(crate) fn is_active(&self) -> bool {
@@ -251,8 +254,8 @@ pub(crate) fn start(
     now: jiff::Timestamp,
 ) -> Result<(), Error> {
     if let Some(crawler) = &action.crawler_name {
-        tx.put_json(crawlers::origin(scope, crawler, id), &trigger)?;
-        return crawlers::start(tx, scope, crawler, id, now);
+        crawlers::start(tx, scope, crawler, id, now)?;
+        return Ok(tx.put_json(crawlers::origin(scope, crawler, id), &trigger)?);
     }
     let request = StartJobRunRequest {
         job_name: action.job_name.clone().unwrap_or_default(),

@@ -54,6 +54,7 @@ pub struct KnownTable {
 pub struct KnownPartition {
     pub values: Vec<String>,
     pub storage: Storage,
+    pub parameters: BTreeMap<String, String>,
     /// When it came into the catalog, in milliseconds since 1970; 0 where that is not known.
     pub created_ms: i64,
 }
@@ -100,8 +101,9 @@ pub enum Change {
 /// The `UPDATED_BY_CRAWLER` parameter.
 const UPDATED_BY: &str = "UPDATED_BY_CRAWLER";
 const DEPRECATED_BY: &str = "DEPRECATED_BY_CRAWLER";
+const RUN_ID: &str = "CRAWL_RUN_ID";
 /// Parameters that change from run to run without the table being another.
-const COUNTS: [&str; 5] = ["objectCount", "recordCount", "averageRecordSize", "sizeKey", "CRAWL_RUN_ID"];
+const COUNTS: [&str; 5] = ["objectCount", "recordCount", "averageRecordSize", "sizeKey", RUN_ID];
 
 pub fn merge(report: &Report, known: &Known, policies: &Policies) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -145,7 +147,7 @@ pub fn merge(report: &Report, known: &Known, policies: &Policies) -> Vec<Change>
 fn stamp(table: &mut CrawledTable, policies: &Policies) {
     let stamp = |parameters: &mut BTreeMap<String, String>| {
         parameters.insert(UPDATED_BY.to_owned(), policies.crawler.clone());
-        parameters.insert("CRAWL_RUN_ID".to_owned(), policies.run_id.clone());
+        parameters.insert(RUN_ID.to_owned(), policies.run_id.clone());
     };
     stamp(&mut table.parameters);
     for partition in &mut table.partitions {
@@ -222,7 +224,10 @@ fn update(
                 if policies.merge_new_columns && !policies.inherit {
                     partition.storage.columns = with_new_columns(&known.storage.columns, partition.storage.columns);
                 }
-                changes.push(Change::PutPartition { table: old.name.clone(), partition, new: false });
+                // Of many partitions few change from crawl to crawl: the others are not written again.
+                if known.storage != partition.storage || !is_same(&known.parameters, &partition.parameters) {
+                    changes.push(Change::PutPartition { table: old.name.clone(), partition, new: false });
+                }
             }
         }
     }
@@ -278,6 +283,16 @@ fn with_new_columns(old: &[Column], new: Vec<Column>) -> Vec<Column> {
     let mut out = old.to_vec();
     out.extend(new.into_iter().filter(|column| !old.iter().any(|o| o.name == column.name)));
     out
+}
+
+/// Whether a partition's files are as another crawl found them.
+fn is_same(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> bool {
+    let of_files = |parameters: &BTreeMap<String, String>| {
+        let mut kept = parameters.clone();
+        kept.remove(RUN_ID);
+        kept
+    };
+    of_files(old) == of_files(new)
 }
 
 fn differs(old: &KnownTable, new: &CrawledTable) -> bool {
@@ -380,6 +395,7 @@ mod tests {
                         old.partitions.push(KnownPartition {
                             values: partition.values.clone(),
                             storage: partition.storage.clone(),
+                            parameters: partition.parameters.clone(),
                             created_ms: 1,
                         });
                     }
@@ -411,7 +427,10 @@ mod tests {
         let words = step(&mut known, &crawl);
         assert_eq!(words, ["create p_flights", "partition p_flights 1 true", "partition p_flights 2 true"]);
         let words = step(&mut known, &crawl);
-        assert_eq!(words, ["update p_flights a false", "partition p_flights 1 false", "partition p_flights 2 false"]);
+        assert_eq!(words, ["update p_flights a false"]);
+        let mut grown = crawl.clone();
+        grown.tables[0].partitions[1].parameters.insert("objectCount".into(), "2".into());
+        assert_eq!(step(&mut known, &grown), ["update p_flights a false", "partition p_flights 2 false"]);
     }
 
     #[test]

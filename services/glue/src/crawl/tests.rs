@@ -248,6 +248,7 @@ fn a_table_whose_files_are_broken_for_now_is_not_gone() {
         let partitions = table.partitions.into_iter().map(|partition| KnownPartition {
             values: partition.values,
             storage: partition.storage,
+            parameters: partition.parameters,
             created_ms: 1,
         });
         known.tables.push(KnownTable {

@@ -35,18 +35,26 @@ pub(super) struct Writer<'a> {
     pub(super) now: jiff::Timestamp,
 }
 
-/// The database's tables as a crawl sees them; `targets` names those of catalog targets.
-pub(super) fn known(tx: &mut Tx<'_>, scope: &Scope, db: &str, targets: &[String]) -> Result<Vec<KnownTable>, Error> {
+/// The database's tables as a crawl sees them: `targets` names those of catalog targets, `wanted` those whose partitions are of interest.
+pub(super) fn known(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    db: &str,
+    targets: &[String],
+    wanted: impl Fn(&Table) -> bool,
+) -> Result<Vec<KnownTable>, Error> {
     let mut out = Vec::new();
     for table in tx.list_json::<Table>(scope.tables(db), usize::MAX)? {
         let Some(storage) = &table.storage_descriptor else { continue };
         let keys = table.partition_keys.as_deref().unwrap_or_default();
         let mut partitions = Vec::new();
-        if !keys.is_empty() {
+        if !keys.is_empty() && wanted(&table) {
             for partition in tx.list_json::<Partition>(scope.partitions(db, &table.name), usize::MAX)? {
                 let storage = partition.storage_descriptor.as_ref().map(to_storage).unwrap_or_default();
                 let created_ms = partition.creation_time.map_or(0, wire::Timestamp::as_millis);
-                partitions.push(KnownPartition { values: partition.values.unwrap_or_default(), storage, created_ms });
+                let (values, parameters) =
+                    (partition.values.unwrap_or_default(), partition.parameters.unwrap_or_default());
+                partitions.push(KnownPartition { values, storage, parameters, created_ms });
             }
         }
         out.push(KnownTable {
@@ -123,7 +131,7 @@ impl Writer<'_> {
                 self.put_partition(tx, table, partition, *new, summary)?;
             }
             Change::DeletePartition { table, values } => {
-                tx.delete(scope.partition(db, table, values))?;
+                catalog::forget_partition(tx, scope, (db, table), values)?;
                 summary.partitions_deleted += 1;
             }
             Change::Log(line) => summary.log.push(line.clone()),

@@ -45,6 +45,8 @@ pub(crate) enum Came {
 impl Kind for Crawls {
     const NAME: &'static str = "glue:crawl";
     const OLD_STOP: Option<&'static str> = Some("glue:crawl-stop");
+    /// For memory: a crawl's time is that in which it reads.
+    const WAITS: Option<Duration> = Some(Duration::from_hours(24));
     const BEGINS: bool = false;
     type Payload = Payload;
     type Plan = Plan;
@@ -93,7 +95,12 @@ impl Kind for Crawls {
             crawl: plan.request.clone(),
         };
         let limits = worker::Limits::new().memory_mb(WORKER_MEMORY_MB);
-        let (answer, used) = self.0.compute.workers.call("crawl", &|at| json!(job(at)), limits).await;
+        let asks = |at: worker::At<'_>| {
+            // It is asked once it has its place.
+            attempt.started();
+            json!(job(at))
+        };
+        let (answer, used) = self.0.compute.workers.call("crawl", &asks, limits).await;
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         match answer {
             Ok(report) => match serde_json::from_value(report) {
@@ -215,8 +222,12 @@ fn plan(tx: &mut Tx<'_>, scope: &Scope, record: Record) -> Result<Plan, Error> {
 /// Folders by bucket that tables and partitions of this crawler already cover.
 fn known_folders(tx: &mut Tx<'_>, scope: &Scope, record: &Record) -> Result<BTreeMap<String, Vec<String>>, Error> {
     let mut folders = BTreeMap::<String, Vec<String>>::new();
-    for table in apply::known(tx, scope, record.database(), &[])? {
-        if table.parameters.get("UPDATED_BY_CRAWLER").map(String::as_str) != Some(record.name()) {
+    let own = |parameters: &BTreeMap<String, String>| {
+        parameters.get("UPDATED_BY_CRAWLER").map(String::as_str) == Some(record.name())
+    };
+    let wanted = |table: &api_glue::Table| table.parameters.as_ref().is_some_and(own);
+    for table in apply::known(tx, scope, record.database(), &[], wanted)? {
+        if !own(&table.parameters) {
             continue;
         }
         let partitions = table.partitions.iter().map(|p| &p.storage.location);
@@ -251,7 +262,13 @@ fn write_tables(
     };
     let mut all = Summary::default();
     for (database, targets) in &databases {
-        let tables = apply::known(tx, &scope, database, targets)?;
+        // Tables that lie elsewhere are none that the crawl could have found, or missed.
+        let wanted = |table: &api_glue::Table| {
+            let location = table.storage_descriptor.as_ref().and_then(|sd| sd.location.as_deref()).unwrap_or_default();
+            let place = format!("{}/", location.trim_end_matches('/'));
+            report.crawled.iter().any(|folder| place.starts_with(folder.as_str()) || folder.starts_with(&place))
+        };
+        let tables = apply::known(tx, &scope, database, targets, wanted)?;
         let known = Known { tables, catalog_targets: !plan.targets.is_empty() };
         let changes = crawl::merge(report, &known, &policies);
         let writer = Writer { scope: &scope, database, creator: &creator, now };

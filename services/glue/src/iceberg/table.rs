@@ -39,6 +39,17 @@ pub(crate) fn place(table: &Table) -> Option<&str> {
     parameters.get(METADATA_LOCATION).filter(|_| is_iceberg).map(String::as_str)
 }
 
+/// Names the very state that a change is made against. A version alone does not: a table that was dropped and made again counts from 0.
+fn state(version: Option<&str>, place: &str) -> String {
+    format!("{}@{place}", version.unwrap_or("0"))
+}
+
+/// Whether a table is in the state that `expected` names: a version, or what a change here was made against.
+pub(crate) fn is_in(table: &Table, expected: &str) -> bool {
+    table.version_id.as_deref() == Some(expected)
+        || place(table).is_some_and(|place| state(table.version_id.as_deref(), place) == expected)
+}
+
 /// The catalog's record; none where it is not there or is of another kind.
 pub(crate) async fn find(cx: &Cx, name: &Name) -> Result<Option<Table>, Error> {
     let (database_name, table) = (name.database.clone(), name.table.clone());
@@ -119,7 +130,7 @@ pub(crate) async fn replace(
     let wanted = json!({ "DatabaseName": name.database, "TableInput": { "Name": name.table } });
     cx.router().admit(cx, UpdateTable::SPEC, &wanted).await?;
     let next = Next::write(cx, &loaded.place, builder).await?;
-    let version_id = loaded.table.version_id.clone();
+    let version_id = Some(state(loaded.table.version_id.as_deref(), &loaded.place));
     let table = next.describe(loaded.table);
     let request = UpdateTableRequest {
         database_name: name.database.clone(),

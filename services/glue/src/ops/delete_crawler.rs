@@ -14,6 +14,7 @@ impl Handle<DeleteCrawler> for Glue {
             crawlers::schedule::forget(tx, &scope, &req.name)?;
             tags::clear(tx, &scope, &crawlers::arn(&scope, &req.name))?;
             scope::clear(tx, &crawlers::history(&scope, &req.name))?;
+            scope::clear(tx, &crawlers::origins(&scope, &req.name))?;
             tx.delete(crawlers::key(&scope, &req.name))?;
             Ok::<_, Error>(())
         })

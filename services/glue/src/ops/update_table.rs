@@ -27,7 +27,7 @@ impl Handle<UpdateTable> for Glue {
         let expected = req.version_id;
         cx.write(&self.store, move |tx| {
             let old = catalog::table(tx, &scope, &db, &name)?;
-            if expected.as_ref().is_some_and(|version| Some(version) != old.version_id.as_ref()) {
+            if expected.as_ref().is_some_and(|expected| !table::is_in(&old, expected)) {
                 return Err(concurrent_modification_exception("Update table failed due to concurrent modifications."));
             }
             catalog::replace_table(tx, &scope, &old, new.clone(), archive)

@@ -128,7 +128,8 @@ impl Call<'_> {
                 update_time: Some(now.into()),
                 ..found
             };
-            catalog::delete_table(tx, &scope, &from.database, &from.table)?;
+            let (old, new) = ((&*from.database, &*from.table), (&*to.database, &*to.table));
+            catalog::rename_table(tx, &scope, old, new)?;
             tx.put_json(scope.table(&to.database, &to.table), &renamed)?;
             Ok::<_, Error>(())
         })
