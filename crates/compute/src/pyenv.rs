@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -15,11 +16,14 @@ use tokio::sync::OnceCell;
 
 use crate::Error;
 use crate::once;
-use crate::sandbox::{Capture, Command};
+use crate::sandbox::{self, Capture, Command, Meter};
 
 /// Counts up when what is inside an environment changes, so that older ones are not taken for new.
 const FORMAT: &str = "1";
 const MAKE: &str = include_str!("pyenv/make.py");
+/// How long one may take to be made: a package that is built may never end.
+const PATIENCE: Duration = Duration::from_mins(30);
+const MEMORY_MB: u64 = 8192;
 /// `3.10`: what Lakerun's own programs need.
 const OLDEST: u32 = 10;
 /// Settings of pip and of certificates that the operator made are the environment builder's too.
@@ -213,7 +217,8 @@ impl PythonEnvs {
         }
     }
 
-    /// Builds into `partial`, as it will be in its place.
+    /// Builds into `partial`, as it will be in its place: out of wheels, of which nothing runs; where there is none of something, or
+    /// something is named by its place, with what its sources run.
     async fn build(
         &self,
         requirements: &str,
@@ -223,43 +228,189 @@ impl PythonEnvs {
         progress: &(dyn Fn(&str) + Send + Sync),
     ) -> Result<(), Error> {
         let start = std::time::Instant::now();
-        let (pip, temporary, wanted) =
-            (self.0.cache.join("pip"), partial.join("tmp"), partial.join("requirements.txt"));
-        for folder in [&pip, &temporary] {
+        progress(&format!("making a Python {} environment", base.version));
+        let plain = requirements.lines().all(is_plain);
+        let mut said = Vec::new();
+        let mut done = false;
+        if plain {
+            done = self.make(Kinds::Wheels, requirements, base, (env, partial), &mut said, progress).await?;
+            if !done && !said.iter().any(|line| line.contains("No matching distribution found")) {
+                return Err(Error::Environment(why(&said)));
+            }
+        }
+        if !done {
+            if plain {
+                progress("not all of it is there as wheels: what is not is built from its sources, in a sandbox");
+                sandbox::empty_folder(partial)?;
+                said.clear();
+            }
+            if !self.make(Kinds::Any, requirements, base, (env, partial), &mut said, progress).await? {
+                return Err(Error::Environment(why(&said)));
+            }
+            sandbox::take_back(partial);
+            // Whoever uses it is shown what stands here.
+            let python = |path: &Path| fs::canonicalize(path).ok();
+            if python(&partial.join("bin/python")) != python(&base.executable) {
+                return Err(Error::Environment(
+                    "a package has put another program in the interpreter's place".to_owned(),
+                ));
+            }
+        }
+        progress(&format!("environment ready after {:.1} s", start.elapsed().as_secs_f64()));
+        Ok(())
+    }
+
+    /// One way to build it; whether that came off, and what was said.
+    async fn make(
+        &self,
+        kinds: Kinds,
+        requirements: &str,
+        base: &Base,
+        (env, partial): (&PyEnv, &Path),
+        said: &mut Vec<String>,
+        progress: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<bool, Error> {
+        let (temporary, wanted) = (partial.join("tmp"), partial.join("requirements.txt"));
+        let cache = match kinds {
+            Kinds::Wheels => self.0.cache.join("pip"),
+            Kinds::Any => partial.join("pip"),
+        };
+        for folder in [&cache, &temporary] {
             fs::create_dir_all(folder).map_err(Error::io(format!("making {}", folder.display())))?;
         }
         fs::write(&wanted, requirements).map_err(Error::io(format!("writing {}", wanted.display())))?;
         let mut command = Command::new(&base.executable);
-        // What it writes is everybody's.
-        command.as_server().args(["-I", "-c", MAKE]).args([partial, &env.root, &wanted, &pip]);
-        command.read_only(&base.prefix).read_only(&base.executable).read_write(partial).read_write(&pip);
-        command.env("TMPDIR", &temporary).env("PIP_CACHE_DIR", &pip).env("PYTHONUNBUFFERED", "1").memory_mb(8192);
-        pass_on(&mut command);
-        tracing::debug!(folder = %env.root.display(), "making an environment");
-        progress(&format!("making a Python {} environment", base.version));
-        let mut child = command.spawn().await?;
-        let mut said = Vec::new();
-        let mut errors = BufReader::new(child.stderr.take().expect("standard error is piped")).split(b'\n');
-        let mut lines = BufReader::new(child.stdout.take().expect("standard output is piped")).split(b'\n');
-        let (mut out_open, mut err_open) = (true, true);
-        while out_open || err_open {
-            let line = tokio::select! {
-                line = lines.next_segment(), if out_open => { out_open = matches!(line, Ok(Some(_))); line }
-                line = errors.next_segment(), if err_open => { err_open = matches!(line, Ok(Some(_))); line }
-            };
-            if let Ok(Some(line)) = line {
-                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-                progress(&line);
-                said.push(line);
+        command.args(["-I", "-c", MAKE]).args([partial, &env.root, &wanted, &cache]).arg(kinds.name());
+        command.read_only(&base.prefix).read_only(&base.executable).read_write(partial);
+        match kinds {
+            Kinds::Wheels => {
+                // What it writes is everybody's.
+                command.as_server().read_write(&cache);
+                pass_on(&mut command);
             }
+            Kinds::Any => pass_on_to_strangers(&mut command, &temporary)?,
         }
-        if !child.wait().await?.success() {
-            return Err(Error::Environment(why(&said)));
-        }
+        command
+            .env("TMPDIR", &temporary)
+            .env("PIP_CACHE_DIR", &cache)
+            .env("PYTHONUNBUFFERED", "1")
+            .memory_mb(MEMORY_MB);
+        tracing::debug!(folder = %env.root.display(), kinds = kinds.name(), "making an environment");
+        let mut child = command.spawn().await?;
+        let group = child.group();
+        let meter = Meter::new(group);
+        let made = tokio::select! {
+            made = finish(&mut child, said, progress) => made,
+            () = tokio::time::sleep(PATIENCE) => Err(Error::TimedOut(PATIENCE)),
+            () = meter.exceeds(Some(MEMORY_MB)) => Err(Error::OutOfMemory { limit_mb: MEMORY_MB }),
+        };
+        drop(child);
         let _ = fs::remove_dir_all(&temporary);
-        progress(&format!("environment ready after {:.1} s", start.elapsed().as_secs_f64()));
-        Ok(())
+        if kinds == Kinds::Any {
+            let _ = fs::remove_dir_all(&cache);
+        }
+        made
     }
+}
+
+/// What of a package may be installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kinds {
+    /// Nothing of it runs: by the server's own user, with the cache of all environments.
+    Wheels,
+    /// Sources, which run what they like: by a unit's user, which can write to the environment and to a cache of its own.
+    Any,
+}
+
+impl Kinds {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Wheels => "wheels",
+            Self::Any => "any",
+        }
+    }
+}
+
+/// Whether a line names a package, by versions maybe: neither an option of pip nor a place, whatever lies there.
+fn is_plain(line: &str) -> bool {
+    let line = line.trim_end_matches('\\').trim();
+    line.is_empty()
+        || line.starts_with("--hash=")
+        || (line.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && !line.contains(['@', '/', '\\'])
+            && !line.contains("://")
+            && !line.split_whitespace().any(|word| word.starts_with('-') && !word.starts_with("--hash=")))
+}
+
+/// Waits for its end; what it says goes to both.
+async fn finish(
+    child: &mut sandbox::Child,
+    said: &mut Vec<String>,
+    progress: &(dyn Fn(&str) + Send + Sync),
+) -> Result<bool, Error> {
+    let mut errors = BufReader::new(child.stderr.take().expect("standard error is piped")).split(b'\n');
+    let mut lines = BufReader::new(child.stdout.take().expect("standard output is piped")).split(b'\n');
+    let (mut out_open, mut err_open) = (true, true);
+    while out_open || err_open {
+        let line = tokio::select! {
+            line = lines.next_segment(), if out_open => { out_open = matches!(line, Ok(Some(_))); line }
+            line = errors.next_segment(), if err_open => { err_open = matches!(line, Ok(Some(_))); line }
+        };
+        if let Ok(Some(line)) = line {
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+            progress(&line);
+            said.push(line);
+        }
+    }
+    Ok(child.wait().await?.success())
+}
+
+/// The same for what may run anything. Where the settings hold credentials nothing is built: a package's sources could read them, and
+/// without them pip would ask another index than the operator's.
+fn pass_on_to_strangers(command: &mut Command, home: &Path) -> Result<(), Error> {
+    let files = ["PIP_CONFIG_FILE".to_owned()].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let own = std::env::var_os("HOME").map(PathBuf::from);
+    let files =
+        files.chain(own.iter().flat_map(|home| [".config/pip/pip.conf", ".pip/pip.conf"].map(|at| home.join(at))));
+    if let Some((file, text)) = files.filter_map(|file| Some((file.clone(), fs::read_to_string(file).ok()?))).next() {
+        if holds_credentials(&text) {
+            return Err(refused(&file.display().to_string()));
+        }
+        command.read_only(&file).env("PIP_CONFIG_FILE", &file);
+    }
+    for (name, value) in std::env::vars_os() {
+        let Some((name, value)) = name.to_str().zip(value.to_str()) else { continue };
+        let wanted = name.starts_with("PIP_") || PASSED_ON.contains(&name);
+        if matches!(name, "PIP_CACHE_DIR" | "PIP_CONFIG_FILE" | "HOME") || !wanted {
+            continue;
+        }
+        if name == "PIP_CLIENT_CERT" || holds_credentials(value) {
+            return Err(refused(name));
+        }
+        if Path::new(value).is_absolute() {
+            command.read_only(value);
+        }
+        command.env(name, value);
+    }
+    command.env("HOME", home);
+    Ok(())
+}
+
+/// A URL with a user in it, or a certificate that says who asks.
+fn holds_credentials(text: &str) -> bool {
+    text.contains("client_cert")
+        || text.contains("client-cert")
+        || text
+            .split("://")
+            .skip(1)
+            .any(|rest| rest.split(['/', ' ', '\n', '"']).next().is_some_and(|host| host.contains('@')))
+}
+
+fn refused(place: &str) -> Error {
+    Error::Environment(format!(
+        "a package is there as sources only, or is named by its place, and is not built: the server's settings of pip hold credentials \
+         ({place}), which its sources could read. Put a wheel of it into the index"
+    ))
 }
 
 /// The operator's settings of pip, certificates and proxies.
@@ -294,7 +445,7 @@ async fn find_base(python: &Path) -> Result<Base, Error> {
     }
     let wanted = "Python 3.10 or later is needed; install it or set LAKERUN_PYTHON";
     let output = command
-        .output(Capture { bytes: 4096 }, Some(std::time::Duration::from_secs(30)))
+        .output(Capture { bytes: 4096 }, Some(Duration::from_secs(30)))
         .await
         .map_err(|error| Error::Environment(format!("{error}. {wanted}")))?;
     let base: Base = serde_json::from_slice(&output.stdout).map_err(|_| {
@@ -341,6 +492,44 @@ pub(crate) fn why(said: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_pip_may_be_asked_for_without_running_it() {
+        for line in [
+            "a",
+            "a==1.0",
+            "a[b,c] >= 1, <2 ; python_version < '3.12'",
+            "a==1 \\",
+            "--hash=sha256:0f",
+            "a==1 --hash=sha256:0f",
+            "",
+        ] {
+            assert!(is_plain(line), "{line}");
+        }
+        for line in [
+            "a @ https://h/a.tar.gz",
+            "https://h/a-1-py3-none-any.whl",
+            "git+https://h/a",
+            "-e .",
+            "./a",
+            "--index-url https://h",
+            "-r other.txt",
+            "a==1 --global-option=x",
+            "a --config-settings=x=y",
+        ] {
+            assert!(!is_plain(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn credentials_among_settings() {
+        for text in ["https://u:p@h/simple", "[global]\nindex-url = https://token@h/simple\n", "client-cert = /c.pem"] {
+            assert!(holds_credentials(text), "{text}");
+        }
+        for text in ["https://h/simple", "[global]\nindex-url = https://h/a@b\nextra-index-url = http://i", "a@b"] {
+            assert!(!holds_credentials(text), "{text}");
+        }
+    }
 
     #[test]
     fn requirements_are_normalised() {

@@ -216,6 +216,15 @@ impl Command {
 
     /// Has a fork of the template be its program: with this one's folder, environment, view, user and limits, its output merged.
     pub async fn spawn_from(&self, template: &template::Template) -> Result<Child, Error> {
+        self.fork(template, true).await
+    }
+
+    /// The same with standard error apart.
+    pub async fn spawn_apart_from(&self, template: &template::Template) -> Result<Child, Error> {
+        self.fork(template, false).await
+    }
+
+    async fn fork(&self, template: &template::Template, merged: bool) -> Result<Child, Error> {
         let forking = || Error::io("forking a template");
         let user = if self.whose == Whose::Unit { privileges::next_user() } else { None };
         let (told, tells) = std::io::pipe().map_err(Error::io("making a pipe"))?;
@@ -223,6 +232,8 @@ impl Command {
         command.arg(&self.program).arg(&self.program);
         command.env_clear().envs(orphans::mark()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let (reader, writer) = std::io::pipe().map_err(Error::io("making a pipe"))?;
+        let apart = if merged { None } else { Some(std::io::pipe().map_err(Error::io("making a pipe"))?) };
+        let (errors, errors_writer) = apart.map_or((None, None), |(reader, writer)| (Some(reader), Some(writer)));
         let confinement = spawner::Confinement {
             limits: self.limits(),
             root: Some(self.root(user)?),
@@ -234,6 +245,7 @@ impl Command {
         let (inner, thread) = spawner::spawn(command, confinement).await.map_err(forking())?;
         drop(tells);
         let stdout = std::process::ChildStdout::from(std::os::fd::OwnedFd::from(reader));
+        let stderr = errors.map(|errors| std::process::ChildStderr::from(std::os::fd::OwnedFd::from(errors)));
         let child = Child {
             group: Group::of(&inner),
             inner,
@@ -246,10 +258,11 @@ impl Command {
             memory_mb: self.memory_mb,
             stdin: None,
             stdout: Some(ChildStdout::from_std(stdout).map_err(Error::io("making a pipe"))?),
-            stderr: None,
+            stderr: stderr.map(ChildStderr::from_std).transpose().map_err(Error::io("making a pipe"))?,
         };
         let taken = spawner::Taken { limits: self.limits(), user, view: self.view(true) };
-        template.fork(self, &taken, child.group.0, &writer.into()).await.map_err(forking())?;
+        let streams = template::Streams { output: writer.into(), errors: errors_writer.map(Into::into) };
+        template.fork(self, &taken, child.group.0, &streams).await.map_err(forking())?;
         Ok(child)
     }
 
@@ -547,6 +560,13 @@ fn give(path: &Path, user: u32) {
         } else {
             let _ = std::os::unix::fs::lchown(entry.path(), Some(user), Some(user));
         }
+    }
+}
+
+/// Makes what a unit has left in a folder the server's own again.
+pub(crate) fn take_back(path: &Path) {
+    if rustix::process::geteuid().is_root() {
+        give(path, 0);
     }
 }
 

@@ -1,13 +1,16 @@
-"""Makes a virtual environment: make.py PARTIAL FINAL REQUIREMENTS CACHE. Built in PARTIAL, to be renamed to FINAL.
+"""Makes a virtual environment: make.py PARTIAL FINAL REQUIREMENTS CACHE wheels|any. Built in PARTIAL, to be renamed to FINAL.
 
-pip runs out of a wheel and is not installed: quicker, and it works where the distribution split ensurepip off.
+`wheels`: nothing of what is installed runs. What comes as sources, whose setup.py may do anything, is an error then, but for the packages of
+OWN, in exact versions. pip runs out of a wheel and is not installed: quicker, and it works where the distribution split ensurepip off.
 """
 import glob, os, re, subprocess, sys, venv
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 from urllib.request import urlopen
 
-partial, final, requirements, cache = sys.argv[1:5]
+partial, final, requirements, cache, kinds = sys.argv[1:6]
+# What the platform's own environments need and PyPI has as sources only.
+OWN = re.compile(r"(pyspark|pyspark-client)==[0-9.]+")
 
 
 def bundled_wheel():
@@ -58,10 +61,15 @@ with open(requirements) as file:
 if wanted:
     pip = bundled_wheel() or downloaded_wheel()
     command = [python, os.path.join(pip, "pip"), "install", "--no-input", "--disable-pip-version-check",
-               "--no-warn-script-location", "--progress-bar", "off", "-r", requirements]
-    code = subprocess.run(command).returncode
-    if code:
-        sys.exit(code)
+               "--no-warn-script-location", "--progress-bar", "off"]
+    steps = [["-r", requirements]]
+    if kinds == "wheels":
+        own = [line for line in wanted.splitlines() if OWN.fullmatch(line)]
+        steps = [["--no-deps", *own]] * bool(own) + [["--only-binary", ":all:", "-r", requirements]]
+    for step in steps:
+        code = subprocess.run(command + step).returncode
+        if code:
+            sys.exit(code)
 # Scripts name the interpreter by its place.
 for name in os.listdir(os.path.join(partial, "bin")):
     path = os.path.join(partial, "bin", name)

@@ -102,7 +102,7 @@ def enter(order, files):
         os._exit(0)
     # Out of the template's process group: a signal to one's group stays in the unit.
     os.setsid()
-    take_files(files)
+    take_files(files, order["errors"])
     confine(order)
     os.chdir(order["folder"])
     os.environ.clear()
@@ -111,10 +111,11 @@ def enter(order, files):
     os.close(STATUS)
 
 
-def take_files(files):
-    """Output, status and, where there is one, the Landlock rules; nothing else stays open."""
+def take_files(files, apart):
+    """Output, errors where they are apart, status and, where there is one, the Landlock rules; nothing else stays open."""
     output, status, _, *view = files
-    for file, place in ((os.open("/dev/null", os.O_RDONLY), 0), (output, 1), (output, 2)):
+    errors = view.pop(0) if apart else output
+    for file, place in ((os.open("/dev/null", os.O_RDONLY), 0), (output, 1), (errors, 2)):
         os.dup2(file, place)
     # First out of the way of the places that they are to take.
     copies = [fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, VIEW + 1) for file in (status, *view)]
@@ -136,7 +137,8 @@ def confine(order):
         prctl(PR_CAPBSET_DROP, capability)
     user = order["user"]
     if user is not None:
-        os.fchown(1, user, user)
+        for stream in (1, 2):
+            os.fchown(stream, user, user)
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)

@@ -34,6 +34,13 @@ pub struct Template {
     pub loaded_mb: u64,
 }
 
+/// Where a unit's streams go; both to the one where there is no other.
+#[derive(Debug)]
+pub(super) struct Streams {
+    pub(super) output: OwnedFd,
+    pub(super) errors: Option<OwnedFd>,
+}
+
 #[derive(Serialize)]
 struct Order<'a> {
     folder: &'a str,
@@ -42,6 +49,8 @@ struct Order<'a> {
     user: Option<u32>,
     user_namespace: bool,
     view: bool,
+    /// Whether standard error is apart.
+    errors: bool,
     filters: Vec<String>,
 }
 
@@ -95,7 +104,7 @@ impl Template {
         command: &Command,
         confinement: &spawner::Taken,
         first: i32,
-        output: &OwnedFd,
+        streams: &Streams,
     ) -> io::Result<()> {
         let text = |text: &'_ OsStr| std::str::from_utf8(text.as_bytes()).map(str::to_owned).map_err(io::Error::other);
         let folder = command.folder.as_deref().map_or_else(|| Ok("/".to_owned()), |path| text(path.as_os_str()))?;
@@ -120,12 +129,14 @@ impl Template {
             user: confinement.user,
             user_namespace: has_other_users(first),
             view: confinement.view.is_some(),
+            errors: streams.errors.is_some(),
             filters: privileges::filters().map_or_else(Vec::new, |filters| filters.iter().map(bytes).collect()),
         };
         let order = serde_json::to_vec(&order)?;
         let process = process(first)?;
         let (status, tells) = io::pipe()?;
-        let mut files = vec![output.as_raw_fd(), tells.as_raw_fd(), process.as_raw_fd()];
+        let mut files = vec![streams.output.as_raw_fd(), tells.as_raw_fd(), process.as_raw_fd()];
+        files.extend(streams.errors.as_ref().map(std::os::fd::AsRawFd::as_raw_fd));
         files.extend(confinement.view.as_ref().map(std::os::fd::AsRawFd::as_raw_fd));
         send(&self.orders, &order, &files)?;
         drop(tells);
@@ -195,7 +206,7 @@ fn send(to: &OwnedFd, bytes: &[u8], files: &[RawFd]) -> io::Result<()> {
     #[repr(align(8))]
     struct Control([u8; 64]);
     let length = u32::try_from(size_of_val(files)).map_err(io::Error::other)?;
-    assert!(files.len() <= FILES, "an order has four files at most");
+    assert!(files.len() <= FILES, "an order has five files at most");
     let mut control = Control([0; 64]);
     let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: a message of zeros is valid; what it points to outlives the call, and the control data fits into its buffer.
