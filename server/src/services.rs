@@ -78,6 +78,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys, runs: Where) -> Re
     let lambda = lambda::register(platform, &compute).map_err(text)?;
     jobs::event::register(&platform.control, &platform.router);
     let glue = glue::register(platform, &compute).map_err(text)?;
+    tokio::spawn(Arc::clone(&glue).forget_history());
     athena::register(platform, &compute).map_err(text)?;
     sagemaker::register(platform, &compute);
     tokio::spawn(identity.clone().sweep_sessions());

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use store::{Key, Tx};
 use wire::{Error, Timestamp};
 
-use crate::scope::Scope;
+use crate::scope::{self, Scope};
 use crate::triggers::{self, Ended};
 use crate::{crawlers, jobs};
 
@@ -91,6 +91,16 @@ pub(crate) fn runs(scope: &Scope, name: &str) -> Key {
     scope.key("workflow-run").push(name)
 }
 
+/// The runs of a workflow that are under way.
+fn actives(scope: &Scope, name: &str) -> Key {
+    scope.key("workflow-run-active").push(name)
+}
+
+/// That [`actives`] holds all: servers of earlier versions did not write it.
+fn actives_known(scope: &Scope, name: &str) -> Key {
+    scope.key("workflow-run-active-known").push(name)
+}
+
 fn owner(scope: &Scope, id: &str) -> Key {
     // All attempts of a job run are of one run.
     scope.key("workflow-of").push(id.split("_attempt_").next().unwrap_or(id))
@@ -147,6 +157,12 @@ impl RunRecord {
         {
             of.workflow.last_run = Some(self.run.clone());
             tx.put_json(key(scope, self.name()), &of)?;
+        }
+        let active = actives(scope, self.name()).push(self.id());
+        if !self.is_over() {
+            tx.put(active, &[])?;
+        } else if tx.has(&active)? {
+            tx.delete(active)?;
         }
         let place = runs(scope, self.name()).push(self.id());
         Ok(tx.put_json(place, self)?)
@@ -296,11 +312,43 @@ fn begin_with(
 fn check_concurrent(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<(), Error> {
     let workflow = find(tx, scope, name)?.workflow;
     let Some(most) = workflow.max_concurrent_runs.and_then(|most| usize::try_from(most).ok()) else { return Ok(()) };
-    let others: Vec<RunRecord> = tx.list_json(runs(scope, name), usize::MAX)?;
-    if others.iter().filter(|run| !run.is_over()).count() >= most {
+    note_actives(tx, scope, name)?;
+    if tx.scan_prefix(actives(scope, name), most)?.len() >= most {
         return Err(concurrent_runs_exceeded_exception(format!("Concurrent runs exceeded for workflow {name}")));
     }
     Ok(())
+}
+
+/// Notes the runs that are under way, once: a run that a server of an earlier version began is not noted by itself.
+fn note_actives(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<(), Error> {
+    if tx.has(actives_known(scope, name))? {
+        return Ok(());
+    }
+    let mut under_way = Vec::new();
+    scope::each(tx, &runs(scope, name), |tx, key| {
+        let run: Option<RunRecord> = tx.get_json(key)?;
+        under_way.extend(run.filter(|run| !run.is_over()).map(|run| run.id().to_owned()));
+        Ok(())
+    })?;
+    for id in under_way {
+        tx.put(actives(scope, name).push(id), &[])?;
+    }
+    Ok(tx.put(actives_known(scope, name), &[])?)
+}
+
+/// Forgets all runs of a workflow that is deleted.
+pub(crate) fn forget_runs(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<(), Error> {
+    for of in [runs(scope, name), actives(scope, name), actives_known(scope, name)] {
+        scope::clear(tx, &of)?;
+    }
+    Ok(())
+}
+
+/// Whether a run ended before then.
+pub(crate) fn is_old(_: &mut Tx<'_>, _: &Scope, key: &[u8], value: &[u8], before: Timestamp) -> Result<bool, Error> {
+    let record: RunRecord = store::kv::decode(key, value)?;
+    let ended = record.run.completed_on.or(record.run.started_on);
+    Ok(record.is_over() && ended.is_some_and(|ended| ended < before))
 }
 
 /// A run that has started nothing yet; it is its workflow's last one.

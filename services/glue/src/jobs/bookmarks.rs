@@ -150,6 +150,12 @@ pub(super) fn reset(tx: &mut Tx<'_>, place: &RunKey) -> Result<Bookmark, Error> 
     Ok(new)
 }
 
+/// Whether the job's bookmark is as the run of `place` left it, or the one before that.
+pub(super) fn is_of(tx: &mut Tx<'_>, place: &RunKey) -> Result<bool, Error> {
+    let current = find(tx, place, false)?;
+    Ok(current.is_some_and(|b| [b.run_id, b.previous_run_id].into_iter().flatten().any(|run| run == place.run)))
+}
+
 /// Of a job that is deleted.
 pub(super) fn forget(tx: &mut Tx<'_>, place: &RunKey) -> Result<(), Error> {
     tx.delete(place.bookmark())?;

@@ -6,7 +6,7 @@ use service::Cx;
 use store::{Key, Tx};
 use wire::{Error, Timestamp};
 
-use super::{job_not_found, run_not_found};
+use super::{bookmarks, job_not_found, run_not_found};
 use crate::quality;
 use crate::scope::Scope;
 use crate::security::Encryption;
@@ -168,6 +168,31 @@ pub(super) fn job_key(cx: &Cx, name: &str) -> Key {
 
 pub(super) fn runs_key(cx: &Cx, job: &str) -> Key {
     Key::new("glue").push(cx.account()).push(cx.region()).push("jobrun").push(job)
+}
+
+/// Whether a run ended before then: then what it left of the bookmark goes with it, unless the job's bookmark is of it yet.
+pub(crate) fn is_old(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    key: &[u8],
+    value: &[u8],
+    before: Timestamp,
+) -> Result<bool, Error> {
+    let record: RunRecord = store::kv::decode(key, value)?;
+    let ended = record.run.completed_on.or(record.run.started_on);
+    if !record.is_over() || ended.is_none_or(|ended| ended >= before) {
+        return Ok(false);
+    }
+    let place = RunKey {
+        account: scope.account.clone(),
+        region: scope.region.clone(),
+        job: record.run.job_name.unwrap_or_default(),
+        run: record.run.id.unwrap_or_default(),
+    };
+    if !bookmarks::is_of(tx, &place)? && tx.has(place.left_bookmark())? {
+        tx.delete(place.left_bookmark())?;
+    }
+    Ok(true)
 }
 
 /// A run and what followed it after failures (MaxRetries), by the id of the first.

@@ -70,10 +70,7 @@ impl Handle<DeleteWorkflow> for Glue {
                     tags::clear(tx, &scope, &triggers::arn(&scope, record.name()))?;
                 }
             }
-            for run in tx.list_json::<RunRecord>(workflows::runs(&scope, &req.name), usize::MAX)? {
-                let id = run.run.workflow_run_id.unwrap_or_default();
-                tx.delete(workflows::runs(&scope, &req.name).push(&id))?;
-            }
+            workflows::forget_runs(tx, &scope, &req.name)?;
             workflows::events::forget(tx, &scope, &req.name)?;
             tx.delete(workflows::key(&scope, &req.name))?;
             tags::clear(tx, &scope, &workflows::arn(&scope, &req.name))?;
