@@ -692,6 +692,7 @@ def options_that_change_the_data(w):
 
 REPORT = """
 import math
+def args_of(name): return sys.argv[sys.argv.index("--" + name) + 1]
 from lakerun_spark import launcher, metastore
 text = "/* two /* three */ insert into x */ WITH a AS (SELECT 'insert into y; ') INSERT INTO TABLE `d b`.t SELECT * FROM a -- insert into z"
 changes = [bool(metastore._CHANGES.match(metastore._bare(t))) for t in ("/* a */ -- b\\n create table t (a int)", "/* a */ create temp view v as select 1")]
@@ -699,6 +700,13 @@ tell([launcher.finite({"good": 0.5, "none": math.nan, "most": math.inf}), metast
       metastore._INSERTS.findall(metastore._bare("FROM s INSERT OVERWRITE d.a SELECT 1 INSERT INTO d.b SELECT 2")), changes])
 job.commit()
 if "--nan" in sys.argv: launcher.bookmark = {"version": 0, "state": {"src": {"last": [math.nan]}}}
+if "--quit" in sys.argv: import os; os._exit(int(args_of("quit")))
+if "--vanish" in sys.argv: import ctypes; ctypes.CDLL(None).exit(0)
+if "--leave" in sys.argv:
+    import atexit, threading, time
+    atexit.register(lambda: tell("at the end"))
+    threading.Thread(target=lambda: (time.sleep(0.5), tell("by a thread"))).start()
+    if args_of("leave") == "exit": sys.exit(0)
 """
 
 
@@ -713,6 +721,31 @@ def reports_of_runs(w):
     equal(run["JobRunState"], "FAILED")
     if "report cannot be written" not in run["ErrorMessage"]:
         raise AssertionError(run["ErrorMessage"])
+
+
+@case
+def ends_of_runs(w):
+    """However a script ends by itself it is its success or failure, with its bookmark; a process that is gone under it is neither."""
+    w.job("report", REPORT, {"--job-bookmark-option": "job-bookmark-enable"})
+
+    def moved():
+        try:
+            return w.glue.get_job_bookmark(JobName=w.named("report"))["JobBookmarkEntry"]["Run"]
+        except ClientError:
+            return 0
+
+    equal((w.run("report", quit="0")["JobRunState"], moved()), ("SUCCEEDED", 1))
+    run = w.run("report", quit="3")
+    equal((run["JobRunState"], run["ErrorMessage"], moved()), ("FAILED", "Command failed with exit code 3", 1))
+    run = w.run("report", vanish="1")
+    equal((run["JobRunState"], moved()), ("FAILED", 1))
+    if "exit code 0 before its script had" not in run["ErrorMessage"]:
+        raise AssertionError(run["ErrorMessage"])
+    for how in ("end", "exit"):
+        run = w.run("report", leave=how)
+        told = [line[5:] for line in w.log("/aws-glue/jobs/output", run["Id"]) if line.startswith("TOLD ")]
+        equal((run["JobRunState"], told[1:]), ("SUCCEEDED", ['"by a thread"', '"at the end"']))
+    equal(moved(), 3)
 
 
 def came_of(path, engine):

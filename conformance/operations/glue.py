@@ -495,6 +495,71 @@ def jobs():
     refused(NOT_FOUND, name, glue().get_job, JobName=name)
 
 
+@operations("glue", "CreateSession", "GetSession", "ListSessions", "StopSession", "DeleteSession", "RunStatement", "GetStatement", "ListStatements",
+            "CancelStatement")
+def sessions():
+    name, who = named("session"), role("glue")
+    asked = {"Role": who, "Command": {"Name": "glueetl", "PythonVersion": "3"}, "DefaultArguments": {"--lakerun-engine": "sail"}, "WorkerType": "G.1X",
+             "NumberOfWorkers": 2, "IdleTimeout": 60, "Timeout": 120, "Tags": {"team": "a"}, "Description": "d"}
+    made = glue().create_session(Id=name, **asked)["Session"]
+    holds(made, Id=name, Status="PROVISIONING", Role=who, Command={"Name": "glueetl", "PythonVersion": "3"}, WorkerType="G.1X", NumberOfWorkers=2,
+          MaxCapacity=2.0, IdleTimeout=60, Description="d", DefaultArguments={"--lakerun-engine": "sail"})
+    refused("AlreadyExistsException", name, glue().create_session, Id=name, **asked)
+    for wrong, word in (({"Command": {"Name": "glueray"}}, "glueray"), ({"DefaultArguments": {"--job-bookmark-option": "job-bookmark-enable"}}, "--job-bookmark-option"),
+                        ({"DefaultArguments": {"--lakerun-engine": "connect"}}, "connect"), ({"MaxCapacity": 2.0}, "MaxCapacity"), ({"IdleTimeout": 20000}, "IdleTimeout")):
+        refused("InvalidInputException", word, glue().create_session, Id=named("wrong"), **{**asked, **wrong})
+    equal(glue().list_sessions(Tags={"team": "a"})["Ids"], [name])
+    equal(glue().list_sessions(Tags={"team": "b"})["Sessions"], [])
+    ready = until(lambda: glue().get_session(Id=name)["Session"], lambda s: s["Status"] != "PROVISIONING")
+    holds(ready, Status="READY", ErrorMessage=None)
+    refused("IllegalSessionStateException", name, glue().delete_session, Id=name)
+
+    def run(code, state="AVAILABLE"):
+        number = glue().run_statement(SessionId=name, Code=code)["Id"]
+        ended = until(lambda: glue().get_statement(SessionId=name, Id=number)["Statement"], lambda s: s["State"] not in ("WAITING", "RUNNING", "CANCELLING"))
+        holds(ended, Id=number, Code=code, State=state)
+        return ended["Output"]
+
+    holds(run("x = 20\nprint('said')\nx + 1"), Status="ok", Data={"TextPlain": "said\n21"})
+    # What one statement names, the next knows.
+    holds(run("x * 2"), Status="ok", Data={"TextPlain": "40"})
+    holds(run("y = 1"), Status="ok", Data={"TextPlain": ""})
+    holds(run("spark.createDataFrame([(1, 'a'), (2, 'b')], 'id int, name string').where('id > 1').collect()"), Data={"TextPlain": "[Row(id=2, name='b')]"})
+    wrong = run("def f():\n    return 1 / 0\n\nf()")
+    holds(wrong, Status="error", ErrorName="ZeroDivisionError", ErrorValue="division by zero")
+    assert "return 1 / 0" in "".join(wrong["Traceback"]), wrong
+    holds(run("1 +"), Status="error", ErrorName="SyntaxError")
+    holds(run("import boto3; boto3.client('sts').get_caller_identity()['Arn'].split('/')[1]"), Data={"TextPlain": repr(who.rpartition("/")[2])})
+    refused("InvalidInputException", "%glue_version", glue().run_statement, SessionId=name, Code="%glue_version 4.0\nprint(1)")
+    # One that runs is interrupted; one that waits behind it never begins.
+    slow = glue().run_statement(SessionId=name, Code="import time\nfor _ in range(6000): time.sleep(0.1)")["Id"]
+    behind = glue().run_statement(SessionId=name, Code="z = 1")["Id"]
+    until(lambda: glue().get_statement(SessionId=name, Id=slow)["Statement"]["State"], lambda s: s == "RUNNING")
+    equal(glue().get_statement(SessionId=name, Id=behind)["Statement"]["State"], "WAITING")
+    for number in (behind, slow):
+        glue().cancel_statement(SessionId=name, Id=number)
+    for number in (slow, behind):
+        until(lambda: glue().get_statement(SessionId=name, Id=number)["Statement"]["State"], lambda s: s == "CANCELLED")
+    holds(run("'z' in globals(), x"), Data={"TextPlain": "(False, 20)"})
+    listed = glue().list_statements(SessionId=name)["Statements"]
+    equal([s["Id"] for s in listed], list(range(1, len(listed) + 1)))
+    refused(NOT_FOUND, "99", glue().get_statement, SessionId=name, Id=99)
+    refused(NOT_FOUND, "99", glue().cancel_statement, SessionId=name, Id=99)
+    denied("AccessDeniedException", "glue:RunStatement", "run_statement", SessionId=name, Code="1")
+    equal(glue().stop_session(Id=name)["Id"], name)
+    stopped = until(lambda: glue().get_session(Id=name)["Session"], lambda s: s["Status"] != "STOPPING")
+    holds(stopped, Status="STOPPED")
+    assert stopped["ExecutionTime"] > 0 and stopped["CompletedOn"] >= stopped["CreatedOn"], stopped
+    refused("IllegalSessionStateException", "STOPPED", glue().run_statement, SessionId=name, Code="1")
+    refused("IllegalSessionStateException", "STOPPED", glue().stop_session, Id=name)
+    refused("ValidationException", "maxResults", glue().list_sessions, MaxResults=0)
+    equal(glue().delete_session(Id=name)["Id"], name)
+    for call, given in ((glue().get_session, {"Id": name}), (glue().list_statements, {"SessionId": name})):
+        refused(NOT_FOUND, name, call, **given)
+    for call in (glue().stop_session, glue().delete_session):
+        refused("InvalidInputException", name, call, Id=name)
+
+
 @operations("glue", "CreateTrigger", "GetTrigger", "GetTriggers", "BatchGetTriggers", "ListTriggers", "UpdateTrigger", "StartTrigger", "StopTrigger",
             "DeleteTrigger")
 def triggers():

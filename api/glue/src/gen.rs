@@ -443,6 +443,32 @@ impl wire::Operation for BatchUpdatePartition {
     };
 }
 
+/// `glue:CancelStatement`.
+#[derive(Debug)]
+pub struct CancelStatement;
+impl wire::Operation for CancelStatement {
+    type Input = CancelStatementRequest;
+    type Output = CancelStatementResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CancelStatement",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CANCEL_STATEMENT_REQUEST,
+        output: &S_CANCEL_STATEMENT_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:CancelStatement",
+            resource: "arn:aws:glue:{region}:{account}:session/{SessionId}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:CheckSchemaVersionValidity`.
 #[derive(Debug)]
 pub struct CheckSchemaVersionValidity;
@@ -831,6 +857,40 @@ impl wire::Operation for CreateSecurityConfiguration {
             passes: "",
         }],
         refused: &[],
+    };
+}
+
+/// `glue:CreateSession`.
+#[derive(Debug)]
+pub struct CreateSession;
+impl wire::Operation for CreateSession {
+    type Input = CreateSessionRequest;
+    type Output = CreateSessionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateSession",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_SESSION_REQUEST,
+        output: &S_CREATE_SESSION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:CreateSession",
+                resource: "arn:aws:glue:{region}:{account}:session/{Id}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:glue:{region}:{account}:{Role}",
+                when: None,
+                passes: "glue.amazonaws.com",
+            },
+        ],
+        refused: &[("SessionType", &["LIVY"])],
     };
 }
 
@@ -1433,6 +1493,32 @@ impl wire::Operation for DeleteSecurityConfiguration {
         needs: &[wire::operation::Need {
             action: "glue:DeleteSecurityConfiguration",
             resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:DeleteSession`.
+#[derive(Debug)]
+pub struct DeleteSession;
+impl wire::Operation for DeleteSession {
+    type Input = DeleteSessionRequest;
+    type Output = DeleteSessionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteSession",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_SESSION_REQUEST,
+        output: &S_DELETE_SESSION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:DeleteSession",
+            resource: "arn:aws:glue:{region}:{account}:session/{Id}",
             when: None,
             passes: "",
         }],
@@ -2433,6 +2519,58 @@ impl wire::Operation for GetSecurityConfigurations {
     };
 }
 
+/// `glue:GetSession`.
+#[derive(Debug)]
+pub struct GetSession;
+impl wire::Operation for GetSession {
+    type Input = GetSessionRequest;
+    type Output = GetSessionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetSession",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_SESSION_REQUEST,
+        output: &S_GET_SESSION_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetSession",
+            resource: "arn:aws:glue:{region}:{account}:session/{Id}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:GetStatement`.
+#[derive(Debug)]
+pub struct GetStatement;
+impl wire::Operation for GetStatement {
+    type Input = GetStatementRequest;
+    type Output = GetStatementResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetStatement",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_STATEMENT_REQUEST,
+        output: &S_GET_STATEMENT_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetStatement",
+            resource: "arn:aws:glue:{region}:{account}:session/{SessionId}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:GetTable`.
 #[derive(Debug)]
 pub struct GetTable;
@@ -3048,6 +3186,53 @@ impl wire::Operation for ListSchemas {
     };
 }
 
+/// `glue:ListSessions`.
+#[derive(Debug)]
+pub struct ListSessions;
+impl wire::Operation for ListSessions {
+    type Input = ListSessionsRequest;
+    type Output = ListSessionsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListSessions",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_SESSIONS_REQUEST,
+        output: &S_LIST_SESSIONS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "glue:ListSessions", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `glue:ListStatements`.
+#[derive(Debug)]
+pub struct ListStatements;
+impl wire::Operation for ListStatements {
+    type Input = ListStatementsRequest;
+    type Output = ListStatementsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListStatements",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_STATEMENTS_REQUEST,
+        output: &S_LIST_STATEMENTS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:ListStatements",
+            resource: "arn:aws:glue:{region}:{account}:session/{SessionId}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:ListTriggers`.
 #[derive(Debug)]
 pub struct ListTriggers;
@@ -3293,6 +3478,32 @@ impl wire::Operation for ResumeWorkflowRun {
     };
 }
 
+/// `glue:RunStatement`.
+#[derive(Debug)]
+pub struct RunStatement;
+impl wire::Operation for RunStatement {
+    type Input = RunStatementRequest;
+    type Output = RunStatementResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "RunStatement",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_RUN_STATEMENT_REQUEST,
+        output: &S_RUN_STATEMENT_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:RunStatement",
+            resource: "arn:aws:glue:{region}:{account}:session/{SessionId}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:SearchTables`.
 #[derive(Debug)]
 pub struct SearchTables;
@@ -3505,6 +3716,32 @@ impl wire::Operation for StopCrawlerSchedule {
         result_wrapper: "",
         readonly: false,
         needs: &[wire::operation::Need { action: "glue:StopCrawlerSchedule", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `glue:StopSession`.
+#[derive(Debug)]
+pub struct StopSession;
+impl wire::Operation for StopSession {
+    type Input = StopSessionRequest;
+    type Output = StopSessionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StopSession",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_STOP_SESSION_REQUEST,
+        output: &S_STOP_SESSION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:StopSession",
+            resource: "arn:aws:glue:{region}:{account}:session/{Id}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -4165,6 +4402,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <BatchGetWorkflows as wire::Operation>::SPEC,
     <BatchStopJobRun as wire::Operation>::SPEC,
     <BatchUpdatePartition as wire::Operation>::SPEC,
+    <CancelStatement as wire::Operation>::SPEC,
     <CheckSchemaVersionValidity as wire::Operation>::SPEC,
     <CreateClassifier as wire::Operation>::SPEC,
     <CreateConnection as wire::Operation>::SPEC,
@@ -4177,6 +4415,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <CreateRegistry as wire::Operation>::SPEC,
     <CreateSchema as wire::Operation>::SPEC,
     <CreateSecurityConfiguration as wire::Operation>::SPEC,
+    <CreateSession as wire::Operation>::SPEC,
     <CreateTable as wire::Operation>::SPEC,
     <CreateTrigger as wire::Operation>::SPEC,
     <CreateUserDefinedFunction as wire::Operation>::SPEC,
@@ -4196,6 +4435,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteSchema as wire::Operation>::SPEC,
     <DeleteSchemaVersions as wire::Operation>::SPEC,
     <DeleteSecurityConfiguration as wire::Operation>::SPEC,
+    <DeleteSession as wire::Operation>::SPEC,
     <DeleteTable as wire::Operation>::SPEC,
     <DeleteTableVersion as wire::Operation>::SPEC,
     <DeleteTrigger as wire::Operation>::SPEC,
@@ -4230,6 +4470,8 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetSchemaVersionsDiff as wire::Operation>::SPEC,
     <GetSecurityConfiguration as wire::Operation>::SPEC,
     <GetSecurityConfigurations as wire::Operation>::SPEC,
+    <GetSession as wire::Operation>::SPEC,
+    <GetStatement as wire::Operation>::SPEC,
     <GetTable as wire::Operation>::SPEC,
     <GetTableVersion as wire::Operation>::SPEC,
     <GetTableVersions as wire::Operation>::SPEC,
@@ -4251,6 +4493,8 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListRegistries as wire::Operation>::SPEC,
     <ListSchemaVersions as wire::Operation>::SPEC,
     <ListSchemas as wire::Operation>::SPEC,
+    <ListSessions as wire::Operation>::SPEC,
+    <ListStatements as wire::Operation>::SPEC,
     <ListTriggers as wire::Operation>::SPEC,
     <ListWorkflows as wire::Operation>::SPEC,
     <PutResourcePolicy as wire::Operation>::SPEC,
@@ -4261,6 +4505,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <RemoveSchemaVersionMetadata as wire::Operation>::SPEC,
     <ResetJobBookmark as wire::Operation>::SPEC,
     <ResumeWorkflowRun as wire::Operation>::SPEC,
+    <RunStatement as wire::Operation>::SPEC,
     <SearchTables as wire::Operation>::SPEC,
     <StartCrawler as wire::Operation>::SPEC,
     <StartCrawlerSchedule as wire::Operation>::SPEC,
@@ -4269,6 +4514,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <StartWorkflowRun as wire::Operation>::SPEC,
     <StopCrawler as wire::Operation>::SPEC,
     <StopCrawlerSchedule as wire::Operation>::SPEC,
+    <StopSession as wire::Operation>::SPEC,
     <StopTrigger as wire::Operation>::SPEC,
     <StopWorkflowRun as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
@@ -4755,6 +5001,20 @@ pub struct BooleanColumnStatisticsData {
     pub number_of_nulls: i64,
 }
 wire::shape!(BooleanColumnStatisticsData: "NumberOfTrues" number_of_trues, "NumberOfFalses" number_of_falses, "NumberOfNulls" number_of_nulls,);
+
+/// `CancelStatementRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CancelStatementRequest {
+    pub session_id: String,
+    pub id: i32,
+    pub request_origin: Option<String>,
+}
+wire::shape!(CancelStatementRequest: "SessionId" session_id, "Id" id, "RequestOrigin" request_origin,);
+
+/// `CancelStatementResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CancelStatementResponse {}
+wire::shape!(CancelStatementResponse:);
 
 /// `CatalogDeltaSource`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -5475,6 +5735,35 @@ pub struct CreateSecurityConfigurationResponse {
 }
 wire::shape!(CreateSecurityConfigurationResponse: "Name" name, "CreatedTimestamp" created_timestamp,);
 
+/// `CreateSessionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateSessionRequest {
+    pub id: String,
+    pub description: Option<String>,
+    pub role: String,
+    pub command: SessionCommand,
+    pub timeout: Option<i32>,
+    pub idle_timeout: Option<i32>,
+    pub default_arguments: Option<std::collections::BTreeMap<String, String>>,
+    pub connections: Option<ConnectionsList>,
+    pub max_capacity: Option<f64>,
+    pub number_of_workers: Option<i32>,
+    pub worker_type: Option<String>,
+    pub security_configuration: Option<String>,
+    pub glue_version: Option<String>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+    pub request_origin: Option<String>,
+    pub session_type: Option<String>,
+}
+wire::shape!(CreateSessionRequest: "Id" id, "Description" description, "Role" role, "Command" command, "Timeout" timeout, "IdleTimeout" idle_timeout, "DefaultArguments" default_arguments, "Connections" connections, "MaxCapacity" max_capacity, "NumberOfWorkers" number_of_workers, "WorkerType" worker_type, "SecurityConfiguration" security_configuration, "GlueVersion" glue_version, "Tags" tags, "RequestOrigin" request_origin, "SessionType" session_type,);
+
+/// `CreateSessionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateSessionResponse {
+    pub session: Option<Session>,
+}
+wire::shape!(CreateSessionResponse: "Session" session,);
+
 /// `CreateTableRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTableRequest {
@@ -6080,6 +6369,21 @@ wire::shape!(DeleteSecurityConfigurationRequest: "Name" name,);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteSecurityConfigurationResponse {}
 wire::shape!(DeleteSecurityConfigurationResponse:);
+
+/// `DeleteSessionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteSessionRequest {
+    pub id: String,
+    pub request_origin: Option<String>,
+}
+wire::shape!(DeleteSessionRequest: "Id" id, "RequestOrigin" request_origin,);
+
+/// `DeleteSessionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteSessionResponse {
+    pub id: Option<String>,
+}
+wire::shape!(DeleteSessionResponse: "Id" id,);
 
 /// `DeleteTableRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -6961,6 +7265,37 @@ pub struct GetSecurityConfigurationsResponse {
 }
 wire::shape!(GetSecurityConfigurationsResponse: "SecurityConfigurations" security_configurations, "NextToken" next_token,);
 
+/// `GetSessionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSessionRequest {
+    pub id: String,
+    pub request_origin: Option<String>,
+}
+wire::shape!(GetSessionRequest: "Id" id, "RequestOrigin" request_origin,);
+
+/// `GetSessionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSessionResponse {
+    pub session: Option<Session>,
+}
+wire::shape!(GetSessionResponse: "Session" session,);
+
+/// `GetStatementRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetStatementRequest {
+    pub session_id: String,
+    pub id: i32,
+    pub request_origin: Option<String>,
+}
+wire::shape!(GetStatementRequest: "SessionId" session_id, "Id" id, "RequestOrigin" request_origin,);
+
+/// `GetStatementResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetStatementResponse {
+    pub statement: Option<Statement>,
+}
+wire::shape!(GetStatementResponse: "Statement" statement,);
+
 /// `GetTableRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTableRequest {
@@ -7835,6 +8170,42 @@ pub struct ListSchemasResponse {
 }
 wire::shape!(ListSchemasResponse: "Schemas" schemas, "NextToken" next_token,);
 
+/// `ListSessionsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListSessionsRequest {
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+    pub request_origin: Option<String>,
+}
+wire::shape!(ListSessionsRequest: "NextToken" next_token, "MaxResults" max_results, "Tags" tags, "RequestOrigin" request_origin,);
+
+/// `ListSessionsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListSessionsResponse {
+    pub ids: Option<Vec<String>>,
+    pub sessions: Option<Vec<Session>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListSessionsResponse: "Ids" ids, "Sessions" sessions, "NextToken" next_token,);
+
+/// `ListStatementsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListStatementsRequest {
+    pub session_id: String,
+    pub request_origin: Option<String>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListStatementsRequest: "SessionId" session_id, "RequestOrigin" request_origin, "NextToken" next_token,);
+
+/// `ListStatementsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListStatementsResponse {
+    pub statements: Option<Vec<Statement>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListStatementsResponse: "Statements" statements, "NextToken" next_token,);
+
 /// `ListTriggersRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTriggersRequest {
@@ -8533,6 +8904,22 @@ pub struct Route {
 }
 wire::shape!(Route: "Name" name, "Inputs" inputs, "GroupFiltersList" group_filters_list,);
 
+/// `RunStatementRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunStatementRequest {
+    pub session_id: String,
+    pub code: String,
+    pub request_origin: Option<String>,
+}
+wire::shape!(RunStatementRequest: "SessionId" session_id, "Code" code, "RequestOrigin" request_origin,);
+
+/// `RunStatementResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunStatementResponse {
+    pub id: Option<i32>,
+}
+wire::shape!(RunStatementResponse: "Id" id,);
+
 /// `S3CatalogDeltaSource`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3CatalogDeltaSource {
@@ -9008,6 +9395,41 @@ pub struct SerDeInfo {
 }
 wire::shape!(SerDeInfo: "Name" name, "SerializationLibrary" serialization_library, "Parameters" parameters,);
 
+/// `Session`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Session {
+    pub id: Option<String>,
+    pub created_on: Option<wire::Timestamp>,
+    pub status: Option<String>,
+    pub error_message: Option<String>,
+    pub description: Option<String>,
+    pub role: Option<String>,
+    pub command: Option<SessionCommand>,
+    pub default_arguments: Option<std::collections::BTreeMap<String, String>>,
+    pub connections: Option<ConnectionsList>,
+    pub progress: Option<f64>,
+    pub max_capacity: Option<f64>,
+    pub security_configuration: Option<String>,
+    pub glue_version: Option<String>,
+    pub number_of_workers: Option<i32>,
+    pub worker_type: Option<String>,
+    pub completed_on: Option<wire::Timestamp>,
+    pub execution_time: Option<f64>,
+    pub dpu_seconds: Option<f64>,
+    pub idle_timeout: Option<i32>,
+    pub profile_name: Option<String>,
+    pub session_type: Option<String>,
+}
+wire::shape!(Session: "Id" id, "CreatedOn" created_on, "Status" status, "ErrorMessage" error_message, "Description" description, "Role" role, "Command" command, "DefaultArguments" default_arguments, "Connections" connections, "Progress" progress, "MaxCapacity" max_capacity, "SecurityConfiguration" security_configuration, "GlueVersion" glue_version, "NumberOfWorkers" number_of_workers, "WorkerType" worker_type, "CompletedOn" completed_on, "ExecutionTime" execution_time, "DPUSeconds" dpu_seconds, "IdleTimeout" idle_timeout, "ProfileName" profile_name, "SessionType" session_type,);
+
+/// `SessionCommand`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SessionCommand {
+    pub name: Option<String>,
+    pub python_version: Option<String>,
+}
+wire::shape!(SessionCommand: "Name" name, "PythonVersion" python_version,);
+
 /// `SkewedInfo`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SkewedInfo {
@@ -9235,6 +9657,38 @@ pub struct StartingEventBatchCondition {
 }
 wire::shape!(StartingEventBatchCondition: "BatchSize" batch_size, "BatchWindow" batch_window,);
 
+/// `Statement`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statement {
+    pub id: Option<i32>,
+    pub code: Option<String>,
+    pub state: Option<String>,
+    pub output: Option<StatementOutput>,
+    pub progress: Option<f64>,
+    pub started_on: Option<i64>,
+    pub completed_on: Option<i64>,
+}
+wire::shape!(Statement: "Id" id, "Code" code, "State" state, "Output" output, "Progress" progress, "StartedOn" started_on, "CompletedOn" completed_on,);
+
+/// `StatementOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StatementOutput {
+    pub data: Option<StatementOutputData>,
+    pub execution_count: Option<i32>,
+    pub status: Option<String>,
+    pub error_name: Option<String>,
+    pub error_value: Option<String>,
+    pub traceback: Option<Vec<String>>,
+}
+wire::shape!(StatementOutput: "Data" data, "ExecutionCount" execution_count, "Status" status, "ErrorName" error_name, "ErrorValue" error_value, "Traceback" traceback,);
+
+/// `StatementOutputData`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StatementOutputData {
+    pub text_plain: Option<String>,
+}
+wire::shape!(StatementOutputData: "TextPlain" text_plain,);
+
 /// `StatusDetails`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusDetails {
@@ -9266,6 +9720,21 @@ wire::shape!(StopCrawlerScheduleRequest: "CrawlerName" crawler_name,);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StopCrawlerScheduleResponse {}
 wire::shape!(StopCrawlerScheduleResponse:);
+
+/// `StopSessionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopSessionRequest {
+    pub id: String,
+    pub request_origin: Option<String>,
+}
+wire::shape!(StopSessionRequest: "Id" id, "RequestOrigin" request_origin,);
+
+/// `StopSessionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopSessionResponse {
+    pub id: Option<String>,
+}
+wire::shape!(StopSessionResponse: "Id" id,);
 
 /// `StopTriggerRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11771,6 +12240,38 @@ static S_BOXED_LONG: Shape = Shape::Integer { min: None, max: None };
 static S_BOXED_NON_NEGATIVE_INT: Shape = Shape::Integer { min: Some(0), max: None };
 static S_BOXED_NON_NEGATIVE_LONG: Shape = Shape::Integer { min: Some(0), max: None };
 static S_BOXED_POSITIVE_INT: Shape = Shape::Integer { min: Some(0), max: None };
+static S_CANCEL_STATEMENT_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CancelStatementRequest",
+    members: &[
+        Member {
+            name: "SessionId",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Id",
+            wire: "",
+            shape: &S_INTEGER_VALUE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequestOrigin",
+            wire: "",
+            shape: &S_ORCHESTRATION_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CANCEL_STATEMENT_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "CancelStatementResponse", members: &[], payload: None });
 static S_CATALOG_DELTA_SOURCE: Shape = Shape::Structure(Structure {
     name: "CatalogDeltaSource",
     members: &[
@@ -15417,6 +15918,152 @@ static S_CREATE_SECURITY_CONFIGURATION_RESPONSE: Shape = Shape::Structure(Struct
     ],
     payload: None,
 });
+static S_CREATE_SESSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateSessionRequest",
+    members: &[
+        Member {
+            name: "Id",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Role",
+            wire: "",
+            shape: &S_ORCHESTRATION_ROLE_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Command",
+            wire: "",
+            shape: &S_SESSION_COMMAND,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Timeout",
+            wire: "",
+            shape: &S_TIMEOUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IdleTimeout",
+            wire: "",
+            shape: &S_TIMEOUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DefaultArguments",
+            wire: "",
+            shape: &S_ORCHESTRATION_ARGUMENTS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Connections",
+            wire: "",
+            shape: &S_CONNECTIONS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxCapacity",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfWorkers",
+            wire: "",
+            shape: &S_NULLABLE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WorkerType",
+            wire: "",
+            shape: &S_WORKER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecurityConfiguration",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GlueVersion",
+            wire: "",
+            shape: &S_GLUE_VERSION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAGS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequestOrigin",
+            wire: "",
+            shape: &S_ORCHESTRATION_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SessionType",
+            wire: "",
+            shape: &S_SESSION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_SESSION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CreateSessionResponse",
+    members: &[Member {
+        name: "Session",
+        wire: "",
+        shape: &S_SESSION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_CREATE_TABLE_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateTableRequest",
     members: &[
@@ -17640,6 +18287,40 @@ static S_DELETE_SECURITY_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structu
 });
 static S_DELETE_SECURITY_CONFIGURATION_RESPONSE: Shape =
     Shape::Structure(Structure { name: "DeleteSecurityConfigurationResponse", members: &[], payload: None });
+static S_DELETE_SESSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteSessionRequest",
+    members: &[
+        Member {
+            name: "Id",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequestOrigin",
+            wire: "",
+            shape: &S_ORCHESTRATION_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_SESSION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DeleteSessionResponse",
+    members: &[Member {
+        name: "Id",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_DELETE_TABLE_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteTableRequest",
     members: &[
@@ -18117,6 +18798,7 @@ static S_DOUBLE_COLUMN_STATISTICS_DATA: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DOUBLE_VALUE: Shape = Shape::Float;
 static S_DROP_DUPLICATES: Shape = Shape::Structure(Structure {
     name: "DropDuplicates",
     members: &[
@@ -20754,6 +21436,82 @@ static S_GET_SECURITY_CONFIGURATIONS_RESPONSE: Shape = Shape::Structure(Structur
     ],
     payload: None,
 });
+static S_GET_SESSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetSessionRequest",
+    members: &[
+        Member {
+            name: "Id",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequestOrigin",
+            wire: "",
+            shape: &S_ORCHESTRATION_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_SESSION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetSessionResponse",
+    members: &[Member {
+        name: "Session",
+        wire: "",
+        shape: &S_SESSION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_STATEMENT_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetStatementRequest",
+    members: &[
+        Member {
+            name: "SessionId",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Id",
+            wire: "",
+            shape: &S_INTEGER_VALUE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequestOrigin",
+            wire: "",
+            shape: &S_ORCHESTRATION_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_STATEMENT_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetStatementResponse",
+    members: &[Member {
+        name: "Statement",
+        wire: "",
+        shape: &S_STATEMENT,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_GET_TABLE_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetTableRequest",
     members: &[
@@ -22431,6 +23189,7 @@ static S_ID_STRING: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_IDLE_TIMEOUT: Shape = Shape::Integer { min: None, max: None };
 static S_INTEGER: Shape = Shape::Integer { min: None, max: None };
 static S_INTEGER_FLAG: Shape = Shape::Integer { min: Some(0), max: Some(1) };
 static S_INTEGER_LIST: Shape =
@@ -24614,6 +25373,126 @@ static S_LIST_SCHEMAS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LIST_SESSIONS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListSessionsRequest",
+    members: &[
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_ORCHESTRATION_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_PAGE_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAGS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequestOrigin",
+            wire: "",
+            shape: &S_ORCHESTRATION_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_SESSIONS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListSessionsResponse",
+    members: &[
+        Member {
+            name: "Ids",
+            wire: "",
+            shape: &S_SESSION_ID_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Sessions",
+            wire: "",
+            shape: &S_SESSION_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_ORCHESTRATION_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_STATEMENTS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListStatementsRequest",
+    members: &[
+        Member {
+            name: "SessionId",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequestOrigin",
+            wire: "",
+            shape: &S_ORCHESTRATION_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_ORCHESTRATION_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_STATEMENTS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListStatementsResponse",
+    members: &[
+        Member {
+            name: "Statements",
+            wire: "",
+            shape: &S_STATEMENT_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_ORCHESTRATION_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_TRIGGERS_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListTriggersRequest",
     members: &[
@@ -24787,6 +25666,7 @@ static S_LONG_COLUMN_STATISTICS_DATA: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LONG_VALUE: Shape = Shape::Integer { min: None, max: None };
 static S_LONG_VALUE_STRING: Shape =
     Shape::String { min: Some(1), max: Some(16384), pattern: None, values: &[], sensitive: false };
 static S_MAINTENANCE_WINDOW: Shape = Shape::String {
@@ -25619,6 +26499,21 @@ static S_ORACLE_SQL_CATALOG_TARGET: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_ORCHESTRATION_ARGUMENTS_MAP: Shape = Shape::Map(Map {
+    key: &S_ORCHESTRATION_NAME_STRING,
+    value: &S_ORCHESTRATION_ARGUMENTS_VALUE,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: Some(75),
+});
+static S_ORCHESTRATION_ARGUMENTS_VALUE: Shape = Shape::String {
+    min: Some(0),
+    max: Some(4096),
+    pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*"),
+    values: &[],
+    sensitive: false,
+};
 static S_ORCHESTRATION_MESSAGE_STRING: Shape =
     Shape::String { min: None, max: Some(400000), pattern: None, values: &[], sensitive: false };
 static S_ORCHESTRATION_NAME_STRING: Shape =
@@ -25627,6 +26522,19 @@ static S_ORCHESTRATION_PAGE_SIZE200: Shape = Shape::Integer { min: Some(1), max:
 static S_ORCHESTRATION_PAGE_SIZE25: Shape = Shape::Integer { min: Some(1), max: Some(25) };
 static S_ORCHESTRATION_POLICY_JSON_STRING: Shape =
     Shape::String { min: Some(2), max: Some(2048), pattern: None, values: &[], sensitive: false };
+static S_ORCHESTRATION_ROLE_ARN: Shape = Shape::String {
+    min: Some(20),
+    max: Some(2048),
+    pattern: Some("arn:aws[^:]*:iam::[0-9]*:role/.+"),
+    values: &[],
+    sensitive: false,
+};
+static S_ORCHESTRATION_STATEMENT_CODE_STRING: Shape =
+    Shape::String { min: None, max: Some(68000), pattern: None, values: &[], sensitive: false };
+static S_ORCHESTRATION_STRING_LIST: Shape =
+    Shape::List(List { member: &S_GENERIC_STRING, element: "member", flattened: false, min: None, max: None });
+static S_ORCHESTRATION_TOKEN: Shape =
+    Shape::String { min: None, max: Some(400000), pattern: None, values: &[], sensitive: false };
 static S_ORDER: Shape = Shape::Structure(Structure {
     name: "Order",
     members: &[
@@ -27430,6 +28338,48 @@ static S_RULE_METRICS_MAP: Shape = Shape::Map(Map {
     max: None,
 });
 static S_RUN_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_RUN_STATEMENT_REQUEST: Shape = Shape::Structure(Structure {
+    name: "RunStatementRequest",
+    members: &[
+        Member {
+            name: "SessionId",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Code",
+            wire: "",
+            shape: &S_ORCHESTRATION_STATEMENT_CODE_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequestOrigin",
+            wire: "",
+            shape: &S_ORCHESTRATION_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_RUN_STATEMENT_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "RunStatementResponse",
+    members: &[Member {
+        name: "Id",
+        wire: "",
+        shape: &S_INTEGER_VALUE,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_RUNTIME_NAME_STRING: Shape =
     Shape::String { min: None, max: Some(64), pattern: Some(".*"), values: &[], sensitive: false };
 static S_S3_CATALOG_DELTA_SOURCE: Shape = Shape::Structure(Structure {
@@ -29679,6 +30629,215 @@ static S_SER_DE_INFO: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_SESSION: Shape = Shape::Structure(Structure {
+    name: "Session",
+    members: &[
+        Member {
+            name: "Id",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedOn",
+            wire: "",
+            shape: &S_TIMESTAMP_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_SESSION_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorMessage",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Role",
+            wire: "",
+            shape: &S_ORCHESTRATION_ROLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Command",
+            wire: "",
+            shape: &S_SESSION_COMMAND,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DefaultArguments",
+            wire: "",
+            shape: &S_ORCHESTRATION_ARGUMENTS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Connections",
+            wire: "",
+            shape: &S_CONNECTIONS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Progress",
+            wire: "",
+            shape: &S_DOUBLE_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxCapacity",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecurityConfiguration",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GlueVersion",
+            wire: "",
+            shape: &S_GLUE_VERSION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfWorkers",
+            wire: "",
+            shape: &S_NULLABLE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WorkerType",
+            wire: "",
+            shape: &S_WORKER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompletedOn",
+            wire: "",
+            shape: &S_TIMESTAMP_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionTime",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DPUSeconds",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IdleTimeout",
+            wire: "",
+            shape: &S_IDLE_TIMEOUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProfileName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SessionType",
+            wire: "",
+            shape: &S_SESSION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SESSION_COMMAND: Shape = Shape::Structure(Structure {
+    name: "SessionCommand",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PythonVersion",
+            wire: "",
+            shape: &S_PYTHON_VERSION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SESSION_ID_LIST: Shape =
+    Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
+static S_SESSION_LIST: Shape =
+    Shape::List(List { member: &S_SESSION, element: "member", flattened: false, min: None, max: None });
+static S_SESSION_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["PROVISIONING", "READY", "FAILED", "TIMEOUT", "STOPPING", "STOPPED"],
+    sensitive: false,
+};
+static S_SESSION_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["LIVY", "SPARK_CONNECT"], sensitive: false };
 static S_SKEWED_INFO: Shape = Shape::Structure(Structure {
     name: "SkewedInfo",
     members: &[
@@ -30571,6 +31730,143 @@ static S_STARTING_POSITION: Shape = Shape::String {
     values: &["latest", "trim_horizon", "earliest", "timestamp"],
     sensitive: false,
 };
+static S_STATEMENT: Shape = Shape::Structure(Structure {
+    name: "Statement",
+    members: &[
+        Member {
+            name: "Id",
+            wire: "",
+            shape: &S_INTEGER_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Code",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "State",
+            wire: "",
+            shape: &S_STATEMENT_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Output",
+            wire: "",
+            shape: &S_STATEMENT_OUTPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Progress",
+            wire: "",
+            shape: &S_DOUBLE_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartedOn",
+            wire: "",
+            shape: &S_LONG_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompletedOn",
+            wire: "",
+            shape: &S_LONG_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_STATEMENT_LIST: Shape =
+    Shape::List(List { member: &S_STATEMENT, element: "member", flattened: false, min: None, max: None });
+static S_STATEMENT_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "StatementOutput",
+    members: &[
+        Member {
+            name: "Data",
+            wire: "",
+            shape: &S_STATEMENT_OUTPUT_DATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionCount",
+            wire: "",
+            shape: &S_INTEGER_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_STATEMENT_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorName",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorValue",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Traceback",
+            wire: "",
+            shape: &S_ORCHESTRATION_STRING_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_STATEMENT_OUTPUT_DATA: Shape = Shape::Structure(Structure {
+    name: "StatementOutputData",
+    members: &[Member {
+        name: "TextPlain",
+        wire: "",
+        shape: &S_GENERIC_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_STATEMENT_STATE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["WAITING", "RUNNING", "AVAILABLE", "CANCELLING", "CANCELLED", "ERROR"],
+    sensitive: false,
+};
 static S_STATUS_DETAILS: Shape = Shape::Structure(Structure {
     name: "StatusDetails",
     members: &[
@@ -30621,6 +31917,40 @@ static S_STOP_CRAWLER_SCHEDULE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_STOP_CRAWLER_SCHEDULE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "StopCrawlerScheduleResponse", members: &[], payload: None });
+static S_STOP_SESSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StopSessionRequest",
+    members: &[
+        Member {
+            name: "Id",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequestOrigin",
+            wire: "",
+            shape: &S_ORCHESTRATION_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_STOP_SESSION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "StopSessionResponse",
+    members: &[Member {
+        name: "Id",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_STOP_TRIGGER_REQUEST: Shape = Shape::Structure(Structure {
     name: "StopTriggerRequest",
     members: &[Member {
@@ -33951,6 +35281,10 @@ pub mod error {
     pub fn idempotent_parameter_mismatch_exception(message: impl Into<String>) -> Error {
         Error::new("IdempotentParameterMismatchException", 400, message)
     }
+    /// `IllegalSessionStateException`.
+    pub fn illegal_session_state_exception(message: impl Into<String>) -> Error {
+        Error::new("IllegalSessionStateException", 400, message)
+    }
     /// `IllegalWorkflowStateException`.
     pub fn illegal_workflow_state_exception(message: impl Into<String>) -> Error {
         Error::new("IllegalWorkflowStateException", 400, message)
@@ -33970,6 +35304,10 @@ pub mod error {
     /// `NoScheduleException`.
     pub fn no_schedule_exception(message: impl Into<String>) -> Error {
         Error::new("NoScheduleException", 400, message)
+    }
+    /// `OperationNotSupportedException`.
+    pub fn operation_not_supported_exception(message: impl Into<String>) -> Error {
+        Error::new("OperationNotSupportedException", 400, message)
     }
     /// `OperationTimeoutException`.
     pub fn operation_timeout_exception(message: impl Into<String>) -> Error {
@@ -33994,6 +35332,10 @@ pub mod error {
     /// `SchedulerTransitioningException`.
     pub fn scheduler_transitioning_exception(message: impl Into<String>) -> Error {
         Error::new("SchedulerTransitioningException", 400, message)
+    }
+    /// `SessionBusyException`.
+    pub fn session_busy_exception(message: impl Into<String>) -> Error {
+        Error::new("SessionBusyException", 400, message)
     }
     /// `ValidationException`.
     pub fn validation_exception(message: impl Into<String>) -> Error {

@@ -16,16 +16,20 @@ use crate::budget::{Budget, Class, Permit};
 use crate::nodes::link::Link;
 use crate::nodes::offer::{SCRIPT, Scripted};
 use crate::nodes::{Node, OPENINGS};
-use crate::pyenv::PythonEnvs;
+use crate::pyenv::{PyEnv, PythonEnvs};
 use crate::sandbox::{self, Command, Meter, Used, machine_memory_mb};
 use crate::worker::Workers;
 use crate::{Compute, Error};
 
 mod archive;
 mod elsewhere;
+mod interactive;
 mod jars;
+mod standby;
+mod warm;
 
 pub use elsewhere::Cluster;
+pub use interactive::Interaction;
 
 /// What every job's environment holds.
 pub const REQUIREMENTS: &str = include_str!("../../../runtimes/spark/requirements.txt");
@@ -69,12 +73,19 @@ const RUNTIME: &[(&str, &str)] = runtime![
     "lakerun_spark/mend.py",
     "lakerun_spark/metastore.py",
     "lakerun_spark/proven.json",
+    "lakerun_spark/repl.py",
     "lakerun_spark/s3.py",
     "lakerun_spark/settings.py",
+    "lakerun_spark/standby.py",
     "lakerun_spark/textfiles.py",
+    "lakerun_spark/warm.py",
 ];
+/// Where a template's program finds its forking side.
+const TEMPLATE: (&str, &str) = ("lakerun_spark/template.py", sandbox::template::PROGRAM);
 /// The longest line that is kept whole: an event of CloudWatch Logs.
 const LINE_BYTES: u64 = 256 << 10;
+/// What earlier runs have read, in a job's folder.
+const BOOKMARK: &str = "bookmark.json";
 /// How long output may stay open after the process's end.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -148,7 +159,7 @@ pub struct Job {
     pub cluster: Option<Cluster>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Stream {
     Output,
     Error,
@@ -180,6 +191,8 @@ struct Shared {
     runtime: OnceCell<PathBuf>,
     /// Whether the archive of Apache Spark's classes has been begun here.
     archive: AtomicBool,
+    warm: warm::Warm,
+    standby: standby::Standby,
 }
 
 #[derive(Deserialize)]
@@ -201,6 +214,8 @@ impl Spark {
             workers: compute.workers.clone(),
             runtime: OnceCell::new(),
             archive: AtomicBool::new(false),
+            warm: warm::Warm::default(),
+            standby: standby::Standby::default(),
         }))
     }
 
@@ -260,15 +275,8 @@ impl Spark {
         serde_json::to_value(&job).map_err(|error| Error::io("encoding a job")(error.into()))
     }
 
-    #[expect(clippy::too_many_lines, reason = "the steps of one run, in order")]
-    async fn run_with(
-        &self,
-        _permit: Permit,
-        job: &Job,
-        lines: mpsc::Sender<(Stream, String)>,
-        started: impl Future<Output = ()> + Send,
-        used: &mut Used,
-    ) -> Result<(ScriptEnd, Vec<serde_json::Value>), Error> {
+    /// A job's process as it is to be started, but for its program's arguments, and what it needs until its end.
+    async fn prepared(&self, job: &Job, lines: &mpsc::Sender<(Stream, String)>) -> Result<Prepared, Error> {
         let shared = &self.0;
         let runtime = shared.runtime.get_or_try_init(|| async { lay_out(&shared.scratch) }).await?;
         let engine = if job.kind == "pythonshell" { Engine::Sail } else { job.engine };
@@ -298,12 +306,11 @@ impl Spark {
             std::fs::create_dir(path).map_err(Error::io("making a job's folder"))?;
         }
         let result = folder.path().join("result.json");
-        let bookmark = folder.path().join("bookmark.json");
+        let bookmark = folder.path().join(BOOKMARK);
         if let Some(state) = &job.bookmark {
             std::fs::write(&bookmark, state).map_err(Error::io("writing a job's bookmark"))?;
         }
         let mut command = Command::new(&env.python);
-        command.args(["-m", "lakerun_spark.launcher", &job.kind, &job.script]).args(&job.arguments);
         command.folder(&work).read_only(runtime).read_write(folder.path()).memory_mb(memory_mb);
         for path in &env.read_paths {
             command.read_only(path);
@@ -343,17 +350,48 @@ impl Spark {
         for (name, value) in &job.env {
             command.env(name, value);
         }
+        let template = if matches!(engine, Engine::Auto | Engine::Sail) && job.modules.is_empty() {
+            shared.warm.find(job, &env, runtime, &shared.budget)
+        } else {
+            None
+        };
+        let session =
+            cluster.filter(|_| engine == Engine::Connect).map(|cluster| (cluster.clone(), env, runtime.clone()));
+        Ok(Prepared { command, folder, result, memory_mb, template, session })
+    }
+
+    async fn run_with(
+        &self,
+        _permit: Permit,
+        job: &Job,
+        lines: mpsc::Sender<(Stream, String)>,
+        started: impl Future<Output = ()> + Send,
+        used: &mut Used,
+    ) -> Result<(ScriptEnd, Vec<serde_json::Value>), Error> {
+        let words: Vec<&str> = [&job.kind, &job.script].into_iter().chain(&job.arguments).map(String::as_str).collect();
+        let standing = self.0.standby.take(job);
+        let cold = if standing.is_none() { Some(self.prepared(job, &lines).await?) } else { None };
         started.await;
-        let _session = cluster.filter(|_| engine == Engine::Connect).map(|cluster| elsewhere::Session {
-            cluster: cluster.clone(),
-            env: env.clone(),
-            runtime: runtime.clone(),
-        });
-        let mut child = command.spawn().await?;
+        let (mut prepared, mut child, output) = match self.hand_over(standing, job, &words).await {
+            Some(begun) => begun,
+            None => {
+                let mut prepared = match cold {
+                    Some(prepared) => prepared,
+                    None => self.prepared(job, &lines).await?,
+                };
+                prepared.command.args(["-m", "lakerun_spark.launcher"]).args(&words);
+                let mut child = start(&mut prepared.command, prepared.template.take().as_deref(), &words).await?;
+                let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
+                (prepared, child, output)
+            }
+        };
+        let (result, memory_mb) = (prepared.result.clone(), prepared.memory_mb);
+        let _session =
+            prepared.session.take().map(|(cluster, env, runtime)| elsewhere::Session { cluster, env, runtime });
         let meter = Meter::new(child.group());
-        let (output, error) = (child.stdout.take(), child.stderr.take());
+        let error = child.stderr.take();
         let streams = async {
-            tokio::join!(forward(output, Stream::Output, &lines), forward(error, Stream::Error, &lines));
+            tokio::join!(forward(Some(output), Stream::Output, &lines), forward(error, Stream::Error, &lines));
         };
         tokio::pin!(streams);
         let mut drained = false;
@@ -382,19 +420,80 @@ impl Spark {
             }
         };
         let quality = report.as_mut().map(|report| std::mem::take(&mut report.quality)).unwrap_or_default();
-        let outcome = match report {
-            Some(Report { moved: Some(reason), .. }) => ScriptEnd::Moved(reason),
-            Some(Report { error: Some(message), .. }) => ScriptEnd::Failed(message),
-            Some(Report { bookmark: Some(bookmark), .. }) => ScriptEnd::Advanced(bookmark.to_string()),
-            Some(_) => ScriptEnd::Succeeded,
-            // It ended without the launcher: os._exit, a signal, a crash of the engine.
-            None if exit.success() => ScriptEnd::Succeeded,
-            None => {
-                let code = exit.code().unwrap_or_else(|| 128 + exit.signal().unwrap_or_default());
-                ScriptEnd::Failed(format!("Command failed with exit code {code}"))
+        let code = exit.code().unwrap_or_else(|| 128 + exit.signal().unwrap_or_default());
+        drop((child, prepared));
+        self.stand_by(job);
+        Ok((outcome(report, code), quality))
+    }
+
+    /// Gives a run to what stands by; none where nothing does.
+    async fn hand_over(
+        &self,
+        standing: Option<Box<standby::Standing>>,
+        job: &Job,
+        words: &[&str],
+    ) -> Option<(Prepared, sandbox::Child, BufReader<tokio::process::ChildStdout>)> {
+        let mut standing = standing?;
+        match standing.begin(job, words).await {
+            Ok(()) => {
+                let standby::Standing { child, output, prepared, .. } = *standing;
+                Some((prepared, child, output))
             }
-        };
-        Ok((outcome, quality))
+            Err(error) => {
+                tracing::warn!(%error, "a run starts without the JVM that stood by");
+                None
+            }
+        }
+    }
+}
+
+/// Forked from what has loaded it already, or by itself.
+async fn start(command: &mut Command, template: Option<&warm::There>, words: &[&str]) -> Result<sandbox::Child, Error> {
+    if let Some(there) = template {
+        command.env("LAKERUN_COMMAND", serde_json::to_string(words).expect("texts"));
+        match command.spawn_apart_from(&there.template).await {
+            Ok(child) => return Ok(child),
+            Err(error) => tracing::warn!(%error, "a job starts without its template"),
+        }
+    }
+    command.spawn().await
+}
+
+/// A job's process before its start.
+struct Prepared {
+    command: Command,
+    /// Its own; it goes when this is dropped.
+    folder: tempfile::TempDir,
+    /// Where the launcher reports.
+    result: PathBuf,
+    memory_mb: u64,
+    /// What it may be forked from.
+    template: Option<Arc<warm::There>>,
+    /// Of a Spark Connect server, what its session there is ended with.
+    session: Option<(Cluster, PyEnv, PathBuf)>,
+}
+
+impl Prepared {
+    fn bookmark(&self) -> PathBuf {
+        self.folder.path().join(BOOKMARK)
+    }
+}
+
+/// How a script ended whose process ended with this status.
+fn outcome(report: Option<Report>, code: i32) -> ScriptEnd {
+    match report {
+        Some(Report { moved: Some(reason), .. }) => ScriptEnd::Moved(reason),
+        Some(Report { error: Some(message), .. }) => ScriptEnd::Failed(message),
+        // A signal, a crash of the engine; or it became another program, which did not end well.
+        _ if code != 0 => ScriptEnd::Failed(format!("Command failed with exit code {code}")),
+        Some(Report { bookmark: Some(bookmark), .. }) => ScriptEnd::Advanced(bookmark.to_string()),
+        Some(_) => ScriptEnd::Succeeded,
+        // The launcher reports what a script does to end, `os._exit` and `exec` too. A library ended the process under it: nobody
+        // knows how far the script had come.
+        None => ScriptEnd::Failed(
+            "Command ended with exit code 0 before its script had: the process left no report of how the run went"
+                .to_owned(),
+        ),
     }
 }
 
@@ -447,7 +546,7 @@ async fn follow(
 fn lay_out(scratch: &Path) -> Result<PathBuf, Error> {
     sandbox::empty_folder(scratch)?;
     let root = scratch.join("runtime");
-    for (path, text) in RUNTIME {
+    for (path, text) in RUNTIME.iter().chain([&TEMPLATE]) {
         let path = root.join(path);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(Error::io(format!("making {}", folder.display())))?;
@@ -491,6 +590,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn only_what_is_reported_is_a_success() {
+        let report = |text: &str| serde_json::from_str::<Report>(text).ok();
+        let none = outcome(None, 0);
+        assert!(matches!(&none, ScriptEnd::Failed(why) if why.contains("exit code 0")), "{none:?}");
+        let failed = |code| ScriptEnd::Failed(format!("Command failed with exit code {code}"));
+        assert_eq!(outcome(None, 137), failed(137));
+        assert_eq!(outcome(report(r#"{"error": null}"#), 0), ScriptEnd::Succeeded);
+        assert_eq!(outcome(report(r#"{"bookmark": {"a": 1}}"#), 0), ScriptEnd::Advanced(r#"{"a":1}"#.to_owned()));
+        // It became another program.
+        assert_eq!(outcome(report(r#"{"bookmark": {"a": 1}}"#), 3), failed(3));
+        assert_eq!(outcome(report(r#"{"error": "E"}"#), 1), ScriptEnd::Failed("E".to_owned()));
+        assert_eq!(outcome(report(r#"{"moved": "rdd"}"#), 1), ScriptEnd::Moved("rdd".to_owned()));
     }
 
     #[tokio::test]

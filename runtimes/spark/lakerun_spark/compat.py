@@ -57,12 +57,13 @@ def _install_reader(reader):
             return engine_load(self, path)
         given = {name.lower(): value for name, value in self._options.items()}
         _check_options(kind, given, self)
-        inputs = []
+        if str(given.get("recursivefilelookup")).lower() == "true":
+            inputs, whole = [item for one in paths for item in s3.files(one, given.get("basepath"), True)], True
+        else:
+            inputs, whole = s3.of_spark(paths, given.get("basepath"))
         for one in paths:
-            found = s3.files(one, given.get("basepath"), str(given.get("recursivefilelookup")).lower() == "true")
-            if not found and not s3.exists(one):
+            if not any(item.path == one for item in inputs) and not s3.exists(one):
                 raise _analysis("PATH_NOT_FOUND", f"Path does not exist: {one}.", "42K03")
-            inputs.extend(found)
         if len({tuple(item.partition) for item in inputs}) > 1:
             folders = sorted({item.url.rpartition("/")[0] for item in inputs})
             raise AssertionError(f"assertion failed: Conflicting directory structures detected. Suspicious paths: {folders[:10]}. If provided paths "
@@ -73,7 +74,7 @@ def _install_reader(reader):
         wanted = given.get("pathglobfilter")
         inputs = [item for item in inputs if item.size > 0 and (not wanted or fnmatch.fnmatchcase(item.key.rpartition("/")[2], wanted))]
         if kind == "parquet":
-            frame = _spelled(self, _parquet(self, engine_load, paths, inputs, partitions, given))
+            frame = _spelled(self, _parquet(self, engine_load, paths, inputs, partitions, given, whole))
             lower = [name.lower() for name in frame.columns]
             twice = next((name for name in lower if lower.count(name) > 1), None)
             if twice is not None:
@@ -134,12 +135,13 @@ def _engine_url(url):
     return url[:5] + re.sub(r"[%*?#\[\]{}]", lambda char: f"%{ord(char.group(0)):02X}", url[5:])
 
 
-def _parquet(self, engine_load, paths, inputs, partitions, given):
+def _parquet(self, engine_load, paths, inputs, partitions, given, whole):
     from pyspark.sql import functions as F
 
     if not inputs and not self._schema:
         raise _analysis("UNABLE_TO_INFER_SCHEMA", "Unable to infer schema for Parquet. It must be specified manually.", "42KD9")
-    plain = not any(s3.GLOB.search(p) for p in paths) and "basepath" not in given and "pathglobfilter" not in given
+    # The engine takes whatever lies below a folder.
+    plain = whole and not any(s3.GLOB.search(p) for p in paths) and "basepath" not in given and "pathglobfilter" not in given
     if plain:
         exact = {item.url for item in inputs}
         urls = ["s3://" + "/".join(s3.split(p)) for p in paths]
@@ -156,9 +158,14 @@ def _parquet(self, engine_load, paths, inputs, partitions, given):
     groups = {}
     for item in inputs:
         groups.setdefault(tuple(item.partition.items()), []).append(item.url)
-    frame = None
+    frame, schema, merged = None, None, files._true(given, "mergeschema")
     for values, urls in groups.items():
         part = engine_load(self, [_engine_url(url) for url in urls])
+        if len(groups) > 1 and not merged and not self._schema:
+            # Which of them Spark would take for all is not known here.
+            schema = schema or part.schema
+            if part.schema != schema:
+                raise NotImplementedError("Parquet files of differing columns are not read together on Sail: start the job with --lakerun-engine spark or auto")
         for name, value in values:
             part = part.withColumn(name, F.lit(value).try_cast(partitions[name]))
         frame = part if frame is None else frame.unionByName(part, allowMissingColumns=True)

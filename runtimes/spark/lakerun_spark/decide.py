@@ -6,8 +6,8 @@ reader or writer with each of its options, a setting, a node of SQL text. `prove
 in every recorded case that holds them; `conformance/spark/prove.py` writes it, nobody edits it.
 
 Also a reason to move, whatever the plan: an error of the engine (Spark may answer, or fail in another way), and what PySpark's
-Connect client lacks (RDDs, the JVM). Before the first effect that an attempt cannot undo (a connection to elsewhere, an AWS call
-that changes something other than objects in S3) the rest of the script is looked through: see `effect`.
+Connect client lacks (RDDs, the JVM). Before the first effect that an attempt cannot undo (a connection to elsewhere, another program,
+an AWS call that changes something other than objects in S3) the rest of the script is looked through: see `effect`.
 """
 
 import json
@@ -639,7 +639,14 @@ def _watch_missing():
 
 #: Modules that connect by C code, which Python does not see: their import counts as the connection.
 _DRIVERS = {"psycopg2", "psycopg_c", "psycopg_binary", "MySQLdb", "_mysql_connector", "pyodbc", "cx_Oracle", "oracledb", "pymssql", "_mssql", "ibm_db",
-            "pycurl", "confluent_kafka", "duckdb"}
+            "pycurl", "confluent_kafka", "duckdb", "turbodbc", "teradatasql", "hdbcli", "pymqi", "rdkafka", "adbc_driver_manager", "connectorx"}
+#: Programs that only tell something of this process's own machine, and pip, whose packages are this run's own.
+_TELLING = {"cat", "date", "df", "du", "echo", "env", "file", "find", "free", "head", "hostname", "id", "java", "ld", "ldconfig", "ls", "lscpu", "nproc",
+            "objdump", "pip", "pip3", "printenv", "ps", "pwd", "tail", "true", "uname", "wc", "which", "whoami"}
+#: Where Python says that another program begins, and where its name and its arguments stand.
+_PROGRAMS = {"subprocess.Popen": (0, 1), "os.posix_spawn": (0, 1), "os.exec": (0, 1), "os.spawn": (1, 2), "os.system": (0, None)}
+#: What of S3's calls an attempt undoes: what its keys write to objects.
+_OF_OBJECTS = re.compile(r"^((Put|Copy|Delete)Objects?|UploadPart(Copy)?|(Create|Complete|Abort)MultipartUpload|SelectObjectContent)$")
 
 
 def _watch_effects():
@@ -654,17 +661,39 @@ def _watch_effects():
                 effect(f"a connection to {address[0]}:{address[1]}")
         elif event == "import" and arguments[0].split(".")[0] in _DRIVERS:
             effect(f"a connection by {arguments[0]}")
+        elif event in _PROGRAMS:
+            program = _does_more(event, arguments)
+            if program:
+                effect(f"the program {program}")
 
     sys.addaudithook(audit)
     call = botocore.client.BaseClient._make_api_call
 
     def _call(self, operation, parameters):
         service = self.meta.service_model.service_name
-        if service != "s3" and not _READS.match(operation):
+        undone = service == "s3" and _OF_OBJECTS.match(operation)
+        if not undone and not _READS.match(operation):
             effect(f"the call {service}:{operation}")
         return call(self, operation, parameters)
 
     botocore.client.BaseClient._make_api_call = _call
+
+
+def _does_more(event, arguments):
+    """The name of a program that may do what no attempt undoes; none where it only tells something."""
+    name, words = _PROGRAMS[event]
+    text = os.fsdecode(arguments[name]) if isinstance(arguments[name], (str, bytes, os.PathLike)) else ""
+    given = [] if words is None else arguments[words]
+    given = [given] if isinstance(given, (str, bytes)) else list(given or [])
+    given = [os.fsdecode(word) for word in given if isinstance(word, (str, bytes, os.PathLike))]
+    # A shell's line may hold any number of programs.
+    line = text if words is None else given[2] if os.path.basename(text) in ("sh", "bash") and given[1:2] == ["-c"] and len(given) > 2 else None
+    if line is not None:
+        given = [] if re.search(r"[;&|<>`$\n()]", line) else line.split()
+        text = given[0] if given else line
+    program = os.path.basename(text or (given[0] if given else ""))
+    of_pip = program.startswith("python") and given[1:3] == ["-m", "pip"]
+    return None if of_pip or program in _TELLING else program[:100]
 
 
 def _own_addresses():

@@ -6,10 +6,12 @@ The outcome goes to the file named by LAKERUN_RESULT: {"error": null, "bookmark"
 {"moved": "function:soundex"}: nothing is decided, the run has to start over on Apache Spark for this reason (`decide`).
 """
 
+import atexit
 import json
 import math
 import os
 import sys
+import threading
 import traceback
 import types
 import zipfile
@@ -18,6 +20,8 @@ import zipfile
 def main():
     kind, script, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
     error = None
+    report_exits()
+    forget_farewells()
     try:
         script = fetch(script)
         sys.argv = [script, *arguments]
@@ -48,6 +52,7 @@ def main():
             decide.move(f"{type(failure).__name__} in PySpark's client")
         error = describe(failure)
         _print_traceback(failure)
+    wind_down()
     finish(error)
 
 
@@ -102,21 +107,75 @@ def _print_traceback(failure):
     traceback.print_exception(type(failure), failure, frames, file=sys.stderr)
 
 
+#: The system's own, which ends this process whatever a script's `os._exit` does before.
+_exit = os._exit
+
+
+def report_exits():
+    """A script may end without coming back here: by `os._exit`, or by becoming another program. That it did so itself, and with what
+    was committed, is reported first: a process that is gone with status 0 and without a report has not ended well."""
+    own = os.getpid()
+
+    def leave(status):
+        # Forks, those of multiprocessing among them, end so too.
+        if os.getpid() == own:
+            finish(None if status == 0 else f"Command failed with exit code {status & 0xFF}", status=status)
+        _exit(status)
+
+    def becoming(engine):
+        def become(*arguments):
+            if os.getpid() == own:
+                # What the other program makes of it, its status tells.
+                _report({"error": None, "bookmark": bookmark, "quality": quality})
+            return engine(*arguments)
+
+        return become
+
+    os._exit, os.execv, os.execve = leave, becoming(os.execv), becoming(os.execve)
+
+
+#: Packages whose farewells to an engine are left out: nothing is kept in this process, and a plan of theirs would count as the script's.
+_ENGINES = {"pyspark", "py4j", "grpc", "pysail"}
+
+
+def forget_farewells():
+    register = atexit.register
+    if getattr(register, "is_ours", False):
+        return
+
+    def registered(function, *arguments, **named):
+        if sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] in _ENGINES:
+            return function
+        return register(function, *arguments, **named)
+
+    registered.is_ours = True
+    atexit.register = registered
+
+
+def wind_down():
+    """What Python does at its end: waits for the threads that are no daemons, then calls what `atexit` has been given."""
+    for step in (threading._shutdown, atexit._run_exitfuncs):
+        try:
+            step()
+        except BaseException:  # noqa: BLE001 - as Python, which says it and goes on
+            traceback.print_exc()
+
+
 #: What `Job.commit` left of the job's bookmark.
 bookmark = None
 #: What `EvaluateDataQuality` found and is to be published.
 quality = []
 
 
-def finish(error, moved=None):
+def finish(error, moved=None, status=None):
     report = {"moved": moved} if moved else {"error": error, "bookmark": None if error else bookmark, "quality": quality}
     try:
         _report(report)
     except (OSError, TypeError, ValueError) as failure:
-        # Without its report the run would be a success that moves no bookmark: the next one would read the same again.
+        # Without its report nothing is known of the run.
         error = f"{error + '; ' if error else ''}the run's report cannot be written: {describe(failure)}"
         print(f"lakerun: {error}", file=sys.stderr)
-        moved = None
+        moved, status = None, None
         try:
             _report({"error": error})
         except OSError:
@@ -124,7 +183,7 @@ def finish(error, moved=None):
     sys.stdout.flush()
     sys.stderr.flush()
     # The engine's threads and the client's channel need no farewell: nothing is kept in this process.
-    os._exit(1 if error or moved else 0)
+    _exit(status if status is not None else 1 if error or moved else 0)
 
 
 def finite(metrics):
@@ -174,7 +233,7 @@ def start(arguments, source, catalog):
         from . import classic
 
         print("lakerun: this run's engine is Apache Spark", file=sys.stderr)
-        classic.start(arguments, jars(arguments), catalog, (_value(arguments, "--user-jars-first") or "false").lower() == "true")
+        classic.start(arguments, jars(arguments), catalog, (_value(arguments, "--user-jars-first") or "false").lower() == "true", source=source)
         return
     if _value(arguments, "--extra-jars") and engine == "sail":
         raise LaunchError("--extra-jars need Apache Spark: start the job with --lakerun-engine spark or auto")

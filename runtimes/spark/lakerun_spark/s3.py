@@ -114,21 +114,76 @@ def exists(path):
 class Input:
     """One file to read, with the values of the partition folders that lead to it."""
 
-    def __init__(self, bucket, key, size, partition, modified=0):
-        self.bucket, self.key, self.size, self.partition = bucket, key, size, partition
-        self.modified = modified  # ms since 1970
+    def __init__(self, path, item, partition):
+        self.path, self.partition = path, partition
+        self.bucket, self.key, self.size = split(path)[0], item["Key"], item["Size"]
+        self.modified = int(item["LastModified"].timestamp() * 1000)  # ms since 1970
 
     @property
     def url(self):
         return f"s3://{self.bucket}/{self.key}"
 
 
-def files(path, base_path=None, recursive=False):
-    """The files that Spark would read for one path: the object itself, or those in the folder(s) that it names and in their
-    partition folders; with `recursive` (recursiveFileLookup) all below, and no partitions."""
+def files(path, base_path=None, recursive=False, passed=None):
+    """The files of one path: the object itself, or those in the folder(s) that it names and in their partition folders, the others noted in
+    `passed`; with `recursive` (recursiveFileLookup) all below, and no partitions. What Spark's readers make of folders that are neither, `of_spark` tells."""
+    out = []
+    for item, root, _ in _found(path, base_path):
+        name = item["Key"]
+        relative = name[len(root) :] if name.startswith(root) else name
+        if hidden(relative):
+            continue
+        if recursive or not nested(relative):
+            out.append(Input(path, item, {} if recursive else _partition(relative)))
+        elif passed is not None:
+            passed.append(name)
+    return out
+
+
+def of_spark(paths, base_path=None):
+    """The files that Spark's readers read for paths, and whether those are all that lie there, in partition folders alone. As its discovery
+    of partitions has it: a folder's columns are those of the folders above it, up to the first that is none; all folders must come to one
+    place where the columns begin; where there are columns only files below them are read, where there are none only those right in the
+    folders that were named."""
+    found = []
+    for path in paths:
+        for item, root, own in _found(path, base_path):
+            name = item["Key"]
+            relative = name[len(root) :] if name.startswith(root) else name
+            if not hidden(relative):
+                found.append((path, item, own, relative, *_columns(root, relative.split("/")[:-1])))
+    if not any(columns for *_, columns in found):
+        read = [Input(path, item, {}) for path, item, own, *_ in found if item["Key"].rpartition("/")[0] == own.rstrip("/")]
+        return read, len(read) == len(found)
+    bases = {(split(path)[0], base.lower()) for path, _, _, _, base, _ in found}
+    if len(bases) > 1:
+        folders = sorted("s3://" + "/".join(one) for one in bases)
+        raise AssertionError(f"assertion failed: Conflicting directory structures detected. Suspicious paths: {folders[:10]}. If provided paths "
+                             "are partition directories, please set \"basePath\" in the options of the data source to specify the root directory of the table.")
+    read = [Input(path, item, _partition(columns)) for path, item, _, _, _, columns in found if columns]
+    return read, len(read) == len(found) and not any(nested(relative) for _, _, _, relative, _, _ in found)
+
+
+def _columns(root, folders):
+    """The folder from which the partition columns of a file's folders begin, and those: `x=1/y=2/`."""
+    taken, at = [], len(folders)
+    while at:
+        name, equal, value = folders[at - 1].partition("=")
+        if equal and not (name and value):
+            raise AssertionError(f"assertion failed: Empty partition column {'value' if name else 'name'} in '{folders[at - 1]}'")
+        if not equal and taken:
+            break
+        at -= 1
+        if equal:
+            taken.insert(0, folders[at])
+    base = root + "".join(folder + "/" for folder in (folders[:at] if taken else folders))
+    return base, "".join(folder + "/" for folder in taken)
+
+
+def _found(path, base_path):
+    """Objects below a path, each with the folder from which its partition columns may begin, and the folder that was named."""
     bucket, key = split(path)
     base = split(base_path)[1].rstrip("/") + "/" if base_path else None
-    found = []
     key, magic = _magic(key)
     if magic:
         pattern = _pattern(key.rstrip("/"))
@@ -136,24 +191,17 @@ def files(path, base_path=None, recursive=False):
             name = item["Key"]
             match = pattern.match(name)
             if match and (match.end() == len(name) or name[match.end()] == "/"):
-                root = base or (name[: match.end()] + "/" if match.end() < len(name) else name.rpartition("/")[0] + "/")
-                found.append((item, root))
+                own = name[: match.end()] + "/" if match.end() < len(name) else name.rpartition("/")[0] + "/"
+                yield item, base or own, own
     else:
         folder = key.rstrip("/") + "/" if key else ""
         for item in objects(bucket, key.rstrip("/")):
             name = item["Key"]
             if name == key:
-                found.append((item, base or name.rpartition("/")[0] + "/"))
+                own = name.rpartition("/")[0] + "/"
+                yield item, base or own, own
             elif name.startswith(folder):
-                found.append((item, base or folder))
-    out = []
-    for item, root in found:
-        name = item["Key"]
-        relative = name[len(root) :] if name.startswith(root) else name
-        if not hidden(relative) and (recursive or not nested(relative)):
-            modified = int(item["LastModified"].timestamp() * 1000)
-            out.append(Input(bucket, name, item["Size"], {} if recursive else _partition(relative), modified))
-    return out
+                yield item, base or folder, folder
 
 
 def _partition(relative):

@@ -12,13 +12,16 @@
 //! | `schemas` | the schema registry |
 //! | `worker` | the child process in which a crawl reads S3 |
 //! | `iceberg` | tables whose metadata the catalog writes itself, and the REST catalog over them |
+//! | `history` | how long runs, crawls and results are remembered |
 //! | `jobs` | job definitions and their runs, with operations of their own |
+//! | `sessions` | interactive sessions and their statements |
 //! | `ops` | one file for each operation or pair of them |
 
 mod catalog;
 mod connections;
 pub mod crawl;
 mod crawlers;
+mod history;
 pub mod iceberg;
 mod jobs;
 mod ops;
@@ -26,6 +29,7 @@ mod quality;
 mod schemas;
 mod scope;
 mod security;
+mod sessions;
 mod tags;
 mod triggers;
 pub mod worker;
@@ -34,6 +38,7 @@ mod workflows;
 use std::sync::Arc;
 
 use compute::Compute;
+use compute::spark::Spark;
 use service::Platform;
 use store::Store;
 
@@ -48,6 +53,13 @@ pub struct Glue {
 impl std::fmt::Debug for Glue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Glue")
+    }
+}
+
+impl Glue {
+    /// Forgets what has run long ago, for ever.
+    pub async fn forget_history(self: Arc<Self>) {
+        history::run(self).await;
     }
 }
 
@@ -67,6 +79,8 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Glue>, Str
     crawlers::register(&platform.control, &service);
     schemas::register(&platform.router, &service);
     triggers::register(&platform.control, &service);
-    jobs::register(platform, compute)?;
+    let spark = Spark::new(platform.data.join("tmp").join("spark"), compute);
+    jobs::register(platform, spark.clone())?;
+    sessions::register(platform, spark);
     Ok(service)
 }

@@ -1,6 +1,7 @@
-//! What a script prints, into the log groups `/aws-glue/jobs/output` and `/aws-glue/jobs/error`, one stream a run.
+//! What a script prints, into log groups such as `/aws-glue/jobs/output` and `/aws-glue/jobs/error`, one stream a run.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use api_logs::{CreateLogGroup, CreateLogGroupRequest, CreateLogStream, CreateLogStreamRequest};
 use api_logs::{InputLogEvent, PutLogEvents, PutLogEventsRequest};
@@ -12,11 +13,15 @@ use wire::Error;
 /// Lines sent at once; a line is at most 256 KiB, a call at most 1 MiB.
 const LINES: usize = 500;
 const CALL_BYTES: usize = 900 << 10;
+const TRIES: u32 = 5;
+/// Before the second try; longer before each after it.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Forwards until the channel closes. A log that cannot be written does not fail the run. What is done before the script begins goes
 /// to the log of errors, where AWS's runs have it, and the newest line of it to `prepares`.
 pub(super) async fn forward<F: Future<Output = ()>>(
     cx: &Cx,
+    groups: &str,
     run: &str,
     mut lines: mpsc::Receiver<(Stream, String)>,
     prepares: impl Fn(String) -> F,
@@ -30,7 +35,8 @@ pub(super) async fn forward<F: Future<Output = ()>>(
         if let Some((_, line)) = preparation {
             prepares(format!("Preparing: {line}")).await;
         }
-        for (stream, group) in [(Stream::Output, "/aws-glue/jobs/output"), (Stream::Error, "/aws-glue/jobs/error")] {
+        for (stream, group) in [(Stream::Output, "output"), (Stream::Error, "error")] {
+            let group = &format!("{groups}/{group}");
             let of_this = batch.iter().filter_map(|(from, line)| match from {
                 Stream::Preparation => (stream == Stream::Error).then(|| format!("Preparing: {line}")),
                 _ => (*from == stream).then(|| line.clone()),
@@ -40,7 +46,7 @@ pub(super) async fn forward<F: Future<Output = ()>>(
                 continue;
             }
             let sent = async {
-                if made.insert(group) {
+                if made.insert(stream) {
                     make(cx, group, run).await?;
                 }
                 put(cx, group, run, events).await
@@ -80,7 +86,23 @@ async fn put(cx: &Cx, group: &str, run: &str, events: Vec<InputLogEvent>) -> Res
             log_events: part,
             ..Default::default()
         };
-        cx.call::<PutLogEvents>(input).await?;
+        put_once(cx, &input).await?;
+    }
+    Ok(())
+}
+
+/// Lines are not lost for a moment in which the log cannot be written.
+async fn put_once(cx: &Cx, input: &PutLogEventsRequest) -> Result<(), Error> {
+    for attempt in 1.. {
+        match cx.call::<PutLogEvents>(input.clone()).await {
+            Ok(_) => break,
+            Err(error) if attempt == TRIES => return Err(error),
+            // Somebody deleted the group meanwhile, as one does to empty it.
+            Err(error) if error.is("ResourceNotFoundException") => {
+                make(cx, &input.log_group_name, &input.log_stream_name).await?;
+            }
+            Err(_) => cx.router().clock().sleep(PAUSE * attempt).await,
+        }
     }
     Ok(())
 }

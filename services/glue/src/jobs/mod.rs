@@ -16,13 +16,13 @@ mod metrics;
 mod ops;
 mod records;
 mod run;
+pub(crate) mod sessions;
 
 pub(crate) use ops::{Origin, begin, stop_run};
-pub(crate) use records::attempts;
+pub(crate) use records::{attempts, is_old};
 
 use std::sync::Arc;
 
-use compute::Compute;
 use compute::spark::Spark;
 use service::{Platform, Router, operations};
 use store::Store;
@@ -44,11 +44,11 @@ pub(crate) struct Jobs {
 ///
 /// # Errors
 /// A text, where section `[spark]` of the settings is wrong.
-pub(crate) fn register(platform: &Platform, compute: &Compute) -> Result<(), String> {
+pub(crate) fn register(platform: &Platform, spark: Spark) -> Result<(), String> {
     let service = Arc::new(Jobs {
         store: platform.control.store().clone(),
         router: platform.router.clone(),
-        spark: Spark::new(platform.data.join("tmp").join("spark"), compute),
+        spark,
         elsewhere: elsewhere::Section::of(&platform.settings)?,
         endpoint: platform.endpoint.clone(),
     });

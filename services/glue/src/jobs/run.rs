@@ -19,12 +19,15 @@ use wire::{Error, Timestamp};
 
 use super::records::{Ended, RunKey, RunRecord};
 use super::{Jobs, arguments, bookmarks, capacity, elsewhere, event, logs, metrics};
+use crate::security::Encryption;
 use crate::{quality, triggers, workflows};
 
 /// Lines of output held before the script has to wait for the log.
 const LINES: usize = 1000;
 /// Of a line of preparation so many characters are shown with the run. Source: API Reference, `JobRun`, StateDetail.
 const STATE_DETAIL: usize = 1024;
+/// Where its lines go.
+const GROUPS: &str = "/aws-glue/jobs";
 /// Of a run that asks for Apache Spark where it has it already.
 const NOT_AGAIN: &str = "the run asked to move to Apache Spark, where it was";
 
@@ -108,7 +111,7 @@ impl Kind for Runs {
         let (mut used, began) = (sandbox::Used::default(), cx.now());
         let run = self.0.spark.run(&job, send, started, &mut used);
         let (came, ()) =
-            tokio::join!(run, logs::forward(&cx, &place.run, lines, |line| self.0.prepares(&cx, place, line)));
+            tokio::join!(run, logs::forward(&cx, GROUPS, &place.run, lines, |line| self.0.prepares(&cx, place, line)));
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         let arguments = record.run.arguments.as_ref();
         if arguments.and_then(|all| all.get("--enable-metrics")).is_some_and(|value| value != "false") {
@@ -207,26 +210,38 @@ fn ended(state: &str, message: Option<String>) -> Ended {
     Ended { state: state.to_owned(), message, moved: None, bookmark: None, quality: Vec::new() }
 }
 
+/// Whose keys a script has, and where Lakerun is.
+pub(super) fn environment(
+    credentials: &Credentials,
+    region: &str,
+    endpoint: &str,
+    run: &str,
+    encryption: Option<&Encryption>,
+) -> Vec<(String, String)> {
+    let env = [
+        ("AWS_ACCESS_KEY_ID", credentials.access_key.as_str()),
+        ("AWS_SECRET_ACCESS_KEY", &credentials.secret_key),
+        ("AWS_SESSION_TOKEN", credentials.session_token.as_deref().unwrap_or_default()),
+        ("AWS_REGION", region),
+        ("AWS_DEFAULT_REGION", region),
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_DISABLE_HOST_PREFIX_INJECTION", "true"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("LAKERUN_JOB_RUN_ID", run),
+    ];
+    // Read by both engines' S3 clients, and by our own.
+    let encryption = encryption.into_iter().flat_map(|encryption| {
+        let key = encryption.key.clone().map(|key| ("AWS_SSE_KMS_KEY_ID".to_owned(), key));
+        [Some(("AWS_SERVER_SIDE_ENCRYPTION".to_owned(), encryption.algorithm.clone())), key].into_iter().flatten()
+    });
+    env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(encryption).collect()
+}
+
 impl Jobs {
     fn job(&self, place: &RunKey, Plan { record, bookmark }: &Plan, credentials: &Credentials) -> Job {
         let given = record.run.arguments.clone().unwrap_or_default();
         let dpu = record.run.max_capacity.unwrap_or(1.0);
-        let env = [
-            ("AWS_ACCESS_KEY_ID", credentials.access_key.as_str()),
-            ("AWS_SECRET_ACCESS_KEY", &credentials.secret_key),
-            ("AWS_SESSION_TOKEN", credentials.session_token.as_deref().unwrap_or_default()),
-            ("AWS_REGION", &place.region),
-            ("AWS_DEFAULT_REGION", &place.region),
-            ("AWS_ENDPOINT_URL", &self.endpoint),
-            ("AWS_DISABLE_HOST_PREFIX_INJECTION", "true"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("LAKERUN_JOB_RUN_ID", &place.run),
-        ];
-        // Read by both engines' S3 clients, and by our own.
-        let encryption = record.encryption.iter().flat_map(|encryption| {
-            let key = encryption.key.clone().map(|key| ("AWS_SSE_KMS_KEY_ID".to_owned(), key));
-            [Some(("AWS_SERVER_SIDE_ENCRYPTION".to_owned(), encryption.algorithm.clone())), key].into_iter().flatten()
-        });
+        let env = environment(credentials, &place.region, &self.endpoint, &place.run, record.encryption.as_ref());
         let kind = record.command.name.clone().unwrap_or_else(|| "glueetl".to_owned());
         let asked = self.elsewhere.engine(arguments::engine(Some(&given)).unwrap_or_default());
         let engine = match asked {
@@ -242,7 +257,7 @@ impl Jobs {
             kind,
             script: record.command.script_location.clone().unwrap_or_default(),
             arguments: arguments::argv(&place.job, &place.run, &given),
-            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(encryption).collect(),
+            env,
             modules: arguments::modules(&given),
             bookmark: bookmark.clone(),
             memory_mb: capacity::memory_mb(of_driver.unwrap_or(dpu)),
