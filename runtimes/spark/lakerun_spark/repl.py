@@ -64,6 +64,8 @@ def _begin(kind, arguments):
     from . import launcher
 
     sys.argv = ["", *arguments]
+    # As at a prompt: PySpark takes a main module without a file for a doctest of its own otherwise.
+    sys.ps1 = ">>> "
     sys.path[0] = os.getcwd()
     module = types.ModuleType("__main__")
     module.__builtins__ = builtins
