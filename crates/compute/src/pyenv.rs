@@ -368,11 +368,11 @@ async fn finish(
 /// The same for what may run anything. Where the settings hold credentials nothing is built: a package's sources could read them, and
 /// without them pip would ask another index than the operator's.
 fn pass_on_to_strangers(command: &mut Command, home: &Path) -> Result<(), Error> {
-    let files = ["PIP_CONFIG_FILE".to_owned()].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let named = std::env::var_os("PIP_CONFIG_FILE").map(PathBuf::from);
     let own = std::env::var_os("HOME").map(PathBuf::from);
-    let files =
-        files.chain(own.iter().flat_map(|home| [".config/pip/pip.conf", ".pip/pip.conf"].map(|at| home.join(at))));
-    if let Some((file, text)) = files.filter_map(|file| Some((file.clone(), fs::read_to_string(file).ok()?))).next() {
+    let own = own.iter().flat_map(|home| [".config/pip/pip.conf", ".pip/pip.conf"].map(|at| home.join(at)));
+    let mut files = named.into_iter().chain(own);
+    if let Some((file, text)) = files.find_map(|file| Some((file.clone(), fs::read_to_string(file).ok()?))) {
         if holds_credentials(&text) {
             return Err(refused(&file.display().to_string()));
         }

@@ -275,6 +275,7 @@ impl Spark {
         serde_json::to_value(&job).map_err(|error| Error::io("encoding a job")(error.into()))
     }
 
+    #[expect(clippy::too_many_lines, reason = "what a process is made of, in order")]
     /// A job's process as it is to be started, but for its program's arguments, and what it needs until its end.
     async fn prepared(&self, job: &Job, lines: &mpsc::Sender<(Stream, String)>) -> Result<Prepared, Error> {
         let shared = &self.0;
@@ -372,18 +373,17 @@ impl Spark {
         let standing = self.0.standby.take(job);
         let cold = if standing.is_none() { Some(self.prepared(job, &lines).await?) } else { None };
         started.await;
-        let (mut prepared, mut child, output) = match self.hand_over(standing, job, &words).await {
-            Some(begun) => begun,
-            None => {
-                let mut prepared = match cold {
-                    Some(prepared) => prepared,
-                    None => self.prepared(job, &lines).await?,
-                };
-                prepared.command.args(["-m", "lakerun_spark.launcher"]).args(&words);
-                let mut child = start(&mut prepared.command, prepared.template.take().as_deref(), &words).await?;
-                let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
-                (prepared, child, output)
-            }
+        let (mut prepared, mut child, output) = if let Some(begun) = self.hand_over(standing, job, &words).await {
+            begun
+        } else {
+            let mut prepared = match cold {
+                Some(prepared) => prepared,
+                None => self.prepared(job, &lines).await?,
+            };
+            prepared.command.args(["-m", "lakerun_spark.launcher"]).args(&words);
+            let mut child = start(&mut prepared.command, prepared.template.take().as_deref(), &words).await?;
+            let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
+            (prepared, child, output)
         };
         let (result, memory_mb) = (prepared.result.clone(), prepared.memory_mb);
         let _session =

@@ -60,7 +60,7 @@ impl Shape {
     fn of(job: &Job) -> Option<Self> {
         let plain =
             job.engine == Engine::Spark && job.kind != "pythonshell" && job.modules.is_empty() && job.cluster.is_none();
-        plain.then(|| Self { memory_mb: job.memory_mb, parallelism: job.parallelism })
+        plain.then_some(Self { memory_mb: job.memory_mb, parallelism: job.parallelism })
     }
 }
 
