@@ -182,7 +182,7 @@ pub(crate) fn rename_table(
 pub(crate) fn delete_database(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<(), Error> {
     scope::each(tx, &scope.tables(name), |tx, key| {
         let table = Key::parts(key).pop().unwrap_or_default();
-        Ok(tags::clear(tx, scope, &table_arn(scope, name, &String::from_utf8_lossy(&table)))?)
+        tags::clear(tx, scope, &table_arn(scope, name, &String::from_utf8_lossy(&table)))
     })?;
     for kind in ["table", "version", "partition", "index", "column-statistics", "partition-statistics", FUNCTIONS] {
         scope::clear(tx, &scope.key(kind).push(name))?;

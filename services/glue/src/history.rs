@@ -26,12 +26,14 @@ const PAGE: usize = 200;
 const OF_RUNS: SignedDuration = SignedDuration::from_hours(90 * 24);
 const OF_CRAWLS: SignedDuration = SignedDuration::from_hours(365 * 24);
 
+/// Whether a record is of before then. What belongs to it is removed by this, the record itself by the caller.
+type IsOld = fn(&mut Tx<'_>, &Scope, &[u8], &[u8], Timestamp) -> Result<bool, Error>;
+
 /// A kind of record, and what of it goes.
 struct Kept {
     kind: &'static str,
     time: SignedDuration,
-    /// Whether the record is of before then; what belongs to it is removed by this, the record by the caller.
-    is_old: fn(&mut Tx<'_>, &Scope, &[u8], &[u8], Timestamp) -> Result<bool, Error>,
+    is_old: IsOld,
 }
 
 static KINDS: [Kept; 6] = [

@@ -103,9 +103,8 @@ pub(super) fn find(tx: &mut Tx<'_>, scope: &Scope, id: &str) -> Result<Record, E
 
 /// The same for operations whose model knows no EntityNotFoundException.
 pub(super) fn find_named(tx: &mut Tx<'_>, scope: &Scope, id: &str) -> Result<Record, Error> {
-    find(tx, scope, id).map_err(|error| match error.is("EntityNotFoundException") {
-        true => invalid_input_exception(error.message()),
-        false => error,
+    find(tx, scope, id).map_err(|error| {
+        if error.is("EntityNotFoundException") { invalid_input_exception(error.message()) } else { error }
     })
 }
 

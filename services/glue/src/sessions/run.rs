@@ -127,7 +127,7 @@ impl Kind for Runs {
         };
         let (orders, heard) = mpsc::unbounded_channel();
         self.0.live().insert(place.task(), orders);
-        let end = self.0.live_on(place, record, attempt, keys, heard).await;
+        let end = Box::pin(self.0.live_on(place, record, attempt, keys, heard)).await;
         self.0.live().remove(&place.task());
         Worked::Ended(end.unwrap_or_else(|error| failed(error.to_string())))
     }
