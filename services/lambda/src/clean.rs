@@ -33,7 +33,7 @@ pub(crate) async fn run(lambda: Weak<Lambda>) {
 impl Lambda {
     /// Takes away what was unnamed the last time and still is. What is unnamed now.
     async fn clean(&self, before: &BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
-        let named = self.store.read(|tx| named(tx)).await?;
+        let named = self.store.read(named).await?;
         let (archive, before) = (self.archive.clone(), before.clone());
         let work = tokio::task::spawn_blocking(move || {
             let unnamed = archive.unnamed(&named)?;

@@ -51,9 +51,8 @@ impl Beneath {
     /// Whether following this name leaves the folder. Where nothing is at its end it does not.
     pub fn leads_out(&self, name: &Path) -> io::Result<bool> {
         match self.resolve(name, OFlags::PATH | OFlags::CLOEXEC) {
-            Ok(_) => Ok(false),
             Err(Errno::XDEV) => Ok(true),
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(false),
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -87,7 +86,7 @@ impl Beneath {
     /// The folder that a name lies in, made if it is not there, and the name's last part.
     fn place<'a>(&self, name: &'a Path) -> io::Result<(OwnedFd, &'a OsStr)> {
         let last = name.file_name().ok_or_else(|| io::Error::other(format!("{} names no file", name.display())))?;
-        Ok((self.folder(name.parent().unwrap_or(Path::new("")))?, last))
+        Ok((self.folder(name.parent().unwrap_or_else(|| Path::new("")))?, last))
     }
 
     fn folder(&self, name: &Path) -> io::Result<OwnedFd> {

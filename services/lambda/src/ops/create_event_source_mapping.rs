@@ -30,16 +30,7 @@ impl Handle<CreateEventSourceMapping> for Lambda {
     ) -> Result<EventSourceMappingConfiguration, Error> {
         let place = Scope::of(cx);
         let source = req.event_source_arn.clone().unwrap_or_default();
-        let is_stream = mapping::is_stream(&source);
-        if !is_stream && Arn::parse(&source).is_none_or(|arn| arn.service != "sqs") {
-            return Err(error::invalid_parameter_value_exception(
-                "Only SQS queues and DynamoDB streams are supported here as event sources.",
-            ));
-        }
-        if Arn::parse(&source).is_some_and(|arn| arn.region != cx.region()) {
-            let message = format!("Event source region must match Lambda region {}.", cx.region());
-            return Err(error::invalid_parameter_value_exception(message));
-        }
+        let is_stream = check_source(&source, cx.region())?;
         check_stream(&req, is_stream)?;
         stream_destination(cx.region(), req.destination_config.as_ref())?;
         Filters::parse(req.filter_criteria.as_ref())?;
@@ -159,6 +150,22 @@ impl Lambda {
         }
         Ok(())
     }
+}
+
+/// Whether it is a stream, and no queue. Others are refused, and those of other regions, which would be looked for in this one.
+fn check_source(source: &str, region: &str) -> Result<bool, Error> {
+    let is_stream = mapping::is_stream(source);
+    let arn = Arn::parse(source);
+    if !is_stream && arn.as_ref().is_none_or(|arn| arn.service != "sqs") {
+        return Err(error::invalid_parameter_value_exception(
+            "Only SQS queues and DynamoDB streams are supported here as event sources.",
+        ));
+    }
+    if arn.is_some_and(|arn| arn.region != region) {
+        let message = format!("Event source region must match Lambda region {region}.");
+        return Err(error::invalid_parameter_value_exception(message));
+    }
+    Ok(is_stream)
 }
 
 /// What only streams have, and what they must have.

@@ -94,17 +94,16 @@ impl Kind for Calls {
     }
 
     async fn who(&self, call: &Call, (): &(), attempt: &str) -> Result<Who<End>, Error> {
-        let role = match &call.role {
-            Some(role) => Some(role.clone()),
-            None => {
-                let cx = Cx::platform(&self.0.router, &call.account, &call.region);
-                let way = self.0.way(&cx, &call.endpoint).await;
-                match way.and_then(|way| Ok(way.variant(None)?.model.execution_role_arn.clone())) {
-                    Ok(role) => role,
-                    Err(error) if error.status() >= 500 => return Err(error),
-                    // It would be so the next time.
-                    Err(error) => return Ok(Who::Nobody(unwritten(error.message()))),
-                }
+        let role = if let Some(role) = &call.role {
+            Some(role.clone())
+        } else {
+            let cx = Cx::platform(&self.0.router, &call.account, &call.region);
+            let way = self.0.way(&cx, &call.endpoint).await;
+            match way.and_then(|way| Ok(way.variant(None)?.model.execution_role_arn.clone())) {
+                Ok(role) => role,
+                Err(error) if error.status() >= 500 => return Err(error),
+                // It would be so the next time.
+                Err(error) => return Ok(Who::Nobody(unwritten(error.message()))),
             }
         };
         let Some(role) = role else { return Ok(Who::Nobody(unwritten("the model has no ExecutionRoleArn"))) };

@@ -110,9 +110,9 @@ impl SageMaker {
             let stream = taken.get().log_stream().to_owned();
             let outcome = taken.get().call(asked, limit).await;
             if outcome.is_ok() {
-                taken.keep(clock.elapsed())
+                taken.keep(clock.elapsed());
             } else {
-                taken.end()
+                taken.end();
             }
             answered(outcome, stream, memory_mb)
         });
