@@ -1,8 +1,9 @@
 //! How much memory and processor time a process and its descendants take. It is asked only while work is in progress: an idle
 //! process costs nothing.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -85,32 +86,42 @@ impl Meter {
     }
 }
 
-/// A process and all below it. Each thread has children of its own: a handler may start programs from a pool of threads, Apache
-/// Spark's JVM does so with its Python workers. Source: proc_pid_task(5), `children`.
-fn tree(pid: i32) -> BTreeSet<i32> {
-    let mut found = BTreeSet::from([pid]);
+/// What `/proc/PID/status` says of a process and of all below it, by their ids. Each thread has children of its own: a handler may start
+/// programs from a pool of threads, Apache Spark's JVM does so with its Python workers. Source: proc_pid_task(5), `children`.
+fn tree(pid: i32) -> BTreeMap<i32, String> {
+    let mut found = BTreeMap::new();
     let mut left = vec![pid];
     while let Some(pid) = left.pop() {
-        for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
-            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
+        let tasks = if field(&status, "Threads:").is_some_and(|threads| threads.trim() == "1") {
+            vec![format!("/proc/{pid}/task/{pid}").into()]
+        } else {
+            let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+            tasks.map(|task| task.path()).collect::<Vec<PathBuf>>()
+        };
+        found.insert(pid, status);
+        for task in tasks {
+            let children = fs::read_to_string(task.join("children")).unwrap_or_default();
             let children = children.split_ascii_whitespace().filter_map(|child| child.parse().ok());
-            left.extend(children.filter(|child| found.insert(*child)));
+            left.extend(children.filter(|child| !found.contains_key(child)));
         }
     }
     found
 }
 
-/// Resident memory of a process and those below it that is theirs: not the pages of files, such as libraries.
-fn tree_bytes(pid: i32) -> u64 {
-    tree(pid).into_iter().filter_map(own_bytes).sum()
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name))
 }
 
-fn own_bytes(pid: i32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let bytes = |name: &str| kilobytes(status.lines().find_map(|line| line.strip_prefix(name))?).map(|kb| kb << 10);
+/// Resident memory of a process and those below it that is theirs: not the pages of files, such as libraries.
+fn tree_bytes(pid: i32) -> u64 {
+    tree(pid).iter().map(|(pid, status)| own_bytes(*pid, status)).sum()
+}
+
+fn own_bytes(pid: i32, status: &str) -> u64 {
+    let bytes = |name: &str| kilobytes(field(status, name)?).map(|kb| kb << 10);
     let shared = bytes("RssShmem:").filter(|bytes| *bytes > 0);
-    let shared = shared.map_or(0, |all| shared_bytes(pid).unwrap_or(all));
-    Some(bytes("RssAnon:").unwrap_or(0) + shared)
+    bytes("RssAnon:").unwrap_or(0) + shared.map_or(0, |all| shared_bytes(pid).unwrap_or(all))
 }
 
 /// Its part of the memory that it shares with others: anonymous, of a memfd, in `/dev/shm`. Files of a `/tmp` that lies in memory are
@@ -144,7 +155,7 @@ fn tree_cpu_ms(pid: i32) -> u64 {
         let ticks = (11..15).map(|at| fields.get(at)?.parse::<u64>().ok()).sum::<Option<u64>>()?;
         Some(ticks * 1000 / rustix::param::clock_ticks_per_second())
     };
-    tree(pid).into_iter().filter_map(own).sum()
+    tree(pid).into_keys().filter_map(own).sum()
 }
 
 /// Memory that this machine, or the control group that the server runs in, has.
@@ -209,7 +220,7 @@ mod tests {
         let (mut parent, pid) = python(program);
         assert_eq!(tree(pid).len(), 2);
         assert!(tree_bytes(pid) > 100 << 20, "{}", tree_bytes(pid));
-        let child = tree(pid).into_iter().find(|one| *one != pid).unwrap();
+        let child = tree(pid).into_keys().find(|one| *one != pid).unwrap();
         parent.0.kill().unwrap();
         rustix::process::kill_process(rustix::process::Pid::from_raw(child).unwrap(), rustix::process::Signal::KILL)
             .unwrap();
@@ -228,7 +239,7 @@ mod tests {
         assert_eq!(tree(pid).len(), 2);
         let bytes = tree_bytes(pid);
         assert!(bytes > 100 << 20 && bytes < 180 << 20, "{bytes}");
-        for child in tree(pid).into_iter().filter(|one| *one != pid) {
+        for child in tree(pid).into_keys().filter(|one| *one != pid) {
             let child = rustix::process::Pid::from_raw(child).unwrap();
             rustix::process::kill_process(child, rustix::process::Signal::KILL).unwrap();
         }
