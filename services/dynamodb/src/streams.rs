@@ -12,7 +12,7 @@ use crate::write::Home;
 
 pub(crate) const TRIM: &str = "dynamodb:trim";
 /// For how long records are kept.
-pub(crate) const KEPT_MS: i64 = 24 * 3_600_000;
+const KEPT_MS: i64 = 24 * 3_600_000;
 /// Between two runs of the task that deletes older ones.
 const TRIM_EVERY_MS: i64 = 3_600_000;
 /// Sequence numbers have 21 digits, so that they sort as text too.
@@ -45,6 +45,13 @@ pub(crate) struct Record {
     pub(crate) old: Option<Item>,
     pub(crate) size: i64,
     pub(crate) expired: bool,
+}
+
+impl Record {
+    /// Whether it is too old to be read, deleted yet or not.
+    pub(crate) fn is_expired(&self, now_ms: i64) -> bool {
+        self.at_ms <= now_ms - KEPT_MS
+    }
 }
 
 impl Stream {
@@ -86,6 +93,31 @@ impl Stream {
 
     pub(crate) fn shard(&self) -> String {
         format!("shardId-{:020}-{}", self.created_ms, self.id.get(..8).unwrap_or_default())
+    }
+
+    /// The number of a record, in its key.
+    pub(crate) fn number(key: &[u8]) -> Option<u64> {
+        Key::part_u64(Key::parts(key).get(3)?)
+    }
+
+    /// The number of the oldest record that can be read. Old ones that wait for the trimming task stand before it, an hour's and more:
+    /// as records get older towards the first, it is looked for by halves.
+    pub(crate) fn oldest(&self, tx: &mut Tx<'_>, now_ms: i64) -> Result<Option<u64>, Error> {
+        let prefix = Self::records(&self.id);
+        let first = tx.scan_prefix(&prefix, 1)?;
+        let Some(mut low) = first.first().and_then(|(key, _)| Self::number(key)) else { return Ok(None) };
+        let end = self.written(tx)? + 1;
+        let mut high = end;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let record: Option<Record> = tx.get_json(prefix.clone().push_u64(middle))?;
+            if record.is_none_or(|record| record.is_expired(now_ms)) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok((low < end).then_some(low))
     }
 
     /// How many records were ever written.
@@ -179,7 +211,7 @@ pub(crate) fn trim(tx: &mut Tx<'_>, stream: &Stream, now_ms: i64, limit: usize) 
     let records = tx.scan_prefix(Stream::records(&stream.id), limit)?;
     for (key, bytes) in &records {
         let record: Record = store::kv::decode(key, bytes)?;
-        if record.at_ms > now_ms - KEPT_MS {
+        if !record.is_expired(now_ms) {
             break;
         }
         tx.delete(key)?;
@@ -187,7 +219,7 @@ pub(crate) fn trim(tx: &mut Tx<'_>, stream: &Stream, now_ms: i64, limit: usize) 
     let oldest_is_young = |tx: &mut Tx<'_>| -> Result<bool, Error> {
         let first = tx.scan_prefix(Stream::records(&stream.id), 1)?;
         let Some((key, bytes)) = first.first() else { return Ok(true) };
-        Ok(store::kv::decode::<Record>(key, bytes)?.at_ms > now_ms - KEPT_MS)
+        Ok(!store::kv::decode::<Record>(key, bytes)?.is_expired(now_ms))
     };
     if !oldest_is_young(tx)? {
         return Ok(false);

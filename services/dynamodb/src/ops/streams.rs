@@ -11,10 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use service::{Cx, Handle};
-use store::{Key, Tx};
+use store::Tx;
 use wire::{Error, Timestamp};
 
-use crate::streams::{KEPT_MS, Record, Stream, number_of, sequence_number};
+use crate::streams::{Record, Stream, number_of, sequence_number};
 use crate::write::Home;
 use crate::{DynamoDb, convert};
 
@@ -72,13 +72,13 @@ impl Handle<ListStreams> for DynamoDb {
 #[async_trait]
 impl Handle<DescribeStream> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: DescribeStreamInput) -> Result<DescribeStreamOutput, Error> {
-        let home = Home::of(cx);
+        let (home, now_ms) = (Home::of(cx), cx.now().as_millisecond());
         let (stream, written, first) = self
             .store
             .read(|tx| {
                 let stream = find(tx, &home, &req.stream_arn)?;
                 let written = stream.written(tx)?;
-                let first = oldest(tx, &stream)?.unwrap_or(written + 1);
+                let first = stream.oldest(tx, now_ms)?.unwrap_or(written + 1);
                 Ok::<_, Error>((stream, written, first))
             })
             .await?;
@@ -117,7 +117,7 @@ impl Handle<DescribeStream> for DynamoDb {
 #[async_trait]
 impl Handle<GetShardIterator> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: GetShardIteratorInput) -> Result<GetShardIteratorOutput, Error> {
-        let home = Home::of(cx);
+        let (home, now_ms) = (Home::of(cx), cx.now().as_millisecond());
         let numbered = matches!(req.shard_iterator_type.as_str(), "AT_SEQUENCE_NUMBER" | "AFTER_SEQUENCE_NUMBER");
         if numbered && req.sequence_number.is_none() {
             return Err(Error::validation(format!(
@@ -142,7 +142,7 @@ impl Handle<GetShardIterator> for DynamoDb {
                     )));
                 }
                 let written = stream.written(tx)?;
-                let oldest = oldest(tx, &stream)?.unwrap_or(written + 1);
+                let oldest = stream.oldest(tx, now_ms)?.unwrap_or(written + 1);
                 let asked = match &req.sequence_number {
                     None => None,
                     Some(text) => Some(
@@ -159,7 +159,7 @@ impl Handle<GetShardIterator> for DynamoDb {
                 })
             })
             .await?;
-        let place = IteratorPosition { next, at_ms: cx.now().as_millisecond() };
+        let place = IteratorPosition { next, at_ms: now_ms };
         Ok(GetShardIteratorOutput { shard_iterator: Some(place.iterator(&req.stream_arn)?) })
     }
 }
@@ -182,26 +182,23 @@ impl Handle<GetRecords> for DynamoDb {
             )));
         }
         let limit = limit(req.limit, MOST_RECORDS);
-        let (stream, records, written) = self
+        let (stream, written, page) = self
             .store
             .read(|tx| {
                 let stream = find(tx, &home, arn)?;
                 let written = stream.written(tx)?;
-                let records = read(tx, &stream, place.next, limit, now_ms)?;
-                Ok::<_, Error>((stream, records, written))
+                let page = read(tx, &stream, place.next, limit, now_ms)?;
+                Ok::<_, Error>((stream, written, page))
             })
             .await?;
-        let next = match records.last() {
-            Some((number, _)) => number + 1,
-            None => place.next.max(written + 1),
-        };
+        let next = page.next.unwrap_or_else(|| place.next.max(written + 1));
         // A closed shard ends.
         let next_shard_iterator = match stream.disabled_ms {
             Some(_) if next > written => None,
             _ => Some(IteratorPosition { next, at_ms: now_ms }.iterator(arn)?),
         };
         let region = cx.region();
-        let records = records.into_iter().map(|(number, record)| wire_record(&stream, number, record, region));
+        let records = page.records.into_iter().map(|(number, record)| wire_record(&stream, number, record, region));
         Ok(GetRecordsOutput { records: Some(records.collect()), next_shard_iterator })
     }
 }
@@ -244,16 +241,6 @@ fn find(tx: &mut Tx<'_>, home: &Home, arn: &str) -> Result<Stream, Error> {
     Stream::find(tx, home, arn)?.ok_or_else(|| not_found(arn))
 }
 
-/// The number of the oldest record that is kept.
-fn oldest(tx: &mut Tx<'_>, stream: &Stream) -> Result<Option<u64>, Error> {
-    let first = tx.scan_prefix(Stream::records(&stream.id), 1)?;
-    Ok(first.first().and_then(|(key, _)| number(key)))
-}
-
-fn number(key: &[u8]) -> Option<u64> {
-    Key::part_u64(Key::parts(key).get(3)?)
-}
-
 /// Fails for a number of before the oldest record; `back` more are known by what came after them.
 fn trimmed(number: u64, oldest: u64, back: u64) -> Result<u64, Error> {
     if number + back < oldest {
@@ -264,24 +251,35 @@ fn trimmed(number: u64, oldest: u64, back: u64) -> Result<u64, Error> {
     Ok(number)
 }
 
-fn read(tx: &mut Tx<'_>, stream: &Stream, from: u64, limit: usize, now_ms: i64) -> Result<Vec<(u64, Record)>, Error> {
+/// What one call reads.
+#[derive(Default)]
+struct Page {
+    records: Vec<(u64, Record)>,
+    /// Where reading goes on; none where nothing is there to be read.
+    next: Option<u64>,
+}
+
+/// Reads from a number on. What the trimming task has not come to yet is gone all the same: reading goes on with the oldest record that is
+/// young enough, so that an answer without records means that there are none.
+fn read(tx: &mut Tx<'_>, stream: &Stream, from: u64, limit: usize, now_ms: i64) -> Result<Page, Error> {
+    let Some(oldest) = stream.oldest(tx, now_ms)? else { return Ok(Page::default()) };
     let prefix = Stream::records(&stream.id);
     let to = store::key::prefix_end(prefix.as_bytes());
-    let (mut records, mut bytes) = (Vec::new(), 0);
-    for (key, value) in tx.scan(prefix.push_u64(from).as_bytes(), to.as_deref(), limit, false)? {
+    let (mut page, mut bytes) = (Page::default(), 0);
+    for (key, value) in tx.scan(prefix.push_u64(from.max(oldest)).as_bytes(), to.as_deref(), limit, false)? {
         let record: Record = store::kv::decode(&key, &value)?;
-        let Some(number) = number(&key) else { continue };
-        // What the trimming task has not come to yet is gone all the same.
-        if record.at_ms <= now_ms - KEPT_MS {
+        let Some(number) = Stream::number(&key) else { continue };
+        page.next = Some(number + 1);
+        if record.is_expired(now_ms) {
             continue;
         }
         bytes += record.size;
-        records.push((number, record));
+        page.records.push((number, record));
         if bytes >= MOST_BYTES {
             break;
         }
     }
-    Ok(records)
+    Ok(page)
 }
 
 fn wire_record(stream: &Stream, number: u64, record: Record, region: &str) -> WireRecord {
