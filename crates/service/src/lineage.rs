@@ -179,7 +179,7 @@ fn transacted(input: &Value) -> Vec<(Did, String)> {
 
 /// A table by its name or its ARN.
 fn table_of(table: &str) -> String {
-    let name = table.rsplit_once(":table/").map_or(table, |(_, rest)| rest.split('/').next().unwrap_or(rest));
+    let name = table.split_once(":table/").map_or(table, |(_, rest)| rest.split('/').next().unwrap_or(rest));
     format!("dynamodb://{name}")
 }
 

@@ -121,16 +121,21 @@ impl Context for Request<'_> {
             Source::Member(path) => {
                 let (path, default) =
                     path.split_once(':').map_or((path, None), |(path, default)| (path, Some(default)));
-                // Of the two contexts of ReEncrypt the one that its action is about.
-                let path = match (self.action, path.strip_prefix("EncryptionContext")) {
-                    ("kms:ReEncryptFrom", Some(rest)) => format!("SourceEncryptionContext{rest}"),
-                    ("kms:ReEncryptTo", Some(rest)) => format!("DestinationEncryptionContext{rest}"),
-                    _ => path.to_owned(),
+                // Of the two contexts of ReEncrypt the one that its action is about; of a grant the one that its constraints ask for.
+                let paths = match (self.action, path.strip_prefix("EncryptionContext")) {
+                    ("kms:ReEncryptFrom", Some(rest)) => vec![format!("SourceEncryptionContext{rest}")],
+                    ("kms:ReEncryptTo", Some(rest)) => vec![format!("DestinationEncryptionContext{rest}")],
+                    ("kms:CreateGrant", Some(rest)) => {
+                        ["Equals", "Subset"].map(|kind| format!("Constraints.EncryptionContext{kind}{rest}")).into()
+                    }
+                    _ => vec![path.to_owned()],
                 };
                 self.input.map(|input| {
                     let mut found = Vec::new();
-                    let path = if rest.is_empty() { path } else { format!("{path}.{rest}") };
-                    texts(input, &path, &mut found);
+                    for path in paths {
+                        let path = if rest.is_empty() { path } else { format!("{path}.{rest}") };
+                        texts(input, &path, &mut found);
+                    }
                     if found.is_empty() {
                         found.extend(default.map(str::to_owned));
                     }
@@ -459,7 +464,8 @@ pub(super) fn texts(value: &Value, path: &str, found: &mut Vec<String>) {
     if let Some(list) = first.strip_suffix("[]") {
         value.get(list).and_then(Value::as_array).into_iter().flatten().for_each(|item| next(item, found));
     } else if let Some(map) = first.strip_suffix("@keys") {
-        found.extend(value.get(map).and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys).cloned());
+        let map = value.get(map).and_then(Value::as_object).into_iter().flatten();
+        found.extend(map.filter(|(_, value)| !value.is_null()).map(|(key, _)| key.clone()));
     } else if let Some(inner) = value.get(first) {
         next(inner, found);
     } else if let Some(whole) = value.get(path) {

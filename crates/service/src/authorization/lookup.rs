@@ -43,6 +43,10 @@ pub(super) async fn find(how: &str, cx: &Cx, value: &str) -> Result<Option<Strin
     // What another account has is looked for there.
     let account =
         value.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(3)).filter(|account| account.len() == 12);
+    // AWS's own keys are of use in their account alone. Another's is not looked for, by which it would be made.
+    if how == "key" && value.contains(":alias/aws/") && account.is_some_and(|account| account != cx.account()) {
+        return Ok(Some(value.to_owned()));
+    }
     let there = account.map_or_else(|| cx.clone(), |account| cx.in_account(account));
     match ask(&there, service, operation, json!({ *member: value })).await {
         Ok(answer) => {

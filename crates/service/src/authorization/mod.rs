@@ -18,7 +18,7 @@ use wire::{Error, OperationSpec};
 
 pub use context::{Context, Gathered, Nothing, Request, gather, known};
 pub use lookup::{BLOB_MARK, key_of_blob};
-pub use names::FunctionName;
+pub use names::{FunctionName, QueueName, bus_name};
 
 use crate::identity::Judgement;
 use crate::policy::{Asked, Caller, Verdict, evaluate_for};

@@ -5,7 +5,7 @@ use wire::Error;
 use wire::arn::Arn;
 
 use super::lookup;
-use super::names::FunctionName;
+use super::names::{FunctionName, QueueName, bus_name};
 use crate::{Cx, Principal};
 
 /// What one member contributed to a template.
@@ -86,8 +86,8 @@ async fn fill(template: &str, cx: &Cx, input: &Value, item: Option<(&str, &Value
                 let bare = out.ends_with(':') && after.is_empty();
                 match member(name, cx, input, item, (!filled).then_some((out.as_str(), bare))).await? {
                     None => return Ok(None),
-                    Some(Part::Whole(arn)) => return Ok(Some(arn)),
-                    Some(Part::Arn(arn)) => out = arn,
+                    Some(Part::Whole(arn)) => return known_partition(arn).map(Some),
+                    Some(Part::Arn(arn)) => out = known_partition(arn)?,
                     Some(Part::Text(text)) => out.push_str(&text),
                 }
                 filled = true;
@@ -97,6 +97,15 @@ async fn fill(template: &str, cx: &Cx, input: &Value, item: Option<(&str, &Value
     }
     out.push_str(rest);
     Ok(Some(out))
+}
+
+/// Fails for an ARN of another partition than there is: whoever answers the call looks at the rest of it alone, and would act on what
+/// policies know by another ARN.
+fn known_partition(arn: String) -> Result<String, Error> {
+    if arn.starts_with("arn:") && !arn.starts_with("arn:aws:") {
+        return Err(Error::validation(format!("Invalid ARN: {arn} is not of the partition aws")));
+    }
+    Ok(arn)
 }
 
 /// Where the bracket that a text begins with is closed.
@@ -146,23 +155,20 @@ async fn member(
     }
     Ok(match how {
         "bus" => {
-            let bus = value.rsplit('/').next().unwrap_or(value);
+            let bus = bus_name(value);
             (bus != "default").then(|| Part::Text(bus.to_owned()))
         }
         // What its service knows by any case. No ARN stands for it.
         "lower" => Some(Part::Text(value.to_lowercase())),
         "function" | "function-itself" => Some(function(how, cx, input, value)),
-        // A queue's URL ends with the account that has it, and its name.
-        "url" if value.starts_with("http") => {
-            let mut parts = value.trim_end_matches('/').rsplit('/');
-            let name = parts.next().unwrap_or_default();
-            let owner = parts.next().filter(|part| wire::arn::is_account_id(part));
-            Some(match owner {
+        // A queue's URL names the account that has it.
+        "url" => {
+            let QueueName { account, name } = QueueName::parse(value);
+            Some(match account {
                 Some(owner) => Part::Whole(format!("arn:aws:sqs:{}:{owner}:{name}", cx.region())),
                 None => Part::Text(name.to_owned()),
             })
         }
-        "url" => Some(Part::Text(value.to_owned())),
         "without-scheme" => {
             Some(Part::Text(value.split_once("://").map_or(value, |(_, rest)| rest).trim_end_matches('/').to_owned()))
         }
@@ -272,6 +278,18 @@ mod tests {
             (t("job/{Names[]}"), json!({"Names": ["a", "b"]}), vec![arn("job/a"), arn("job/b")]),
             (t("rule/[{Bus|bus}/]{Name}"), json!({"Bus": "default", "Name": "n"}), vec![arn("rule/n")]),
             (t("rule/[{Bus|bus}/]{Name}"), json!({"Bus": "b", "Name": "n"}), vec![arn("rule/b/n")]),
+            (t("rule/[{Bus|bus}/]{Name}"), json!({"Bus": "a/default", "Name": "n"}), vec![arn("rule/a/default/n")]),
+            (
+                t("rule/[{Bus|bus}/]{Name}"),
+                json!({"Bus": "arn:aws:events:r:1:event-bus/a/b", "Name": "n"}),
+                vec![arn("rule/a/b/n")],
+            ),
+            (t("{A|url}"), json!({"A": "q"}), vec![arn("q")]),
+            (
+                t("{A|url}"),
+                json!({"A": "x/111111111111/q"}),
+                vec!["arn:aws:sqs:r:111111111111:q".to_owned()],
+            ),
             (t("{A} ; *"), json!({}), vec!["*".to_owned()]),
             (t("{A}"), json!({"A": "arn:aws:iam::1:role/r"}), vec!["arn:aws:iam::1:role/r".to_owned()]),
             (t("stack/{A|whole}/*"), json!({"A": "s"}), vec![arn("stack/s/*")]),
@@ -310,6 +328,11 @@ mod tests {
         ];
         for (template, input, expected) in cases {
             assert_eq!(resources(&template, &cx, &input).await.unwrap(), expected, "{template} {input}");
+        }
+        for template in [t("table/{TableName}"), t("{TableName}"), t("{TableName|machine}"), t("{TableName|whole}/*")] {
+            let input = json!({"TableName": "arn:aws-x:dynamodb:r:1:table/t"});
+            let refused = resources(&template, &cx, &input).await.unwrap_err();
+            assert_eq!(refused.code(), "ValidationException", "{template}");
         }
     }
 }

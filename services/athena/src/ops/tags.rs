@@ -17,7 +17,7 @@ use crate::records::{Scope, workgroup};
 /// The tags of what an ARN names.
 fn load(tx: &mut Tx<'_>, scope: &Scope, arn: &str) -> Result<Vec<Tag>, Error> {
     let missing = || resource_not_found_exception(format!("Resource {arn} was not found")).with("ResourceName", arn);
-    match resource(arn)? {
+    match resource(scope, arn)? {
         ("workgroup", name) => Ok(workgroup(tx, scope, name).map_err(|_| missing())?.tags),
         ("datacatalog", name) => {
             catalogs::find(tx, scope, name).map_err(|_| missing())?;
@@ -28,7 +28,7 @@ fn load(tx: &mut Tx<'_>, scope: &Scope, arn: &str) -> Result<Vec<Tag>, Error> {
 }
 
 fn save(tx: &mut Tx<'_>, scope: &Scope, arn: &str, tags: Vec<Tag>) -> Result<(), Error> {
-    match resource(arn)? {
+    match resource(scope, arn)? {
         ("workgroup", name) => {
             let mut group = workgroup(tx, scope, name)?;
             group.tags = tags;
@@ -39,9 +39,10 @@ fn save(tx: &mut Tx<'_>, scope: &Scope, arn: &str, tags: Vec<Tag>) -> Result<(),
     Ok(())
 }
 
-fn resource(arn: &str) -> Result<(&str, &str), Error> {
-    arn.splitn(6, ':')
-        .nth(5)
+/// Kind and name of what an ARN of here names.
+fn resource<'a>(scope: &Scope, arn: &'a str) -> Result<(&'a str, &'a str), Error> {
+    let here = format!("arn:aws:athena:{}:{}:", scope.region, scope.account);
+    arn.strip_prefix(&here)
         .and_then(|resource| resource.split_once('/'))
         .ok_or_else(|| invalid_request_exception(format!("{arn} is not a valid ARN")))
 }

@@ -10,7 +10,6 @@ use pattern::Pattern;
 use serde_json::Value;
 use service::{Cx, Handle};
 use store::{Done, Runner, Store, Task, Tx};
-use wire::arn::Arn;
 use wire::{Error, Timestamp};
 
 use super::{Archive, DAY_MS, Held, all, time_ms};
@@ -35,22 +34,19 @@ impl Handle<CreateArchive> for Bridge {
         check_pattern(req.event_pattern.as_deref())?;
         let missing =
             || error::resource_not_found_exception(format!("Event bus {} does not exist.", req.event_source_arn));
-        let arn = Arn::parse(&req.event_source_arn).ok_or_else(missing)?;
-        if arn.account != cx.account() || arn.region != cx.region() || !arn.resource.starts_with("event-bus/") {
-            return Err(missing());
-        }
+        let own = |home: &Home| (home.account.as_str(), home.region.as_str()) == (cx.account(), cx.region());
+        let home = Home::of_bus_arn(&req.event_source_arn).filter(own).ok_or_else(missing)?;
         let archive = Archive {
             version: 1,
             name: req.archive_name,
-            account: arn.account.clone(),
-            region: arn.region.clone(),
-            bus: arn.name().to_owned(),
+            account: home.account.clone(),
+            region: home.region.clone(),
+            bus: home.bus.clone(),
             description: req.description,
             pattern: req.event_pattern,
             retention_days: req.retention_days.unwrap_or(0),
             created_ms: cx.now().as_millisecond(),
         };
-        let home = Home { account: arn.account.clone(), region: arn.region.clone(), bus: archive.bus.clone() };
         let archive = cx
             .write(&self.store, move |tx| {
                 home.check_bus(tx)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use api_events::{Target, error};
 use serde::{Deserialize, Serialize};
 use service::Cx;
+use service::authorization::bus_name;
 use store::{Key, Tx};
 use wire::Error;
 use wire::arn::Arn;
@@ -70,17 +71,28 @@ impl Home {
     /// Where a bus is that events are put on: by its ARN it may be another account's, which has to let the caller in.
     pub(crate) fn of_bus(cx: &Cx, bus: Option<&str>) -> Self {
         let bus = bus.unwrap_or(DEFAULT_BUS);
-        match Arn::parse(bus) {
-            Some(arn) => Self { bus: arn.name().to_owned(), account: arn.account, region: arn.region },
-            None => Self { account: cx.account().to_owned(), region: cx.region().to_owned(), bus: bus.to_owned() },
-        }
+        Self::of_bus_arn(bus).unwrap_or_else(|| Self {
+            account: cx.account().to_owned(),
+            region: cx.region().to_owned(),
+            bus: bus.to_owned(),
+        })
     }
 
-    /// Of a rule's ARN, with the rule's name.
+    /// Of a bus's ARN.
+    pub(crate) fn of_bus_arn(text: &str) -> Option<Self> {
+        let arn = Arn::parse(text).filter(|arn| arn.service == "events" && arn.resource.starts_with("event-bus/"))?;
+        Some(Self { bus: bus_name(text).to_owned(), account: arn.account, region: arn.region })
+    }
+
+    /// Of a rule's ARN, with the rule's name. The default bus is not named in one.
     pub(crate) fn of_rule(arn: &str) -> Option<(Self, String)> {
         let arn = Arn::parse(arn).filter(|arn| arn.service == "events")?;
         let path = arn.resource.strip_prefix("rule/")?;
-        let (bus, name) = path.split_once('/').unwrap_or((DEFAULT_BUS, path));
+        let (bus, name) = match path.split_once('/') {
+            Some((DEFAULT_BUS, _)) => return None,
+            Some(parts) => parts,
+            None => (DEFAULT_BUS, path),
+        };
         Some((Self { bus: bus.to_owned(), account: arn.account, region: arn.region }, name.to_owned()))
     }
 

@@ -13,7 +13,7 @@ use crate::function::Scope;
 #[async_trait]
 impl Handle<ListTags> for Lambda {
     async fn handle(&self, cx: &Cx, req: ListTagsRequest) -> Result<ListTagsResponse, Error> {
-        if let Some(uuid) = tagged_mapping(&req.resource) {
+        if let Some(uuid) = tagged_mapping(cx, &req.resource) {
             return Ok(ListTagsResponse { tags: Some(self.mapping_tags(cx, uuid).await?) });
         }
         let (place, name) = (Scope::of(cx), tagged(&req.resource)?);

@@ -10,9 +10,9 @@ use wire::types::Empty;
 use crate::function::Scope;
 use crate::{Lambda, mapping};
 
-/// The mapping that an ARN names, where it is one's.
-pub(super) fn tagged_mapping(arn: &str) -> Option<&str> {
-    arn.split_once(":event-source-mapping:").map(|(_, uuid)| uuid)
+/// The mapping that an ARN names, where it is one's of here.
+pub(super) fn tagged_mapping<'a>(cx: &Cx, arn: &'a str) -> Option<&'a str> {
+    arn.strip_prefix(&cx.arn("lambda", "event-source-mapping:"))
 }
 
 impl Lambda {

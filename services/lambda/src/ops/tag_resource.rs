@@ -13,7 +13,7 @@ use crate::Lambda;
 #[async_trait]
 impl Handle<TagResource> for Lambda {
     async fn handle(&self, cx: &Cx, req: TagResourceRequest) -> Result<Empty, Error> {
-        if let Some(uuid) = tagged_mapping(&req.resource) {
+        if let Some(uuid) = tagged_mapping(cx, &req.resource) {
             let tags = req.tags;
             return self.change_mapping_tags(cx, uuid, move |own| own.extend(tags.clone())).await;
         }

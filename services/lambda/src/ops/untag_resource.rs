@@ -13,7 +13,7 @@ use crate::Lambda;
 #[async_trait]
 impl Handle<UntagResource> for Lambda {
     async fn handle(&self, cx: &Cx, req: UntagResourceRequest) -> Result<Empty, Error> {
-        if let Some(uuid) = tagged_mapping(&req.resource) {
+        if let Some(uuid) = tagged_mapping(cx, &req.resource) {
             let keys = req.tag_keys;
             return self.change_mapping_tags(cx, uuid, move |own| own.retain(|key, _| !keys.contains(key))).await;
         }

@@ -6,6 +6,7 @@ use api_sqs::error;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::Cx;
+use service::authorization::QueueName;
 use store::{Key, Tx};
 use wire::Error;
 use wire::arn::Arn;
@@ -93,9 +94,7 @@ impl QueueKey {
 
     /// Of a queue URL (its last two parts are account and name), or a bare name.
     pub(super) fn of_url(cx: &Cx, url: &str) -> Self {
-        let mut parts = url.trim_end_matches('/').rsplit('/');
-        let name = parts.next().unwrap_or_default();
-        let account = parts.next().filter(|part| wire::arn::is_account_id(part));
+        let QueueName { account, name } = QueueName::parse(url);
         Self {
             account: account.map_or_else(|| cx.account().to_owned(), str::to_owned),
             region: cx.region().to_owned(),

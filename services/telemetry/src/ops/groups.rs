@@ -147,9 +147,9 @@ impl Handle<DeleteRetentionPolicy> for Telemetry {
     }
 }
 
-/// The group's name in its ARN.
-fn named(arn: &str) -> Result<String, Error> {
-    let rest = arn.split(":log-group:").nth(1);
+/// The group's name in its ARN, which is one of here.
+fn named(cx: &Cx, arn: &str) -> Result<String, Error> {
+    let rest = arn.strip_prefix(&cx.arn("logs", "log-group:"));
     let name = rest.map(|r| r.strip_suffix(":*").unwrap_or(r).to_owned());
     name.ok_or_else(|| resource_not_found_exception(format!("The resource {arn} does not exist.")))
 }
@@ -158,7 +158,7 @@ fn named(arn: &str) -> Result<String, Error> {
 impl Handle<TagResource> for Telemetry {
     async fn handle(&self, cx: &Cx, req: TagResourceRequest) -> Result<Empty, Error> {
         let tags = req.tags;
-        self.change_group(cx, named(&req.resource_arn)?, move |g| g.tags.extend(tags.clone())).await?;
+        self.change_group(cx, named(cx, &req.resource_arn)?, move |g| g.tags.extend(tags.clone())).await?;
         Ok(Empty {})
     }
 }
@@ -176,7 +176,7 @@ impl Handle<TagLogGroup> for Telemetry {
 impl Handle<UntagResource> for Telemetry {
     async fn handle(&self, cx: &Cx, req: UntagResourceRequest) -> Result<Empty, Error> {
         let keys = req.tag_keys;
-        self.change_group(cx, named(&req.resource_arn)?, move |g| g.tags.retain(|k, _| !keys.contains(k))).await?;
+        self.change_group(cx, named(cx, &req.resource_arn)?, move |g| g.tags.retain(|k, _| !keys.contains(k))).await?;
         Ok(Empty {})
     }
 }
@@ -184,7 +184,7 @@ impl Handle<UntagResource> for Telemetry {
 #[async_trait]
 impl Handle<ListTagsForResource> for Telemetry {
     async fn handle(&self, cx: &Cx, req: ListTagsForResourceRequest) -> Result<ListTagsForResourceResponse, Error> {
-        let (scope, name) = (Scope::of(cx), named(&req.resource_arn)?);
+        let (scope, name) = (Scope::of(cx), named(cx, &req.resource_arn)?);
         let group = self.store.read(|tx| scope.load_group(tx, &name)).await?;
         Ok(ListTagsForResourceResponse { tags: Some(group.tags) })
     }

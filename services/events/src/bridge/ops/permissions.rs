@@ -8,7 +8,6 @@ use service::authorization::{Guard, ResourcePolicy};
 use service::policy::{one_or_many, parse_resource_policy};
 use service::{Cx, Handle};
 use wire::Error;
-use wire::arn::Arn;
 use wire::types::Empty;
 
 use crate::bridge::Bridge;
@@ -107,10 +106,7 @@ impl Handle<RemovePermission> for Bridge {
 #[async_trait]
 impl Guard for Bridge {
     async fn policy(&self, _: &Cx, _: &str, resource: &str) -> Result<Option<ResourcePolicy>, Error> {
-        let Some(arn) = Arn::parse(resource).filter(|arn| arn.resource.starts_with("event-bus/")) else {
-            return Ok(None);
-        };
-        let home = Home { bus: arn.name().to_owned(), account: arn.account, region: arn.region };
+        let Some(home) = Home::of_bus_arn(resource) else { return Ok(None) };
         let policy = self.store.read(|tx| home.find_bus(tx)).await?.and_then(|bus| bus.policy);
         Ok(policy
             .and_then(|text| serde_json::from_str(&text).ok())

@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use store::Tx;
 use wire::Error;
-use wire::arn::Arn;
 
 use crate::bridge::Bridge;
 use crate::bridge::rule::{Bus, Home, Rule};
@@ -27,8 +26,8 @@ impl Tagged {
         if let Some((home, name)) = Home::of_rule(arn) {
             return home.find(tx, &name)?.map(|rule| Self::Rule(Box::new(rule))).ok_or_else(gone);
         }
-        let parsed = Arn::parse(arn).filter(|arn| arn.resource.starts_with("event-bus/")).ok_or_else(gone)?;
-        let home = Home::new(cx, Some(parsed.name()));
+        let own = |home: &Home| (home.account.as_str(), home.region.as_str()) == (cx.account(), cx.region());
+        let home = Home::of_bus_arn(arn).filter(own).ok_or_else(gone)?;
         let bus = home.find_bus(tx)?.ok_or_else(gone)?;
         Ok(Self::Bus(Box::new(bus), home))
     }

@@ -16,8 +16,8 @@ use crate::scheduler::record::{Group, ScheduleKey};
 /// The group of an ARN and where its record is.
 fn tagged(tx: &mut Tx<'_>, arn: &str) -> Result<(Key, Group), Error> {
     let gone = || error::resource_not_found_exception(format!("Resource {arn} does not exist."));
-    let parsed = Arn::parse(arn).filter(|arn| arn.resource.starts_with("schedule-group/")).ok_or_else(gone)?;
-    let name = parsed.name().to_owned();
+    let parsed = Arn::parse(arn).filter(|arn| arn.service == "scheduler").ok_or_else(gone)?;
+    let name = parsed.resource.strip_prefix("schedule-group/").ok_or_else(gone)?.to_owned();
     let place = ScheduleKey { account: parsed.account, region: parsed.region, group: name, name: String::new() };
     let group = place.group(tx)?.ok_or_else(gone)?;
     Ok((ScheduleKey::groups(&place.account, &place.region).push(&place.group), group))

@@ -449,7 +449,7 @@ impl Handle<DescribeAlarmHistory> for Metrics {
 /// The tags of an alarm, changed or told.
 impl Metrics {
     pub(super) async fn tags_of(&self, cx: &Cx, arn: &str) -> Result<BTreeMap<String, String>, Error> {
-        let (home, name) = (Home::of(cx), alarm_name(arn)?);
+        let (home, name) = (Home::of(cx), alarm_name(cx, arn)?);
         let alarm = self.store.read(|tx| AlarmRecord::load(tx, &home, &name)).await?;
         alarm.map(|alarm| alarm.tags).ok_or_else(|| unknown(arn))
     }
@@ -460,7 +460,7 @@ impl Metrics {
         arn: &str,
         change: impl Fn(&mut BTreeMap<String, String>) + Send + 'static,
     ) -> Result<(), Error> {
-        let (home, name, missing) = (Home::of(cx), alarm_name(arn)?, unknown(arn));
+        let (home, name, missing) = (Home::of(cx), alarm_name(cx, arn)?, unknown(arn));
         cx.write(&self.store, move |tx| {
             let mut alarm = AlarmRecord::load(tx, &home, &name)?.ok_or_else(|| missing.clone())?;
             change(&mut alarm.tags);
@@ -470,8 +470,9 @@ impl Metrics {
     }
 }
 
-fn alarm_name(arn: &str) -> Result<String, Error> {
-    arn.split_once(":alarm:").map(|(_, name)| name.to_owned()).ok_or_else(|| unknown(arn))
+/// The alarm's name in its ARN, which is one of here.
+fn alarm_name(cx: &Cx, arn: &str) -> Result<String, Error> {
+    arn.strip_prefix(&cx.arn("cloudwatch", "alarm:")).map(str::to_owned).ok_or_else(|| unknown(arn))
 }
 
 fn unknown(arn: &str) -> Error {

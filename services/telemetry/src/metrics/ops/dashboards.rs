@@ -35,7 +35,7 @@ fn dashboards(account: &str) -> Key {
     Key::new("dashboards").push(account)
 }
 
-fn arn(account: &str, name: &str) -> String {
+fn arn_of(account: &str, name: &str) -> String {
     format!("arn:aws:cloudwatch::{account}:dashboard/{name}")
 }
 
@@ -106,7 +106,7 @@ impl Handle<GetDashboard> for Metrics {
         let found: Option<Dashboard> = self.store.read(|tx| tx.get_json(&key)).await?;
         let found = found.ok_or_else(|| missing(&req.dashboard_name))?;
         Ok(GetDashboardOutput {
-            dashboard_arn: Some(arn(cx.account(), &found.name)),
+            dashboard_arn: Some(arn_of(cx.account(), &found.name)),
             dashboard_body: Some(found.body),
             dashboard_name: Some(found.name),
         })
@@ -126,7 +126,7 @@ impl Handle<ListDashboards> for Metrics {
         found.truncate(PAGE);
         let next_token = found.last().filter(|_| more).map(|one| one.name.clone());
         let entries = found.into_iter().map(|one| DashboardEntry {
-            dashboard_arn: Some(arn(cx.account(), &one.name)),
+            dashboard_arn: Some(arn_of(cx.account(), &one.name)),
             size: i64::try_from(one.body.len()).ok(),
             last_modified: Some(Timestamp::from_millis(one.modified_ms)),
             dashboard_name: Some(one.name),
@@ -178,6 +178,8 @@ impl Metrics {
     }
 }
 
+/// Where the dashboard of an ARN of here is.
 fn named(cx: &Cx, arn: &str) -> Key {
-    dashboards(cx.account()).push(arn.split_once(":dashboard/").map_or("", |(_, name)| name))
+    let name = arn.strip_prefix(&arn_of(cx.account(), ""));
+    dashboards(cx.account()).push(name.unwrap_or_default())
 }
