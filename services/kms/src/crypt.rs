@@ -57,8 +57,14 @@ impl fmt::Debug for Root {
 }
 
 impl Root {
-    /// As it is set, or as the data folder has it; made there when it is first asked for. Who loses it loses all keys.
-    pub(crate) fn open(set: Option<&str>, set_file: Option<&Path>, own: &Path) -> io::Result<Self> {
+    /// As it is set, or as the data folder has it; made there when it is first asked for. Who loses it loses all keys: where there are some, no
+    /// other is made.
+    pub(crate) fn open(
+        set: Option<&str>,
+        set_file: Option<&Path>,
+        own: &Path,
+        has_keys: impl FnOnce() -> io::Result<bool>,
+    ) -> io::Result<Self> {
         if let Some(text) = set {
             return Self::parse(text.as_bytes()).ok_or_else(|| io::Error::other("root_key must be 32 bytes in base64"));
         }
@@ -69,7 +75,16 @@ impl Root {
         }
         match std::fs::read(own) {
             Ok(bytes) => Self::parse(&bytes).ok_or_else(|| io::Error::other(format!("{} is damaged", own.display()))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make(own),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if has_keys()? {
+                    return Err(io::Error::other(format!(
+                        "{} is missing, and the keys that are kept cannot be used without it: put it back, or set root_key or \
+                         root_key_file",
+                        own.display()
+                    )));
+                }
+                Self::make(own)
+            }
             Err(error) => Err(error),
         }
     }

@@ -1,6 +1,9 @@
 //! Key policies and grants as the Router asks for them. A grant is weighed as a statement that allows its grantee its operations; a key
 //! gives nothing that neither its policy nor a grant does. Sources: KMS Developer Guide, "Key policies in AWS KMS", "Grants in AWS KMS".
 
+use std::collections::BTreeMap;
+
+use api_kms::GrantConstraints;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use service::Cx;
@@ -76,38 +79,60 @@ impl Guard for Kms {
 fn with_grants(record: &KeyRecord) -> Value {
     let policy: Value = serde_json::from_str(&record.policy).unwrap_or_default();
     let mut statements: Vec<Value> = one_or_many(&policy["Statement"]).cloned().collect();
-    statements.extend(record.grants.values().map(statement));
+    statements.extend(record.grants.values().flat_map(statements_of));
     json!({ "Version": policy["Version"], "Statement": statements })
 }
 
-fn statement(grant: &Grant) -> Value {
+/// Operations of a grant that its constraints do not hold for: they have no encryption context.
+const WITHOUT_CONTEXT: [&str; 2] = ["DescribeKey", "GetPublicKey"];
+
+/// What a grant allows. Who may make grants by one gives no more than it has: some of its operations, under constraints that are as strict.
+/// Source: KMS Developer Guide, "Granting `CreateGrant` permission".
+fn statements_of(grant: &Grant) -> Vec<Value> {
     let entry = &grant.entry;
+    let operations: Vec<&str> = entry.operations.iter().flatten().map(String::as_str).collect();
+    let allow = |operations: Vec<&str>, condition: Conditions| {
+        let actions: Vec<String> = operations.iter().map(|one| format!("kms:{one}")).collect();
+        let principal = json!({ "AWS": entry.grantee_principal });
+        (!actions.is_empty()).then(|| {
+            json!({ "Effect": "Allow", "Principal": principal, "Action": actions, "Resource": "*", "Condition": condition })
+        })
+    };
+    let constrained = context_conditions(entry.constraints.as_ref());
+    let mut delegated = constrained.clone();
+    delegated
+        .entry("ForAllValues:StringEquals")
+        .or_default()
+        .insert("kms:GrantOperations".to_owned(), json!(operations));
+    if entry.constraints.as_ref().is_some_and(|constraints| constraints.encryption_context_equals.is_some()) {
+        let kind = json!("EncryptionContextEquals");
+        delegated.entry("ForAnyValue:StringEquals").or_default().insert("kms:GrantConstraintType".to_owned(), kind);
+    }
     // Retiring is of one grant, not of the key: who may is looked at there.
-    let operations = entry.operations.iter().flatten().filter(|one| *one != "RetireGrant");
-    let operations: Vec<String> = operations.map(|one| format!("kms:{one}")).collect();
-    let mut equals = serde_json::Map::new();
-    let mut condition = serde_json::Map::new();
-    if let Some(constraints) = &entry.constraints {
-        let whole = constraints.encryption_context_equals.iter().flatten();
-        for (key, value) in whole.chain(constraints.encryption_context_subset.iter().flatten()) {
-            equals.insert(format!("kms:EncryptionContext:{key}"), json!(value));
+    let (makes, others): (Vec<_>, Vec<_>) =
+        operations.iter().copied().filter(|one| *one != "RetireGrant").partition(|one| *one == "CreateGrant");
+    let (open, uses): (Vec<_>, Vec<_>) = others.into_iter().partition(|one| WITHOUT_CONTEXT.contains(one));
+    [allow(makes, delegated), allow(open, Conditions::new()), allow(uses, constrained)].into_iter().flatten().collect()
+}
+
+/// Operators, each with what it asks of which condition keys.
+type Conditions = BTreeMap<&'static str, serde_json::Map<String, Value>>;
+
+/// What constraints ask of an encryption context: both, where there are both.
+fn context_conditions(constraints: Option<&GrantConstraints>) -> Conditions {
+    let mut conditions = Conditions::new();
+    let Some(constraints) = constraints else { return conditions };
+    let equals = ("StringEquals", &constraints.encryption_context_equals);
+    for (operator, pairs) in [equals, ("ForAnyValue:StringEquals", &constraints.encryption_context_subset)] {
+        for (key, value) in pairs.iter().flatten() {
+            let key = format!("kms:EncryptionContext:{key}");
+            conditions.entry(operator).or_default().insert(key, json!(value));
         }
-        if let Some(whole) = &constraints.encryption_context_equals {
-            let keys: Vec<&String> = whole.keys().collect();
-            condition.insert("ForAllValues:StringEquals".to_owned(), json!({ "kms:EncryptionContextKeys": keys }));
-        }
     }
-    if !equals.is_empty() {
-        condition.insert("StringEquals".to_owned(), Value::Object(equals));
+    if let Some(whole) = &constraints.encryption_context_equals {
+        let keys: Vec<&String> = whole.keys().collect();
+        let all = conditions.entry("ForAllValues:StringEquals").or_default();
+        all.insert("kms:EncryptionContextKeys".to_owned(), json!(keys));
     }
-    let mut statement = json!({
-        "Effect": "Allow",
-        "Principal": {"AWS": entry.grantee_principal},
-        "Action": operations,
-        "Resource": "*",
-    });
-    if !condition.is_empty() {
-        statement["Condition"] = Value::Object(condition);
-    }
-    statement
+    conditions
 }

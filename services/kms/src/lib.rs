@@ -12,7 +12,9 @@ mod guard;
 mod ops;
 mod records;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -48,9 +50,10 @@ pub struct Kms {
 pub fn register(platform: &Platform) -> Result<Arc<Kms>, String> {
     let settings: Settings = platform.settings.section("kms")?;
     let file = platform.data.join("kms.key");
-    let root = Root::open(settings.root_key.as_deref(), settings.root_key_file.as_deref(), &file)
+    let store = platform.control.store().clone();
+    let root = Root::open(settings.root_key.as_deref(), settings.root_key_file.as_deref(), &file, || has_keys(&store))
         .map_err(|error| format!("[kms]: {error}"))?;
-    let service = Arc::new(Kms { store: platform.control.store().clone(), root });
+    let service = Arc::new(Kms { store, root });
     operations!(platform.router, service, api_kms:
         CancelKeyDeletion, CreateAlias, CreateGrant, CreateKey, Decrypt, DeleteAlias, DescribeKey, DisableKey, DisableKeyRotation,
         EnableKey, EnableKeyRotation, Encrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, Sign, Verify, GetPublicKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext, GenerateMac, GenerateRandom,
@@ -60,6 +63,16 @@ pub fn register(platform: &Platform) -> Result<Arc<Kms>, String> {
     platform.router.add_guard("kms", service.clone());
     platform.control.register(DELETE, 1, service.clone());
     Ok(service)
+}
+
+/// Whether there are keys already, which another root key than theirs would not open.
+fn has_keys(store: &Store) -> std::io::Result<bool> {
+    let read = store.read(|tx| Ok::<_, store::Error>(!tx.scan_prefix(store::Key::new("kms"), 1)?.is_empty()));
+    // A read is answered where it is asked.
+    match pin!(read).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(found) => found.map_err(std::io::Error::other),
+        Poll::Pending => Err(std::io::Error::other("the store does not say whether it has keys")),
+    }
 }
 
 #[async_trait]

@@ -121,9 +121,9 @@ impl Handle<ListAliases> for Kms {
             alias_name: Some(name),
             ..AliasListEntry::default()
         });
-        let mut entries: Vec<AliasListEntry> = made.chain(unused).collect();
-        entries.sort_by(|a, b| a.alias_name.cmp(&b.alias_name));
-        let (aliases, truncated, next_marker) = page(entries, req.limit, req.marker.as_deref())?;
+        let name = |one: &AliasListEntry| one.alias_name.clone().unwrap_or_default();
+        let entries: Vec<AliasListEntry> = made.chain(unused).collect();
+        let (aliases, truncated, next_marker) = page(entries, name, req.limit, req.marker.as_deref())?;
         Ok(ListAliasesResponse { aliases: Some(aliases), truncated: Some(truncated), next_marker })
     }
 }

@@ -96,13 +96,12 @@ impl Kms {
 
     /// The key that a request names; AWS's own key of a service is made when it is first named.
     pub(super) async fn named(&self, cx: &Cx, id: &str) -> Result<(KeyLocation, KeyRecord), Error> {
-        let service = id.split_once("alias/aws/").map(|(_, service)| service);
+        let service = managed_service(cx, id);
         let found = self.store.read(|tx| find(tx, cx, id)).await;
-        match (found, service) {
-            (Err(error), Some(service)) if error.is("NotFoundException") && MANAGED.contains(&service) => {}
+        let service = match (found, service) {
+            (Err(error), Some(service)) if error.is("NotFoundException") => service,
             (found, _) => return found,
-        }
-        let service = service.unwrap_or_default();
+        };
         let what = Some(format!("Default key that protects my {service} data when no other key is defined"));
         let (place, mut record) = self.new_key(cx, ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"), "AWS", what)?;
         record.policy = managed_policy(&place.account, &place.region, service);
@@ -147,6 +146,12 @@ impl Kms {
         })
         .await
     }
+}
+
+/// The service whose own key a request names: by the alias or its ARN here, and by nothing else that has one in it.
+fn managed_service<'a>(cx: &Cx, id: &'a str) -> Option<&'a str> {
+    let alias = id.strip_prefix(&cx.arn("kms", "")).unwrap_or(id);
+    alias.strip_prefix("alias/aws/").filter(|service| MANAGED.contains(service))
 }
 
 /// Checks a key's policy: its form, and that whoever puts it can put another.
@@ -262,7 +267,8 @@ impl Handle<ListKeys> for Kms {
         let all: Vec<KeyRecord> = self.store.read(|tx| tx.list_json(&prefix, usize::MAX)).await?;
         let entries =
             all.into_iter().map(|r| KeyListEntry { key_id: Some(r.metadata.key_id), key_arn: r.metadata.arn });
-        let (keys, truncated, next_marker) = page(entries.collect(), req.limit, req.marker.as_deref())?;
+        let id = |one: &KeyListEntry| one.key_id.clone().unwrap_or_default();
+        let (keys, truncated, next_marker) = page(entries.collect(), id, req.limit, req.marker.as_deref())?;
         Ok(ListKeysResponse { keys: Some(keys), truncated: Some(truncated), next_marker })
     }
 }
@@ -404,7 +410,7 @@ impl Handle<PutKeyPolicy> for Kms {
 impl Handle<ListKeyPolicies> for Kms {
     async fn handle(&self, cx: &Cx, req: ListKeyPoliciesRequest) -> Result<ListKeyPoliciesResponse, Error> {
         self.store.read(|tx| find(tx, cx, &req.key_id)).await?;
-        let (names, truncated, next_marker) = page(vec!["default".to_owned()], req.limit, req.marker.as_deref())?;
+        let (names, truncated, next_marker) = page(vec!["default".to_owned()], String::clone, req.limit, req.marker.as_deref())?;
         Ok(ListKeyPoliciesResponse { policy_names: Some(names), truncated: Some(truncated), next_marker })
     }
 }
@@ -442,7 +448,8 @@ impl Handle<UntagResource> for Kms {
 impl Handle<ListResourceTags> for Kms {
     async fn handle(&self, cx: &Cx, req: ListResourceTagsRequest) -> Result<ListResourceTagsResponse, Error> {
         let (_, record) = self.store.read(|tx| find(tx, cx, &req.key_id)).await?;
-        let (tags, truncated, next_marker) = page(record.tags, req.limit, req.marker.as_deref())?;
+        let key = |tag: &Tag| tag.tag_key.clone();
+        let (tags, truncated, next_marker) = page(record.tags, key, req.limit, req.marker.as_deref())?;
         Ok(ListResourceTagsResponse { tags: Some(tags), truncated: Some(truncated), next_marker })
     }
 }

@@ -16,7 +16,7 @@ use wire::{Error, Timestamp};
 use super::crypto::SYMMETRIC;
 use super::page::page;
 use crate::Kms;
-use crate::records::{KeyLocation, KeyRecord, find};
+use crate::records::{KeyLocation, KeyRecord, Material, find};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Days between rotations, where the caller does not say.
@@ -123,15 +123,18 @@ impl Handle<ListKeyRotations> for Kms {
         let (arn, newest) = (record.metadata.arn.clone(), record.materials.len());
         let with_first = req.include_key_material.as_deref() == Some("ALL_KEY_MATERIAL");
         let all = record.materials.into_iter().enumerate().filter(|(_, m)| with_first || m.by.is_some());
-        let entries = all.map(|(n, material)| RotationsListEntry {
+        let entry = |(n, material): (usize, Material)| RotationsListEntry {
             key_id: arn.clone(),
             key_material_id: Some(material.id),
             key_material_state: Some(if n + 1 == newest { "CURRENT" } else { "NON_CURRENT" }.to_owned()),
             rotation_date: material.by.is_some().then_some(material.since),
             rotation_type: material.by,
             ..RotationsListEntry::default()
-        });
-        let (rotations, truncated, next_marker) = page(entries.collect(), req.limit, req.marker.as_deref())?;
+        };
+        // By their order, which nothing changes.
+        let number = |(n, _): &(usize, Material)| format!("{n:010}");
+        let (page, truncated, next_marker) = page(all.collect(), number, req.limit, req.marker.as_deref())?;
+        let rotations = page.into_iter().map(entry).collect();
         Ok(ListKeyRotationsResponse { rotations: Some(rotations), truncated: Some(truncated), next_marker })
     }
 }

@@ -276,3 +276,152 @@ async fn a_deletion_that_was_cancelled_does_not_happen() {
     assert_eq!(code(&cx, "describeKey", json!({"KeyId": id})).await, "NotFoundException");
     assert!(find().await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn who_makes_grants_by_a_grant_gives_no_more_than_it_has() {
+    let cx = world();
+    let arn = |name: &str| format!("arn:aws:iam::000000000000:role/{name}");
+    let red = json!({"team": "red"});
+    // What the parent has, what a child asks for, and whether it may be made.
+    let cases = [
+        (json!(["CreateGrant", "Decrypt"]), Value::Null, json!(["Decrypt"]), Value::Null, true),
+        (json!(["CreateGrant", "Decrypt"]), Value::Null, json!(["CreateGrant"]), Value::Null, true),
+        (json!(["CreateGrant", "Decrypt"]), Value::Null, json!(["Decrypt", "Encrypt"]), Value::Null, false),
+        (json!(["CreateGrant", "GenerateDataKeyWithoutPlaintext"]), Value::Null, json!(["Decrypt"]), Value::Null, false),
+        (json!(["Decrypt"]), Value::Null, json!(["Decrypt"]), Value::Null, false),
+        (json!(["CreateGrant", "Decrypt"]), json!({"EncryptionContextSubset": red}), json!(["Decrypt"]), Value::Null, false),
+        (
+            json!(["CreateGrant", "Decrypt"]),
+            json!({"EncryptionContextSubset": red}),
+            json!(["Decrypt"]),
+            json!({"EncryptionContextSubset": {"team": "red", "more": "x"}}),
+            true,
+        ),
+        (
+            json!(["CreateGrant", "Decrypt"]),
+            json!({"EncryptionContextSubset": red}),
+            json!(["Decrypt"]),
+            json!({"EncryptionContextEquals": red}),
+            true,
+        ),
+        (
+            json!(["CreateGrant", "Decrypt"]),
+            json!({"EncryptionContextSubset": red}),
+            json!(["Decrypt"]),
+            json!({"EncryptionContextSubset": {"team": "blue"}}),
+            false,
+        ),
+        (
+            json!(["CreateGrant", "Decrypt"]),
+            json!({"EncryptionContextEquals": red}),
+            json!(["Decrypt"]),
+            json!({"EncryptionContextEquals": red}),
+            true,
+        ),
+        (
+            json!(["CreateGrant", "Decrypt"]),
+            json!({"EncryptionContextEquals": red}),
+            json!(["Decrypt"]),
+            json!({"EncryptionContextSubset": red, "EncryptionContextEquals": null}),
+            false,
+        ),
+        (
+            json!(["CreateGrant", "Decrypt"]),
+            json!({"EncryptionContextEquals": red}),
+            json!(["Decrypt"]),
+            json!({"EncryptionContextEquals": {"team": "red", "more": "x"}}),
+            false,
+        ),
+    ];
+    for (operations, constraints, wanted, under, allowed) in cases {
+        let id = key(&cx, json!({})).await;
+        let grant = |to: &str, operations: &Value, constraints: &Value| {
+            let mut input = json!({"KeyId": id, "GranteePrincipal": arn(to), "Operations": operations});
+            if !constraints.is_null() {
+                input["Constraints"] = constraints.clone();
+            }
+            input
+        };
+        call(&cx, "createGrant", grant("a", &operations, &constraints)).await;
+        let made = answer(&role(&cx, "a"), "createGrant", grant("b", &wanted, &under)).await;
+        let told = format!("{operations} {constraints} {wanted} {under}");
+        assert_eq!(made.is_ok(), allowed, "{told}");
+        if let Err(error) = made {
+            assert_eq!(error.code(), "AccessDeniedException", "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn constraints_of_a_grant_hold_for_what_has_a_context() {
+    let cx = world();
+    let id = key(&cx, json!({})).await;
+    let red = json!({"team": "red"});
+    let constraints = json!({"EncryptionContextEquals": red});
+    let input = json!({"KeyId": id, "GranteePrincipal": "arn:aws:iam::000000000000:role/a", "Constraints": constraints,
+        "Operations": ["DescribeKey", "Decrypt", "Encrypt"]});
+    call(&cx, "createGrant", input).await;
+    let a = role(&cx, "a");
+    call(&a, "describeKey", json!({"KeyId": id})).await;
+    call(&a, "encrypt", json!({"KeyId": id, "Plaintext": "aGk=", "EncryptionContext": red})).await;
+    for context in [json!({}), json!({"team": "blue"}), json!({"team": "red", "more": "x"})] {
+        let input = json!({"KeyId": id, "Plaintext": "aGk=", "EncryptionContext": context});
+        assert_eq!(code(&a, "encrypt", input).await, "AccessDeniedException", "{context}");
+    }
+}
+
+#[tokio::test]
+async fn aws_own_key_is_named_by_its_alias_alone() {
+    let (cx, _, store) = parts();
+    let managed = call(&cx, "describeKey", json!({"KeyId": "alias/aws/s3"})).await["KeyMetadata"]["KeyId"].clone();
+    let kept = || async { store.read(|tx| tx.scan_prefix(store::Key::new("kms"), 100)).await.unwrap() };
+    let before = kept().await;
+    for name in [
+        "x-alias/aws/s3",
+        "arn:aws:kms:us-east-1:000000000000:key/alias/aws/s3",
+        "key/alias/aws/glue",
+        "x-alias/aws/glue",
+    ] {
+        assert_eq!(code(&cx, "describeKey", json!({"KeyId": name})).await, "NotFoundException", "{name}");
+    }
+    let others = json!({"KeyId": "arn:aws:kms:us-east-1:111111111111:alias/aws/s3"});
+    assert_eq!(code(&cx, "describeKey", others).await, "AccessDeniedException");
+    assert!(before == kept().await, "nothing is made by being looked for");
+    let arn = "arn:aws:kms:us-east-1:000000000000:alias/aws/s3";
+    assert_eq!(call(&cx, "describeKey", json!({"KeyId": arn})).await["KeyMetadata"]["KeyId"], managed);
+    call(&cx, "describeKey", json!({"KeyId": "arn:aws:kms:us-east-1:000000000000:alias/aws/glue"})).await;
+}
+
+#[tokio::test]
+async fn a_lost_root_key_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = store::Queue::new(store::Store::memory());
+    let start = || {
+        let other = || store::Queue::new(store::Store::memory());
+        let platform = Platform {
+            router: Router::new(),
+            control: queue.clone(),
+            s3: other(),
+            dynamodb: other(),
+            data: folder.path().to_owned(),
+            objects: None,
+            endpoint: "http://127.0.0.1:1".to_owned(),
+            account: "000000000000".to_owned(),
+            region: "us-east-1".to_owned(),
+            settings: service::Settings::default(),
+        };
+        let started = kms::register(&platform);
+        (started, Cx::new(platform.router, Principal::root("000000000000"), "000000000000", "us-east-1"))
+    };
+    let (started, cx) = start();
+    started.unwrap();
+    std::fs::remove_file(folder.path().join("kms.key")).unwrap();
+    // Nothing is lost yet: there are no keys.
+    start().0.unwrap();
+    key(&cx, json!({})).await;
+    start().0.unwrap();
+    std::fs::remove_file(folder.path().join("kms.key")).unwrap();
+    let refused = start().0.unwrap_err();
+    assert!(refused.contains("kms.key is missing"), "{refused}");
+    assert!(!folder.path().join("kms.key").exists());
+}
