@@ -274,7 +274,7 @@ impl wire::Operation for ListSecretVersionIds {
             when: None,
             passes: "",
         }],
-        refused: &[("IncludeDeprecated", &["false"])],
+        refused: &[],
     };
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use api_secretsmanager::Tag;
-use api_secretsmanager::error::{invalid_request_exception, resource_exists_exception, resource_not_found_exception};
+use api_secretsmanager::error::{
+    invalid_request_exception, limit_exceeded_exception, resource_exists_exception, resource_not_found_exception,
+};
 use serde::{Deserialize, Serialize};
 use service::Cx;
 use store::{Key, Tx};
@@ -16,6 +18,9 @@ use crate::seal::{self, Context};
 pub(crate) const EXPIRE: &str = "secrets:expire";
 pub(crate) const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
+/// Versions of one secret. Source: Secrets Manager quotas.
+const MOST_VERSIONS: usize = 100;
+const DAY_MS: i64 = 86_400_000;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Secret {
@@ -128,7 +133,8 @@ impl Secret {
         self.deletion.is_some_and(|date| date.as_millis() <= ms)
     }
 
-    /// Adds a version and moves the stages to it. The same token with the same value again changes nothing; `same` says that it is.
+    /// Adds a version and moves the stages to it. The same token with the same value again changes nothing, for as long as the version is kept;
+    /// `same` says that it is.
     pub(crate) fn put(&mut self, id: &str, version: Version, stages: &[String], same: bool) -> Result<(), Error> {
         if self.versions.get(id).is_some_and(|there| !there.is_empty()) {
             if !same {
@@ -145,17 +151,35 @@ impl Secret {
         for stage in stages {
             self.stage(stage, id);
         }
-        self.forget_unstaged();
+        self.forget_old(self.changed);
+        if self.versions.len() > MOST_VERSIONS {
+            return Err(limit_exceeded_exception(format!(
+                "You have reached the limit of {MOST_VERSIONS} versions of a secret: those of the last 24 hours are not deleted."
+            )));
+        }
         Ok(())
     }
 
-    /// What has no stage is not kept.
-    pub(crate) fn forget_unstaged(&mut self) {
-        self.versions.retain(|_, version| !version.stages.is_empty());
+    /// Where there are more versions than are kept, the oldest go that have no stage and are a day old. A version that never got a value goes
+    /// with its stage. Source: Secrets Manager API reference, `PutSecretValue`.
+    pub(crate) fn forget_old(&mut self, now: Timestamp) {
+        self.versions.retain(|_, version| !version.stages.is_empty() || !version.is_empty());
+        let excess = self.versions.len().saturating_sub(MOST_VERSIONS);
+        let old = |version: &Version| now.as_millis() - version.created.as_millis() >= DAY_MS;
+        let unstaged = self.versions.iter().filter(|(_, version)| version.stages.is_empty() && old(version));
+        let mut unstaged: Vec<(i64, String)> =
+            unstaged.map(|(id, version)| (version.created.as_millis(), id.clone())).collect();
+        unstaged.sort_unstable();
+        for (_, id) in unstaged.into_iter().take(excess) {
+            self.versions.remove(&id);
+        }
     }
 
     fn stage(&mut self, stage: &str, id: &str) {
         let holder = self.holder(stage);
+        if holder.as_deref() == Some(id) {
+            return;
+        }
         for version in self.versions.values_mut() {
             version.stages.retain(|s| s != stage && !(stage == CURRENT && s == PREVIOUS));
         }
@@ -188,8 +212,10 @@ impl Secret {
         pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
     }
 
+    /// Those that have stages: the others are deprecated.
     pub(crate) fn stages(&self) -> BTreeMap<String, Vec<String>> {
-        self.versions.iter().map(|(id, v)| (id.clone(), v.stages.clone())).collect()
+        let staged = self.versions.iter().filter(|(_, version)| !version.stages.is_empty());
+        staged.map(|(id, version)| (id.clone(), version.stages.clone())).collect()
     }
 }
 
@@ -211,6 +237,37 @@ mod tests {
         );
         secret.put("3", version("3"), &current, true).unwrap();
         assert_eq!(secret.put("3", version("x"), &current, false).unwrap_err().code(), "ResourceExistsException");
+        // What has lost its stages is known all the same: neither an old put that comes again nor another value moves a stage.
+        secret.put("1", version("1"), &current, true).unwrap();
+        assert_eq!(secret.put("1", version("x"), &current, false).unwrap_err().code(), "ResourceExistsException");
+        assert_eq!(secret.holder(CURRENT).as_deref(), Some("3"));
+        // Moving a stage to where it is changes nothing.
+        let before = secret.stages();
+        secret.move_stage(CURRENT, Some("3"));
+        assert_eq!(secret.stages(), before);
+        secret.move_stage(CURRENT, Some("1"));
+        assert_eq!(secret.holder(PREVIOUS).as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn versions_of_a_day_are_kept() {
+        let at = |ms: i64| Version { text: Some("x".to_owned()), created: Timestamp::from_millis(ms), ..Version::default() };
+        let current = [CURRENT.to_owned()];
+        let mut secret = Secret::default();
+        for n in 0..100_i64 {
+            secret.put(&format!("{n:03}"), at(n), &current, false).unwrap();
+        }
+        let one_more = secret.clone().put("100", at(1000), &current, false);
+        assert_eq!(one_more.unwrap_err().code(), "LimitExceededException");
+        secret.put("100", at(DAY_MS), &current, false).unwrap();
+        assert_eq!(secret.versions.len(), 100);
+        assert!(!secret.versions.contains_key("000"));
+        secret.put("101", at(3 * DAY_MS), &current, false).unwrap();
+        assert_eq!(secret.versions.first_key_value().unwrap().0, "002");
+        // A rotation that has put no value leaves nothing behind.
+        secret.versions.insert("empty".to_owned(), Version { created: Timestamp::from_millis(4 * DAY_MS), ..Version::default() });
+        secret.forget_old(Timestamp::from_millis(4 * DAY_MS));
+        assert!(!secret.versions.contains_key("empty"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::parameters::{Record, Selector, load, prefix, selected, told};
+use super::parameters::{Record, Selector, load, load_selected, prefix, told};
 use crate::Secrets;
 
 /// Labels of one version.
@@ -34,8 +34,7 @@ fn labels(record: &Record, version: i64) -> Vec<String> {
 #[async_trait]
 impl Handle<GetParameterHistory> for Secrets {
     async fn handle(&self, cx: &Cx, req: GetParameterHistoryRequest) -> Result<GetParameterHistoryResult, Error> {
-        let (prefix, (name, _)) = (prefix(cx), selected(cx, &req.name));
-        let record = self.store.read(|tx| load(tx, &prefix, &name)).await?;
+        let (record, _) = self.store.read(|tx| load_selected(tx, cx, &req.name)).await?;
         let after: i64 = match req.next_token.as_deref().map(str::parse) {
             None => 0,
             Some(Ok(after)) => after,

@@ -28,6 +28,11 @@ use crate::{Secrets, seal};
 
 /// Versions kept of one parameter. Source: Parameter Store quotas.
 const MAX_VERSIONS: usize = 100;
+/// Levels of a name.
+const MAX_LEVELS: usize = 15;
+/// Bytes of a value, by tier. Source: Systems Manager User Guide, "Managing parameter tiers".
+const STANDARD_BYTES: usize = 4096;
+const ADVANCED_BYTES: usize = 8192;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Record {
@@ -111,6 +116,17 @@ pub(super) fn load(tx: &mut Tx<'_>, prefix: &Key, name: &str) -> Result<Record, 
     tx.get_json(prefix.clone().push(name))?.ok_or_else(|| parameter_not_found(""))
 }
 
+/// The parameter that a name or an ARN selects, and which version. The ARNs of `name` and `/name` are the same.
+pub(super) fn load_selected(tx: &mut Tx<'_>, cx: &Cx, id: &str) -> Result<(Record, Selector), Error> {
+    let (prefix, (name, selector)) = (prefix(cx), selected(cx, id));
+    match load(tx, &prefix, &name) {
+        Err(_) if id.starts_with("arn:") && !name.is_empty() && !name.starts_with('/') => {
+            Ok((load(tx, &prefix, &format!("/{name}"))?, selector))
+        }
+        found => Ok((found?, selector)),
+    }
+}
+
 impl Record {
     /// The key that a secret value is sealed with: the account's own where none was named.
     fn key(&self) -> Option<&str> {
@@ -191,7 +207,7 @@ impl Record {
 /// Name and version of `name`, `name:3`, `name:label` or an ARN.
 ///
 /// Only what is an ARN as a whole is read as one, as authorisation reads it; one of another place names nothing here.
-pub(super) fn selected(cx: &Cx, id: &str) -> (String, Selector) {
+fn selected(cx: &Cx, id: &str) -> (String, Selector) {
     let of_ssm = Arn::parse(id).filter(|arn| arn.service == "ssm");
     let id =
         match of_ssm.as_ref().map(|arn| (arn, arn.resource.strip_prefix("parameter/"))) {
@@ -222,15 +238,69 @@ fn check_pattern(pattern: &str, value: &str) -> Result<(), Error> {
     )))
 }
 
+/// Fails for what is no name of a parameter, in AWS's words. Source: Systems Manager API reference, `PutParameter`, "Name".
+fn check_name(name: &str) -> Result<(), Error> {
+    let bare = name.trim_start_matches('/').to_lowercase();
+    if bare.starts_with("aws") || bare.starts_with("ssm") {
+        return Err(Error::validation(
+            "Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive).",
+        ));
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_.-/".contains(c);
+    let levels = || name.trim_start_matches('/').split('/');
+    if !name.chars().all(fits) || levels().any(str::is_empty) {
+        return Err(Error::validation(
+            "Parameter name: can't be prefixed with \"ssm\" (case-insensitive). If formed as a path, it can consist of \
+             sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following \
+             3 symbols .-_",
+        ));
+    }
+    if !name.starts_with('/') && name.contains('/') {
+        return Err(Error::validation("Parameter name must be a fully qualified name."));
+    }
+    if levels().count() > MAX_LEVELS {
+        return Err(api_ssm::error::hierarchy_level_limit_exceeded_exception(format!(
+            "A hierarchy can have a maximum of {MAX_LEVELS} levels: {name}"
+        )));
+    }
+    Ok(())
+}
+
+/// The tier of a parameter with a value of that many bytes: the one asked for, or the one that it has, or `Standard`.
+fn tier(old: Option<&str>, asked: Option<&str>, bytes: usize) -> Result<String, Error> {
+    let was_advanced = old == Some("Advanced");
+    let tier = match asked {
+        Some("Intelligent-Tiering") if was_advanced || bytes > STANDARD_BYTES => "Advanced",
+        Some("Intelligent-Tiering") => "Standard",
+        Some("Standard") if was_advanced => {
+            return Err(Error::validation(
+                "This parameter uses the advanced-parameter tier. You can't downgrade a parameter from the \
+                 advanced-parameter tier to the standard-parameter tier. If necessary, you can delete the advanced \
+                 parameter and recreate it as a standard parameter.",
+            ));
+        }
+        Some(asked) => asked,
+        // As older records have it.
+        None => old.filter(|old| *old != "Intelligent-Tiering").unwrap_or("Standard"),
+    };
+    let most = if tier == "Advanced" { ADVANCED_BYTES } else { STANDARD_BYTES };
+    if bytes > most {
+        return Err(Error::validation(if tier == "Advanced" {
+            format!("Advanced tier parameters support a maximum parameter value of {most} characters.")
+        } else {
+            format!(
+                "Standard tier parameters support a maximum parameter value of {most} characters. To create a larger \
+                 parameter value, upgrade the parameter to use the advanced-parameter tier."
+            )
+        }));
+    }
+    Ok(tier.to_owned())
+}
+
 #[async_trait]
 impl Handle<PutParameter> for Secrets {
     async fn handle(&self, cx: &Cx, req: PutParameterRequest) -> Result<PutParameterResult, Error> {
-        let bare = req.name.trim_start_matches('/').to_lowercase();
-        if bare.starts_with("aws") || bare.starts_with("ssm") {
-            return Err(Error::validation(
-                "Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive).",
-            ));
-        }
+        check_name(&req.name)?;
         if req.overwrite == Some(true) && req.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
             // AWS's words.
             return Err(Error::validation(
@@ -252,6 +322,7 @@ impl Handle<PutParameter> for Secrets {
         if kind.is_none() {
             return Err(Error::validation("A parameter type is required when you create a parameter."));
         }
+        let tier = tier(before.as_ref().map(|old| old.tier.as_str()), req.tier.as_deref(), req.value.len())?;
         let mut value = req.value.clone();
         if kind.as_deref() == Some("SecureString") {
             let key = req.key_id.clone().or_else(|| before.and_then(|old| old.key_id));
@@ -287,7 +358,7 @@ impl Handle<PutParameter> for Secrets {
             record.description = req.description.clone().or(record.description);
             record.key_id = req.key_id.clone().or(record.key_id);
             record.allowed_pattern = req.allowed_pattern.clone().or(record.allowed_pattern);
-            record.tier = req.tier.clone().unwrap_or(record.tier);
+            record.tier.clone_from(&tier);
             record.data_type = req.data_type.clone().unwrap_or(record.data_type);
             let facts = record.facts();
             record.facts.insert(number, facts);
@@ -301,9 +372,7 @@ impl Handle<PutParameter> for Secrets {
 #[async_trait]
 impl Handle<GetParameter> for Secrets {
     async fn handle(&self, cx: &Cx, req: GetParameterRequest) -> Result<GetParameterResult, Error> {
-        let (name, version) = selected(cx, &req.name);
-        let prefix = prefix(cx);
-        let record = self.store.read(|tx| load(tx, &prefix, &name)).await?;
+        let (record, version) = self.store.read(|tx| load_selected(tx, cx, &req.name)).await?;
         let decrypt = req.with_decryption == Some(true);
         let shown = told(cx, record.shown(&version)?, record.key_id.as_deref(), decrypt).await?;
         Ok(GetParameterResult { parameter: Some(shown) })
@@ -313,14 +382,12 @@ impl Handle<GetParameter> for Secrets {
 #[async_trait]
 impl Handle<GetParameters> for Secrets {
     async fn handle(&self, cx: &Cx, req: GetParametersRequest) -> Result<GetParametersResult, Error> {
-        let prefix = prefix(cx);
         let (found, missing) = self
             .store
             .read(|tx| {
                 let (mut found, mut missing) = (Vec::new(), Vec::new());
                 for id in &req.names {
-                    let (name, version) = selected(cx, id);
-                    match load(tx, &prefix, &name).and_then(|r| Ok((r.shown(&version)?, r.key_id))) {
+                    match load_selected(tx, cx, id).and_then(|(r, version)| Ok((r.shown(&version)?, r.key_id))) {
                         Ok(parameter) => found.push(parameter),
                         Err(_) => missing.push(id.clone()),
                     }
@@ -374,14 +441,14 @@ impl Handle<GetParametersByPath> for Secrets {
         if !req.path.starts_with('/') {
             return Err(Error::validation(format!("The path {} must begin with a forward slash \"/\".", req.path)));
         }
-        let path = format!("{}/", req.path.trim_end_matches('/'));
+        let path = req.path;
         let recursive = req.recursive == Some(true);
         let mut filters = Vec::new();
         for filter in req.parameter_filters.unwrap_or_default() {
             filters.push(ByPath::of(filter)?);
         }
         let keep = |r: &Record| {
-            r.name.strip_prefix(&path).is_some_and(|rest| recursive || !rest.contains('/'))
+            below(&r.name, &path).is_some_and(|rest| recursive || !rest.contains('/'))
                 && filters.iter().all(|filter| filter.keeps(r))
         };
         let (records, next_token) = self.page(cx, req.next_token, req.max_results.or(Some(10)), keep).await?;
@@ -443,35 +510,70 @@ impl ByPath {
     }
 }
 
+/// What parameters are chosen by that are described. Source: Systems Manager API reference, `ParameterStringFilter`.
+struct Described {
+    key: String,
+    option: String,
+    values: Vec<String>,
+}
+
+impl Described {
+    fn of(filter: ParameterStringFilter) -> Result<Self, Error> {
+        let ParameterStringFilter { key, option, values } = filter;
+        let options: &[&str] = match key.as_str() {
+            "Name" => &["Equals", "BeginsWith", "Contains"],
+            "Type" | "KeyId" => &["Equals", "BeginsWith"],
+            "Path" => &["OneLevel", "Recursive"],
+            _ => return Err(api_ssm::error::invalid_filter_key(format!("The filter key {key} is not supported."))),
+        };
+        let option = option.unwrap_or_else(|| options[0].to_owned());
+        if !options.contains(&option.as_str()) {
+            let message = format!("The following filter option is not valid: {option}. Valid options include: [{}].", options.join(", "));
+            return Err(api_ssm::error::invalid_filter_option(message));
+        }
+        let values = values.unwrap_or_default();
+        if values.is_empty() {
+            return Err(api_ssm::error::invalid_filter_value(format!("The filter {key} has no values.")));
+        }
+        if let Some(path) = values.iter().find(|path| key == "Path" && !path.starts_with('/')) {
+            return Err(Error::validation(format!("The path {path} must begin with a forward slash \"/\".")));
+        }
+        Ok(Self { key, option, values })
+    }
+
+    fn keeps(&self, record: &Record) -> bool {
+        let text = match self.key.as_str() {
+            "Type" => record.kind.as_str(),
+            "KeyId" => record.key().unwrap_or_default(),
+            _ => record.name.as_str(),
+        };
+        self.values.iter().any(|value| match self.option.as_str() {
+            "BeginsWith" => text.starts_with(value.as_str()),
+            "Contains" => text.contains(value.as_str()),
+            "OneLevel" => below(text, value).is_some_and(|rest| !rest.contains('/')),
+            "Recursive" => below(text, value).is_some(),
+            _ => text == value.as_str(),
+        })
+    }
+}
+
+/// What of a name is below a path: whole levels.
+fn below<'a>(name: &'a str, path: &str) -> Option<&'a str> {
+    name.strip_prefix(path.trim_end_matches('/'))?.strip_prefix('/')
+}
+
 #[async_trait]
 impl Handle<DescribeParameters> for Secrets {
     async fn handle(&self, cx: &Cx, req: DescribeParametersRequest) -> Result<DescribeParametersResult, Error> {
-        let mut filters: Vec<(String, String, Vec<String>)> = Vec::new();
-        for f in req.parameter_filters.unwrap_or_default() {
-            filters.push((f.key, f.option.unwrap_or_else(|| "Equals".to_owned()), f.values.unwrap_or_default()));
+        let mut filters = Vec::new();
+        for filter in req.parameter_filters.unwrap_or_default() {
+            filters.push(Described::of(filter)?);
         }
-        for f in req.filters.unwrap_or_default() {
-            filters.push((f.key, "Equals".to_owned(), f.values));
+        for filter in req.filters.unwrap_or_default() {
+            let values = Some(filter.values);
+            filters.push(Described::of(ParameterStringFilter { key: filter.key, option: None, values })?);
         }
-        if let Some((key, ..)) =
-            filters.iter().find(|(k, ..)| !matches!(k.as_str(), "Name" | "Type" | "Path" | "KeyId"))
-        {
-            return Err(api_ssm::error::invalid_filter_key(format!("The filter key {key} is not supported.")));
-        }
-        let keep = |r: &Record| {
-            filters.iter().all(|(key, option, values)| {
-                let text = match key.as_str() {
-                    "Type" => r.kind.as_str(),
-                    "KeyId" => r.key().unwrap_or_default(),
-                    _ => r.name.as_str(),
-                };
-                values.iter().any(|v| match (key.as_str(), option.as_str()) {
-                    ("Path", _) | (_, "BeginsWith") => text.starts_with(v.as_str()),
-                    (_, "Contains") => text.contains(v.as_str()),
-                    _ => text == v.as_str(),
-                })
-            })
-        };
+        let keep = |r: &Record| filters.iter().all(|filter| filter.keeps(r));
         let (records, next_token) = self.page(cx, req.next_token, req.max_results, keep).await?;
         let shown = records.into_iter().map(|r| {
             let (version, _, changed) = r.last().clone();

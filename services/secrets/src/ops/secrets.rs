@@ -88,6 +88,20 @@ impl Secrets {
 #[async_trait]
 impl Handle<CreateSecret> for Secrets {
     async fn handle(&self, cx: &Cx, req: CreateSecretRequest) -> Result<CreateSecretResponse, Error> {
+        twice(|| self.create(cx, req.clone())).await
+    }
+}
+
+/// Once more where the version is there already: another call may have put it since this one looked whether its value is the same.
+async fn twice<T, F: Future<Output = Result<T, Error>>>(put: impl Fn() -> F) -> Result<T, Error> {
+    match put().await {
+        Err(error) if error.is("ResourceExistsException") => put().await,
+        done => done,
+    }
+}
+
+impl Secrets {
+    async fn create(&self, cx: &Cx, req: CreateSecretRequest) -> Result<CreateSecretResponse, Error> {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-/_+=.@!".contains(c);
         if !req.name.chars().all(fits) {
             return Err(Error::validation(
@@ -175,9 +189,20 @@ impl Handle<GetSecretValue> for Secrets {
 #[async_trait]
 impl Handle<PutSecretValue> for Secrets {
     async fn handle(&self, cx: &Cx, req: PutSecretValueRequest) -> Result<PutSecretValueResponse, Error> {
+        let token = req.client_request_token.clone().unwrap_or_else(|| cx.uuid());
+        twice(|| self.put_value(cx, req.clone(), token.clone())).await
+    }
+}
+
+impl Secrets {
+    async fn put_value(
+        &self,
+        cx: &Cx,
+        req: PutSecretValueRequest,
+        token: String,
+    ) -> Result<PutSecretValueResponse, Error> {
         let new = version(cx, req.secret_string, req.secret_binary)?
             .ok_or_else(|| invalid_parameter_exception("You must provide either SecretString or SecretBinary."))?;
-        let token = req.client_request_token.unwrap_or_else(|| cx.uuid());
         let stages = req.version_stages.unwrap_or_else(|| vec![CURRENT.to_owned()]);
         let (new, same, id) = self.for_version(cx, (&req.secret_id, &token), Some(new), (None, None)).await?;
         let new = new.unwrap_or_default();
@@ -204,8 +229,14 @@ impl Handle<PutSecretValue> for Secrets {
 #[async_trait]
 impl Handle<UpdateSecret> for Secrets {
     async fn handle(&self, cx: &Cx, req: UpdateSecretRequest) -> Result<UpdateSecretResponse, Error> {
-        let new = version(cx, req.secret_string.clone(), req.secret_binary.clone())?;
         let token = req.client_request_token.clone().unwrap_or_else(|| cx.uuid());
+        twice(|| self.update(cx, req.clone(), token.clone())).await
+    }
+}
+
+impl Secrets {
+    async fn update(&self, cx: &Cx, req: UpdateSecretRequest, token: String) -> Result<UpdateSecretResponse, Error> {
+        let new = version(cx, req.secret_string.clone(), req.secret_binary.clone())?;
         let key = (None, req.kms_key_id.as_deref());
         let (new, same, id) = self.for_version(cx, (&req.secret_id, &token), new, key).await?;
         let (prefix, now, home) = (prefix(cx), cx.now().into(), cx.clone());
@@ -265,6 +296,7 @@ impl Handle<ListSecrets> for Secrets {
         let secrets = secrets?;
         let next_token = secrets.last().filter(|_| more).map(|s| STANDARD.encode(&s.name));
         let filters = req.filters.unwrap_or_default();
+        check_filters(&filters)?;
         let shown = secrets
             .into_iter()
             .filter(|s| req.include_planned_deletion == Some(true) || s.deletion.is_none())
@@ -302,16 +334,54 @@ fn after(token: &str) -> Result<String, Error> {
     name.ok_or_else(|| invalid_next_token_exception(format!("The NextToken {token} is not valid.")))
 }
 
-fn passes(filter: &Filter, secret: &Secret) -> bool {
-    let values = filter.values.as_deref().unwrap_or_default();
-    let starts = |text: &str| values.iter().any(|v| text.starts_with(v.as_str()));
-    match filter.key.as_deref() {
-        Some("name") => starts(&secret.name),
-        Some("description") => secret.description.as_deref().is_some_and(starts),
-        Some("tag-key") => secret.tags.iter().any(|t| t.key.as_deref().is_some_and(starts)),
-        Some("tag-value") => secret.tags.iter().any(|t| t.value.as_deref().is_some_and(starts)),
-        _ => starts(&secret.name) || secret.description.as_deref().is_some_and(starts),
+/// What secrets are chosen by. Source: Secrets Manager API reference, `Filter`.
+const FILTERS: [&str; 7] = ["all", "description", "name", "owning-service", "primary-region", "tag-key", "tag-value"];
+
+fn check_filters(filters: &[Filter]) -> Result<(), Error> {
+    for filter in filters {
+        let key = filter.key.as_deref().unwrap_or_default();
+        if !FILTERS.contains(&key) {
+            return Err(invalid_parameter_exception(format!("Invalid filter key: {key}")));
+        }
+        if filter.values.as_ref().is_none_or(Vec::is_empty) {
+            return Err(invalid_parameter_exception(format!("The filter {key} has no values.")));
+        }
     }
+    Ok(())
+}
+
+/// Whether a secret has one of a filter's values, and none of those that begin with an exclamation mark.
+fn passes(filter: &Filter, secret: &Secret) -> bool {
+    let key = filter.key.as_deref().unwrap_or_default();
+    let (not, any): (Vec<&str>, Vec<&str>) =
+        filter.values.iter().flatten().map(String::as_str).partition(|value| value.starts_with('!'));
+    let has = |value: &str| matches(key, value, secret);
+    (any.is_empty() || any.into_iter().any(has)) && !not.into_iter().any(|value| has(&value[1..]))
+}
+
+fn matches(key: &str, value: &str, secret: &Secret) -> bool {
+    let tag_keys = secret.tags.iter().filter_map(|tag| tag.key.as_deref());
+    let tag_values = secret.tags.iter().filter_map(|tag| tag.value.as_deref());
+    let description = secret.description.iter().map(String::as_str);
+    let starts = |text: &str| text.starts_with(value);
+    match key {
+        "name" => starts(&secret.name),
+        "description" => description.map(str::to_lowercase).any(|text| text.starts_with(&value.to_lowercase())),
+        "tag-key" => tag_keys.into_iter().any(starts),
+        "tag-value" => tag_values.into_iter().any(starts),
+        // Each word of the value begins one of the attributes' words, whatever its case.
+        "all" => {
+            let attributes = description.chain(tag_keys).chain(tag_values).chain([secret.name.as_str()]);
+            let known: Vec<String> = attributes.flat_map(words).collect();
+            words(value).iter().all(|word| known.iter().any(|one| one.starts_with(word.as_str())))
+        }
+        // No service has secrets of its own here, and none is a copy of another region's.
+        _ => false,
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
 }
 
 #[async_trait]
@@ -319,7 +389,9 @@ impl Handle<ListSecretVersionIds> for Secrets {
     async fn handle(&self, cx: &Cx, req: ListSecretVersionIdsRequest) -> Result<ListSecretVersionIdsResponse, Error> {
         let prefix = prefix(cx);
         let (_, secret) = self.store.read(|tx| find(tx, &prefix, &req.secret_id)).await?;
-        let versions = secret.versions.into_iter().map(|(id, v)| SecretVersionsListEntry {
+        let deprecated = req.include_deprecated == Some(true);
+        let versions = secret.versions.into_iter().filter(|(_, version)| deprecated || !version.stages.is_empty());
+        let versions = versions.map(|(id, v)| SecretVersionsListEntry {
             version_id: Some(id),
             version_stages: Some(v.stages),
             created_date: Some(v.created),
@@ -352,7 +424,16 @@ impl Handle<DeleteSecret> for Secrets {
         let at = if force { cx.now() } else { cx.now() + jiff::SignedDuration::from_hours(24 * days) };
         let prefix = prefix(cx);
         cx.write(&self.store, move |tx| {
-            let (key, mut secret) = find(tx, &prefix, &req.secret_id)?;
+            let found = match find(tx, &prefix, &req.secret_id) {
+                // What is gone is deleted: its name, or its ARN, is all that is known of it.
+                Err(error) if force && error.is("ResourceNotFoundException") => {
+                    let (id, by_arn) = (req.secret_id.clone(), req.secret_id.starts_with("arn:"));
+                    let (arn, name) = if by_arn { (Some(id), None) } else { (None, Some(id)) };
+                    return Ok(DeleteSecretResponse { arn, name, deletion_date: Some(at.into()) });
+                }
+                found => found?,
+            };
+            let (key, mut secret) = found;
             if force {
                 rotation::stop(tx, &secret.arn)?;
                 tx.delete(&key)?;

@@ -94,7 +94,7 @@ pub(crate) fn begin(
     if let Some(rotation) = &mut secret.rotation {
         rotation.running = Some(Running { version: version.clone(), token: token.to_owned(), test });
     }
-    secret.forget_unstaged();
+    secret.forget_old(tx.now().into());
     let asked = Asked { version: version.clone(), ..asked.clone() };
     tx.enqueue(NewTask::new(ROTATE, steps_task(&secret.arn)).payload(&asked)?)?;
     Ok(version)

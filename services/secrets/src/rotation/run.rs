@@ -186,10 +186,14 @@ impl Rotator {
                 }
                 rotation.running = None;
                 if test {
-                    secret.versions.get_mut(&asked.version).into_iter().for_each(|version| {
+                    let tried = secret.versions.get_mut(&asked.version);
+                    let unstaged = tried.is_some_and(|version| {
                         version.stages.retain(|stage| stage != super::PENDING);
+                        version.stages.is_empty()
                     });
-                    secret.forget_unstaged();
+                    if unstaged {
+                        secret.versions.remove(&asked.version);
+                    }
                 } else {
                     rotation.rotated = Some(now.into());
                     plan(tx, &mut secret, &Asked { version: String::new(), ..asked.clone() })?;

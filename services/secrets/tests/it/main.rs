@@ -368,3 +368,145 @@ async fn a_secret_that_was_restored_stays() {
     assert_eq!(call("DescribeSecret", json!({"SecretId": "s"})).await.unwrap_err().code(), "ResourceNotFoundException");
     assert!(find().await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_late_put_does_not_bring_an_old_value_back() {
+    let (cx, _) = world();
+    let call = |name: &'static str, input: Value| {
+        let cx = &cx;
+        async move { call(cx, "secretsmanager", name, input).await }
+    };
+    let token = |n: u32| format!("00000000-0000-0000-0000-00000000000{n}");
+    let put = |n: u32, value: &str| {
+        call("PutSecretValue", json!({"SecretId": "s", "ClientRequestToken": token(n), "SecretString": value}))
+    };
+    call("CreateSecret", json!({"Name": "s", "ClientRequestToken": token(0), "SecretString": "v0"})).await.unwrap();
+    for n in 1..=3 {
+        put(n, &format!("v{n}")).await.unwrap();
+    }
+    // The first one's answer was lost.
+    assert_eq!(put(1, "v1").await.unwrap()["VersionId"], json!(token(1)));
+    assert_eq!(put(1, "other").await.unwrap_err().code(), "ResourceExistsException");
+    assert_eq!(call("GetSecretValue", json!({"SecretId": "s"})).await.unwrap()["SecretString"], "v3");
+    let pinned = call("GetSecretValue", json!({"SecretId": "s", "VersionId": token(1)})).await.unwrap();
+    assert_eq!(pinned["SecretString"], "v1");
+    let told = call("DescribeSecret", json!({"SecretId": "s"})).await.unwrap();
+    assert_eq!(told["VersionIdsToStages"], json!({token(2): ["AWSPREVIOUS"], token(3): ["AWSCURRENT"]}));
+    let ids = |deprecated: bool| {
+        let listed = call("ListSecretVersionIds", json!({"SecretId": "s", "IncludeDeprecated": deprecated}));
+        async move { listed.await.unwrap()["Versions"].as_array().unwrap().len() }
+    };
+    assert_eq!((ids(false).await, ids(true).await), (2, 4));
+    // A stage that is moved to where it is stays, and so does the one before it.
+    let stay = json!({"SecretId": "s", "VersionStage": "AWSCURRENT", "MoveToVersionId": token(3)});
+    call("UpdateSecretVersionStage", stay).await.unwrap();
+    let previous = json!({"SecretId": "s", "VersionStage": "AWSPREVIOUS"});
+    assert_eq!(call("GetSecretValue", previous).await.unwrap()["SecretString"], "v2");
+}
+
+/// Two calls with one token look before either has put its value.
+#[tokio::test]
+async fn the_same_put_at_once_is_one() {
+    let (cx, _) = world();
+    call(&cx, "secretsmanager", "CreateSecret", json!({"Name": "s"})).await.unwrap();
+    for n in 0..20 {
+        let input = json!({"SecretId": "s", "ClientRequestToken": format!("{n:032}"), "SecretString": "x"});
+        let put = || call(&cx, "secretsmanager", "PutSecretValue", input.clone());
+        let (one, other, third) = tokio::join!(put(), put(), put());
+        assert_eq!((one.is_ok(), other.is_ok(), third.is_ok()), (true, true, true), "{n}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_gone_is_deleted_for_good() {
+    let (cx, _) = world();
+    let delete = |input: Value| call(&cx, "secretsmanager", "DeleteSecret", input);
+    let gone = delete(json!({"SecretId": "none", "ForceDeleteWithoutRecovery": true})).await.unwrap();
+    assert_eq!(gone["Name"], "none");
+    assert_eq!(delete(json!({"SecretId": "none"})).await.unwrap_err().code(), "ResourceNotFoundException");
+}
+
+#[tokio::test]
+async fn secrets_are_listed_by_filters() {
+    let (cx, _) = world();
+    for (name, description, tag) in [
+        ("prod/database", "Main Store", ("team", "Red")),
+        ("prod/queue", "other", ("team", "blue")),
+        ("dev/database", "none", ("owner", "red")),
+    ] {
+        let tags = json!([{"Key": tag.0, "Value": tag.1}]);
+        let input = json!({"Name": name, "SecretString": "x", "Description": description, "Tags": tags});
+        call(&cx, "secretsmanager", "CreateSecret", input).await.unwrap();
+    }
+    let listed = |key: &str, values: Value| {
+        let filters = json!([{"Key": key, "Values": values}]);
+        let answer = call(&cx, "secretsmanager", "ListSecrets", json!({"Filters": filters}));
+        async move {
+            let all = answer.await.unwrap()["SecretList"].as_array().cloned().unwrap_or_default();
+            all.iter().map(|one| one["Name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        }
+    };
+    let (dev, prod, queue) = ("dev/database", "prod/database", "prod/queue");
+    assert_eq!(listed("name", json!(["prod"])).await, [prod, queue]);
+    assert_eq!(listed("name", json!(["!prod"])).await, [dev]);
+    assert_eq!(listed("name", json!(["!dev", "!prod/q"])).await, [prod]);
+    assert_eq!(listed("description", json!(["main"])).await, [prod]);
+    assert_eq!(listed("all", json!(["DATABASE"])).await, [dev, prod]);
+    assert_eq!(listed("all", json!(["red"])).await, [dev, prod]);
+    assert_eq!(listed("tag-value", json!(["red"])).await, [dev]);
+    assert!(listed("owning-service", json!(["prod"])).await.is_empty());
+    assert!(listed("primary-region", json!(["dev"])).await.is_empty());
+}
+
+#[tokio::test]
+async fn parameters_are_described_below_whole_levels() {
+    let (cx, _) = world();
+    let ssm = |name: &'static str, input: Value| call(&cx, "ssm", name, input);
+    for name in ["/dev/a", "/dev/b/c", "/devops/a", "/dev-old/a", "plain"] {
+        ssm("PutParameter", json!({"Name": name, "Value": "x", "Type": "String"})).await.unwrap();
+    }
+    let described = |filter: Value| {
+        let answer = ssm("DescribeParameters", json!({"ParameterFilters": [filter]}));
+        async move {
+            let told = answer.await.map_err(|error| error.code().to_owned())?;
+            let all = told["Parameters"].as_array().cloned().unwrap_or_default();
+            Ok::<_, String>(all.iter().map(|one| one["Name"].as_str().unwrap().to_owned()).collect::<Vec<_>>())
+        }
+    };
+    let path = |option: Option<&str>, path: &str| described(json!({"Key": "Path", "Option": option, "Values": [path]}));
+    assert_eq!(path(None, "/dev").await.unwrap(), ["/dev/a"]);
+    assert_eq!(path(Some("OneLevel"), "/dev/").await.unwrap(), ["/dev/a"]);
+    assert_eq!(path(Some("Recursive"), "/dev").await.unwrap(), ["/dev/a", "/dev/b/c"]);
+    assert_eq!(path(Some("Equals"), "/dev").await.unwrap_err(), "InvalidFilterOption");
+    assert_eq!(path(None, "dev").await.unwrap_err(), "ValidationException");
+    let named = |option: &str| described(json!({"Key": "Name", "Option": option, "Values": ["/dev"]}));
+    assert_eq!(named("BeginsWith").await.unwrap().len(), 4);
+    assert_eq!(named("Recursive").await.unwrap_err(), "InvalidFilterOption");
+    assert_eq!(described(json!({"Key": "Name"})).await.unwrap_err(), "InvalidFilterValue");
+}
+
+#[tokio::test]
+async fn parameters_have_names_and_values_of_parameters() {
+    let (cx, _) = world();
+    let put = |name: &str, size: usize, tier: Option<&str>| {
+        let mut input = json!({"Name": name, "Value": "x".repeat(size), "Type": "String", "Overwrite": true});
+        if let Some(tier) = tier {
+            input["Tier"] = json!(tier);
+        }
+        let answer = call(&cx, "ssm", "PutParameter", input);
+        async move { answer.await.map(|put| put["Tier"].as_str().unwrap().to_owned()).map_err(|e| e.code().to_owned()) }
+    };
+    let refused = Err("ValidationException".to_owned());
+    for name in ["a:b", "a b", "a/b", "/a//b", "/", "arn:aws:ssm:us-east-1:000000000000:parameter/a", "/a/"] {
+        assert_eq!(put(name, 1, None).await, refused, "{name}");
+    }
+    assert_eq!(put(&"/a".repeat(16), 1, None).await.unwrap_err(), "HierarchyLevelLimitExceededException");
+    assert_eq!(put("/a", 4096, None).await.unwrap(), "Standard");
+    assert_eq!(put("/a", 4097, None).await, refused);
+    assert_eq!(put("/a", 4097, Some("Intelligent-Tiering")).await.unwrap(), "Advanced");
+    assert_eq!(put("/a", 8192, None).await.unwrap(), "Advanced");
+    assert_eq!(put("/a", 8193, Some("Advanced")).await, refused);
+    assert_eq!(put("/a", 1, Some("Standard")).await, refused);
+    let by_arn = json!({"Name": format!("arn:aws:ssm:{}:{}:parameter/a", cx.region(), cx.account())});
+    assert_eq!(call(&cx, "ssm", "GetParameter", by_arn).await.unwrap()["Parameter"]["Name"], "/a");
+}
