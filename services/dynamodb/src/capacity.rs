@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use api_dynamodb::{Capacity, ConsumedCapacity, ItemCollectionMetrics};
-use store::Tx;
+use store::Store;
 use wire::Error;
 
 use crate::convert;
 use crate::table::{Index, Table, join, key_bytes};
 use crate::value::{Item, item_size};
-use crate::write::Written;
+use crate::write::{Home, Written};
 
 const WRITE_UNIT: usize = 1024;
 const READ_UNIT: usize = 4096;
@@ -145,16 +145,18 @@ fn blocks(bytes: usize, unit: usize) -> f64 {
     f64::from(blocks)
 }
 
-/// How much a partition of a table with local indexes holds, as a range of gigabytes; none for other tables.
-pub(crate) fn collection_metrics(
-    tx: &mut Tx<'_>,
-    table: &Table,
+/// How much a partition of a table with local indexes holds, as a range of gigabytes; none for other tables. It is an estimate: a partition can
+/// hold gigabytes, which are read piece by piece and beside other writes, not in one of them.
+pub(crate) async fn collection_metrics(
+    store: &Store,
+    home: &Home,
+    name: &str,
     item: &Item,
 ) -> Result<Option<ItemCollectionMetrics>, Error> {
     const GIGABYTE: u64 = 1 << 30;
-    if !table.has_local_indexes() {
+    let Some(table) = store.read(|tx| home.find(tx, name)).await?.filter(|table| table.has_local_indexes()) else {
         return Ok(None);
-    }
+    };
     let names = &table.key.partition;
     let key: Item = names.iter().filter_map(|name| Some((name.clone(), item.get(name)?.clone()))).collect();
     let parts: Vec<_> = key.values().map(key_bytes).collect();
@@ -164,10 +166,11 @@ pub(crate) fn collection_metrics(
         let prefix = join(prefix, &parts, parts.len());
         let mut after = prefix.as_bytes().to_vec();
         loop {
-            let records = tx.scan_after(&prefix, &after, 500)?;
+            let records = store.read(|tx| Ok::<_, Error>(tx.scan_after(&prefix, &after, 500)?)).await?;
             let Some((last, _)) = records.last() else { break };
             after.clone_from(last);
             bytes += records.iter().map(|(_, value)| value.len() as u64).sum::<u64>();
+            tokio::task::yield_now().await;
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "a few gigabytes at most")]

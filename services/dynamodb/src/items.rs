@@ -157,26 +157,6 @@ fn reindex<'a>(
     }
 }
 
-/// Calls `visit` with every item of the table.
-pub(crate) fn each(
-    tx: &mut Tx<'_>,
-    table: &Table,
-    mut visit: impl FnMut(&mut Tx<'_>, &Key, Item) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let prefix = table.items();
-    let mut after = prefix.as_bytes().to_vec();
-    loop {
-        let records = tx.scan_after(&prefix, &after, 500)?;
-        let Some((last, _)) = records.last() else { return Ok(()) };
-        after.clone_from(last);
-        for (_, bytes) in records {
-            let item: Item = store::kv::decode(prefix.as_bytes(), &bytes)?;
-            let key = table.key_of(&item)?;
-            visit(tx, &key, item)?;
-        }
-    }
-}
-
 /// Fills an index that was added to a table with at most `limit` items after the one with the key `after`; the key to go on after.
 /// What was written since the index was added has its entry already, and is put in its place once more.
 pub(crate) fn fill_index(
@@ -244,13 +224,25 @@ fn note_expiry(tx: &mut Tx<'_>, table: &Table, key: &Key, second: i64) -> Result
     Ok(tx.put(table.expiries().push_i64(second).push(key), key.as_bytes())?)
 }
 
-/// Notes the expiry of every item: TTL was switched on.
-pub(crate) fn note_expiries(tx: &mut Tx<'_>, table: &Table) -> Result<(), Error> {
-    each(tx, table, |tx, key, item| match expiry(table, &item) {
-        Some(second) => note_expiry(tx, table, key, second),
-        None => Ok(()),
-    })?;
-    wake_at_first_expiry(tx, table)
+/// Notes when items expire that the table held before its time to live: at most `limit` of them after the one with the key `after`; the key
+/// to go on after. What was written since is noted already, and is noted as it is now once more.
+pub(crate) fn note_expiries(
+    tx: &mut Tx<'_>,
+    table: &Table,
+    after: Option<Vec<u8>>,
+    limit: usize,
+) -> Result<Option<Vec<u8>>, Error> {
+    let prefix = table.items();
+    let after = after.unwrap_or_else(|| prefix.as_bytes().to_vec());
+    let records = tx.scan_after(&prefix, &after, limit)?;
+    for (key, bytes) in &records {
+        let item: Item = store::kv::decode(key, bytes)?;
+        if let Some(second) = expiry(table, &item) {
+            note_expiry(tx, table, &table.key_of(&item)?, second)?;
+        }
+    }
+    wake_at_first_expiry(tx, table)?;
+    Ok(records.last().filter(|_| records.len() == limit).map(|(key, _)| key.clone()))
 }
 
 /// Puts the expiry task at the time of the first expiry.
@@ -261,7 +253,7 @@ fn wake_at_first_expiry(tx: &mut Tx<'_>, table: &Table) -> Result<(), Error> {
     let Some(second) = first.first().and_then(|(key, _)| expiry_of(key)) else { return Ok(()) };
     // Beyond a jiff timestamp nothing ever expires.
     let Ok(at) = Timestamp::from_second(second.saturating_add(1)) else { return Ok(()) };
-    let next = Key::new("dynamodb").push("next-expiry").push(&table.id);
+    let next = table.next_expiry();
     if tx.get_json::<i64>(&next)? == Some(second) {
         return Ok(());
     }
@@ -272,7 +264,18 @@ fn wake_at_first_expiry(tx: &mut Tx<'_>, table: &Table) -> Result<(), Error> {
         table: table.name.clone(),
         table_id: table.id.clone(),
     };
-    Ok(tx.enqueue(NewTask::new(EXPIRE, format!("{EXPIRE}/{}", table.id)).payload(&about)?.at(at))?)
+    Ok(tx.enqueue(NewTask::new(EXPIRE, expire_task(table)).payload(&about)?.at(at))?)
+}
+
+fn expire_task(table: &Table) -> String {
+    format!("{EXPIRE}/{}", table.id)
+}
+
+/// Nothing expires any more: the plan of it goes. What was noted is left to the caller.
+pub(crate) fn stop_expiring(tx: &mut Tx<'_>, table: &Table) -> Result<(), Error> {
+    tx.delete(table.next_expiry())?;
+    let task = expire_task(table);
+    if tx.has_task(&task)? { Ok(tx.cancel_task(&task)?) } else { Ok(()) }
 }
 
 fn expiry_of(key: &[u8]) -> Option<i64> {
@@ -282,6 +285,9 @@ fn expiry_of(key: &[u8]) -> Option<i64> {
 
 /// Deletes what has expired, at most `limit` items, and sees to the next run. Called by the expiry task.
 pub(crate) fn expire(tx: &mut Tx<'_>, table: &Table, now: Timestamp, limit: usize) -> Result<(), Error> {
+    if table.ttl.is_none() {
+        return Ok(());
+    }
     let from = table.expiries().push_i64(now.as_second() - OLDEST_EXPIRY_SECONDS);
     let to = table.expiries().push_i64(now.as_second());
     let due = tx.scan(from.as_bytes(), Some(to.as_bytes()), limit, false)?;
@@ -295,6 +301,6 @@ pub(crate) fn expire(tx: &mut Tx<'_>, table: &Table, now: Timestamp, limit: usiz
             replace(tx, table, Change { key: &key, old: Some(&item), new: None, cause: Cause::Expiry })?;
         }
     }
-    tx.delete(Key::new("dynamodb").push("next-expiry").push(&table.id))?;
+    tx.delete(table.next_expiry())?;
     wake_at_first_expiry(tx, table)
 }

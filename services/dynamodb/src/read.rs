@@ -43,6 +43,8 @@ pub(crate) struct Page {
     pub(crate) bytes: usize,
     /// Bytes of items that were taken whole from the table, each rounded up to what a read counts.
     pub(crate) fetched: f64,
+    /// The same bytes as they are: a page is as large as what it reads.
+    fetched_bytes: usize,
     pub(crate) last: Option<Item>,
 }
 
@@ -167,12 +169,13 @@ pub(crate) fn page(tx: &mut Tx<'_>, mut request: Request<'_>) -> Result<Page, Er
                 && let Some(found) = items::get(tx, &request.table.key_of(&item)?)?
             {
                 page.fetched += read_blocks(item_size(&found));
+                page.fetched_bytes += item_size(&found);
                 item = found;
             }
             if request.filter.is_none_or(|filter| filter.holds(&item)) {
                 page.items.push(item);
             }
-            if request.limit == Some(page.scanned) || page.bytes >= PAGE_BYTES {
+            if request.limit == Some(page.scanned) || page.bytes.max(page.fetched_bytes) >= PAGE_BYTES {
                 page.last = Some(place);
                 return Ok(page);
             }

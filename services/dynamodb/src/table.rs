@@ -31,6 +31,13 @@ pub(crate) struct Table {
     pub(crate) indexes: Vec<Index>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) ttl: Option<String>,
+    /// What tells the expiries from those of an earlier time to live, which may still be there; empty on tables of before they were told
+    /// apart.
+    #[serde(default)]
+    pub(crate) ttl_made: String,
+    /// A task is noting when the items expire that the table held when its time to live was enabled.
+    #[serde(default)]
+    pub(crate) ttl_filling: bool,
     pub(crate) deletion_protection: bool,
     pub(crate) class: Option<String>,
     /// The stream that changes go to.
@@ -217,7 +224,13 @@ impl Table {
 
     /// Where items with an expiry stand, in its order.
     pub(crate) fn expiries(&self) -> Key {
-        Key::new(OWNER).push("expiry").push(&self.id)
+        let all = Key::new(OWNER).push("expiry");
+        if self.ttl_made.is_empty() { all.push(&self.id) } else { all.push(format!("{}#{}", self.id, self.ttl_made)) }
+    }
+
+    /// Where the second stands that the expiry task is planned for.
+    pub(crate) fn next_expiry(&self) -> Key {
+        Key::new(OWNER).push("next-expiry").push(&self.id)
     }
 
     pub(crate) fn index(&self, name: &str) -> Result<&Index, Invalid> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use service::Router;
-use store::{Done, Key, Runner, Store, Task, Tx};
+use store::{Done, Key, NewTask, Runner, Store, Task, Tx};
 use wire::Error;
 
 use crate::backups::recovery::{self, TRIM_LOG};
@@ -22,8 +22,23 @@ use crate::write::Home;
 pub(crate) const CLEAR: &str = "dynamodb:clear";
 pub(crate) const CLEAR_INDEX: &str = "dynamodb:clear-index";
 pub(crate) const BACKFILL: &str = "dynamodb:backfill";
-pub(crate) const KINDS: [&str; 11] =
-    [EXPIRE, CLEAR, CLEAR_INDEX, BACKFILL, TRIM, COPY, RESTORE, CLEAR_COPIES, TRIM_LOG, EXPORT, IMPORT];
+pub(crate) const FILL_EXPIRIES: &str = "dynamodb:fill-expiries";
+pub(crate) const CLEAR_EXPIRIES: &str = "dynamodb:clear-expiries";
+pub(crate) const KINDS: [&str; 13] = [
+    EXPIRE,
+    CLEAR,
+    CLEAR_INDEX,
+    BACKFILL,
+    FILL_EXPIRIES,
+    CLEAR_EXPIRIES,
+    TRIM,
+    COPY,
+    RESTORE,
+    CLEAR_COPIES,
+    TRIM_LOG,
+    EXPORT,
+    IMPORT,
+];
 
 /// An index that is being filled, and how far it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,6 +49,36 @@ pub(crate) struct Backfill {
     #[serde(default)]
     pub(crate) made: Option<String>,
     pub(crate) after: Option<Vec<u8>>,
+}
+
+/// A table whose items' expiries are being noted, and how far it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Fill {
+    account: String,
+    region: String,
+    table: String,
+    table_id: String,
+    /// Of which time to live ([`Table::ttl_made`]).
+    made: String,
+    after: Vec<u8>,
+}
+
+impl Fill {
+    pub(crate) fn of(table: &Table, after: Vec<u8>) -> Self {
+        Self {
+            account: table.account.clone(),
+            region: table.region.clone(),
+            table: table.name.clone(),
+            table_id: table.id.clone(),
+            made: table.ttl_made.clone(),
+            after,
+        }
+    }
+
+    pub(crate) fn enqueue(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        let id = format!("{FILL_EXPIRIES}/{}/{}", self.table_id, self.made);
+        Ok(tx.enqueue(NewTask::new(FILL_EXPIRIES, id).payload(self)?)?)
+    }
 }
 
 /// Records deleted in one transaction.
@@ -51,6 +96,8 @@ impl Runner for Tasks {
             EXPIRE => self.expire(&task).await,
             CLEAR => self.clear_table(&task).await,
             BACKFILL => self.backfill(&task).await,
+            FILL_EXPIRIES => self.fill_expiries(&task).await,
+            CLEAR_EXPIRIES => self.clear_expiries(&task).await,
             TRIM => self.trim(&task).await,
             COPY => self.copy(&task).await,
             RESTORE => self.restore(&task).await,
@@ -91,6 +138,8 @@ impl Tasks {
             self.clear(table.entries(index)).await?;
         }
         self.clear(table.expiries()).await?;
+        let own = table.clone();
+        self.store.write(move |tx| items::stop_expiring(tx, &own)).await?;
         self.clear(table.contents_key()).await?;
         self.clear(recovery::changes(&table.id)).await?;
         Ok(Done::Finished)
@@ -132,6 +181,50 @@ impl Tasks {
             };
             after = self.store.write(step).await?;
             if after.is_none() {
+                return Ok(Done::Finished);
+            }
+        }
+    }
+
+    /// Notes when a table's items expire, piece by piece, unless that time to live has ended.
+    async fn fill_expiries(&self, task: &Task) -> Result<Done, Error> {
+        let about: Fill = task.payload()?;
+        let mut after = about.after.clone();
+        loop {
+            let (about, from) = (about.clone(), after.clone());
+            let step = move |tx: &mut Tx<'_>| {
+                let home = Home { account: about.account.clone(), region: about.region.clone() };
+                let now = home.find(tx, &about.table)?.filter(|now| now.id == about.table_id);
+                let Some(mut table) = now.map(Arc::unwrap_or_clone).filter(|now| now.ttl_made == about.made) else {
+                    return Ok(None);
+                };
+                if table.ttl.is_none() {
+                    return Ok(None);
+                }
+                let after = items::note_expiries(tx, &table, Some(from.clone()), BATCH)?;
+                if after.is_none() {
+                    table.ttl_filling = false;
+                    table.save(tx)?;
+                }
+                Ok::<_, Error>(after)
+            };
+            match self.store.write(step).await? {
+                Some(next) => after = next,
+                None => return Ok(Done::Finished),
+            }
+        }
+    }
+
+    async fn clear_expiries(&self, task: &Task) -> Result<Done, Error> {
+        let prefix: Vec<u8> = task.payload()?;
+        loop {
+            let prefix = prefix.clone();
+            let step = move |tx: &mut Tx<'_>| {
+                let records = tx.scan_prefix(&prefix, BATCH)?;
+                records.iter().try_for_each(|(key, _)| tx.delete(key))?;
+                Ok::<_, Error>(records.len() < BATCH)
+            };
+            if self.store.write(step).await? {
                 return Ok(Done::Finished);
             }
         }

@@ -52,12 +52,25 @@ impl Home {
         Ok(Arc::unwrap_or_clone(table))
     }
 
+    /// Whether it can be the name or the ARN of a table of here: of another account or region nothing is.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        !name.starts_with("arn:")
+            || name.starts_with(&format!("arn:aws:dynamodb:{}:{}:table/", self.region, self.account))
+    }
+
+    /// The ARN of a table of here by its name or its ARN, whether it is there or not: what policies are asked about. What is another's stays
+    /// as it is named.
+    pub(crate) fn table_arn(&self, name: &str) -> String {
+        if self.has(name) {
+            format!("arn:aws:dynamodb:{}:{}:table/{}", self.region, self.account, table_name(name))
+        } else {
+            name.to_owned()
+        }
+    }
+
     pub(crate) fn find(&self, tx: &mut Tx<'_>, name: &str) -> Result<Option<Arc<Table>>, Error> {
         check_table_name(name)?;
-        if name.starts_with("arn:")
-            && !name.starts_with(&format!("arn:aws:dynamodb:{}:{}:table/", self.region, self.account))
-        {
-            // Of another account or region: there is nothing of it here.
+        if !self.has(name) {
             return Ok(None);
         }
         let key = Table::record_key(&self.account, &self.region, table_name(name));
@@ -88,6 +101,23 @@ fn decoded(key: &[u8], bytes: Vec<u8>) -> Result<Arc<Table>, Error> {
     Ok(table)
 }
 
+/// Fails for what is no ARN where one has to be: a policy was asked about the text as it is.
+pub(crate) fn check_table_arn(arn: &str) -> Result<(), Invalid> {
+    if arn.starts_with("arn:aws:dynamodb:") && arn.contains(":table/") {
+        return Ok(());
+    }
+    Err(Invalid::new(format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}")))
+}
+
+/// Fails for what cannot be the name of a table that is made here.
+pub(crate) fn new_table_name<'a>(home: &Home, name: &'a str) -> Result<&'a str, Invalid> {
+    check_table_name(name)?;
+    if !home.has(name) {
+        return Err(Invalid::new(format!("Invalid TableArn: {name} is of another account or region")));
+    }
+    Ok(table_name(name))
+}
+
 /// Fails for what cannot be the name of a table.
 pub(crate) fn check_table_name(name: &str) -> Result<(), Invalid> {
     let own = table_name(name);
@@ -104,10 +134,11 @@ pub(crate) fn check_table_name(name: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// The name out of a name or an ARN.
+/// The name out of a name or an ARN: all that follows the first `:table/`, so that an ARN names the table that policies are asked about
+/// for it.
 pub(crate) fn table_name(name: &str) -> &str {
     match name.strip_prefix("arn:") {
-        Some(_) => name.rsplit_once(":table/").map_or(name, |(_, name)| name),
+        Some(_) => name.split_once(":table/").map_or(name, |(_, name)| name),
         None => name,
     }
 }
@@ -119,6 +150,8 @@ pub(crate) struct Write {
     pub(crate) condition: Option<Condition>,
     /// `ReturnValuesOnConditionCheckFailure` is `ALL_OLD`.
     pub(crate) old_on_failure: bool,
+    /// An INSERT, whose condition is that there is none of its key yet.
+    pub(crate) inserts: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -212,20 +245,22 @@ impl DynamoDb {
         metrics: Option<String>,
     ) -> Result<WriteResult, Error> {
         let home = Home::of(cx);
-        cx.write(&self.store, move |tx| {
-            let table = home.table(tx, &write.table)?;
+        let measured = metrics.filter(|asked| asked == "SIZE").map(|_| (write.table.clone(), write.action.item().clone()));
+        let own = home.clone();
+        let done = cx.write(&self.store, move |tx| {
+            let table = own.table(tx, &write.table)?;
             let written = write.apply(tx, &table)?;
             let capacity = match capacity.as_deref() {
                 None | Some("NONE") => None,
                 asked => Units::of_write(&table, &written, 1.0).answer(&write.table, asked),
             };
-            let metrics = match metrics.as_deref() {
-                Some("SIZE") => collection_metrics(tx, &table, write.action.item())?,
-                _ => None,
-            };
-            Ok::<_, Error>(WriteResult { written, capacity, metrics })
-        })
-        .await
+            Ok::<_, Error>(WriteResult { written, capacity, metrics: None })
+        });
+        let mut done = done.await?;
+        if let Some((table, item)) = measured {
+            done.metrics = collection_metrics(&self.store, &home, &table, &item).await?;
+        }
+        Ok(done)
     }
 }
 
@@ -285,7 +320,11 @@ impl Write {
     }
 
     fn condition_failed(&self, old: Option<Item>) -> Result<Error, Error> {
-        let failure = error::conditional_check_failed_exception("The conditional request failed");
+        let failure = if self.inserts {
+            error::duplicate_item_exception("Duplicate primary key exists in table")
+        } else {
+            error::conditional_check_failed_exception("The conditional request failed")
+        };
         match old.filter(|_| self.old_on_failure) {
             Some(old) => Ok(failure.with("Item", serde_json::to_value(old).map_err(Error::internal)?)),
             None => Ok(failure),

@@ -13,7 +13,7 @@ use crate::write::Home;
 
 pub(crate) const TRIM_LOG: &str = "dynamodb:trim-log";
 /// For how long changes are kept unless fewer days are asked for.
-pub(crate) const MOST_DAYS: i32 = 35;
+const MOST_DAYS: i32 = 35;
 const DAY_MS: i64 = 86_400_000;
 const TRIM_EVERY_MS: i64 = 3_600_000;
 
@@ -70,9 +70,12 @@ pub(crate) fn record(tx: &mut Tx<'_>, table: &Table, key: &Key, old: Option<&Ite
     Ok(tx.put_json(changes(&table.id).push_u64(number), &before)?)
 }
 
-/// Switches it on, or changes for how long changes are kept.
-pub(crate) fn enable(tx: &mut Tx<'_>, table: &mut Table, days: i32, now_ms: i64) -> Result<(), Error> {
-    let since_ms = table.recovery.as_ref().map_or(now_ms, |recovery| recovery.since_ms);
+/// Switches it on, or changes for how long changes are kept: what a shorter period has let go does not come back with a longer one, and a
+/// period stays where no other is asked for.
+pub(crate) fn enable(tx: &mut Tx<'_>, table: &mut Table, days: Option<i32>, now_ms: i64) -> Result<(), Error> {
+    let old = table.recovery.as_ref();
+    let since_ms = old.map_or(now_ms, |recovery| recovery.earliest_ms(now_ms));
+    let days = days.or_else(|| old.map(|recovery| recovery.days)).unwrap_or(MOST_DAYS);
     table.recovery = Some(Recovery { since_ms, days });
     wake_trim(tx, table, now_ms)
 }

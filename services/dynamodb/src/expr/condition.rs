@@ -43,6 +43,19 @@ pub(crate) enum Comparator {
     GreaterOrEqual,
 }
 
+impl Comparator {
+    fn symbol(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "<>",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+        }
+    }
+}
+
 impl Condition {
     /// `parameter` is the request's member, which opens every message.
     pub(crate) fn parse(parameter: &str, source: &str, placeholders: &Placeholders) -> Result<Self, Invalid> {
@@ -72,6 +85,42 @@ impl Test {
         let test = any(&mut parser)?;
         parser.end()?;
         Ok(test)
+    }
+
+    /// A comparison; what has no order is compared for equality alone.
+    pub(crate) fn compare(comparator: Comparator, left: Operand, right: Operand) -> Result<Self, Invalid> {
+        if !matches!(comparator, Comparator::Equal | Comparator::NotEqual) {
+            for operand in [&left, &right] {
+                check_ordered(comparator.symbol(), operand)?;
+            }
+        }
+        check_distinct(comparator.symbol(), &left, &right)?;
+        Ok(Self::Compare(comparator, left, right))
+    }
+
+    pub(crate) fn has_type(path: Path, name: String) -> Result<Self, Invalid> {
+        if !TYPES.contains(&name.as_str()) {
+            return Err(Invalid::new(format!(
+                "Invalid attribute type name found; type: {name}, valid types: {{{}}}",
+                TYPES.join(",")
+            )));
+        }
+        Ok(Self::HasType(path, name))
+    }
+
+    pub(crate) fn begins_with(first: Operand, second: Operand) -> Result<Self, Invalid> {
+        const NAME: &str = "begins_with";
+        for operand in [&first, &second] {
+            match operand {
+                Operand::Value(value) if !matches!(value, Value::S(_) | Value::B(_)) => {
+                    return Err(wrong_operand_type(NAME, value.type_name()));
+                }
+                Operand::Size(_) => return Err(wrong_operand_type(NAME, "N")),
+                _ => {}
+            }
+        }
+        check_distinct(NAME, &first, &second)?;
+        Ok(Self::BeginsWith(first, second))
     }
 
     fn holds(&self, item: &Item) -> bool {
@@ -277,13 +326,13 @@ fn simple(parser: &mut Parser<'_>) -> Result<Test, Invalid> {
         list.iter().try_for_each(|other| check_distinct("IN", &left, other))?;
         return Ok(Test::In(left, list));
     }
-    let (comparator, symbol) = match () {
-        () if parser.tokens.take("=") => (Comparator::Equal, "="),
-        () if parser.tokens.take("<>") => (Comparator::NotEqual, "<>"),
-        () if parser.tokens.take("<=") => (Comparator::LessOrEqual, "<="),
-        () if parser.tokens.take(">=") => (Comparator::GreaterOrEqual, ">="),
-        () if parser.tokens.take("<") => (Comparator::Less, "<"),
-        () if parser.tokens.take(">") => (Comparator::Greater, ">"),
+    let comparator = match () {
+        () if parser.tokens.take("=") => Comparator::Equal,
+        () if parser.tokens.take("<>") => Comparator::NotEqual,
+        () if parser.tokens.take("<=") => Comparator::LessOrEqual,
+        () if parser.tokens.take(">=") => Comparator::GreaterOrEqual,
+        () if parser.tokens.take("<") => Comparator::Less,
+        () if parser.tokens.take(">") => Comparator::Greater,
         () => {
             return Err(if matches!(left, Operand::Size(_)) && parser.tokens.at_end() {
                 not_allowed_this_way("size")
@@ -294,13 +343,7 @@ fn simple(parser: &mut Parser<'_>) -> Result<Test, Invalid> {
     };
     parser.operator()?;
     let right = parser.operand()?;
-    if !matches!(comparator, Comparator::Equal | Comparator::NotEqual) {
-        for operand in [&left, &right] {
-            check_ordered(symbol, operand)?;
-        }
-    }
-    check_distinct(symbol, &left, &right)?;
-    Ok(Test::Compare(comparator, left, right))
+    Test::compare(comparator, left, right)
 }
 
 fn check_distinct(operator: &str, first: &Operand, other: &Operand) -> Result<(), Invalid> {
@@ -320,7 +363,7 @@ fn check_ordered(symbol: &str, operand: &Operand) -> Result<(), Invalid> {
     }
 }
 
-fn between(operand: Operand, low: Operand, high: Operand) -> Result<Test, Invalid> {
+pub(crate) fn between(operand: Operand, low: Operand, high: Operand) -> Result<Test, Invalid> {
     for side in [&operand, &low, &high] {
         check_ordered("BETWEEN", side)?;
     }
@@ -370,27 +413,10 @@ fn call(parser: &mut Parser<'_>, function: &str) -> Result<Test, Invalid> {
                 return Err(wrong_operand_type(function, "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"));
             };
             let Value::S(name) = value else { return Err(wrong_operand_type(function, value.type_name())) };
-            if !TYPES.contains(&name.as_str()) {
-                return Err(Invalid::new(format!(
-                    "Invalid attribute type name found; type: {name}, valid types: {{{}}}",
-                    TYPES.join(",")
-                )));
-            }
-            Ok(Test::HasType(path_only(function, first)?, name))
+            let path = path_only(function, first)?;
+            Test::has_type(path, name)
         }
-        "begins_with" => {
-            for operand in [&first, &second] {
-                match operand {
-                    Operand::Value(value) if !matches!(value, Value::S(_) | Value::B(_)) => {
-                        return Err(wrong_operand_type(function, value.type_name()));
-                    }
-                    Operand::Size(_) => return Err(wrong_operand_type(function, "N")),
-                    _ => {}
-                }
-            }
-            check_distinct(function, &first, &second)?;
-            Ok(Test::BeginsWith(first, second))
-        }
+        "begins_with" => Test::begins_with(first, second),
         _ => {
             check_distinct(function, &first, &second)?;
             Ok(Test::Contains(first, second))

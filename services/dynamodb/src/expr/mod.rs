@@ -11,7 +11,7 @@ mod projection;
 mod reserved;
 mod update;
 
-pub(crate) use condition::{Comparator, Condition, Test};
+pub(crate) use condition::{Comparator, Condition, Test, between};
 pub(crate) use key_condition::{KeyCondition, SortCondition};
 pub(crate) use parser::Operand;
 pub(crate) use path::{Element, Path};

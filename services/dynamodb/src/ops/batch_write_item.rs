@@ -11,6 +11,7 @@ use store::Tx;
 use wire::Error;
 
 use crate::capacity::{Transaction, Units, collection_metrics};
+use crate::value::Item;
 use crate::write::{Action, Home, Write};
 use crate::{DynamoDb, convert};
 
@@ -45,23 +46,25 @@ impl Handle<BatchWriteItem> for DynamoDb {
                         ));
                     }
                 };
-                writes.push(Write { table: table.clone(), action, condition: None, old_on_failure: false });
+                writes.push(Write { table: table.clone(), action, condition: None, old_on_failure: false, inserts: false });
             }
         }
         let (home, asked) = (Home::of(cx), req.return_consumed_capacity);
         let sizes = req.return_item_collection_metrics.as_deref() == Some("SIZE");
-        let (consumed, metrics) = cx
+        let (touched, own) = (sizes.then(|| touched(&writes)), home.clone());
+        let consumed = cx
             .write(&self.store, move |tx| {
                 let mut seen = BTreeSet::new();
                 for write in &writes {
-                    let table = home.table(tx, &write.table)?;
+                    let table = own.table(tx, &write.table)?;
                     if !seen.insert(write.key(&table)?) {
                         return Err(Error::validation("Provided list of item keys contains duplicates"));
                     }
                 }
-                run(tx, &home, &writes, 1.0, asked.as_deref(), sizes)
+                run(tx, &own, &writes, 1.0, asked.as_deref())
             })
             .await?;
+        let metrics = self.collections(&home, touched).await?;
         Ok(BatchWriteItemOutput {
             unprocessed_items: Some(BTreeMap::new()),
             consumed_capacity: consumed,
@@ -73,6 +76,30 @@ impl Handle<BatchWriteItem> for DynamoDb {
 /// What the writes of a batch or transaction count, and how much their partitions hold.
 pub(super) type Counted = (Option<Vec<ConsumedCapacity>>, Option<BTreeMap<String, Vec<ItemCollectionMetrics>>>);
 
+/// What the writes are about: tables and items, or their keys.
+pub(super) fn touched(writes: &[Write]) -> Vec<(String, Item)> {
+    writes.iter().map(|write| (write.table.clone(), write.action.item().clone())).collect()
+}
+
+impl DynamoDb {
+    /// How much the partitions of what was written hold, where that is asked for: once per partition.
+    pub(super) async fn collections(
+        &self,
+        home: &Home,
+        touched: Option<Vec<(String, Item)>>,
+    ) -> Result<Option<BTreeMap<String, Vec<ItemCollectionMetrics>>>, Error> {
+        let mut metrics: BTreeMap<String, Vec<ItemCollectionMetrics>> = BTreeMap::new();
+        for (table, item) in touched.into_iter().flatten() {
+            let Some(one) = collection_metrics(&self.store, home, &table, &item).await? else { continue };
+            let list = metrics.entry(table).or_default();
+            if !list.contains(&one) {
+                list.push(one);
+            }
+        }
+        Ok((!metrics.is_empty()).then_some(metrics))
+    }
+}
+
 /// Carries out all writes; the first that fails ends it.
 fn run(
     tx: &mut Tx<'_>,
@@ -80,39 +107,25 @@ fn run(
     writes: &[Write],
     factor: f64,
     asked: Option<&str>,
-    sizes: bool,
-) -> Result<Counted, Error> {
+) -> Result<Option<Vec<ConsumedCapacity>>, Error> {
     let mut units: BTreeMap<String, Units> = BTreeMap::new();
     for write in writes {
         let table = home.table(tx, &write.table)?;
         let written = write.apply(tx, &table)?;
         units.entry(write.table.clone()).or_default().add(Units::of_write(&table, &written, factor));
     }
-    counted(tx, home, writes, units, (asked, None), sizes)
+    Ok(counted(units, asked, None))
 }
 
 pub(super) fn counted(
-    tx: &mut Tx<'_>,
-    home: &Home,
-    writes: &[Write],
     units: BTreeMap<String, Units>,
-    (asked, transaction): (Option<&str>, Option<Transaction>),
-    sizes: bool,
-) -> Result<Counted, Error> {
+    asked: Option<&str>,
+    transaction: Option<Transaction>,
+) -> Option<Vec<ConsumedCapacity>> {
     let consumed = units.into_iter().filter_map(|(table, units)| match transaction {
         Some(kind) => units.answer_transaction(&table, asked, kind),
         None => units.answer(&table, asked),
     });
     let consumed: Vec<_> = consumed.collect();
-    let mut metrics: BTreeMap<String, Vec<ItemCollectionMetrics>> = BTreeMap::new();
-    for write in writes.iter().filter(|_| sizes) {
-        let table = home.table(tx, &write.table)?;
-        let Some(one) = collection_metrics(tx, &table, write.action.item())? else { continue };
-        let list = metrics.entry(write.table.clone()).or_default();
-        // Once per partition.
-        if !list.contains(&one) {
-            list.push(one);
-        }
-    }
-    Ok(((!consumed.is_empty()).then_some(consumed), (!metrics.is_empty()).then_some(metrics)))
+    (!consumed.is_empty()).then_some(consumed)
 }

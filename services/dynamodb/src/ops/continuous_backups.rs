@@ -10,7 +10,7 @@ use service::{Cx, Handle};
 use wire::{Error, Timestamp};
 
 use crate::DynamoDb;
-use crate::backups::recovery::{self, MOST_DAYS};
+use crate::backups::recovery;
 use crate::table::Table;
 use crate::write::Home;
 
@@ -45,8 +45,7 @@ impl Handle<UpdateContinuousBackups> for DynamoDb {
                 let mut table = Table::clone(&found);
                 table.may_change()?;
                 if asked.point_in_time_recovery_enabled {
-                    let days = asked.recovery_period_in_days.unwrap_or(MOST_DAYS);
-                    recovery::enable(tx, &mut table, days, now_ms)?;
+                    recovery::enable(tx, &mut table, asked.recovery_period_in_days, now_ms)?;
                 } else {
                     // What was kept goes with the next run of the trimming task.
                     table.recovery = None;

@@ -12,7 +12,7 @@ use wire::Error;
 
 use crate::describe::{attribute_types, billing, index_key_schema, key_schema, projected};
 use crate::table::{Billing, Contents, Index, KeySchema, Projected, Table};
-use crate::write::{Home, check_table_name, table_name};
+use crate::write::{Home, new_table_name};
 use crate::{DynamoDb, Invalid, streams};
 
 #[async_trait]
@@ -62,8 +62,7 @@ pub(super) fn view_of(specification: Option<&StreamSpecification>) -> Result<Opt
 }
 
 pub(super) fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
-    check_table_name(&req.table_name)?;
-    let name = table_name(&req.table_name).to_owned();
+    let name = new_table_name(&Home::of(cx), &req.table_name)?.to_owned();
     refuse_unknown(&req)?;
     let billing = billing(req.billing_mode.as_deref(), req.provisioned_throughput)?;
     let key = key_schema(req.key_schema.as_deref().unwrap_or_default())?;
@@ -81,6 +80,8 @@ pub(super) fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
         billing,
         tags: tags_of(cx, req.tags.unwrap_or_default())?,
         ttl: None,
+        ttl_made: String::new(),
+        ttl_filling: false,
         deletion_protection: req.deletion_protection_enabled.unwrap_or(false),
         class: req.table_class,
         stream: None,

@@ -27,6 +27,7 @@ impl Handle<DeleteItem> for DynamoDb {
             action: Action::Delete(convert::item(req.key)?),
             condition,
             old_on_failure: req.return_values_on_condition_check_failure.as_deref() == Some("ALL_OLD"),
+            inserts: false,
         };
         let outcome = self.write(cx, write, req.return_consumed_capacity, req.return_item_collection_metrics).await?;
         Ok(DeleteItemOutput {

@@ -17,7 +17,7 @@ use crate::backups::{self, Then, recovery};
 use crate::table::Table;
 use crate::transfer::export::{Export, Target, TransferKey};
 use crate::transfer::{State, only};
-use crate::write::{Home, table_name};
+use crate::write::{Home, check_table_arn, table_name};
 
 #[async_trait]
 impl Handle<ExportTableToPointInTime> for DynamoDb {
@@ -27,6 +27,7 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
         req: ExportTableToPointInTimeInput,
     ) -> Result<ExportTableToPointInTimeOutput, Error> {
         check_kind(&req)?;
+        check_table_arn(&req.table_arn)?;
         let (home, now) = (Home::of(cx), cx.now().as_millisecond());
         let at_ms = req.export_time.map_or(now, Timestamp::as_millis);
         let id = format!("{now:014}-{}", cx.uuid().replace('-', "").get(..8).unwrap_or_default());

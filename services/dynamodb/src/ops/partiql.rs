@@ -4,7 +4,7 @@ use api_dynamodb::{
     AttributeValue, BatchExecuteStatement, BatchExecuteStatementInput, BatchExecuteStatementOutput,
     BatchStatementError, BatchStatementRequest, BatchStatementResponse, ConsumedCapacity, ExecuteStatement,
     ExecuteStatementInput, ExecuteStatementOutput, ExecuteTransaction, ExecuteTransactionInput,
-    ExecuteTransactionOutput, ItemResponse, error,
+    ExecuteTransactionOutput, ItemResponse,
 };
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -45,9 +45,6 @@ impl Handle<ExecuteStatement> for DynamoDb {
                 next_token,
                 consumed_capacity: read.units.answer(statement.table(), asked),
             });
-        }
-        if matches!(statement, Statement::Exists(_)) {
-            return Err(Error::validation("EXISTS can only be used in a transaction"));
         }
         let old = req.return_values_on_condition_check_failure.as_deref() == Some("ALL_OLD");
         let (items, consumed_capacity) = self.change(cx, statement, old, req.return_consumed_capacity.clone()).await?;
@@ -95,11 +92,8 @@ impl Handle<ExecuteTransaction> for DynamoDb {
                  Member must have length less than or equal to {MAX_TRANSACTION}"
             )));
         }
-        let request =
-            serde_json::to_string(&req.transact_statements.iter().map(|one| &one.statement).collect::<Vec<_>>())
-                .map_err(Error::internal)?;
-        let request =
-            format!("{request}{:?}", req.transact_statements.iter().map(|one| &one.parameters).collect::<Vec<_>>());
+        let asked: Vec<_> = req.transact_statements.iter().map(|one| (&one.statement, &one.parameters)).collect();
+        let request = Token::new(cx, &asked)?;
         let mut statements = Vec::with_capacity(req.transact_statements.len());
         for one in req.transact_statements {
             let statement = parse(&one.statement, one.parameters)?;
@@ -126,8 +120,7 @@ impl Handle<ExecuteTransaction> for DynamoDb {
             })
             .await?;
         let responses = writes.iter().map(|_| ItemResponse::default()).collect();
-        let at_ms = cx.now().as_millisecond();
-        let token = req.client_request_token.map(|token| (token, Token { at_ms, request }));
+        let token = req.client_request_token.map(|token| (token, request));
         let (consumed_capacity, _) = self.transact(cx, writes, token, asked, false).await?;
         Ok(ExecuteTransactionOutput { responses: Some(responses), consumed_capacity })
     }
@@ -169,18 +162,13 @@ impl DynamoDb {
         old_on_failure: bool,
         capacity: Option<String>,
     ) -> Result<(Vec<convert::Attributes>, Option<ConsumedCapacity>), Error> {
+        if matches!(statement, Statement::Exists(_)) {
+            return Err(Error::validation("EXISTS can only be used in a transaction"));
+        }
         let home = Home::of(cx);
         let table = self.store.read(|tx| home.table(tx, statement.table())).await?;
         let write = statement.write(&table, old_on_failure)?;
-        let outcome = self.write(cx, write, capacity, None).await;
-        let outcome = match outcome {
-            Err(error)
-                if matches!(statement, Statement::Insert { .. }) && error.is("ConditionalCheckFailedException") =>
-            {
-                return Err(error::duplicate_item_exception("Duplicate primary key exists in table"));
-            }
-            other => other?,
-        };
+        let outcome = self.write(cx, write, capacity, None).await?;
         let items = returned(&statement, outcome.written).into_iter().map(convert::attributes).collect();
         Ok((items, outcome.capacity))
     }
@@ -291,10 +279,9 @@ fn read(
     }
     let filter = select.filter.clone().map(Condition::of);
     let projection = select.projection.clone().map(Projection::of_paths);
-    let whole = index.is_some_and(|index| match &projection {
-        Some(projection) => projection.attributes().any(|name| !table.projects(index, name)),
-        None => false,
-    });
+    let lacks = |names: &[&str]| index.is_some_and(|index| names.iter().any(|name| !table.projects(index, name)));
+    let shown: Vec<&str> = projection.iter().flat_map(Projection::attributes).collect();
+    let whole = lacks(&shown);
     if let Some(index) = index.filter(|index| index.global && whole && index.projection != Projected::All) {
         return Err(Error::validation(format!(
             "One or more parameter values were invalid: Global secondary index {} does not project one or more of the \
@@ -302,9 +289,16 @@ fn read(
             index.name
         )));
     }
-    let mut page = page(tx, Request { table, index, range, reverse, limit, filter: filter.as_ref(), whole })?;
-    if let Some(projection) = projection {
-        page.items = page.items.iter().map(|item| projection.apply(item)).collect();
+    // A condition on what a local index does not keep is asked of the items, which are shown as the index has them: as a Query's filter.
+    let filtered: Vec<&str> = filter.iter().flat_map(Condition::attributes).collect();
+    let fetch = whole || (index.is_some_and(|index| !index.global) && lacks(&filtered));
+    let mut page = page(tx, Request { table, index, range, reverse, limit, filter: filter.as_ref(), whole: fetch })?;
+    match (projection, index) {
+        (Some(projection), _) => page.items = page.items.iter().map(|item| projection.apply(item)).collect(),
+        (None, Some(index)) if fetch => {
+            page.items = page.items.iter().map(|item| table.projected(index, item)).collect();
+        }
+        (None, _) => {}
     }
     Ok(page)
 }
@@ -315,11 +309,11 @@ fn parse(source: &str, parameters: Option<Vec<AttributeValue>>) -> Result<Statem
 }
 
 async fn authorize(cx: &Cx, statement: &Statement) -> Result<(), Error> {
-    let mut resource = format!("table/{}", statement.table());
+    let mut resource = Home::of(cx).table_arn(statement.table());
     if let Statement::Select(Select { index: Some(index), .. }) = statement {
         resource = format!("{resource}/index/{index}");
     }
-    cx.router().authorize(cx, statement.action(), &cx.arn("dynamodb", resource)).await
+    cx.router().authorize(cx, statement.action(), &resource).await
 }
 
 /// What RETURNING asks for.

@@ -10,11 +10,12 @@ use service::{Cx, Handle};
 use store::Tx;
 use wire::Error;
 
-use crate::write::Home;
+use crate::write::{Home, check_table_arn};
 use crate::{DynamoDb, policies};
 
 /// Fails where there is no table or stream of this ARN.
 fn exists(tx: &mut Tx<'_>, home: &Home, arn: &str) -> Result<(), Error> {
+    check_table_arn(arn)?;
     let (name, stream) = arn.split_once("/stream/").map_or((arn, None), |(table, label)| (table, Some(label)));
     let table = home.find(tx, name)?;
     let there = table.is_some_and(|table| stream.is_none_or(|label| table.latest_stream.as_deref() == Some(label)));

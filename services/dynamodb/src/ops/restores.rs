@@ -17,7 +17,7 @@ use crate::backups::restore::{Origin, Restore, Undo, enqueue, step};
 use crate::backups::{self, Then, recovery};
 use crate::describe::billing;
 use crate::table::{Contents, Table};
-use crate::write::{Home, check_table_name};
+use crate::write::{Home, check_table_arn, new_table_name};
 
 /// Items that a new table takes in the transaction that makes it.
 const TAKEN_AT_ONCE: usize = 500;
@@ -78,6 +78,9 @@ impl Handle<RestoreTableToPointInTime> for DynamoDb {
             global: req.global_secondary_index_override,
         };
         refuse_keys("RestoreTableToPointInTime", req.sse_specification_override.as_ref())?;
+        if let Some(arn) = &req.source_table_arn {
+            check_table_arn(arn)?;
+        }
         let Some(source) = req.source_table_name.or(req.source_table_arn) else {
             return Err(Error::validation(
                 "One or more parameter values were invalid: Either SourceTableName or SourceTableArn must be specified",
@@ -185,17 +188,19 @@ struct New {
 
 impl New {
     fn table(&self, tx: &mut Tx<'_>, home: &Home, source: &Table, origin: Origin) -> Result<Table, Error> {
-        check_table_name(&self.name)?;
-        if home.find(tx, &self.name)?.is_some() {
-            return Err(error::table_already_exists_exception(format!("Table already exists: {}", self.name)));
+        let name = new_table_name(home, &self.name)?;
+        if home.find(tx, name)?.is_some() {
+            return Err(error::table_already_exists_exception(format!("Table already exists: {name}")));
         }
         let mut table = Table {
             id: self.id.clone(),
-            name: self.name.clone(),
-            arn: format!("arn:aws:dynamodb:{}:{}:table/{}", home.region, home.account, self.name),
+            name: name.to_owned(),
+            arn: home.table_arn(name),
             created_ms: self.now_ms,
             tags: std::collections::BTreeMap::new(),
             ttl: None,
+            ttl_made: String::new(),
+            ttl_filling: false,
             deletion_protection: false,
             stream: None,
             latest_stream: None,

@@ -15,7 +15,7 @@ use wire::types::Empty;
 use super::create_table::tags_of;
 use crate::DynamoDb;
 use crate::table::Table;
-use crate::write::Home;
+use crate::write::{Home, check_table_arn};
 
 #[async_trait]
 impl Handle<TagResource> for DynamoDb {
@@ -66,9 +66,7 @@ impl Handle<ListTagsOfResource> for DynamoDb {
 }
 
 fn tagged(home: &Home, tx: &mut Tx<'_>, arn: &str) -> Result<Table, Error> {
-    if !arn.starts_with("arn:aws:dynamodb:") || !arn.contains(":table/") {
-        return Err(Error::validation(format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}")));
-    }
+    check_table_arn(arn)?;
     home.find(tx, arn)?.map(Arc::unwrap_or_clone).ok_or_else(|| {
         error::resource_not_found_exception(format!("Requested resource not found: ResourcArn: {arn} not found"))
     })

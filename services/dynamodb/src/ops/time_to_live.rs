@@ -6,15 +6,17 @@ use api_dynamodb::{
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
+use store::NewTask;
 use wire::Error;
 
+use crate::tasks::{BATCH, CLEAR_EXPIRIES, Fill};
 use crate::write::Home;
 use crate::{DynamoDb, items};
 
 #[async_trait]
 impl Handle<UpdateTimeToLive> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: UpdateTimeToLiveInput) -> Result<UpdateTimeToLiveOutput, Error> {
-        let home = Home::of(cx);
+        let (home, made) = (Home::of(cx), cx.uuid());
         let asked = req.time_to_live_specification.clone();
         cx.write(&self.store, move |tx| {
             let asked = &req.time_to_live_specification;
@@ -31,10 +33,21 @@ impl Handle<UpdateTimeToLive> for DynamoDb {
             }
             if asked.enabled {
                 table.ttl = Some(asked.attribute_name.clone());
-                items::note_expiries(tx, &table)?;
+                table.ttl_made.clone_from(&made);
+                let after = items::note_expiries(tx, &table, None, BATCH)?;
+                table.ttl_filling = after.is_some();
+                if let Some(after) = after {
+                    Fill::of(&table, after).enqueue(tx)?;
+                }
             } else {
                 table.ttl = None;
-                items::clear(tx, &table.expiries(), usize::MAX)?;
+                table.ttl_filling = false;
+                items::stop_expiring(tx, &table)?;
+                if !items::clear(tx, &table.expiries(), BATCH)? {
+                    let about = table.expiries();
+                    let task = NewTask::new(CLEAR_EXPIRIES, format!("{CLEAR_EXPIRIES}/{}/{made}", table.id));
+                    tx.enqueue(task.payload(&about.as_bytes())?)?;
+                }
             }
             table.save(tx)
         })
@@ -48,7 +61,11 @@ impl Handle<DescribeTimeToLive> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: DescribeTimeToLiveInput) -> Result<DescribeTimeToLiveOutput, Error> {
         let home = Home::of(cx);
         let table = self.store.read(|tx| home.named_table(tx, &req.table_name)).await?;
-        let status = if table.ttl.is_some() { "ENABLED" } else { "DISABLED" };
+        let status = match &table.ttl {
+            Some(_) if table.ttl_filling => "ENABLING",
+            Some(_) => "ENABLED",
+            None => "DISABLED",
+        };
         let time_to_live_description = Some(TimeToLiveDescription {
             time_to_live_status: Some(status.to_owned()),
             attribute_name: table.ttl.clone(),

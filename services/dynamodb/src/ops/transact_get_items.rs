@@ -8,7 +8,7 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use super::get_item::{projection, read};
-use super::transact_write_items::cancelled;
+use super::transact_write_items::{MAX_BYTES, cancelled, too_large};
 use crate::capacity::{Transaction, Units};
 use crate::value::item_size;
 use crate::write::Home;
@@ -58,9 +58,14 @@ impl Handle<TransactGetItems> for DynamoDb {
         }
         let mut units: BTreeMap<String, Units> = BTreeMap::new();
         let mut responses = Vec::with_capacity(found.len());
+        let mut bytes = 0;
         for ((table, _, item), (_, _, wanted)) in found.into_iter().zip(&gets) {
             let item = item?;
             let size = item.as_ref().map_or(0, item_size);
+            bytes += size;
+            if bytes > MAX_BYTES {
+                return Err(too_large());
+            }
             units.entry(table).or_default().add(Units::of_read(None, size, 2.0));
             let item = item.map(|item| wanted.as_ref().map_or_else(|| item.clone(), |wanted| wanted.apply(&item)));
             responses.push(ItemResponse { item: item.map(convert::attributes) });

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use service::{Cx, Handle};
+use sha2::{Digest as _, Sha256};
 use store::{Key, Tx};
 use wire::Error;
 
-use super::batch_write_item::{Counted, counted};
+use super::batch_write_item::{Counted, counted, touched};
 use crate::capacity::{Transaction, Units};
 use crate::value::item_size;
 use crate::write::{Action, Expressions, Home, Write};
@@ -19,14 +20,22 @@ use crate::{DynamoDb, convert, items};
 /// For how long a client token is remembered.
 const TOKEN_MS: i64 = 10 * 60 * 1000;
 
-/// Most bytes that the items of a transaction have together. Source: API reference, TransactWriteItems.
-const MAX_BYTES: usize = 4 << 20;
+/// Most bytes that the items of a transaction have together. Source: API reference, TransactWriteItems and TransactGetItems.
+pub(super) const MAX_BYTES: usize = 4 << 20;
 
 /// A transaction that a client token stands for.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Token {
-    pub(super) at_ms: i64,
-    pub(super) request: String,
+    at_ms: i64,
+    /// A digest of what was asked for.
+    request: String,
+}
+
+impl Token {
+    pub(super) fn new(cx: &Cx, asked: &impl Serialize) -> Result<Self, Error> {
+        let text = serde_json::to_vec(asked).map_err(Error::internal)?;
+        Ok(Self { at_ms: cx.now().as_millisecond(), request: hex::encode(Sha256::digest(text)) })
+    }
 }
 
 #[async_trait]
@@ -38,8 +47,8 @@ impl Handle<TransactWriteItems> for DynamoDb {
                  length less than or equal to 100",
             ));
         }
-        let request = serde_json::to_string(&req.transact_items).map_err(Error::internal)?;
-        let token = req.client_request_token.map(|token| (token, Token { at_ms: cx.now().as_millisecond(), request }));
+        let request = Token::new(cx, &req.transact_items)?;
+        let token = req.client_request_token.map(|token| (token, request));
         let writes = req.transact_items.into_iter().map(write).collect::<Result<Vec<_>, _>>()?;
         let sizes = req.return_item_collection_metrics.as_deref() == Some("SIZE");
         let (consumed_capacity, item_collection_metrics) =
@@ -58,18 +67,20 @@ impl DynamoDb {
         asked: Option<String>,
         sizes: bool,
     ) -> Result<Counted, Error> {
-        let home = Home::of(cx);
-        cx.write(&self.store, move |tx| {
+        let (home, own) = (Home::of(cx), Home::of(cx));
+        let touched = sizes.then(|| touched(&writes));
+        let consumed = cx.write(&self.store, move |tx| {
             let done = match &token {
-                Some((name, token)) => !remember(tx, &home, name, token)?,
+                Some((name, token)) => !remember(tx, &own, name, token)?,
                 None => false,
             };
             // A repeated transaction counts as reading what it wrote.
-            let units = if done { read_again(tx, &home, &writes)? } else { run(tx, &home, &writes)? };
+            let units = if done { read_again(tx, &own, &writes)? } else { run(tx, &own, &writes)? };
             let kind = if done { Transaction::Reads } else { Transaction::Writes };
-            counted(tx, &home, &writes, units, (asked.as_deref(), Some(kind)), sizes)
-        })
-        .await
+            Ok::<_, Error>(counted(units, asked.as_deref(), Some(kind)))
+        });
+        let consumed = consumed.await?;
+        Ok((consumed, self.collections(&home, touched).await?))
     }
 }
 
@@ -137,10 +148,10 @@ fn write(item: TransactWriteItem) -> Result<Write, Error> {
             return Err(Error::validation("TransactItems can only contain one of Check, Put, Update or Delete"));
         }
     };
-    Ok(Write { table, action, condition, old_on_failure })
+    Ok(Write { table, action, condition, old_on_failure, inserts: false })
 }
 
-/// False when this very transaction was done before.
+/// False when this very transaction was done before, within the time that a token stands for one.
 fn remember(tx: &mut Tx<'_>, home: &Home, name: &str, token: &Token) -> Result<bool, Error> {
     let home = Key::new("dynamodb").push("token").push(&home.account).push(&home.region);
     let (by_name, by_time) = (home.clone().push("name"), home.push("time"));
@@ -154,12 +165,16 @@ fn remember(tx: &mut Tx<'_>, home: &Home, name: &str, token: &Token) -> Result<b
         tx.delete(place)?;
     }
     if let Some(known) = tx.get_json::<Token>(by_name.clone().push(name))? {
-        if known.request == token.request {
+        if known.at_ms <= token.at_ms - TOKEN_MS {
+            // Too old, and not deleted yet; the row of its time would take the new one with it.
+            tx.delete(by_time.clone().push_i64(known.at_ms).push(name))?;
+        } else if known.request == token.request {
             return Ok(false);
-        }
-        return Err(error::idempotent_parameter_mismatch_exception(
+        } else {
+            return Err(error::idempotent_parameter_mismatch_exception(
             "Request parameters do not match those of the earlier request with this client token",
         ));
+        }
     }
     tx.put_json(by_name.push(name), token)?;
     tx.put(by_time.push_i64(token.at_ms).push(name), &[])?;
@@ -202,17 +217,22 @@ fn run(tx: &mut Tx<'_>, home: &Home, writes: &[Write]) -> Result<BTreeMap<String
         return Err(cancelled(&reasons));
     }
     if bytes > MAX_BYTES {
-        return Err(Error::validation(
-            "Transaction size exceeded the limit: the aggregate size of the items in the transaction cannot exceed 4 MB",
-        ));
+        return Err(too_large());
     }
     Ok(units)
+}
+
+pub(super) fn too_large() -> Error {
+    Error::validation(
+        "Transaction size exceeded the limit: the aggregate size of the items in the transaction cannot exceed 4 MB",
+    )
 }
 
 pub(super) fn cancelled(reasons: &[Option<Error>]) -> Error {
     let code = |reason: &Option<Error>| match reason {
         None => "None",
         Some(error) if error.is("ConditionalCheckFailedException") => "ConditionalCheckFailed",
+        Some(error) if error.is("DuplicateItemException") => "DuplicateItem",
         Some(_) => "ValidationError",
     };
     let codes: Vec<&str> = reasons.iter().map(code).collect();

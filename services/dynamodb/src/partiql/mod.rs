@@ -109,7 +109,8 @@ impl Statement {
             }
         };
         let condition = condition.map(Condition::of);
-        Ok(Write { table: self.table().to_owned(), action, condition, old_on_failure })
+        let inserts = matches!(self, Self::Insert { .. });
+        Ok(Write { table: self.table().to_owned(), action, condition, old_on_failure, inserts })
     }
 }
 

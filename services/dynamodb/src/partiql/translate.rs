@@ -10,7 +10,7 @@ use sqlparser::ast::{
 use super::syntax::{Change, Selection, Written};
 use super::{Select, Statement};
 use crate::Invalid;
-use crate::expr::{Comparator, Element, Operand, Path, Term, Test, Update};
+use crate::expr::{Comparator, Element, Operand, Path, Term, Test, Update, between};
 use crate::number::Number;
 use crate::value::{Item, Value};
 
@@ -154,11 +154,11 @@ impl Parsed {
                     BinaryOperator::GtEq => Comparator::GreaterOrEqual,
                     _ => return Err(unsupported(&Expr::BinaryOp { left, op, right })),
                 };
-                Test::Compare(comparator, self.operand(*left)?, self.operand(*right)?)
+                Test::compare(comparator, self.operand(*left)?, self.operand(*right)?)?
             }
             Expr::Between { expr, negated, low, high } => {
                 let operand = self.operand(*expr)?;
-                negate(Test::Between(operand, self.operand(*low)?, self.operand(*high)?), negated)
+                negate(between(operand, self.operand(*low)?, self.operand(*high)?)?, negated)
             }
             Expr::InList { expr, list, negated } => {
                 let operand = self.operand(*expr)?;
@@ -186,10 +186,10 @@ impl Parsed {
         }
         let [first, second] = <[Expr; 2]>::try_from(arguments).map_err(|_| unknown())?;
         match name.as_str() {
-            "begins_with" => Ok(Test::BeginsWith(self.operand(first)?, self.operand(second)?)),
+            "begins_with" => Test::begins_with(self.operand(first)?, self.operand(second)?),
             "contains" => Ok(Test::Contains(self.operand(first)?, self.operand(second)?)),
             "attribute_type" => match self.value(second)? {
-                Value::S(kind) => Ok(Test::HasType(path(first)?, kind)),
+                Value::S(kind) => Test::has_type(path(first)?, kind),
                 _ => Err(unknown()),
             },
             _ => Err(unknown()),

@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
+mod ages;
+mod names;
+mod statements;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +19,10 @@ struct Bench {
 }
 
 fn bench() -> Bench {
-    let router = Router::new();
+    bench_on(Router::new())
+}
+
+fn bench_on(router: Arc<Router>) -> Bench {
     let queue = || Queue::new(Store::memory());
     let platform = Platform {
         router: router.clone(),
