@@ -245,7 +245,8 @@ impl DynamoDb {
         metrics: Option<String>,
     ) -> Result<WriteResult, Error> {
         let home = Home::of(cx);
-        let measured = metrics.filter(|asked| asked == "SIZE").map(|_| (write.table.clone(), write.action.item().clone()));
+        let measured =
+            metrics.filter(|asked| asked == "SIZE").map(|_| (write.table.clone(), write.action.item().clone()));
         let own = home.clone();
         let done = cx.write(&self.store, move |tx| {
             let table = own.table(tx, &write.table)?;

@@ -251,7 +251,8 @@ mod tests {
 
     #[test]
     fn versions_of_a_day_are_kept() {
-        let at = |ms: i64| Version { text: Some("x".to_owned()), created: Timestamp::from_millis(ms), ..Version::default() };
+        let at =
+            |ms: i64| Version { text: Some("x".to_owned()), created: Timestamp::from_millis(ms), ..Version::default() };
         let current = [CURRENT.to_owned()];
         let mut secret = Secret::default();
         for n in 0..100_i64 {
@@ -265,7 +266,9 @@ mod tests {
         secret.put("101", at(3 * DAY_MS), &current, false).unwrap();
         assert_eq!(secret.versions.first_key_value().unwrap().0, "002");
         // A rotation that has put no value leaves nothing behind.
-        secret.versions.insert("empty".to_owned(), Version { created: Timestamp::from_millis(4 * DAY_MS), ..Version::default() });
+        secret
+            .versions
+            .insert("empty".to_owned(), Version { created: Timestamp::from_millis(4 * DAY_MS), ..Version::default() });
         secret.forget_old(Timestamp::from_millis(4 * DAY_MS));
         assert!(!secret.versions.contains_key("empty"));
     }

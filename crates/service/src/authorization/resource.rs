@@ -285,11 +285,7 @@ mod tests {
                 vec![arn("rule/a/b/n")],
             ),
             (t("{A|url}"), json!({"A": "q"}), vec![arn("q")]),
-            (
-                t("{A|url}"),
-                json!({"A": "x/111111111111/q"}),
-                vec!["arn:aws:sqs:r:111111111111:q".to_owned()],
-            ),
+            (t("{A|url}"), json!({"A": "x/111111111111/q"}), vec!["arn:aws:sqs:r:111111111111:q".to_owned()]),
             (t("{A} ; *"), json!({}), vec!["*".to_owned()]),
             (t("{A}"), json!({"A": "arn:aws:iam::1:role/r"}), vec!["arn:aws:iam::1:role/r".to_owned()]),
             (t("stack/{A|whole}/*"), json!({"A": "s"}), vec![arn("stack/s/*")]),

@@ -46,7 +46,13 @@ impl Handle<BatchWriteItem> for DynamoDb {
                         ));
                     }
                 };
-                writes.push(Write { table: table.clone(), action, condition: None, old_on_failure: false, inserts: false });
+                writes.push(Write {
+                    table: table.clone(),
+                    action,
+                    condition: None,
+                    old_on_failure: false,
+                    inserts: false,
+                });
             }
         }
         let (home, asked) = (Home::of(cx), req.return_consumed_capacity);

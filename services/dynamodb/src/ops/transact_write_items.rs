@@ -172,8 +172,8 @@ fn remember(tx: &mut Tx<'_>, home: &Home, name: &str, token: &Token) -> Result<b
             return Ok(false);
         } else {
             return Err(error::idempotent_parameter_mismatch_exception(
-            "Request parameters do not match those of the earlier request with this client token",
-        ));
+                "Request parameters do not match those of the earlier request with this client token",
+            ));
         }
     }
     tx.put_json(by_name.push(name), token)?;

@@ -54,8 +54,7 @@ async fn a_stream_is_read_on_from_its_oldest_live_record() {
     let bench = bench();
     bench.table().await;
     let stream = json!({"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"});
-    let table =
-        bench.call("updateTable", json!({"TableName": "flights", "StreamSpecification": stream})).await;
+    let table = bench.call("updateTable", json!({"TableName": "flights", "StreamSpecification": stream})).await;
     let arn = table["TableDescription"]["LatestStreamArn"].clone();
     let streams = |operation: &'static str, input| bench.cx.call_json("dynamodbstreams", operation, input);
     let described = |at: &str| {
@@ -121,8 +120,7 @@ async fn a_longer_period_of_recovery_brings_nothing_back() {
         async move {
             let answer = bench.call("updateContinuousBackups", input).await;
             let told = answer["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"].clone();
-            let from: jiff::Timestamp =
-                told["EarliestRestorableDateTime"].as_str().unwrap().parse().unwrap();
+            let from: jiff::Timestamp = told["EarliestRestorableDateTime"].as_str().unwrap().parse().unwrap();
             (told["RecoveryPeriodInDays"].as_i64().unwrap(), (clock.now().as_second() - from.as_second()) / 86_400)
         }
     };
@@ -131,7 +129,8 @@ async fn a_longer_period_of_recovery_brings_nothing_back() {
     assert_eq!(recovery(None).await, (2, 2), "the period stays where none is asked for");
     assert_eq!(recovery(Some(35)).await, (35, 2), "what a shorter period let go is gone");
     let long_ago = clock.now() - jiff::SignedDuration::from_hours(24 * 20);
-    let restore = json!({"SourceTableName": "flights", "TargetTableName": "back", "RestoreDateTime": long_ago.to_string()});
+    let restore =
+        json!({"SourceTableName": "flights", "TargetTableName": "back", "RestoreDateTime": long_ago.to_string()});
     let refused = bench.try_call("restoreTableToPointInTime", restore).await.unwrap_err();
     assert_eq!(refused.code(), "InvalidRestoreTimeException");
 }

@@ -47,7 +47,8 @@ async fn an_arn_names_one_table() {
         "arn:aws:dynamodb:eu-west-1:111111111111:table/flights".to_owned(),
         "arn:aws-x:dynamodb:eu-west-1:000000000000:table/flights".to_owned(),
     ];
-    let recovery = json!({"TableName": "flights", "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": true}});
+    let recovery =
+        json!({"TableName": "flights", "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": true}});
     bench.call("updateContinuousBackups", recovery).await;
     for name in &others {
         let tries = [
@@ -59,7 +60,10 @@ async fn an_arn_names_one_table() {
             ("deleteTable", json!({"TableName": name})),
             ("tagResource", json!({"ResourceArn": name, "Tags": [{"Key": "a", "Value": "b"}]})),
             ("exportTableToPointInTime", json!({"TableArn": name, "S3Bucket": "lake"})),
-            ("restoreTableToPointInTime", json!({"SourceTableArn": name, "TargetTableName": "other", "UseLatestRestorableTime": true})),
+            (
+                "restoreTableToPointInTime",
+                json!({"SourceTableArn": name, "TargetTableName": "other", "UseLatestRestorableTime": true}),
+            ),
             ("executeStatement", json!({"Statement": format!("SELECT * FROM \"{name}\"")})),
         ];
         for (operation, input) in tries {
@@ -70,7 +74,10 @@ async fn an_arn_names_one_table() {
     // Where an ARN is asked for, a policy is asked about the text as it stands.
     for (operation, input) in [
         ("exportTableToPointInTime", json!({"TableArn": "flights", "S3Bucket": "lake"})),
-        ("restoreTableToPointInTime", json!({"SourceTableArn": "flights", "TargetTableName": "other", "UseLatestRestorableTime": true})),
+        (
+            "restoreTableToPointInTime",
+            json!({"SourceTableArn": "flights", "TargetTableName": "other", "UseLatestRestorableTime": true}),
+        ),
         ("getResourcePolicy", json!({"ResourceArn": "flights"})),
     ] {
         assert_eq!(bench.try_call(operation, input).await.unwrap_err().code(), "ValidationException", "{operation}");

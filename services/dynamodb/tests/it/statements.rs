@@ -35,7 +35,10 @@ async fn a_statement_asks_the_items_for_what_a_local_index_lacks() {
     assert_eq!(rest["Items"].as_array().unwrap().len(), 1);
     assert_eq!(rest["Items"][0]["sk"]["N"], "2");
     let some = bench
-        .call("executeStatement", json!({"Statement": "SELECT status FROM flights.\"by-rank\" WHERE pk = 'a' AND status = 'open'"}))
+        .call(
+            "executeStatement",
+            json!({"Statement": "SELECT status FROM flights.\"by-rank\" WHERE pk = 'a' AND status = 'open'"}),
+        )
         .await;
     assert_eq!(some["Items"], json!([{"status": {"S": "open"}}]));
 }
@@ -94,13 +97,21 @@ async fn statements_refuse_what_expressions_refuse() {
     let bench = bench();
     bench.table().await;
     bench.put("a", 1, json!({"n": {"N": "1"}, "b": {"BOOL": true}})).await;
-    for test in ["n BETWEEN 2 AND 1", "n BETWEEN 1 AND 'x'", "attribute_type(n, 'FOO')", "begins_with(n, 1)", "b < true", "n > [1]"] {
+    for test in [
+        "n BETWEEN 2 AND 1",
+        "n BETWEEN 1 AND 'x'",
+        "attribute_type(n, 'FOO')",
+        "begins_with(n, 1)",
+        "b < true",
+        "n > [1]",
+    ] {
         for statement in [
             format!("SELECT * FROM flights WHERE {test}"),
             format!("UPDATE flights SET x = 1 WHERE pk = 'a' AND sk = 1 AND {test}"),
             format!("DELETE FROM flights WHERE pk = 'a' AND sk = 1 AND {test}"),
         ] {
-            let refused = bench.try_call("executeStatement", json!({"Statement": statement})).await.expect_err(&statement);
+            let refused =
+                bench.try_call("executeStatement", json!({"Statement": statement})).await.expect_err(&statement);
             assert_eq!(refused.code(), "ValidationException", "{statement}");
         }
     }

@@ -84,7 +84,8 @@ impl Handle<CreateGrant> for Kms {
 }
 
 fn told(all: Vec<GrantListEntry>, limit: Option<i32>, marker: Option<&str>) -> Result<ListGrantsResponse, Error> {
-    let (grants, truncated, next_marker) = page(all, |one| one.grant_id.clone().unwrap_or_default(), limit.or(Some(50)), marker)?;
+    let (grants, truncated, next_marker) =
+        page(all, |one| one.grant_id.clone().unwrap_or_default(), limit.or(Some(50)), marker)?;
     Ok(ListGrantsResponse { grants: Some(grants), truncated: Some(truncated), next_marker })
 }
 

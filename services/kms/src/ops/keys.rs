@@ -410,7 +410,8 @@ impl Handle<PutKeyPolicy> for Kms {
 impl Handle<ListKeyPolicies> for Kms {
     async fn handle(&self, cx: &Cx, req: ListKeyPoliciesRequest) -> Result<ListKeyPoliciesResponse, Error> {
         self.store.read(|tx| find(tx, cx, &req.key_id)).await?;
-        let (names, truncated, next_marker) = page(vec!["default".to_owned()], String::clone, req.limit, req.marker.as_deref())?;
+        let (names, truncated, next_marker) =
+            page(vec!["default".to_owned()], String::clone, req.limit, req.marker.as_deref())?;
         Ok(ListKeyPoliciesResponse { policy_names: Some(names), truncated: Some(truncated), next_marker })
     }
 }

@@ -287,9 +287,21 @@ async fn who_makes_grants_by_a_grant_gives_no_more_than_it_has() {
         (json!(["CreateGrant", "Decrypt"]), Value::Null, json!(["Decrypt"]), Value::Null, true),
         (json!(["CreateGrant", "Decrypt"]), Value::Null, json!(["CreateGrant"]), Value::Null, true),
         (json!(["CreateGrant", "Decrypt"]), Value::Null, json!(["Decrypt", "Encrypt"]), Value::Null, false),
-        (json!(["CreateGrant", "GenerateDataKeyWithoutPlaintext"]), Value::Null, json!(["Decrypt"]), Value::Null, false),
+        (
+            json!(["CreateGrant", "GenerateDataKeyWithoutPlaintext"]),
+            Value::Null,
+            json!(["Decrypt"]),
+            Value::Null,
+            false,
+        ),
         (json!(["Decrypt"]), Value::Null, json!(["Decrypt"]), Value::Null, false),
-        (json!(["CreateGrant", "Decrypt"]), json!({"EncryptionContextSubset": red}), json!(["Decrypt"]), Value::Null, false),
+        (
+            json!(["CreateGrant", "Decrypt"]),
+            json!({"EncryptionContextSubset": red}),
+            json!(["Decrypt"]),
+            Value::Null,
+            false,
+        ),
         (
             json!(["CreateGrant", "Decrypt"]),
             json!({"EncryptionContextSubset": red}),

@@ -242,9 +242,7 @@ fn check_pattern(pattern: &str, value: &str) -> Result<(), Error> {
 fn check_name(name: &str) -> Result<(), Error> {
     let bare = name.trim_start_matches('/').to_lowercase();
     if bare.starts_with("aws") || bare.starts_with("ssm") {
-        return Err(Error::validation(
-            "Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive).",
-        ));
+        return Err(Error::validation("Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive)."));
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || "_.-/".contains(c);
     let levels = || name.trim_start_matches('/').split('/');
@@ -528,7 +526,10 @@ impl Described {
         };
         let option = option.unwrap_or_else(|| options[0].to_owned());
         if !options.contains(&option.as_str()) {
-            let message = format!("The following filter option is not valid: {option}. Valid options include: [{}].", options.join(", "));
+            let message = format!(
+                "The following filter option is not valid: {option}. Valid options include: [{}].",
+                options.join(", ")
+            );
             return Err(api_ssm::error::invalid_filter_option(message));
         }
         let values = values.unwrap_or_default();
