@@ -284,8 +284,6 @@ mod tests {
                 json!({"Bus": "arn:aws:events:r:1:event-bus/a/b", "Name": "n"}),
                 vec![arn("rule/a/b/n")],
             ),
-            (t("{A|url}"), json!({"A": "q"}), vec![arn("q")]),
-            (t("{A|url}"), json!({"A": "x/111111111111/q"}), vec!["arn:aws:sqs:r:111111111111:q".to_owned()]),
             (t("{A} ; *"), json!({}), vec!["*".to_owned()]),
             (t("{A}"), json!({"A": "arn:aws:iam::1:role/r"}), vec!["arn:aws:iam::1:role/r".to_owned()]),
             (t("stack/{A|whole}/*"), json!({"A": "s"}), vec![arn("stack/s/*")]),
@@ -325,8 +323,23 @@ mod tests {
         for (template, input, expected) in cases {
             assert_eq!(resources(&template, &cx, &input).await.unwrap(), expected, "{template} {input}");
         }
-        for template in [t("table/{TableName}"), t("{TableName}"), t("{TableName|machine}"), t("{TableName|whole}/*")] {
-            let input = json!({"TableName": "arn:aws-x:dynamodb:r:1:table/t"});
+    }
+
+    #[tokio::test]
+    async fn a_queue_is_the_end_of_its_url_whatever_stands_before() {
+        let cx = Cx::new(Router::new(), Principal::root("1"), "1", "r");
+        let template = "arn:aws:sqs:{region}:{account}:{A|url}";
+        for (url, arn) in [("q", "arn:aws:sqs:r:1:q"), ("x/111111111111/q", "arn:aws:sqs:r:111111111111:q")] {
+            assert_eq!(resources(template, &cx, &json!({ "A": url })).await.unwrap(), [arn]);
+        }
+    }
+
+    #[tokio::test]
+    async fn other_partitions_are_refused() {
+        let cx = Cx::new(Router::new(), Principal::root("1"), "1", "r");
+        let input = json!({"A": "arn:aws-x:dynamodb:r:1:table/t"});
+        for template in ["table/{A}", "{A}", "{A|machine}", "{A|whole}/*"] {
+            let template = format!("arn:aws:dynamodb:{{region}}:{{account}}:{template}");
             let refused = resources(&template, &cx, &input).await.unwrap_err();
             assert_eq!(refused.code(), "ValidationException", "{template}");
         }

@@ -27,7 +27,6 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
         req: ExportTableToPointInTimeInput,
     ) -> Result<ExportTableToPointInTimeOutput, Error> {
         check_kind(&req)?;
-        check_table_arn(&req.table_arn)?;
         let (home, now) = (Home::of(cx), cx.now().as_millisecond());
         let at_ms = req.export_time.map_or(now, Timestamp::as_millis);
         let id = format!("{now:014}-{}", cx.uuid().replace('-', "").get(..8).unwrap_or_default());
@@ -111,6 +110,7 @@ impl Target {
 
 /// What a table is exported as: whole, as DynamoDB's JSON.
 fn check_kind(req: &ExportTableToPointInTimeInput) -> Result<(), Error> {
+    check_table_arn(&req.table_arn)?;
     only("ExportFormat", req.export_format.as_deref(), &["DYNAMODB_JSON"])?;
     only("ExportType", req.export_type.as_deref(), &["FULL_EXPORT"])?;
     let incremental = req.incremental_export_specification.is_some().then_some("a structure");

@@ -9,7 +9,7 @@ use api_dynamodb::{
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use store::Tx;
-use wire::Error;
+use wire::{Error, Timestamp};
 
 use super::create_table::{check_indexes, indexes, limits};
 use crate::DynamoDb;
@@ -86,22 +86,7 @@ impl Handle<RestoreTableToPointInTime> for DynamoDb {
                 "One or more parameter values were invalid: Either SourceTableName or SourceTableArn must be specified",
             ));
         };
-        let to_ms = match (req.restore_date_time, req.use_latest_restorable_time) {
-            (Some(_), Some(true)) => {
-                return Err(Error::validation(
-                    "One or more parameter values were invalid: Only one of RestoreDateTime or UseLatestRestorableTime \
-                     can be specified",
-                ));
-            }
-            (Some(at), _) => at.as_millis(),
-            (None, Some(true)) => now_ms,
-            (None, _) => {
-                return Err(Error::validation(
-                    "One or more parameter values were invalid: Either RestoreDateTime or UseLatestRestorableTime must \
-                     be specified",
-                ));
-            }
-        };
+        let to_ms = moment(req.restore_date_time, req.use_latest_restorable_time, now_ms)?;
         let home = Home::of(cx);
         let description = cx
             .write(&self.store, move |tx| {
@@ -170,6 +155,21 @@ impl Restore {
             undo,
             after: None,
         }
+    }
+}
+
+/// The moment to which a table is brought back, in milliseconds since 1970.
+fn moment(at: Option<Timestamp>, latest: Option<bool>, now_ms: i64) -> Result<i64, Error> {
+    match (at, latest) {
+        (Some(_), Some(true)) => Err(Error::validation(
+            "One or more parameter values were invalid: Only one of RestoreDateTime or UseLatestRestorableTime can be \
+             specified",
+        )),
+        (Some(at), _) => Ok(at.as_millis()),
+        (None, Some(true)) => Ok(now_ms),
+        (None, _) => Err(Error::validation(
+            "One or more parameter values were invalid: Either RestoreDateTime or UseLatestRestorableTime must be specified",
+        )),
     }
 }
 

@@ -32,7 +32,7 @@ impl Shifted {
 
 fn shifted() -> (Bench, Arc<Shifted>) {
     let clock = Arc::new(Shifted::default());
-    (bench_on(Router::with_clock(clock.clone())), clock)
+    (bench_on(&Router::with_clock(clock.clone())), clock)
 }
 
 /// Makes the first records of the one stream older than a stream's records can be read. The task that deletes them has not run.
@@ -167,9 +167,9 @@ async fn a_client_token_stands_for_its_transaction_for_ten_minutes() {
 
 #[tokio::test]
 async fn a_large_table_learns_piece_by_piece_when_its_items_expire() {
+    const ITEMS: usize = 1200;
     let bench = bench();
     bench.table().await;
-    const ITEMS: usize = 1200;
     for at in 0..ITEMS / 25 {
         let puts: Vec<Value> = (0..25)
             .map(|sk| json!({"PutRequest": {"Item": {"pk": {"S": at.to_string()}, "sk": {"N": sk.to_string()}, "until": {"N": "99999999999"}}}}))

@@ -19,10 +19,10 @@ struct Bench {
 }
 
 fn bench() -> Bench {
-    bench_on(Router::new())
+    bench_on(&Router::new())
 }
 
-fn bench_on(router: Arc<Router>) -> Bench {
+fn bench_on(router: &Arc<Router>) -> Bench {
     let queue = || Queue::new(Store::memory());
     let platform = Platform {
         router: router.clone(),
@@ -37,7 +37,7 @@ fn bench_on(router: Arc<Router>) -> Bench {
         settings: Settings::default(),
     };
     drop(dynamodb::register(&platform));
-    let cx = Cx::new(Arc::clone(&router), Principal::root("000000000000"), "000000000000", "eu-west-1");
+    let cx = Cx::new(Arc::clone(router), Principal::root("000000000000"), "000000000000", "eu-west-1");
     Bench { cx, platform }
 }
 

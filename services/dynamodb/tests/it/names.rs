@@ -112,7 +112,7 @@ async fn a_statement_asks_for_the_table_that_it_names() {
     let router = Router::new();
     let asked = Arc::new(Asked::default());
     router.set_identity(asked.clone());
-    let bench = bench_on(router);
+    let bench = bench_on(&router);
     bench.table().await;
     let role = bench.cx.as_principal(Principal::role("arn:aws:iam::000000000000:role/r", "s", None));
     let statements = [
