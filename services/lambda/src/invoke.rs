@@ -20,7 +20,7 @@ use crate::failure;
 use crate::function::{Name, Resolved, Scope};
 use crate::lines::{self, End, Report};
 use crate::prepare::{Language, Ready};
-use crate::runtime::{Answer, Blueprint, Environment, Invocation, InvocationEnd, Keys};
+use crate::runtime::{Answer, Blueprint, Environment, Invocation, InvocationEnd, Keys, STORAGE_MB};
 use crate::streaming::Piece;
 
 /// How long a call waits for a place on this machine before it is throttled.
@@ -192,8 +192,8 @@ impl Lambda {
         began: &mut bool,
     ) -> Result<Once, Error> {
         let platform = Cx::platform(cx.router(), cx.account(), cx.region());
-        let memory_mb = usize::try_from(blueprint.memory_mb).unwrap_or(usize::MAX);
-        let found = tokio::time::timeout(ADMISSION, self.pool.find(&blueprint.key, memory_mb, blueprint.place())).await;
+        let finding = self.pool.find(&blueprint.key, blueprint.budget_mb(), blueprint.place());
+        let found = tokio::time::timeout(ADMISSION, finding).await;
         let (found, mut place) = found
             .map_err(|_| throttled("this machine has no room for another environment", "CallerRateLimitExceeded"))?;
         let keeps_keys = blueprint.kind.keeps_keys();
@@ -325,7 +325,7 @@ impl Lambda {
                 .ephemeral_storage
                 .as_ref()
                 .and_then(|storage| u64::try_from(storage.size).ok())
-                .unwrap_or(512),
+                .unwrap_or(STORAGE_MB),
             levels: levels(config.logging_config.as_ref()),
             memory_mb: config.memory_size.and_then(|size| u64::try_from(size).ok()).unwrap_or(128),
             timeout: Duration::from_secs(config.timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(3)),

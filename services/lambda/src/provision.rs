@@ -173,8 +173,7 @@ impl Lambda {
         blueprint: &Blueprint,
     ) -> Result<Result<(), Option<String>>, Error> {
         let keys = self.issue(cx, resolved, "provisioned", true, None).await?;
-        let memory_mb = usize::try_from(blueprint.memory_mb).unwrap_or(128);
-        let permit = self.pool.permit(memory_mb, blueprint.place()).await;
+        let permit = self.pool.permit(blueprint.budget_mb(), blueprint.place()).await;
         let started = match Environment::start(blueprint, &keys, permit, self.means(), cx).await {
             Err(compute::Error::NodeLost { .. }) => Err(None),
             Err(error) => Err(Some(error.to_string())),

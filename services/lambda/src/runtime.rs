@@ -10,7 +10,7 @@ mod remote;
 mod templates;
 
 pub(crate) use api::{Answer, MAX_RESPONSE_BYTES};
-pub(crate) use environment::{Blueprint, Invocation, InvocationEnd, Keys, Kind};
+pub(crate) use environment::{Blueprint, Invocation, InvocationEnd, Keys, Kind, STORAGE_MB};
 pub use host::Host;
 pub(crate) use placed::{Environment, Means};
 pub(crate) use templates::{Forks, Templates};

@@ -21,6 +21,8 @@ use crate::streaming::Piece;
 
 /// AWS gives a start this long before it counts against the function's own timeout.
 const START: Duration = Duration::from_secs(10);
+/// The size of `/tmp` where nothing is said. Source: Lambda API Reference, `EphemeralStorage`.
+pub(crate) const STORAGE_MB: u64 = 512;
 
 /// What runs inside.
 #[derive(Clone, Debug)]
@@ -95,6 +97,11 @@ impl Blueprint {
     /// Where it may run: what is mounted lies on this machine.
     pub(crate) fn place(&self) -> Place {
         if self.mounts.is_empty() { Place::Anywhere } else { Place::Here }
+    }
+
+    /// What it is given of the machine's memory: its own, and what it has asked of `/tmp`, which lies in memory, beyond what all have.
+    pub(crate) fn budget_mb(&self) -> usize {
+        usize::try_from(self.memory_mb + self.storage_mb.saturating_sub(STORAGE_MB)).unwrap_or(usize::MAX)
     }
 }
 
@@ -460,4 +467,26 @@ fn variables(blueprint: &Blueprint, places: &Places, api: &str, stream: &str) ->
         _ => {}
     }
     variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_of_tmp_is_asked_of_the_machine() {
+        let mut blueprint = Blueprint { memory_mb: 256, storage_mb: STORAGE_MB, ..blueprint() };
+        assert_eq!(blueprint.budget_mb(), 256);
+        blueprint.storage_mb = 10_240;
+        assert_eq!(blueprint.budget_mb(), 256 + 10_240 - 512);
+    }
+
+    fn blueprint() -> Blueprint {
+        let text = serde_json::json!({
+            "key": "", "function": "", "arn": "", "version": "", "handler": "", "runtime": "", "archives": ["", []],
+            "memory_mb": 0, "storage_mb": 0, "timeout": { "secs": 1, "nanos": 0 }, "variables": {}, "log_group": "",
+            "levels": null, "region": "", "endpoint": "", "provisioned": false,
+        });
+        serde_json::from_value(text).unwrap()
+    }
 }

@@ -105,8 +105,7 @@ impl Host {
         blueprint.layers = ready.layers;
         blueprint.scratch.clone_from(&self.scratch);
         blueprint.read.clone_from(&self.config.read_paths);
-        let memory_mb = usize::try_from(blueprint.memory_mb).unwrap_or(usize::MAX);
-        let permit = self.compute.budget.acquire(Class::User, memory_mb).await;
+        let permit = self.compute.budget.acquire(Class::User, blueprint.budget_mb()).await;
         let start = Start { keys: &keys, token, stream: &stream, log };
         let environment = Environment::start(&blueprint, start, permit, &self.templates).await;
         Ok(environment.map_err(|error| error.to_string()))
