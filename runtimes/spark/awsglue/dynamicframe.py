@@ -120,7 +120,12 @@ class DynamicFrame:
             if not _exists(frame, source):
                 continue
             value = column(frame, source)
-            if kind:
+            if kind and kind.lower() in ("array", "struct", "map"):
+                # As the visual editor writes columns that stay what they are.
+                found = frame.select(value).schema.fields[0].dataType.typeName()
+                if found != kind.lower():
+                    raise ValueError(f"ApplyMapping: {source} is {found}, which cannot be made {kind}")
+            elif kind:
                 value = value.try_cast(spark_type(kind))
             parts = [target] if target.startswith("`") else _parts(target)
             selected[tuple(p.strip("`") for p in parts)] = value

@@ -7,7 +7,7 @@ in every recorded case that holds them; `conformance/spark/prove.py` writes it, 
 
 Also a reason to move, whatever the plan: an error of the engine (Spark may answer, or fail in another way), and what PySpark's
 Connect client lacks (RDDs, the JVM). Before the first effect that an attempt cannot undo (a connection to elsewhere, another program,
-an AWS call that changes something other than objects in S3) the rest of the script is looked through: see `effect`.
+an AWS call that changes something other than objects in S3 and tables of the catalog) the rest of the script is looked through: see `effect`.
 """
 
 import json
@@ -645,8 +645,11 @@ _TELLING = {"cat", "date", "df", "du", "echo", "env", "file", "find", "free", "h
             "objdump", "pip", "pip3", "printenv", "ps", "pwd", "tail", "true", "uname", "wc", "which", "whoami"}
 #: Where Python says that another program begins, and where its name and its arguments stand.
 _PROGRAMS = {"subprocess.Popen": (0, 1), "os.posix_spawn": (0, 1), "os.exec": (0, 1), "os.spawn": (1, 2), "os.system": (0, None)}
-#: What of S3's calls an attempt undoes: what its keys write to objects.
-_OF_OBJECTS = re.compile(r"^((Put|Copy|Delete)Objects?|UploadPart(Copy)?|(Create|Complete|Abort)MultipartUpload|SelectObjectContent)$")
+#: The calls that an attempt undoes: what its keys write to objects, and to the catalog.
+_UNDONE = {
+    "s3": re.compile(r"^((Put|Copy|Delete)Objects?|UploadPart(Copy)?|(Create|Complete|Abort)MultipartUpload|SelectObjectContent)$"),
+    "glue": re.compile(r"^(Batch)?(Create|Update)(Database|Table|Partition)$"),
+}
 
 
 def _watch_effects():
@@ -671,8 +674,8 @@ def _watch_effects():
 
     def _call(self, operation, parameters):
         service = self.meta.service_model.service_name
-        undone = service == "s3" and _OF_OBJECTS.match(operation)
-        if not undone and not _READS.match(operation):
+        undone = _UNDONE.get(service)
+        if not (undone and undone.match(operation)) and not _READS.match(operation):
             effect(f"the call {service}:{operation}")
         return call(self, operation, parameters)
 

@@ -282,3 +282,40 @@ pub(crate) fn forget_partition(
     tx.delete(scope.partition(db, table, values))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_table_that_is_renamed_keeps_what_is_its_own() {
+        let scope = Scope { account: "1".into(), region: "r".into() };
+        let (old, new) = (("a", "t"), ("b", "u"));
+        let store = store::Store::memory();
+        store
+            .write(move |tx| {
+                for (db, name) in [old, ("a", "t2")] {
+                    tx.put_json(scope.versions(db, name).push_u64(0), &0)?;
+                    tx.put_json(scope.partition(db, name, &["x".into()]), &1)?;
+                    tx.put_json(scope.column_statistics(db, name).push("c"), &2)?;
+                    tx.put_json(scope.indexes(db, name), &3)?;
+                    tags::add(tx, &scope, &table_arn(&scope, db, name), &[("k".into(), "v".into())].into())?;
+                }
+                rename_table(tx, &scope, old, new)?;
+                for ((db, name), there) in [(old, false), (new, true), (("a", "t2"), true)] {
+                    assert_eq!(tx.has(scope.versions(db, name).push_u64(0))?, there, "{name}");
+                    assert_eq!(tx.has(scope.partition(db, name, &["x".into()]))?, there, "{name}");
+                    assert_eq!(tx.has(scope.column_statistics(db, name).push("c"))?, there, "{name}");
+                    assert_eq!(tx.has(scope.indexes(db, name))?, there, "{name}");
+                    assert_eq!(
+                        tags::read(tx, &scope, &table_arn(&scope, db, name))?.len(),
+                        usize::from(there),
+                        "{name}"
+                    );
+                }
+                Ok::<_, Error>(())
+            })
+            .await
+            .unwrap();
+    }
+}

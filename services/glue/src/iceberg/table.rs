@@ -247,3 +247,24 @@ pub(crate) fn as_input(table: Table) -> TableInput {
         view_definition: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_was_made_again_is_another() {
+        let table = |place: &str| Table {
+            version_id: Some("0".to_owned()),
+            parameters: Some(
+                [("table_type", "ICEBERG"), (METADATA_LOCATION, place)].map(|(k, v)| (k.into(), v.into())).into(),
+            ),
+            ..Table::default()
+        };
+        let (first, second) = (table("s3://b/first.json"), table("s3://b/second.json"));
+        let loaded = state(first.version_id.as_deref(), "s3://b/first.json");
+        assert!(is_in(&first, &loaded) && !is_in(&second, &loaded));
+        // Who says a version alone means it.
+        assert!(is_in(&first, "0") && is_in(&second, "0") && !is_in(&first, "1"));
+    }
+}

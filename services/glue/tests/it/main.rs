@@ -258,6 +258,35 @@ async fn classifiers_and_tags() {
 }
 
 #[tokio::test]
+async fn tags_go_with_their_table() {
+    let w = world();
+    let arn = || "arn:aws:glue:us-east-1:000000000000:table/db/t".to_owned();
+    let tag = || {
+        let tags_to_add = BTreeMap::from([("team".to_owned(), "lake".to_owned())]);
+        w.call::<TagResource>(TagResourceRequest { resource_arn: arn(), tags_to_add })
+    };
+    let tags = || async {
+        let told = w.call::<GetTags>(GetTagsRequest { resource_arn: arn() }).await.unwrap();
+        told.tags.unwrap_or_default().len()
+    };
+    w.database("db").await.unwrap();
+    w.table("t", &[]).await.unwrap();
+    tag().await.unwrap();
+    assert_eq!(tags().await, 1);
+    let gone = DeleteTableRequest { database_name: "db".into(), name: "t".into(), ..DeleteTableRequest::default() };
+    w.call::<DeleteTable>(gone).await.unwrap();
+    w.table("t", &[]).await.unwrap();
+    assert_eq!(tags().await, 0, "another table of the name has none of them");
+    tag().await.unwrap();
+    w.call::<DeleteDatabase>(DeleteDatabaseRequest { name: "db".into(), ..DeleteDatabaseRequest::default() })
+        .await
+        .unwrap();
+    w.database("db").await.unwrap();
+    w.table("t", &[]).await.unwrap();
+    assert_eq!(tags().await, 0);
+}
+
+#[tokio::test]
 async fn schemas_are_named_by_their_whole_arn() {
     let world = world();
     let input = CreateSchemaInput {
