@@ -129,13 +129,14 @@ class Session:
             output = run(code, self._namespace)
         except KeyboardInterrupt:
             # Between the statement's end and this one's.
-            output = {"ErrorName": "KeyboardInterrupt"}
+            output = {"Status": "error"}
         finally:
             self._interruptible = False
         with self._lock:
             self._running = None
             cancelled = number in self._cancelled
-        if cancelled and output.get("ErrorName") == "KeyboardInterrupt":
+        # Of Apache Spark's jobs, which the interrupt cancels too, the error may be another.
+        if cancelled and output["Status"] != "ok":
             self._say(cancelled=number)
             return
         self._count += 1

@@ -1,0 +1,11 @@
+"""DynamicFrames through the transforms of the visual editor: columns that stay what they are, relationalized, split, joined, unnested, merged, written in three formats."""
+f = glue.create_dynamic_frame.from_options("s3", {"paths": [B + "/in/clicks/"]}, "json", transformation_ctx="c")
+out = [sorted(f.toDF().columns), rows(SelectFields.apply(f, ["event_id", "user.id"])), rows(DropFields.apply(f, ["items", "payload", "user.geo"])), rows(RenameField.apply(f, "user.geo.country", "land").toDF().select("event_id", "land")) if False else None]
+m = ApplyMapping.apply(f, [("event_id", "long", "id", "string"), ("user.id", "string", "who", "string"), ("user.geo.country", "string", "place.land", "string"), ("items", "array", "items", "array"), ("missing", "string", "m", "string")]); out += [m.toDF().dtypes, rows(m.toDF().select("id", "who", "place.land"))]
+r = f.relationalize("root", B + "/tmp/"); out += [sorted(r.keys())] + [[sorted(r.select(k).toDF().columns), r.select(k).count()] for k in sorted(r.keys())]
+s = SplitRows.apply(f, {"event_id": {">": 1, "<=": 3}}, "in", "out"); out += [rows(s["in"].toDF().select("event_id")), rows(s["out"].toDF().select("event_id"))]
+t = SplitFields.apply(f, ["event_id", "payload"], "a", "b"); out += [sorted(t["a"].toDF().columns), sorted(t["b"].toDF().columns)]
+out += [rows(Filter.apply(f, lambda x: x["user"]["geo"] is not None and x["user"]["geo"]["country"] == "NO").toDF().select("event_id")), rows(UnnestFrame.apply(f).toDF().select("event_id", "`user.id`")), f.count(), rows(f.toDF().select("event_id", F.explode_outer("items").alias("i")).select("event_id", "i.sku", "i.n"))]
+glue.write_dynamic_frame.from_options(m, "s3", {"path": B + "/out/j", "partitionKeys": ["who"]}, "json"); glue.write_dynamic_frame.from_options(f.select_fields(["event_id", "payload"]), "s3", {"path": B + "/out/c"}, "csv", {"separator": "|"}); glue.write_dynamic_frame.from_options(f.select_fields(["event_id"]), "s3", {"path": B + "/out/p", "compression": "gzip"}, "parquet")
+out += [rows(spark.read.parquet(B + "/out/p/")), rows(mergeable.toDF().select("event_id")) if (mergeable := f.mergeDynamicFrame(f.filter(lambda x: x["event_id"] == 1), ["event_id"])) else None]
+tell(out)
