@@ -164,6 +164,8 @@ pub(crate) fn rename_table(
     (db, name): (&str, &str),
     (new_db, new_name): (&str, &str),
 ) -> Result<(), Error> {
+    // What a crawl that was cut short may have left of a table that never came.
+    scope::clear(tx, &scope.partitions(new_db, new_name))?;
     for (from, to) in [
         (scope.versions(db, name), scope.versions(new_db, new_name)),
         (scope.partitions(db, name), scope.partitions(new_db, new_name)),

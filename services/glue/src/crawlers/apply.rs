@@ -9,7 +9,7 @@ use wire::Error;
 
 use crate::catalog;
 use crate::crawl::{self, Change, CrawledPartition, CrawledTable, KnownPartition, KnownTable, Storage};
-use crate::scope::Scope;
+use crate::scope::{self, Scope};
 
 const DEPRECATED: &str = "DEPRECATED_BY_CRAWLER";
 /// Parameters of the header that are only there while they hold.
@@ -67,6 +67,49 @@ pub(super) fn known(
         });
     }
     Ok(out)
+}
+
+/// A new table has so many partitions that most of them are written ahead of it.
+const MANY: usize = 1000;
+/// Partitions of one transaction that writes ahead.
+pub(super) const AHEAD: usize = 500;
+
+/// The new tables among changes that have many partitions, and those.
+pub(super) fn ahead(changes: &[Change]) -> Vec<(String, Vec<CrawledPartition>)> {
+    let mut many: BTreeMap<&str, Vec<CrawledPartition>> = BTreeMap::new();
+    for change in changes {
+        match change {
+            Change::CreateTable { name, .. } => drop(many.insert(name, Vec::new())),
+            Change::PutPartition { table, partition, new: true } => {
+                if let Some(partitions) = many.get_mut(table.as_str()) {
+                    partitions.push(partition.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+    many.into_iter().filter(|(_, all)| all.len() > MANY).map(|(name, all)| (name.to_owned(), all)).collect()
+}
+
+/// Writes some partitions of a table that is not there yet, so that nobody sees them; the `first` in the place of whatever another
+/// crawl had left of such. They are seen once the table is, which the end of the crawl writes.
+pub(super) fn write_ahead(
+    tx: &mut Tx<'_>,
+    writer: &Writer<'_>,
+    table: &str,
+    partitions: &[CrawledPartition],
+    first: bool,
+) -> Result<(), Error> {
+    if tx.has(writer.scope.table(writer.database, table))? {
+        return Ok(());
+    }
+    if first {
+        scope::clear(tx, &writer.scope.partitions(writer.database, table))?;
+    }
+    for partition in partitions {
+        writer.put_partition(tx, table, partition, true)?;
+    }
+    Ok(())
 }
 
 /// Carries out the changes of a crawl.
@@ -127,9 +170,12 @@ impl Writer<'_> {
                 summary.log.push(format!("INFO : Deleted table {name} in database {db}"));
                 summary.tables_deleted.push(name.clone());
             }
-            Change::PutPartition { table, partition, new } => {
-                self.put_partition(tx, table, partition, *new, summary)?;
-            }
+            Change::PutPartition { table, partition, new } => match self.put_partition(tx, table, partition, *new)? {
+                _ if *new && summary.tables_created.contains(table) => summary.partitions_created += 1,
+                Put::Created => summary.partitions_created += 1,
+                Put::Updated => summary.partitions_updated += 1,
+                Put::Same => {}
+            },
             Change::DeletePartition { table, values } => {
                 catalog::forget_partition(tx, scope, (db, table), values)?;
                 summary.partitions_deleted += 1;
@@ -187,8 +233,7 @@ impl Writer<'_> {
         table: &str,
         partition: &CrawledPartition,
         new: bool,
-        summary: &mut Summary,
-    ) -> Result<(), Error> {
+    ) -> Result<Put, Error> {
         let key = self.scope.partition(self.database, table, &partition.values);
         let old: Option<Partition> = tx.get_json(&key)?;
         let record = Partition {
@@ -203,14 +248,25 @@ impl Writer<'_> {
             catalog_id: Some(self.scope.account.clone()),
         };
         let before = old.as_ref().and_then(|old| old.storage_descriptor.as_ref()).map(to_storage);
-        if new && old.is_none() {
-            summary.partitions_created += 1;
+        let put = if new && old.is_none() {
+            Put::Created
         } else if before.as_ref() != Some(&partition.storage) {
-            summary.partitions_updated += 1;
+            Put::Updated
+        } else {
+            Put::Same
+        };
+        if old.as_ref() != Some(&record) {
+            tx.put_json(key, &record)?;
         }
-        tx.put_json(key, &record)?;
-        Ok(())
+        Ok(put)
     }
+}
+
+/// What became of a partition.
+enum Put {
+    Created,
+    Updated,
+    Same,
 }
 
 /// Parameters of the table are those of its storage too, as crawlers write them.
@@ -262,4 +318,55 @@ fn to_column(column: &Column) -> crawl::Column {
 
 fn from_column(column: &crawl::Column) -> Column {
     Column { name: column.name.clone(), r#type: Some(column.ty.clone()), ..Column::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(day: usize) -> CrawledPartition {
+        let storage = Storage { location: format!("s3://b/t/day={day}/"), ..Storage::default() };
+        CrawledPartition { values: vec![day.to_string()], storage, parameters: BTreeMap::new() }
+    }
+
+    #[tokio::test]
+    async fn partitions_that_are_written_ahead_are_seen_with_their_table() {
+        let store = store::Store::memory();
+        let scope = Scope { account: "1".into(), region: "r".into() };
+        let table = CrawledTable { partition_keys: vec![crawl::Column::default()], ..CrawledTable::default() };
+        let mut changes = vec![Change::CreateTable { name: "t".into(), table }];
+        changes.extend((0..=MANY).map(|day| Change::PutPartition {
+            table: "t".into(),
+            partition: partition(day),
+            new: true,
+        }));
+        let found = ahead(&changes);
+        assert_eq!(found.iter().map(|(name, all)| (name.as_str(), all.len())).collect::<Vec<_>>(), [("t", MANY + 1)]);
+        assert!(ahead(&changes[..MANY]).is_empty(), "few are written with their table");
+        let made = store
+            .write(move |tx| {
+                let writer = Writer { scope: &scope, database: "db", creator: "c", now: jiff::Timestamp::UNIX_EPOCH };
+                // Another crawl was cut short.
+                writer.put_partition(tx, "t", &partition(99_999), true)?;
+                let all = &found[0].1;
+                write_ahead(tx, &writer, "t", &all[..AHEAD], true)?;
+                write_ahead(tx, &writer, "t", &all[AHEAD..], false)?;
+                assert!(!tx.has(scope.table("db", "t"))?);
+                let later = Writer { now: jiff::Timestamp::from_second(60).unwrap(), ..writer };
+                let summary = apply(tx, &later, &changes)?;
+                // Once there is a table, nothing is written ahead of it.
+                write_ahead(tx, &later, "t", &[partition(5000)], true)?;
+                let there = known(tx, &scope, "db", &[], |_| true)?.remove(0).partitions.len();
+                let kept: Partition = tx.get_json(scope.partition("db", "t", &["0".into()]))?.unwrap();
+                assert_eq!(
+                    kept.creation_time.map(wire::Timestamp::as_millis),
+                    Some(0),
+                    "it was there and stays as it was"
+                );
+                Ok::<_, Error>((summary.partitions_created, summary.partitions_updated, there))
+            })
+            .await
+            .unwrap();
+        assert_eq!(made, (u32::try_from(MANY).unwrap() + 1, 0, MANY + 1));
+    }
 }

@@ -103,8 +103,11 @@ impl Kind for Crawls {
         let (answer, used) = self.0.compute.workers.call("crawl", &asks, limits).await;
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         match answer {
-            Ok(report) => match serde_json::from_value(report) {
-                Ok(report) => Worked::Ended(Came::Found(report)),
+            Ok(report) => match serde_json::from_value::<Box<Report>>(report) {
+                Ok(report) => match self.write_ahead(place, &report).await {
+                    Ok(()) => Worked::Ended(Came::Found(report)),
+                    Err(error) => Worked::Passing(Came::Failed(error.to_string())),
+                },
                 Err(error) => Worked::Passing(Came::Failed(error.to_string())),
             },
             Err(compute::Error::Failed { message, .. }) => Worked::Ended(Came::Failed(message)),
@@ -156,6 +159,70 @@ impl Kind for Crawls {
         }
         Ok(Next::Over)
     }
+}
+
+impl Crawls {
+    /// Writes the partitions of large new tables a few at a time, before the transaction that makes the tables: that one would hold up
+    /// whatever else is written. Cut short, they are of no table, and the next crawl writes them anew.
+    async fn write_ahead(&self, place: &Payload, report: &Report) -> Result<(), Error> {
+        let (store, scope, now) = (&self.0.store, place.scope(), self.0.platform.router.now());
+        let all = store
+            .read(|tx| {
+                let Some((record, _)) = under_way(tx, place)? else { return Ok::<_, Error>(Vec::new()) };
+                let plan = plan(tx, &scope, record)?;
+                let mut all = Vec::new();
+                for (database, changes) in changes(tx, place, &plan, report, now)? {
+                    all.extend(apply::ahead(&changes).into_iter().map(|(table, of)| (database.clone(), table, of)));
+                }
+                Ok(all)
+            })
+            .await?;
+        for (database, table, partitions) in all {
+            for (at, part) in partitions.chunks(apply::AHEAD).enumerate() {
+                let (place, scope, part) = (place.clone(), scope.clone(), part.to_vec());
+                let (database, table) = (database.clone(), table.clone());
+                let written = store.write(move |tx| {
+                    if under_way(tx, &place)?.is_none_or(|(_, is_stopping)| is_stopping) {
+                        return Ok(());
+                    }
+                    let writer = Writer { scope: &scope, database: &database, creator: "", now };
+                    apply::write_ahead(tx, &writer, &table, &part, at == 0)
+                });
+                written.await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a crawl changes, by database.
+fn changes(
+    tx: &mut Tx<'_>,
+    payload: &Payload,
+    plan: &Plan,
+    report: &Report,
+    now: jiff::Timestamp,
+) -> Result<Vec<(String, Vec<crawl::Change>)>, Error> {
+    let (scope, policies) = (payload.scope(), policies(payload, plan, now)?);
+    let databases: Vec<(String, Vec<String>)> = if plan.targets.is_empty() {
+        vec![(plan.record.database().to_owned(), Vec::new())]
+    } else {
+        plan.targets.clone().into_iter().collect()
+    };
+    let mut all = Vec::new();
+    for (database, targets) in databases {
+        // Tables that lie elsewhere are none that the crawl could have found, or missed.
+        let wanted = |table: &api_glue::Table| {
+            let location = table.storage_descriptor.as_ref().and_then(|sd| sd.location.as_deref()).unwrap_or_default();
+            let place = format!("{}/", location.trim_end_matches('/'));
+            report.crawled.iter().any(|folder| place.starts_with(folder.as_str()) || folder.starts_with(&place))
+        };
+        let tables = apply::known(tx, &scope, &database, &targets, wanted)?;
+        let known = Known { tables, catalog_targets: !plan.targets.is_empty() };
+        let found = crawl::merge(report, &known, &policies);
+        all.push((database, found));
+    }
+    Ok(all)
 }
 
 /// The crawler, as long as this is its crawl; and whether it is being stopped.
@@ -252,26 +319,12 @@ fn write_tables(
     now: jiff::Timestamp,
 ) -> Result<Summary, Error> {
     let scope = payload.scope();
-    let (policies, role) = (policies(payload, plan, now)?, plan.record.crawler.role.as_deref().unwrap_or_default());
+    let role = plan.record.crawler.role.as_deref().unwrap_or_default();
     let role = role.rsplit('/').next().unwrap_or_default();
     let creator = format!("arn:aws:sts::{}:assumed-role/{role}/{SESSION}", scope.account);
-    let databases: Vec<(String, Vec<String>)> = if plan.targets.is_empty() {
-        vec![(plan.record.database().to_owned(), Vec::new())]
-    } else {
-        plan.targets.clone().into_iter().collect()
-    };
     let mut all = Summary::default();
-    for (database, targets) in &databases {
-        // Tables that lie elsewhere are none that the crawl could have found, or missed.
-        let wanted = |table: &api_glue::Table| {
-            let location = table.storage_descriptor.as_ref().and_then(|sd| sd.location.as_deref()).unwrap_or_default();
-            let place = format!("{}/", location.trim_end_matches('/'));
-            report.crawled.iter().any(|folder| place.starts_with(folder.as_str()) || folder.starts_with(&place))
-        };
-        let tables = apply::known(tx, &scope, database, targets, wanted)?;
-        let known = Known { tables, catalog_targets: !plan.targets.is_empty() };
-        let changes = crawl::merge(report, &known, &policies);
-        let writer = Writer { scope: &scope, database, creator: &creator, now };
+    for (database, changes) in changes(tx, payload, plan, report, now)? {
+        let writer = Writer { scope: &scope, database: &database, creator: &creator, now };
         let one = apply::apply(tx, &writer, &changes)?;
         all.tables_created.extend(one.tables_created);
         all.tables_updated.extend(one.tables_updated);

@@ -26,6 +26,8 @@ impl Handle<CreateTable> for Glue {
             if tx.get(scope.table(&db, &name))?.is_some() {
                 return Err(already_exists_exception("Table already exists."));
             }
+            // What a crawl that was cut short may have left of a table that never came.
+            scope::clear(tx, &scope.partitions(&db, &name))?;
             tx.put_json(scope.table(&db, &name), &table)?;
             if !indexes.is_empty() {
                 tx.put_json(scope.indexes(&db, &name), &indexes)?;
