@@ -271,7 +271,7 @@ fn without_code(message: String) -> String {
 }
 
 /// As messages about JSONata results name it.
-fn type_name(value: &Value) -> &'static str {
+pub(crate) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",

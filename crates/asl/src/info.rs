@@ -22,6 +22,9 @@ pub struct Info {
     /// Its history is also written to a log.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub logged: bool,
+    /// The trace that it is part of and who began it there, as `traceparent` has both; of what nobody else began the latter is zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
 }
 
 /// What a child execution knows of the run that it belongs to.

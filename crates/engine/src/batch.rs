@@ -13,7 +13,7 @@ use crate::metrics::{self, Noted};
 use crate::records::{self, RunningRef, Summary};
 use crate::runners::{self, Address, Announcement};
 use crate::waits::{self, Awaited, Wait};
-use crate::{ExecutionArn, MapRunArn, NewExecution, TASK_KIND, history, logs, map_runs};
+use crate::{ExecutionArn, MapRunArn, NewExecution, TASK_KIND, history, logs, map_runs, traces};
 
 /// What the runner of a task is given.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct TaskPayload {
     /// The execution's name.
     pub name: String,
     pub token: Option<String>,
+    /// The span that its call is, where the execution is traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// The record that names it among the tasks of its activity, once it lies ready there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Vec<u8>>,
@@ -48,6 +51,7 @@ impl TaskPayload {
             other_role: start.role_arn,
             name: info.name.clone(),
             token: start.token,
+            trace: traces::of_call(info, start.event).map(|span| span.to_string()),
             place: None,
         }
     }
@@ -181,6 +185,7 @@ impl Batch {
                 Command::RedriveMapRun { map_run_arn, order } => self.redriven_runs.push((map_run_arn, order)),
                 Command::Finish(outcome) => {
                     announced.push(outcome.status);
+                    self.noted.extend(Noted::over(arn, execution.info()));
                     self.ended_child = execution.info().map_run.clone().map(|of| (of, outcome.status));
                     let events = execution.event_count();
                     match &mut self.summary {

@@ -18,6 +18,7 @@ mod records;
 mod redrive;
 mod runners;
 mod running;
+pub mod traces;
 mod waits;
 
 use std::collections::BTreeMap;
@@ -73,6 +74,7 @@ struct Inner {
     awaited: Awaited,
     running: Running,
     counter: Counter,
+    ended: traces::Ended,
     /// Who knows what the calls of Tasks take.
     calls: OnceLock<Arc<dyn Calls>>,
 }
@@ -153,10 +155,14 @@ impl Engine {
             awaited: Awaited::default(),
             running: Running::default(),
             counter: Counter::new(&platform.router),
+            ended: traces::Ended::default(),
             calls: OnceLock::new(),
         };
         let engine = Self { inner: Arc::new(inner) };
         runners::register(&engine, &platform.control);
+        if let Some(tracer) = platform.router.tracer() {
+            traces::follow(&engine, tracer);
+        }
         engine
     }
 
@@ -172,6 +178,18 @@ impl Engine {
 
     fn counter(&self) -> &Counter {
         &self.inner.counter
+    }
+
+    /// Counts what has been written; what is over, is traced.
+    fn count(&self, arn: &ExecutionArn, noted: Vec<Noted>) {
+        self.count_in(arn.account(), arn.region(), noted);
+    }
+
+    fn count_in(&self, account: &str, region: &str, noted: Vec<Noted>) {
+        if self.inner.ended.get().is_some() {
+            noted.iter().filter_map(Noted::traced).for_each(|arn| self.trace(arn.clone()));
+        }
+        self.counter().count_in(account, region, noted);
     }
 
     pub(crate) fn router(&self) -> &Arc<Router> {
@@ -222,7 +240,7 @@ impl Engine {
             .await;
         let begun = reply.is_ok() && is_new.load(Ordering::Relaxed);
         if begun {
-            self.counter().count(&new.arn, noted);
+            self.count(&new.arn, noted);
             if !is_known {
                 self.inner.definitions.now_known(text_key);
             }
@@ -362,7 +380,7 @@ impl Engine {
             *held = None;
             return Err(error);
         }
-        self.counter().count(arn, noted);
+        self.count(arn, noted);
         if over {
             if let Some(execution) = held.take() {
                 self.inner.running.ended(arn, execution.info().started);

@@ -56,6 +56,8 @@ enum What {
     Started(&'static Family),
     /// With the resource, where the event has it.
     Ended(&'static Family, End, Option<String>),
+    /// The execution is, and it is traced.
+    Over(ExecutionArn),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +147,16 @@ impl Noted {
         (count > 0).then_some(Self { execution: 0, id: 0, previous: 0, at: info.started, what })
     }
 
+    /// The end of an execution that is traced.
+    pub(crate) fn over(arn: &ExecutionArn, info: &Info) -> Option<Self> {
+        let what = What::Over(info.trace.is_some().then(|| arn.clone())?);
+        Some(Self { execution: 0, id: 0, previous: 0, at: info.started, what })
+    }
+
+    pub(crate) fn traced(&self) -> Option<&ExecutionArn> {
+        if let What::Over(arn) = &self.what { Some(arn) } else { None }
+    }
+
     /// What an event of an execution (see [`number`]) counts; most count nothing.
     pub fn of(execution: u64, info: &Info, event: &HistoryEvent) -> Option<Self> {
         let change = |change, started| {
@@ -228,6 +240,7 @@ impl Counter {
                 let used = Usage { service: "states", metric, resource: &machine, amount, unit };
                 used.tell(tell.router, (tell.account, tell.region));
             }
+            What::Over(_) => {}
             What::Scheduled(family, resource) => {
                 tell.one(family.scheduled, (family.dimension, &resource));
                 let mut open = lock(&self.open);

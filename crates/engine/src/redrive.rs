@@ -146,7 +146,7 @@ impl Engine {
         // Before the commit and after it, as when an execution starts.
         self.inner.running.begins(arn, began);
         self.store().write(move |tx| batch.apply(tx, &awaited)).await?;
-        self.counter().count(arn, noted);
+        self.count(arn, noted);
         self.inner.running.begins(arn, began);
         if execution.status() == Status::Running {
             *held = Some(execution);

@@ -16,6 +16,7 @@ use crate::Router;
 use crate::attempts::job_of;
 use crate::identity::Credentials;
 use crate::lineage::Worker;
+use crate::trace::TraceContext;
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -271,6 +272,7 @@ pub struct Cx {
     origin: Option<Arc<Origin>>,
     worker: Option<Arc<Worker>>,
     service: Option<Arc<ActingService>>,
+    trace: Option<TraceContext>,
 }
 
 impl Cx {
@@ -292,6 +294,7 @@ impl Cx {
             origin: None,
             worker: None,
             service: None,
+            trace: None,
         }
     }
     /// The platform's own context, with all powers: for runners.
@@ -412,6 +415,15 @@ impl Cx {
     #[must_use]
     pub fn for_worker(&self, worker: Worker) -> Self {
         Self { worker: Some(Arc::new(worker)), ..self.clone() }
+    }
+    /// The same, as part of a trace: what is called is told of it.
+    #[must_use]
+    pub fn with_trace(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
+    }
+    /// The span that makes this call, where it is traced.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.trace
     }
     /// Who does this, where it is an execution's state, a job or an invocation.
     pub fn worker(&self) -> Option<Worker> {

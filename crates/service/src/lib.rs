@@ -28,6 +28,7 @@ mod platform;
 pub mod policy;
 mod refused;
 mod router;
+pub mod trace;
 
 pub use cx::{ActingService, Cx, Origin, Principal, SessionContext};
 pub use platform::{AccountSettings, Accounts, Platform, Settings};

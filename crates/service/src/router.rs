@@ -19,6 +19,7 @@ use crate::identity::Identity;
 use crate::lineage::{self, Lineage, Noting, Worker};
 use crate::listeners::{Listener, ServiceEvent};
 use crate::meter::{Measured, Meter};
+use crate::trace::Tracer;
 use crate::{Cx, Principal};
 
 /// One operation of a service. The input has been decoded and checked and the caller authorised.
@@ -50,6 +51,7 @@ pub struct Router {
     meter: OnceLock<Arc<dyn Meter>>,
     /// Who counts besides, for the server's own metrics.
     monitor: OnceLock<Arc<dyn Meter>>,
+    tracer: OnceLock<Arc<dyn Tracer>>,
     audience: OnceLock<Arc<dyn Audience>>,
     guards: RwLock<BTreeMap<&'static str, Arc<dyn Guard>>>,
     noting: Noting,
@@ -75,7 +77,7 @@ impl Router {
     /// A table whose calls see this time and chance.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Arc<Self> {
         let (table, identity, participants, attempts, listeners, meter, audience, guards) = Default::default();
-        let monitor = OnceLock::new();
+        let (monitor, tracer) = (OnceLock::new(), OnceLock::new());
         let noting = Noting::default();
         Arc::new(Self {
             clock,
@@ -86,6 +88,7 @@ impl Router {
             listeners,
             meter,
             monitor,
+            tracer,
             audience,
             guards,
             noting,
@@ -151,6 +154,14 @@ impl Router {
     /// Adds who counts besides the keeper of CloudWatch's metrics.
     pub fn set_monitor(&self, monitor: Arc<dyn Meter>) {
         assert!(self.monitor.set(monitor).is_ok(), "the monitor is set once, at start");
+    }
+    /// Names who exports traces; to be said before services are made.
+    pub fn set_tracer(&self, tracer: Arc<dyn Tracer>) {
+        assert!(self.tracer.set(tracer).is_ok(), "the tracer is set once, at start");
+    }
+    /// Who exports traces, where anybody does.
+    pub fn tracer(&self) -> Option<&Arc<dyn Tracer>> {
+        self.tracer.get()
     }
     /// Counts; nothing where nobody keeps metrics.
     pub fn measure(&self, measured: Measured<'_>) {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::Cx;
 use service::attempts::Outcome;
+use service::trace::TraceContext;
 use store::{Done, NewTask, Runner, Task, Tx};
 use wire::Error;
 
@@ -44,6 +45,9 @@ pub(crate) struct Event {
     pub(crate) payload: String,
     pub(crate) client_context: Option<String>,
     pub(crate) accepted_ms: i64,
+    /// The span that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trace: Option<String>,
     /// Tries that ended with the function's error.
     pub(crate) failures: i32,
     /// Tries that found no room.
@@ -148,7 +152,8 @@ impl Kind for Events {
     }
 
     async fn work(&self, event: &Event, settings: &Resolved, attempt: &Attempt) -> Worked<Tried> {
-        let cx = Cx::platform(&self.0.router, &event.account, &event.region);
+        let trace = event.trace.as_deref().and_then(TraceContext::parse);
+        let cx = Cx::platform(&self.0.router, &event.account, &event.region).with_trace(trace);
         let call = Call {
             name: event.name(),
             payload: event.payload().into(),
@@ -288,6 +293,7 @@ pub(crate) fn durable_ended(tx: &mut Tx<'_>, end: DurableEnd<'_>, now: wire::Tim
         payload: STANDARD.encode(end.input),
         client_context: None,
         accepted_ms: end.started.as_millis(),
+        trace: None,
         failures: 0,
         throttles: 0,
     };

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use compute::pool::Found;
 use service::lineage::Worker;
 use service::meter::{Measured, Usage};
+use service::trace::TraceContext;
 use service::{Cx, Router};
 use tokio::sync::mpsc;
 use wire::Error;
@@ -247,6 +248,7 @@ impl Lambda {
                 function_arn: &resolved.arn,
                 payload: call.payload.clone(),
                 client_context: call.client_context.clone(),
+                trace: cx.trace().map(TraceContext::x_ray),
                 keys: keys.clone().filter(|_| warmed),
                 sink: call.sink.clone(),
             };

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use asl::{Command, Event, Execution, Info, Outcome, TaskId, TimerId, Timestamp};
 use async_trait::async_trait;
+use engine::traces::Spans;
 use engine::{Counter, Engine, ExecutionArn, Logging, NewExecution, Noted, TaskPayload};
 use serde::{Deserialize, Serialize};
 use service::{Cx, Router};
@@ -123,6 +124,8 @@ struct Run {
     log: Log,
     outcome: Option<Outcome>,
     counter: Counter,
+    /// Where the execution is traced.
+    spans: Option<Spans>,
 }
 
 impl Run {
@@ -130,6 +133,8 @@ impl Run {
         let cx = Cx::platform(&express.router, arn.account(), arn.region());
         let counter = Counter::new(&express.router);
         let log = Log { cx, arn: arn.clone(), logging, lines: Vec::new() };
+        let traced = express.router.tracer().filter(|_| execution.info().trace.is_some());
+        let spans = traced.map(|_| Spans::new(&arn, execution.info()));
         Self {
             express,
             arn,
@@ -141,6 +146,7 @@ impl Run {
             log,
             outcome: None,
             counter,
+            spans,
         }
     }
 
@@ -157,6 +163,9 @@ impl Run {
             }
             if let Some(outcome) = self.outcome.take() {
                 self.tasks.abort_all();
+                if let (Some(spans), Some(tracer)) = (self.spans.take(), self.express.router.tracer()) {
+                    tracer.export(spans.finish());
+                }
                 return Ended { outcome, at: now };
             }
         }
@@ -171,6 +180,9 @@ impl Run {
             Command::Record(event) => {
                 self.counter.count(&self.arn, Noted::of(0, self.execution.info(), &event).into_iter().collect());
                 self.log.add(&event);
+                if let Some(spans) = &mut self.spans {
+                    spans.add(&event);
+                }
             }
             Command::StartTask(start) => {
                 let payload = TaskPayload::new(&self.arn, self.execution.info(), start);

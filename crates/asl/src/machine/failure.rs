@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::data::{Assigned, View};
 use super::frame::{Frame, Phase};
 use super::inspect::Point;
 use super::{Execution, Outcome, Status, Turn};
 use crate::definition::{Catcher, Retrier, State, StateKind};
-use crate::expr::{EvalError, Expr};
+use crate::expr::{EvalError, Expr, type_name};
 use crate::history::Details;
 use crate::payload::Payload;
 use crate::random::Chance as _;
@@ -67,6 +67,17 @@ impl Failure {
     /// A JSONata expression has no value, or one that its field cannot take.
     pub(super) fn query(frame: &Frame, location: &str, source: &str, outcome: &str) -> Self {
         let what = format!("The JSONata expression '{source}' specified for the field '{location}' {outcome}");
+        Self::evaluation(frame, Some(location), &what, false)
+    }
+
+    /// The words are not AWS's, but as it words the like of other fields.
+    pub(super) fn credentials_query(frame: &Frame, value: &Value) -> Self {
+        let location = "Credentials/RoleArn";
+        let kind = type_name(value);
+        let what = format!(
+            "The JSONata expression specified for the field '{location}' returned an unexpected result type. Expected \
+             'string', but was '{kind}' for value: {value}"
+        );
         Self::evaluation(frame, Some(location), &what, false)
     }
 

@@ -164,6 +164,8 @@ pub enum Command {
 #[derive(Clone, Debug)]
 pub struct StartTask {
     pub task: TaskId,
+    /// The last event before it: that the task was started, or for an activity that its state was entered.
+    pub event: u64,
     /// The state it is for.
     pub state: String,
     /// As the definition names it.

@@ -10,9 +10,10 @@ use super::frame::{Frame, Phase, Running};
 use super::inspect::Point;
 use super::{Command, Execution, StartTask, TaskId, TimerId, Turn};
 use crate::MAX_PAYLOAD_BYTES;
-use crate::definition::{Family, Resource, State, StateKind, Task};
+use crate::definition::{Family, Language, Resource, State, StateKind, Task};
 use crate::history::{Details, TaskOf};
 use crate::payload::Payload;
+use crate::template::Template;
 use crate::time::Timestamp;
 
 impl Execution {
@@ -38,10 +39,7 @@ impl Execution {
             return Err(Failure::parameters(frame, &parameters, &faults));
         }
         let role_arn = match &task.credentials {
-            Some(template) => {
-                let credentials = self.filled(frame, template, &input, View::default())?;
-                credentials.value().get("RoleArn").and_then(Value::as_str).map(str::to_owned)
-            }
+            Some(template) => Some(self.role(frame, state.language, template, &input)?),
             None => None,
         };
         let resource = task.resource.arn.clone();
@@ -78,6 +76,7 @@ impl Execution {
         frame.phase = Phase::Running(running);
         turn.out.push(Command::StartTask(StartTask {
             task: id,
+            event: frame.previous,
             state: frame.state.clone(),
             resource: task.resource.arn.clone(),
             parameters,
@@ -87,6 +86,26 @@ impl Execution {
             heartbeat_seconds: heartbeat,
         }));
         Ok(())
+    }
+
+    /// The role that a state's Credentials name. Where they come to none nothing is called, least of all as the machine's own role.
+    fn role(
+        &mut self,
+        frame: &Frame,
+        language: Language,
+        credentials: &Template,
+        input: &Payload,
+    ) -> Result<String, Failure> {
+        let credentials = self.filled(frame, credentials, input, View::default())?;
+        let found = credentials.value().get("RoleArn");
+        match (found.unwrap_or(&Value::Null), language) {
+            (Value::String(role), _) => Ok(role.clone()),
+            (other, Language::Jsonata) => Err(Failure::credentials_query(frame, other)),
+            (other, Language::JsonPath) => {
+                let what = format!("The field 'RoleArn' of Credentials refers to a value that is no string: {other}");
+                Err(Failure::runtime(frame, &what))
+            }
+        }
     }
 
     /// What keeps a call with these parameters from being made.

@@ -330,6 +330,32 @@ fn jitter_stays_below_the_delay() {
 }
 
 #[test]
+fn credentials_without_a_role_call_nothing() {
+    let path = task(&json!({"Credentials": {"RoleArn.$": "$.role"}}));
+    let bench = Bench::start(&path, r#"{"role": "arn:aws:iam::000000000000:role/other"}"#);
+    assert_eq!(bench.tasks.len(), 1);
+    for (given, shown) in
+        [(r#"{"role": 5}"#, "5"), (r#"{"role": null}"#, "null"), (r#"{"role": {"a": 1}}"#, r#"{"a":1}"#)]
+    {
+        let bench = Bench::start(&path, given);
+        assert!(bench.tasks.is_empty(), "{given}");
+        let outcome = bench.outcome.unwrap();
+        assert_eq!(outcome.error.as_deref(), Some("States.Runtime"));
+        assert!(outcome.cause.unwrap().ends_with(&format!("a value that is no string: {shown}")), "{given}");
+    }
+    let query = json!({"QueryLanguage": "JSONata", "StartAt": "T", "States": {"T": {
+        "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": {"FunctionName": "f"}, "End": true,
+        "Credentials": {"RoleArn": "{% $states.input.role %}"},
+    }}});
+    let bench = Bench::start(&query, r#"{"role": 5}"#);
+    assert!(bench.tasks.is_empty());
+    let outcome = bench.outcome.unwrap();
+    assert_eq!(outcome.error.as_deref(), Some("States.QueryEvaluationError"));
+    assert!(outcome.cause.unwrap().ends_with("Expected 'string', but was 'number' for value: 5"));
+    assert_eq!(Bench::start(&query, r#"{"role": "r"}"#).tasks.len(), 1);
+}
+
+#[test]
 fn timeouts_cancel_the_task_and_can_be_caught() {
     let definition =
         task(&json!({"TimeoutSecondsPath": "$.t", "Catch": [{"ErrorEquals": ["States.Timeout"], "Next": "After"}]}));

@@ -7,8 +7,7 @@ use wire::Error;
 
 use super::{EndedChild, OpenRun};
 use crate::batch::Batch;
-use crate::records;
-use crate::{Engine, ExecutionArn, NewExecution};
+use crate::{Engine, ExecutionArn, NewExecution, records, traces};
 
 impl Engine {
     /// Starts children and writes the run's record. Those that need nothing from outside end in the same transaction and are counted
@@ -76,7 +75,7 @@ impl Engine {
             open.run = before;
             return Err(error.into());
         }
-        self.counter().count_in(open.arn.account(), open.arn.region(), noted);
+        self.count_in(open.arn.account(), open.arn.region(), noted);
         for (mut slot, (_, _, execution)) in held.into_iter().zip(running) {
             *slot = Some(execution);
         }
@@ -98,6 +97,7 @@ impl Engine {
             input: Payload::inline(child.input),
             map_run: Some(ChildOf { map_run_arn: open.run.arn.clone(), index: child.index, items: child.items }),
             logged: false,
+            trace: traces::of_child(&open.info),
         };
         let mut execution = Execution::new(Arc::clone(&open.definition), info, [seed[0] ^ u64::from(attempt), seed[1]]);
         execution.set_attempt(attempt);

@@ -131,6 +131,7 @@ impl Lambda {
             client_context: call.client_context.clone(),
             accepted_ms: cx.now().as_millisecond(),
             request_id: call.request_id,
+            trace: cx.trace().map(|span| span.to_string()),
             failures: 0,
             throttles: 0,
         };

@@ -118,6 +118,8 @@ pub(crate) struct Invocation<'a> {
     pub(crate) function_arn: &'a str,
     pub(crate) payload: Bytes,
     pub(crate) client_context: Option<String>,
+    /// The span that calls it, in X-Ray's form.
+    pub(crate) trace: Option<String>,
     /// Keys for this invocation; `None` leaves those of the start.
     pub(crate) keys: Option<Keys>,
     /// Where the pieces of a streamed response go.
@@ -303,7 +305,7 @@ impl Environment {
         let mut headers = vec![
             ("lambda-runtime-deadline-ms", deadline.to_string()),
             ("lambda-runtime-invoked-function-arn", invocation.function_arn.to_owned()),
-            ("lambda-runtime-trace-id", trace_id(invocation.request_id)),
+            ("lambda-runtime-trace-id", invocation.trace.unwrap_or_else(|| trace_id(invocation.request_id))),
         ];
         if let Some(context) = invocation.client_context {
             headers.push(("lambda-runtime-client-context", context));

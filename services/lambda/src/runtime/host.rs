@@ -175,13 +175,14 @@ async fn drive(
                 Reply::Said
             }
             Ask::Tail => Reply::Tail { bytes: STANDARD.encode(environment.tail().await) },
-            Ask::Invoke { request_id, function_arn, payload, client_context, keys, streams } => {
+            Ask::Invoke { request_id, function_arn, payload, client_context, trace, keys, streams } => {
                 let (sink, mut pieces) = mpsc::channel(MESSAGES);
                 let invocation = Invocation {
                     request_id: &request_id,
                     function_arn: &function_arn,
                     payload: STANDARD.decode(payload).map_err(io::Error::other)?.into(),
                     client_context,
+                    trace,
                     keys,
                     sink: streams.then_some(sink),
                 };

@@ -58,6 +58,7 @@ pub(super) enum Ask {
         function_arn: String,
         payload: String,
         client_context: Option<String>,
+        trace: Option<String>,
         keys: Option<Keys>,
         streams: bool,
     },
@@ -234,6 +235,7 @@ impl Remote {
             function_arn: invocation.function_arn.to_owned(),
             payload: STANDARD.encode(&invocation.payload),
             client_context: invocation.client_context,
+            trace: invocation.trace,
             keys: invocation.keys,
             streams: invocation.sink.is_some(),
         };

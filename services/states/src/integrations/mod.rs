@@ -23,6 +23,7 @@ use async_trait::async_trait;
 use engine::{Engine, ExecutionArn, TaskPayload};
 use serde_json::{Value, json};
 use service::lineage::Worker;
+use service::trace::TraceContext;
 use service::{Cx, Router};
 use store::{Done, Runner, Task};
 use wire::Error;
@@ -133,7 +134,7 @@ impl Tasks {
         };
         let mut parameters = self.engine.fetched(&payload.execution, &payload.parameters).await?.value().clone();
         events::signed(&resource, &payload.execution, &mut parameters);
-        let cx = cx.for_worker(state_of(payload));
+        let cx = cx.for_worker(state_of(payload)).with_trace(trace_of(payload));
         let calling = cx.with_task(&task.id);
         let site = Site::of(&self.http, &payload.execution);
         if let Pattern::Sync { version } = resource.pattern {
@@ -197,7 +198,7 @@ impl Tasks {
         };
         let acting = self.acting(&payload.execution, Roles::of(payload), &payload.name);
         let cx = acting.await.map_err(|error| Failure::named("States.TaskFailed", error.message()))??;
-        let cx = cx.for_worker(state_of(payload));
+        let cx = cx.for_worker(state_of(payload)).with_trace(trace_of(payload));
         let site = Site::of(&self.http, &payload.execution);
         let mut parameters = payload.parameters.value().clone();
         events::signed(&resource, &payload.execution, &mut parameters);
@@ -260,6 +261,11 @@ fn state_of(payload: &TaskPayload) -> Worker {
         arn.as_str().to_owned()
     };
     Worker::State { execution, state: payload.state.clone() }
+}
+
+/// The span that a task's call is.
+fn trace_of(payload: &TaskPayload) -> Option<TraceContext> {
+    TraceContext::parse(payload.trace.as_deref()?)
 }
 
 /// The text of a result; quicker than by way of `Display`.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use api_states::{StartExecution, StartExecutionInput, StartExecutionOutput, error};
 use asl::{Info, Payload, Timestamp};
 use async_trait::async_trait;
-use engine::{ExecutionArn, NewExecution, Started};
+use engine::{ExecutionArn, NewExecution, Started, traces};
 use service::lineage::Worker;
+use service::trace::TraceContext;
 use service::{Cx, Handle};
 use wire::Error;
 
@@ -72,8 +73,15 @@ impl States {
         check_input(&input)?;
         let logging = logging::of(&machine.logging());
         let arn = execution_arn(cx, machine, &machine_arn, &name);
+        let started = Timestamp(cx.now().as_millisecond());
+        // What the request says of a trace goes before the state that it may come from.
+        let trace = cx.router().tracer().map(|_| {
+            let given = trace_header.as_deref().and_then(TraceContext::parse_x_ray);
+            traces::begin(&arn, started, given.or_else(|| cx.trace()))
+        });
         let info = Info {
             execution_arn: arn.to_string(),
+            trace,
             name,
             role_arn: machine.role_arn.clone(),
             state_machine_arn: MachineArn::new(&machine_arn.account, &machine_arn.region, &machine.name)
@@ -81,7 +89,7 @@ impl States {
                 .to_owned(),
             state_machine_name: machine.name.clone(),
             region: machine_arn.region.clone(),
-            started: Timestamp(cx.now().as_millisecond()),
+            started,
             input: Payload::inline(input),
             logged: logging.is_some(),
             ..Info::default()

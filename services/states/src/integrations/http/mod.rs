@@ -78,9 +78,11 @@ impl Http {
         let connection = Connection::retrieve(cx, request::connection_arn(parameters)?).await;
         let connection = connection.map_err(|error| answer::unusable(&error))?;
         let mut additions = self.additions(cx, &connection, false).await?;
+        let trace = cx.trace().map(|span| span.to_string());
         let mut again = connection.refreshes();
         loop {
             let request = request::build(parameters, &additions, cx.region())?;
+            let request = request::traced(request, trace.as_deref());
             exchange.sent = Some(request.clone());
             let received =
                 self.door.exchange(&request, answer::MOST).await.map_err(|failed| answer::failure(&failed))?;

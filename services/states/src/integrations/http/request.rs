@@ -77,6 +77,17 @@ pub(super) fn build(parameters: &Value, with: &Additions, region: &str) -> Resul
     Ok(Request { url, method: method.to_owned(), headers, body })
 }
 
+/// The request as part of a trace; what the definition or the connection says of one stays.
+pub(super) fn traced(mut request: Request, traceparent: Option<&str>) -> Request {
+    let name = "traceparent";
+    if let Some(value) = traceparent
+        && !request.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+    {
+        request.headers.push((name.to_owned(), value.to_owned()));
+    }
+    request
+}
+
 fn url(endpoint: &str, given: &Value, added: &[(String, String)]) -> Result<Url, Failure> {
     let invalid =
         || wrong(format!("The value '{endpoint}' of the field 'ApiEndpoint' is not the URL of an HTTP endpoint"));
