@@ -189,12 +189,15 @@ impl Engine {
         }
         let prefix = records::listing(account, region, machine);
         let (mut page, mut at) = (Vec::new(), after.unwrap_or_default());
+        // A question that few executions answer is answered in pages that may be short, or empty with more to come.
+        let mut pieces = 0;
         loop {
+            pieces += 1;
             // Piece by piece, where a filter admits few: a read keeps commits waiting.
             let piece = self.store().read(|tx| listed(tx, &prefix, &at, filter, limit - page.len())).await?;
             page.extend(piece.items);
             match piece.next {
-                Some(next) if page.len() < limit => at = next,
+                Some(next) if page.len() < limit && pieces < PIECES => at = next,
                 next => return Ok(Page { items: page, next }),
             }
             tokio::task::yield_now().await;
@@ -204,6 +207,8 @@ impl Engine {
 
 /// Executions that are looked at in one read.
 const LOOKED_AT: usize = 200;
+/// Reads for one page.
+const PIECES: usize = 50;
 
 /// Those among the next executions of a list that the filter admits, at most `limit`; and where to go on.
 fn listed(
