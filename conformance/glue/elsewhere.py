@@ -172,6 +172,82 @@ class Runs:
         return sorted(found)
 
 
+class Demo:
+    """The ETL of the demo, as it is, over two small months of its five sources: rows that come twice, cancelled flights, sources that
+    lack what flights name."""
+
+    def __init__(self, node, keys):
+        self.node, self.keys = node, keys
+        s3, glue, tables, iam = (clients(node, keys, service, 60) for service in ("s3", "glue", "dynamodb", "iam"))
+        for bucket in ("landing", "results", *(f"{zone}-{engine}" for zone in ("refined", "forecast") for engine in ("sail", "submit"))):
+            s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket="lake", Key="etl.py", Body=(HERE.parents[1] / "examples/flights/etl/job.py").read_bytes())
+        csv = lambda head, rows: "\n".join([head, *(",".join("" if cell is None else str(cell) for cell in row) for row in rows)]).encode()
+        for month in (1, 2):
+            rows = [self.flight(month, n) for n in range(800)]
+            head = ("year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,origin,dest,"
+                    "air_time,distance,hour,minute,time_hour")
+            s3.put_object(Bucket="landing", Key=f"flights/{month}.csv", Body=csv(head, rows + rows[:30]))
+        weather = [(origin, 2013, month, day, hour, 30 + day / 3, 20.5, 50.25, None if day % 5 == 0 else day * 10, 7.5, None, 0.01, 1012.3, 10, self.hour(month, day, hour))
+                   for origin in ("EWR", "JFK") for month in (1, 2) for day in range(1, 28) for hour in range(5, 23)]
+        head = "origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,visib,time_hour"
+        s3.put_object(Bucket="landing", Key="weather/w.csv", Body=csv(head, weather))
+        planes = [(f"N{n}", None if n % 4 == 0 else 1990 + n, "Fixed", "BOEING", f"7{n}7", 2, 100 + n, None, "Turbo") for n in range(15)]
+        s3.put_object(Bucket="landing", Key="planes/p.csv", Body=csv("tailnum,year,type,manufacturer,model,engines,seats,speed,engine", planes))
+        s3.put_object(Bucket="landing", Key="airlines/a.csv", Body=csv("carrier,name", [("AA", "American"), ("UA", "United Ünited")]))
+        airports = [{"faa": f"D{n}", "name": f"Field {n}", "lat": 40.5 + n, "lon": -70.25 - n} for n in range(6)]
+        s3.put_object(Bucket="landing", Key="airports/a.json", Body="\n".join(map(json.dumps, airports)).encode())
+        for table, keys_of in (("files", ("source", "file")), ("runs", ("run",))):
+            tables.create_table(TableName=table, BillingMode="PAY_PER_REQUEST",
+                                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys_of],
+                                KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in zip(keys_of, ("HASH", "RANGE"))])
+        tables.put_item(TableName="files", Item={"source": {"S": "flights"}, "file": {"S": "1.csv"}, "stage": {"S": "landed"}})
+        trust = {"Effect": "Allow", "Principal": {"Service": "glue.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        document = lambda statement: json.dumps({"Version": "2012-10-17", "Statement": statement})
+        role = iam.create_role(RoleName="etl", AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
+        iam.put_role_policy(RoleName="etl", PolicyName="all", PolicyDocument=document({"Effect": "Allow", "Action": ["s3:*", "dynamodb:*"], "Resource": "*"}))
+        glue.create_job(Name="etl", Role=role, GlueVersion="5.0", WorkerType="G.025X", NumberOfWorkers=3,
+                        Command={"Name": "glueetl", "ScriptLocation": "s3://lake/etl.py", "PythonVersion": "3"})
+        glue.create_database(DatabaseInput={"Name": "demo"})
+
+    @staticmethod
+    def hour(month, day, hour):
+        return f"2013-{month:02}-{day:02} {hour:02}:00:00"
+
+    def flight(self, month, n):
+        day, hour, gone = n % 27 + 1, n % 18 + 5, n % 13 == 0
+        left = lambda value: None if gone else value
+        return (2013, month, day, left(hour * 100 + 7), hour * 100, left(n % 90 - 10), left(hour * 100 + 90), hour * 100 + 95, left(n % 70 - 20),
+                ("AA", "UA", "ZZ")[n % 3], n, " " if n % 17 == 0 else f"N{n % 20}", ("EWR", "JFK", "LGA")[n % 3], f"D{n % 8}", left(30 + n % 200),
+                200 + n, hour, 0, self.hour(month, day, hour))
+
+    def rows(self, runs, engine):
+        """What the run has written, as Athena reads it."""
+        given = {"run": engine, "landing": "landing", "refined": f"refined-{engine}", "forecast": f"forecast-{engine}"}
+        arguments = {f"--{name}": value for name, value in given.items()} | {"--state_table": "files", "--runs_table": "runs", "--lakerun-engine": engine}
+        run = runs.glue.start_job_run(JobName="etl", Arguments=arguments)["JobRunId"]
+        ended = runs.ended("etl", run)
+        if ended["JobRunState"] != "SUCCEEDED":
+            sys.exit(f"the ETL on {engine}: {ended.get('ErrorMessage')}\n" + "\n".join(runs.said(run)[-40:]))
+        columns = ("day int, carrier string, flight int, origin string, sched_dep_time int, dest string, tailnum string, time_hour string, dep_time int, "
+                   "dep_delay int, air_time int, cancelled boolean, weekday int, mph double, temp double, wind_dir double, pressure double, plane_year int, "
+                   "plane_model string, seats int, airline string, dest_name string, dest_lon double")
+        self.ask(f"CREATE EXTERNAL TABLE {engine} ({columns}) PARTITIONED BY (year int, month int) STORED AS PARQUET LOCATION 's3://refined-{engine}/flights/'")
+        self.ask(f"MSCK REPAIR TABLE {engine}")
+        item = clients(self.node, self.keys, "dynamodb", 60).get_item(TableName="runs", Key={"run": {"S": engine}})["Item"]
+        return sorted(self.ask(f"SELECT * FROM {engine}"), key=str), (item["rows"], item["newest"], item["stage"])
+
+    def ask(self, sql):
+        athena = clients(self.node, self.keys, "athena", 60)
+        given = {"ResultConfiguration": {"OutputLocation": "s3://results/"}, "QueryExecutionContext": {"Database": "demo"}}
+        query = athena.start_query_execution(QueryString=sql, **given)["QueryExecutionId"]
+        status = lambda: athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]
+        until("a query", lambda: status()["State"] in ("SUCCEEDED", "FAILED"))
+        assert status()["State"] == "SUCCEEDED", status()
+        pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=query)
+        return [[cell.get("VarCharValue") for cell in row["Data"]] for page in pages for row in page["ResultSet"]["Rows"]]
+
+
 def stopped(runs, spark, engine, log, gone):
     """A run that is stopped once its functions run: it is STOPPED, and its work ends where it runs."""
     before = log().count("Running task")
@@ -201,6 +277,9 @@ def main():
             print("without an address: refused by name")
             on_sail = runs.rows("sail", "sail")
             assert len(on_sail) == 6, on_sail
+            demo = Demo(node, keys)
+            etl_on_sail = demo.rows(runs, "sail")
+            assert len(etl_on_sail[0]) == 1601 and etl_on_sail[1][0] == {"N": "1600"}, etl_on_sail[1]
             here = runs.rows("spark", "spark")
             assert here == on_sail, (here, on_sail)
             spark = Spark(folder)
@@ -218,6 +297,10 @@ def main():
             assert len(launched) >= 2 and all('"-Xmx2560M"' in line and '"--cores" "1"' in line for line in launched), launched
             until("the executors to be gone", lambda: "Removing app" in spark.log("master"))
             print("submit: the rows of Sail, on two executors of a core and 2,560 MiB, one on each worker")
+            etl_there = demo.rows(runs, "submit")
+            differing = [pair for pair in zip(etl_on_sail[0], etl_there[0]) if pair[0] != pair[1]]
+            assert etl_there == etl_on_sail, (len(etl_there[0]), etl_there[1], etl_on_sail[1], differing[:3])
+            print(f"submit: the demo's ETL writes the {len(etl_there[0]) - 1} rows of Sail")
             apps = lambda: spark.log("master").count("Removing app")
             before = apps()
             stopped(runs, spark, "submit", spark.executors, lambda: apps() > before)
@@ -232,7 +315,7 @@ def main():
                 run = runs.ended("job", runs.start("job", to="never", lakerun_engine="connect", **{name.removeprefix("--").replace("-", "_"): "x"}))
                 assert run["JobRunState"] == "FAILED" and name in run["ErrorMessage"], run
             print("connect: what a server's session cannot have is refused by name")
-            print("6 passed, 0 failed")
+            print("7 passed, 0 failed")
         except BaseException:
             for name in glob.glob(os.path.join(folder, "*.log")) + glob.glob(os.path.join(folder, "work", "*", "*", "stderr")):
                 print(f"--- {name}\n{open(name).read()[-5000:]}", file=sys.stderr)
