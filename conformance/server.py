@@ -10,13 +10,13 @@ REQUIREMENTS = "boto3==1.43.11"
 
 
 def python(requirements=REQUIREMENTS):
-    """A Python with boto3, made once in the user's cache."""
+    """A Python with boto3, or with what else is required, made once in the user's cache."""
     caches = pathlib.Path(os.environ.get("LAKERUN_CACHE") or pathlib.Path.home() / ".cache/lakerun")
-    cache = caches / ("conformance" if requirements == REQUIREMENTS else f"conformance-{requirements.replace('==', '-')}")
+    cache = caches / ("conformance" if requirements == REQUIREMENTS else f"conformance-{requirements.replace('==', '-').replace(' ', '-')}")
     python, stamp = cache / "bin/python", cache / "requirements.txt"
     if not (python.exists() and stamp.exists() and stamp.read_text() == requirements):
         subprocess.run([os.environ.get("LAKERUN_PYTHON", "python3"), "-m", "venv", "--clear", cache], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirements], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements.split()], check=True)
         stamp.write_text(requirements)
     return python
 

@@ -28,6 +28,7 @@ mod services;
 mod settings;
 mod sql;
 mod tls;
+mod traces;
 mod up;
 mod worker;
 

@@ -1,5 +1,7 @@
-//! What `/metrics` shows of this process: memory, CPU, children, the lease, the nodes that work for it. And what CloudWatch's metrics tell
-//! of the machine, as AWS's agent would: namespace `CWAgent`, dimension `host`; and of what is promised of it: `Lakerun/Capacity`.
+//! What CloudWatch's metrics tell of the machine, as AWS's agent would: namespace `CWAgent`, dimension `host`; and of what is promised of
+//! it: `Lakerun/Capacity`. Processes as `/proc` has them. What `/metrics` shows beside requests is in [`figures`].
+
+mod figures;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use compute::budget::Budget;
-use compute::nodes::Nodes;
-use front::{Figure, Metrics, State};
 use serde::Deserialize;
 use service::Router;
 use service::meter::Measured;
+
+pub(crate) use figures::{Sources, metrics};
 
 /// Section `[metrics]` of the settings.
 #[derive(Default, Deserialize)]
@@ -116,42 +118,6 @@ fn memory() -> Option<(f64, f64)> {
     };
     let (total, available) = (bytes("MemTotal")?, bytes("MemAvailable")?);
     Some((total - available, total))
-}
-
-pub(crate) fn metrics(lease: Option<store::postgres::Lease>, nodes: Nodes) -> Metrics {
-    Metrics::new(State(Box::new(move || figures(lease.as_ref(), &nodes))))
-}
-
-fn figures(lease: Option<&store::postgres::Lease>, nodes: &Nodes) -> Vec<Figure> {
-    let one = |name, help, counts, value| Figure { name, help, counts, values: vec![(Vec::new(), value)] };
-    let own = Process::read("self").unwrap_or_default();
-    let below = below();
-    let mut figures = vec![
-        one("process_cpu_seconds", "CPU time of the server", true, own.cpu_seconds),
-        one("process_resident_memory_bytes", "Memory of the server", false, own.resident_bytes),
-        one("process_threads", "Threads of the server", false, own.threads),
-        one("process_open_files", "Open files of the server", false, open_files()),
-        one("children", "Processes of functions, jobs, queries and models", false, below.0),
-        one("children_resident_memory_bytes", "Their memory, shared pages counted each time", false, below.1),
-    ];
-    if let Some(lease) = lease {
-        let is_valid = f64::from(u8::from(lease.is_valid()));
-        figures.push(one("lease_valid", "1 while this node surely owns the stores", false, is_valid));
-        #[expect(clippy::cast_precision_loss, reason = "a count of owners")]
-        figures.push(one("lease_fence", "The number of this ownership", false, lease.fence() as f64));
-        let free = nodes.list_free().into_iter().map(|(node, free_mb)| {
-            #[expect(clippy::cast_precision_loss, reason = "a machine's megabytes")]
-            let bytes = free_mb as f64 * f64::from(1_u32 << 20);
-            (vec![("node", node)], bytes)
-        });
-        figures.push(Figure {
-            name: "node_free_memory_bytes",
-            help: "What nodes that work for this one have left for functions and jobs",
-            counts: false,
-            values: free.collect(),
-        });
-    }
-    figures
 }
 
 #[derive(Clone, Copy, Debug, Default)]

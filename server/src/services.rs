@@ -25,6 +25,7 @@ pub(crate) struct Wired {
     pub(crate) glue: Arc<glue::Glue>,
     pub(crate) telemetry: Arc<telemetry::Telemetry>,
     pub(crate) lineage: Arc<lineage::Lineage>,
+    pub(crate) sagemaker: Arc<sagemaker::SageMaker>,
     pub(crate) budget: compute::budget::Budget,
 }
 
@@ -58,7 +59,9 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys, runs: Where) -> Re
     let s3 = s3_service::register(platform)?;
     let (sweeping, now) = (s3.clone(), platform.router.now().as_millisecond());
     tokio::spawn(async move {
-        match sweeping.sweep(now).await {
+        let swept = sweeping.sweep(now).await;
+        store::metrics::swept("objects", swept.is_ok().then_some(now));
+        match swept {
             Ok(0) => {}
             Ok(n) => tracing::info!(blobs = n, "removed what an earlier run had left unnamed"),
             Err(e) => tracing::warn!(error = %e, "object bytes could not be swept"),
@@ -80,13 +83,24 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys, runs: Where) -> Re
     let glue = glue::register(platform, &compute).map_err(text)?;
     tokio::spawn(Arc::clone(&glue).forget_history());
     athena::register(platform, &compute).map_err(text)?;
-    sagemaker::register(platform, &compute);
+    let sagemaker = sagemaker::register(platform, &compute);
     tokio::spawn(identity.clone().sweep_sessions());
     let stores = [&platform.control, &platform.s3, &platform.dynamodb].map(|queue| queue.store().clone());
     tokio::spawn(store::sweep::run(stores.to_vec()));
     tokio::spawn(jobs::sweep::run(platform.router.clone(), platform.control.store().clone()));
     let door = s3_service::Door::new(s3.clone(), &platform.account, &platform.region);
-    Ok(Wired { cloudformation, links, glue, s3: door, objects: s3, lambda, telemetry, lineage, budget: compute.budget })
+    Ok(Wired {
+        cloudformation,
+        links,
+        glue,
+        s3: door,
+        objects: s3,
+        lambda,
+        telemetry,
+        lineage,
+        sagemaker,
+        budget: compute.budget,
+    })
 }
 
 /// `lakerun operations`: every operation that exists, for COMPATIBILITY.md.

@@ -13,9 +13,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Sections that services read with `Settings::section`.
-const SECTIONS: [&str; 15] = [
-    "smtp", "sns", "lambda", "s3", "states", "compute", "console", "kms", "cluster", "bucket", "tls", "metrics",
-    "spark", "trino", "events",
+const SECTIONS: [&str; 16] = [
+    "smtp",
+    "sns",
+    "lambda",
+    "s3",
+    "states",
+    "compute",
+    "console",
+    "kms",
+    "cluster",
+    "bucket",
+    "tls",
+    "metrics",
+    "spark",
+    "telemetry",
+    "trino",
+    "events",
 ];
 /// Variables with our prefix that are not settings of the server.
 const FOREIGN: [&str; 6] = ["cache", "python", "shared", "config", "demo_profile", "target"];

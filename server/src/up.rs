@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::settings::{self, Flags, LogFormat, Role, Settings};
+use crate::traces::{self, Exporter};
 use crate::{backup, bucket, cluster, elsewhere, migrate, monitor, services, tls};
 
 /// How long requests under way may take after SIGTERM.
@@ -116,6 +117,12 @@ async fn serve(settings: Settings) -> Result<()> {
         settings: settings.sections(),
     };
     migrate::refuse_unfinished(platform.control.store()).await?;
+    let exporter = Exporter::of(&platform.settings, traces::Origin { instance: own.clone() })?;
+    if let Some(exporter) = &exporter {
+        // Before the services are made, which ask for it.
+        platform.router.set_tracer(Arc::new(exporter.clone()));
+        tokio::spawn(exporter.clone().run());
+    }
     let token = identity::random_token();
     // Who comes meanwhile waits at the port; where that becomes long, they are told when to come again.
     let wired = {
@@ -161,7 +168,21 @@ async fn serve(settings: Settings) -> Result<()> {
     }
     let shown: monitor::Section = platform.settings.section("metrics").map_err(anyhow::Error::msg)?;
     let nodes = term.as_ref().map(|term| term.nodes.clone()).unwrap_or_default();
-    let metrics = monitor::metrics(lease.clone(), nodes);
+    let (lambda, sagemaker) = (Arc::clone(&wired.lambda), Arc::clone(&wired.sagemaker));
+    let metrics = monitor::metrics(monitor::Sources {
+        lease: lease.clone(),
+        nodes,
+        queues: vec![
+            ("control", platform.control.clone()),
+            ("s3", platform.s3.clone()),
+            ("dynamodb", platform.dynamodb.clone()),
+        ],
+        environments: vec![
+            ("functions", Box::new(move || lambda.environments())),
+            ("models", Box::new(move || sagemaker.servers())),
+        ],
+        exporter: exporter.clone(),
+    });
     platform.router.set_monitor(Arc::new(metrics.clone()));
     let (telemetry, lineage) = (Arc::clone(&wired.telemetry), Arc::clone(&wired.lineage));
     let front =
@@ -198,6 +219,9 @@ async fn serve(settings: Settings) -> Result<()> {
     }
     telemetry.flush().await?;
     lineage.flush().await?;
+    if let Some(exporter) = &exporter {
+        exporter.flush().await;
+    }
     accepting.abort();
     watching.abort();
     kept.abort();

@@ -55,7 +55,7 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 }
 
 /// Suites of boto3 that run against a server of their own: the step's name, the folder, the flags before the binary.
-const SUITES: [(&str, &str, &[&str]); 10] = [
+const SUITES: [(&str, &str, &[&str]); 11] = [
     ("EventBridge by boto3", "events", &["--binary"]),
     ("policies of resources by boto3", "iam", &["--binary"]),
     ("deploy tools", "deploy", &["--binary"]),
@@ -65,6 +65,7 @@ const SUITES: [(&str, &str, &[&str]); 10] = [
     ("a full disk", "s3/full_disk.py", &["--lakerun"]),
     ("Lambda by boto3", "lambda", &[]),
     ("SageMaker by boto3", "sagemaker", &[]),
+    ("traces of executions", "traces", &[]),
     ("Glue jobs", "glue", &["--no-spark", "--lakerun"]),
 ];
 

@@ -238,6 +238,12 @@ impl<W: Warm> Pool<W> {
         alike.pinned().saturating_sub(alike.idle.len() + alike.in_use)
     }
 
+    /// How many are idle, and how many are in use or wait to be.
+    pub fn census(&self) -> (usize, usize) {
+        let all = self.0.alike();
+        all.values().fold((0, 0), |(idle, used), alike| (idle + alike.idle.len(), used + alike.in_use))
+    }
+
     /// The right to run one more process, in its turn.
     pub async fn permit(&self, memory_mb: usize, place: Place) -> Permit {
         match place {
@@ -402,9 +408,10 @@ mod tests {
         until_idle(&pool, 2).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!((pool.missing("k"), idle(&pool)), (0, 2), "no more than the third leaves");
+        assert_eq!(pool.census(), (2, 0));
         let (found, _place) = pool.find("k", 1, Place::Here).await;
         assert!(matches!(found, Found::Warm(_)), "one of them is used");
-        assert_eq!(pool.missing("k"), 0, "and counts while it is");
+        assert_eq!((pool.missing("k"), pool.census()), (0, (1, 1)), "and counts while it is");
         pool.retire("k");
         assert_eq!(pool.missing("k"), 1);
         pool.pin("k", "a", 0);

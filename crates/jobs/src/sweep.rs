@@ -21,7 +21,9 @@ const PAGE: usize = 500;
 pub async fn run(router: Arc<Router>, store: Store) {
     router.clock().sleep(FIRST).await;
     loop {
-        match round(&router, &store).await {
+        let swept = round(&router, &store).await;
+        store::metrics::swept("jobs", swept.is_ok().then(|| router.clock().now_ms()));
+        match swept {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(jobs, "removed what jobs of an earlier version had left behind"),
             Err(error) => tracing::warn!(%error, "what jobs have left behind could not be swept"),

@@ -15,7 +15,7 @@ use crate::cut::Cut;
 use crate::journal::Journal;
 use crate::key::{Key, prefix_end};
 use crate::queue::{self, NewTask, Task};
-use crate::{Error, memory, sqlite};
+use crate::{Error, memory, metrics, sqlite};
 
 /// Key and value of one record.
 pub type Pair = (Vec<u8>, Vec<u8>);
@@ -45,6 +45,10 @@ pub trait Backend: Send + Sync {
     fn read(&self, f: &mut dyn FnMut(&mut dyn RawTx)) -> Result<(), Error>;
     /// Takes the job; it is acknowledged by `done` after its commit is on disk.
     fn write(&self, job: Box<dyn Job>);
+    /// What it counts of its commits, where it does.
+    fn commits(&self) -> Option<&metrics::Commits> {
+        None
+    }
     /// Gives back memory that is kept for quick answers: nothing is asked at the moment.
     fn rest(&self) {}
     /// Begins a copy of all that is committed; while `then` runs nothing more is.
@@ -236,6 +240,11 @@ impl Store {
 
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// What it counts of its commits; a store in memory does not.
+    pub fn commits(&self) -> Option<&metrics::Commits> {
+        self.backend.commits()
     }
 
     /// Gives back memory that is kept for quick answers, when nothing is asked for a while.

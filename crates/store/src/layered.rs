@@ -9,10 +9,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use crate::Error;
 use crate::kv::{Job, Pair, RawTx};
 use crate::log::Writes;
 use crate::overlay::{Layers, Over, Overlay, Records, View};
+use crate::{Error, metrics};
 
 /// Requests gathered into one commit, at most.
 const MAX_BATCH: usize = 512;
@@ -71,7 +71,8 @@ pub(crate) enum Ask {
 
 /// What the mover is asked for.
 pub(crate) enum Move {
-    Bring(Arc<Writes>, u64),
+    /// With the bytes that they took in memory, as they were counted.
+    Bring(Arc<Writes>, u64, usize),
     Rest,
 }
 
@@ -117,6 +118,7 @@ pub(crate) struct Threads<C, B> {
     pub(crate) writer: Arc<Mutex<Writer<C, B>>>,
     /// Requests on their way to the writer's thread, those of its commit under way included.
     pub(crate) waiting: Arc<AtomicUsize>,
+    pub(crate) counted: Arc<metrics::Commits>,
     pub(crate) layers: Arc<RwLock<Layers>>,
     pub(crate) mover: Sender<Move>,
 }
@@ -125,13 +127,14 @@ impl<C: Commits, B: Looked> Threads<C, B> {
     /// Starts the threads of a store of this name.
     pub(crate) fn start(name: &str, log: C, base: B, home: impl Home) -> Result<Self, Error> {
         let layers: Arc<RwLock<Layers>> = Arc::default();
+        let counted: Arc<metrics::Commits> = Arc::default();
         let (asked, inbox) = std::sync::mpsc::channel();
         let (leave, leaving) = std::sync::mpsc::channel();
         let (left, told) = std::sync::mpsc::channel();
-        let of_mover = Arc::clone(&layers);
+        let (of_mover, unmoved) = (Arc::clone(&layers), Arc::clone(&counted));
         std::thread::Builder::new()
             .name(format!("store-{name}-file"))
-            .spawn(move || bring(home, &of_mover, &leaving, &left))?;
+            .spawn(move || bring(home, &of_mover, (&leaving, &left), &unmoved))?;
         let writer = Writer {
             base,
             layers: Arc::clone(&layers),
@@ -143,11 +146,14 @@ impl<C: Commits, B: Looked> Threads<C, B> {
             is_moving: false,
             leave: leave.clone(),
             told,
+            counted: Arc::clone(&counted),
         };
-        let (writer, waiting) = (Arc::new(Mutex::new(writer)), Arc::new(AtomicUsize::new(0)));
-        let (of_thread, counted) = (Arc::clone(&writer), Arc::clone(&waiting));
-        std::thread::Builder::new().name(format!("store-{name}")).spawn(move || run(&of_thread, &counted, &inbox))?;
-        Ok(Self { asked, writer, waiting, layers, mover: leave })
+        let (writer, waiting) = (Arc::new(Mutex::new(writer)), Arc::clone(&counted.waiting));
+        let (of_thread, of_requests) = (Arc::clone(&writer), Arc::clone(&waiting));
+        std::thread::Builder::new()
+            .name(format!("store-{name}"))
+            .spawn(move || run(&of_thread, &of_requests, &inbox))?;
+        Ok(Self { asked, writer, waiting, counted, layers, mover: leave })
     }
 
     /// Leaves a request to the writer's thread.
@@ -186,6 +192,7 @@ pub(crate) struct Writer<C, B> {
     is_moving: bool,
     leave: Sender<Move>,
     told: Receiver<()>,
+    counted: Arc<metrics::Commits>,
 }
 
 /// The thread that commits what does not come alone.
@@ -261,11 +268,19 @@ impl<C: Commits, B: Looked> Writer<C, B> {
         let ended = Instant::now();
         self.takes = (self.takes * 3 + (ended - begun)) / 4;
         self.ended = Some(ended);
-        self.bytes +=
-            written.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len) + ENTRY_BYTES).sum::<usize>();
+        let bytes = written.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len) + ENTRY_BYTES).sum::<usize>();
+        self.bytes += bytes;
+        self.count(ended - begun, batch.len(), bytes);
         self.oldest.get_or_insert(ended);
         write(&self.layers).active.extend(written);
         Ok(())
+    }
+
+    fn count(&self, took: Duration, requests: usize, bytes: usize) {
+        self.counted.took.took(took);
+        self.counted.requests.observe(f64::from(u32::try_from(requests).unwrap_or(u32::MAX)));
+        self.counted.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.counted.unmoved.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Nothing was committed a moment ago, commits take no longer than `quick`, and nothing has to wait for what is being moved.
@@ -294,17 +309,22 @@ impl<C: Commits, B: Looked> Writer<C, B> {
             self.oldest = Some(Instant::now());
             return;
         }
+        self.move_now();
+    }
+
+    fn move_now(&mut self) {
         let leaving = {
             let mut layers = write(&self.layers);
             let leaving = Arc::new(std::mem::take(&mut layers.active));
             layers.leaving = Some(Arc::clone(&leaving));
             leaving
         };
-        (self.bytes, self.oldest, self.is_moving) = (0, None, true);
+        let bytes = std::mem::take(&mut self.bytes);
+        (self.oldest, self.is_moving) = (None, true);
         let last = self.log.last();
         self.log.turn();
         // The mover lives as long as this end of the channel.
-        let _ = self.leave.send(Move::Bring(leaving, last));
+        let _ = self.leave.send(Move::Bring(leaving, last, bytes));
     }
 
     /// The store is closed: leave the log empty.
@@ -314,17 +334,20 @@ impl<C: Commits, B: Looked> Writer<C, B> {
             self.is_moving = false;
         }
         if self.bytes > 0 {
-            self.oldest = Instant::now().checked_sub(MAX_AGE);
-            self.bytes = MAX_ACTIVE_BYTES;
-            self.move_some();
+            self.move_now();
         }
     }
 }
 
 /// The thread that brings among the records what was committed.
-fn bring(mut home: impl Home, layers: &RwLock<Layers>, leaving: &Receiver<Move>, left: &Sender<()>) {
+fn bring(
+    mut home: impl Home,
+    layers: &RwLock<Layers>,
+    (leaving, left): (&Receiver<Move>, &Sender<()>),
+    counted: &metrics::Commits,
+) {
     while let Ok(asked) = leaving.recv() {
-        let Move::Bring(writes, last) = asked else {
+        let Move::Bring(writes, last, bytes) = asked else {
             home.rest();
             rest_thread();
             continue;
@@ -341,6 +364,7 @@ fn bring(mut home: impl Home, layers: &RwLock<Layers>, leaving: &Receiver<Move>,
             home.brought(&writes);
             layers.leaving = None;
         }
+        counted.unmoved.fetch_sub(bytes, Ordering::Relaxed);
         let _ = left.send(());
     }
 }

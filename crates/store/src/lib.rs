@@ -13,6 +13,7 @@
 //! - [`objects`]: object bytes.
 //! - [`cut`]: a copy of several stores as of one moment.
 //! - [`clock::Clock`]: time and chance, which the simulation replaces.
+//! - [`metrics`]: what stores count of themselves.
 //! - [`dir::DataDir`]: the data folder with its lock and format version.
 //!
 //! Backends: SQLite for servers, [`postgres`] for several that take each other's place, memory for tests, and that of `sim/`, which fails. Not here: what the records mean.
@@ -28,6 +29,7 @@ pub mod kv;
 mod layered;
 mod log;
 mod memory;
+pub mod metrics;
 pub mod objects;
 mod overlay;
 pub mod postgres;

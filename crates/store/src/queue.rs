@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -223,6 +223,34 @@ pub(crate) fn hasten(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
 pub struct Queue {
     store: Store,
     kinds: Arc<Mutex<BTreeMap<String, Registered>>>,
+    counts: Arc<Counts>,
+}
+
+/// What a queue has to do of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    pub kind: String,
+    /// Due, and waiting for others of their kind to end.
+    pub waiting: usize,
+    pub running: usize,
+    /// When the first that waits was due.
+    pub oldest_ms: Option<i64>,
+}
+
+/// The same while it changes.
+#[derive(Debug, Default)]
+struct Count {
+    waiting: AtomicUsize,
+    running: AtomicUsize,
+    oldest_ms: AtomicI64,
+}
+
+/// What a queue counts, for whoever shows it.
+#[derive(Debug, Default)]
+struct Counts {
+    kinds: Mutex<BTreeMap<String, Arc<Count>>>,
+    /// In memory and due later, timers among them.
+    scheduled: AtomicUsize,
 }
 
 /// How many of a kind's tasks may run at once, and what runs them.
@@ -236,7 +264,7 @@ impl std::fmt::Debug for Queue {
 
 impl Queue {
     pub fn new(store: Store) -> Self {
-        Self { store, kinds: Arc::default() }
+        Self { store, kinds: Arc::default(), counts: Arc::default() }
     }
     pub fn store(&self) -> &Store {
         &self.store
@@ -248,16 +276,37 @@ impl Queue {
         kinds.insert(kind.into(), (concurrency.max(1), runner));
     }
 
+    /// What there is to do of each kind, once the queue is started.
+    pub fn load(&self) -> Vec<Load> {
+        let kinds = self.counts.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let load = |(kind, count): (&String, &Arc<Count>)| {
+            let waiting = count.waiting.load(Ordering::Relaxed);
+            let oldest_ms = (waiting > 0).then(|| count.oldest_ms.load(Ordering::Relaxed));
+            Load { kind: kind.clone(), waiting, running: count.running.load(Ordering::Relaxed), oldest_ms }
+        };
+        kinds.iter().map(load).collect()
+    }
+
+    /// How many tasks are due within a minute, timers among them.
+    pub fn scheduled(&self) -> usize {
+        self.counts.scheduled.load(Ordering::Relaxed)
+    }
+
     /// Starts the dispatcher on the current runtime; it ends when the returned handle is aborted or the runtime ends.
     pub fn start(&self) -> tokio::task::JoinHandle<()> {
         let registered = self.kinds.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let kinds = registered
-            .into_iter()
-            .map(|(name, (limit, runner))| (name, Kind { runner, free: limit, waiting: VecDeque::new() }));
+        let kinds = registered.into_iter().map(|(name, (limit, runner))| {
+            let kind = Kind { runner, limit, free: limit, waiting: VecDeque::new(), count: Arc::default() };
+            (name, kind)
+        });
+        let kinds: BTreeMap<_, _> = kinds.collect();
+        *self.counts.kinds.lock().unwrap_or_else(PoisonError::into_inner) =
+            kinds.iter().map(|(name, kind)| (name.clone(), Arc::clone(&kind.count))).collect();
         let (done, finished) = mpsc::unbounded_channel();
         let dispatcher = Dispatcher {
             store: self.store.clone(),
-            kinds: kinds.collect(),
+            kinds,
+            counts: Arc::clone(&self.counts),
             due: BTreeMap::new(),
             waiting: 0,
             running: BTreeMap::new(),
@@ -274,13 +323,26 @@ impl Queue {
 
 struct Kind {
     runner: Arc<dyn Runner>,
+    limit: usize,
     free: usize,
     waiting: VecDeque<Task>,
+    count: Arc<Count>,
+}
+
+impl Kind {
+    /// Shows what has changed.
+    fn tell(&self) {
+        let oldest_ms = self.waiting.front().map_or(0, |task| task.at_ms);
+        self.count.oldest_ms.store(oldest_ms, Ordering::Relaxed);
+        self.count.waiting.store(self.waiting.len(), Ordering::Relaxed);
+        self.count.running.store(self.limit.saturating_sub(self.free), Ordering::Relaxed);
+    }
 }
 
 struct Dispatcher {
     store: Store,
     kinds: BTreeMap<String, Kind>,
+    counts: Arc<Counts>,
     /// What is due before the window's end, in memory.
     due: BTreeMap<(i64, String), Held>,
     /// Tasks that wait for a place among the running ones of their kind.
@@ -322,6 +384,7 @@ impl Dispatcher {
             }
             self.dispatch().await;
             self.put_off();
+            self.counts.scheduled.store(self.due.len(), Ordering::Relaxed);
             let inbox = self.store.inbox.clone();
             // In order, for a run to be replayed; none can starve another, since every turn looks at all three.
             tokio::select! {
@@ -533,10 +596,12 @@ impl Dispatcher {
         };
         if kind.free == 0 {
             kind.waiting.push_back(task);
+            kind.tell();
             self.waiting += 1;
             return;
         }
         kind.free -= 1;
+        kind.tell();
         self.spawn(task);
     }
 
@@ -574,6 +639,7 @@ impl Dispatcher {
         }
         if let Some(kind) = self.kinds.get_mut(&task.kind) {
             kind.free += 1;
+            kind.tell();
         }
         self.take_waiting(&task.kind).await;
         if is_lost {
@@ -587,6 +653,9 @@ impl Dispatcher {
             self.kinds.get_mut(kind).filter(|kind| kind.free > 0).and_then(|kind| kind.waiting.pop_front())
         {
             self.waiting -= 1;
+            if let Some(kind) = self.kinds.get(kind) {
+                kind.tell();
+            }
             self.begin(Held { task, is_fresh: false }).await;
         }
     }

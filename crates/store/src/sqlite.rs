@@ -16,13 +16,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::Error;
 use crate::cut::Cut;
 use crate::kv::{Backend, Job, Pair, RawTx};
 use crate::layered::{self, Ask, Commits, Home, Looked, Move, Threads};
 use crate::log::{Log, Writes};
 use crate::overlay::Records;
-use crate::room;
+use crate::{Error, metrics, room};
 
 const READERS: usize = 4;
 /// Commits of a quick disk take no longer, on the average of the last few.
@@ -122,6 +121,10 @@ impl Backend for Sqlite {
         if let Some(job) = self.commit_alone(job) {
             self.threads.ask(job);
         }
+    }
+
+    fn commits(&self) -> Option<&metrics::Commits> {
+        Some(&self.threads.counted)
     }
 
     fn rest(&self) {

@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use crate::Error;
 use crate::key::Key;
 use crate::kv::{Pair, Store, decode, memo_prefix};
+use crate::{Error, metrics};
 
 /// Records looked at in one turn.
 const TURN: usize = 500;
@@ -38,6 +38,7 @@ pub struct Turn {
 pub async fn run(stores: Vec<Store>) {
     let Some(clock) = stores.first().map(|store| store.clock().clone()) else { return };
     loop {
+        let mut is_whole = true;
         for store in &stores {
             let mut at = Vec::new();
             loop {
@@ -46,12 +47,14 @@ pub async fn run(stores: Vec<Store>) {
                     Ok(Turn { next: None, .. }) => break,
                     Err(error) => {
                         tracing::warn!(%error, "replies that nobody needs any more could not be swept");
+                        is_whole = false;
                         break;
                     }
                 }
                 clock.sleep(BREATH).await;
             }
         }
+        metrics::swept("replies", is_whole.then(|| clock.now_ms()));
         clock.sleep(REST).await;
     }
 }

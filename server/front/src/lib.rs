@@ -22,7 +22,7 @@ mod tls;
 
 pub use counted::Counted;
 pub use forward::{Between, Owner, PrefaceKey, Standby, standing_by};
-pub use metrics::{Figure, Metrics, State};
+pub use metrics::{Figure, Kind, Labels, Metrics, State, Value};
 pub use tls::{Files, Tls};
 
 use std::borrow::Cow;

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, MetricEncoder, text};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, MetricEncoder, NoLabelSet, text,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -17,6 +19,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use service::meter::{Measured, Meter};
+use store::metrics::Shown;
 
 /// Where an answer's time falls, in seconds.
 const BUCKETS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
@@ -109,7 +112,11 @@ impl Metrics {
         Some(text)
     }
 
-    fn text(&self) -> Result<String, std::fmt::Error> {
+    /// All of them, as they are now.
+    ///
+    /// # Errors
+    /// When one cannot be written.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut out = String::new();
         text::encode(&mut out, &self.0.registry)?;
         Ok(out)
@@ -138,14 +145,44 @@ pub struct State(pub Box<dyn Fn() -> Vec<Figure> + Send + Sync>);
 pub struct Figure {
     pub name: &'static str,
     pub help: &'static str,
+    pub kind: Kind,
+    pub values: Vec<(Labels, Value)>,
+}
+
+/// Names and values.
+pub type Labels = Vec<(&'static str, String)>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Gauge,
     /// It only grows.
-    pub counts: bool,
-    pub values: Vec<(Vec<(&'static str, String)>, f64)>,
+    Counter,
+    Histogram,
+}
+
+#[derive(Clone, Debug)]
+pub enum Value {
+    Number(f64),
+    Histogram(Shown),
 }
 
 impl Figure {
-    fn encode(&self, value: f64, encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        if self.counts { ConstCounter::new(value).encode(encoder) } else { ConstGauge::new(value).encode(encoder) }
+    fn kind(&self) -> MetricType {
+        match self.kind {
+            Kind::Gauge => MetricType::Gauge,
+            Kind::Counter => MetricType::Counter,
+            Kind::Histogram => MetricType::Histogram,
+        }
+    }
+
+    fn encode(&self, value: &Value, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        match value {
+            Value::Number(value) if self.kind == Kind::Counter => ConstCounter::new(*value).encode(encoder),
+            Value::Number(value) => ConstGauge::new(*value).encode(encoder),
+            Value::Histogram(shown) => {
+                encoder.encode_histogram::<NoLabelSet>(shown.sum, shown.count, &shown.buckets, None)
+            }
+        }
     }
 }
 
@@ -158,16 +195,15 @@ impl std::fmt::Debug for State {
 impl Collector for State {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         for figure in (self.0)() {
-            let kind = if figure.counts { MetricType::Counter } else { MetricType::Gauge };
-            let mut family = encoder.encode_descriptor(figure.name, figure.help, None, kind)?;
+            let mut family = encoder.encode_descriptor(figure.name, figure.help, None, figure.kind())?;
             for (labels, value) in &figure.values {
                 if labels.is_empty() {
                     // The only one of its name.
-                    figure.encode(*value, family)?;
+                    figure.encode(value, family)?;
                     break;
                 }
                 let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                figure.encode(*value, family.encode_family(&labels)?)?;
+                figure.encode(value, family.encode_family(&labels)?)?;
             }
         }
         Ok(())
@@ -184,8 +220,8 @@ mod tests {
             vec![Figure {
                 name: "up",
                 help: "It is",
-                counts: false,
-                values: vec![(vec![("node", "a".to_owned())], 1.0)],
+                kind: Kind::Gauge,
+                values: vec![(vec![("node", "a".to_owned())], Value::Number(1.0))],
             }]
         };
         let metrics = Metrics::new(State(Box::new(figures)));

@@ -430,9 +430,13 @@ impl Identity {
             loop {
                 match self.sweep_some(&after).await {
                     Ok(Some(last)) => after = last,
-                    Ok(None) => break,
+                    Ok(None) => {
+                        store::metrics::swept("sessions", Some(self.store.clock().now_ms()));
+                        break;
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "sessions that have expired could not be swept");
+                        store::metrics::swept("sessions", None);
                         break;
                     }
                 }

@@ -144,6 +144,11 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
 }
 
 impl Lambda {
+    /// How many environments are warm and idle, and how many are in use or asked for.
+    pub fn environments(&self) -> (usize, usize) {
+        self.pool.census()
+    }
+
     /// What environments are started with.
     pub(crate) fn means(&self) -> Means<'_> {
         Means { templates: &self.templates, archive: &self.archive, budget: &self.budget }

@@ -511,7 +511,9 @@ impl S3 {
     }
 
     pub(crate) async fn run_lifecycle(&self, _task: &Task) -> Done {
-        if let Err(error) = self.sweep_lifecycle().await {
+        let swept = self.sweep_lifecycle().await;
+        store::metrics::swept("lifecycle", swept.is_ok().then(|| self.store.clock().now_ms()));
+        if let Err(error) = swept {
             tracing::warn!(%error, "lifecycle rules could not be carried out; they are tried again");
         }
         if let Err(error) = self.forget_completed(self.router.now().as_millisecond()).await {

@@ -57,6 +57,13 @@ pub struct SageMaker {
     slots: Arc<Slots>,
 }
 
+impl SageMaker {
+    /// How many models' servers are warm and idle, and how many are in use or asked for.
+    pub fn servers(&self) -> (usize, usize) {
+        self.servers.census()
+    }
+}
+
 impl std::fmt::Debug for SageMaker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SageMaker")

@@ -87,7 +87,9 @@ const DAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 #[async_trait]
 impl Runner for Telemetry {
     async fn run(&self, _: Task) -> Done {
-        if let Err(e) = self.forget_old().await {
+        let swept = self.forget_old().await;
+        store::metrics::swept("logs", swept.is_ok().then(|| self.store.clock().now_ms()));
+        if let Err(e) = swept {
             tracing::error!(error = %e, "log retention failed; it runs again tomorrow");
         }
         Done::RetryAfter(DAY)

@@ -91,12 +91,13 @@ impl Remote {
     pub(super) async fn claim(&self, installation: &str) -> io::Result<()> {
         let place = self.within(["lakerun.id"]);
         let text = PutPayload::from(installation.to_owned().into_bytes());
-        match self.bucket.store.put_opts(&place, text, PutMode::Create.into()).await {
+        match counted("put", self.bucket.store.put_opts(&place, text, PutMode::Create.into()).await) {
             Ok(_) => return Ok(()),
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {}
             Err(error) => return Err(failed(error)),
         }
-        let found = self.bucket.store.get(&place).await.map_err(failed)?.bytes().await.map_err(failed)?;
+        let found =
+            counted("get", self.bucket.store.get(&place).await).map_err(failed)?.bytes().await.map_err(failed)?;
         if found != installation.as_bytes() {
             return Err(io::Error::other(format!(
                 "{place} says that what is there belongs to another installation: choose another prefix"
@@ -121,17 +122,18 @@ impl Remote {
         let size = file.metadata()?.len();
         let read = |range: Range<u64>| super::disk::read_at(Arc::clone(&file), range);
         if size <= PART {
-            self.bucket.store.put(to, PutPayload::from_bytes(read(0..size).await?)).await.map_err(failed)?;
+            let body = PutPayload::from_bytes(read(0..size).await?);
+            counted("put", self.bucket.store.put(to, body).await).map_err(failed)?;
             return Ok(size);
         }
         let part = PART.max(size.div_ceil(MAX_PARTS));
         let chunk = usize::try_from(part).map_err(io::Error::other)?;
-        let upload = self.bucket.store.put_multipart(to).await.map_err(failed)?;
+        let upload = counted("put", self.bucket.store.put_multipart(to).await).map_err(failed)?;
         let mut parts = WriteMultipart::new_with_chunk_size(upload, chunk);
         let mut at = 0;
         while at < size {
             let end = size.min(at + part);
-            let sent = match parts.wait_for_capacity(AT_ONCE).await {
+            let sent = match counted("put", parts.wait_for_capacity(AT_ONCE).await) {
                 Ok(()) => read(at..end).await,
                 Err(error) => Err(failed(error)),
             };
@@ -145,7 +147,7 @@ impl Remote {
             }
             at = end;
         }
-        parts.finish().await.map_err(failed)?;
+        counted("put", parts.finish().await).map_err(failed)?;
         Ok(size)
     }
 
@@ -167,7 +169,7 @@ impl Remote {
             store: Arc::clone(&self.bucket.store),
             place: place.clone(),
         });
-        let found = self.bucket.store.get(&place).await.map_err(failed)?;
+        let found = counted("get", self.bucket.store.get(&place).await).map_err(failed)?;
         let size = found.meta.size;
         let far = || Opened::Far(Far { reading: Arc::clone(&reading), size });
         if size > MAX_COPIED.min(self.bucket.cache_bytes) {
@@ -189,7 +191,9 @@ impl Remote {
     async fn copy(&self, id: &BlobId, found: GetResult) -> io::Result<()> {
         let mut file = self.disk.create_as(id)?;
         let mut pieces = found.into_stream();
-        while let Some(piece) = pieces.try_next().await.map_err(failed)? {
+        while let Some(piece) =
+            pieces.try_next().await.inspect_err(|_| crate::metrics::asked("get", true)).map_err(failed)?
+        {
             file = blocking(move || file.write(&piece).map(|()| file)).await?;
         }
         blocking(move || file.keep_copy()).await
@@ -214,13 +218,13 @@ impl Remote {
 
     pub(super) async fn duplicate(&self, id: &BlobId) -> io::Result<BlobId> {
         let (from, new) = (self.blob(id), self.disk.new_id());
-        let size = self.bucket.store.head(&from).await.map_err(failed)?.size;
+        let size = counted("head", self.bucket.store.head(&from).await).map_err(failed)?.size;
         if size > MAX_COPY {
             return Err(io::Error::other(format!(
                 "{from} has {size} bytes; no more than {MAX_COPY} can be copied at once"
             )));
         }
-        self.bucket.store.copy(&from, &self.blob(&new)).await.map_err(failed)?;
+        counted("copy", self.bucket.store.copy(&from, &self.blob(&new)).await).map_err(failed)?;
         Ok(new)
     }
 
@@ -228,7 +232,7 @@ impl Remote {
         let places: Vec<_> = ids.iter().filter(|id| !self.readers.leave(id)).map(|id| Ok(self.blob(id))).collect();
         let mut deleted = self.bucket.store.delete_stream(futures::stream::iter(places).boxed());
         while let Some(one) = deleted.next().await {
-            match one {
+            match counted("delete", one) {
                 Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a blob could not be removed from the bucket; the next start will");
@@ -244,7 +248,7 @@ impl Remote {
         let folder = self.within([kind]);
         let names =
             self.bucket.store.list(Some(&folder)).map_ok(|object| object.location.filename().map(str::to_owned));
-        let names: Vec<_> = names.try_collect().await.map_err(failed)?;
+        let names: Vec<_> = counted("list", names.try_collect().await).map_err(failed)?;
         Ok(names.into_iter().flatten().collect())
     }
 
@@ -269,7 +273,7 @@ impl Remote {
 
     /// Brings a shared file to this machine, whole or not at all.
     pub(super) async fn fetch_file(&self, name: &str, path: &Path) -> io::Result<()> {
-        let found = self.bucket.store.get(&self.place("files", name)).await.map_err(failed)?;
+        let found = counted("get", self.bucket.store.get(&self.place("files", name)).await).map_err(failed)?;
         let bytes = found.bytes().await.map_err(failed)?;
         let path = path.to_owned();
         blocking(move || {
@@ -306,7 +310,7 @@ impl Far {
         let reading = Arc::clone(&self.reading);
         // A task of its own: who waits for it may be shared between threads, as bodies are, and the request itself may not.
         let read = tokio::spawn(async move { reading.store.get_range(&reading.place, range).await });
-        let bytes = read.await.map_err(io::Error::other)?.map_err(failed)?;
+        let bytes = counted("get", read.await.map_err(io::Error::other)?).map_err(failed)?;
         if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 }
@@ -362,7 +366,7 @@ impl Drop for Reading {
         }
         let (store, place) = (Arc::clone(&self.store), self.place.clone());
         let delete = async move {
-            match store.delete(&place).await {
+            match counted("delete", store.delete(&place).await) {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a blob could not be removed from the bucket; the next start will");
@@ -379,6 +383,16 @@ impl Drop for Reading {
 /// Is there no room for a file on this machine?
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Counts a request's answer; of what is not there, or is there already, the bucket has answered well.
+fn counted<T>(operation: &str, answer: Result<T, object_store::Error>) -> Result<T, object_store::Error> {
+    use object_store::Error::{AlreadyExists, NotFound, NotModified, Precondition};
+    let is_well = |error: &object_store::Error| {
+        matches!(error, NotFound { .. } | AlreadyExists { .. } | Precondition { .. } | NotModified { .. })
+    };
+    crate::metrics::asked(operation, answer.as_ref().is_err_and(|error| !is_well(error)));
+    answer
 }
 
 fn failed(error: object_store::Error) -> io::Error {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
@@ -13,11 +13,11 @@ use tokio_postgres::{Client, Row, Statement};
 use super::lease::Held;
 use super::net::{is_gone, storage, wait};
 use super::schema::{HEAD, columns};
-use crate::Error;
 use crate::kv::Pair;
 use crate::layered::Looked;
 use crate::log::Writes;
 use crate::overlay::Records;
+use crate::{Error, metrics};
 
 /// Connections kept for reading.
 const READERS: usize = 8;
@@ -96,7 +96,10 @@ impl Base {
                 made => made.map_err(storage)?,
             },
         };
-        match wait(reader.client.query(&reader.statements[which as usize], values)) {
+        let begun = Instant::now();
+        let answer = wait(reader.client.query(&reader.statements[which as usize], values));
+        metrics::TRIPS.read.took(begun.elapsed());
+        match answer {
             Err(error) if is_gone(&error) => Err(storage(error)),
             answer => {
                 self.reader = Some(reader);

@@ -14,7 +14,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
 use super::net::{DURABLY, Net, storage, wait};
-use crate::Error;
+use crate::{Error, metrics};
 
 /// The lease's row, and how to renew it.
 pub(crate) struct Held {
@@ -124,7 +124,9 @@ impl Held {
         let text = "UPDATE lakerun_lease SET until = clock_timestamp() + $1 * interval '1 second'
                     WHERE owner = $3 AND (SELECT fence FROM lakerun_fence) = $2";
         let values: [&(dyn ToSql + Sync); 3] = [&self.lasts.as_secs_f64(), &self.fence, &self.node];
-        let renewed = wait(client.execute(text, &values)).map_err(storage)?;
+        let renewed = wait(client.execute(text, &values));
+        metrics::TRIPS.lease.took(self.begun.elapsed().saturating_sub(asked));
+        let renewed = renewed.map_err(storage)?;
         if renewed == 1 {
             self.valid_until.store(until(self.lasts, asked), Ordering::Release);
         }

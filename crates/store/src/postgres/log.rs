@@ -6,16 +6,16 @@
 //! the records.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Statement};
 
 use super::lease::Held;
 use super::net::{is_gone, storage, wait};
-use crate::Error;
 use crate::layered::Commits;
 use crate::log::{Writes, decode, encode};
+use crate::{Error, metrics};
 
 /// Between two attempts to reach the database.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -99,7 +99,10 @@ impl Log {
                 Err(error) => return Ok(self.waits(&error)),
             },
         };
-        let sent = match wait(client.execute(&insert, &[&self.next, &self.held.fence, &self.buffer.as_slice()])) {
+        let begun = Instant::now();
+        let answer = wait(client.execute(&insert, &[&self.next, &self.held.fence, &self.buffer.as_slice()]));
+        metrics::TRIPS.commit.took(begun.elapsed());
+        let sent = match answer {
             // It may be this very row, sent before over a connection that broke.
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
                 self.in_doubt = true;

@@ -16,7 +16,7 @@ mod schema;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, Transaction};
 
@@ -30,7 +30,7 @@ use crate::cut::Cut;
 use crate::kv::{Backend, Job, RawTx};
 use crate::layered::{Home, Looked as _, Move, Threads};
 use crate::log::Writes;
-use crate::{Error, Store};
+use crate::{Error, Store, metrics};
 
 pub use self::lease::Lease;
 
@@ -177,6 +177,10 @@ impl Backend for Postgres {
         self.threads.ask(job);
     }
 
+    fn commits(&self) -> Option<&metrics::Commits> {
+        Some(&self.threads.counted)
+    }
+
     fn rest(&self) {
         let _ = self.threads.mover.send(Move::Rest);
     }
@@ -205,6 +209,7 @@ impl Home for Table {
             Some(client) if !client.is_closed() => client,
             _ => self.held.net.connect()?,
         };
+        let begun = Instant::now();
         let is_owner = wait(async {
             let tx = client.transaction().await?;
             let is_owner = bring(&tx, (&self.store, self.held.fence), writes, last).await?;
@@ -213,6 +218,7 @@ impl Home for Table {
             }
             Ok(is_owner)
         });
+        metrics::TRIPS.bring.took(begun.elapsed());
         if !is_owner.map_err(storage)? {
             self.held.lose();
             return Err(Error::Closed);

@@ -61,7 +61,9 @@ pub(super) struct Sweeper(pub(super) Arc<Sqs>);
 #[async_trait]
 impl Runner for Sweeper {
     async fn run(&self, _: Task) -> Done {
-        match self.all().await {
+        let swept = self.all().await;
+        store::metrics::swept("messages", swept.is_ok().then(|| self.0.store.clock().now_ms()));
+        match swept {
             Ok(0) => Done::Finished,
             Ok(_) => Done::RetryAfter(EVERY),
             Err(error) => {
