@@ -91,6 +91,16 @@ def exports():
     equal((len(lines), found), (1200, kept))
     equal([one["ExportArn"] for one in ddb().list_exports(TableArn=arn)["ExportSummaries"]], [asked["ExportArn"]])
     refused("ValidationException", "ExportType", ddb().export_table_to_point_in_time, TableArn=arn, S3Bucket=place, ExportType="INCREMENTAL_EXPORT")
+    now = time.time()
+    window = lambda since, until: {"ExportFromTime": now - since, "ExportToTime": now - until, "ExportViewType": "NEW_AND_OLD_IMAGES"}
+    for code, text, kind, own in [
+        ("ValidationException", "15 minutes", "INCREMENTAL_EXPORT", window(600, 0)),
+        ("ValidationException", "24 hours", "INCREMENTAL_EXPORT", window(90000, 0)),
+        ("ValidationException", "ExportFromTime", "INCREMENTAL_EXPORT", {}),
+        ("ValidationException", "IncrementalExportSpecification", "FULL_EXPORT", window(3600, 0)),
+        ("InvalidExportTimeException", "recovery window", "INCREMENTAL_EXPORT", window(7200, 3600)),
+    ]:
+        refused(code, text, ddb().export_table_to_point_in_time, TableArn=arn, S3Bucket=place, ExportType=kind, IncrementalExportSpecification=own)
     refused("InvalidExportTimeException", "", ddb().export_table_to_point_in_time, TableArn=arn, S3Bucket=place, ExportTime=time.time() - 86400)
     refused("TableNotFoundException", "", ddb().export_table_to_point_in_time, TableArn=arn + "x", S3Bucket=place)
     refused("ExportNotFoundException", "", ddb().describe_export, ExportArn=asked["ExportArn"] + "x")

@@ -125,6 +125,11 @@ pub(crate) fn begin(
     Ok(false)
 }
 
+/// Keeps a table's log of changes from a moment on, until it is ended as a snapshot of that id is. Nothing is copied.
+pub(crate) fn hold(table: &mut Table, id: &str, from_ms: i64) {
+    table.snapshots.push(Snapshot { id: id.to_owned(), after: None, complete: true, to_ms: Some(from_ms - 1) });
+}
+
 /// Copies at most `limit` more items; true when the snapshot is complete. The caller saves the table.
 pub(crate) fn copy(tx: &mut Tx<'_>, table: &mut Table, id: &str, limit: usize) -> Result<bool, Error> {
     let prefix = table.items();

@@ -63,6 +63,26 @@ pub(crate) fn count(tx: &mut Tx<'_>, table_id: &str) -> Result<u64, Error> {
     Ok(count.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes))
 }
 
+/// The number of a change that no change of that moment, or of after it, stands before. They stand in the order of their time, but for a
+/// clock that was set back by a little.
+pub(crate) fn first_near(tx: &mut Tx<'_>, table_id: &str, at_ms: i64) -> Result<u64, Error> {
+    const SET_BACK_MS: i64 = 60_000;
+    let log = changes(table_id);
+    let first = tx.scan_prefix(&log, 1)?;
+    let mut low = first.first().and_then(|(key, _)| Key::part_u64(Key::parts(key).last()?)).unwrap_or(0);
+    let mut high = count(tx, table_id)? + 1;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let change: Option<Before> = tx.get_json(log.clone().push_u64(middle))?;
+        if change.is_none_or(|change| change.at_ms < at_ms - SET_BACK_MS) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
 /// Keeps what a write is about to change.
 pub(crate) fn record(tx: &mut Tx<'_>, table: &Table, key: &Key, old: Option<&Item>) -> Result<(), Error> {
     let before = Before { at_ms: tx.now().as_millisecond(), key: key.as_bytes().to_vec(), old: old.cloned() };

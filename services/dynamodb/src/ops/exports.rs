@@ -2,8 +2,8 @@
 
 use api_dynamodb::{
     DescribeExport, DescribeExportInput, DescribeExportOutput, ExportDescription, ExportSummary,
-    ExportTableToPointInTime, ExportTableToPointInTimeInput, ExportTableToPointInTimeOutput, ListExports,
-    ListExportsInput, ListExportsOutput, error,
+    ExportTableToPointInTime, ExportTableToPointInTimeInput, ExportTableToPointInTimeOutput,
+    IncrementalExportSpecification, ListExports, ListExportsInput, ListExportsOutput, error,
 };
 use async_trait::async_trait;
 use serde_json::json;
@@ -15,6 +15,7 @@ use crate::DynamoDb;
 use crate::backups::restore::Undo;
 use crate::backups::{self, Then, recovery};
 use crate::table::Table;
+use crate::transfer::changes::Window;
 use crate::transfer::export::{Export, Target, TransferKey};
 use crate::transfer::{State, only};
 use crate::write::{Home, check_table_arn, table_name};
@@ -26,9 +27,9 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
         cx: &Cx,
         req: ExportTableToPointInTimeInput,
     ) -> Result<ExportTableToPointInTimeOutput, Error> {
-        check_kind(&req)?;
         let (home, now) = (Home::of(cx), cx.now().as_millisecond());
-        let at_ms = req.export_time.map_or(now, Timestamp::as_millis);
+        let window = check_kind(&req, now)?;
+        let at_ms = window.as_ref().map_or_else(|| req.export_time.map_or(now, Timestamp::as_millis), |own| own.to_ms);
         let id = format!("{now:014}-{}", cx.uuid().replace('-', "").get(..8).unwrap_or_default());
         let target = Target {
             bucket: req.s3_bucket,
@@ -38,7 +39,7 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
             key: req.s3_sse_kms_key_id,
         };
         target.check()?;
-        let request = json!([req.table_arn, req.export_time.map(Timestamp::as_millis), target]).to_string();
+        let request = asked(&req.table_arn, req.export_time, req.incremental_export_specification.as_ref(), &target);
         let caller = cx.principal().clone();
         let export = cx
             .write(&self.store, move |tx| {
@@ -57,6 +58,7 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
                 let mut table = Table::clone(&found);
                 table.may_change()?;
                 check_recoverable(&table, at_ms, now)?;
+                check_recoverable(&table, window.as_ref().map_or(at_ms, |window| window.from_ms), now)?;
                 let place = TransferKey {
                     account: home.account.clone(),
                     region: home.region.clone(),
@@ -77,6 +79,7 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
                     started_ms: now,
                     ended_ms: None,
                     at_ms,
+                    window: window.clone(),
                     token: req.client_token.clone(),
                     request: request.clone(),
                     target: target.clone(),
@@ -87,11 +90,7 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
                     bytes: 0,
                     place,
                 };
-                if backups::begin(tx, &mut table, (&id, Some(at_ms)), Then::Export(export.place.clone()))? {
-                    export.place.enqueue(tx)?;
-                }
-                table.save(tx)?;
-                export.save(tx)?;
+                export.begin(tx, &mut table)?;
                 Ok(export)
             })
             .await?;
@@ -108,13 +107,79 @@ impl Target {
     }
 }
 
-/// What a table is exported as: whole, as DynamoDB's JSON.
-fn check_kind(req: &ExportTableToPointInTimeInput) -> Result<(), Error> {
+impl Export {
+    /// The snapshot that the table is written of, or the hold on its changes, and the task.
+    fn begin(&self, tx: &mut Tx<'_>, table: &mut Table) -> Result<(), Error> {
+        let id = &self.place.id;
+        let complete = match &self.window {
+            Some(window) => {
+                backups::hold(table, id, window.from_ms);
+                true
+            }
+            None => backups::begin(tx, table, (id, Some(self.at_ms)), Then::Export(self.place.clone()))?,
+        };
+        if complete {
+            self.place.enqueue(tx)?;
+        }
+        table.save(tx)?;
+        self.save(tx)
+    }
+}
+
+/// A request, to know it again by its token.
+fn asked(
+    table_arn: &str,
+    at: Option<Timestamp>,
+    incremental: Option<&IncrementalExportSpecification>,
+    target: &Target,
+) -> String {
+    let at = at.map(Timestamp::as_millis);
+    match incremental {
+        None => json!([table_arn, at, target]),
+        Some(own) => {
+            let times = [own.export_from_time, own.export_to_time].map(|time| time.map(Timestamp::as_millis));
+            json!([table_arn, at, target, times, own.export_view_type])
+        }
+    }
+    .to_string()
+}
+
+/// What is exported, as DynamoDB's JSON: the whole table, or what changed in a window.
+fn check_kind(req: &ExportTableToPointInTimeInput, now_ms: i64) -> Result<Option<Window>, Error> {
     check_table_arn(&req.table_arn)?;
     only("ExportFormat", req.export_format.as_deref(), &["DYNAMODB_JSON"])?;
-    only("ExportType", req.export_type.as_deref(), &["FULL_EXPORT"])?;
-    let incremental = req.incremental_export_specification.is_some().then_some("a structure");
-    only("IncrementalExportSpecification", incremental, &[])
+    only("ExportType", req.export_type.as_deref(), &["FULL_EXPORT", "INCREMENTAL_EXPORT"])?;
+    let incremental = req.export_type.as_deref() == Some("INCREMENTAL_EXPORT");
+    match &req.incremental_export_specification {
+        Some(_) if !incremental => Err(Error::validation(
+            "IncrementalExportSpecification can only be specified when ExportType is INCREMENTAL_EXPORT",
+        )),
+        Some(_) if req.export_time.is_some() => {
+            Err(Error::validation("ExportTime can only be specified when ExportType is FULL_EXPORT"))
+        }
+        Some(own) => window(own, now_ms).map(Some),
+        None if incremental => Err(Error::validation(
+            "IncrementalExportSpecification must be specified when ExportType is INCREMENTAL_EXPORT",
+        )),
+        None => Ok(None),
+    }
+}
+
+/// The window of an incremental export: 15 minutes to 24 hours. Source: DynamoDB Developer Guide, "Requesting a table export".
+fn window(asked: &IncrementalExportSpecification, now_ms: i64) -> Result<Window, Error> {
+    const LEAST_MS: i64 = 15 * 60_000;
+    const MOST_MS: i64 = 24 * 3_600_000;
+    let Some(from) = asked.export_from_time else {
+        return Err(Error::validation("ExportFromTime must be specified in IncrementalExportSpecification"));
+    };
+    let (from_ms, to_ms) = (from.as_millis(), asked.export_to_time.map_or(now_ms, Timestamp::as_millis));
+    if to_ms - from_ms < LEAST_MS {
+        return Err(Error::validation("Difference between the start time and end time is less than 15 minutes"));
+    }
+    if to_ms - from_ms > MOST_MS {
+        return Err(Error::validation("Difference between the start time and end time is more than 24 hours"));
+    }
+    Ok(Window { from_ms, to_ms, old_images: asked.export_view_type.as_deref() != Some("NEW_IMAGE") })
 }
 
 /// Whether a table can be read as of a time, in milliseconds since 1970.
@@ -192,7 +257,19 @@ fn summary(export: Export) -> ExportSummary {
     ExportSummary {
         export_status: Some(export.state.name().to_owned()),
         export_arn: Some(export.arn),
-        export_type: Some("FULL_EXPORT".to_owned()),
+        export_type: Some(kind(export.window.as_ref())),
+    }
+}
+
+fn kind(window: Option<&Window>) -> String {
+    if window.is_some() { "INCREMENTAL_EXPORT" } else { "FULL_EXPORT" }.to_owned()
+}
+
+fn described(window: &Window) -> IncrementalExportSpecification {
+    IncrementalExportSpecification {
+        export_from_time: Some(Timestamp::from_millis(window.from_ms)),
+        export_to_time: Some(Timestamp::from_millis(window.to_ms)),
+        export_view_type: Some(window.view().to_owned()),
     }
 }
 
@@ -205,7 +282,7 @@ fn description(export: Export) -> ExportDescription {
         start_time: Some(Timestamp::from_millis(export.started_ms)),
         end_time: export.ended_ms.map(Timestamp::from_millis),
         export_manifest: done.then(|| export.manifest()),
-        export_time: Some(Timestamp::from_millis(export.at_ms)),
+        export_time: export.window.is_none().then(|| Timestamp::from_millis(export.at_ms)),
         billed_size_bytes: count(export.bytes),
         item_count: count(export.items),
         export_arn: Some(export.arn),
@@ -220,8 +297,8 @@ fn description(export: Export) -> ExportDescription {
         failure_code,
         failure_message,
         export_format: Some("DYNAMODB_JSON".to_owned()),
-        export_type: Some("FULL_EXPORT".to_owned()),
-        incremental_export_specification: None,
+        export_type: Some(kind(export.window.as_ref())),
+        incremental_export_specification: export.window.as_ref().map(described),
         ..ExportDescription::default()
     }
 }

@@ -1,4 +1,4 @@
-//! Exports: the table of a moment as compressed files of DynamoDB JSON in S3, with manifests. The items come together in a snapshot, as
+//! Exports: the table of a moment, or what changed in it between two, as compressed files of DynamoDB JSON in S3, with manifests. The items come together in a snapshot, as
 //! for a restore; what is written of it is the same however often a piece is written.
 //! Source: DynamoDB Developer Guide, "DynamoDB table export output format".
 
@@ -13,11 +13,12 @@ use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use service::{Cx, Principal};
 use store::{Done, Key, NewTask, Task, Tx};
 use wire::{Blob, Error};
 
+use super::changes::{Changed, Window};
 use super::{Failure, State};
 use crate::backups::restore::{CLEAR_COPIES, Undo, take_back};
 use crate::backups::{self, copies};
@@ -40,8 +41,11 @@ pub(crate) struct Export {
     pub(crate) table_id: String,
     pub(crate) started_ms: i64,
     pub(crate) ended_ms: Option<i64>,
-    /// The moment whose items it has.
+    /// The moment whose items it has, or the end of what changed.
     pub(crate) at_ms: i64,
+    /// What changed then is exported, not the table.
+    #[serde(default)]
+    pub(crate) window: Option<Window>,
     pub(crate) token: Option<String>,
     /// The request, to know it again by its token.
     pub(crate) request: String,
@@ -110,18 +114,56 @@ impl Export {
     }
 
     fn folder(&self) -> String {
+        format!("{}{}/", self.root(), self.place.id)
+    }
+
+    fn root(&self) -> String {
         let prefix = self.target.prefix.as_deref().map(|prefix| prefix.trim_end_matches('/')).unwrap_or_default();
         let slash = if prefix.is_empty() { "" } else { "/" };
-        format!("{prefix}{slash}AWSDynamoDB/{}/", self.place.id)
+        format!("{prefix}{slash}AWSDynamoDB/")
     }
 
-    /// The nth data file: the same name and content each time.
+    /// `manifest-summary.json`, of items and bytes that the files of a list have.
+    fn summary(&self, ended_ms: i64, list: &str, (items, bytes): (u64, u64)) -> Result<Value, Error> {
+        let time = |ms: i64| Timestamp::from_millisecond(ms).map_err(Error::internal);
+        let told = |ms| time(ms).map(|at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
+        let mut summary = json!({
+            "version": "2020-06-30",
+            "exportArn": self.arn,
+            "startTime": told(self.started_ms)?,
+            "endTime": told(ended_ms)?,
+            "tableArn": self.table_arn,
+            "tableId": self.table_id,
+            "s3Bucket": self.target.bucket,
+            "s3Prefix": self.target.prefix,
+            "s3SseAlgorithm": self.target.algorithm.as_deref().unwrap_or("AES256"),
+            "s3SseKmsKeyId": self.target.key,
+            "manifestFilesS3Key": list,
+            "billedSizeBytes": bytes,
+            "itemCount": items,
+            "outputFormat": "DYNAMODB_JSON",
+        });
+        match &self.window {
+            None => summary["exportTime"] = json!(told(self.at_ms)?),
+            Some(window) => {
+                summary["version"] = json!("2023-08-01");
+                summary["exportFromTime"] = json!(told(window.from_ms)?);
+                summary["exportToTime"] = json!(told(window.to_ms)?);
+                summary["outputView"] = json!(window.view());
+                summary["exportType"] = json!("INCREMENTAL_EXPORT");
+            }
+        }
+        Ok(summary)
+    }
+
+    /// The nth data file: the same name and content each time. Incremental exports share a folder.
     fn file(&self, number: usize) -> String {
         let name = Md5::digest(format!("{}/{number}", self.arn));
-        format!("{}data/{}.json.gz", self.folder(), hex::encode(&name[..13]))
+        let folder = if self.window.is_some() { self.root() } else { self.folder() };
+        format!("{folder}data/{}.json.gz", hex::encode(&name[..13]))
     }
 
-    fn home(&self) -> Home {
+    pub(super) fn home(&self) -> Home {
         Home { account: self.place.account.clone(), region: self.place.region.clone() }
     }
 }
@@ -152,7 +194,10 @@ impl Tasks {
         let cx = platform.as_principal(export.caller.clone());
         // Says whether the bucket takes what follows.
         put(&cx, export, format!("{}_started", export.folder()), Vec::new(), None).await?;
-        self.taken_back(export).await?;
+        match &export.window {
+            Some(window) => self.gathered(export, window).await?,
+            None => self.taken_back(export).await?,
+        }
         let (files, items, bytes) = self.data(&cx, export).await?;
         let mut lines = Vec::new();
         for file in &files {
@@ -164,25 +209,7 @@ impl Tasks {
         }
         let list = format!("{}manifest-files.json", export.folder());
         put_with_checksum(&cx, export, &list, lines).await?;
-        let time = |ms: i64| Timestamp::from_millisecond(ms).map_err(Error::internal);
-        let told = |ms| time(ms).map(|at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
-        let summary = json!({
-            "version": "2020-06-30",
-            "exportArn": export.arn,
-            "startTime": told(export.started_ms)?,
-            "endTime": told(self.router.now().as_millisecond())?,
-            "tableArn": export.table_arn,
-            "tableId": export.table_id,
-            "exportTime": told(export.at_ms)?,
-            "s3Bucket": export.target.bucket,
-            "s3Prefix": export.target.prefix,
-            "s3SseAlgorithm": export.target.algorithm.as_deref().unwrap_or("AES256"),
-            "s3SseKmsKeyId": export.target.key,
-            "manifestFilesS3Key": list,
-            "billedSizeBytes": bytes,
-            "itemCount": items,
-            "outputFormat": "DYNAMODB_JSON",
-        });
+        let summary = export.summary(self.router.now().as_millisecond(), &list, (items, bytes))?;
         put_with_checksum(&cx, export, &export.manifest(), summary.to_string().into_bytes()).await?;
         Ok((items, bytes))
     }
@@ -210,6 +237,7 @@ impl Tasks {
     }
 
     async fn data(&self, cx: &Cx, export: &Export) -> Result<(Vec<Written>, u64, u64), Failure> {
+        let table = self.store.read(|tx| export.home().find(tx, &export.place.table)).await?;
         let prefix = copies(&export.place.id);
         let mut after = prefix.as_bytes().to_vec();
         let (mut files, mut items, mut bytes) = (Vec::new(), 0, 0);
@@ -218,11 +246,10 @@ impl Tasks {
             let (prefix, from) = (prefix.clone(), after.clone());
             let records = self.store.read(move |tx| Ok::<_, Error>(tx.scan_after(&prefix, &from, BATCH)?)).await?;
             for (place, record) in &records {
-                let item = store::kv::decode::<Option<Item>>(place, record).map_err(Error::from)?;
-                let Some(item) = item else { continue };
+                let Some((line, size)) = line(export, table.as_deref(), (place, record))? else { continue };
                 items += 1;
-                bytes += item_size(&item) as u64;
-                file.take(&item)?;
+                bytes += size as u64;
+                file.take(&line)?;
             }
             let last = records.len() < BATCH;
             if let Some((place, _)) = records.last() {
@@ -239,6 +266,22 @@ impl Tasks {
     }
 }
 
+/// The line of a record among the export's copies, with the bytes of the items in it.
+fn line(
+    export: &Export,
+    table: Option<&Table>,
+    (place, record): (&[u8], &[u8]),
+) -> Result<Option<(Value, usize)>, Failure> {
+    let Some(window) = &export.window else {
+        let item: Option<Item> = store::kv::decode(place, record).map_err(Error::from)?;
+        return Ok(item.map(|item| (json!({ "Item": item }), item_size(&item))));
+    };
+    let changed: Changed = store::kv::decode(place, record).map_err(Error::from)?;
+    let gone = || Failure::of("TableNotFound", "The table was deleted while it was exported");
+    let table = table.filter(|table| table.id == export.table_id).ok_or_else(gone)?;
+    Ok(changed.line(table, window))
+}
+
 /// A data file that is being made.
 struct File {
     packed: GzEncoder<Vec<u8>>,
@@ -253,8 +296,8 @@ impl Default for File {
 }
 
 impl File {
-    fn take(&mut self, item: &Item) -> Result<(), Error> {
-        let mut line = serde_json::to_vec(&json!({ "Item": item })).map_err(Error::internal)?;
+    fn take(&mut self, line: &Value) -> Result<(), Error> {
+        let mut line = serde_json::to_vec(line).map_err(Error::internal)?;
         line.push(b'\n');
         self.items += 1;
         self.bytes += line.len();

@@ -2,6 +2,7 @@
 //! caller's own permissions on the bucket, and that stay to be described.
 //! Source: DynamoDB Developer Guide, "DynamoDB data export to Amazon S3" and "DynamoDB data import from Amazon S3".
 
+pub(crate) mod changes;
 pub(crate) mod export;
 pub(crate) mod import;
 mod object;
