@@ -98,6 +98,15 @@ impl S3 {
         Err(access_denied("Bucket is requester pays. The request must say that the requester pays."))
     }
 
+    /// May the caller learn which keys there are?
+    pub(crate) async fn may_list(&self, cx: &Cx, bucket: &str, keys: &[(String, String)]) -> bool {
+        let ask = Ask { action: "s3:ListBucket", bucket, key: None, version: None, keys, input: None, upload: false };
+        match self.permit(cx, &ask).await {
+            Ok(()) => true,
+            Err(error) => error.status() != 403,
+        }
+    }
+
     /// Of one whose own policies have been asked: has nobody else a say, as it is its own account's bucket?
     pub(crate) async fn is_own(&self, cx: &Cx, ask: &Ask<'_>) -> bool {
         let found = self.governed(ask.bucket).await;

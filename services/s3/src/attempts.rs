@@ -5,6 +5,7 @@
 //! All is kept under the name of the job, of which one attempt is open at a time.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use service::Cx;
 use service::attempts::{Outcome, Participant, job_of};
@@ -14,8 +15,9 @@ use wire::Error;
 use crate::S3;
 use crate::change::{self, Garbage};
 use crate::errors::Result;
+use crate::events;
 use crate::keys;
-use crate::records::{BucketRecord, ObjectRecord, PartRecord, UndoRecord};
+use crate::records::{BucketRecord, ObjectRecord, PartRecord, Revision, UndoRecord};
 use crate::tx::{Tx, delete_all};
 use crate::version;
 
@@ -26,30 +28,60 @@ pub(crate) fn of(cx: &Cx) -> Option<String> {
 
 impl S3 {
     /// Ends a job's attempt: `commit` keeps what it wrote, otherwise every key goes back to what it held before, unless somebody
-    /// else has written or deleted it since. One transaction; doing it again changes nothing. Answers how many bytes stay.
+    /// else has written or deleted it since. Doing it again changes nothing. Answers how many bytes stay.
+    ///
+    /// An attempt may have changed a million keys: they end some in each transaction, and each by itself. Which end it is stands with the
+    /// first of them, so that a crash between two does not make it the other.
     pub async fn finish_attempt(&self, attempt: &str, commit: bool) -> Result<u64> {
+        let mut kept = 0;
+        loop {
+            let (bytes, more) = self.finish_piece(attempt, commit).await?;
+            kept += bytes;
+            if !more {
+                return Ok(kept);
+            }
+        }
+    }
+
+    /// One transaction of an attempt's end. Answers how many bytes stay of it, and whether more is left.
+    async fn finish_piece(&self, attempt: &str, commit: bool) -> Result<(u64, bool)> {
         let (attempt, restored) = (attempt.to_owned(), self.restored.clone());
-        let (garbage, bytes) = self
+        let (garbage, bytes, more) = self
             .store
             .write(move |tx| {
                 let (mut garbage, mut bytes) = (Garbage::new(), 0);
-                let log: Vec<UndoRecord> = tx.list_json(keys::undo_of(&attempt), usize::MAX)?;
+                let commit = tx.get_json(keys::attempt_end(&attempt))?.unwrap_or(commit);
+                let log: Vec<UndoRecord> = tx.list_json(keys::undo_of(&attempt), PIECE)?;
                 for entry in &log {
                     if !commit {
                         restored.note(entry);
                     }
                     bytes += finish_entry(tx, &attempt, commit, entry, &mut garbage)?;
+                    tx.delete(keys::undo(&attempt, &entry.bucket, &entry.key))?;
                 }
-                delete_all(tx, &keys::undo_of(&attempt))?;
-                abort_uploads(tx, &attempt, &mut garbage)?;
-                delete_all(tx, &keys::attempt_uploads(&attempt))?;
-                Ok::<_, Error>((garbage, bytes))
+                let mut more = log.len() == PIECE;
+                if !more {
+                    more = abort_uploads(tx, &attempt, &mut garbage)?;
+                }
+                if !more {
+                    more = events::settle(tx, &attempt, (&[], PIECE), commit, |_| true)?.is_some();
+                }
+                let end = keys::attempt_end(&attempt);
+                if more {
+                    tx.put_json(end, &commit)?;
+                } else {
+                    tx.delete(end)?;
+                }
+                Ok::<_, Error>((garbage, bytes, more))
             })
             .await?;
         self.objects.delete(garbage).await;
-        Ok(bytes)
+        Ok((bytes, more))
     }
 }
+
+/// How many keys, parts or events of an attempt end in one transaction.
+const PIECE: usize = if cfg!(test) { 2 } else { 1000 };
 
 /// One key. Answers how many bytes stay.
 fn finish_entry(
@@ -67,13 +99,42 @@ fn finish_entry(
         }
         return Ok(0);
     }
+    for revision in entry.revised.iter().filter(|_| !commit) {
+        take_back(tx, attempt, entry, revision)?;
+    }
     if !(entry.written.is_empty() && entry.removed.is_empty()) {
         finish_versions(tx, attempt, commit, entry, garbage)?;
         if entry.previous.is_none() {
             return Ok(0);
         }
     }
+    // Where there is nothing else the attempt has only said something of the key.
+    if entry.previous.is_none() && !entry.revised.is_empty() {
+        return Ok(0);
+    }
     finish_key(tx, attempt, commit, entry, garbage)
+}
+
+/// Takes back what the attempt has said of a version, where it is now: in its place, or among what another attempt would bring back.
+fn take_back(tx: &mut Tx<'_>, attempt: &str, entry: &UndoRecord, revision: &Revision) -> Result<()> {
+    let (bucket, key) = (entry.bucket.as_str(), entry.key.as_str());
+    let found = version::find(tx, bucket, key, revision.version.as_deref().unwrap_or("null"))?;
+    if let Some(mut record) = found.filter(|record| revision.is_of(record)) {
+        revision.take_back(&mut record);
+        return version::rewrite(tx, bucket, key, &record);
+    }
+    for (at, mut undo) in elsewhere(tx, attempt, entry)? {
+        let kept = undo.previous.iter_mut().chain(&mut undo.removed);
+        let mut changed = false;
+        for record in kept.filter(|record| revision.is_of(record)) {
+            revision.take_back(record);
+            changed = true;
+        }
+        if changed {
+            tx.put_json(at, &undo)?;
+        }
+    }
+    Ok(())
 }
 
 /// A key without versions. Answers how many bytes stay.
@@ -219,37 +280,63 @@ fn finish_taken(
     Ok(())
 }
 
-fn abort_uploads(tx: &mut Tx<'_>, attempt: &str, garbage: &mut Garbage) -> Result<()> {
-    let uploads: Vec<(String, String, String)> = tx.list_json(keys::attempt_uploads(attempt), usize::MAX)?;
+/// Some of the uploads that the attempt has begun end, one of many parts by itself. Answers whether more may be left.
+fn abort_uploads(tx: &mut Tx<'_>, attempt: &str, garbage: &mut Garbage) -> Result<bool> {
+    let uploads: Vec<(String, String, String)> = tx.list_json(keys::attempt_uploads(attempt), PIECE)?;
+    let (mut count, all) = (0, uploads.len());
     for (bucket, key, id) in uploads {
-        for part in tx.list_json::<PartRecord>(keys::parts(&id), usize::MAX)? {
+        let parts: Vec<PartRecord> = tx.list_json(keys::parts(&id), usize::MAX)?;
+        for part in &parts {
             change::drop_segment(tx, &part.segment, garbage)?;
         }
         delete_all(tx, &keys::parts(&id))?;
         tx.delete(keys::upload(&bucket, &key, &id))?;
+        tx.delete(keys::attempt_uploads(attempt).push(&id))?;
+        count += 1 + parts.len();
+        if count >= PIECE {
+            return Ok(true);
+        }
     }
-    Ok(())
+    Ok(all == PIECE)
 }
 
 #[async_trait::async_trait]
 impl Participant for S3 {
     async fn keep_below(&self, job: &str, places: &[String]) -> Result<()> {
-        let (attempt, places) = (job.to_owned(), places.to_vec());
-        let garbage = self
-            .store
-            .write(move |tx| {
-                let mut garbage = Garbage::new();
-                for entry in tx.list_json::<UndoRecord>(keys::undo_of(&attempt), usize::MAX)? {
-                    let url = format!("s3://{}/{}", entry.bucket, entry.key);
-                    if places.iter().any(|place| url.starts_with(place.as_str())) {
-                        finish_entry(tx, &attempt, true, &entry, &mut garbage)?;
-                        tx.delete(keys::undo(&attempt, &entry.bucket, &entry.key))?;
+        let below: Arc<dyn Fn(&str) -> bool + Send + Sync> = {
+            let places = places.to_vec();
+            Arc::new(move |url: &str| places.iter().any(|place| url.starts_with(place.as_str())))
+        };
+        let mut after = Some(Vec::new());
+        while let Some(from) = after {
+            let (attempt, below) = (job.to_owned(), Arc::clone(&below));
+            let (garbage, next) = self
+                .store
+                .write(move |tx| {
+                    let mut garbage = Garbage::new();
+                    let page = tx.scan_after(keys::undo_of(&attempt), &from, PIECE)?;
+                    for (place, value) in &page {
+                        let entry: UndoRecord = store::kv::decode(place, value)?;
+                        if below(&format!("s3://{}/{}", entry.bucket, entry.key)) {
+                            finish_entry(tx, &attempt, true, &entry, &mut garbage)?;
+                            tx.delete(place)?;
+                        }
                     }
-                }
-                Ok::<_, Error>(garbage)
-            })
-            .await?;
-        self.objects.delete(garbage).await;
+                    let next = page.last().filter(|_| page.len() == PIECE).map(|(place, _)| place.clone());
+                    Ok::<_, Error>((garbage, next))
+                })
+                .await?;
+            self.objects.delete(garbage).await;
+            after = next;
+        }
+        let mut after = Some(Vec::new());
+        while let Some(from) = after {
+            let (attempt, below) = (job.to_owned(), Arc::clone(&below));
+            after = self
+                .store
+                .write(move |tx| events::settle(tx, &attempt, (&from, PIECE), true, |url| below(url)))
+                .await?;
+        }
         Ok(())
     }
 
@@ -258,7 +345,8 @@ impl Participant for S3 {
     }
 
     async fn holds(&self, job: &str) -> Result<bool> {
-        let places = [keys::undo_of(job), keys::attempt_uploads(job)];
+        let places =
+            [keys::undo_of(job), keys::attempt_uploads(job), keys::attempt_events(job), keys::attempt_end(job)];
         self.store
             .read(|tx| {
                 for place in &places {
@@ -272,7 +360,8 @@ impl Participant for S3 {
     }
 
     async fn next(&self, after: Option<&str>) -> Result<Option<String>> {
-        let places = [keys::all_undo(), keys::all_attempt_uploads()];
+        let places =
+            [keys::all_undo(), keys::all_attempt_uploads(), keys::all_attempt_events(), keys::all_attempt_ends()];
         self.store
             .read(|tx| {
                 let mut found: Vec<String> = Vec::new();
@@ -291,4 +380,40 @@ impl Participant for S3 {
 
 fn end_of(prefix: &Key) -> Vec<u8> {
     store::key::prefix_end(prefix.as_bytes()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use service::{Accounts, Handle, Principal, Router};
+    use store::Store;
+    use store::objects::Objects;
+
+    use super::*;
+
+    /// What an attempt's end has begun as it stays, whatever a start after a crash takes it for.
+    #[tokio::test]
+    async fn an_end_that_is_cut_short_goes_on_as_it_began() {
+        for commit in [false, true] {
+            let router = Router::new();
+            let (store, objects, settings) = (Store::memory(), Objects::memory(), crate::Settings::default());
+            let s3 = S3::new(router.clone(), store, objects, ("0", Accounts::default()), settings).unwrap();
+            let cx = Cx::new(router.clone(), Principal::Platform, "0", "us-east-1");
+            s3.create_bucket(&cx, "bucket", "us-east-1", s3.usual()).await.unwrap();
+            router.attempts().open("job");
+            let role = Principal::role("arn:aws:iam::0:role/job", "s", Some("job".to_owned()));
+            let job = cx.as_principal(role);
+            for n in 0..=2 * PIECE {
+                let key = format!("k{n}");
+                let input = api_s3::PutObjectRequest { bucket: "bucket".into(), key, ..Default::default() };
+                Handle::<api_s3::PutObject>::handle(&*s3, &job, input).await.unwrap();
+            }
+            assert!(s3.finish_piece("job", commit).await.unwrap().1);
+            assert!(s3.holds("job").await.unwrap());
+            s3.finish_attempt("job", !commit).await.unwrap();
+            let query = crate::list::Query { max: 1000, ..crate::list::Query::default() };
+            let left = s3.list("bucket", query).await.unwrap().len();
+            assert_eq!(left, if commit { 2 * PIECE + 1 } else { 0 });
+            assert!(!s3.holds("job").await.unwrap() && s3.next(None).await.unwrap().is_none());
+        }
+    }
 }

@@ -93,7 +93,7 @@ impl S3 {
         body: impl Stream<Item = Result<Bytes>>,
         expected: &Expected,
         sealing: &Sealing,
-        trailing: impl FnOnce() -> Checksums,
+        trailing: impl FnOnce() -> Result<Checksums>,
     ) -> Result<Received> {
         let mut algorithms = expected.checksums.algorithms();
         if let Some(algorithm) = expected.algorithm.as_deref().map(str::to_ascii_uppercase)
@@ -138,7 +138,7 @@ impl S3 {
         let checked = digests
             .check_md5(expected.md5.as_deref())
             .and_then(|()| expected.checksums.check(&digests.checksums))
-            .and_then(|()| trailing().check(&digests.checksums));
+            .and_then(|()| trailing()?.check(&digests.checksums));
         let (id, inline) = match written.body {
             Body::Inline(bytes) => (self.objects.new_id(), Some(bytes)),
             Body::Blob(id) => (id, None),

@@ -5,7 +5,7 @@ use store::objects::BlobId;
 use crate::attempts;
 use crate::errors::Result;
 use crate::keys;
-use crate::records::{BucketRecord, ObjectRecord, Segment, UndoRecord, Versioning};
+use crate::records::{BucketRecord, ObjectRecord, Said, Segment, UndoRecord, Versioning};
 use crate::sweep::Restored;
 use crate::tx::Tx;
 use crate::version;
@@ -118,11 +118,26 @@ fn add(
 /// A version that is taken away: kept while an attempt may be undone that has not made it itself, else garbage.
 fn dispose(tx: &mut Tx<'_>, place: ChangeContext<'_>, record: ObjectRecord, garbage: &mut Garbage) -> Result<()> {
     match place.attempt {
-        Some(attempt) if record.writer.as_deref() != Some(attempt) => {
-            note(tx, place, garbage, |undo| undo.removed.push(record))
-        }
+        Some(attempt) if record.writer.as_deref() != Some(attempt) => note(tx, place, garbage, |undo| {
+            let record = undo.unsaid(record);
+            undo.removed.push(record);
+        }),
         _ => drop_content(tx, Some(&record), garbage),
     }
+}
+
+/// Something was said of a version that is there: it is taken back with an attempt that has not written the version itself.
+pub(crate) fn revise(
+    tx: &mut Tx<'_>,
+    place: ChangeContext<'_>,
+    record: &ObjectRecord,
+    before: Said,
+    garbage: &mut Garbage,
+) -> Result<()> {
+    if place.attempt.is_none() || place.attempt == record.writer.as_deref() {
+        return Ok(());
+    }
+    note(tx, place, garbage, |undo| undo.note_revision(record, before))
 }
 
 fn note(
@@ -184,13 +199,16 @@ fn replace(tx: &mut Tx<'_>, place: ChangeContext<'_>, new: Option<&ObjectRecord>
             match logged {
                 Some(_) if untold || by.as_deref() == Some(attempt) => drop_content(tx, old.as_ref(), garbage)?,
                 logged => {
-                    // Its first change of this key, or somebody else's came in between: that is what undo goes back to.
+                    // Its first change of this key, or somebody else's came in between: that is what undo goes back to, without what
+                    // the attempt itself has said of it.
+                    let mut previous = old.clone();
                     if let Some(logged) = logged {
+                        previous = previous.map(|record| logged.unsaid(record));
                         place.restored.note(&logged);
                         attempts::hand_on(tx, attempt, &logged, garbage)?;
                     }
                     let deleted_by = by.clone().filter(|_| old.is_none());
-                    let undo = UndoRecord { previous: old.clone(), deleted_by, ..UndoRecord::new(bucket, key) };
+                    let undo = UndoRecord { previous, deleted_by, ..UndoRecord::new(bucket, key) };
                     tx.put_json(keys::undo(attempt, name, key), &undo)?;
                 }
             }

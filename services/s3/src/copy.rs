@@ -5,6 +5,7 @@ use futures::TryStreamExt as _;
 use service::Cx;
 
 use crate::S3;
+use crate::access::Ask;
 use crate::archive;
 use crate::body::{Expected, Opened, Reader, Received, Sealing};
 use crate::buckets::now_ms;
@@ -23,6 +24,8 @@ pub(crate) struct Copy {
     pub(crate) source_customer: Option<CustomerKey>,
     pub(crate) source_conditions: Conditions,
     pub(crate) target: (String, String),
+    /// Condition keys that come with the request.
+    pub(crate) keys: Vec<(String, String)>,
     pub(crate) conditions: Conditions,
     /// `REPLACE` as opposed to `COPY`: headers and metadata of `attributes` are taken.
     pub(crate) replaces: bool,
@@ -87,6 +90,7 @@ impl S3 {
             attributes.metadata.clone_from(&record.metadata);
         }
         if !copy.retags {
+            self.may_copy_tags(cx, (named, &copy.target), &record.tags, &copy.keys).await?;
             attributes.tags.clone_from(&record.tags);
         }
         attributes.check(&copy.target.1)?;
@@ -117,6 +121,35 @@ impl S3 {
         Ok(Copied { stored, source_version })
     }
 
+    /// Tags that go with a copy are read, and written. Source: S3 User Guide, "Object tagging and additional information".
+    async fn may_copy_tags(
+        &self,
+        cx: &Cx,
+        (source, target): (&Named, &(String, String)),
+        tags: &[(String, String)],
+        keys: &[(String, String)],
+    ) -> Result<()> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let version = source.version.as_deref();
+        let action = if version.is_some() { "s3:GetObjectVersionTagging" } else { "s3:GetObjectTagging" };
+        let (bucket, key) = (source.bucket.as_str(), Some(source.key.as_str()));
+        self.permit(cx, &Ask { action, bucket, key, version, keys, input: None, upload: false }).await?;
+        let mut keys = keys.to_vec();
+        crate::door::tag_keys(&mut keys, tags);
+        let ask = Ask {
+            action: "s3:PutObjectTagging",
+            bucket: &target.0,
+            key: Some(&target.1),
+            version: None,
+            keys: &keys,
+            input: None,
+            upload: true,
+        };
+        self.permit(cx, &ask).await
+    }
+
     async fn second(
         &self,
         opened: Opened,
@@ -142,7 +175,8 @@ impl S3 {
         let expected = Expected { algorithm, ..Expected::default() };
         let size = record.size;
         let body = opened.stream(0..size).map_err(internal);
-        let Received { segment, inline, digests } = self.receive(body, &expected, sealing, Checksums::default).await?;
+        let Received { segment, inline, digests } =
+            self.receive(body, &expected, sealing, crate::checksum::none_trailing).await?;
         Ok((digests.etag(), digests.checksums, segment, inline))
     }
 }

@@ -20,8 +20,10 @@ use crate::tx::Tx;
 /// The kind of task that delivers one event to one destination.
 pub(crate) const TASK: &str = "s3:event";
 
-/// How often a destination that does not take an event is tried.
-const ATTEMPTS: u32 = 20;
+/// How often a destination that does not take an event is tried: for about a day.
+const ATTEMPTS: u32 = 34;
+/// The longest wait between two tries is so many seconds to the power of two.
+const LONGEST_WAIT_LOG2: u32 = 12;
 
 /// What happened to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +146,8 @@ pub(crate) struct Origin {
     account: String,
     principal: String,
     time: jiff::Timestamp,
+    /// The attempt of user code that does it: nobody is told before it counts.
+    attempt: Option<String>,
 }
 
 impl Origin {
@@ -153,6 +157,7 @@ impl Origin {
             account: cx.account().to_owned(),
             principal: cx.principal().arn(cx.account()),
             time: cx.now(),
+            attempt: crate::attempts::of(cx),
         }
     }
 }
@@ -168,7 +173,40 @@ struct Delivery {
     message: Value,
 }
 
-/// Inside the changing transaction: enqueues what the bucket's notification asks for.
+/// An event of an attempt that may still be undone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Waiting {
+    v: u8,
+    /// `s3://bucket/key`
+    url: String,
+    task: String,
+    delivery: Delivery,
+}
+
+/// Inside a transaction that ends an attempt: tells of what it did, or forgets it; `of` says of which URLs. Answers whether more may be
+/// left, behind `after`.
+pub(crate) fn settle(
+    tx: &mut Tx<'_>,
+    attempt: &str,
+    (after, limit): (&[u8], usize),
+    commit: bool,
+    of: impl Fn(&str) -> bool,
+) -> Result<Option<Vec<u8>>> {
+    let page = tx.scan_after(keys::attempt_events(attempt), after, limit)?;
+    for (place, value) in &page {
+        let waiting: Waiting = store::kv::decode(place, value)?;
+        if !of(&waiting.url) {
+            continue;
+        }
+        if commit {
+            tx.enqueue(NewTask::new(TASK, waiting.task).payload(&waiting.delivery)?)?;
+        }
+        tx.delete(place)?;
+    }
+    Ok(page.last().filter(|_| page.len() == limit).map(|(place, _)| place.clone()))
+}
+
+/// Inside the changing transaction: enqueues what the bucket's notification asks for, or keeps it until the attempt counts that does it.
 pub(crate) fn record(
     tx: &mut Tx<'_>,
     origin: &Origin,
@@ -196,7 +234,15 @@ pub(crate) fn record(
             target: target.to_owned(),
             message,
         };
-        tx.enqueue(NewTask::new(TASK, format!("s3-event-{sequencer}-{n}")).payload(&delivery)?)?;
+        let task = format!("s3-event-{sequencer}-{n}");
+        match &origin.attempt {
+            None => tx.enqueue(NewTask::new(TASK, task).payload(&delivery)?)?,
+            Some(attempt) => {
+                let place = keys::attempt_events(attempt).push(&task);
+                let url = format!("s3://{}/{key}", bucket.name);
+                tx.put_json(place, &Waiting { v: 1, url, task, delivery })?;
+            }
+        }
     }
     Ok(())
 }
@@ -353,20 +399,41 @@ fn notification(
     json!({ "Records": [record] })
 }
 
-/// Inside the transaction that puts a notification: a message to each queue, topic and function that was not told before.
-/// Source: S3 User Guide, "Event message structure" (the test message).
-pub(crate) fn test(
-    tx: &mut Tx<'_>,
-    origin: &Origin,
-    bucket: &BucketRecord,
-    config: &NotificationConfiguration,
-) -> Result<()> {
+impl S3 {
+    /// Sends each queue and topic a message, as S3 itself; answers the first that does not take it. Nobody is asked where the service is
+    /// not here. Source: S3 User Guide, "Event message structure" (the test message), "Granting permissions to publish event
+    /// notification messages to a destination".
+    pub(crate) async fn try_destinations(
+        &self,
+        origin: &Origin,
+        bucket: &BucketRecord,
+        config: &NotificationConfiguration,
+    ) -> Option<(String, Error)> {
+        for (id, delivery) in tests(origin, bucket, config) {
+            let (service, operation) =
+                if delivery.target.contains(":sqs:") { ("sqs", "SendMessage") } else { ("sns", "Publish") };
+            if self.router.find(service, operation).is_none() {
+                continue;
+            }
+            let target = delivery.target.clone();
+            match self.send(delivery, &id).await {
+                Err(error) if error.status() < 500 => return Some((target, error)),
+                Err(error) => tracing::warn!(%error, target, "a test message could not be sent"),
+                Ok(()) => {}
+            }
+        }
+        None
+    }
+}
+
+/// A message to each queue and topic, by its task's id.
+fn tests(origin: &Origin, bucket: &BucketRecord, config: &NotificationConfiguration) -> Vec<(String, Delivery)> {
     let queues = config.queue_configurations.iter().flatten().map(|c| &c.queue_arn);
     let topics = config.topic_configurations.iter().flatten().map(|c| &c.topic_arn);
     let mut told: Vec<&String> = queues.chain(topics).collect();
     told.sort();
     told.dedup();
-    for (n, target) in told.into_iter().enumerate() {
+    let test = |(n, target): (usize, &String)| {
         let message = json!({
             "Service": "Amazon S3",
             "Event": "s3:TestEvent",
@@ -381,10 +448,9 @@ pub(crate) fn test(
             target: target.clone(),
             message,
         };
-        let id = format!("s3-test-{}-{n}", origin.request_id);
-        tx.enqueue(NewTask::new(TASK, id).payload(&delivery)?)?;
-    }
-    Ok(())
+        (format!("s3-test-{}-{n}", origin.request_id), delivery)
+    };
+    told.into_iter().enumerate().map(test).collect()
 }
 
 #[async_trait]
@@ -404,7 +470,7 @@ impl Runner for S3 {
             }
             Err(error) => {
                 tracing::warn!(task = task.id, attempt = task.attempt, %error, "an event could not be delivered yet");
-                let seconds = 1_i64 << task.attempt.min(8);
+                let seconds = 1_i64 << task.attempt.min(LONGEST_WAIT_LOG2);
                 Done::RetryAfter(jiff::SignedDuration::from_secs(seconds))
             }
         }
@@ -413,8 +479,12 @@ impl Runner for S3 {
 
 impl S3 {
     async fn deliver(&self, task: &Task) -> Result<()> {
-        let Delivery { account, region, target, message } = task.payload()?;
-        let cx = Cx::platform(&self.router, &account, &region).with_task(&task.id);
+        self.send(task.payload()?, &task.id).await
+    }
+
+    async fn send(&self, delivery: Delivery, task: &str) -> Result<()> {
+        let Delivery { account, region, target, message } = delivery;
+        let cx = Cx::platform(&self.router, &account, &region).with_task(task);
         if target == "events" {
             let answer = cx.call_json("events", "PutEvents", json!({ "Entries": [message] })).await?;
             return match answer.get("FailedEntryCount").and_then(Value::as_i64) {

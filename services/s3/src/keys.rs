@@ -79,6 +79,12 @@ pub(crate) fn all_uploads() -> Key {
 pub(crate) fn uploads(bucket: &str) -> Key {
     all_uploads().push(bucket)
 }
+/// The beginning of all uploads to keys whose names begin with `prefix`.
+pub(crate) fn uploads_with_prefix(bucket: &str, prefix: &str) -> Vec<u8> {
+    let mut bytes = uploads(bucket).push(prefix).into_bytes();
+    bytes.truncate(bytes.len() - 2);
+    bytes
+}
 pub(crate) fn upload(bucket: &str, key: &str, id: &str) -> Key {
     uploads(bucket).push(key).push(id)
 }
@@ -117,6 +123,20 @@ pub(crate) fn attempt_uploads(attempt: &str) -> Key {
 }
 pub(crate) fn all_log_lines() -> Key {
     base("log-line")
+}
+pub(crate) fn all_attempt_events() -> Key {
+    base("attempt-event")
+}
+/// Events of what an attempt has done, of which nobody has been told yet.
+pub(crate) fn attempt_events(attempt: &str) -> Key {
+    all_attempt_events().push(attempt)
+}
+pub(crate) fn all_attempt_ends() -> Key {
+    base("attempt-end")
+}
+/// How an attempt ends whose end takes several transactions.
+pub(crate) fn attempt_end(attempt: &str) -> Key {
+    all_attempt_ends().push(attempt)
 }
 /// Lines of a bucket's access log that are not delivered yet, by time.
 pub(crate) fn log_lines(bucket: &str) -> Key {

@@ -229,7 +229,7 @@ fn prefix_after(prefix: &str) -> Option<String> {
 }
 
 /// What a key is rolled up into: up to and with the first delimiter behind the prefix.
-fn common_prefix(key: &str, prefix: &str, delimiter: Option<&str>) -> Option<String> {
+pub(crate) fn common_prefix(key: &str, prefix: &str, delimiter: Option<&str>) -> Option<String> {
     let delimiter = delimiter?;
     let rest = key.strip_prefix(prefix)?;
     let at = rest.find(delimiter)?;

@@ -11,7 +11,6 @@ use wire::Error;
 
 use crate::S3;
 use crate::body::Expected;
-use crate::checksum::Checksums;
 use crate::conditions::Conditions;
 use crate::errors::{Result, malformed_xml, not_implemented};
 use crate::events::Change;
@@ -238,7 +237,8 @@ impl S3 {
                     let what = (Conditions::default(), Expected::default(), None);
                     let body = stream::iter([Ok(body.into())]);
                     let place = (config.target.clone(), key);
-                    self.put_object(&cx, place, attributes, what, (body, Change::Put), Checksums::default).await?;
+                    self.put_object(&cx, place, attributes, what, (body, Change::Put), crate::checksum::none_trailing)
+                        .await?;
                 }
                 // The target is gone, and one of its name is another account's: its logs go with it.
                 Ok(_) => {}

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures::{Stream, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use service::Cx;
+use store::key::prefix_end;
 use store::objects::BlobId;
 use wire::Error;
 
@@ -127,7 +128,7 @@ impl S3 {
         (upload, number): (Upload, i32),
         (mut expected, customer): (Expected, Option<CustomerKey>),
         body: impl Stream<Item = Result<Bytes>>,
-        trailing: impl FnOnce() -> Checksums,
+        trailing: impl FnOnce() -> Result<Checksums>,
     ) -> Result<(PartRecord, Option<Sse>)> {
         let number = u32::try_from(number)
             .ok()
@@ -229,7 +230,8 @@ impl S3 {
             }
         };
         let body = opened.stream(range).map_err(internal);
-        let (part, sse) = self.upload_part(cx, part, (Expected::default(), customer), body, Checksums::default).await?;
+        let (part, sse) =
+            self.upload_part(cx, part, (Expected::default(), customer), body, crate::checksum::none_trailing).await?;
         Ok((part, sse, version))
     }
 
@@ -248,15 +250,13 @@ impl S3 {
             .await
     }
 
-    /// All uploads under way, by key and then in the order of their beginning.
-    pub(crate) async fn list_uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<UploadRecord>> {
-        let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
+    /// A page of the uploads under way, by key and then in the order of their beginning.
+    pub(crate) async fn list_uploads(&self, bucket: &str, query: UploadQuery) -> Result<UploadPage> {
+        let bucket = bucket.to_owned();
         self.store
             .read(move |tx| {
                 require_bucket(tx, &bucket)?;
-                let mut found: Vec<UploadRecord> = tx.list_json(keys::uploads(&bucket), usize::MAX)?;
-                found.retain(|u| u.key.starts_with(&prefix));
-                Ok(found)
+                upload_page(tx, &bucket, &query)
             })
             .await
     }
@@ -440,6 +440,75 @@ fn check_upload_key(record: &UploadRecord, customer: Option<&CustomerKey>) -> Re
             "The multipart upload initiate did not request encryption. Please resend the request without sending encryption \
              parameters.",
         )),
+    }
+}
+
+/// Which uploads are to be listed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UploadQuery {
+    pub(crate) prefix: String,
+    pub(crate) delimiter: Option<String>,
+    /// Only what comes behind this key or common prefix: of the key itself, behind the upload of that id.
+    pub(crate) after: Option<(String, Option<String>)>,
+    pub(crate) max: usize,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct UploadPage {
+    pub(crate) uploads: Vec<UploadRecord>,
+    pub(crate) prefixes: Vec<String>,
+    /// The last key and id of this page, or its last common prefix, where more follow.
+    pub(crate) next: Option<(String, Option<String>)>,
+}
+
+fn upload_page(tx: &mut Tx<'_>, bucket: &str, query: &UploadQuery) -> Result<UploadPage> {
+    let mut page = UploadPage::default();
+    if query.max == 0 {
+        return Ok(page);
+    }
+    let delimiter = query.delimiter.as_deref().filter(|d| !d.is_empty());
+    let rolled = |key: &str| crate::list::common_prefix(key, &query.prefix, delimiter);
+    let start = keys::uploads_with_prefix(bucket, &query.prefix);
+    let end = prefix_end(&start);
+    let Some(behind) = (match &query.after {
+        None => Some(start.clone()),
+        Some((key, _)) if rolled(key).as_ref() == Some(key) => prefix_end(&keys::uploads_with_prefix(bucket, key)),
+        Some((key, Some(id))) => {
+            let mut behind = keys::upload(bucket, key, id).into_bytes();
+            behind.push(0);
+            Some(behind)
+        }
+        Some((key, None)) => prefix_end(keys::uploads(bucket).push(key).as_bytes()),
+    }) else {
+        return Ok(page);
+    };
+    let (mut from, mut last) = (start.max(behind), None);
+    'scan: loop {
+        // One more than the page has room for tells that there is a next page.
+        let wanted = query.max - page.uploads.len() - page.prefixes.len() + 1;
+        let batch = tx.scan(&from, end.as_deref(), wanted, false)?;
+        let full = batch.len() == wanted;
+        for (place, value) in batch {
+            let upload: UploadRecord = store::kv::decode(&place, &value)?;
+            if page.uploads.len() + page.prefixes.len() == query.max {
+                page.next = last;
+                return Ok(page);
+            }
+            if let Some(prefix) = rolled(&upload.key) {
+                let Some(behind) = prefix_end(&keys::uploads_with_prefix(bucket, &prefix)) else { return Ok(page) };
+                last = Some((prefix.clone(), None));
+                page.prefixes.push(prefix);
+                from = behind;
+                continue 'scan;
+            }
+            last = Some((upload.key.clone(), Some(upload.id.clone())));
+            page.uploads.push(upload);
+            from = place;
+            from.push(0);
+        }
+        if !full {
+            return Ok(page);
+        }
     }
 }
 

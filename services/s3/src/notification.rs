@@ -116,6 +116,12 @@ fn overlap(a: &str, b: &str) -> bool {
     }
 }
 
+/// A destination that is not there, or takes nothing.
+pub(crate) fn unfit(arn: &str, why: &str) -> Error {
+    let message = "Unable to validate the following destination configurations";
+    Error::new("InvalidArgument", 400, message).with("ArgumentName1", arn).with("ArgumentValue1", why)
+}
+
 impl S3 {
     /// Is every destination there? Where a service is not, nobody is asked.
     pub(crate) async fn check_destinations(&self, cx: &Cx, config: &NotificationConfiguration) -> Result<()> {
@@ -134,10 +140,7 @@ impl S3 {
             }
             if let Err(error) = platform.call_json(service, operation, input).await {
                 tracing::debug!(%error, bucket_of = cx.account(), "a destination of notifications is not there");
-                let message = "Unable to validate the following destination configurations";
-                return Err(Error::new("InvalidArgument", 400, message)
-                    .with("ArgumentName1", text.as_str())
-                    .with("ArgumentValue1", "The destination queue, topic or function does not exist"));
+                return Err(unfit(&text, "The destination queue, topic or function does not exist"));
             }
         }
         Ok(())

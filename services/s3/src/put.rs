@@ -126,7 +126,7 @@ impl S3 {
         attributes: Attributes,
         (conditions, expected, customer): (Conditions, Expected, Option<CustomerKey>),
         (body, change): (impl Stream<Item = Result<Bytes>>, Change),
-        trailing: impl FnOnce() -> Checksums,
+        trailing: impl FnOnce() -> Result<Checksums>,
     ) -> Result<Stored> {
         attributes.check(&key)?;
         // Before a body: is there a bucket, and could the condition hold?

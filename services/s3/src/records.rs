@@ -189,6 +189,67 @@ pub(crate) struct PartRecord {
     pub(crate) crc64nvme: Option<String>,
 }
 
+/// What can be said of a version after it was written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Said {
+    tags: Vec<(String, String)>,
+    grants: Option<Vec<Grant>>,
+    retention: Option<Retention>,
+    legal_hold: Option<bool>,
+    restored_until_ms: Option<i64>,
+}
+
+impl ObjectRecord {
+    pub(crate) fn said(&self) -> Said {
+        Said {
+            tags: self.tags.clone(),
+            grants: self.grants.clone(),
+            retention: self.retention,
+            legal_hold: self.legal_hold,
+            restored_until_ms: self.restored_until_ms,
+        }
+    }
+}
+
+/// What an attempt has said of a version that it has not written: what was said before, and what it left.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Revision {
+    pub(crate) version: Option<String>,
+    seq: u64,
+    modified_ms: i64,
+    etag: String,
+    before: Said,
+    after: Said,
+}
+
+impl Revision {
+    /// Is it of this version, not of one that has taken its place?
+    pub(crate) fn is_of(&self, record: &ObjectRecord) -> bool {
+        (&self.version, self.seq, self.modified_ms, &self.etag)
+            == (&record.version, record.seq, record.modified_ms, &record.etag)
+    }
+
+    /// What somebody else has said since stays.
+    pub(crate) fn take_back(&self, record: &mut ObjectRecord) {
+        let (now, after, before) = (record.said(), &self.after, &self.before);
+        if now.tags == after.tags {
+            record.tags.clone_from(&before.tags);
+        }
+        if now.grants == after.grants {
+            record.grants.clone_from(&before.grants);
+        }
+        if now.retention == after.retention {
+            record.retention = before.retention;
+        }
+        if now.legal_hold == after.legal_hold {
+            record.legal_hold = before.legal_hold;
+        }
+        if now.restored_until_ms == after.restored_until_ms {
+            record.restored_until_ms = before.restored_until_ms;
+        }
+    }
+}
+
 /// What a key held before an attempt of user code first changed it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct UndoRecord {
@@ -205,6 +266,9 @@ pub(crate) struct UndoRecord {
     /// Which bucket of that name; absent in earlier records, which do not tell who has deleted a key either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) home: Option<(String, i64)>,
+    /// What the attempt has said of versions that it has not written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) revised: Vec<Revision>,
     /// Whose deletion undoing goes back to, where the key had been deleted by another attempt that may be undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) deleted_by: Option<String>,
@@ -220,8 +284,32 @@ impl UndoRecord {
             written: Vec::new(),
             removed: Vec::new(),
             home: Some(bucket.identity()),
+            revised: Vec::new(),
             deleted_by: None,
         }
+    }
+
+    /// Something was said of a version.
+    pub(crate) fn note_revision(&mut self, record: &ObjectRecord, before: Said) {
+        match self.revised.iter_mut().find(|revision| revision.is_of(record)) {
+            Some(revision) => revision.after = record.said(),
+            None => self.revised.push(Revision {
+                version: record.version.clone(),
+                seq: record.seq,
+                modified_ms: record.modified_ms,
+                etag: record.etag.clone(),
+                before,
+                after: record.said(),
+            }),
+        }
+    }
+
+    /// A version without what the attempt has said of it.
+    pub(crate) fn unsaid(&self, mut record: ObjectRecord) -> ObjectRecord {
+        for revision in self.revised.iter().filter(|revision| revision.is_of(&record)).collect::<Vec<_>>() {
+            revision.take_back(&mut record);
+        }
+        record
     }
 
     /// Is it of this bucket, not of one before it?

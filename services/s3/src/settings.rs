@@ -149,7 +149,7 @@ impl S3 {
         self.put_setting(cx, bucket, POLICY, &policy).await
     }
 
-    /// What is told of a bucket's objects, and to whom; each queue and topic gets a test message.
+    /// What is told of a bucket's objects, and to whom; each queue and topic gets a test message, and has to take it.
     pub(crate) async fn put_notification(
         &self,
         cx: &Cx,
@@ -158,15 +158,23 @@ impl S3 {
         skip_validation: bool,
     ) -> Result<()> {
         let config = crate::notification::check(config, &cx.uuid())?;
+        let origin = crate::events::Origin::of(cx);
         if !skip_validation {
             self.check_destinations(cx, &config).await?;
         }
+        let refused = self.try_destinations(&origin, &self.governed(bucket).await?.record, &config).await;
+        if let Some((target, error)) = refused.filter(|_| !skip_validation) {
+            tracing::debug!(%error, target, "a destination of notifications takes no message");
+            return Err(crate::notification::unfit(
+                &target,
+                "Permissions on the destination queue do not allow S3 to publish notifications from this bucket",
+            ));
+        }
         let value = serde_json::to_value(&config).map_err(crate::errors::internal)?;
-        let (home, bucket, origin) = (Home::of(bucket), bucket.to_owned(), crate::events::Origin::of(cx));
+        let (home, bucket) = (Home::of(bucket), bucket.to_owned());
         cx.write(&self.store, move |tx| {
-            let home = home.require(tx)?;
-            tx.put_json(keys::setting(&bucket, NOTIFICATION), &value)?;
-            crate::events::test(tx, &origin, &home, &config)
+            home.require(tx)?;
+            Ok(tx.put_json(keys::setting(&bucket, NOTIFICATION), &value)?)
         })
         .await
     }

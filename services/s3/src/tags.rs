@@ -7,6 +7,7 @@ use crate::acl::Grant;
 use crate::admitted::Home;
 use crate::body::readable;
 use crate::buckets::now_ms;
+use crate::change::{ChangeContext, Garbage};
 use crate::errors::Result;
 use crate::events::{self, Change};
 use crate::lock::{self, Retention};
@@ -116,14 +117,27 @@ impl S3 {
         named: Named,
         mut change: impl FnMut(&mut Tx<'_>, &BucketRecord, &str, &mut ObjectRecord) -> Result<()> + Send + 'static,
     ) -> Result<Option<String>> {
-        let home = Home::of(&named.bucket);
-        cx.write(&self.store, move |tx| {
-            let home = home.require(tx)?;
-            let mut record = readable(tx, &named.bucket, &named.key, named.version.as_deref())?;
-            change(tx, &home, &named.key, &mut record)?;
-            version::rewrite(tx, &named.bucket, &named.key, &record)?;
-            Ok(home.versioning.map(|_| record.version_id().to_owned()))
-        })
-        .await
+        let (home, attempt, restored) = (Home::of(&named.bucket), crate::attempts::of(cx), self.restored.clone());
+        let (version, garbage) = cx
+            .write(&self.store, move |tx| {
+                let home = home.require(tx)?;
+                let mut record = readable(tx, &named.bucket, &named.key, named.version.as_deref())?;
+                let before = record.said();
+                change(tx, &home, &named.key, &mut record)?;
+                version::rewrite(tx, &named.bucket, &named.key, &record)?;
+                let mut garbage = Garbage::new();
+                let place = ChangeContext {
+                    bucket: &home,
+                    key: &named.key,
+                    attempt: attempt.as_deref(),
+                    chance: "",
+                    restored: &restored,
+                };
+                crate::change::revise(tx, place, &record, before, &mut garbage)?;
+                Ok::<_, wire::Error>((home.versioning.map(|_| record.version_id().to_owned()), garbage))
+            })
+            .await?;
+        self.objects.delete(garbage).await;
+        Ok(version)
     }
 }

@@ -67,9 +67,37 @@ impl S3Access for Passed {
     }
 }
 
-/// The condition keys of a request, kept for operations whose body says what they are about.
-#[derive(Clone)]
+/// The condition keys of a request, kept for operations whose body, or whose object, says what they are about.
+#[derive(Clone, Debug, Default)]
 struct RequestKeys(Arc<Vec<(String, String)>>);
+
+/// The condition keys that come with a request.
+pub(super) fn keys_of<T>(req: &S3Request<T>) -> Vec<(String, String)> {
+    req.extensions.get::<RequestKeys>().map(|keys| keys.0.to_vec()).unwrap_or_default()
+}
+
+/// Who asks for an object.
+pub(super) struct Asker {
+    cx: Option<Cx>,
+    bucket: String,
+    keys: RequestKeys,
+}
+
+impl Asker {
+    pub(super) fn of<T>(req: &S3Request<T>, bucket: &str) -> Self {
+        let keys = req.extensions.get::<RequestKeys>().cloned().unwrap_or_default();
+        Self { cx: req.extensions.get::<Cx>().cloned(), bucket: bucket.to_owned(), keys }
+    }
+
+    /// That there is no such key is told only to who may list the bucket. Source: API reference, GetObject and HeadObject, "Permissions".
+    pub(super) async fn told(&self, s3: &S3, error: S3Error) -> S3Error {
+        let missing = *error.code() == S3ErrorCode::NoSuchKey;
+        match self.cx.as_ref().filter(|_| missing) {
+            Some(cx) if !s3.may_list(cx, &self.bucket, &self.keys.0).await => s3_error!(AccessDenied, "Access Denied"),
+            _ => error,
+        }
+    }
+}
 
 #[async_trait::async_trait]
 impl S3Access for Access {
@@ -451,7 +479,7 @@ pub(super) fn header_key(name: &str) -> String {
     format!("s3:{name}")
 }
 
-pub(super) fn tag_keys(keys: &mut Vec<(String, String)>, tags: &[(String, String)]) {
+pub(crate) fn tag_keys(keys: &mut Vec<(String, String)>, tags: &[(String, String)]) {
     for (name, value) in tags {
         keys.push((format!("s3:RequestObjectTag/{name}"), value.clone()));
         keys.push(("s3:RequestObjectTagKeys".to_owned(), name.clone()));

@@ -122,11 +122,14 @@ pub(super) fn body(blob: Option<StreamingBlob>) -> impl Stream<Item = Result<Byt
     })
 }
 
-/// Checksums that came behind the body.
-pub(super) fn trailing(headers: Option<TrailingHeaders>) -> impl FnOnce() -> Checksums {
+/// Checksums that came behind the body. The one that was announced must come.
+pub(super) fn trailing(
+    headers: Option<TrailingHeaders>,
+    announced: Option<String>,
+) -> impl FnOnce() -> Result<Checksums> {
     move || {
         let mut sums = Checksums::default();
-        let Some(headers) = headers else { return sums };
+        let Some(headers) = headers else { return Ok(sums) };
         for algorithm in ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"] {
             let name = format!("x-amz-checksum-{}", algorithm.to_ascii_lowercase());
             let value = headers.read(|h| h.get(&name).and_then(|v| v.to_str().ok()).map(str::to_owned)).flatten();
@@ -134,7 +137,11 @@ pub(super) fn trailing(headers: Option<TrailingHeaders>) -> impl FnOnce() -> Che
                 sums.set(algorithm, value);
             }
         }
-        sums
+        if announced.is_some_and(|algorithm| sums.of(&algorithm).is_none()) {
+            let message = "The request contained trailing data that was not well-formed or did not conform to our published schema.";
+            return Err(wire::Error::new("MalformedTrailerError", 400, message));
+        }
+        Ok(sums)
     }
 }
 

@@ -341,7 +341,7 @@ pub(super) fn without_signature(query: &str) -> String {
 const NEED_NOT_BE_SIGNED: [&str; 4] =
     ["x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-user-agent"];
 
-/// Refuses a request of which it is not clear what is signed: with signatures of two kinds, with one whose signed headers cannot be read,
+/// Refuses a request of which it is not clear what is signed: with signatures of two kinds, with one whose signed headers are not told,
 /// or with headers of S3's that its signature does not cover, by which who was given a presigned URL could make another request of it.
 /// Whether there is a signature in the query is decided as who checks it does: by the decoded keys.
 /// Source: Amazon S3 API Reference, "Authenticating Requests: Using the Authorization Header", `CanonicalHeaders`, and "Using Query Parameters".
@@ -353,7 +353,11 @@ pub(super) fn check_signed(query: &str, headers: &HeaderMap) -> S3Result<()> {
         SignatureKind::Query => one(keys.iter().filter(|(key, _)| key == "X-Amz-SignedHeaders"))
             .map(|(_, names)| names.as_ref())
             .ok_or_else(unreadable_query),
-        SignatureKind::Header => signed_of_header(headers).ok_or_else(unreadable_header),
+        // What cannot be read here is no signature to who checks it either, and is refused in other words.
+        SignatureKind::Header => match signed_of_header(headers) {
+            Some(names) => Ok(names),
+            None => return Ok(()),
+        },
     };
     let signed: Vec<String> = signed.map_err(super::convert::error)?.split(';').map(str::to_ascii_lowercase).collect();
     let names = headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("x-amz-"));
@@ -416,15 +420,6 @@ fn unreadable_query() -> wire::Error {
         400,
         "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, \
          X-Amz-SignedHeaders, and X-Amz-Expires parameters.",
-    )
-}
-
-fn unreadable_header() -> wire::Error {
-    wire::Error::new(
-        "AuthorizationHeaderMalformed",
-        400,
-        "The authorization header is malformed; the authorization header requires three components: Credential, SignedHeaders, \
-         and Signature.",
     )
 }
 
@@ -572,9 +567,12 @@ mod tests {
         );
         let twice = format!("{}&X-Amz-SignedHeaders=x-amz-copy-source", presigned("host"));
         check(&twice, &copied, "AuthorizationQueryParametersError");
-        check("", &[("authorization", "AWS4-HMAC-SHA256 x"), ("x-amz-acl", "private")], "AuthorizationHeaderMalformed");
+        check("", &[("authorization", "AWS4-HMAC-SHA256 x"), ("x-amz-acl", "private")], "");
         let of_two = format!("{signed}, SignedHeaders=x-amz-acl");
-        check("", &[("authorization", of_two.leak()), ("x-amz-acl", "private")], "AuthorizationHeaderMalformed");
+        check("", &[("authorization", of_two.leak()), ("x-amz-acl", "private")], "");
+        // No algorithm is asked for by who checks a signature.
+        let other = signed.replace("AWS4-HMAC-SHA256", "Other");
+        check("", &[("authorization", other.leak()), ("x-amz-acl", "private")], "AccessDenied");
         // The older signature covers them all.
         check("AWSAccessKeyId=AK&Signature=x&Expires=1", &copied, "");
         check("", &[("authorization", "AWS AK:x"), ("x-amz-acl", "private")], "");

@@ -18,6 +18,7 @@ mod select;
 mod settings;
 mod uploads;
 
+pub(crate) use access::tag_keys;
 pub(crate) use cors::check as check_cors;
 pub use host::names_bucket;
 
@@ -231,6 +232,12 @@ struct Handler {
     s3: Arc<S3>,
 }
 
+/// The bucket that a copy is made out of.
+fn source_bucket(headers: &http::HeaderMap) -> String {
+    let text = headers.get("x-amz-copy-source").and_then(|source| source.to_str().ok()).unwrap_or_default();
+    crate::ops::source(text).map(|source| source.bucket).unwrap_or_default()
+}
+
 type Answer<T> = S3Result<S3Response<T>>;
 
 #[expect(clippy::unnecessary_wraps, reason = "it ends handlers, which may fail")]
@@ -271,19 +278,35 @@ impl s3s::S3 for Handler {
         objects::put(&self.s3, req).await
     }
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
-        objects::get(&self.s3, req).await
+        let asker = access::Asker::of(&req, &req.input.bucket);
+        match objects::get(&self.s3, req).await {
+            Err(error) => Err(asker.told(&self.s3, error).await),
+            found => found,
+        }
     }
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
-        objects::head(&self.s3, req).await
+        let asker = access::Asker::of(&req, &req.input.bucket);
+        match objects::head(&self.s3, req).await {
+            Err(error) => Err(asker.told(&self.s3, error).await),
+            found => found,
+        }
     }
     async fn get_object_attributes(
         &self,
         req: S3Request<GetObjectAttributesInput>,
     ) -> Answer<GetObjectAttributesOutput> {
-        objects::attributes(&self.s3, req).await
+        let asker = access::Asker::of(&req, &req.input.bucket);
+        match objects::attributes(&self.s3, req).await {
+            Err(error) => Err(asker.told(&self.s3, error).await),
+            found => found,
+        }
     }
     async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
-        Box::pin(objects::copy(&self.s3, req)).await
+        let asker = access::Asker::of(&req, &source_bucket(&req.headers));
+        match Box::pin(objects::copy(&self.s3, req)).await {
+            Err(error) => Err(asker.told(&self.s3, error).await),
+            made => made,
+        }
     }
     async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {
         objects::delete(&self.s3, req).await
@@ -292,7 +315,11 @@ impl s3s::S3 for Handler {
         objects::delete_many(&self.s3, req).await
     }
     async fn get_object_tagging(&self, req: S3Request<GetObjectTaggingInput>) -> Answer<GetObjectTaggingOutput> {
-        objects::tags(&self.s3, req).await
+        let asker = access::Asker::of(&req, &req.input.bucket);
+        match objects::tags(&self.s3, req).await {
+            Err(error) => Err(asker.told(&self.s3, error).await),
+            found => found,
+        }
     }
     async fn put_object_tagging(&self, req: S3Request<PutObjectTaggingInput>) -> Answer<PutObjectTaggingOutput> {
         objects::put_tags(&self.s3, req).await
@@ -325,7 +352,11 @@ impl s3s::S3 for Handler {
         &self,
         req: S3Request<SelectObjectContentInput>,
     ) -> Answer<SelectObjectContentOutput> {
-        select::object(&self.s3, req).await
+        let asker = access::Asker::of(&req, &req.input.bucket);
+        match select::object(&self.s3, req).await {
+            Err(error) => Err(asker.told(&self.s3, error).await),
+            found => found,
+        }
     }
     async fn restore_object(&self, req: S3Request<RestoreObjectInput>) -> Answer<RestoreObjectOutput> {
         settings::restore(&self.s3, req).await
@@ -353,7 +384,11 @@ impl s3s::S3 for Handler {
         uploads::part(&self.s3, req).await
     }
     async fn upload_part_copy(&self, req: S3Request<UploadPartCopyInput>) -> Answer<UploadPartCopyOutput> {
-        uploads::part_copy(&self.s3, req).await
+        let asker = access::Asker::of(&req, &source_bucket(&req.headers));
+        match uploads::part_copy(&self.s3, req).await {
+            Err(error) => Err(asker.told(&self.s3, error).await),
+            made => made,
+        }
     }
     async fn complete_multipart_upload(
         &self,

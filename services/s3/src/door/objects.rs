@@ -32,8 +32,8 @@ use crate::tags::Named;
 
 pub(super) async fn put(s3: &S3, req: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
     let cx = cx(&req)?;
-    let trailing = convert::trailing(req.trailing_headers);
     let announced = convert::announced(&req.headers);
+    let trailing = convert::trailing(req.trailing_headers, announced.clone());
     let input = req.input;
     if input.write_offset_bytes.is_some() {
         return Err(error(crate::errors::not_implemented("Appending to an object (x-amz-write-offset-bytes)")));
@@ -225,6 +225,7 @@ pub(super) async fn attributes(s3: &S3, req: S3Request<GetObjectAttributesInput>
 
 pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
     let cx = cx(&req)?;
+    let keys = super::access::keys_of(&req);
     let headers = req.headers;
     let input = req.input;
     let making = making!(input);
@@ -270,6 +271,7 @@ pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<Cop
         customer: making.customer,
         algorithm: input.checksum_algorithm.map(|a| a.as_str().to_owned()),
         target: (input.bucket, input.key),
+        keys,
     };
     let (home, key) = copy.target.clone();
     let Copied { stored, source_version } = s3.copy_object(&cx, copy).await.map_err(error)?;

@@ -13,8 +13,9 @@ use crate::S3;
 use crate::body::Expected;
 use crate::conditions::Conditions;
 use crate::list::{encode, page_size, wants_url};
-use crate::multipart::{Claim, Upload};
+use crate::multipart::{Claim, Upload, UploadQuery};
 use crate::put::{Attributes, parse_tags};
+use crate::records::UploadRecord;
 use crate::sse::Sse;
 
 pub(super) async fn create(s3: &S3, req: S3Request<CreateMultipartUploadInput>) -> Answer<CreateMultipartUploadOutput> {
@@ -49,8 +50,8 @@ pub(super) async fn create(s3: &S3, req: S3Request<CreateMultipartUploadInput>) 
 
 pub(super) async fn part(s3: &S3, req: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
     let cx = cx(&req)?;
-    let trailing = convert::trailing(req.trailing_headers);
     let announced = convert::announced(&req.headers);
+    let trailing = convert::trailing(req.trailing_headers, announced.clone());
     let input = req.input;
     let customer = customer_key!(input);
     let expected = Expected {
@@ -204,35 +205,13 @@ pub(super) async fn list(s3: &S3, req: S3Request<ListMultipartUploadsInput>) -> 
     let url = wants_url(input.encoding_type.as_ref().map(EncodingType::as_str)).map_err(error)?;
     let max = page_size(input.max_uploads, "max-uploads").map_err(error)?;
     let prefix = input.prefix.clone().unwrap_or_default();
-    let all = s3.list_uploads(&input.bucket, &prefix).await.map_err(error)?;
-    let key_marker = input.key_marker.clone().unwrap_or_default();
-    let id_marker = input.upload_id_marker.clone();
-    let after = |key: &str, id: &str| match &id_marker {
-        Some(marker) => (key, id) > (key_marker.as_str(), marker.as_str()),
-        None => key > key_marker.as_str(),
-    };
-    let delimiter = input.delimiter.clone().filter(|d| !d.is_empty());
-    let (mut uploads, mut prefixes, mut last) = (Vec::new(), Vec::<String>::new(), None);
-    let mut truncated = false;
-    for upload in all.into_iter().filter(|u| after(&u.key, &u.id)) {
-        let rolled = delimiter.as_ref().and_then(|d| {
-            let rest = &upload.key[prefix.len()..];
-            rest.find(d.as_str()).map(|at| format!("{prefix}{}", &rest[..at + d.len()]))
-        });
-        if rolled.is_some() && rolled.as_ref() == prefixes.last() {
-            continue;
-        }
-        if uploads.len() + prefixes.len() == max {
-            truncated = true;
-            break;
-        }
-        last = Some((upload.key.clone(), upload.id.clone()));
-        if let Some(prefix) = rolled {
-            prefixes.push(prefix);
-            continue;
-        }
+    let id_marker = input.upload_id_marker.clone().filter(|id| !id.is_empty());
+    let after = input.key_marker.clone().filter(|key| !key.is_empty()).map(|key| (key, id_marker));
+    let query = UploadQuery { prefix: prefix.clone(), delimiter: input.delimiter.clone(), after, max };
+    let page = s3.list_uploads(&input.bucket, query).await.map_err(error)?;
+    let upload = |upload: UploadRecord| {
         let owner = convert::owner(&s3.known, upload.owner.as_deref().unwrap_or_else(|| home.owner()));
-        uploads.push(MultipartUpload {
+        MultipartUpload {
             checksum_algorithm: upload.algorithm.map(Into::into),
             checksum_type: upload.checksum_type.map(Into::into),
             initiated: Some(convert::time(upload.initiated_ms)),
@@ -241,22 +220,22 @@ pub(super) async fn list(s3: &S3, req: S3Request<ListMultipartUploadsInput>) -> 
             owner: Some(owner),
             storage_class: Some(class(upload.headers.storage_class)),
             upload_id: Some(upload.id),
-        });
-    }
-    let last = last.filter(|_| truncated);
+        }
+    };
+    let prefixes = page.prefixes.into_iter().map(|p| CommonPrefix { prefix: Some(encode(&p, url)) });
     answer(ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
-        common_prefixes: Some(prefixes.into_iter().map(|p| CommonPrefix { prefix: Some(encode(&p, url)) }).collect()),
+        common_prefixes: Some(prefixes.collect()),
         delimiter: input.delimiter.filter(|d| !d.is_empty()).map(|d| encode(&d, url)),
         encoding_type: input.encoding_type,
-        is_truncated: Some(truncated),
+        is_truncated: Some(page.next.is_some()),
         key_marker: Some(encode(&input.key_marker.unwrap_or_default(), url)),
         max_uploads: i32::try_from(max).ok(),
-        next_upload_id_marker: last.as_ref().map(|(_, id)| id.clone()),
-        next_key_marker: last.map(|(key, _)| encode(&key, url)),
+        next_upload_id_marker: page.next.as_ref().map(|(_, id)| id.clone().unwrap_or_default()),
+        next_key_marker: page.next.map(|(key, _)| encode(&key, url)),
         prefix: Some(encode(&prefix, url)),
         upload_id_marker: Some(input.upload_id_marker.unwrap_or_default()),
-        uploads: Some(uploads),
+        uploads: Some(page.uploads.into_iter().map(upload).collect()),
         request_charged: None,
     })
 }

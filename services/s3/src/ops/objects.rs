@@ -212,7 +212,7 @@ impl Handle<api::PutObject> for S3 {
                 attributes,
                 (conditions, expected, making.customer),
                 (body, Change::Put),
-                Checksums::default,
+                crate::checksum::none_trailing,
             )
             .await?;
         Ok(api::PutObjectOutput {
@@ -238,7 +238,10 @@ impl Handle<api::GetObject> for S3 {
         let customer = customer_key!(input);
         let version = input.version_id.as_deref();
         let reader = Reader { cx, customer: customer.as_ref() };
-        let opened = self.open(&input.bucket, &input.key, version, reader).await?;
+        let opened = match self.open(&input.bucket, &input.key, version, reader).await {
+            Err(error) => return Err(told_missing(self, cx, &input.bucket, error).await),
+            Ok(opened) => opened,
+        };
         let record = opened.record.clone();
         crate::archive::check_readable(&record, self.router.now().as_millisecond(), false)?;
         let conditions = Conditions {
@@ -272,7 +275,10 @@ impl Handle<api::HeadObject> for S3 {
         super::guard::<api::HeadObject>(self, cx, action, super::place!(input)).await?;
         let customer = customer_key!(input);
         let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
-        let record: ObjectRecord = self.head(&named).await?;
+        let record: ObjectRecord = match self.head(&named).await {
+            Err(error) => return Err(told_missing(self, cx, &named.bucket, error).await),
+            Ok(record) => record,
+        };
         crate::sse::check_customer(record.sse.as_ref(), customer.as_ref())?;
         let conditions = Conditions {
             if_match: input.if_match.as_deref().map(Tag::parse),
@@ -342,6 +348,7 @@ impl Handle<api::CopyObject> for S3 {
             customer: making.customer,
             algorithm: input.checksum_algorithm,
             target: (input.bucket, input.key),
+            keys: Vec::new(),
         };
         let Copied { stored, source_version } = self.copy_object(cx, copy).await?;
         let result = api::CopyObjectResult {
@@ -470,6 +477,14 @@ impl Handle<api::PutObjectTagging> for S3 {
         let version_id = self.put_object_tags(cx, named, tags).await?;
         Ok(api::PutObjectTaggingOutput { version_id })
     }
+}
+
+/// That there is no such key is told only to who may list the bucket. Source: API reference, GetObject, "Permissions".
+async fn told_missing(s3: &S3, cx: &Cx, bucket: &str, error: wire::Error) -> wire::Error {
+    if error.is("NoSuchKey") && !s3.may_list(cx, bucket, &[]).await {
+        return crate::errors::access_denied("Access Denied");
+    }
+    error
 }
 
 /// Most keys of one call. Source: API reference, DeleteObjects.

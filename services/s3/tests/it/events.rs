@@ -62,3 +62,44 @@ async fn changes_reach_the_bus() {
     assert_eq!(seen[1].detail_type.as_deref(), Some("Object Deleted"));
     assert_eq!(details[1]["object"]["key"], "in/k.csv");
 }
+
+/// Of what an attempt does nobody is told before it counts, and of what is undone nobody at all.
+#[tokio::test]
+async fn an_attempt_is_told_of_when_it_counts() {
+    let store = Store::memory();
+    let world = World::over(store.clone(), Objects::memory());
+    let (send, mut receive) = mpsc::unbounded_channel();
+    world.router.register::<api_events::PutEvents, _>(&Arc::new(Bus(send)));
+    let queue = Queue::new(store);
+    queue.register("s3:event", 1, world.s3.clone());
+    let _running = queue.start();
+    world.root("PUT", "/bucket", "").await;
+    let bridge = "<NotificationConfiguration><EventBridgeConfiguration/></NotificationConfiguration>";
+    assert_eq!(world.root("PUT", "/bucket?notification", bridge).await.status, 200);
+    let write = |cx: Cx, key: &'static str| {
+        let input = api_s3::PutObjectRequest { bucket: "bucket".into(), key: key.into(), ..Default::default() };
+        let s3 = world.s3.clone();
+        async move { Handle::<api_s3::PutObject>::handle(&*s3, &cx, input).await.unwrap() }
+    };
+    let (undone, kept) = (world.attempt("undone"), world.attempt("kept"));
+    for _ in 0..2 {
+        write(undone.clone(), "undone").await;
+        write(kept.clone(), "kept").await;
+    }
+    world.root("PUT", "/bucket/first", "x").await;
+    let mut next = async || {
+        let next = tokio::time::timeout(Duration::from_mins(10), receive.recv()).await.unwrap().unwrap();
+        let detail: serde_json::Value = serde_json::from_str(next.detail.as_deref().unwrap()).unwrap();
+        detail["object"]["key"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(next().await, "first");
+    world.s3.finish_attempt("undone", false).await.unwrap();
+    world.s3.finish_attempt("kept", true).await.unwrap();
+    world.root("PUT", "/bucket/last", "x").await;
+    let mut seen = [next().await, next().await, next().await];
+    seen.sort();
+    assert_eq!(seen, ["kept", "kept", "last"]);
+    // Of what was undone nothing is left that could be told.
+    world.router.add_participant(world.s3.clone());
+    assert!(!world.router.holds_attempts("undone").await.unwrap());
+}

@@ -80,3 +80,43 @@ async fn completions_and_parts_that_meet() {
     }
     assert!(!world.root("GET", "/bucket?uploads", "").await.text().contains("<Upload>"));
 }
+
+/// Each common prefix is told once, however small the pages are.
+#[tokio::test]
+async fn uploads_are_listed_page_by_page() {
+    let world = World::new();
+    world.root("PUT", "/bucket", "").await;
+    for key in ["a/1", "a/1", "a/2", "b", "b", "c/1", "d"] {
+        assert_eq!(world.root("POST", &format!("/bucket/{key}?uploads"), "").await.status, 200);
+    }
+    let field = |text: &str, name: &str| -> Vec<String> {
+        let open = format!("<{name}>");
+        let parts = text.split(&open).skip(1);
+        parts.map(|part| part.split('<').next().unwrap_or_default().to_owned()).collect()
+    };
+    for (delimiter, want) in
+        [("%2F", vec!["a/", "b", "b", "c/", "d"]), ("", vec!["a/1", "a/1", "a/2", "b", "b", "c/1", "d"])]
+    {
+        for max in [1, 2, 3, 100] {
+            let (mut seen, mut markers) = (Vec::new(), String::new());
+            loop {
+                let uri = format!("/bucket?delimiter={delimiter}{markers}&max-uploads={max}&uploads");
+                let text = world.root("GET", &uri, "").await.text();
+                let mut page = field(&text, "Key");
+                let rolled = text.split("<CommonPrefixes>").skip(1);
+                page.extend(rolled.map(|part| field(part, "Prefix").remove(0)));
+                assert!(page.len() <= max, "{text}");
+                seen.extend(page);
+                if !text.contains("<IsTruncated>true") {
+                    break;
+                }
+                let key = field(&text, "NextKeyMarker").remove(0).replace('/', "%2F");
+                let id = field(&text, "NextUploadIdMarker").pop().unwrap_or_default();
+                let id = if id.is_empty() { id } else { format!("&upload-id-marker={id}") };
+                markers = format!("&key-marker={key}{id}");
+            }
+            seen.sort();
+            assert_eq!(seen, want, "{delimiter} {max}");
+        }
+    }
+}

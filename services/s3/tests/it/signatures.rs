@@ -1,5 +1,7 @@
 //! What a signature covers, and what is told of it.
 
+use wire::sigv4::{Claim, Signable};
+
 use crate::{World, presigned};
 
 async fn world() -> World {
@@ -115,4 +117,71 @@ async fn a_policy_is_told_of_the_lock_that_is_asked_for() {
     };
     assert_eq!(hold("ON").await.error(), "403 AccessDenied");
     assert_eq!(hold("OFF").await.status, 200);
+}
+
+/// With unsigned chunks the checksum behind the body is all that guards it.
+#[tokio::test]
+async fn a_checksum_that_is_announced_must_come() {
+    let world = world().await;
+    let put = |body: &'static str| {
+        let hash = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
+        let now = wire::sigv4::format_time(jiff::Timestamp::now());
+        let (length, time) = (body.len().to_string(), now.clone());
+        let mut all = vec![
+            ("content-length", length),
+            ("x-amz-content-sha256", hash.to_owned()),
+            ("x-amz-date", time),
+            ("x-amz-decoded-content-length", "5".to_owned()),
+            ("x-amz-trailer", "x-amz-checksum-crc32".to_owned()),
+        ];
+        let signed = "host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-trailer";
+        let authorization = |signature: &str| {
+            format!(
+                "AWS4-HMAC-SHA256 Credential=root/{}/us-east-1/s3/aws4_request, SignedHeaders={signed}, Signature={signature}",
+                &now[..8]
+            )
+        };
+        let mut headers = http::HeaderMap::new();
+        headers.insert("host", "127.0.0.1:4566".parse().unwrap());
+        for (name, value) in &all {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        headers.insert("authorization", authorization("0").parse().unwrap());
+        let claim = Claim::of(&headers, "").unwrap().unwrap();
+        let request = Signable { method: "PUT", path: "/bucket/k", query: "", headers: &headers, payload_hash: hash };
+        all.push(("authorization", authorization(&claim.sign(&request, "secret"))));
+        let world = &world;
+        async move {
+            let all: Vec<(&'static str, &str)> = all.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            world.plain("PUT", "/bucket/k", &all, body.to_owned()).await.error()
+        }
+    };
+    assert_eq!(put("5\r\nhello\r\n0\r\n\r\n").await, "400 MalformedTrailerError");
+    assert_eq!(put("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n").await, "200 ");
+    assert_eq!(put("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n").await, "400 BadDigest");
+}
+
+/// Who may read keys, and not list them, does not learn which there are.
+#[tokio::test]
+async fn a_missing_key_is_told_to_who_may_list() {
+    let world = World::new();
+    world.root("PUT", "/open", "").await;
+    world.root("PUT", "/open/k", "x").await;
+    assert_eq!(world.call("role", "GET", "/open/k", "").await.text(), "x");
+    assert_eq!(world.call("role", "GET", "/open/none", "").await.error(), "403 AccessDenied");
+    assert_eq!(world.call("role", "HEAD", "/open/none", "").await.status, 403);
+    assert_eq!(world.root("GET", "/open/none", "").await.error(), "404 NoSuchKey");
+}
+
+/// A restoration to beyond the calendar breaks nobody's list.
+#[tokio::test]
+async fn a_restoration_ends_with_the_calendar() {
+    let world = world().await;
+    let class = [("x-amz-storage-class", "GLACIER")];
+    world.send("root", "secret", None, "PUT", "/bucket/cold", &class, bytes::Bytes::from("x")).await;
+    let restore = format!("<RestoreRequest><Days>{}</Days></RestoreRequest>", i32::MAX);
+    assert_eq!(world.root("POST", "/bucket/cold?restore", restore).await.status, 202);
+    let wanted = [("x-amz-optional-object-attributes", "RestoreStatus")];
+    let listed = world.send("root", "secret", None, "GET", "/bucket?list-type=2", &wanted, bytes::Bytes::new()).await;
+    assert!(listed.text().contains("<RestoreExpiryDate>9999-12-31T23:59:59"), "{}", listed.text());
 }

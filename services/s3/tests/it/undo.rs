@@ -215,3 +215,48 @@ async fn what_others_have_built_on_stays() {
     assert_eq!(content(&world, "tt/changed").await, "o".repeat(LONG));
     assert_eq!(content(&world, "tt/fresh").await, "404 NoSuchKey");
 }
+
+/// What an attempt says of objects that it has not written is undone as well, but not what somebody else has said since.
+#[tokio::test]
+async fn what_an_attempt_says_is_taken_back() {
+    for commit in [false, true] {
+        let world = World::new();
+        world.root("PUT", "/bucket", "").await;
+        let (root, one) = (world.cx(), world.attempt("one"));
+        let tag = |cx: &service::Cx, key: &'static str, value: &'static str| {
+            let tag_set = vec![api_s3::Tag { key: "state".into(), value: value.into() }];
+            let tagging = api_s3::Tagging { tag_set };
+            let input = api_s3::PutObjectTaggingRequest {
+                bucket: "bucket".into(),
+                key: key.into(),
+                tagging,
+                ..Default::default()
+            };
+            let (s3, cx) = (world.s3.clone(), cx.clone());
+            async move { Handle::<api_s3::PutObjectTagging>::handle(&*s3, &cx, input).await.unwrap() }
+        };
+        for key in ["tagged", "written", "theirs", "gone"] {
+            put(&world, &root, key, "old").await;
+            tag(&root, key, "new").await;
+            tag(&one, key, "doing").await;
+            tag(&one, key, "done").await;
+        }
+        put(&world, &one, "written", "new").await;
+        tag(&root, "theirs", "seen").await;
+        delete(&world, &root, "gone").await;
+        put(&world, &root, "gone", "again").await;
+        world.s3.finish_attempt("one", commit).await.unwrap();
+        let state = |key: &'static str| {
+            let world = &world;
+            async move {
+                let told = world.root("GET", &format!("/bucket/{key}?tagging"), "").await.text();
+                told.split("<Value>").nth(1).map(|rest| rest.split('<').next().unwrap_or_default().to_owned())
+            }
+        };
+        let said = |text: &str| Some(text.to_owned());
+        let (tagged, written) = if commit { (said("done"), None) } else { (said("new"), said("new")) };
+        assert_eq!((state("tagged").await, state("written").await), (tagged, written), "{commit}");
+        assert_eq!(content(&world, "written").await, if commit { "new" } else { "old" });
+        assert_eq!((state("theirs").await, state("gone").await), (said("seen"), None), "{commit}");
+    }
+}
