@@ -15,6 +15,15 @@ use crate::clock::SimClock;
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
+/// A guarantee that is broken on purpose, to see that it is missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// What was told to be committed is not.
+    Lost,
+    /// Of what was committed together some is not.
+    Halved,
+}
+
 /// How often what goes wrong, in thousandths, and how long a commit takes at most.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
@@ -22,7 +31,11 @@ pub struct Faults {
     pub fails_after: u64,
     pub fails_to_read: u64,
     pub slow_us: u64,
+    pub planted: Option<Planted>,
 }
+
+/// How often a guarantee is broken that is to be, in thousandths of the commits.
+const PLANTED: u64 = 50;
 
 /// Where the process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +167,10 @@ impl Disk {
         } else if state.chance.permille(state.faults.fails_after) {
             refused()
         } else {
+            if let Some(planted) = state.faults.planted.filter(|_| state.chance.permille(PLANTED)) {
+                let kept = if planted == Planted::Lost { 0 } else { undo.len() / 2 };
+                roll_back(&mut state.records, undo.split_off(kept));
+            }
             Ok(())
         };
         if state.crash == Crash::AfterCommit(here) {

@@ -77,7 +77,13 @@ pub fn run(seed: u64) -> Result<Report, String> {
 
 pub(crate) fn faults(chance: &mut Chance) -> Faults {
     let mut rate = |most: u64| if chance.permille(500) { chance.below(most) } else { 0 };
-    Faults { fails_before: rate(60), fails_after: rate(60), fails_to_read: rate(30), slow_us: rate(500_000) }
+    Faults {
+        fails_before: rate(60),
+        fails_after: rate(60),
+        fails_to_read: rate(30),
+        slow_us: rate(500_000),
+        planted: None,
+    }
 }
 
 pub(crate) fn crash(chance: &mut Chance) -> Crash {

@@ -23,7 +23,7 @@ use wire::Error;
 
 use crate::chance::Chance;
 use crate::clock::SimClock;
-use crate::disk::{Crash, Disk, Faults};
+use crate::disk::{Crash, Disk, Faults, Planted};
 use items::ItemsClient;
 use objects::ObjectsClient;
 
@@ -113,10 +113,44 @@ const LIVES_ON: End = End { s3: Crash::Never, dynamodb: Crash::Never, at: None }
 
 /// Runs a seed.
 pub fn run(seed: u64) -> Result<Report, String> {
+    run_with(seed, None)
+}
+
+/// Of so many seeds, how many miss what the disks have broken on purpose.
+pub fn finds(planted: Planted, seeds: std::ops::Range<u64>) -> usize {
+    seeds.filter(|seed| run_with(*seed, Some(planted)).is_err()).count()
+}
+
+/// A crash before and after each commit of a client of S3, whatever it is in the middle of: a copy, a version, an upload in parts.
+/// Answers how many there were.
+pub fn crash_everywhere(seed: u64, steps: u64) -> Result<u64, String> {
+    let begin = || {
+        let mut chance = Chance::new(seed);
+        let ground = Ground::new(&mut chance);
+        let objects = vec![ObjectsClient::new(0, steps, chance.fork())];
+        (ground, Clients { objects, items: Vec::new() })
+    };
+    let (ground, clients) = begin();
+    ground.s3.reopen(Faults::default(), Crash::Never);
+    ground.dynamodb.reopen(Faults::default(), Crash::Never);
+    live(&ground, &clients, None, Part::Write);
+    let commits = ground.s3.commits();
+    for commit in 1..=commits {
+        for s3 in [Crash::BeforeCommit(commit), Crash::AfterCommit(commit)] {
+            let (ground, clients) = begin();
+            play(&ground, &clients, &[End { s3, ..LIVES_ON }], Faults::default())
+                .map_err(|fault| format!("seed {seed} of storage with {s3:?}: {fault}"))?;
+        }
+    }
+    Ok(2 * commits)
+}
+
+fn run_with(seed: u64, planted: Option<Planted>) -> Result<Report, String> {
     let mut chance = Chance::new(seed ^ 0x0053_7044);
     let ground = Ground::new(&mut chance);
     let calm = chance.permille(100);
     let faults = if calm { Faults::default() } else { crate::run::faults(&mut chance) };
+    let faults = Faults { planted, ..faults };
     let mut ends = Vec::new();
     for _ in 0..if calm { 0 } else { chance.below(8) } {
         let crash = match chance.below(4) {
@@ -232,7 +266,9 @@ fn live(ground: &Ground, clients: &Clients, crash_at: Option<Duration>, part: Pa
                 }
                 if part == Part::Audit {
                     objects::audit(&of_life, &clients.objects).await;
-                    items::audit(&of_life, &clients.items).await;
+                    if !clients.items.is_empty() {
+                        items::audit(&of_life, &clients.items).await;
+                    }
                 }
             }
             done.notify_one();

@@ -1,5 +1,6 @@
 //! The simulation's own tests, and through it those of store, queue, engine, states and language.
 
+use sim::disk::Planted;
 use sim::{handover, jobs, machines, maps, run, storage};
 
 #[test]
@@ -112,4 +113,23 @@ fn a_seed_of_storage_replays() {
         let [first, second] = [(); 2].map(|()| storage::run(seed).unwrap_or_else(|fault| panic!("{fault}")));
         assert_eq!(first, second, "seed {seed} does not replay");
     }
+}
+
+/// A simulation that finds nothing may look at nothing: a disk that breaks its word is found out.
+#[test]
+fn a_broken_guarantee_is_found() {
+    for planted in [Planted::Lost, Planted::Halved] {
+        let found = storage::finds(planted, 0..40);
+        println!("{planted:?}: {found} of 40 seeds");
+        assert!(found > 20, "{planted:?} was found by {found} of 40 seeds");
+    }
+}
+
+#[test]
+fn a_crash_at_any_commit_of_s3_is_whole_or_not_there() {
+    let mut crashes = 0;
+    for seed in 0..2 {
+        crashes += storage::crash_everywhere(seed, 40).unwrap_or_else(|fault| panic!("{fault}"));
+    }
+    assert!(crashes > 100, "{crashes} crashes");
 }
