@@ -121,23 +121,23 @@ impl Exporter {
         }
     }
 
-    /// Sends what waits, once: the server ends.
+    /// Sends what waits, once: the server ends, and what is left after a while is not told any more.
     pub(crate) async fn flush(&self) {
-        let all = async {
-            loop {
-                let batch = self.take();
-                if batch.is_empty() {
-                    return;
-                }
-                let count = batch.len();
-                match self.send(&batch).await {
-                    Sent::Taken => {}
-                    Sent::NotNow(why, _) | Sent::Never(why) => return self.give_up(count, &why),
-                }
+        let _ = tokio::time::timeout(LAST, self.send_all()).await;
+    }
+
+    /// Until one batch is not taken.
+    async fn send_all(&self) {
+        loop {
+            let batch = self.take();
+            if batch.is_empty() {
+                return;
             }
-        };
-        // What is left is not told any more.
-        let _ = tokio::time::timeout(LAST, all).await;
+            match self.send(&batch).await {
+                Sent::Taken => {}
+                Sent::NotNow(why, _) | Sent::Never(why) => return self.give_up(batch.len(), &why),
+            }
+        }
     }
 
     pub(crate) fn counted(&self) -> &Counted {

@@ -78,7 +78,7 @@ async fn spans_arrive_and_a_busy_collector_is_asked_again() {
     exporter.export(vec![span(3)]);
     exporter.deliver(exporter.take()).await;
     exporter.export(vec![span(4), span(5)]);
-    exporter.flush().await;
+    exporter.send_all().await;
     let requests = served.await.unwrap();
     let (head, body) = &requests[1];
     assert!(head.starts_with("POST /below/v1/traces HTTP/1.1\r\n"), "{head}");
@@ -107,7 +107,7 @@ async fn while_nobody_takes_them_they_are_bounded() {
     let counted = exporter.counted();
     assert_eq!(counted.dropped.load(Ordering::Relaxed), 6);
     assert_eq!(counted.missed.load(Ordering::Relaxed), 1);
-    exporter.flush().await;
+    exporter.send_all().await;
     assert_eq!(counted.dropped.load(Ordering::Relaxed), 6 + 512);
 }
 
