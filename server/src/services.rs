@@ -72,12 +72,14 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys, runs: Where) -> Re
     let lineage = lineage::register(platform);
     secrets::register(platform);
     registry::register(platform);
+    let trails = cloudtrail::register(platform).map_err(text)?;
     let cloudformation = cloudformation::register(platform, Some(compute.envs.clone()));
     events::register(platform).map_err(text)?;
     let links = messaging::register(platform).map_err(text)?;
     states::register(platform).map_err(text)?;
     let telemetry = telemetry::register(platform);
     telemetry.start().await?;
+    trails.start().await?;
     let lambda = lambda::register(platform, &compute).map_err(text)?;
     jobs::event::register(&platform.control, &platform.router);
     let glue = glue::register(platform, &compute).map_err(text)?;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Sections that services read with `Settings::section`.
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 17] = [
     "smtp",
     "sns",
     "lambda",
@@ -30,6 +30,7 @@ const SECTIONS: [&str; 16] = [
     "telemetry",
     "trino",
     "events",
+    "cloudtrail",
 ];
 /// Variables with our prefix that are not settings of the server.
 const FOREIGN: [&str; 6] = ["cache", "python", "shared", "config", "demo_profile", "target"];

@@ -132,8 +132,9 @@ async fn call(
         return crate::s3_lists::call(client, connection, operation, input).await;
     }
     let broken = |text: String| ("ServiceUnavailable".to_owned(), text);
-    let target = operation.split_once('.').map(|(target, _)| target);
+    let target = operation.rsplit_once('.').map(|(target, _)| target);
     let service = match target {
+        Some("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101") => "cloudtrail",
         Some("AmazonAthena") => "athena",
         Some("AWSStepFunctions") => "states",
         Some("Logs_20140328") => "logs",

@@ -18,6 +18,7 @@
 //! Not here: HTTP, signatures (see `wire::sigv4` and the server), any service.
 
 pub mod attempts;
+pub mod audit;
 pub mod authorization;
 mod cx;
 pub mod identity;

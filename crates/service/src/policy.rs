@@ -75,8 +75,14 @@ fn weigh(policies: &[Value], asked: Asked<'_>, who: impl Fn(&Value) -> Option<Ve
         let holds = statement.get("Condition").map_or(Some(true), |c| condition::holds(c, asked));
         match (denies, holds) {
             // What cannot be told is taken for the worse.
-            (true, Some(true) | None) => return Verdict::Denied,
-            (false, Some(true)) if statement["Effect"] == "Allow" && verdict != Verdict::Allowed => verdict = named,
+            (true, Some(true) | None) => {
+                crate::audit::decided(statement);
+                return Verdict::Denied;
+            }
+            (false, Some(true)) if statement["Effect"] == "Allow" && verdict != Verdict::Allowed => {
+                crate::audit::decided(statement);
+                verdict = named;
+            }
             _ => {}
         }
     }

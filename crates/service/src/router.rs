@@ -14,6 +14,7 @@ use wire::reflect::{self, Mismatch};
 use wire::{Error, Operation, OperationSpec};
 
 use crate::attempts::{Open, Outcome, Participant};
+use crate::audit::{self, Audit};
 use crate::authorization::Guard;
 use crate::identity::Identity;
 use crate::lineage::{self, Lineage, Noting, Worker};
@@ -55,6 +56,7 @@ pub struct Router {
     audience: OnceLock<Arc<dyn Audience>>,
     guards: RwLock<BTreeMap<&'static str, Arc<dyn Guard>>>,
     noting: Noting,
+    pub(crate) audit: OnceLock<Arc<dyn Audit>>,
 }
 
 /// Who listens to events: asked before an event is made that nobody may want. Implemented by `services/events`.
@@ -92,6 +94,7 @@ impl Router {
             audience,
             guards,
             noting,
+            audit: OnceLock::new(),
         })
     }
 
@@ -133,6 +136,10 @@ impl Router {
     }
     pub(crate) fn guard(&self, service: &str) -> Option<Arc<dyn Guard>> {
         self.guards.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned()
+    }
+    /// Names who records calls.
+    pub fn set_audit(&self, audit: Arc<dyn Audit>) {
+        assert!(self.audit.set(audit).is_ok(), "the recorder is set once, at start");
     }
     pub fn set_audience(&self, audience: Arc<dyn Audience>) {
         assert!(self.audience.set(audience).is_ok(), "the audience is set once, at start");
@@ -313,6 +320,19 @@ impl Router {
     /// The typed door.
     pub async fn call<O: Operation>(&self, cx: &Cx, input: O::Input) -> Result<O::Output, Error> {
         let spec = O::SPEC;
+        let Some(audit) = self.auditor(cx) else { return self.call_unrecorded::<O>(cx, input).await };
+        let (at, given) = (self.now(), reflect::into_value(input.clone()));
+        // Boxed: what is seldom needed makes every call larger.
+        let called = Box::pin(audit::watched(self.call_unrecorded::<O>(cx, input)));
+        let (called, statements) = called.await;
+        let output = called.as_ref().ok().map(|output| reflect::into_value(output.clone()));
+        let outcome = called.as_ref().map(|_| output.as_ref());
+        Box::pin(self.record(audit, (cx, spec, at), &given, outcome, &statements)).await;
+        called
+    }
+
+    async fn call_unrecorded<O: Operation>(&self, cx: &Cx, input: O::Input) -> Result<O::Output, Error> {
+        let spec = O::SPEC;
         let Some(entry) = self.entry(spec.service.name, spec.name) else {
             return Err(Error::not_implemented(format!("{}:{}", spec.service.name, spec.name)));
         };
@@ -330,7 +350,15 @@ impl Router {
     }
 
     /// The door of HTTP: input and output in the canonical form, the input checked.
-    pub async fn call_canonical(&self, cx: &Cx, spec: &OperationSpec, input: Value) -> Result<Value, Error> {
+    pub async fn call_canonical(&self, cx: &Cx, spec: &'static OperationSpec, input: Value) -> Result<Value, Error> {
+        let Some(audit) = self.auditor(cx) else { return self.call_canonical_unrecorded(cx, spec, input).await };
+        let (at, given) = (self.now(), input.clone());
+        let (called, statements) = Box::pin(audit::watched(self.call_canonical_unrecorded(cx, spec, input))).await;
+        Box::pin(self.record(audit, (cx, spec, at), &given, called.as_ref().map(Some), &statements)).await;
+        called
+    }
+
+    async fn call_canonical_unrecorded(&self, cx: &Cx, spec: &OperationSpec, input: Value) -> Result<Value, Error> {
         let Some(entry) = self.entry(spec.service.name, spec.name) else {
             return Err(Error::not_implemented(format!("{}:{}", spec.service.name, spec.name)));
         };

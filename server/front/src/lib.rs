@@ -507,7 +507,7 @@ impl Front {
             return self.router.find(service, operation).ok_or_else(|| unknown(service, operation));
         }
         if let Some(target) = request.headers.get("x-amz-target").and_then(|v| v.to_str().ok()) {
-            let (prefix, operation) = target.split_once('.').unwrap_or(("", target));
+            let (prefix, operation) = target.rsplit_once('.').unwrap_or(("", target));
             let own = self.names.of_target(prefix);
             if own.is_none() && named == Some("dynamodb") {
                 return Err((Protocol::AwsJson10, Error::unknown_operation("dynamodb", target)));

@@ -2,6 +2,7 @@
 
 mod access;
 mod answer;
+mod audit;
 mod auth;
 mod convert;
 
@@ -69,9 +70,16 @@ impl Door {
     }
 
     async fn logged(&self, mut request: HttpRequest) -> HttpResponse {
-        let Some(noted) = log::Noted::of(&self.s3, &mut request).await else { return self.answer(request).await };
-        let response = self.answer(request).await;
+        let Some(noted) = log::Noted::of(&self.s3, &mut request).await else { return self.audited(request).await };
+        let response = self.audited(request).await;
         noted.keep(&self.s3, &response).await;
+        response
+    }
+
+    async fn audited(&self, mut request: HttpRequest) -> HttpResponse {
+        let Some(noted) = audit::Noted::of(&self.s3, &mut request) else { return self.answer(request).await };
+        let (response, statements) = Box::pin(service::audit::watched(self.answer(request))).await;
+        Box::pin(noted.keep(&self.s3, &response, &statements)).await;
         response
     }
 

@@ -37,6 +37,25 @@ use Kind::{Double, Flag, Number, Text, Time};
 /// Each column: its name, where it stands in a row's JSON, and its type.
 type Columns = &'static [(&'static str, &'static str, Kind)];
 
+const AUDIT: Columns = &[
+    ("time", "EventTime", Time),
+    ("event_id", "EventId", Text),
+    ("event_source", "EventSource", Text),
+    ("event_name", "EventName", Text),
+    ("principal", "userIdentity.arn", Text),
+    ("principal_type", "userIdentity.type", Text),
+    ("user_name", "Username", Text),
+    ("access_key_id", "AccessKeyId", Text),
+    ("source_ip", "sourceIPAddress", Text),
+    ("user_agent", "userAgent", Text),
+    ("read_only", "readOnly", Flag),
+    ("decision", "additionalEventData.decision", Text),
+    ("statements", "additionalEventData.statements", Text),
+    ("error_code", "errorCode", Text),
+    ("error_message", "errorMessage", Text),
+    ("request_parameters", "requestParameters", Text),
+    ("record", "CloudTrailEvent", Text),
+];
 const EXECUTIONS: Columns = &[
     ("name", "name", Text),
     ("execution_arn", "executionArn", Text),
@@ -132,6 +151,7 @@ const STATE_MACHINES: Columns = &[
 
 /// The tables, by name.
 const ALL: &[(&str, Columns)] = &[
+    ("audit", AUDIT),
     ("executions", EXECUTIONS),
     ("history", HISTORY),
     ("invocations", INVOCATIONS),

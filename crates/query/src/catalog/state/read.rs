@@ -37,6 +37,8 @@ const LIST_BUCKETS: List = List("S3.ListBuckets", "Buckets", "ContinuationToken"
 const LIST_OBJECTS: List = List("S3.ListObjectsV2", "Contents", "ContinuationToken");
 const LOG_GROUPS: List = List("Logs_20140328.DescribeLogGroups", "logGroups", "nextToken");
 const LOG_EVENTS: List = List("Logs_20140328.FilterLogEvents", "events", "nextToken");
+const LOOKUP_EVENTS: List =
+    List("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents", "Events", "NextToken");
 const LIST_ACCESSES: List = List("Lineage.ListAccesses", "Accesses", "NextToken");
 
 /// Where Lambda's log groups begin.
@@ -45,6 +47,7 @@ const LAMBDA_LOGS: &str = "/aws/lambda/";
 impl Reader {
     pub(super) async fn table(&self, name: &str) -> Result<()> {
         match name {
+            "audit" => self.audit().await,
             "executions" => self.each_execution(false).await,
             "history" => self.history().await,
             "invocations" => self.invocations(None).await,
@@ -313,6 +316,33 @@ impl Reader {
         Ok(())
     }
 
+    async fn audit(&self) -> Result<()> {
+        let mut input = json!({});
+        let (from, to) = self.asked.between("time");
+        for (member, at) in [("StartTime", from), ("EndTime", to)] {
+            if let Some(at) = at {
+                // Whole seconds, outward: rows are looked at once more.
+                input[member] = (at.div_euclid(1000) + i64::from(member == "EndTime")).into();
+            }
+        }
+        let keys = [
+            ("event_id", "EventId"),
+            ("access_key_id", "AccessKeyId"),
+            ("user_name", "Username"),
+            ("event_name", "EventName"),
+            ("event_source", "EventSource"),
+        ];
+        let known = keys.iter().find_map(|(column, key)| Some((key, self.asked.value(column)?)));
+        if let Some((key, value)) = known {
+            input["LookupAttributes"] = json!([{ "AttributeKey": key, "AttributeValue": value }]);
+        }
+        let mut pages = Pages::new(LOOKUP_EVENTS, input);
+        while let Some(page) = self.next(&mut pages).await? {
+            self.send_made(page, Some(audited)).await?;
+        }
+        Ok(())
+    }
+
     /// What AWS would bill of queries, job runs and invocations.
     async fn metering(&self) -> Result<()> {
         let service = self.asked.values("service").cloned();
@@ -331,6 +361,21 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// An event that was looked up, with what its record says.
+fn audited(event: &Value) -> Option<Value> {
+    let mut row: Value = serde_json::from_str(event["CloudTrailEvent"].as_str()?).ok()?;
+    for member in ["EventTime", "EventId", "EventSource", "EventName", "Username", "AccessKeyId", "CloudTrailEvent"] {
+        row[member] = event[member].clone();
+    }
+    for member in ["requestParameters", "statements"] {
+        let value = if member == "statements" { &mut row["additionalEventData"][member] } else { &mut row[member] };
+        if !value.is_null() {
+            *value = value.to_string().into();
+        }
+    }
+    Some(row)
 }
 
 /// Of executions; another text has none.

@@ -1,0 +1,7 @@
+//! The operations.
+
+mod events;
+mod logging;
+mod selectors;
+mod tags;
+mod trails;
