@@ -97,10 +97,10 @@ impl Runner for Metrics {
     async fn run(&self, _: Task) -> Done {
         let oldest = (self.router.now() - SignedDuration::from_hours(24 * KEPT_DAYS)).as_second() / 60;
         let now_ms = self.router.now().as_millisecond();
-        let forgotten = self.store.write(move |tx| {
-            alarms::forget(tx, now_ms)?;
-            series::forget(tx, oldest)
-        });
+        let forgotten = async {
+            self.store.write(move |tx| alarms::forget(tx, now_ms)).await?;
+            series::forget(&self.store, oldest).await
+        };
         if let Err(error) = forgotten.await {
             tracing::error!(%error, "old metrics could not be forgotten; it is tried again tomorrow");
         }

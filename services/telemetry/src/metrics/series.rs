@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use service::Cx;
-use store::{Key, Tx};
+use store::{Key, Store, Tx};
 
 use super::stat::Stat;
 
@@ -99,24 +99,49 @@ fn minute_of(key: &[u8]) -> i64 {
     Key::parts(key).last().and_then(|part| Key::part_i64(part)).unwrap_or_default()
 }
 
-/// Removes minutes before `oldest`, and series that have none left.
-pub(crate) fn forget(tx: &mut Tx<'_>, oldest: i64) -> Result<(), store::Error> {
-    for (key, value) in tx.scan_prefix(Key::new(OWNER).push("series"), usize::MAX)? {
-        let series: Series = store::kv::decode(&key, &value)?;
-        let parts = Key::parts(&key);
+/// Series that are looked at in one transaction.
+const SERIES_AT_ONCE: usize = 50;
+/// Minutes of a series that are removed in one transaction.
+const MINUTES_AT_ONCE: usize = 1000;
+
+/// Removes minutes before `oldest`, and series that have none left: some in each transaction, so that others can write between them.
+pub(crate) async fn forget(store: &Store, oldest: i64) -> Result<(), store::Error> {
+    let mut after = Key::new(OWNER).push("series").as_bytes().to_vec();
+    loop {
+        let from = after.clone();
+        match store.write(move |tx| forget_some(tx, &from, oldest)).await? {
+            Some(last) => after = last,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// The same of the series after a key; where to go on, where there is more.
+fn forget_some(tx: &mut Tx<'_>, after: &[u8], oldest: i64) -> Result<Option<Vec<u8>>, store::Error> {
+    let page = tx.scan_after(Key::new(OWNER).push("series"), after, SERIES_AT_ONCE)?;
+    let mut done = after.to_vec();
+    for (key, value) in &page {
+        let series: Series = store::kv::decode(key, value)?;
+        let parts = Key::parts(key);
         let text =
             |part: Option<&Vec<u8>>| part.map(|part| String::from_utf8_lossy(part).into_owned()).unwrap_or_default();
         let home = Home { account: text(parts.get(2)), region: text(parts.get(3)) };
         let start = series.key(home.data());
         let end = start.clone().push_i64(oldest);
-        for (key, _) in tx.scan(start.as_bytes(), Some(end.as_bytes()), usize::MAX, false)? {
-            tx.delete(key)?;
+        let old = tx.scan(start.as_bytes(), Some(end.as_bytes()), MINUTES_AT_ONCE, false)?;
+        for (minute, _) in &old {
+            tx.delete(minute)?;
+        }
+        if old.len() == MINUTES_AT_ONCE {
+            // The rest of it next.
+            return Ok(Some(done));
         }
         if series.newest < oldest {
             tx.delete(key)?;
         }
+        done.clone_from(key);
     }
-    Ok(())
+    Ok((page.len() == SERIES_AT_ONCE).then_some(done))
 }
 
 #[cfg(test)]
@@ -149,16 +174,24 @@ mod tests {
                 for (metric, minute) in minutes {
                     place.add(tx, &made(metric), minute, &stat)?;
                 }
-                forget(tx, 10)
+                // More than go in one transaction.
+                for minute in -2500..0 {
+                    place.add(tx, &made("kept"), minute, &stat)?;
+                }
+                for n in 0..60 {
+                    place.add(tx, &made(&format!("gone-{n}")), 1, &stat)?;
+                }
+                Ok::<_, store::Error>(())
             })
             .await
             .unwrap();
+        forget(&store, 10).await.unwrap();
         let left = store
             .read(|tx| {
                 let names: Vec<_> =
                     home.series(tx, None, None)?.into_iter().map(|one| (one.metric, one.newest)).collect();
                 let minutes: Vec<_> =
-                    home.minutes(tx, &series("kept"), 0, 100)?.into_iter().map(|(at, _)| at).collect();
+                    home.minutes(tx, &series("kept"), -5000, 100)?.into_iter().map(|(at, _)| at).collect();
                 Ok::<_, store::Error>((names, minutes, home.minutes(tx, &series("gone"), 0, 100)?.len()))
             })
             .await

@@ -275,3 +275,63 @@ async fn dashboards_come_back_as_sent() {
     bench.call("deleteDashboards", json!({"DashboardNames": ["d"]})).await;
     assert_eq!(bench.refusal("getDashboard", json!({"DashboardName": "d"})).await, "DashboardNotFoundError");
 }
+
+/// The messages of all pages, from a first answer on.
+async fn pages(bench: &Bench, operation: &str, mut input: Value, token: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    loop {
+        let answer = bench.logs(operation, input.clone()).await;
+        let events = answer["Events"].as_array().unwrap();
+        found.extend(events.iter().map(|event| event["Message"].as_str().unwrap().to_owned()));
+        let next = answer.get(token).cloned().unwrap_or_default();
+        // Past the end GetLogEvents goes on with the token that it was given.
+        if next.is_null() || next == input["NextToken"] {
+            return found;
+        }
+        input["NextToken"] = next;
+    }
+}
+
+/// More batches than are read at once, of streams side by side, told page by page in both directions.
+#[tokio::test]
+async fn logs_are_told_page_by_page() {
+    let bench = bench();
+    bench.logs("createLogGroup", json!({"LogGroupName": "g"})).await;
+    for stream in ["a", "b"] {
+        bench.logs("createLogStream", json!({"LogGroupName": "g", "LogStreamName": stream})).await;
+    }
+    let start = bench.now.as_millisecond() - 3_600_000;
+    let (mut all, mut own) = (Vec::new(), Vec::new());
+    for n in 0..150_i64 {
+        let stream = if n % 3 == 0 { "b" } else { "a" };
+        // Each batch reaches into the next ones.
+        let times = [start + n * 10, start + n * 10 + 25];
+        let events: Vec<Value> =
+            times.iter().map(|at| json!({"Timestamp": at, "Message": format!("{n} {at}")})).collect();
+        all.extend(times.iter().map(|at| (*at, n, format!("{n} {at}"))));
+        if stream == "a" {
+            own.extend(times.iter().map(|at| (*at, n, format!("{n} {at}"))));
+        }
+        bench.logs("putLogEvents", json!({"LogGroupName": "g", "LogStreamName": stream, "LogEvents": events})).await;
+    }
+    let texts = |events: &mut Vec<(i64, i64, String)>| {
+        events.sort();
+        events.iter().map(|(_, _, text)| text.clone()).collect::<Vec<_>>()
+    };
+    let (all, own) = (texts(&mut all), texts(&mut own));
+    let arn = "arn:aws:logs:eu-west-1:000000000000:log-group:g";
+    for limit in [7, 64, 1000] {
+        let input = json!({"LogGroupIdentifier": arn, "Limit": limit});
+        assert_eq!(pages(&bench, "filterLogEvents", input, "NextToken").await, all, "{limit}");
+        let input = json!({"LogGroupIdentifier": arn, "LogStreamName": "a", "Limit": limit, "StartFromHead": true});
+        assert_eq!(pages(&bench, "getLogEvents", input, "NextForwardToken").await, own, "{limit}");
+        // Backwards each page is in order of time, the later page first.
+        let input = json!({"LogGroupName": "g", "LogStreamName": "a", "Limit": limit});
+        let back = pages(&bench, "getLogEvents", input, "NextBackwardToken").await;
+        let expected: Vec<String> = own.rchunks(limit).flatten().cloned().collect();
+        assert_eq!(back, expected, "{limit}");
+    }
+    bench.logs("deleteLogStream", json!({"LogGroupName": "g", "LogStreamName": "a"})).await;
+    let left = pages(&bench, "filterLogEvents", json!({"LogGroupName": "g"}), "NextToken").await;
+    assert_eq!(left, all.into_iter().filter(|text| !own.contains(text)).collect::<Vec<_>>());
+}
