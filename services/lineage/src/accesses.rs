@@ -47,7 +47,8 @@ impl Handle<ListAccesses> for Lineage {
             .await?;
         let (mut accesses, mut last, mut is_whole) = (Vec::new(), None, rows.len() < most);
         for (key, worker, data, access) in rows {
-            if accesses.len() + access.done.len() > most {
+            // One that has more by itself is told whole, or it would never be told.
+            if !accesses.is_empty() && accesses.len() + access.done.len() > most {
                 is_whole = false;
                 break;
             }

@@ -159,3 +159,36 @@ async fn another_account_is_told_nothing() {
         assert!(error.message().contains("the server's own account"), "{}", error.message());
     }
 }
+
+/// One that did three things to one piece of data is told on a page for one.
+#[tokio::test]
+async fn accesses_are_told_to_the_last() {
+    let store = store::Store::memory();
+    let (lineage, cx) = world(&store);
+    lineage.began(job("glue:jobrun:jr_1"), None, "role");
+    for (data, action) in [
+        ("s3://lake/a", Did::Read),
+        ("s3://lake/a", Did::Wrote),
+        ("s3://lake/a", Did::Deleted),
+        ("s3://lake/b", Did::Read),
+    ] {
+        did(&lineage, &job("glue:jobrun:jr_1"), action, data, "e");
+    }
+    for most in [1, 2, 100] {
+        let (mut found, mut token) = (Vec::new(), Value::Null);
+        loop {
+            let mut input = json!({ "MaxResults": most });
+            if !token.is_null() {
+                input["NextToken"] = token;
+            }
+            let spec = cx.router().find("lineage", "ListAccesses").unwrap();
+            let page = cx.router().call_canonical(&cx, spec, input).await.unwrap();
+            found.extend(page["Accesses"].as_array().unwrap().iter().map(|one| one["Resource"].clone()));
+            token = page.get("NextToken").cloned().unwrap_or_default();
+            if token.is_null() {
+                break;
+            }
+        }
+        assert_eq!(found, ["s3://lake/a", "s3://lake/a", "s3://lake/a", "s3://lake/b"], "{most}");
+    }
+}
