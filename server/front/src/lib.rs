@@ -271,7 +271,7 @@ impl Front {
         if !self.is_owner() {
             return unavailable(&request.into_parts().0, NOT_OWNER);
         }
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        let _under_way = UnderWay::new(&self.requests);
         let waits = request.headers().contains_key(http::header::EXPECT);
         let begun = Instant::now();
         let mut response = self.route(request).await;
@@ -288,7 +288,6 @@ impl Front {
             // (RFC 9110, 10.1.1).
             response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
         }
-        self.requests.fetch_sub(1, Ordering::Relaxed);
         response
     }
 
@@ -315,7 +314,7 @@ impl Front {
             return self.function_url(&parts, body, &claim).await;
         }
         if let (Ok(None), Some(token)) = (&claim, parts.uri.path().strip_prefix(cloudformation::ANSWERS)) {
-            return self.stack_answer(token, body).await;
+            return self.stack_answer(&parts.method, token, body).await;
         }
         if matches!(claim, Ok(None))
             && let Some(answer) = self.link(&parts, &query).await
@@ -466,9 +465,13 @@ impl Front {
         }))
     }
 
-    /// What a custom resource or a wait condition is answered with.
-    async fn stack_answer(&self, token: &str, body: Incoming) -> http::Response<ResponseBody> {
+    /// What a custom resource or a wait condition is answered with, which is put: who only looks at the link does not answer.
+    async fn stack_answer(&self, method: &http::Method, token: &str, body: Incoming) -> http::Response<ResponseBody> {
         let mut response = http::Response::new(Bytes::new());
+        if method != http::Method::PUT {
+            *response.status_mut() = http::StatusCode::FORBIDDEN;
+            return whole(response);
+        }
         let answer = match collect(body, MAX_ANSWER).await {
             Ok(body) => self.cloudformation.take_answer(token, &body).await,
             Err(error) => Err(error),
@@ -801,6 +804,22 @@ fn turned_away(what: &str) -> Error {
     Error::new("ServiceUnavailable", 503, format!("The server is {what}; try again"))
 }
 
+/// A request under way, counted until it is answered or its client has gone, which ends its future wherever that waits.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What a request is told while the server starts or stops, and when to come again: SDKs that know the header wait so long, which is
 /// what a restart takes, before they try once more. Source: botocore 1.44's `retries/standard.py`, which reads milliseconds.
 fn unavailable(parts: &http::request::Parts, what: &str) -> http::Response<ResponseBody> {
@@ -1016,6 +1035,18 @@ impl Body for ProgressingBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_request_whose_client_has_gone_counts_no_more() {
+        let count = AtomicUsize::new(0);
+        let request = async {
+            let _under_way = UnderWay::new(&count);
+            std::future::pending::<()>().await;
+        };
+        let seen = tokio::time::timeout(Duration::from_millis(1), request).await;
+        assert!(seen.is_err());
+        assert_eq!(count.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn a_signature_is_good_for_its_service_and_its_operation() {
