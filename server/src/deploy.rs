@@ -13,6 +13,8 @@ use bytes::Bytes;
 use crate::client::{Call, Client};
 
 const POLL: Duration = Duration::from_millis(50);
+/// A stack of which there is only a change set.
+const REVIEW: &str = "REVIEW_IN_PROGRESS";
 
 /// Creates the stack, or updates it where it is there; returns when it is done.
 pub(crate) async fn run(client: &Client, stack: &str, template: &Path, parameters: &[String]) -> Result<()> {
@@ -35,27 +37,21 @@ pub(crate) async fn run(client: &Client, stack: &str, template: &Path, parameter
         call.push((format!("Parameters.member.{}.ParameterValue", i + 1), value.to_owned()));
     }
     let mut told = BTreeSet::new();
-    let now = match status(client, stack).await? {
-        None => None,
-        Some(_) => Some(follow(client, stack, &mut told, false).await?).filter(|status| status != "DELETE_COMPLETE"),
-    };
-    let action = match now.as_deref() {
+    let action = match status(client, stack).await? {
         None => "CreateStack",
-        // Nothing is in it.
-        Some("ROLLBACK_COMPLETE") => {
-            delete(client, stack, false).await?;
-            "CreateStack"
-        }
-        Some("ROLLBACK_FAILED" | "DELETE_FAILED" | "REVIEW_IN_PROGRESS") => {
-            let now = now.unwrap_or_default();
-            bail!(
-                "stack {stack} is in the state {now}: look at what is in it, and delete it (lakerun delete {stack}) first"
-            )
-        }
-        Some(_) => {
-            keep_previous(client, stack, &body, parameters, &mut call).await?;
-            "UpdateStack"
-        }
+        Some(_) => match follow(client, stack, &mut told, false).await?.as_str() {
+            "DELETE_COMPLETE" => "CreateStack",
+            // Nothing is in it.
+            "ROLLBACK_COMPLETE" => {
+                delete(client, stack, false).await?;
+                "CreateStack"
+            }
+            found => {
+                check_deployable(stack, found)?;
+                keep_previous(client, stack, &body, parameters, &mut call).await?;
+                "UpdateStack"
+            }
+        },
     };
     match query(client, action, &call).await {
         Err(e) if e.to_string().contains("No updates are to be performed") => {
@@ -69,6 +65,22 @@ pub(crate) async fn run(client: &Client, stack: &str, template: &Path, parameter
         bail!("stack {stack} ended {end}: {}", reason(client, stack).await?);
     }
     outputs(client, stack).await
+}
+
+/// Refuses a stack that has to be looked at by somebody: what is in it is not deleted for a deployment.
+fn check_deployable(stack: &str, status: &str) -> Result<()> {
+    match status {
+        REVIEW => bail!(
+            "stack {stack} is {status}: it has a change set that was never executed; execute it, or delete the stack (lakerun delete {stack})"
+        ),
+        "ROLLBACK_FAILED" | "DELETE_FAILED" => {
+            bail!("stack {stack} is {status}: see what is left in it, then delete it (lakerun delete {stack})")
+        }
+        "UPDATE_ROLLBACK_FAILED" => bail!(
+            "stack {stack} is {status}: mend the cause, then go on (aws cloudformation continue-update-rollback --stack-name {stack})"
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Parameters of the stack that are not given this time stay as they are.
@@ -92,8 +104,8 @@ async fn keep_previous(
     Ok(())
 }
 
-/// Deletes the stack; a stack that is not there is deleted already. With `force`, buckets that stay because they are not empty are emptied
-/// and deleted: those alone, so that what the stack keeps, or a deletion that is refused, loses nothing.
+/// Deletes the stack; a stack that is not there is deleted already. `force`: buckets that could not be deleted because they hold something
+/// are emptied, and the stack is deleted again. What stays, and what the deletion does not come to, is not touched.
 pub(crate) async fn delete(client: &Client, stack: &str, force: bool) -> Result<()> {
     if status(client, stack).await?.is_none() {
         say(&format!("there is no stack {stack}"));
@@ -104,26 +116,50 @@ pub(crate) async fn delete(client: &Client, stack: &str, force: bool) -> Result<
     let mut emptied = BTreeSet::new();
     loop {
         query(client, "DeleteStack", &[("StackName".to_owned(), stack.to_owned())]).await?;
-        match follow(client, stack, &mut told, false).await?.as_str() {
-            "DELETE_COMPLETE" => {
-                say(&format!("{stack} deleted"));
-                return Ok(());
-            }
-            "DELETE_FAILED" => {
-                let full = if force { not_empty(client, stack).await? } else { Vec::new() };
-                let full: Vec<_> = full.into_iter().filter(|bucket| emptied.insert(bucket.clone())).collect();
-                if full.is_empty() {
-                    bail!("stack {stack} could not be deleted: {}", reason(client, stack).await?);
+        let end = loop {
+            match status(client, stack).await? {
+                None => {
+                    say(&format!("{stack} deleted"));
+                    return Ok(());
                 }
-                empty(client, &full).await?;
+                Some(now) if now.ends_with("IN_PROGRESS") => tokio::time::sleep(POLL).await,
+                Some(now) => break now,
             }
-            other => {
-                let xml = query(client, "DescribeStacks", &[("StackName".to_owned(), stack.to_owned())]).await?;
-                let why = one(&xml, "StackStatusReason").unwrap_or_else(|| format!("it is in the state {other}"));
-                bail!("stack {stack} was not deleted: {why}");
+        };
+        if end != "DELETE_FAILED" {
+            bail!("stack {stack} stays {end}: {}", stack_reason(client, stack).await?);
+        }
+        let full = if force { full_buckets(client, stack).await? } else { Vec::new() };
+        let full: Vec<String> = full.into_iter().filter(|bucket| emptied.insert(bucket.clone())).collect();
+        if full.is_empty() {
+            bail!("stack {stack} could not be deleted: {}", reason(client, stack).await?);
+        }
+        for bucket in &full {
+            empty(client, bucket).await?;
+        }
+    }
+}
+
+/// The buckets of a stack, and of the stacks within it, whose deletion has failed because they hold something.
+async fn full_buckets(client: &Client, stack: &str) -> Result<Vec<String>> {
+    let (mut found, mut stacks) = (Vec::new(), vec![stack.to_owned()]);
+    while let Some(stack) = stacks.pop() {
+        let xml = query(client, "DescribeStackResources", &[("StackName".to_owned(), stack)]).await?;
+        for member in all(&xml, "member") {
+            let field = |name| one(member, name).unwrap_or_default();
+            if field("ResourceStatus") != "DELETE_FAILED" {
+                continue;
+            }
+            match field("ResourceType").as_str() {
+                "AWS::S3::Bucket" if field("ResourceStatusReason").contains("BucketNotEmpty") => {
+                    found.push(field("PhysicalResourceId"));
+                }
+                "AWS::CloudFormation::Stack" => stacks.push(field("PhysicalResourceId")),
+                _ => {}
             }
         }
     }
+    Ok(found)
 }
 
 /// The stack's resources of a type: their names in the template and their ids.
@@ -135,53 +171,38 @@ pub(crate) async fn resources(client: &Client, stack: &str, kind: &str) -> Resul
         .collect())
 }
 
-/// The stack's buckets that could not be deleted because there is something in them.
-async fn not_empty(client: &Client, stack: &str) -> Result<Vec<String>> {
-    let xml = query(client, "DescribeStackResources", &[("StackName".to_owned(), stack.to_owned())]).await?;
-    let full = all(&xml, "member").filter(|member| {
-        one(member, "ResourceType").as_deref() == Some("AWS::S3::Bucket")
-            && one(member, "ResourceStatus").as_deref() == Some("DELETE_FAILED")
-            && one(member, "ResourceStatusReason").is_some_and(|reason| reason.contains("BucketNotEmpty"))
-    });
-    Ok(full.filter_map(|member| one(member, "PhysicalResourceId")).collect())
-}
-
-/// Deletes all versions of all objects of these buckets.
-async fn empty(client: &Client, buckets: &[String]) -> Result<()> {
-    for bucket in buckets {
-        let mut gone = 0_u64;
-        loop {
-            let path = format!("/{bucket}?versions");
-            let call = Call { service: "s3", method: "GET", path: &path, headers: &[], body: Bytes::new() };
-            let (code, body) = client.send(call).await?;
-            if code == http::StatusCode::NOT_FOUND {
-                break;
-            }
-            let xml = String::from_utf8_lossy(&body).into_owned();
-            let versions: Vec<_> = ["Version", "DeleteMarker"]
-                .into_iter()
-                .flat_map(|kind| all(&xml, kind))
-                .filter_map(|version| Some((one(version, "Key")?, one(version, "VersionId")?)))
-                .collect();
-            if !code.is_success() || versions.is_empty() {
-                break;
-            }
-            for (key, version) in versions {
-                let key: Vec<_> = key.split('/').map(package::escape).collect();
-                let path = format!("/{bucket}/{}?versionId={}", key.join("/"), package::escape(&version));
-                let call = Call { service: "s3", method: "DELETE", path: &path, headers: &[], body: Bytes::new() };
-                let (code, body) = client.send(call).await?;
-                if !code.is_success() {
-                    let text = String::from_utf8_lossy(&body).into_owned();
-                    bail!("{bucket} cannot be emptied: {}", one(&text, "Message").unwrap_or(text));
-                }
-                gone += 1;
-            }
+/// Deletes all versions of all objects of a bucket.
+async fn empty(client: &Client, bucket: &str) -> Result<()> {
+    let mut gone = 0_u64;
+    loop {
+        let path = format!("/{bucket}?versions");
+        let call = Call { service: "s3", method: "GET", path: &path, headers: &[], body: Bytes::new() };
+        let (code, body) = client.send(call).await?;
+        let xml = String::from_utf8_lossy(&body).into_owned();
+        if !code.is_success() {
+            bail!("{bucket} cannot be emptied: {}", one(&xml, "Message").unwrap_or(xml));
         }
-        if gone > 0 {
-            say(&format!("{gone} objects of {bucket} deleted"));
+        let versions: Vec<_> = ["Version", "DeleteMarker"]
+            .into_iter()
+            .flat_map(|kind| all(&xml, kind))
+            .filter_map(|version| Some((one(version, "Key")?, one(version, "VersionId")?)))
+            .collect();
+        if versions.is_empty() {
+            break;
+        }
+        for (key, version) in versions {
+            let key: Vec<_> = key.split('/').map(package::escape).collect();
+            let path = format!("/{bucket}/{}?versionId={}", key.join("/"), package::escape(&version));
+            let call = Call { service: "s3", method: "DELETE", path: &path, headers: &[], body: Bytes::new() };
+            let (code, body) = client.send(call).await?;
+            if !code.is_success() {
+                let text = String::from_utf8_lossy(&body).into_owned();
+                bail!("{bucket} cannot be emptied: {}", one(&text, "Message").unwrap_or(text));
+            }
+            gone += 1;
         }
     }
+    say(&format!("{gone} objects of {bucket} deleted"));
     Ok(())
 }
 
@@ -205,8 +226,8 @@ async fn follow(client: &Client, stack: &str, told: &mut BTreeSet<String>, aloud
                 say(format!("{line}  {}", field("ResourceStatusReason")).trim_end());
             }
         }
-        // A change set that waits to be looked at is no operation.
-        if !now.ends_with("IN_PROGRESS") || now == "REVIEW_IN_PROGRESS" {
+        // Of a change set that nobody executes nothing comes.
+        if !now.ends_with("IN_PROGRESS") || now == REVIEW {
             return Ok(now);
         }
         tokio::time::sleep(POLL).await;
@@ -219,6 +240,12 @@ async fn status(client: &Client, stack: &str) -> Result<Option<String>> {
         Err(e) if e.to_string().contains("does not exist") => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// What is said of the stack itself.
+async fn stack_reason(client: &Client, stack: &str) -> Result<String> {
+    let xml = query(client, "DescribeStacks", &[("StackName".to_owned(), stack.to_owned())]).await?;
+    Ok(one(&xml, "StackStatusReason").unwrap_or_else(|| "see its events".to_owned()))
 }
 
 /// Why the last operation failed: the reasons of the resources that failed first.

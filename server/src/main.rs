@@ -121,7 +121,7 @@ enum Command {
     /// Delete a CloudFormation stack
     Delete {
         stack: String,
-        /// Delete what its buckets hold first: a bucket that is not empty cannot be deleted
+        /// Delete also what those of its buckets hold that go with it: a bucket that is not empty cannot be deleted
         #[arg(long)]
         force: bool,
         #[command(flatten)]
