@@ -80,6 +80,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys, runs: Where) -> Re
     let telemetry = telemetry::register(platform);
     telemetry.start().await?;
     trails.start().await?;
+    cloudformation.start().await?;
     let lambda = lambda::register(platform, &compute).map_err(text)?;
     jobs::event::register(&platform.control, &platform.router);
     let glue = glue::register(platform, &compute).map_err(text)?;

@@ -146,8 +146,6 @@ impl wire::Operation for CreateStack {
         ],
         refused: &[
             ("RollbackConfiguration", &[]),
-            ("TimeoutInMinutes", &[]),
-            ("NotificationARNs", &[]),
             ("ResourceTypes", &[]),
             ("RetainExceptOnCreate", &["false"]),
             ("DeploymentConfig.Mode", &["STANDARD"]),
@@ -733,7 +731,6 @@ impl wire::Operation for UpdateStack {
         refused: &[
             ("ResourceTypes", &[]),
             ("RollbackConfiguration", &[]),
-            ("NotificationARNs", &[]),
             ("RetainExceptOnCreate", &["false"]),
             ("DeploymentConfig.Mode", &["STANDARD"]),
             ("DeploymentConfig.DisableRollback", &["false"]),

@@ -1,5 +1,5 @@
 //! Links that functions of custom resources, and whoever a stack waits for, put their answers to. A link is its own secret, as a presigned
-//! URL is on AWS; the answers are kept until the step that waits for them has read them, so that a restart loses none.
+//! URL is on AWS; the answers are kept for days after the step that waits for them has read them, so that a restart loses none.
 //! Source: CloudFormation Template Reference, "Custom resource response objects", "AWS::CloudFormation::WaitConditionHandle".
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use crate::Result;
 pub const ANSWERS: &str = "/_lakerun/cloudformation/answer/";
 /// The largest answer. Source: CloudFormation Template Reference, "Custom resource response objects".
 pub(crate) const MAX_ANSWER: usize = 4096;
+/// How long a link is known whose answer has been read: longer than any step that may be made again.
+const KEPT_MS: i64 = 7 * 24 * 3_600_000;
 /// Answers that one link takes.
 const MAX_ANSWERS: usize = 1000;
 
@@ -21,16 +23,11 @@ pub(crate) struct Link {
     /// Version of the record's form.
     version: u32,
     pub(crate) made_ms: i64,
-    pub(crate) answers: Vec<String>,
     /// Of one request: it is swept away when nobody can wait for it any more.
     #[serde(default)]
     once: bool,
+    pub(crate) answers: Vec<String>,
 }
-
-/// The link of a request is kept so long: an answer that was read is read again where what came of it could not be recorded.
-const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
-/// Links looked at in one sweep.
-const SWEPT: usize = 100;
 
 /// The links of all stacks.
 #[derive(Clone, Debug)]
@@ -40,7 +37,7 @@ pub(crate) struct Answers {
 }
 
 fn key(token: &str) -> Key {
-    Key::new("cloudformation-answers").push(token)
+    Answers::all().push(token)
 }
 
 impl Answers {
@@ -52,13 +49,7 @@ impl Answers {
     pub(crate) async fn open(&self, cx: &Cx, once: bool) -> Result<String> {
         let (token, now) = (format!("{}{}", cx.uuid(), cx.uuid()).replace('-', ""), cx.now().as_millisecond());
         cx.write(&self.store, move |tx| {
-            for (key, value) in tx.scan_prefix(Key::new("cloudformation-answers"), SWEPT)? {
-                let link: Link = store::kv::decode(&key, &value)?;
-                if link.once && link.made_ms < now - KEPT_MS {
-                    tx.delete(key)?;
-                }
-            }
-            tx.put_json(key(&token), &Link { version: 1, made_ms: now, answers: Vec::new(), once })?;
+            tx.put_json(key(&token), &Link { version: 1, made_ms: now, once, answers: Vec::new() })?;
             Ok(token.clone())
         })
         .await
@@ -73,8 +64,9 @@ impl Answers {
         Ok(found.unwrap_or_default())
     }
 
-    /// Takes an answer; false where there is no such link.
+    /// Takes an answer; false where there is no such link. One that is too long is told as such to who waits, without its text.
     pub(crate) async fn take(&self, token: &str, body: &[u8]) -> Result<bool> {
+        let body = &body[..body.len().min(MAX_ANSWER + 1)];
         let (token, text) = (token.to_owned(), String::from_utf8_lossy(body).into_owned());
         self.store
             .write(move |tx| {
@@ -86,6 +78,22 @@ impl Answers {
                 Ok(true)
             })
             .await
+    }
+
+    /// Where all links are.
+    pub(crate) fn all() -> Key {
+        Key::new("cloudformation-answers")
+    }
+
+    /// Forgets those of some links whose answers were read long ago.
+    pub(crate) fn forget(tx: &mut store::Tx<'_>, page: &[(Vec<u8>, Vec<u8>)], now_ms: i64) -> Result<()> {
+        for (key, value) in page {
+            let link: Link = store::kv::decode(key, value)?;
+            if link.once && now_ms - link.made_ms > KEPT_MS {
+                tx.delete(key)?;
+            }
+        }
+        Ok(())
     }
 
     /// Nobody answers by it any more.

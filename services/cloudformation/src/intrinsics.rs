@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +10,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::Result;
-use crate::parameters::text;
+use crate::parameters::{items, text};
 use crate::template::{Template, validation};
 
 /// What a made resource answers to Ref and GetAtt.
@@ -27,6 +28,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) pseudo: Pseudo,
     /// The exports of all stacks.
     pub(crate) exports: &'a BTreeMap<String, String>,
+    /// Conditions that have been looked at: each holds or does not, however often it is named.
+    pub(crate) conditions: Mutex<BTreeMap<String, bool>>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,6 +38,7 @@ pub(crate) struct Pseudo {
     pub(crate) region: String,
     pub(crate) stack_name: String,
     pub(crate) stack_id: String,
+    pub(crate) notified: Vec<String>,
 }
 
 impl Scope<'_> {
@@ -173,7 +177,7 @@ impl Scope<'_> {
     }
 
     fn reference(&self, target: &str) -> Result<Option<Value>> {
-        let Pseudo { account, region, stack_name, stack_id } = &self.pseudo;
+        let Pseudo { account, region, stack_name, stack_id, notified } = &self.pseudo;
         Ok(Some(match target {
             "AWS::NoValue" => return Ok(None),
             "AWS::AccountId" => account.as_str().into(),
@@ -182,14 +186,12 @@ impl Scope<'_> {
             "AWS::StackId" => stack_id.as_str().into(),
             "AWS::Partition" => "aws".into(),
             "AWS::URLSuffix" => "amazonaws.com".into(),
-            "AWS::NotificationARNs" => Value::Array(Vec::new()),
+            "AWS::NotificationARNs" => notified.iter().map(|arn| Value::String(arn.clone())).collect(),
             _ => match (self.parameters.get(target), self.resources.get(target)) {
                 (Some(value), _) => {
-                    let kind = self.template.parameters.get(target).and_then(|d| d.get("Type")).and_then(Value::as_str);
-                    if kind.is_some_and(|k| k == "CommaDelimitedList" || k.starts_with("List<")) {
-                        value.split(',').map(|t| Value::String(t.trim().to_owned())).collect()
-                    } else {
-                        value.as_str().into()
+                    match self.template.parameters.get(target).and_then(|declared| items(declared, value)) {
+                        Some(items) => items.into_iter().map(Value::String).collect(),
+                        None => value.as_str().into(),
                     }
                 }
                 (None, Some(known)) => known.physical_id.as_str().into(),
@@ -290,12 +292,17 @@ impl Scope<'_> {
     }
 
     fn named_condition(&self, name: &str, depth: usize) -> Result<bool> {
+        if let Some(holds) = self.conditions.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(*holds);
+        }
         let body = self
             .template
             .conditions
             .get(name)
             .ok_or_else(|| validation(format!("Template format error: Unresolved condition dependency {name}")))?;
-        self.holds(body, depth + 1)
+        let holds = self.holds(body, depth + 1)?;
+        self.conditions.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), holds);
+        Ok(holds)
     }
 
     fn holds(&self, value: &Value, depth: usize) -> Result<bool> {
@@ -377,26 +384,46 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a case for each function")]
     fn functions() {
         let template = Template::parse(
-            "Parameters: {P: {Type: String}, L: {Type: CommaDelimitedList}}\n\
+            "Parameters: {P: {Type: String}, L: {Type: CommaDelimitedList}, S: {Type: 'AWS::SSM::Parameter::Value<List<String>>'}}\n\
              Mappings: {M: {a: {b: c}}}\n\
              Conditions: {Yes: !Equals [!Ref P, p], No: !Not [!Condition Yes], Both: !And [!Condition Yes, !Condition No]}\n\
              Resources: {R: {Type: T}}",
         )
         .unwrap();
-        let parameters = IndexMap::from([("P".to_owned(), "p".to_owned()), ("L".to_owned(), "x, y".to_owned())]);
+        let parameters = IndexMap::from([
+            ("P".to_owned(), "p".to_owned()),
+            ("L".to_owned(), "x, y".to_owned()),
+            ("S".to_owned(), "a,b".to_owned()),
+        ]);
         let resources = BTreeMap::from([(
             "R".to_owned(),
             Known { physical_id: "r-1".into(), attributes: json!({"Arn": "arn:r", "Endpoint.Port": 1}) },
         )]);
-        let pseudo = Pseudo { account: "0".into(), region: "eu".into(), stack_name: "s".into(), stack_id: "id".into() };
+        let pseudo = Pseudo {
+            account: "0".into(),
+            region: "eu".into(),
+            stack_name: "s".into(),
+            stack_id: "id".into(),
+            notified: vec!["arn:topic".to_owned()],
+        };
         let exports = BTreeMap::from([("shared".to_owned(), "from elsewhere".to_owned())]);
-        let scope =
-            Scope { template: &template, parameters: &parameters, resources: &resources, pseudo, exports: &exports };
+        let scope = Scope {
+            template: &template,
+            parameters: &parameters,
+            resources: &resources,
+            pseudo,
+            exports: &exports,
+            conditions: Mutex::default(),
+        };
         let cases = [
             (json!({"Ref": "R"}), json!("r-1")),
             (json!({"Ref": "L"}), json!(["x", "y"])),
+            (json!({"Ref": "S"}), json!(["a", "b"])),
+            (json!({"Fn::Join": ["+", {"Ref": "S"}]}), json!("a+b")),
+            (json!({"Ref": "AWS::NotificationARNs"}), json!(["arn:topic"])),
             (json!({"Fn::GetAtt": ["R", "Arn"]}), json!("arn:r")),
             (json!({"Fn::GetAtt": "R.Endpoint.Port"}), json!(1)),
             (json!({"Fn::Sub": "${R}/${R.Arn}/${!x}/${AWS::Region}/${P}"}), json!("r-1/arn:r/${x}/eu/p")),
@@ -433,5 +460,35 @@ mod tests {
         ] {
             assert!(scope.resolve(&bad).unwrap_err().is("ValidationError"), "{bad}");
         }
+    }
+
+    /// Each condition names the one before ten times: looked at anew each time, there is no end to it.
+    #[test]
+    fn conditions_are_looked_at_once() {
+        use std::fmt::Write as _;
+        let mut template = String::from("Resources: {R: {Type: T}}\nConditions:\n  C0: !Equals [a, a]\n");
+        for n in 1..=20 {
+            let before = vec![format!("!Condition C{}", n - 1); 10].join(", ");
+            writeln!(template, "  C{n}: !And [{before}]").unwrap();
+        }
+        let template = Template::parse(&template).unwrap();
+        let (parameters, resources, exports) = Default::default();
+        let pseudo = Pseudo {
+            account: String::new(),
+            region: String::new(),
+            stack_name: String::new(),
+            stack_id: String::new(),
+            notified: Vec::new(),
+        };
+        let scope = Scope {
+            template: &template,
+            parameters: &parameters,
+            resources: &resources,
+            pseudo,
+            exports: &exports,
+            conditions: Mutex::default(),
+        };
+        assert!(scope.condition("C20").unwrap());
+        assert_eq!(scope.conditions.lock().unwrap().len(), 21);
     }
 }

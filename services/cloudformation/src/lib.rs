@@ -8,6 +8,10 @@
 //!
 //! [`cloud_control`] the Cloud Control API: the same types of resources one by one, without stacks.
 //!
+//! [`dynamic`] references to values that other services keep · [`notify`] telling topics of events.
+//!
+//! [`sweep`] what is forgotten.
+//!
 //! [`answers`] links by which custom resources and wait conditions are answered.
 //!
 //! Not here: macros of one's own, stack sets.
@@ -17,6 +21,8 @@ mod cloud_control;
 mod dynamic;
 mod engine;
 mod intrinsics;
+mod notify;
+mod ongoing;
 mod ops;
 mod parameters;
 mod policy;
@@ -26,6 +32,7 @@ mod resources;
 mod serverless;
 mod stacks;
 mod start;
+mod sweep;
 mod template;
 
 use std::sync::Arc;
@@ -67,6 +74,14 @@ pub fn template_to_json(text: &str) -> Result<serde_json::Value> {
 pub use answers::ANSWERS;
 
 impl CloudFormation {
+    /// Puts the daily task that forgets what is old on the queue.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn start(&self) -> Result<(), store::Error> {
+        sweep::start(&self.store).await
+    }
+
     /// Takes what somebody puts to a link of a custom resource or wait condition; false where there is no such link.
     ///
     /// # Errors
@@ -86,8 +101,10 @@ pub fn register(platform: &Platform, envs: Option<PythonEnvs>) -> Arc<CloudForma
         DescribeStackResource, DescribeStackResourceDrifts, DescribeStackResources, DescribeStacks, DetectStackDrift, DetectStackResourceDrift, ExecuteChangeSet, GetStackPolicy, GetTemplate,
         GetTemplateSummary, ListChangeSets, ListExports, ListImports, ListStackResources, ListStacks, SetStackPolicy, UpdateStack,
         UpdateTerminationProtection, ValidateTemplate);
-    let operations = Arc::new(engine::Operations(service.clone()));
+    let operations = Arc::new(ongoing::Job(engine::Operations(service.clone())));
     jobs::register(&platform.control, &platform.router, operations, OPERATIONS_AT_ONCE);
+    platform.control.register(notify::TELL, notify::AT_ONCE, Arc::new(notify::Teller(Arc::clone(&platform.router))));
+    platform.control.register(sweep::SWEEP, 1, Arc::new(sweep::Sweeper(service.clone())));
     cloud_control::register(platform, &service);
     service
 }

@@ -65,21 +65,25 @@ fn check(name: &str, declaration: &Value, value: &str) -> Result<()> {
             None => Err(validation(why)),
         }
     };
+    let kind = kind(declaration);
+    // Of a list each item is one of them.
+    let parts = items(declaration, value).unwrap_or_else(|| vec![value.to_owned()]);
     if let Some(allowed) = declaration.get("AllowedValues").and_then(Value::as_array) {
         let allowed: Vec<String> = allowed.iter().map(text).collect();
-        if !allowed.iter().any(|a| a == value) {
+        if !parts.iter().all(|part| allowed.contains(part)) {
             return refuse(format!("Parameter '{name}' must be one of AllowedValues"));
         }
     }
-    let kind = declaration.get("Type").and_then(Value::as_str).unwrap_or("String");
-    if let Some(pattern) = declaration.get("AllowedPattern").and_then(Value::as_str)
-        && let Ok(pattern) = regex::Regex::new(&format!("^(?:{pattern})$"))
-        && !pattern.is_match(value)
-    {
-        return refuse(format!(
-            "Parameter {name} failed to satisfy constraint: must match pattern {}",
-            pattern.as_str()
-        ));
+    if let Some(pattern) = declaration.get("AllowedPattern").and_then(Value::as_str) {
+        // The language has them as Java's, which look ahead and behind.
+        let regex = fancy_regex::Regex::new(&format!("^(?:{pattern})$")).map_err(|cause| {
+            validation(format!("Template format error: the AllowedPattern of parameter {name} is not valid: {cause}"))
+        })?;
+        for part in &parts {
+            if !regex.is_match(part).unwrap_or(false) {
+                return refuse(format!("Parameter {name} failed to satisfy constraint: must match pattern {pattern}"));
+            }
+        }
     }
     let limit = |key: &str| declaration.get(key).map(text).and_then(|t| t.parse::<f64>().ok());
     if kind == "Number" {
@@ -111,6 +115,18 @@ fn check(name: &str, declaration: &Value, value: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn kind(declaration: &Value) -> &str {
+    declaration.get("Type").and_then(Value::as_str).unwrap_or("String")
+}
+
+/// The items of a parameter's value where its type is a list, its own or that of the parameter of SSM that it names.
+pub(crate) fn items(declaration: &Value, value: &str) -> Option<Vec<String>> {
+    let kind = kind(declaration);
+    let kind = kind.strip_prefix("AWS::SSM::Parameter::Value<").and_then(|rest| rest.strip_suffix('>')).unwrap_or(kind);
+    let is_list = kind == "CommaDelimitedList" || kind.starts_with("List<");
+    is_list.then(|| value.split(',').map(|item| item.trim().to_owned()).collect())
 }
 
 /// A scalar as text, as CloudFormation writes it.
@@ -154,5 +170,39 @@ mod tests {
         assert_eq!(run(&[("A", Some("1")), ("B", Some("x"))]), "Parameter 'B' must be a number.");
         assert_eq!(run(&[("A", Some("1")), ("B", Some("6"))]), "Parameter 'B' must be a number not greater than 5");
         assert_eq!(run(&[("A", Some("1")), ("C", Some("z"))]), "Parameter 'C' must be one of AllowedValues");
+    }
+
+    #[test]
+    fn constraints_of_lists_and_of_javas_patterns() {
+        let template = Template::parse(
+            "Parameters:\n  L: {Type: CommaDelimitedList, AllowedValues: [a, b], Default: 'a, b'}\n  \
+             W: {Type: String, AllowedPattern: '(?=.*[0-9])(?=.*[a-z]).{4,}', Default: abc1}\n\
+             Resources: {R: {Type: T}}",
+        )
+        .unwrap();
+        let run = |key: &str, value: &str| {
+            let given = [Given { key: key.to_owned(), value: Some(value.to_owned()) }];
+            bind(&template, &given, &IndexMap::new()).map_err(|error| error.message().to_owned())
+        };
+        assert!(run("L", "b,a").is_ok());
+        assert_eq!(run("L", "a,c").unwrap_err(), "Parameter 'L' must be one of AllowedValues");
+        assert!(run("W", "4fore").is_ok());
+        assert!(run("W", "fore").unwrap_err().contains("must match pattern"));
+    }
+
+    #[test]
+    fn lists() {
+        let items = |kind: &str| items(&serde_json::json!({ "Type": kind }), "a, b");
+        for kind in [
+            "CommaDelimitedList",
+            "List<Number>",
+            "AWS::SSM::Parameter::Value<List<String>>",
+            "AWS::SSM::Parameter::Value<CommaDelimitedList>",
+        ] {
+            assert_eq!(items(kind).unwrap(), ["a", "b"], "{kind}");
+        }
+        for kind in ["String", "AWS::SSM::Parameter::Value<String>", "AWS::SSM::Parameter::Name"] {
+            assert!(items(kind).is_none(), "{kind}");
+        }
     }
 }

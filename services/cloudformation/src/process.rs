@@ -6,7 +6,7 @@ use service::Cx;
 use wire::Error;
 
 use crate::template::{Template, extensions, rules, to_json, validation};
-use crate::{CloudFormation, Result, serverless};
+use crate::{CloudFormation, Result, parameters, serverless};
 
 /// The transforms that a template declares, in their order.
 pub(crate) fn declared(template: &Value) -> Vec<String> {
@@ -89,10 +89,8 @@ impl CloudFormation {
 
 /// A list where the parameter is one.
 fn as_value(template: &Value, name: &str, given: &str) -> Value {
-    let kind = template["Parameters"][name].get("Type").and_then(Value::as_str).unwrap_or_default();
-    if kind == "CommaDelimitedList" || kind.starts_with("List<") || kind.contains("<List<") {
-        given.split(',').map(|part| Value::String(part.trim().to_owned())).collect()
-    } else {
-        Value::String(given.to_owned())
+    match parameters::items(&template["Parameters"][name], given) {
+        Some(items) => items.into_iter().map(Value::String).collect(),
+        None => Value::String(given.to_owned()),
     }
 }

@@ -44,9 +44,6 @@ pub(crate) struct StackRecord {
     /// Which resources updates may touch.
     #[serde(default)]
     pub(crate) policy: Option<String>,
-    /// What updates have replaced that failed, and were not taken back, before they could delete it.
-    #[serde(default)]
-    pub(crate) superseded: Vec<(String, ResourceRecord)>,
     /// An update whose way back has failed, to go on with.
     #[serde(default)]
     pub(crate) stuck: Option<Operation>,
@@ -58,6 +55,22 @@ pub(crate) struct StackRecord {
     pub(crate) hidden: Vec<String>,
     /// Counts operations; names of resources that are made anew have it in them.
     pub(crate) operations: u32,
+    /// Resources of the stack that others have taken the place of, and that an operation which failed has left: the next one that succeeds
+    /// deletes them.
+    #[serde(default)]
+    pub(crate) superseded: Vec<(String, ResourceRecord)>,
+    /// Who has begun its last operation.
+    #[serde(default)]
+    pub(crate) principal: Option<Principal>,
+    /// The topics that hear of its events.
+    #[serde(default)]
+    pub(crate) notified: Vec<String>,
+    /// How long its making may take.
+    #[serde(default)]
+    pub(crate) timeout_minutes: Option<i32>,
+    /// What it was made of before the last update, as it was given: what a stack around it goes back to.
+    #[serde(default)]
+    pub(crate) previous: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,8 +88,14 @@ pub(crate) struct ResourceRecord {
     pub(crate) status: String,
     pub(crate) reason: Option<String>,
     pub(crate) updated_ms: i64,
-    /// Resolved.
+    /// Resolved, but for dynamic references. Of an update under way or failed: those that it is to have.
     pub(crate) properties: Value,
+    /// Of one whose update has failed: the properties that it had before.
+    #[serde(default)]
+    pub(crate) settled: Option<Value>,
+    /// The tags of the stack that it has; None where that was not noted yet.
+    #[serde(default)]
+    pub(crate) stack_tags: Option<Vec<(String, String)>>,
     /// What GetAtt answers.
     pub(crate) attributes: Value,
     pub(crate) depends_on: Vec<String>,
@@ -89,6 +108,16 @@ pub(crate) struct ResourceRecord {
     pub(crate) retain_replaced: bool,
     /// The operation that has made it.
     pub(crate) generation: u32,
+}
+
+impl ResourceRecord {
+    /// As it was before an update that failed.
+    pub(crate) fn into_settled(mut self) -> Self {
+        if let Some(settled) = self.settled.take() {
+            self.properties = settled;
+        }
+        self
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +162,9 @@ pub(crate) struct Operation {
     /// Resources that are there and become the stack's, by their identifiers.
     #[serde(default)]
     pub(crate) adopted: BTreeMap<String, String>,
+    /// When a making that is not done by then has failed.
+    #[serde(default)]
+    pub(crate) until_ms: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,16 +216,11 @@ pub(crate) struct ChangeSetRecord {
     pub(crate) kind: Option<String>,
     #[serde(default)]
     pub(crate) adopted: BTreeMap<String, String>,
-    /// How many operations the stack had seen when the set was made: after another one it is of a stack that is no more.
+    /// The stack's count of operations when it was made: of a stack that has changed since it tells nothing.
     #[serde(default)]
     pub(crate) operations: Option<u32>,
-}
-
-impl ChangeSetRecord {
-    /// Whether the stack has changed since.
-    pub(crate) fn is_obsolete(&self, stack: &StackRecord) -> bool {
-        self.execution_status == "AVAILABLE" && self.operations.is_some_and(|made| made != stack.operations)
-    }
+    #[serde(default)]
+    pub(crate) notified: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,11 +1,14 @@
 //! Stacks in the store: found, changed, with their events.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 use service::Cx;
 use store::{Key, Tx};
 
-use crate::Result;
-use crate::records::{self, EventRecord, ResourceRecord, StackRecord, VERSION};
-use crate::template::validation;
+use crate::records::{self, EventRecord, OutputRecord, ResourceRecord, StackRecord, VERSION};
+use crate::template::{Template, validation};
+use crate::{Result, notify, parameters};
 
 /// A stack by name or id; deleted ones by id only.
 pub(crate) fn find(tx: &mut Tx<'_>, (account, region): (&str, &str), name: &str) -> Result<Option<StackRecord>> {
@@ -43,11 +46,39 @@ impl StackScope {
 /// The exports of all stacks that are there: name, value, whose.
 pub(crate) fn exports(tx: &mut Tx<'_>, account: &str, region: &str) -> Result<Vec<(String, String, String)>> {
     let all: Vec<StackRecord> = tx.list_json(records::stacks(account, region), usize::MAX)?;
+    Ok(exported(all))
+}
+
+/// Those that can be imported: of stacks that are not being deleted.
+pub(crate) fn importable(tx: &mut Tx<'_>, account: &str, region: &str) -> Result<BTreeMap<String, String>> {
+    let mut all: Vec<StackRecord> = tx.list_json(records::stacks(account, region), usize::MAX)?;
+    all.retain(|stack| !stack.status.starts_with("DELETE_IN"));
+    Ok(exported(all).into_iter().map(|(name, value, _)| (name, value)).collect())
+}
+
+fn exported(all: Vec<StackRecord>) -> Vec<(String, String, String)> {
     let of = |stack: StackRecord| {
         let id = stack.id;
         stack.outputs.into_iter().filter_map(move |output| Some((output.export?, output.value, id.clone())))
     };
-    Ok(all.into_iter().flat_map(of).collect())
+    all.into_iter().flat_map(of).collect()
+}
+
+/// Why the stack cannot export what its outputs are to be.
+pub(crate) fn exports_refused(
+    tx: &mut Tx<'_>,
+    stack: &StackRecord,
+    outputs: &[OutputRecord],
+) -> Result<Option<String>> {
+    let new: Vec<(String, String)> =
+        outputs.iter().filter_map(|o| Some((o.export.clone()?, o.value.clone()))).collect();
+    for (name, _, whose) in exports(tx, &stack.account, &stack.region)? {
+        if whose != stack.id && new.iter().any(|(own, _)| *own == name) {
+            let short = whose.split('/').nth(1).unwrap_or_default();
+            return Ok(Some(format!("Export with name {name} is already exported by stack {short}. ")));
+        }
+    }
+    Ok(in_use(tx, stack, &new)?.map(|reason| format!("Cannot update {reason}")))
 }
 
 /// Why the stack's exports cannot go or change, `kept` apart: `export x as it is in use by a and b`.
@@ -82,11 +113,36 @@ pub(crate) fn save(tx: &mut Tx<'_>, stack: &StackRecord) -> Result<()> {
     if stack.status == "DELETE_COMPLETE" {
         tx.delete(&live)?;
         tx.delete(records::drifts(stack))?;
-        tx.put_json(records::deleted(&stack.account, &stack.region).push(&stack.id), stack)?;
+        tx.put_json(records::deleted(&stack.account, &stack.region).push(&stack.id), &remembered(stack))?;
     } else {
         tx.put_json(&live, stack)?;
     }
     Ok(())
+}
+
+/// What stays known of a deleted stack: nothing of what its resources were made with, and no hidden values.
+fn remembered(stack: &StackRecord) -> StackRecord {
+    let mut stack = stack.clone();
+    let template = Template::parse(&stack.template).unwrap_or_default();
+    for (name, value) in &mut stack.parameters {
+        if template.parameters.get(name).is_some_and(parameters::no_echo) {
+            "****".clone_into(value);
+        }
+    }
+    for record in stack.resources.values_mut() {
+        (record.properties, record.settled, record.attributes) = (Value::Null, None, Value::Null);
+    }
+    (stack.hidden, stack.previous, stack.stuck) = (Vec::new(), None, None);
+    stack
+}
+
+/// A text without the stack's hidden values.
+pub(crate) fn shown(stack: &StackRecord, text: String) -> String {
+    // As it stands in the text, which may be JSON.
+    stack.hidden.iter().fold(text, |text, secret| {
+        let quoted = Value::from(secret.as_str()).to_string();
+        text.replace(quoted.trim_matches('"'), "****").replace(secret.as_str(), "****")
+    })
 }
 
 /// Sets the stack's status, with its event.
@@ -98,7 +154,7 @@ pub(crate) fn set_status(
     reason: Option<&str>,
 ) -> Result<()> {
     status.clone_into(&mut stack.status);
-    stack.reason = reason.map(str::to_owned);
+    stack.reason = reason.map(|reason| shown(stack, reason.to_owned()));
     let event = Event {
         logical_id: &stack.name.clone(),
         physical_id: &stack.id.clone(),
@@ -127,7 +183,8 @@ pub(crate) fn set_resource(
     logical_id: &str,
     record_of: ResourceRecord,
 ) -> Result<()> {
-    let properties = Some(masked(stack, record_of.properties.to_string()));
+    let record_of = ResourceRecord { reason: record_of.reason.map(|reason| shown(stack, reason)), ..record_of };
+    let properties = Some(shown(stack, record_of.properties.to_string()));
     let event = Event {
         logical_id,
         physical_id: &record_of.physical_id,
@@ -141,15 +198,6 @@ pub(crate) fn set_resource(
     Ok(())
 }
 
-/// A text in JSON without the values of NoEcho parameters.
-pub(crate) fn masked(stack: &StackRecord, text: String) -> String {
-    stack.hidden.iter().fold(text, |text, secret| {
-        // As it stands in the text.
-        let quoted = serde_json::Value::from(secret.as_str()).to_string();
-        text.replace(quoted.trim_matches('"'), "****")
-    })
-}
-
 pub(crate) fn record(tx: &mut Tx<'_>, stack: &StackRecord, now_ms: i64, event: Event<'_>) -> Result<()> {
     let n = tx.next_number(records::event_counter(&stack.account, &stack.region, &stack.id))?;
     let tail = stack.id.rsplit('/').next().unwrap_or_default();
@@ -161,9 +209,9 @@ pub(crate) fn record(tx: &mut Tx<'_>, stack: &StackRecord, now_ms: i64, event: E
         physical_id: event.physical_id.to_owned(),
         kind: event.kind.to_owned(),
         status: event.status.to_owned(),
-        reason: event.reason.map(str::to_owned),
+        reason: event.reason.map(|reason| shown(stack, reason.to_owned())),
         properties: event.properties,
     };
     tx.put_json(records::events(&stack.account, &stack.region, &stack.id).push_u64(n), &record)?;
-    Ok(())
+    notify::tell(tx, stack, n, &record)
 }

@@ -8,11 +8,12 @@ use store::Tx;
 use wire::Error;
 
 use crate::engine::{Operations, Work};
+use crate::ongoing::Job;
 use crate::parameters::{self, Given, text};
 use crate::records::{Goal, Operation, Phase, StackRecord, VERSION};
 use crate::stacks::{self, StackScope};
 use crate::template::{Template, validation};
-use crate::{CloudFormation, Result, policy, process, resources};
+use crate::{CloudFormation, Result, dynamic, policy, process, resources};
 
 /// What a caller wants of a stack.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,9 @@ pub(crate) struct Wanted {
     pub(crate) by_change_set: bool,
     pub(crate) policy: Option<String>,
     pub(crate) policy_of_update: Option<String>,
+    /// Topics that are told of events; `None` leaves those that there are.
+    pub(crate) notified: Option<Vec<String>>,
+    pub(crate) timeout_minutes: Option<i32>,
 }
 
 /// The same, checked.
@@ -89,6 +93,9 @@ impl CloudFormation {
             let text = format!("Template format error: Unrecognized resource types: [{}]", unknown.join(", "));
             return Err(validation(text));
         }
+        for resource in template.resources.values() {
+            dynamic::check(&resource.kind, &resource.properties)?;
+        }
         if let Some(needed) = template.needed_capability() {
             // Who may make roles with names of their own may make others too.
             if !given(needed) && !given("CAPABILITY_NAMED_IAM") {
@@ -126,12 +133,14 @@ impl CloudFormation {
 /// A template in a bucket: `https://bucket.s3.region.amazonaws.com/key`, `http://endpoint/bucket/key`, `s3://bucket/key`.
 async fn fetch(cx: &Cx, url: &str) -> Result<String> {
     let invalid = || validation("TemplateURL must be a supported URL.");
+    let mut version = None;
     let (bucket, key) = if let Some(rest) = url.strip_prefix("s3://") {
         rest.split_once('/').map(|(b, k)| (b.to_owned(), k.to_owned())).ok_or_else(invalid)?
     } else {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).ok_or_else(invalid)?;
         let (host, path) = rest.split_once('/').ok_or_else(invalid)?;
-        let path = path.split('?').next().unwrap_or_default();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        version = query.split('&').find_map(|part| part.strip_prefix("versionId=")).map(str::to_owned);
         let name = host.split(':').next().unwrap_or_default();
         let virtual_bucket = [".s3.", ".s3-"].iter().find_map(|mark| name.split_once(mark)).map(|(b, _)| b);
         match virtual_bucket.or_else(|| name.strip_suffix(".localhost")) {
@@ -139,7 +148,11 @@ async fn fetch(cx: &Cx, url: &str) -> Result<String> {
             None => path.split_once('/').map(|(b, k)| (b.to_owned(), k.to_owned())).ok_or_else(invalid)?,
         }
     };
-    let object = cx.call_json("s3", "GetObject", json!({ "Bucket": bucket, "Key": key })).await;
+    let mut input = json!({ "Bucket": bucket, "Key": key });
+    if let Some(version) = version {
+        input["VersionId"] = version.into();
+    }
+    let object = cx.call_json("s3", "GetObject", input).await;
     match object {
         Ok(object) => Ok(text(&object["Body"])),
         Err(error) => Err(validation(format!("S3 error: {}", error.message()))),
@@ -172,17 +185,21 @@ pub(crate) fn new_stack(cx: &Cx, wanted: &Wanted, status: &str) -> StackRecord {
         original: None,
         imports: Vec::new(),
         policy: wanted.policy.clone(),
-        superseded: Vec::new(),
         stuck: None,
         change_set: None,
         operation: None,
         hidden: Vec::new(),
         operations: 0,
+        superseded: Vec::new(),
+        principal: None,
+        notified: wanted.notified.clone().unwrap_or_default(),
+        timeout_minutes: wanted.timeout_minutes,
+        previous: None,
     }
 }
 
 /// Records an operation and its task. The stack's state has been checked.
-pub(crate) fn begin(tx: &mut Tx<'_>, stack: &mut StackRecord, now_ms: i64, operation: Operation) -> Result<()> {
+pub(crate) fn begin(tx: &mut Tx<'_>, stack: &mut StackRecord, now_ms: i64, mut operation: Operation) -> Result<()> {
     let (status, goal) = match operation.goal {
         Goal::Create => ("CREATE_IN_PROGRESS", Goal::Create),
         Goal::Update => ("UPDATE_IN_PROGRESS", Goal::Update),
@@ -191,18 +208,19 @@ pub(crate) fn begin(tx: &mut Tx<'_>, stack: &mut StackRecord, now_ms: i64, opera
     };
     stack.operations += 1;
     stack.hidden.extend(hidden(&operation));
+    stack.principal = Some(operation.principal.clone());
     if goal == Goal::Update {
         stack.updated_ms = Some(now_ms);
+        stack.previous = None;
+    }
+    if goal == Goal::Create {
+        operation.until_ms = stack.timeout_minutes.map(|minutes| now_ms + i64::from(minutes) * 60_000);
     }
     if goal == Goal::Delete {
         // What has failed to go is tried again.
         for record in stack.resources.values_mut().filter(|r| r.status == "DELETE_FAILED") {
             "CREATE_COMPLETE".clone_into(&mut record.status);
         }
-    }
-    let mut operation = operation;
-    if goal != Goal::Delete {
-        operation.superseded.splice(..0, std::mem::take(&mut stack.superseded));
     }
     stack.operation = Some(operation);
     stacks::set_status(tx, stack, now_ms, status, Some("User Initiated"))?;
@@ -212,7 +230,7 @@ pub(crate) fn begin(tx: &mut Tx<'_>, stack: &mut StackRecord, now_ms: i64, opera
         stack_id: stack.id.clone(),
         number: stack.operations,
     };
-    jobs::start::<Operations>(tx, &work.task(), &work)?;
+    jobs::start::<Job<Operations>>(tx, &work.task(), &work)?;
     stacks::save(tx, stack)
 }
 
@@ -225,6 +243,7 @@ pub(crate) fn resume(
     status: &str,
 ) -> Result<()> {
     stack.operations += 1;
+    stack.principal = Some(operation.principal.clone());
     stack.operation = Some(operation);
     stacks::set_status(tx, stack, now_ms, status, Some("User Initiated"))?;
     let work = Work {
@@ -233,7 +252,7 @@ pub(crate) fn resume(
         stack_id: stack.id.clone(),
         number: stack.operations,
     };
-    jobs::start::<Operations>(tx, &work.task(), &work)?;
+    jobs::start::<Job<Operations>>(tx, &work.task(), &work)?;
     stacks::save(tx, stack)
 }
 
@@ -266,6 +285,7 @@ pub(crate) fn operation(cx: &Cx, goal: Goal, prepared: Option<Prepared>, on_fail
         policy: None,
         cancelled: false,
         adopted: std::collections::BTreeMap::new(),
+        until_ms: None,
     }
 }
 
@@ -286,10 +306,10 @@ pub(crate) fn check_updatable(stack: &StackRecord) -> Result<()> {
     Err(validation(format!("Stack:{} is in {} state and can not be updated.", stack.id, stack.status)))
 }
 
-/// Would the operation change anything?
+/// Would the operation change anything? Of what failed, and of stacks within, that is not known.
 pub(crate) fn unchanged(stack: &StackRecord, prepared: &Prepared) -> bool {
-    // An update that failed and was not taken back has left the stack between two templates.
-    if stack.status.ends_with("_FAILED") {
+    let nested = prepared.template.resources.values().any(|resource| resource.kind == resources::NESTED);
+    if nested || stack.status.ends_with("_FAILED") {
         return false;
     }
     let same_template = match Template::parse(&stack.template) {
@@ -373,7 +393,7 @@ impl CloudFormation {
         }
         let mut operation = operation(cx, Goal::Update, Some(prepared), wanted.on_failure);
         operation.policy = wanted.policy_of_update;
-        let given_policy = wanted.policy;
+        let (given_policy, notified) = (wanted.policy, wanted.notified);
         let (place, id, capabilities, role) = (StackScope::of(cx), stack.id, wanted.capabilities, wanted.role_arn);
         cx.write(&self.store, move |tx| {
             let mut stack = stacks::require(tx, &place, &id)?;
@@ -381,6 +401,9 @@ impl CloudFormation {
             stack.capabilities.clone_from(&capabilities);
             stack.role_arn = role.clone().or_else(|| stack.role_arn.clone());
             stack.policy = given_policy.clone().or_else(|| stack.policy.clone());
+            if let Some(topics) = &notified {
+                stack.notified.clone_from(topics);
+            }
             begin(tx, &mut stack, place.now_ms, operation.clone())?;
             Ok::<_, Error>(stack.id)
         })

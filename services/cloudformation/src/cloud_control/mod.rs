@@ -14,8 +14,10 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use service::{Cx, Platform, operations};
 
+use crate::ongoing::Job;
 use crate::resources::{Context, existing, whole};
 use crate::{CloudFormation, Result};
+pub(crate) use request::token_is_old;
 use types::Type;
 
 /// Requests that are carried out side by side.
@@ -27,7 +29,7 @@ pub(crate) fn register(platform: &Platform, service: &Arc<CloudFormation>) {
     operations!(platform.router, service, api:
         CancelResourceRequest, CreateResource, DeleteResource, GetResource, GetResourceRequestStatus, ListResourceRequests,
         ListResources, UpdateResource);
-    let requests = Arc::new(run::Requests(service.clone()));
+    let requests = Arc::new(Job(run::Requests(service.clone())));
     jobs::register(&platform.control, &platform.router, requests, AT_ONCE);
 }
 
@@ -53,11 +55,15 @@ impl CloudFormation {
             logical_id: type_name.rsplit("::").next().unwrap_or_default().to_owned(),
             kind: type_name.to_owned(),
             answers: self.answers.clone(),
+            store: self.store.clone(),
             generation: 0,
             tags: Vec::new(),
+            tags_before: Vec::new(),
             capabilities: Vec::new(),
             half_made: Mutex::default(),
             touched: std::sync::atomic::AtomicBool::default(),
+            going_back: false,
+            until_ms: None,
         }
     }
 }

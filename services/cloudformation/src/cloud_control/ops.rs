@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::request::{MOST, Place, Request};
 use super::run::{self, Requests, Work};
 use super::types::{self, Type};
+use crate::ongoing::Job;
 use crate::parameters::text;
 use crate::resources::Context;
 use crate::{CloudFormation, Result};
@@ -197,7 +198,7 @@ impl CloudFormation {
             forget(tx, &place, request.begun_ms)?;
             request.begin(tx, &place, client)?;
             let work = Work { place: place.clone(), token: request.token.clone() };
-            jobs::start::<Requests>(tx, &run::task(&request.token), &work)?;
+            jobs::start::<Job<Requests>>(tx, &run::task(&request.token), &work)?;
             Ok(request.clone())
         })
         .await

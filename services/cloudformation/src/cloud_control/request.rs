@@ -75,6 +75,12 @@ struct Given {
     at_ms: i64,
 }
 
+/// Does a client's token name no request any more?
+pub(crate) fn token_is_old(key: &[u8], value: &[u8], now_ms: i64) -> Result<bool> {
+    let given: Given = store::kv::decode(key, value)?;
+    Ok(now_ms - given.at_ms >= TOKEN_KEPT_MS)
+}
+
 impl Request {
     pub(super) fn find(tx: &mut Tx<'_>, place: &Place, token: &str, now_ms: i64) -> Result<Option<Self>> {
         let found: Option<Self> = tx.get_json(place.requests().push(token))?;

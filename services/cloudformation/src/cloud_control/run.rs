@@ -4,15 +4,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jobs::{Attempt, Ended, Kind, Limits, Loaded, Next, Who, Worked};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::Cx;
-use service::attempts::Outcome;
 use wire::Error;
 
 use super::request::{Place, Request};
 use super::types::{self, Type};
+use crate::ongoing::Ongoing;
 use crate::resources::{self, Context, Made, Updated, existing, is_missing, whole};
 use crate::{CloudFormation, Result};
 
@@ -31,56 +30,31 @@ pub(super) fn task(token: &str) -> String {
     format!("cloudcontrol/{token}")
 }
 
-/// Requests, as jobs that go on from what is stored of them.
+impl std::fmt::Display for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&task(&self.token))
+    }
+}
+
+/// Requests, which go on from what is stored of them.
 pub(super) struct Requests(pub(super) Arc<CloudFormation>);
 
 #[async_trait]
-impl Kind for Requests {
+impl Ongoing for Requests {
     const NAME: &'static str = "cloudcontrol:request";
-    const GOES_ON: bool = true;
-    const BEGINS: bool = false;
-    type Payload = Work;
-    type Plan = ();
-    type End = ();
+    type Work = Work;
 
     fn scope(work: &Work) -> (&str, &str) {
         (&work.place.account, &work.place.region)
     }
 
-    fn load(&self, tx: &mut store::Tx<'_>, work: &Work) -> Result<Loaded<()>> {
+    fn is_left(&self, tx: &mut store::Tx<'_>, work: &Work) -> Result<bool> {
         let found: Option<Request> = tx.get_json(work.place.requests().push(&work.token))?;
-        Ok(if found.is_some_and(|request| !request.is_over()) { Loaded::Todo(()) } else { Loaded::Over })
+        Ok(found.is_some_and(|request| !request.is_over()))
     }
 
-    fn limits(&self, (): &()) -> Limits {
-        Limits { tries: u32::MAX, timeout: None }
-    }
-
-    async fn who(&self, _: &Work, (): &(), _: &str) -> Result<Who<()>> {
-        // Each call is made as the request's role or its caller.
-        Ok(Who::Platform)
-    }
-
-    async fn work(&self, work: &Work, (): &(), _: &Attempt) -> Worked<()> {
-        match self.0.fulfil(work).await {
-            Ok(()) => Worked::Ended(()),
-            Err(error) => {
-                tracing::error!(request = work.token, %error, "a resource's request is interrupted; it goes on in a while");
-                Worked::Passing(())
-            }
-        }
-    }
-
-    fn stopped(&self) {}
-    fn timed_out(&self, (): &()) {}
-
-    fn outcome(&self, (): &()) -> Outcome {
-        Outcome::Commit
-    }
-
-    /// The request's record says how it ended.
-    fn end(&self, _: &mut store::Tx<'_>, _: &Work, _: &Ended<()>) -> Result<Next<Work>> {
-        Ok(Next::Over)
+    async fn go_on(&self, work: &Work) -> Result<()> {
+        self.0.fulfil(work).await
     }
 }
 

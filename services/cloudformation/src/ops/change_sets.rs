@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::{Error, Timestamp};
 
-use super::describe::parameters_told;
+use super::describe::shown_parameters;
 use super::{given, tag_list, tags};
 use crate::engine::{known, scope};
 use crate::records::{self, ChangeRecord, ChangeSetRecord, Goal, StackRecord, VERSION};
@@ -15,10 +15,7 @@ use crate::resources::{self, existing};
 use crate::stacks::{self, StackScope};
 use crate::start::{self, Prepared, Wanted};
 use crate::template::{Template, validation};
-use crate::{CloudFormation, Result};
-
-/// Of a set that was made for the stack as it was before another operation.
-const OBSOLETE: &str = "OBSOLETE";
+use crate::{CloudFormation, Result, notify};
 
 #[async_trait]
 impl Handle<api::CreateChangeSet> for CloudFormation {
@@ -36,6 +33,7 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
             role_arn: input.role_arn,
             on_failure: input.on_stack_failure,
             by_change_set: true,
+            notified: notify::topics(input.notification_ar_ns)?,
             ..Wanted::default()
         };
         let existing = self.stack_if_there(cx, &wanted.stack_name).await?;
@@ -105,6 +103,8 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
             changes,
             kind: importing.then(|| "IMPORT".to_owned()),
             adopted,
+            operations: Some(stack.operations),
+            notified: wanted.notified,
             template: prepared.text,
             original: prepared.original,
             parameters: prepared.parameters,
@@ -113,7 +113,6 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
             capabilities: wanted.capabilities,
             role_arn: wanted.role_arn,
             on_failure: wanted.on_failure,
-            operations: Some(stack.operations),
         };
         let place = StackScope::of(cx);
         cx.write(&self.store, move |tx| {
@@ -141,14 +140,11 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
 #[async_trait]
 impl Handle<api::DescribeChangeSet> for CloudFormation {
     async fn handle(&self, cx: &Cx, input: api::DescribeChangeSetInput) -> Result<api::DescribeChangeSetOutput> {
-        let mut record = self.change_set(cx, &input.change_set_name, input.stack_name.as_deref()).await?;
-        if let Some(stack) = self.stack_if_there(cx, &record.stack_id).await?
-            && record.is_obsolete(&stack)
-        {
-            OBSOLETE.clone_into(&mut record.execution_status);
-        }
-        let template = Template::parse(&record.template).unwrap_or_default();
-        let parameters = parameters_told(&template, &record.parameters, &record.fetched);
+        let record = self.change_set(cx, &input.change_set_name, input.stack_name.as_deref()).await?;
+        let (stack, template) = self.of_change_set(cx, &record).await?;
+        let parameters = shown_parameters(&template, &record.parameters, &record.fetched);
+        let notified = record.notified.clone().or_else(|| stack.as_ref().map(|stack| stack.notified.clone()));
+        let execution_status = execution_status(stack.as_ref(), &record);
         Ok(api::DescribeChangeSetOutput {
             change_set_name: Some(record.name),
             change_set_id: Some(record.id),
@@ -157,10 +153,10 @@ impl Handle<api::DescribeChangeSet> for CloudFormation {
             description: record.description,
             parameters: Some(parameters),
             creation_time: Some(Timestamp::from_millis(record.created_ms)),
-            execution_status: Some(record.execution_status),
+            execution_status: Some(execution_status),
             status: Some(record.status),
             status_reason: record.reason,
-            notification_ar_ns: Some(Vec::new()),
+            notification_ar_ns: Some(notified.unwrap_or_default()),
             capabilities: Some(record.capabilities),
             tags: Some(tag_list(&record.tags)),
             changes: Some(record.changes.iter().map(change).collect()),
@@ -187,12 +183,12 @@ impl Handle<api::ExecuteChangeSet> for CloudFormation {
                 return Err(api::error::invalid_change_set_status_exception(text));
             }
             let mut stack = stacks::require(tx, &place, &record.stack_id)?;
-            if record.is_obsolete(&stack) {
-                let text = format!(
+            if execution_status(Some(&stack), &record) == OBSOLETE {
+                // What it tells is of a stack that has become another since.
+                return Err(api::error::invalid_change_set_status_exception(format!(
                     "ChangeSet [{}] cannot be executed in its current execution status of [{OBSOLETE}]",
                     record.id
-                );
-                return Err(api::error::invalid_change_set_status_exception(text));
+                )));
             }
             let fresh = stack.status == "REVIEW_IN_PROGRESS";
             let goal = match (record.kind.as_deref(), fresh) {
@@ -221,6 +217,9 @@ impl Handle<api::ExecuteChangeSet> for CloudFormation {
             stack.capabilities.clone_from(&record.capabilities);
             stack.role_arn = record.role_arn.clone().or(stack.role_arn);
             stack.change_set = Some(record.id.clone());
+            if let Some(topics) = &record.notified {
+                stack.notified.clone_from(topics);
+            }
             start::begin(tx, &mut stack, place.now_ms, operation)?;
             "EXECUTE_COMPLETE".clone_into(&mut record.execution_status);
             // The stack's other change sets are of a stack that is no more.
@@ -259,7 +258,7 @@ impl Handle<api::ListChangeSets> for CloudFormation {
         let all: Vec<ChangeSetRecord> =
             self.store.read(|tx| Ok::<_, Error>(tx.list_json(&prefix, usize::MAX)?)).await?;
         let summaries = all.into_iter().map(|r| api::ChangeSetSummary {
-            execution_status: Some(if r.is_obsolete(&stack) { OBSOLETE.to_owned() } else { r.execution_status }),
+            execution_status: Some(execution_status(Some(&stack), &r)),
             stack_id: Some(r.stack_id),
             stack_name: Some(r.stack_name),
             change_set_id: Some(r.id),
@@ -271,6 +270,19 @@ impl Handle<api::ListChangeSets> for CloudFormation {
             ..Default::default()
         });
         Ok(api::ListChangeSetsOutput { summaries: Some(summaries.collect()), next_token: None })
+    }
+}
+
+const OBSOLETE: &str = "OBSOLETE";
+
+/// One whose stack has changed since it was made tells nothing any more, and cannot be executed.
+/// Source: CloudFormation User Guide, "Update CloudFormation stacks using change sets".
+fn execution_status(stack: Option<&StackRecord>, record: &ChangeSetRecord) -> String {
+    let changed = stack.zip(record.operations).is_some_and(|(stack, then)| stack.operations != then);
+    if changed && record.execution_status == "AVAILABLE" {
+        OBSOLETE.to_owned()
+    } else {
+        record.execution_status.clone()
     }
 }
 
@@ -352,12 +364,22 @@ impl CloudFormation {
             logical_id: name.to_owned(),
             kind: String::new(),
             answers: self.answers.clone(),
+            store: self.store.clone(),
             generation: 0,
             tags: Vec::new(),
+            tags_before: Vec::new(),
             capabilities: Vec::new(),
             half_made: std::sync::Mutex::default(),
             touched: std::sync::atomic::AtomicBool::default(),
+            going_back: false,
+            until_ms: None,
         }
+    }
+
+    /// The stack of a change set, where it still is, and the template that it would get.
+    async fn of_change_set(&self, cx: &Cx, record: &ChangeSetRecord) -> Result<(Option<StackRecord>, Template)> {
+        let stack = self.stack_if_there(cx, &record.stack_id).await?;
+        Ok((stack, Template::parse(&record.template)?))
     }
 
     /// A change set by id, or by its stack and name.
@@ -390,14 +412,15 @@ fn not_found(name: &str) -> Error {
 fn changes(stack: &StackRecord, prepared: &Prepared, exports: &BTreeMap<String, String>) -> Result<Vec<ChangeRecord>> {
     let known = known(stack);
     let scope = scope(stack, &prepared.template, &prepared.parameters, (&known, exports));
-    let (mut out, mut there) = (Vec::new(), BTreeSet::new());
+    let mut out = Vec::new();
+    let mut kept = BTreeSet::new();
     for (name, resource) in &prepared.template.resources {
         if let Some(condition) = &resource.condition
             && !scope.condition(condition)?
         {
             continue;
         }
-        there.insert(name);
+        kept.insert(name);
         let mut change = ChangeRecord {
             action: "Add".to_owned(),
             logical_id: name.clone(),
@@ -409,7 +432,11 @@ fn changes(stack: &StackRecord, prepared: &Prepared, exports: &BTreeMap<String, 
         if let Some(record) = stack.resources.get(name) {
             // What refers to resources that are still to be made counts as changed.
             let new = scope.resolve(&resource.properties).unwrap_or_default();
-            if new == record.properties && resource.kind == record.kind {
+            let retagged = resources::takes_stack_tags(&resource.kind)
+                && *record.stack_tags.as_ref().unwrap_or(&stack.tags) != prepared.tags;
+            // Whether a stack within changes, that stack says.
+            let may = retagged || resource.kind == resources::NESTED || record.status == "UPDATE_FAILED";
+            if new == record.properties && resource.kind == record.kind && !may {
                 continue;
             }
             let differs = |key: &String| new.get(key) != record.properties.get(key);
@@ -419,14 +446,24 @@ fn changes(stack: &StackRecord, prepared: &Prepared, exports: &BTreeMap<String, 
             keys.dedup();
             "Modify".clone_into(&mut change.action);
             change.physical_id = Some(record.physical_id.clone());
-            change.replacement = Some(if resource.kind == record.kind { "Conditional" } else { "True" }.to_owned());
             change.properties = keys.into_iter().filter(differs).collect();
+            if change.properties.is_empty() && retagged {
+                change.properties.push("Tags".to_owned());
+            }
+            let renamed =
+                existing::naming(&resource.kind).is_some_and(|name| change.properties.iter().any(|p| p == name));
+            let replacement = match () {
+                () if resource.kind != record.kind || renamed => "True",
+                () if change.properties.iter().all(|property| property == "Tags") => "False",
+                () => "Conditional",
+            };
+            change.replacement = Some(replacement.to_owned());
         }
         out.push(change);
     }
     for (name, record) in &stack.resources {
         // One whose condition does not hold any more goes, too.
-        if !there.contains(name) {
+        if !kept.contains(name) {
             out.push(ChangeRecord {
                 action: "Remove".to_owned(),
                 logical_id: name.clone(),
@@ -441,11 +478,16 @@ fn changes(stack: &StackRecord, prepared: &Prepared, exports: &BTreeMap<String, 
 }
 
 fn change(record: &ChangeRecord) -> api::Change {
+    let recreates = |name: &str| match name {
+        "Tags" => "Never",
+        name if existing::naming(&record.kind) == Some(name) => "Always",
+        _ => "Conditionally",
+    };
     let details = record.properties.iter().map(|name| api::ResourceChangeDetail {
         target: Some(api::ResourceTargetDefinition {
             attribute: Some("Properties".to_owned()),
             name: Some(name.clone()),
-            requires_recreation: Some("Conditionally".to_owned()),
+            requires_recreation: Some(recreates(name).to_owned()),
             ..Default::default()
         }),
         evaluation: Some("Static".to_owned()),

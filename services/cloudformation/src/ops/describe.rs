@@ -198,29 +198,28 @@ fn description(stack: &StackRecord) -> Option<String> {
     Template::parse(&stack.template).ok().and_then(|t| t.description)
 }
 
-/// Parameters as they are told: those with `NoEcho` without their values.
-pub(super) fn parameters_told(
+/// Parameters without the values that are hidden.
+pub(super) fn shown_parameters(
     template: &Template,
     parameters: &IndexMap<String, String>,
     fetched: &IndexMap<String, String>,
 ) -> Vec<api::Parameter> {
-    let told = parameters.iter().map(|(key, value)| {
+    let shown = |(key, value): (&String, &String)| {
         let hidden = template.parameters.get(key).is_some_and(no_echo);
-        let name = fetched.get(key);
-        let shown = |text: &String| if hidden { "****".to_owned() } else { text.clone() };
+        let mask = |value: &String| if hidden { "****".to_owned() } else { value.clone() };
         api::Parameter {
             parameter_key: Some(key.clone()),
-            parameter_value: Some(name.cloned().unwrap_or_else(|| shown(value))),
-            resolved_value: name.map(|_| shown(value)),
+            parameter_value: Some(mask(fetched.get(key).unwrap_or(value))),
+            resolved_value: fetched.contains_key(key).then(|| mask(value)),
             ..Default::default()
         }
-    });
-    told.collect()
+    };
+    parameters.iter().map(shown).collect()
 }
 
 fn stack(record: &StackRecord, drifts: Option<&Drifts>) -> api::Stack {
     let template = Template::parse(&record.template).unwrap_or_default();
-    let parameters = parameters_told(&template, &record.parameters, &record.fetched);
+    let parameters = shown_parameters(&template, &record.parameters, &record.fetched);
     let outputs = record.outputs.iter().map(|o| api::Output {
         output_key: Some(o.key.clone()),
         output_value: Some(o.value.clone()),
@@ -240,7 +239,8 @@ fn stack(record: &StackRecord, drifts: Option<&Drifts>) -> api::Stack {
         stack_status: record.status.clone(),
         stack_status_reason: record.reason.clone(),
         disable_rollback: Some(false),
-        notification_ar_ns: Some(Vec::new()),
+        notification_ar_ns: Some(record.notified.clone()),
+        timeout_in_minutes: record.timeout_minutes,
         capabilities: Some(record.capabilities.clone()),
         outputs: Some(outputs.collect()),
         role_arn: record.role_arn.clone(),

@@ -15,7 +15,7 @@ use crate::parameters::text;
 use crate::records::{self, ResourceRecord, StackRecord};
 use crate::resources::existing;
 use crate::template::validation;
-use crate::{CloudFormation, Result};
+use crate::{CloudFormation, Result, dynamic, stacks};
 
 /// One looking at a stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,6 +94,13 @@ struct Difference {
     actual: String,
     /// `NOT_EQUAL`, `REMOVE`.
     kind: String,
+}
+
+impl Difference {
+    /// Without the stack's hidden values.
+    fn shown(self, stack: &StackRecord) -> Self {
+        Self { expected: stacks::shown(stack, self.expected), actual: stacks::shown(stack, self.actual), ..self }
+    }
 }
 
 #[async_trait]
@@ -200,6 +207,12 @@ impl Handle<api::DetectStackResourceDrift> for CloudFormation {
     }
 }
 
+/// Was this detection made before then?
+pub(crate) fn detection_is_old(key: &[u8], value: &[u8], before_ms: i64) -> Result<bool> {
+    let detection: Detection = store::kv::decode(key, value)?;
+    Ok(detection.at_ms < before_ms)
+}
+
 fn no_resource(name: &str, stack: &StackRecord) -> wire::Error {
     validation(format!("Resource {name} does not exist for stack {}", stack.name))
 }
@@ -223,7 +236,6 @@ impl CloudFormation {
         }
         let at = self.looking(cx, stack, name);
         let found = existing::find(&at, &record.kind, &record.physical_id).await?;
-        let hidden = |text: String| crate::stacks::masked(stack, text);
         let mut differences = Vec::new();
         let status = match &found {
             None => "DELETED",
@@ -241,20 +253,41 @@ impl CloudFormation {
             physical_id: record.physical_id.clone(),
             kind: record.kind.clone(),
             status: status.to_owned(),
-            expected: hidden(record.properties.to_string()),
-            actual: found.map(|found| hidden(found.properties.to_string())),
-            differences: differences
-                .into_iter()
-                .map(|one| Difference { expected: hidden(one.expected), actual: hidden(one.actual), ..one })
-                .collect(),
+            expected: stacks::shown(stack, record.properties.to_string()),
+            actual: found.map(|found| {
+                let actual = without_references(&record.properties, found.properties);
+                stacks::shown(stack, actual.to_string())
+            }),
+            differences: differences.into_iter().map(|one| one.shown(stack)).collect(),
             at_ms: cx.now().as_millisecond(),
         }))
+    }
+}
+
+/// What is, without the values of dynamic references.
+fn without_references(wanted: &Value, is: Value) -> Value {
+    match (wanted, is) {
+        (Value::Object(wanted), Value::Object(is)) => {
+            let shown = |(key, value)| {
+                let value = match wanted.get(&key) {
+                    Some(wanted) => without_references(wanted, value),
+                    None => value,
+                };
+                (key, value)
+            };
+            Value::Object(is.into_iter().map(shown).collect())
+        }
+        // Lists may be told in another order.
+        (wanted, _) if dynamic::is_in(wanted) => wanted.clone(),
+        (_, is) => is,
     }
 }
 
 /// What the template says, against what is: members that it says nothing of may be anything.
 fn compare(path: &str, wanted: &Value, is: &Value, out: &mut Vec<Difference>) {
     match (wanted, is) {
+        // What a dynamic reference is, is not known, and would not be shown.
+        (Value::String(_), _) if dynamic::is_in(wanted) => {}
         (Value::Object(wanted), Value::Object(is)) => {
             for (name, wanted) in wanted {
                 compare(&format!("{path}/{name}"), wanted, is.get(name).unwrap_or(&Value::Null), out);
@@ -269,8 +302,7 @@ fn compare(path: &str, wanted: &Value, is: &Value, out: &mut Vec<Difference>) {
                 }
             }
         }
-        // Which value a dynamic reference had nobody keeps.
-        _ if crate::dynamic::mentions(wanted) || equal(wanted, is) => {}
+        _ if equal(wanted, is) => {}
         _ => out.push(Difference {
             path: path.to_owned(),
             expected: shown(wanted),

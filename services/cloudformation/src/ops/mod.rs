@@ -7,6 +7,8 @@ mod drift;
 mod stacks;
 mod templates;
 
+pub(crate) use drift::detection_is_old;
+
 use crate::parameters::Given;
 
 fn given(parameters: Option<Vec<api_cloudformation::Parameter>>) -> Vec<Given> {

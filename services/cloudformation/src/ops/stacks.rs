@@ -7,7 +7,7 @@ use wire::types::Empty;
 
 use super::{given, tags};
 use crate::start::Wanted;
-use crate::{CloudFormation, Result};
+use crate::{CloudFormation, Result, notify};
 
 #[async_trait]
 impl Handle<api::CreateStack> for CloudFormation {
@@ -28,6 +28,8 @@ impl Handle<api::CreateStack> for CloudFormation {
             on_failure,
             protected: input.enable_termination_protection.unwrap_or(false),
             policy: self.policy_text(cx, input.stack_policy_body, input.stack_policy_url).await?,
+            notified: notify::topics(input.notification_ar_ns)?,
+            timeout_minutes: input.timeout_in_minutes,
             ..Wanted::default()
         };
         let stack_id = self.create(cx, wanted).await?;
@@ -52,6 +54,7 @@ impl Handle<api::UpdateStack> for CloudFormation {
             policy_of_update: self
                 .policy_text(cx, input.stack_policy_during_update_body, input.stack_policy_during_update_url)
                 .await?,
+            notified: notify::topics(input.notification_ar_ns)?,
             ..Wanted::default()
         };
         let stack_id = self.update(cx, wanted).await?;

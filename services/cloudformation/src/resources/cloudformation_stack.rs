@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use wire::Error;
 
-use super::{Context, Kind, Made, Updated, differ, only, pairs, pick, required, text};
-use crate::Result;
+use super::{Context, Kind, Made, Updated, only, pairs, pick, required, text};
 use crate::template::validation;
+use crate::{Result, stacks};
 
 pub(super) struct Stack;
 
@@ -21,6 +21,7 @@ impl Kind for Stack {
     async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let mut input = input(at, properties)?;
+        input.extend(pick(properties, &["TimeoutInMinutes"]));
         input.insert("StackName".to_owned(), at.name(&Value::Null, "", 128).into());
         // What fails is taken back with the stack around it.
         input.insert("DisableRollback".to_owned(), false.into());
@@ -34,14 +35,20 @@ impl Kind for Stack {
         }
     }
 
-    async fn update(&self, at: &Context, was: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    /// Whatever the properties are, the template that lies at the URL may be another: the stack itself finds out.
+    async fn update(&self, at: &Context, was: &Made, _: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
-        if !differ(old, new, &MEMBERS) {
-            return Ok(Updated::InPlace(was.clone()));
-        }
         let id = &was.physical_id;
         let mut input = input(at, new)?;
         input.insert("StackName".to_owned(), id.clone().into());
+        if at.going_back {
+            // By now another template may lie at the URL.
+            input.remove("TemplateURL");
+            match previous(at, id).await? {
+                Some(template) => input.insert("TemplateBody".to_owned(), template.into()),
+                None => input.insert("UsePreviousTemplate".to_owned(), true.into()),
+            };
+        }
         match at.call("cloudformation", "UpdateStack", input.into()).await {
             Err(error) if error.message() == "No updates are to be performed." => {
                 return Ok(Updated::InPlace(was.clone()));
@@ -66,8 +73,15 @@ impl Kind for Stack {
     }
 }
 
+/// What the stack was made of before its last update, where that came to its end.
+async fn previous(at: &Context, id: &str) -> Result<Option<String>> {
+    let home = (at.cx.account().to_owned(), at.cx.region().to_owned());
+    let stack = at.store.read(|tx| stacks::find(tx, (&home.0, &home.1), id)).await?;
+    Ok(stack.and_then(|stack| stack.previous))
+}
+
 fn input(at: &Context, properties: &Value) -> Result<Map<String, Value>> {
-    let mut input = pick(properties, &["NotificationARNs", "TimeoutInMinutes"]);
+    let mut input = pick(properties, &["NotificationARNs"]);
     input.insert("TemplateURL".to_owned(), required(properties, "TemplateURL")?.clone());
     let parameters = properties["Parameters"].as_object().into_iter().flatten().map(|(key, value)| {
         let value = match value {
@@ -99,6 +113,7 @@ async fn settled(at: &Context, id: &str) -> Result<Value> {
         if !text(&stack["StackStatus"]).ends_with("_IN_PROGRESS") {
             return Ok(stack);
         }
+        at.in_time()?;
         cx.router().clock().sleep(EVERY).await;
     }
 }

@@ -103,8 +103,9 @@ async fn ask(
     }
     send(at, &token, &request).await?;
     at.touch();
-    // The link stays: until what the answer says is recorded, a restart reads it again.
-    read(at, &heard(at, &link, timeout).await?, &request_id, was)
+    // The link stays: should the server stop before the answer is noted, this is done again, and reads the same one.
+    let answer = heard(at, &link, timeout).await?;
+    read(at, &answer, &request_id, was)
 }
 
 async fn send(at: &Context, token: &str, request: &Value) -> Result<()> {
@@ -147,6 +148,7 @@ async fn heard(at: &Context, link: &str, timeout_seconds: i64) -> Result<String>
                 &link[..32]
             )));
         }
+        at.in_time()?;
         cx.router().clock().sleep(EVERY).await;
     }
 }

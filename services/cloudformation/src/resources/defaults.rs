@@ -27,6 +27,9 @@ fn of(kind: &str) -> &'static [Default] {
             ("TablePrefix", || "".into()),
         ],
         "AWS::IAM::Role" => &[("Description", || "".into()), ("MaxSessionDuration", || 3600.into())],
+        "AWS::SecretsManager::Secret" => {
+            &[("Description", || "".into()), ("KmsKeyId", || "alias/aws/secretsmanager".into())]
+        }
         "AWS::Lambda::EventSourceMapping" => &[
             ("BisectBatchOnFunctionError", || false.into()),
             ("DestinationConfig", || json!({})),

@@ -1,9 +1,9 @@
 //! AWS::DynamoDB::Table: Ref is its name; Arn, StreamArn.
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Context, Kind, Made, Updated, defaults, differ, only, pick};
+use super::{Context, Kind, Made, Updated, defaults, differ, only, pick, text};
 use crate::Result;
 
 pub(super) struct Table;
@@ -34,6 +34,7 @@ impl Kind for Table {
         only(properties, &known)?;
         let name = at.name(properties, "TableName", 255);
         let mut input = pick(properties, &CREATE);
+        encryption(&mut input);
         if let Some(stream) = properties.get("StreamSpecification") {
             let mut stream = stream.clone();
             stream["StreamEnabled"] = true.into();
@@ -52,7 +53,7 @@ impl Kind for Table {
         }
         let made = Made::new(name, attributes);
         at.begun(&made);
-        apply(at, &made.physical_id, properties).await?;
+        apply(at, &made.physical_id, &json!({}), properties).await?;
         Ok(made)
     }
 
@@ -61,35 +62,24 @@ impl Kind for Table {
             return Ok(Updated::Replace);
         }
         let name = &made.physical_id;
-        let changes =
-            ["BillingMode", "DeletionProtectionEnabled", "ProvisionedThroughput", "SSESpecification", "TableClass"];
-        if differ(old, new, &changes) {
-            let mut input = pick(new, &changes);
-            defaults::reset(&mut input, "AWS::DynamoDB::Table", old, new);
+        let mut input = pick(new, &["DeletionProtectionEnabled", "SSESpecification", "TableClass"]);
+        input.retain(|member, _| differ(old, new, &[member.as_str()]));
+        encryption(&mut input);
+        defaults::reset(&mut input, "AWS::DynamoDB::Table", old, new);
+        if billing(old) != billing(new) {
+            input.extend(billing(new));
+        }
+        if !input.is_empty() {
             input.insert("TableName".to_owned(), name.clone().into());
             at.call("dynamodb", "UpdateTable", input.into()).await?;
         }
         indexes(at, name, old, new).await?;
         let mut made = made.clone();
         if differ(old, new, &["StreamSpecification"]) {
-            made.attributes = stream(at, name, old, new).await?;
+            made.attributes = stream(at, name, new).await?;
         }
-        apply(at, name, new).await?;
-        if let (Some(ttl), None) = (old.get("TimeToLiveSpecification"), new.get("TimeToLiveSpecification"))
-            && ttl.get("Enabled").is_none_or(|on| super::text(on) == "true")
-        {
-            let off = json!({ "AttributeName": ttl["AttributeName"], "Enabled": false });
-            at.call("dynamodb", "UpdateTimeToLive", json!({ "TableName": name, "TimeToLiveSpecification": off }))
-                .await?;
-        }
-        if old.get("PointInTimeRecoverySpecification").is_some()
-            && new.get("PointInTimeRecoverySpecification").is_none()
-        {
-            let off = json!({ "PointInTimeRecoveryEnabled": false });
-            let input = json!({ "TableName": name, "PointInTimeRecoverySpecification": off });
-            at.call("dynamodb", "UpdateContinuousBackups", input).await?;
-        }
-        let (gone, set) = super::changed_tags(old, new);
+        apply(at, name, old, new).await?;
+        let (gone, set) = at.changed_tags(old, new);
         let arn = made.attribute("Arn");
         if !gone.is_empty() {
             at.call("dynamodb", "UntagResource", json!({ "ResourceArn": arn, "TagKeys": gone })).await?;
@@ -105,11 +95,38 @@ impl Kind for Table {
     }
 }
 
-/// Deletes, changes and makes indexes, one in each call. Source: DynamoDB API Reference, UpdateTable.
+/// The template's name of the switch, as the operations have it.
+fn encryption(input: &mut Map<String, Value>) {
+    if let Some(Value::Object(specification)) = input.get_mut("SSESpecification")
+        && let Some(on) = specification.shift_remove("SSEEnabled")
+    {
+        specification.insert("Enabled".to_owned(), on);
+    }
+}
+
+/// How a table is paid for. Source: Template Reference, "AWS::DynamoDB::Table", `BillingMode`.
+fn billing(properties: &Value) -> Map<String, Value> {
+    let mut billing = pick(properties, &["BillingMode", "ProvisionedThroughput"]);
+    let provisioned = billing.contains_key("ProvisionedThroughput");
+    billing.entry("BillingMode").or_insert_with(|| if provisioned { "PROVISIONED" } else { "PAY_PER_REQUEST" }.into());
+    billing
+}
+
+/// Deletes, changes and makes indexes, one in each call. Which there are the table says: of an update that failed not all were made.
+/// Source: DynamoDB API Reference, UpdateTable.
 async fn indexes(at: &Context, name: &str, old: &Value, new: &Value) -> Result<()> {
     let all = |p: &Value| p["GlobalSecondaryIndexes"].as_array().cloned().unwrap_or_default();
     let same = |a: &Value, b: &Value| a["IndexName"] == b["IndexName"];
     let (old, new_indexes) = (all(old), all(new));
+    if old == new_indexes {
+        return Ok(());
+    }
+    let found = at.look("dynamodb", "describeTable", json!({ "TableName": name })).await?;
+    let there: Vec<Value> = all(&found["Table"]);
+    let old: Vec<Value> = old.into_iter().filter(|index| there.iter().any(|other| same(index, other))).collect();
+    // What is there and was not to be is what a failed update has made of what is to be now.
+    let made =
+        |index: &Value| there.iter().any(|other| same(index, other)) && !old.iter().any(|other| same(index, other));
     let call = async |change: Value| {
         let mut input = pick(new, &["AttributeDefinitions"]);
         input.insert("TableName".to_owned(), name.into());
@@ -119,10 +136,7 @@ async fn indexes(at: &Context, name: &str, old: &Value, new: &Value) -> Result<(
     for index in &old {
         let kept = new_indexes.iter().find(|other| same(index, other));
         if kept.is_none_or(|kept| differ(index, kept, &["KeySchema", "Projection"])) {
-            match call(json!({ "Delete": { "IndexName": index["IndexName"] } })).await {
-                Err(error) if !super::is_missing(&error) => return Err(error),
-                _ => {}
-            }
+            call(json!({ "Delete": { "IndexName": index["IndexName"] } })).await?;
         }
     }
     for index in &new_indexes {
@@ -133,6 +147,7 @@ async fn indexes(at: &Context, name: &str, old: &Value, new: &Value) -> Result<(
                     call(json!({ "Update": change })).await?;
                 }
             }
+            _ if made(index) => {}
             _ => call(json!({ "Create": index })).await?,
         }
     }
@@ -140,18 +155,25 @@ async fn indexes(at: &Context, name: &str, old: &Value, new: &Value) -> Result<(
 }
 
 /// A stream of another kind is another stream. Answers the table's attributes.
-async fn stream(at: &Context, name: &str, old: &Value, new: &Value) -> Result<Value> {
-    if old.get("StreamSpecification").is_some() {
+async fn stream(at: &Context, name: &str, new: &Value) -> Result<Value> {
+    let cx = at.cx.as_platform().without_task();
+    let described = async || {
+        let found = cx.call_json("dynamodb", "describeTable", json!({ "TableName": name })).await?;
+        Ok::<Value, wire::Error>(found["Table"].clone())
+    };
+    let (is, wanted) = (described().await?["StreamSpecification"].clone(), new.get("StreamSpecification"));
+    let enabled = is["StreamEnabled"] == true;
+    let same = enabled && wanted.is_some_and(|wanted| wanted["StreamViewType"] == is["StreamViewType"]);
+    if enabled && !same {
         let input = json!({ "TableName": name, "StreamSpecification": { "StreamEnabled": false } });
         at.call("dynamodb", "UpdateTable", input).await?;
     }
-    if let Some(wanted) = new.get("StreamSpecification") {
+    if let Some(wanted) = wanted.filter(|_| !same) {
         let mut wanted = wanted.clone();
         wanted["StreamEnabled"] = true.into();
         at.call("dynamodb", "UpdateTable", json!({ "TableName": name, "StreamSpecification": wanted })).await?;
     }
-    let output = at.cx.as_platform().call_json("dynamodb", "describeTable", json!({ "TableName": name })).await?;
-    let table = &output["Table"];
+    let table = described().await?;
     let mut attributes = json!({ "Arn": table["TableArn"] });
     if new.get("StreamSpecification").is_some() {
         attributes["StreamArn"] = table["LatestStreamArn"].clone();
@@ -159,13 +181,30 @@ async fn stream(at: &Context, name: &str, old: &Value, new: &Value) -> Result<Va
     Ok(attributes)
 }
 
-/// What has operations of its own.
-async fn apply(at: &Context, name: &str, properties: &Value) -> Result<()> {
-    if let Some(ttl) = properties.get("TimeToLiveSpecification") {
-        let input = json!({ "TableName": name, "TimeToLiveSpecification": ttl });
-        at.call("dynamodb", "UpdateTimeToLive", input).await?;
+/// What has operations of its own, which refuse what is so already.
+async fn apply(at: &Context, name: &str, old: &Value, new: &Value) -> Result<()> {
+    if differ(old, new, &["TimeToLiveSpecification"]) {
+        let found = at.look("dynamodb", "describeTimeToLive", json!({ "TableName": name })).await?;
+        let found = &found["TimeToLiveDescription"];
+        let enabled = matches!(found["TimeToLiveStatus"].as_str(), Some("ENABLED" | "ENABLING"));
+        let is = enabled.then(|| text(&found["AttributeName"]));
+        let wanted = &new["TimeToLiveSpecification"];
+        let wanted = Some(text(&wanted["AttributeName"])).filter(|_| text(&wanted["Enabled"]) == "true");
+        let set = async |attribute: &str, enabled: bool| {
+            let setting = json!({ "AttributeName": attribute, "Enabled": enabled });
+            let input = json!({ "TableName": name, "TimeToLiveSpecification": setting });
+            at.call("dynamodb", "UpdateTimeToLive", input).await.map(drop)
+        };
+        if let Some(is) = is.as_ref().filter(|is| wanted.as_ref() != Some(is)) {
+            set(is, false).await?;
+        }
+        if let Some(wanted) = wanted.as_ref().filter(|wanted| is.as_ref() != Some(wanted)) {
+            set(wanted, true).await?;
+        }
     }
-    if let Some(recovery) = properties.get("PointInTimeRecoverySpecification") {
+    if differ(old, new, &["PointInTimeRecoverySpecification"]) {
+        let off = || json!({ "PointInTimeRecoveryEnabled": false });
+        let recovery = new.get("PointInTimeRecoverySpecification").cloned().unwrap_or_else(off);
         let input = json!({ "TableName": name, "PointInTimeRecoverySpecification": recovery });
         at.call("dynamodb", "UpdateContinuousBackups", input).await?;
     }

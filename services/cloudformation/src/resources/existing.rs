@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::iam_holders::listed;
 use super::{Context, Made, is_missing, s3_bucket, same, text};
 use crate::Result;
 
@@ -34,6 +35,37 @@ pub(crate) fn identifier(kind: &str) -> Option<&'static str> {
     IDENTIFIERS.iter().find(|(name, _)| *name == kind).map(|(_, property)| *property)
 }
 
+/// The property by which a template names a type's resources, another value of which needs another resource.
+pub(crate) fn naming(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm" => "AlarmName",
+        "AWS::CloudWatch::Dashboard" => "DashboardName",
+        "AWS::Athena::WorkGroup"
+        | "AWS::Events::Rule"
+        | "AWS::Glue::Crawler"
+        | "AWS::Glue::Job"
+        | "AWS::Pipes::Pipe"
+        | "AWS::SSM::Parameter"
+        | "AWS::Scheduler::Schedule"
+        | "AWS::SecretsManager::Secret"
+        | "AWS::StepFunctions::Activity" => "Name",
+        "AWS::DynamoDB::Table" => "TableName",
+        "AWS::ECR::Repository" => "RepositoryName",
+        "AWS::IAM::Group" => "GroupName",
+        "AWS::IAM::ManagedPolicy" => "ManagedPolicyName",
+        "AWS::IAM::Role" => "RoleName",
+        "AWS::IAM::User" => "UserName",
+        "AWS::Lambda::Function" => "FunctionName",
+        "AWS::Logs::LogGroup" => "LogGroupName",
+        "AWS::S3::Bucket" => "BucketName",
+        "AWS::S3::BucketPolicy" => "Bucket",
+        "AWS::SNS::Topic" => "TopicName",
+        "AWS::SQS::Queue" => "QueueName",
+        "AWS::StepFunctions::StateMachine" => "StateMachineName",
+        _ => return None,
+    })
+}
+
 /// The property that gives a resource a name of its template's, where that makes its identifier.
 pub(crate) fn name_of(kind: &str, properties: &Value, at: &Context) -> Option<String> {
     let given = |property: &str| properties.get(property).map(text).filter(|name| !name.is_empty());
@@ -55,16 +87,21 @@ pub(crate) fn name_of(kind: &str, properties: &Value, at: &Context) -> Option<St
             )
         }
         "AWS::StepFunctions::Activity" => Some(at.arn("states", format!("activity:{}", given("Name")?))),
+        "AWS::KMS::Key" => None,
         "AWS::S3::BucketPolicy" => given("Bucket"),
         "AWS::SecretsManager::ResourcePolicy" => given("SecretId"),
         "AWS::Logs::ResourcePolicy" => given("PolicyName"),
         "AWS::Logs::MetricFilter" | "AWS::Logs::SubscriptionFilter" => {
             Some(format!("{}|{}", given("LogGroupName")?, given("FilterName")?))
         }
-        "AWS::Lambda::EventInvokeConfig" => {
-            Some(format!("{}|{}", given("FunctionName")?, given("Qualifier").unwrap_or_default()))
+        "AWS::Lambda::EventInvokeConfig" => Some(format!("{}|{}", given("FunctionName")?, given("Qualifier")?)),
+        "AWS::Events::EventBusPolicy" => {
+            Some(format!("{}|{}", given("EventBusName").unwrap_or_else(|| "default".to_owned()), given("StatementId")?))
         }
-        "AWS::KMS::Key" => None,
+        "AWS::IAM::Policy" => {
+            let holders = listed(properties).into_iter().map(|(what, holder)| format!("{what}/{holder}"));
+            Some(format!("{}|{}", given("PolicyName")?, holders.collect::<Vec<_>>().join(",")))
+        }
         _ => given(identifier(kind)?),
     }
 }
@@ -83,16 +120,18 @@ pub(crate) fn is_taken_over(kind: &str) -> bool {
         "AWS::CloudWatch::Alarm",
         "AWS::CloudWatch::CompositeAlarm",
         "AWS::CloudWatch::Dashboard",
+        "AWS::Events::EventBusPolicy",
         "AWS::Events::Rule",
+        "AWS::IAM::Policy",
         "AWS::Lambda::EventInvokeConfig",
         "AWS::Logs::MetricFilter",
         "AWS::Logs::ResourcePolicy",
         "AWS::Logs::SubscriptionFilter",
         "AWS::S3::Bucket",
         "AWS::S3::BucketPolicy",
-        "AWS::SecretsManager::ResourcePolicy",
         "AWS::SNS::Topic",
         "AWS::SQS::Queue",
+        "AWS::SecretsManager::ResourcePolicy",
         "AWS::StepFunctions::Activity",
         "AWS::StepFunctions::StateMachine",
     ]
@@ -105,6 +144,16 @@ pub(crate) async fn find(at: &Context, kind: &str, id: &str) -> Result<Option<Fo
         "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm" => return alarm(at, id).await,
         "AWS::CloudWatch::Dashboard" => dashboard(at, id).await,
         "AWS::DynamoDB::Table" => table(at, id).await,
+        "AWS::Events::EventBusPolicy" => return bus_policy(at, id).await,
+        "AWS::IAM::Policy" => return inline_policy(at, id).await,
+        "AWS::Lambda::EventInvokeConfig" => invoke_config(at, id).await,
+        "AWS::Logs::MetricFilter" => return filter(at, id, ("describeMetricFilters", "MetricFilters")).await,
+        "AWS::Logs::SubscriptionFilter" => {
+            return filter(at, id, ("describeSubscriptionFilters", "SubscriptionFilters")).await;
+        }
+        "AWS::Logs::ResourcePolicy" => return logs_policy(at, id).await,
+        "AWS::S3::BucketPolicy" => bucket_policy(at, id).await,
+        "AWS::SecretsManager::ResourcePolicy" => return secret_policy(at, id).await,
         "AWS::Events::Rule" => rule(at, id).await,
         "AWS::ECR::Repository" => repository(at, id).await,
         "AWS::IAM::Role" => role(at, id).await,
@@ -116,29 +165,6 @@ pub(crate) async fn find(at: &Context, kind: &str, id: &str) -> Result<Option<Fo
         "AWS::SQS::Queue" => queue(at, id).await,
         "AWS::SSM::Parameter" => parameter(at, id).await,
         "AWS::SecretsManager::Secret" => secret(at, id).await,
-        "AWS::S3::BucketPolicy" => {
-            at.look("s3", "getBucketPolicy", json!({ "Bucket": id })).await.map(|_| nameless(id))
-        }
-        "AWS::Lambda::EventInvokeConfig" => invocation(at, id).await,
-        "AWS::SecretsManager::ResourcePolicy" => {
-            let output = at.look("secretsmanager", "getResourcePolicy", json!({ "SecretId": id })).await;
-            return listed(id, output, |output| output.get("ResourcePolicy").is_some_and(|policy| !policy.is_null()));
-        }
-        "AWS::Logs::ResourcePolicy" => {
-            let output = at.look("cloudwatchlogs", "describeResourcePolicies", json!({ "Limit": 50 })).await;
-            return listed(id, output, |output| any(&output["ResourcePolicies"], "PolicyName", id));
-        }
-        "AWS::Logs::MetricFilter" | "AWS::Logs::SubscriptionFilter" => {
-            let (group, name) = id.split_once('|').unwrap_or_default();
-            let (operation, list) = if kind == "AWS::Logs::MetricFilter" {
-                ("describeMetricFilters", "MetricFilters")
-            } else {
-                ("describeSubscriptionFilters", "SubscriptionFilters")
-            };
-            let asked = json!({ "LogGroupName": group, "FilterNamePrefix": name });
-            let output = at.look("cloudwatchlogs", operation, asked).await;
-            return listed(id, output, |output| any(&output[list], "FilterName", name));
-        }
         "AWS::StepFunctions::Activity" => activity(at, id).await,
         "AWS::StepFunctions::StateMachine" => state_machine(at, id).await,
         _ => return Ok(None),
@@ -148,33 +174,6 @@ pub(crate) async fn find(at: &Context, kind: &str, id: &str) -> Result<Option<Fo
         Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// What is there, and has nothing that imports or drift could tell.
-fn nameless(id: &str) -> Found {
-    Found { made: Made::new(id, json!({})), properties: json!({}) }
-}
-
-fn any(list: &Value, member: &str, name: &str) -> bool {
-    list.as_array().is_some_and(|all| all.iter().any(|one| one[member] == name))
-}
-
-/// One of those that an operation lists.
-fn listed(id: &str, output: Result<Value>, is_there: impl Fn(&Value) -> bool) -> Result<Option<Found>> {
-    match output {
-        Ok(output) => Ok(is_there(&output).then(|| nameless(id))),
-        Err(error) if is_missing(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-async fn invocation(at: &Context, id: &str) -> Result<Found> {
-    let (name, qualifier) = id.split_once('|').unwrap_or((id, ""));
-    let mut asked = json!({ "FunctionName": name });
-    if !qualifier.is_empty() {
-        asked["Qualifier"] = qualifier.into();
-    }
-    at.look("lambda", "getFunctionEventInvokeConfig", asked).await.map(|_| nameless(id))
 }
 
 async fn table(at: &Context, id: &str) -> Result<Found> {
@@ -366,6 +365,73 @@ async fn activity(at: &Context, id: &str) -> Result<Found> {
     let output = at.look("sfn", "describeActivity", json!({ "ActivityArn": id })).await?;
     let attributes = json!({ "Arn": id, "Name": output["Name"] });
     Ok(Found { made: Made::new(id, attributes), properties: same(&output, &["Name"]).into() })
+}
+
+/// That it is there, with nothing to tell of it.
+fn there(id: &str) -> Found {
+    Found { made: Made::new(id, json!({})), properties: json!({}) }
+}
+
+async fn bucket_policy(at: &Context, id: &str) -> Result<Found> {
+    at.look("s3", "getBucketPolicy", json!({ "Bucket": id })).await.map(|_| there(id))
+}
+
+async fn secret_policy(at: &Context, id: &str) -> Result<Option<Found>> {
+    let output = match at.look("secretsmanager", "getResourcePolicy", json!({ "SecretId": id })).await {
+        Err(error) if is_missing(&error) => return Ok(None),
+        output => output?,
+    };
+    let policy = output.get("ResourcePolicy").map(text).filter(|policy| !policy.is_empty());
+    Ok(policy.map(|_| there(id)))
+}
+
+async fn logs_policy(at: &Context, id: &str) -> Result<Option<Found>> {
+    let output = at.look("cloudwatchlogs", "describeResourcePolicies", json!({})).await?;
+    let found = output["ResourcePolicies"].as_array().into_iter().flatten().any(|policy| policy["PolicyName"] == id);
+    Ok(found.then(|| there(id)))
+}
+
+/// A filter of a log group, `GROUP|NAME`.
+async fn filter(at: &Context, id: &str, (operation, member): (&str, &str)) -> Result<Option<Found>> {
+    let (group, name) = id.split_once('|').unwrap_or_default();
+    let input = json!({ "LogGroupName": group, "FilterNamePrefix": name });
+    let output = match at.look("cloudwatchlogs", operation, input).await {
+        Err(error) if is_missing(&error) => return Ok(None),
+        output => output?,
+    };
+    let found = output[member].as_array().into_iter().flatten().any(|filter| filter["FilterName"] == name);
+    Ok(found.then(|| there(id)))
+}
+
+async fn invoke_config(at: &Context, id: &str) -> Result<Found> {
+    let (function, qualifier) = id.split_once('|').unwrap_or_default();
+    let input = json!({ "FunctionName": function, "Qualifier": qualifier });
+    at.look("lambda", "getFunctionEventInvokeConfig", input).await.map(|_| there(id))
+}
+
+/// A statement of a bus's policy, `BUS|SID`.
+async fn bus_policy(at: &Context, id: &str) -> Result<Option<Found>> {
+    let (bus, sid) = id.split_once('|').unwrap_or_default();
+    let output = match at.look("eventbridge", "describeEventBus", json!({ "Name": bus })).await {
+        Err(error) if is_missing(&error) => return Ok(None),
+        output => output?,
+    };
+    let policy = json_of(&output["Policy"]);
+    let found = policy["Statement"].as_array().into_iter().flatten().any(|statement| statement["Sid"] == sid);
+    Ok(found.then(|| there(id)))
+}
+
+/// An inline policy of one of those who are to have it, `NAME|WHAT/HOLDER,…`.
+async fn inline_policy(at: &Context, id: &str) -> Result<Option<Found>> {
+    let (name, holders) = id.split_once('|').unwrap_or_default();
+    for (what, holder) in holders.split(',').filter_map(|holder| holder.split_once('/')) {
+        let input = json!({ format!("{what}Name"): holder, "PolicyName": name });
+        match at.look("iam", &format!("get{what}Policy"), input).await {
+            Err(error) if is_missing(&error) => {}
+            found => return found.map(|_| Some(there(id))),
+        }
+    }
+    Ok(None)
 }
 
 /// A document that is told as a text, which may be percent-encoded.

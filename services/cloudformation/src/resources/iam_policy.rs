@@ -18,11 +18,11 @@ impl Kind for Policy {
         Ok(Made::new(name, json!({})))
     }
 
-    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+    async fn update(&self, at: &Context, _: &Made, old: &Value, new: &Value) -> Result<Updated> {
         let name = put(at, new).await?;
-        let renamed = name != made.physical_id;
-        for (what, holder) in listed(old).into_iter().filter(|one| renamed || !listed(new).contains(one)) {
-            with(at, "Delete", (what, &holder), json!({ "PolicyName": made.physical_id })).await?;
+        let was = required_text(old, "PolicyName")?;
+        for (what, holder) in listed(old).into_iter().filter(|one| was != name || !listed(new).contains(one)) {
+            with(at, "Delete", (what, &holder), json!({ "PolicyName": was })).await?;
         }
         Ok(Updated::InPlace(Made::new(name, json!({}))))
     }

@@ -57,6 +57,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use service::Cx;
 use sha2::{Digest as _, Sha256};
+use store::Store;
 use wire::Error;
 use wire::schema::Shape;
 
@@ -155,6 +156,10 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
 /// Changes a resource, its tags too. A type that is not known stays as it is.
 pub(crate) async fn update(kind: &str, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
     let Some(provider) = find(kind) else { return Ok(Updated::InPlace(made.clone())) };
+    if tags::are_apart(kind) && same_but_tags(old, new) {
+        tags::apply(kind, at, made, old, new).await?;
+        return Ok(Updated::InPlace(made.clone()));
+    }
     let updated = provider.update(at, made, old, new).await?;
     if let Updated::InPlace(made) = &updated {
         tags::apply(kind, at, made, old, new).await?;
@@ -162,10 +167,58 @@ pub(crate) async fn update(kind: &str, at: &Context, made: &Made, old: &Value, n
     Ok(updated)
 }
 
+fn same_but_tags(old: &Value, new: &Value) -> bool {
+    let plain = |properties: &Value| {
+        let mut properties = properties.as_object().cloned().unwrap_or_default();
+        properties.shift_remove("Tags");
+        properties
+    };
+    plain(old) == plain(new)
+}
+
 /// Whether an update of such a resource may answer with another in its place.
 pub(crate) fn replaces_itself(kind: &str) -> bool {
     custom_resource::is_custom(kind)
 }
+
+/// A stack within a stack.
+pub(crate) const NESTED: &str = "AWS::CloudFormation::Stack";
+
+/// The properties that list what a resource of such a type puts its policy onto, where another resource may do that in its place.
+fn targets(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "AWS::IAM::Policy" => &["Groups", "Roles", "Users"],
+        "AWS::SNS::TopicPolicy" => &["Topics"],
+        "AWS::SQS::QueuePolicy" => &["Queues"],
+        _ => &[],
+    }
+}
+
+/// Whether a resource of such a type can take over what another of the stack had.
+pub(crate) fn is_moved(kind: &str) -> bool {
+    !targets(kind).is_empty()
+}
+
+/// The properties with what is left to a resource where others of its type have taken over the rest; `None` where that is all.
+pub(crate) fn left_to(kind: &str, properties: &Value, others: &[&Value]) -> Option<Value> {
+    if !is_moved(kind) {
+        return Some(properties.clone());
+    }
+    let others: Vec<&&Value> =
+        others.iter().filter(|other| other.get("PolicyName") == properties.get("PolicyName")).collect();
+    let mut left = properties.clone();
+    let mut some = false;
+    for list in targets(kind) {
+        let Some(items) = left.get_mut(*list).and_then(Value::as_array_mut) else { continue };
+        items.retain(|item| {
+            !others.iter().any(|other| other[*list].as_array().is_some_and(|taken| taken.contains(item)))
+        });
+        some |= !items.is_empty();
+    }
+    some.then_some(left)
+}
+
+pub(crate) use tags::takes_stack_tags;
 
 /// Does this error say that the thing is not there (any more)?
 pub(crate) fn is_missing(error: &Error) -> bool {
@@ -175,6 +228,7 @@ pub(crate) fn is_missing(error: &Error) -> bool {
         "DashboardNotFoundError",
         "EntityNotFoundException",
         "NoSuchBucket",
+        "NoSuchBucketPolicy",
         "NoSuchEntity",
         "NotFound",
         "NotFoundException",
@@ -201,14 +255,23 @@ pub(crate) struct Context {
     pub(crate) kind: String,
     /// Links for those who answer.
     pub(crate) answers: Answers,
+    /// Where the records of stacks are.
+    pub(crate) store: Store,
     pub(crate) generation: u32,
+    /// The stack's.
     pub(crate) tags: Vec<(String, String)>,
+    /// Those of the stack that the resource has so far.
+    pub(crate) tags_before: Vec<(String, String)>,
     /// Those that the stack's caller acknowledged.
     pub(crate) capabilities: Vec<String>,
     /// What has been made of a resource whose making goes on.
     pub(crate) half_made: Mutex<Option<Made>>,
     /// Whether a call has changed anything.
     pub(crate) touched: AtomicBool,
+    /// An update is taken back.
+    pub(crate) going_back: bool,
+    /// When what is waited for is waited for no more.
+    pub(crate) until_ms: Option<i64>,
 }
 
 impl Context {
@@ -230,6 +293,14 @@ impl Context {
     /// What there is of it although its making has failed.
     pub(crate) fn left_behind(&self) -> Option<Made> {
         self.half_made.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Fails when the time for the making of the stack is over.
+    fn in_time(&self) -> Result<()> {
+        if self.until_ms.is_some_and(|until| self.cx.now().as_millisecond() > until) {
+            return Err(validation("Resource creation cancelled"));
+        }
+        Ok(())
     }
 
     /// Calls an operation; scalars are made what its shape wants, as CloudFormation does (`"5"` for 5, 1 for `"1"`).
@@ -307,7 +378,7 @@ impl Context {
 
     /// Makes the tags of what an ARN names what they are to be, where `TagResource` and `UntagResource` take lists.
     async fn retag(&self, (service, arn): (&str, &str), old: &Value, new: &Value) -> Result<()> {
-        let (gone, set) = changed_tags(old, new);
+        let (gone, set) = self.changed_tags(old, new);
         if !gone.is_empty() {
             self.call_if_there(service, "UntagResource", json!({ "ResourceArn": arn, "TagKeys": gone })).await?;
         }
@@ -319,7 +390,7 @@ impl Context {
 
     /// The same by name, as IAM has it: `TagRole`, `UntagRole`.
     async fn retag_named(&self, (service, what, name): (&str, &str, &str), old: &Value, new: &Value) -> Result<()> {
-        let (gone, set) = changed_tags(old, new);
+        let (gone, set) = self.changed_tags(old, new);
         let named = format!("{what}Name");
         if !gone.is_empty() {
             self.call_if_there(service, &format!("Untag{what}"), json!({ &named: name, "TagKeys": gone })).await?;
@@ -330,17 +401,20 @@ impl Context {
         Ok(())
     }
 
+    /// The keys that are gone, and the tags that are new or have changed: the stack's, and the resource's own.
+    fn changed_tags(&self, old: &Value, new: &Value) -> (Vec<String>, Vec<Value>) {
+        let all = |stack: &[(String, String)], properties: &Value| {
+            unique(stack.iter().cloned().chain(pairs(properties.get("Tags"))).collect())
+        };
+        let (old, new) = (all(&self.tags_before, old), all(&self.tags, new));
+        let gone = old.iter().filter(|(key, _)| !new.iter().any(|(k, _)| k == key));
+        let set = new.iter().filter(|tag| !old.contains(tag)).map(|(k, v)| json!({ "Key": k, "Value": v }));
+        (gone.map(|(key, _)| key.clone()).collect(), set.collect())
+    }
+
     fn arn(&self, service: &str, resource: impl Into<String>) -> String {
         self.cx.arn(service, resource)
     }
-}
-
-/// The keys that are gone, and the tags that are new or have changed.
-fn changed_tags(old: &Value, new: &Value) -> (Vec<String>, Vec<Value>) {
-    let (old, new) = (pairs(old.get("Tags")), pairs(new.get("Tags")));
-    let gone = old.iter().filter(|(key, _)| !new.iter().any(|(k, _)| k == key)).map(|(key, _)| key.clone()).collect();
-    let set = new.iter().filter(|tag| !old.contains(tag)).map(|(k, v)| json!({ "Key": k, "Value": v })).collect();
-    (gone, set)
 }
 
 fn unique(tags: Vec<(String, String)>) -> Vec<(String, String)> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Context, Kind, Made, Updated, differ, only, pick, text};
+use super::{Context, Kind, Made, Updated, defaults, differ, only, pick, text};
 use crate::Result;
 
 pub(super) struct Secret;
@@ -31,7 +31,12 @@ impl Kind for Secret {
         if differ(old, new, &["Name"]) {
             return Ok(Updated::Replace);
         }
-        let mut input = pick(new, &["Description", "KmsKeyId", "SecretString"]);
+        let mut input = pick(new, &["Description", "KmsKeyId"]);
+        defaults::reset(&mut input, "AWS::SecretsManager::Secret", old, new);
+        // What has been rotated since stays, unless the template has another value.
+        if differ(old, new, &["SecretString"]) {
+            input.extend(pick(new, &["SecretString"]));
+        }
         if differ(old, new, &["GenerateSecretString"])
             && let Some(how) = new.get("GenerateSecretString")
         {

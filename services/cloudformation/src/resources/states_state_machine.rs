@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Context, Kind, Made, Updated, differ, only, pairs, pick, text};
+use super::{Context, Kind, Made, Updated, differ, only, pick, text};
 use crate::Result;
 
 pub(super) struct StateMachine;
@@ -123,16 +123,14 @@ pub(super) fn tags(at: &Context, properties: &Value) -> Value {
         .collect()
 }
 
-/// Changes the tags that the properties give.
+/// Changes the tags that the properties and the stack give.
 pub(super) async fn retag(at: &Context, arn: &str, old: &Value, new: &Value) -> Result<()> {
-    let keys = |properties: &Value| pairs(properties.get("Tags")).into_iter().map(|(key, _)| key);
-    let kept: Vec<String> = keys(new).collect();
-    let gone: Vec<String> = keys(old).filter(|key| !kept.contains(key)).collect();
+    let (gone, set) = at.changed_tags(old, new);
     if !gone.is_empty() {
         at.call("states", "UntagResource", json!({ "resourceArn": arn, "tagKeys": gone })).await?;
     }
-    if differ(old, new, &["Tags"]) && !kept.is_empty() {
-        at.call("states", "TagResource", json!({ "resourceArn": arn, "tags": tags(at, new) })).await?;
+    if !set.is_empty() {
+        at.call("states", "TagResource", json!({ "resourceArn": arn, "tags": lower(&set.into()) })).await?;
     }
     Ok(())
 }

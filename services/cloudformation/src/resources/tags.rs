@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Context, Made, changed_tags, pairs, text};
+use super::{Context, Made, pairs, text};
 use crate::Result;
 
 /// How a service writes tags.
@@ -26,10 +26,30 @@ struct Change {
     form: Form,
 }
 
+/// Whether the stack's tags are tags of such a resource, and change with them.
+pub(crate) fn takes_stack_tags(kind: &str) -> bool {
+    let by_themselves = [
+        super::NESTED,
+        "AWS::DynamoDB::Table",
+        "AWS::ECR::Repository",
+        "AWS::IAM::Role",
+        "AWS::IAM::User",
+        "AWS::S3::Bucket",
+        "AWS::StepFunctions::Activity",
+        "AWS::StepFunctions::StateMachine",
+    ];
+    by_themselves.contains(&kind) || operations(kind).is_some()
+}
+
+/// Whether tags of such a resource are changed here, and not by its own update.
+pub(super) fn are_apart(kind: &str) -> bool {
+    operations(kind).is_some()
+}
+
 /// Makes the tags of a resource what they are to be, where its type does not do so itself.
 pub(super) async fn apply(kind: &str, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<()> {
     let Some(change) = change(kind, at, made) else { return Ok(()) };
-    let (gone, set) = changed_tags(old, new);
+    let (gone, set) = at.changed_tags(old, new);
     let (tags, keys) = change.members;
     let call = async |operation: &str, member: &str, value: Value| {
         let mut input = change.named.as_object().cloned().unwrap_or_default();
@@ -52,52 +72,66 @@ pub(super) async fn apply(kind: &str, at: &Context, made: &Made, old: &Value, ne
     Ok(())
 }
 
-fn change(kind: &str, at: &Context, made: &Made) -> Option<Change> {
-    let id = &made.physical_id;
-    let simple = |service, named: Value, form| Change {
-        service,
-        set: "TagResource",
-        remove: "UntagResource",
-        named,
-        members: ("Tags", "TagKeys"),
-        form,
-    };
+/// The service and its operations by which tags of a type are changed.
+fn operations(kind: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    let (set, remove) = ("TagResource", "UntagResource");
     Some(match kind {
-        "AWS::Athena::WorkGroup" => {
-            simple("athena", json!({ "ResourceARN": at.arn("athena", format!("workgroup/{id}")) }), Form::List)
+        "AWS::Athena::DataCatalog" | "AWS::Athena::WorkGroup" => ("athena", set, remove),
+        "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm" => ("cloudwatch", set, remove),
+        "AWS::Events::EventBus" | "AWS::Events::Rule" => ("events", set, remove),
+        "AWS::Glue::Crawler" | "AWS::Glue::Job" => ("glue", set, remove),
+        "AWS::KMS::Key" => ("kms", set, remove),
+        "AWS::Lambda::Function" => ("lambda", set, remove),
+        "AWS::Logs::LogGroup" => ("logs", set, remove),
+        "AWS::Pipes::Pipe" => ("pipes", set, remove),
+        "AWS::SNS::Topic" => ("sns", set, remove),
+        "AWS::SQS::Queue" => ("sqs", "TagQueue", "UntagQueue"),
+        "AWS::SSM::Parameter" => ("ssm", "AddTagsToResource", "RemoveTagsFromResource"),
+        "AWS::SageMaker::Endpoint" | "AWS::SageMaker::EndpointConfig" | "AWS::SageMaker::Model" => {
+            ("sagemaker", "AddTags", "DeleteTags")
         }
-        "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm" => {
-            simple("cloudwatch", json!({ "ResourceARN": made.attribute("Arn") }), Form::List)
-        }
-        "AWS::Events::EventBus" | "AWS::Events::Rule" => {
-            simple("events", json!({ "ResourceARN": made.attribute("Arn") }), Form::List)
-        }
-        "AWS::Glue::Job" => Change {
-            members: ("TagsToAdd", "TagsToRemove"),
-            ..simple("glue", json!({ "ResourceArn": at.arn("glue", format!("job/{id}")) }), Form::Map)
-        },
-        "AWS::Glue::Crawler" => Change {
-            members: ("TagsToAdd", "TagsToRemove"),
-            ..simple("glue", json!({ "ResourceArn": at.arn("glue", format!("crawler/{id}")) }), Form::Map)
-        },
-        "AWS::KMS::Key" => simple("kms", json!({ "KeyId": id }), Form::OfKms),
-        "AWS::Lambda::Function" => simple("lambda", json!({ "Resource": made.attribute("Arn") }), Form::Map),
-        "AWS::Logs::LogGroup" => Change {
-            members: ("tags", "tagKeys"),
-            ..simple("logs", json!({ "resourceArn": at.arn("logs", format!("log-group:{id}")) }), Form::Map)
-        },
-        "AWS::SNS::Topic" => simple("sns", json!({ "ResourceArn": id }), Form::List),
-        "AWS::SQS::Queue" => {
-            Change { set: "TagQueue", remove: "UntagQueue", ..simple("sqs", json!({ "QueueUrl": id }), Form::Map) }
-        }
-        "AWS::SSM::Parameter" => Change {
-            set: "AddTagsToResource",
-            remove: "RemoveTagsFromResource",
-            ..simple("ssm", json!({ "ResourceType": "Parameter", "ResourceId": id }), Form::List)
-        },
-        "AWS::SecretsManager::Secret" => simple("secretsmanager", json!({ "SecretId": id }), Form::List),
+        "AWS::Scheduler::ScheduleGroup" => ("scheduler", set, remove),
+        "AWS::SecretsManager::Secret" => ("secretsmanager", set, remove),
         _ => return None,
     })
+}
+
+fn change(kind: &str, at: &Context, made: &Made) -> Option<Change> {
+    let (service, set, remove) = operations(kind)?;
+    let id = &made.physical_id;
+    let arn = || made.attribute("Arn").to_owned();
+    let (named, members, form) = match kind {
+        "AWS::Athena::DataCatalog" => {
+            (json!({ "ResourceARN": at.arn("athena", format!("datacatalog/{id}")) }), ("Tags", "TagKeys"), Form::List)
+        }
+        "AWS::Athena::WorkGroup" => {
+            (json!({ "ResourceARN": at.arn("athena", format!("workgroup/{id}")) }), ("Tags", "TagKeys"), Form::List)
+        }
+        "AWS::CloudWatch::Alarm"
+        | "AWS::CloudWatch::CompositeAlarm"
+        | "AWS::Events::EventBus"
+        | "AWS::Events::Rule" => (json!({ "ResourceARN": arn() }), ("Tags", "TagKeys"), Form::List),
+        "AWS::Glue::Job" | "AWS::Glue::Crawler" => {
+            let what = if kind == "AWS::Glue::Job" { "job" } else { "crawler" };
+            let named = json!({ "ResourceArn": at.arn("glue", format!("{what}/{id}")) });
+            (named, ("TagsToAdd", "TagsToRemove"), Form::Map)
+        }
+        "AWS::KMS::Key" => (json!({ "KeyId": id }), ("Tags", "TagKeys"), Form::OfKms),
+        "AWS::Lambda::Function" => (json!({ "Resource": arn() }), ("Tags", "TagKeys"), Form::Map),
+        "AWS::Logs::LogGroup" => {
+            (json!({ "resourceArn": at.arn("logs", format!("log-group:{id}")) }), ("tags", "tagKeys"), Form::Map)
+        }
+        "AWS::Pipes::Pipe" => (json!({ "resourceArn": arn() }), ("tags", "tagKeys"), Form::Map),
+        "AWS::SQS::Queue" => (json!({ "QueueUrl": id }), ("Tags", "TagKeys"), Form::Map),
+        "AWS::SSM::Parameter" => {
+            (json!({ "ResourceType": "Parameter", "ResourceId": id }), ("Tags", "TagKeys"), Form::List)
+        }
+        "AWS::Scheduler::ScheduleGroup" => (json!({ "ResourceArn": arn() }), ("Tags", "TagKeys"), Form::List),
+        "AWS::SecretsManager::Secret" => (json!({ "SecretId": id }), ("Tags", "TagKeys"), Form::List),
+        // A topic and SageMaker's three, whose physical ids are their ARNs.
+        _ => (json!({ "ResourceArn": id }), ("Tags", "TagKeys"), Form::List),
+    };
+    Some(Change { service, set, remove, named, members, form })
 }
 
 /// The tags of a resource as its `Tags` property has them; `None` where its type has none that can be told.

@@ -65,6 +65,7 @@ impl Kind for WaitCondition {
                     signals.len()
                 )));
             }
+            at.in_time()?;
             at.cx.router().clock().sleep(EVERY).await;
         }
     }

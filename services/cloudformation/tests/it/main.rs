@@ -1,6 +1,10 @@
 //! Stacks over stand-ins of S3 and SQS that know which things exist and what was called.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod failures;
+mod gone;
+mod values;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,6 +21,10 @@ use wire::types::Empty;
 struct Cloud {
     things: Mutex<BTreeSet<String>>,
     calls: Mutex<Vec<String>>,
+    /// What queues were made with.
+    noted: Mutex<Vec<String>>,
+    /// For functions that answer.
+    service: std::sync::OnceLock<Arc<cloudformation::CloudFormation>>,
 }
 
 impl Cloud {
@@ -70,6 +78,7 @@ impl Handle<api_sqs::CreateQueue> for Cloud {
             return Err(Error::new("InvalidParameterValue", 400, "Can only include alphanumeric characters"));
         }
         self.call("CreateQueue", &format!("http://h/0/{}", input.queue_name));
+        self.noted.lock().unwrap().push(format!("{:?}", input.attributes));
         Ok(api_sqs::CreateQueueResult { queue_url: Some(format!("http://h/0/{}", input.queue_name)) })
     }
 }
@@ -140,10 +149,16 @@ impl World {
             region: "us-east-1".into(),
             settings: Settings::default(),
         };
-        cloudformation::register(&platform, None);
+        let service = cloudformation::register(&platform, None);
         let cloud = Arc::new(Cloud::default());
-        operations!(router, cloud, api_s3: CreateBucket, DeleteBucket, GetBucketLocation, PutBucketTagging);
-        operations!(router, cloud, api_sqs: CreateQueue, DeleteQueue, GetQueueUrl, SetQueueAttributes);
+        assert!(cloud.service.set(service).is_ok());
+        operations!(router, cloud, api_s3: CreateBucket, DeleteBucket, DeletePublicAccessBlock, GetBucketLocation, GetBucketPolicy, PutBucketPolicy, PutBucketTagging, PutBucketVersioning, PutPublicAccessBlock);
+        operations!(router, cloud, api_sqs: CreateQueue, DeleteQueue, GetQueueUrl, SetQueueAttributes, TagQueue, UntagQueue);
+        operations!(router, cloud, api_dynamodb: CreateTable, DescribeTimeToLive, UpdateTable, UpdateTimeToLive);
+        operations!(router, cloud, api_lambda: Invoke);
+        operations!(router, cloud, api_ssm: GetParameter);
+        operations!(router, cloud, api_secretsmanager: GetSecretValue);
+        operations!(router, cloud, api_sns: Publish);
         operations!(router, cloud, api_events: DescribeRule);
         let cx = Cx::new(router, Principal::root("000000000000"), "000000000000", "us-east-1");
         Self { cloud, cx, control }
@@ -527,6 +542,9 @@ async fn policies_and_protection_are_obeyed() {
     assert!(world.cx.call::<api::SetStackPolicy>(set("{}")).await.is_err());
     world.cx.call::<api::SetStackPolicy>(set(policy)).await.unwrap();
     assert_eq!(world.update(&template(2)).await.unwrap(), "UPDATE_ROLLBACK_COMPLETE");
+    // What is not to be touched has not been.
+    assert_eq!(world.cloud.things(), ["http://h/0/q"]);
+    assert_eq!((world.cloud.count("DeleteQueue"), world.cloud.count("SetQueueAttributes")), (0, 0));
     let during = api::UpdateStackInput {
         stack_name: "demo".into(),
         template_body: Some(template(3)),
