@@ -201,6 +201,82 @@ def statistics_and_indexes():
     equal(glue().get_column_statistics_for_table(**at, ColumnNames=["a"])["ColumnStatisticsList"], [])
 
 
+@operations("glue", "StartColumnStatisticsTaskRun", "StopColumnStatisticsTaskRun", "GetColumnStatisticsTaskRun", "GetColumnStatisticsTaskRuns",
+            "ListColumnStatisticsTaskRuns", "CreateColumnStatisticsTaskSettings", "UpdateColumnStatisticsTaskSettings", "GetColumnStatisticsTaskSettings",
+            "DeleteColumnStatisticsTaskSettings", "StartColumnStatisticsTaskRunSchedule", "StopColumnStatisticsTaskRunSchedule")
+def statistics_tasks():
+    db, place = database(), bucket()
+    s3, at = client("s3"), {"DatabaseName": db, "TableName": "t"}
+    columns = [("n", "bigint"), ("s", "string"), ("b", "boolean"), ("p", "decimal(5,2)"), ("d", "date"), ("f", "double"), ("l", "array<int>")]
+    given = {**storage(f"s3://{place}/t/"), "Columns": [{"Name": name, "Type": kind} for name, kind in columns]}
+    glue().create_table(DatabaseName=db, TableInput={"Name": "t", "StorageDescriptor": given, "TableType": "EXTERNAL_TABLE",
+                                                     "PartitionKeys": [{"Name": "day", "Type": "string"}]})
+    lines = {"1": "1\x01abc\x01true\x011.50\x012024-01-02\x010.5\n2\x01de\x01false\x01-1.28\x012024-03-01\x01\\N\n", "2": "2\x01\\N\x01true\x01\\N\x01\\N\x01-2.5\n"}
+    for day, text in lines.items():
+        s3.put_object(Bucket=place, Key=f"t/day={day}/a", Body=text.encode())
+        glue().create_partition(**at, PartitionInput={"Values": [day], "StorageDescriptor": {**given, "Location": f"s3://{place}/t/day={day}/"}})
+    taken = role("glue")
+    run = glue().start_column_statistics_task_run(**at, Role=taken)["ColumnStatisticsTaskRunId"]
+    refused("ColumnStatisticsTaskRunningException", "already running", glue().start_column_statistics_task_run, **at, Role=taken)
+    get = lambda: glue().get_column_statistics_task_run(ColumnStatisticsTaskRunId=run)["ColumnStatisticsTaskRun"]
+    ended = until(get, lambda found: found["Status"] in ("SUCCEEDED", "FAILED"))
+    equal((ended["Status"], ended.get("ErrorMessage"), ended["ColumnNameList"], ended["ComputationType"]), ("SUCCEEDED", None, ["n", "s", "b", "p", "d", "f"], "FULL"))
+    found = glue().get_column_statistics_for_table(**at, ColumnNames=[name for name, _ in columns])
+    equal([error["ColumnName"] for error in found["Errors"]], ["l"])
+    data = {one["ColumnName"]: one["StatisticsData"] for one in found["ColumnStatisticsList"]}
+    equal(data["n"]["LongColumnStatisticsData"], {"MinimumValue": 1, "MaximumValue": 2, "NumberOfNulls": 0, "NumberOfDistinctValues": 2})
+    equal(data["s"]["StringColumnStatisticsData"], {"MaximumLength": 3, "AverageLength": 2.5, "NumberOfNulls": 1, "NumberOfDistinctValues": 2})
+    equal(data["b"]["BooleanColumnStatisticsData"], {"NumberOfTrues": 2, "NumberOfFalses": 1, "NumberOfNulls": 0})
+    equal(data["p"]["DecimalColumnStatisticsData"], {"MinimumValue": {"UnscaledValue": b"\x80", "Scale": 2}, "MaximumValue": {"UnscaledValue": b"\x00\x96", "Scale": 2},
+                                                     "NumberOfNulls": 1, "NumberOfDistinctValues": 2})
+    dates = data["d"]["DateColumnStatisticsData"]
+    equal([dates[end].date().isoformat() for end in ("MinimumValue", "MaximumValue")], ["2024-01-02", "2024-03-01"])
+    equal(data["f"]["DoubleColumnStatisticsData"], {"MinimumValue": -2.5, "MaximumValue": 0.5, "NumberOfNulls": 1, "NumberOfDistinctValues": 2})
+    one = glue().get_column_statistics_for_partition(**at, PartitionValues=["2"], ColumnNames=["n", "s"])["ColumnStatisticsList"]
+    equal(one[0]["StatisticsData"]["LongColumnStatisticsData"], {"MinimumValue": 2, "MaximumValue": 2, "NumberOfNulls": 0, "NumberOfDistinctValues": 1})
+    equal(one[1]["StatisticsData"]["StringColumnStatisticsData"], {"MaximumLength": 0, "AverageLength": 0.0, "NumberOfNulls": 1, "NumberOfDistinctValues": 0})
+    equal([each["ColumnStatisticsTaskRunId"] for each in glue().get_column_statistics_task_runs(**at)["ColumnStatisticsTaskRuns"]], [run])
+    assert run in pages(glue().list_column_statistics_task_runs, "ColumnStatisticsTaskRunIds", "NextToken", "NextToken", MaxResults=1)[0]
+    # A role that may read nothing.
+    fails = glue().start_column_statistics_task_run(**at, Role=role("glue", "sqs:*"), ColumnNameList=["n"])["ColumnStatisticsTaskRunId"]
+    ended = until(lambda: glue().get_column_statistics_task_run(ColumnStatisticsTaskRunId=fails)["ColumnStatisticsTaskRun"], lambda found: "EndTime" in found)
+    equal(ended["Status"], "FAILED")
+    assert ended["ErrorMessage"], ended
+    # Settings, and their schedule.
+    glue().create_column_statistics_task_settings(**at, Role=taken, Schedule="cron(15 12 * * ? 2099)", ColumnNameList=["n"], SampleSize=50.0)
+    settings = lambda: glue().get_column_statistics_task_settings(**at)["ColumnStatisticsTaskSettings"]
+    holds(settings(), Role=taken, ColumnNameList=["n"], SampleSize=50.0, ScheduleType="CRON", SettingSource="TABLE",
+          Schedule={"ScheduleExpression": "cron(15 12 * * ? 2099)", "State": "SCHEDULED"})
+    glue().stop_column_statistics_task_run_schedule(**at)
+    equal(settings()["Schedule"]["State"], "NOT_SCHEDULED")
+    glue().start_column_statistics_task_run_schedule(**at)
+    equal(settings()["Schedule"]["State"], "SCHEDULED")
+    glue().update_column_statistics_task_settings(**at, ColumnNameList=["s"])
+    holds(settings(), ColumnNameList=["s"], SampleSize=50.0, Role=taken)
+    refused("AlreadyExistsException", "", glue().create_column_statistics_task_settings, **at, Role=taken)
+    refused("InvalidInputException", "array<int>", glue().update_column_statistics_task_settings, **at, ColumnNameList=["l"])
+    refused("InvalidInputException", "every day", glue().create_column_statistics_task_settings, **at, Role=taken, Schedule="every day")
+    glue().delete_column_statistics_task_settings(**at)
+    for call, more in ((glue().get_column_statistics_task_settings, {}), (glue().update_column_statistics_task_settings, {"ColumnNameList": ["n"]}),
+                       (glue().delete_column_statistics_task_settings, {}), (glue().start_column_statistics_task_run_schedule, {}),
+                       (glue().stop_column_statistics_task_run_schedule, {})):
+        refused(NOT_FOUND, "t", call, **at, **more)
+    refused(NOT_FOUND, "nothing", glue().get_column_statistics_task_run, ColumnStatisticsTaskRunId="nothing")
+    refused("ColumnStatisticsTaskNotRunningException", "t", glue().stop_column_statistics_task_run, **at)
+    refused(NOT_FOUND, "", glue().start_column_statistics_task_run, DatabaseName=db, TableName="u", Role=taken)
+    refused("ValidationException", "maxResults", glue().get_column_statistics_task_runs, **at, MaxResults=0)
+    refused("ValidationException", "maxResults", glue().list_column_statistics_task_runs, MaxResults=0)
+    # One that is stopped, whenever that is.
+    glue().start_column_statistics_task_run(**at, Role=taken)
+    try:
+        glue().stop_column_statistics_task_run(**at)
+    except glue().exceptions.ColumnStatisticsTaskNotRunningException:
+        glue().start_column_statistics_task_run(**at, Role=taken)
+        glue().stop_column_statistics_task_run(**at)
+    last = lambda: glue().get_column_statistics_task_runs(**at)["ColumnStatisticsTaskRuns"][0]
+    assert until(last, lambda found: "EndTime" in found)["Status"] in ("STOPPED", "SUCCEEDED")
+
+
 @operations("glue", "CreateTable", "UpdateTable")
 def open_formats():
     db, where = database(), bucket()

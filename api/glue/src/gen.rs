@@ -516,6 +516,52 @@ impl wire::Operation for CreateClassifier {
     };
 }
 
+/// `glue:CreateColumnStatisticsTaskSettings`.
+#[derive(Debug)]
+pub struct CreateColumnStatisticsTaskSettings;
+impl wire::Operation for CreateColumnStatisticsTaskSettings {
+    type Input = CreateColumnStatisticsTaskSettingsRequest;
+    type Output = CreateColumnStatisticsTaskSettingsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateColumnStatisticsTaskSettings",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_COLUMN_STATISTICS_TASK_SETTINGS_REQUEST,
+        output: &S_CREATE_COLUMN_STATISTICS_TASK_SETTINGS_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:CreateColumnStatisticsTaskSettings",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:CreateColumnStatisticsTaskSettings",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName|lower}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:CreateColumnStatisticsTaskSettings",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName|lower}/{TableName|lower}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:iam::{account}:role/{Role}",
+                when: None,
+                passes: "glue.amazonaws.com",
+            },
+        ],
+        refused: &[("Tags", &[])],
+    };
+}
+
 /// `glue:CreateConnection`.
 #[derive(Debug)]
 pub struct CreateConnection;
@@ -1123,6 +1169,46 @@ impl wire::Operation for DeleteColumnStatisticsForTable {
             },
             wire::operation::Need {
                 action: "glue:DeleteColumnStatisticsForTable",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName|lower}/{TableName|lower}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
+/// `glue:DeleteColumnStatisticsTaskSettings`.
+#[derive(Debug)]
+pub struct DeleteColumnStatisticsTaskSettings;
+impl wire::Operation for DeleteColumnStatisticsTaskSettings {
+    type Input = DeleteColumnStatisticsTaskSettingsRequest;
+    type Output = DeleteColumnStatisticsTaskSettingsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteColumnStatisticsTaskSettings",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_COLUMN_STATISTICS_TASK_SETTINGS_REQUEST,
+        output: &S_DELETE_COLUMN_STATISTICS_TASK_SETTINGS_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:DeleteColumnStatisticsTaskSettings",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteColumnStatisticsTaskSettings",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName|lower}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteColumnStatisticsTaskSettings",
                 resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName|lower}/{TableName|lower}",
                 when: None,
                 passes: "",
@@ -1811,6 +1897,112 @@ impl wire::Operation for GetColumnStatisticsForTable {
             },
             wire::operation::Need {
                 action: "glue:GetColumnStatisticsForTable",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName|lower}/{TableName|lower}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
+/// `glue:GetColumnStatisticsTaskRun`.
+#[derive(Debug)]
+pub struct GetColumnStatisticsTaskRun;
+impl wire::Operation for GetColumnStatisticsTaskRun {
+    type Input = GetColumnStatisticsTaskRunRequest;
+    type Output = GetColumnStatisticsTaskRunResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetColumnStatisticsTaskRun",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_COLUMN_STATISTICS_TASK_RUN_REQUEST,
+        output: &S_GET_COLUMN_STATISTICS_TASK_RUN_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetColumnStatisticsTaskRun",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:GetColumnStatisticsTaskRuns`.
+#[derive(Debug)]
+pub struct GetColumnStatisticsTaskRuns;
+impl wire::Operation for GetColumnStatisticsTaskRuns {
+    type Input = GetColumnStatisticsTaskRunsRequest;
+    type Output = GetColumnStatisticsTaskRunsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetColumnStatisticsTaskRuns",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_COLUMN_STATISTICS_TASK_RUNS_REQUEST,
+        output: &S_GET_COLUMN_STATISTICS_TASK_RUNS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetColumnStatisticsTaskRuns",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetColumnStatisticsTaskRuns",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName|lower}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetColumnStatisticsTaskRuns",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName|lower}/{TableName|lower}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
+/// `glue:GetColumnStatisticsTaskSettings`.
+#[derive(Debug)]
+pub struct GetColumnStatisticsTaskSettings;
+impl wire::Operation for GetColumnStatisticsTaskSettings {
+    type Input = GetColumnStatisticsTaskSettingsRequest;
+    type Output = GetColumnStatisticsTaskSettingsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetColumnStatisticsTaskSettings",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_COLUMN_STATISTICS_TASK_SETTINGS_REQUEST,
+        output: &S_GET_COLUMN_STATISTICS_TASK_SETTINGS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetColumnStatisticsTaskSettings",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetColumnStatisticsTaskSettings",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName|lower}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetColumnStatisticsTaskSettings",
                 resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName|lower}/{TableName|lower}",
                 when: None,
                 passes: "",
@@ -2988,6 +3180,32 @@ impl wire::Operation for GetWorkflowRuns {
     };
 }
 
+/// `glue:ListColumnStatisticsTaskRuns`.
+#[derive(Debug)]
+pub struct ListColumnStatisticsTaskRuns;
+impl wire::Operation for ListColumnStatisticsTaskRuns {
+    type Input = ListColumnStatisticsTaskRunsRequest;
+    type Output = ListColumnStatisticsTaskRunsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListColumnStatisticsTaskRuns",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_COLUMN_STATISTICS_TASK_RUNS_REQUEST,
+        output: &S_LIST_COLUMN_STATISTICS_TASK_RUNS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:ListColumnStatisticsTaskRuns",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:ListCrawlers`.
 #[derive(Debug)]
 pub struct ListCrawlers;
@@ -3548,6 +3766,92 @@ impl wire::Operation for SearchTables {
     };
 }
 
+/// `glue:StartColumnStatisticsTaskRun`.
+#[derive(Debug)]
+pub struct StartColumnStatisticsTaskRun;
+impl wire::Operation for StartColumnStatisticsTaskRun {
+    type Input = StartColumnStatisticsTaskRunRequest;
+    type Output = StartColumnStatisticsTaskRunResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StartColumnStatisticsTaskRun",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_START_COLUMN_STATISTICS_TASK_RUN_REQUEST,
+        output: &S_START_COLUMN_STATISTICS_TASK_RUN_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:StartColumnStatisticsTaskRun",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:StartColumnStatisticsTaskRun",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName|lower}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:StartColumnStatisticsTaskRun",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName|lower}/{TableName|lower}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:iam::{account}:role/{Role}",
+                when: None,
+                passes: "glue.amazonaws.com",
+            },
+        ],
+        refused: &[],
+    };
+}
+
+/// `glue:StartColumnStatisticsTaskRunSchedule`.
+#[derive(Debug)]
+pub struct StartColumnStatisticsTaskRunSchedule;
+impl wire::Operation for StartColumnStatisticsTaskRunSchedule {
+    type Input = StartColumnStatisticsTaskRunScheduleRequest;
+    type Output = StartColumnStatisticsTaskRunScheduleResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StartColumnStatisticsTaskRunSchedule",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_START_COLUMN_STATISTICS_TASK_RUN_SCHEDULE_REQUEST,
+        output: &S_START_COLUMN_STATISTICS_TASK_RUN_SCHEDULE_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:StartColumnStatisticsTaskRunSchedule",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:StartColumnStatisticsTaskRunSchedule",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName|lower}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:StartColumnStatisticsTaskRunSchedule",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName|lower}/{TableName|lower}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
 /// `glue:StartCrawler`.
 #[derive(Debug)]
 pub struct StartCrawler;
@@ -3669,6 +3973,86 @@ impl wire::Operation for StartWorkflowRun {
             when: None,
             passes: "",
         }],
+        refused: &[],
+    };
+}
+
+/// `glue:StopColumnStatisticsTaskRun`.
+#[derive(Debug)]
+pub struct StopColumnStatisticsTaskRun;
+impl wire::Operation for StopColumnStatisticsTaskRun {
+    type Input = StopColumnStatisticsTaskRunRequest;
+    type Output = StopColumnStatisticsTaskRunResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StopColumnStatisticsTaskRun",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_STOP_COLUMN_STATISTICS_TASK_RUN_REQUEST,
+        output: &S_STOP_COLUMN_STATISTICS_TASK_RUN_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:StopColumnStatisticsTaskRun",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:StopColumnStatisticsTaskRun",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName|lower}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:StopColumnStatisticsTaskRun",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName|lower}/{TableName|lower}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
+/// `glue:StopColumnStatisticsTaskRunSchedule`.
+#[derive(Debug)]
+pub struct StopColumnStatisticsTaskRunSchedule;
+impl wire::Operation for StopColumnStatisticsTaskRunSchedule {
+    type Input = StopColumnStatisticsTaskRunScheduleRequest;
+    type Output = StopColumnStatisticsTaskRunScheduleResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StopColumnStatisticsTaskRunSchedule",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_STOP_COLUMN_STATISTICS_TASK_RUN_SCHEDULE_REQUEST,
+        output: &S_STOP_COLUMN_STATISTICS_TASK_RUN_SCHEDULE_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:StopColumnStatisticsTaskRunSchedule",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:StopColumnStatisticsTaskRunSchedule",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName|lower}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:StopColumnStatisticsTaskRunSchedule",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName|lower}/{TableName|lower}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -3945,6 +4329,52 @@ impl wire::Operation for UpdateColumnStatisticsForTable {
                 resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName|lower}/{TableName|lower}",
                 when: None,
                 passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
+/// `glue:UpdateColumnStatisticsTaskSettings`.
+#[derive(Debug)]
+pub struct UpdateColumnStatisticsTaskSettings;
+impl wire::Operation for UpdateColumnStatisticsTaskSettings {
+    type Input = UpdateColumnStatisticsTaskSettingsRequest;
+    type Output = UpdateColumnStatisticsTaskSettingsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateColumnStatisticsTaskSettings",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_COLUMN_STATISTICS_TASK_SETTINGS_REQUEST,
+        output: &S_UPDATE_COLUMN_STATISTICS_TASK_SETTINGS_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:UpdateColumnStatisticsTaskSettings",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdateColumnStatisticsTaskSettings",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName|lower}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdateColumnStatisticsTaskSettings",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName|lower}/{TableName|lower}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:iam::{account}:role/{Role}",
+                when: None,
+                passes: "glue.amazonaws.com",
             },
         ],
         refused: &[],
@@ -4405,6 +4835,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <CancelStatement as wire::Operation>::SPEC,
     <CheckSchemaVersionValidity as wire::Operation>::SPEC,
     <CreateClassifier as wire::Operation>::SPEC,
+    <CreateColumnStatisticsTaskSettings as wire::Operation>::SPEC,
     <CreateConnection as wire::Operation>::SPEC,
     <CreateCrawler as wire::Operation>::SPEC,
     <CreateDataQualityRuleset as wire::Operation>::SPEC,
@@ -4423,6 +4854,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteClassifier as wire::Operation>::SPEC,
     <DeleteColumnStatisticsForPartition as wire::Operation>::SPEC,
     <DeleteColumnStatisticsForTable as wire::Operation>::SPEC,
+    <DeleteColumnStatisticsTaskSettings as wire::Operation>::SPEC,
     <DeleteConnection as wire::Operation>::SPEC,
     <DeleteCrawler as wire::Operation>::SPEC,
     <DeleteDataQualityRuleset as wire::Operation>::SPEC,
@@ -4445,6 +4877,9 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetClassifiers as wire::Operation>::SPEC,
     <GetColumnStatisticsForPartition as wire::Operation>::SPEC,
     <GetColumnStatisticsForTable as wire::Operation>::SPEC,
+    <GetColumnStatisticsTaskRun as wire::Operation>::SPEC,
+    <GetColumnStatisticsTaskRuns as wire::Operation>::SPEC,
+    <GetColumnStatisticsTaskSettings as wire::Operation>::SPEC,
     <GetConnection as wire::Operation>::SPEC,
     <GetConnections as wire::Operation>::SPEC,
     <GetCrawler as wire::Operation>::SPEC,
@@ -4485,6 +4920,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetWorkflowRun as wire::Operation>::SPEC,
     <GetWorkflowRunProperties as wire::Operation>::SPEC,
     <GetWorkflowRuns as wire::Operation>::SPEC,
+    <ListColumnStatisticsTaskRuns as wire::Operation>::SPEC,
     <ListCrawlers as wire::Operation>::SPEC,
     <ListCrawls as wire::Operation>::SPEC,
     <ListDataQualityResults as wire::Operation>::SPEC,
@@ -4507,11 +4943,15 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ResumeWorkflowRun as wire::Operation>::SPEC,
     <RunStatement as wire::Operation>::SPEC,
     <SearchTables as wire::Operation>::SPEC,
+    <StartColumnStatisticsTaskRun as wire::Operation>::SPEC,
+    <StartColumnStatisticsTaskRunSchedule as wire::Operation>::SPEC,
     <StartCrawler as wire::Operation>::SPEC,
     <StartCrawlerSchedule as wire::Operation>::SPEC,
     <StartJobRun as wire::Operation>::SPEC,
     <StartTrigger as wire::Operation>::SPEC,
     <StartWorkflowRun as wire::Operation>::SPEC,
+    <StopColumnStatisticsTaskRun as wire::Operation>::SPEC,
+    <StopColumnStatisticsTaskRunSchedule as wire::Operation>::SPEC,
     <StopCrawler as wire::Operation>::SPEC,
     <StopCrawlerSchedule as wire::Operation>::SPEC,
     <StopSession as wire::Operation>::SPEC,
@@ -4522,6 +4962,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <UpdateClassifier as wire::Operation>::SPEC,
     <UpdateColumnStatisticsForPartition as wire::Operation>::SPEC,
     <UpdateColumnStatisticsForTable as wire::Operation>::SPEC,
+    <UpdateColumnStatisticsTaskSettings as wire::Operation>::SPEC,
     <UpdateConnection as wire::Operation>::SPEC,
     <UpdateCrawler as wire::Operation>::SPEC,
     <UpdateCrawlerSchedule as wire::Operation>::SPEC,
@@ -5274,6 +5715,48 @@ pub struct ColumnStatisticsError {
 }
 wire::shape!(ColumnStatisticsError: "ColumnStatistics" column_statistics, "Error" error,);
 
+/// `ColumnStatisticsTaskRun`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ColumnStatisticsTaskRun {
+    pub customer_id: Option<String>,
+    pub column_statistics_task_run_id: Option<String>,
+    pub database_name: Option<String>,
+    pub table_name: Option<String>,
+    pub column_name_list: Option<Vec<String>>,
+    pub catalog_id: Option<String>,
+    pub role: Option<String>,
+    pub sample_size: Option<f64>,
+    pub security_configuration: Option<String>,
+    pub number_of_workers: Option<i32>,
+    pub worker_type: Option<String>,
+    pub computation_type: Option<String>,
+    pub status: Option<String>,
+    pub creation_time: Option<wire::Timestamp>,
+    pub last_updated: Option<wire::Timestamp>,
+    pub start_time: Option<wire::Timestamp>,
+    pub end_time: Option<wire::Timestamp>,
+    pub error_message: Option<String>,
+    pub dpu_seconds: Option<f64>,
+}
+wire::shape!(ColumnStatisticsTaskRun: "CustomerId" customer_id, "ColumnStatisticsTaskRunId" column_statistics_task_run_id, "DatabaseName" database_name, "TableName" table_name, "ColumnNameList" column_name_list, "CatalogID" catalog_id, "Role" role, "SampleSize" sample_size, "SecurityConfiguration" security_configuration, "NumberOfWorkers" number_of_workers, "WorkerType" worker_type, "ComputationType" computation_type, "Status" status, "CreationTime" creation_time, "LastUpdated" last_updated, "StartTime" start_time, "EndTime" end_time, "ErrorMessage" error_message, "DPUSeconds" dpu_seconds,);
+
+/// `ColumnStatisticsTaskSettings`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ColumnStatisticsTaskSettings {
+    pub database_name: Option<String>,
+    pub table_name: Option<String>,
+    pub schedule: Option<Schedule>,
+    pub column_name_list: Option<Vec<String>>,
+    pub catalog_id: Option<String>,
+    pub role: Option<String>,
+    pub sample_size: Option<f64>,
+    pub security_configuration: Option<String>,
+    pub schedule_type: Option<String>,
+    pub setting_source: Option<String>,
+    pub last_execution_attempt: Option<ExecutionAttempt>,
+}
+wire::shape!(ColumnStatisticsTaskSettings: "DatabaseName" database_name, "TableName" table_name, "Schedule" schedule, "ColumnNameList" column_name_list, "CatalogID" catalog_id, "Role" role, "SampleSize" sample_size, "SecurityConfiguration" security_configuration, "ScheduleType" schedule_type, "SettingSource" setting_source, "LastExecutionAttempt" last_execution_attempt,);
+
 /// `Condition`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Condition {
@@ -5476,6 +5959,26 @@ wire::shape!(CreateClassifierRequest: "GrokClassifier" grok_classifier, "XMLClas
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateClassifierResponse {}
 wire::shape!(CreateClassifierResponse:);
+
+/// `CreateColumnStatisticsTaskSettingsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateColumnStatisticsTaskSettingsRequest {
+    pub database_name: String,
+    pub table_name: String,
+    pub role: String,
+    pub schedule: Option<String>,
+    pub column_name_list: Option<Vec<String>>,
+    pub sample_size: Option<f64>,
+    pub catalog_id: Option<String>,
+    pub security_configuration: Option<String>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(CreateColumnStatisticsTaskSettingsRequest: "DatabaseName" database_name, "TableName" table_name, "Role" role, "Schedule" schedule, "ColumnNameList" column_name_list, "SampleSize" sample_size, "CatalogID" catalog_id, "SecurityConfiguration" security_configuration, "Tags" tags,);
+
+/// `CreateColumnStatisticsTaskSettingsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateColumnStatisticsTaskSettingsResponse {}
+wire::shape!(CreateColumnStatisticsTaskSettingsResponse:);
 
 /// `CreateConnectionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -6204,6 +6707,20 @@ wire::shape!(DeleteColumnStatisticsForTableRequest: "CatalogId" catalog_id, "Dat
 pub struct DeleteColumnStatisticsForTableResponse {}
 wire::shape!(DeleteColumnStatisticsForTableResponse:);
 
+/// `DeleteColumnStatisticsTaskSettingsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteColumnStatisticsTaskSettingsRequest {
+    pub database_name: String,
+    pub table_name: String,
+    pub catalog_id: Option<String>,
+}
+wire::shape!(DeleteColumnStatisticsTaskSettingsRequest: "DatabaseName" database_name, "TableName" table_name, "CatalogID" catalog_id,);
+
+/// `DeleteColumnStatisticsTaskSettingsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteColumnStatisticsTaskSettingsResponse {}
+wire::shape!(DeleteColumnStatisticsTaskSettingsResponse:);
+
 /// `DeleteConnectionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteConnectionRequest {
@@ -6669,6 +7186,16 @@ pub struct EventBatchingCondition {
 }
 wire::shape!(EventBatchingCondition: "BatchSize" batch_size, "BatchWindow" batch_window,);
 
+/// `ExecutionAttempt`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecutionAttempt {
+    pub status: Option<String>,
+    pub column_statistics_task_run_id: Option<String>,
+    pub execution_timestamp: Option<wire::Timestamp>,
+    pub error_message: Option<String>,
+}
+wire::shape!(ExecutionAttempt: "Status" status, "ColumnStatisticsTaskRunId" column_statistics_task_run_id, "ExecutionTimestamp" execution_timestamp, "ErrorMessage" error_message,);
+
 /// `ExecutionProperty`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExecutionProperty {
@@ -6798,6 +7325,55 @@ pub struct GetColumnStatisticsForTableResponse {
     pub errors: Option<Vec<ColumnError>>,
 }
 wire::shape!(GetColumnStatisticsForTableResponse: "ColumnStatisticsList" column_statistics_list, "Errors" errors,);
+
+/// `GetColumnStatisticsTaskRunRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetColumnStatisticsTaskRunRequest {
+    pub column_statistics_task_run_id: String,
+}
+wire::shape!(GetColumnStatisticsTaskRunRequest: "ColumnStatisticsTaskRunId" column_statistics_task_run_id,);
+
+/// `GetColumnStatisticsTaskRunResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetColumnStatisticsTaskRunResponse {
+    pub column_statistics_task_run: Option<ColumnStatisticsTaskRun>,
+}
+wire::shape!(GetColumnStatisticsTaskRunResponse: "ColumnStatisticsTaskRun" column_statistics_task_run,);
+
+/// `GetColumnStatisticsTaskRunsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetColumnStatisticsTaskRunsRequest {
+    pub database_name: String,
+    pub table_name: String,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub catalog_id: Option<String>,
+}
+wire::shape!(GetColumnStatisticsTaskRunsRequest: "DatabaseName" database_name, "TableName" table_name, "MaxResults" max_results, "NextToken" next_token, "CatalogID" catalog_id,);
+
+/// `GetColumnStatisticsTaskRunsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetColumnStatisticsTaskRunsResponse {
+    pub column_statistics_task_runs: Option<Vec<ColumnStatisticsTaskRun>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(GetColumnStatisticsTaskRunsResponse: "ColumnStatisticsTaskRuns" column_statistics_task_runs, "NextToken" next_token,);
+
+/// `GetColumnStatisticsTaskSettingsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetColumnStatisticsTaskSettingsRequest {
+    pub database_name: String,
+    pub table_name: String,
+    pub catalog_id: Option<String>,
+}
+wire::shape!(GetColumnStatisticsTaskSettingsRequest: "DatabaseName" database_name, "TableName" table_name, "CatalogID" catalog_id,);
+
+/// `GetColumnStatisticsTaskSettingsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetColumnStatisticsTaskSettingsResponse {
+    pub column_statistics_task_settings: Option<ColumnStatisticsTaskSettings>,
+}
+wire::shape!(GetColumnStatisticsTaskSettingsResponse: "ColumnStatisticsTaskSettings" column_statistics_task_settings,);
 
 /// `GetConnectionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -8032,6 +8608,22 @@ pub struct LineageConfiguration {
     pub crawler_lineage_settings: Option<String>,
 }
 wire::shape!(LineageConfiguration: "CrawlerLineageSettings" crawler_lineage_settings,);
+
+/// `ListColumnStatisticsTaskRunsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListColumnStatisticsTaskRunsRequest {
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListColumnStatisticsTaskRunsRequest: "MaxResults" max_results, "NextToken" next_token,);
+
+/// `ListColumnStatisticsTaskRunsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListColumnStatisticsTaskRunsResponse {
+    pub column_statistics_task_run_ids: Option<Vec<String>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListColumnStatisticsTaskRunsResponse: "ColumnStatisticsTaskRunIds" column_statistics_task_run_ids, "NextToken" next_token,);
 
 /// `ListCrawlersRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -9570,6 +10162,40 @@ pub struct SqlAlias {
 }
 wire::shape!(SqlAlias: "From" from, "Alias" alias,);
 
+/// `StartColumnStatisticsTaskRunRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartColumnStatisticsTaskRunRequest {
+    pub database_name: String,
+    pub table_name: String,
+    pub column_name_list: Option<Vec<String>>,
+    pub role: String,
+    pub sample_size: Option<f64>,
+    pub catalog_id: Option<String>,
+    pub security_configuration: Option<String>,
+}
+wire::shape!(StartColumnStatisticsTaskRunRequest: "DatabaseName" database_name, "TableName" table_name, "ColumnNameList" column_name_list, "Role" role, "SampleSize" sample_size, "CatalogID" catalog_id, "SecurityConfiguration" security_configuration,);
+
+/// `StartColumnStatisticsTaskRunResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartColumnStatisticsTaskRunResponse {
+    pub column_statistics_task_run_id: Option<String>,
+}
+wire::shape!(StartColumnStatisticsTaskRunResponse: "ColumnStatisticsTaskRunId" column_statistics_task_run_id,);
+
+/// `StartColumnStatisticsTaskRunScheduleRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartColumnStatisticsTaskRunScheduleRequest {
+    pub database_name: String,
+    pub table_name: String,
+    pub catalog_id: Option<String>,
+}
+wire::shape!(StartColumnStatisticsTaskRunScheduleRequest: "DatabaseName" database_name, "TableName" table_name, "CatalogID" catalog_id,);
+
+/// `StartColumnStatisticsTaskRunScheduleResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartColumnStatisticsTaskRunScheduleResponse {}
+wire::shape!(StartColumnStatisticsTaskRunScheduleResponse:);
+
 /// `StartCrawlerRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartCrawlerRequest {
@@ -9696,6 +10322,34 @@ pub struct StatusDetails {
     pub view_validations: Option<Vec<ViewValidation>>,
 }
 wire::shape!(StatusDetails: "RequestedChange" requested_change, "ViewValidations" view_validations,);
+
+/// `StopColumnStatisticsTaskRunRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopColumnStatisticsTaskRunRequest {
+    pub database_name: String,
+    pub table_name: String,
+    pub catalog_id: Option<String>,
+}
+wire::shape!(StopColumnStatisticsTaskRunRequest: "DatabaseName" database_name, "TableName" table_name, "CatalogID" catalog_id,);
+
+/// `StopColumnStatisticsTaskRunResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopColumnStatisticsTaskRunResponse {}
+wire::shape!(StopColumnStatisticsTaskRunResponse:);
+
+/// `StopColumnStatisticsTaskRunScheduleRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopColumnStatisticsTaskRunScheduleRequest {
+    pub database_name: String,
+    pub table_name: String,
+    pub catalog_id: Option<String>,
+}
+wire::shape!(StopColumnStatisticsTaskRunScheduleRequest: "DatabaseName" database_name, "TableName" table_name, "CatalogID" catalog_id,);
+
+/// `StopColumnStatisticsTaskRunScheduleResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopColumnStatisticsTaskRunScheduleResponse {}
+wire::shape!(StopColumnStatisticsTaskRunScheduleResponse:);
 
 /// `StopCrawlerRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10047,6 +10701,25 @@ pub struct UpdateColumnStatisticsForTableResponse {
     pub errors: Option<Vec<ColumnStatisticsError>>,
 }
 wire::shape!(UpdateColumnStatisticsForTableResponse: "Errors" errors,);
+
+/// `UpdateColumnStatisticsTaskSettingsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateColumnStatisticsTaskSettingsRequest {
+    pub database_name: String,
+    pub table_name: String,
+    pub role: Option<String>,
+    pub schedule: Option<String>,
+    pub column_name_list: Option<Vec<String>>,
+    pub sample_size: Option<f64>,
+    pub catalog_id: Option<String>,
+    pub security_configuration: Option<String>,
+}
+wire::shape!(UpdateColumnStatisticsTaskSettingsRequest: "DatabaseName" database_name, "TableName" table_name, "Role" role, "Schedule" schedule, "ColumnNameList" column_name_list, "SampleSize" sample_size, "CatalogID" catalog_id, "SecurityConfiguration" security_configuration,);
+
+/// `UpdateColumnStatisticsTaskSettingsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateColumnStatisticsTaskSettingsResponse {}
+wire::shape!(UpdateColumnStatisticsTaskSettingsResponse:);
 
 /// `UpdateConnectionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13481,6 +14154,8 @@ static S_COLUMN_ERRORS: Shape =
     Shape::List(List { member: &S_COLUMN_ERROR, element: "member", flattened: false, min: None, max: None });
 static S_COLUMN_LIST: Shape =
     Shape::List(List { member: &S_COLUMN, element: "member", flattened: false, min: None, max: None });
+static S_COLUMN_NAME_LIST: Shape =
+    Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
 static S_COLUMN_NAME_STRING: Shape = Shape::String {
     min: Some(1),
     max: Some(1024),
@@ -13622,6 +14297,274 @@ static S_COLUMN_STATISTICS_ERRORS: Shape =
     Shape::List(List { member: &S_COLUMN_STATISTICS_ERROR, element: "member", flattened: false, min: None, max: None });
 static S_COLUMN_STATISTICS_LIST: Shape =
     Shape::List(List { member: &S_COLUMN_STATISTICS, element: "member", flattened: false, min: None, max: None });
+static S_COLUMN_STATISTICS_STATE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["STARTING", "RUNNING", "SUCCEEDED", "FAILED", "STOPPED"],
+    sensitive: false,
+};
+static S_COLUMN_STATISTICS_TASK_RUN: Shape = Shape::Structure(Structure {
+    name: "ColumnStatisticsTaskRun",
+    members: &[
+        Member {
+            name: "CustomerId",
+            wire: "",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnStatisticsTaskRunId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_DATABASE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnNameList",
+            wire: "",
+            shape: &S_COLUMN_NAME_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogID",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Role",
+            wire: "",
+            shape: &S_ROLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SampleSize",
+            wire: "",
+            shape: &S_SAMPLE_SIZE_PERCENTAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecurityConfiguration",
+            wire: "",
+            shape: &S_CRAWLER_SECURITY_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfWorkers",
+            wire: "",
+            shape: &S_POSITIVE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WorkerType",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ComputationType",
+            wire: "",
+            shape: &S_COMPUTATION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_COLUMN_STATISTICS_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastUpdated",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorMessage",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DPUSeconds",
+            wire: "",
+            shape: &S_NON_NEGATIVE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_COLUMN_STATISTICS_TASK_RUN_ID_LIST: Shape =
+    Shape::List(List { member: &S_HASH_STRING, element: "member", flattened: false, min: Some(0), max: Some(100) });
+static S_COLUMN_STATISTICS_TASK_RUNS_LIST: Shape = Shape::List(List {
+    member: &S_COLUMN_STATISTICS_TASK_RUN,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_COLUMN_STATISTICS_TASK_SETTINGS: Shape = Shape::Structure(Structure {
+    name: "ColumnStatisticsTaskSettings",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_DATABASE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Schedule",
+            wire: "",
+            shape: &S_SCHEDULE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnNameList",
+            wire: "",
+            shape: &S_COLUMN_NAME_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogID",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Role",
+            wire: "",
+            shape: &S_ROLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SampleSize",
+            wire: "",
+            shape: &S_SAMPLE_SIZE_PERCENTAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecurityConfiguration",
+            wire: "",
+            shape: &S_CRAWLER_SECURITY_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ScheduleType",
+            wire: "",
+            shape: &S_SCHEDULE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SettingSource",
+            wire: "",
+            shape: &S_SETTING_SOURCE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastExecutionAttempt",
+            wire: "",
+            shape: &S_EXECUTION_ATTEMPT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_COLUMN_STATISTICS_TYPE: Shape = Shape::String {
     min: None,
     max: None,
@@ -13663,6 +14606,8 @@ static S_COMPATIBILITY: Shape = Shape::String {
 };
 static S_COMPRESSION_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["gzip", "bzip2"], sensitive: false };
+static S_COMPUTATION_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["FULL", "INCREMENTAL"], sensitive: false };
 static S_COMPUTE_ENVIRONMENT: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["SPARK", "ATHENA", "PYTHON"], sensitive: false };
 static S_COMPUTE_ENVIRONMENT_LIST: Shape =
@@ -14852,6 +15797,86 @@ static S_CREATE_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_CREATE_CLASSIFIER_RESPONSE: Shape =
     Shape::Structure(Structure { name: "CreateClassifierResponse", members: &[], payload: None });
+static S_CREATE_COLUMN_STATISTICS_TASK_SETTINGS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateColumnStatisticsTaskSettingsRequest",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Role",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Schedule",
+            wire: "",
+            shape: &S_CRON_EXPRESSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnNameList",
+            wire: "",
+            shape: &S_COLUMN_NAME_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SampleSize",
+            wire: "",
+            shape: &S_SAMPLE_SIZE_PERCENTAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogID",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecurityConfiguration",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAGS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_COLUMN_STATISTICS_TASK_SETTINGS_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "CreateColumnStatisticsTaskSettingsResponse", members: &[], payload: None });
 static S_CREATE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateConnectionRequest",
     members: &[
@@ -17949,6 +18974,38 @@ static S_DELETE_COLUMN_STATISTICS_FOR_TABLE_REQUEST: Shape = Shape::Structure(St
 });
 static S_DELETE_COLUMN_STATISTICS_FOR_TABLE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "DeleteColumnStatisticsForTableResponse", members: &[], payload: None });
+static S_DELETE_COLUMN_STATISTICS_TASK_SETTINGS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteColumnStatisticsTaskSettingsRequest",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogID",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_COLUMN_STATISTICS_TASK_SETTINGS_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "DeleteColumnStatisticsTaskSettingsResponse", members: &[], payload: None });
 static S_DELETE_CONNECTION_NAME_LIST: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: Some(0), max: Some(25) });
 static S_DELETE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
@@ -19395,6 +20452,44 @@ static S_EVENT_BATCHING_CONDITION: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_EVENT_QUEUE_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EXECUTION_ATTEMPT: Shape = Shape::Structure(Structure {
+    name: "ExecutionAttempt",
+    members: &[
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_EXECUTION_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnStatisticsTaskRunId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionTimestamp",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorMessage",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_EXECUTION_CLASS: Shape =
     Shape::String { min: None, max: Some(16), pattern: None, values: &["FLEX", "STANDARD"], sensitive: false };
 static S_EXECUTION_PROPERTY: Shape = Shape::Structure(Structure {
@@ -19409,6 +20504,8 @@ static S_EXECUTION_PROPERTY: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_EXECUTION_STATUS: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["FAILED", "STARTED"], sensitive: false };
 static S_EXECUTION_TIME: Shape = Shape::Integer { min: None, max: None };
 static S_EXIST_CONDITION: Shape = Shape::String {
     min: None,
@@ -19882,6 +20979,140 @@ static S_GET_COLUMN_STATISTICS_FOR_TABLE_RESPONSE: Shape = Shape::Structure(Stru
             idempotency_token: false,
         },
     ],
+    payload: None,
+});
+static S_GET_COLUMN_STATISTICS_TASK_RUN_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetColumnStatisticsTaskRunRequest",
+    members: &[Member {
+        name: "ColumnStatisticsTaskRunId",
+        wire: "",
+        shape: &S_HASH_STRING,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_COLUMN_STATISTICS_TASK_RUN_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetColumnStatisticsTaskRunResponse",
+    members: &[Member {
+        name: "ColumnStatisticsTaskRun",
+        wire: "",
+        shape: &S_COLUMN_STATISTICS_TASK_RUN,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_COLUMN_STATISTICS_TASK_RUNS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetColumnStatisticsTaskRunsRequest",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_DATABASE_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_PAGE_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogID",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_COLUMN_STATISTICS_TASK_RUNS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetColumnStatisticsTaskRunsResponse",
+    members: &[
+        Member {
+            name: "ColumnStatisticsTaskRuns",
+            wire: "",
+            shape: &S_COLUMN_STATISTICS_TASK_RUNS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_COLUMN_STATISTICS_TASK_SETTINGS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetColumnStatisticsTaskSettingsRequest",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogID",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_COLUMN_STATISTICS_TASK_SETTINGS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetColumnStatisticsTaskSettingsResponse",
+    members: &[Member {
+        name: "ColumnStatisticsTaskSettings",
+        wire: "",
+        shape: &S_COLUMN_STATISTICS_TASK_SETTINGS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
     payload: None,
 });
 static S_GET_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
@@ -24949,6 +26180,50 @@ static S_LINEAGE_CONFIGURATION: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_LIST_COLUMN_STATISTICS_TASK_RUNS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListColumnStatisticsTaskRunsRequest",
+    members: &[
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_PAGE_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_COLUMN_STATISTICS_TASK_RUNS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListColumnStatisticsTaskRunsResponse",
+    members: &[
+        Member {
+            name: "ColumnStatisticsTaskRunIds",
+            wire: "",
+            shape: &S_COLUMN_STATISTICS_TASK_RUN_ID_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_CRAWLERS_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListCrawlersRequest",
     members: &[
@@ -27064,6 +28339,7 @@ static S_PII_TYPE: Shape = Shape::String {
 static S_POLICY_JSON_STRING: Shape =
     Shape::String { min: Some(2), max: None, pattern: None, values: &[], sensitive: false };
 static S_POLLING_TIME: Shape = Shape::Integer { min: Some(10), max: None };
+static S_POSITIVE_INTEGER: Shape = Shape::Integer { min: Some(1), max: None };
 static S_POSITIVE_LONG: Shape = Shape::Integer { min: Some(1), max: None };
 static S_POSTGRE_SQL_CATALOG_SOURCE: Shape = Shape::Structure(Structure {
     name: "PostgreSQLCatalogSource",
@@ -30060,6 +31336,7 @@ static S_S3_TARGET: Shape = Shape::Structure(Structure {
 });
 static S_S3_TARGET_LIST: Shape =
     Shape::List(List { member: &S_S3_TARGET, element: "member", flattened: false, min: None, max: None });
+static S_SAMPLE_SIZE_PERCENTAGE: Shape = Shape::Float;
 static S_SCHEDULE: Shape = Shape::Structure(Structure {
     name: "Schedule",
     members: &[
@@ -30089,6 +31366,8 @@ static S_SCHEDULE_STATE: Shape = Shape::String {
     values: &["SCHEDULED", "NOT_SCHEDULED", "TRANSITIONING"],
     sensitive: false,
 };
+static S_SCHEDULE_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["CRON", "AUTO"], sensitive: false };
 static S_SCHEMA_CHANGE_POLICY: Shape = Shape::Structure(Structure {
     name: "SchemaChangePolicy",
     members: &[
@@ -30838,6 +32117,8 @@ static S_SESSION_STATUS: Shape = Shape::String {
 };
 static S_SESSION_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["LIVY", "SPARK_CONNECT"], sensitive: false };
+static S_SETTING_SOURCE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["CATALOG", "TABLE"], sensitive: false };
 static S_SKEWED_INFO: Shape = Shape::Structure(Structure {
     name: "SkewedInfo",
     members: &[
@@ -31493,6 +32774,112 @@ static S_SQL_QUERY: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_START_COLUMN_STATISTICS_TASK_RUN_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StartColumnStatisticsTaskRunRequest",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnNameList",
+            wire: "",
+            shape: &S_COLUMN_NAME_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Role",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SampleSize",
+            wire: "",
+            shape: &S_SAMPLE_SIZE_PERCENTAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogID",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecurityConfiguration",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_START_COLUMN_STATISTICS_TASK_RUN_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "StartColumnStatisticsTaskRunResponse",
+    members: &[Member {
+        name: "ColumnStatisticsTaskRunId",
+        wire: "",
+        shape: &S_HASH_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_START_COLUMN_STATISTICS_TASK_RUN_SCHEDULE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StartColumnStatisticsTaskRunScheduleRequest",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogID",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_START_COLUMN_STATISTICS_TASK_RUN_SCHEDULE_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "StartColumnStatisticsTaskRunScheduleResponse", members: &[], payload: None });
 static S_START_CRAWLER_REQUEST: Shape = Shape::Structure(Structure {
     name: "StartCrawlerRequest",
     members: &[Member {
@@ -31889,6 +33276,70 @@ static S_STATUS_DETAILS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_STOP_COLUMN_STATISTICS_TASK_RUN_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StopColumnStatisticsTaskRunRequest",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_DATABASE_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogID",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_STOP_COLUMN_STATISTICS_TASK_RUN_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "StopColumnStatisticsTaskRunResponse", members: &[], payload: None });
+static S_STOP_COLUMN_STATISTICS_TASK_RUN_SCHEDULE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StopColumnStatisticsTaskRunScheduleRequest",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogID",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_STOP_COLUMN_STATISTICS_TASK_RUN_SCHEDULE_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "StopColumnStatisticsTaskRunScheduleResponse", members: &[], payload: None });
 static S_STOP_CRAWLER_REQUEST: Shape = Shape::Structure(Structure {
     name: "StopCrawlerRequest",
     members: &[Member {
@@ -32673,6 +34124,7 @@ static S_TABLE_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_TABLE_LIST: Shape =
     Shape::List(List { member: &S_TABLE, element: "member", flattened: false, min: None, max: None });
+static S_TABLE_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TABLE_PREFIX: Shape =
     Shape::String { min: Some(0), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_TABLE_RESOURCE_SHARE_TYPE: Shape =
@@ -33352,6 +34804,78 @@ static S_UPDATE_COLUMN_STATISTICS_LIST: Shape = Shape::List(List {
     min: Some(0),
     max: Some(25),
 });
+static S_UPDATE_COLUMN_STATISTICS_TASK_SETTINGS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateColumnStatisticsTaskSettingsRequest",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Role",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Schedule",
+            wire: "",
+            shape: &S_CRON_EXPRESSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ColumnNameList",
+            wire: "",
+            shape: &S_COLUMN_NAME_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SampleSize",
+            wire: "",
+            shape: &S_SAMPLE_SIZE_PERCENTAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogID",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecurityConfiguration",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_COLUMN_STATISTICS_TASK_SETTINGS_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "UpdateColumnStatisticsTaskSettingsResponse", members: &[], payload: None });
 static S_UPDATE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
     name: "UpdateConnectionRequest",
     members: &[
@@ -35228,6 +36752,18 @@ pub mod error {
     /// `AlreadyExistsException`.
     pub fn already_exists_exception(message: impl Into<String>) -> Error {
         Error::new("AlreadyExistsException", 400, message)
+    }
+    /// `ColumnStatisticsTaskNotRunningException`.
+    pub fn column_statistics_task_not_running_exception(message: impl Into<String>) -> Error {
+        Error::new("ColumnStatisticsTaskNotRunningException", 400, message)
+    }
+    /// `ColumnStatisticsTaskRunningException`.
+    pub fn column_statistics_task_running_exception(message: impl Into<String>) -> Error {
+        Error::new("ColumnStatisticsTaskRunningException", 400, message)
+    }
+    /// `ColumnStatisticsTaskStoppingException`.
+    pub fn column_statistics_task_stopping_exception(message: impl Into<String>) -> Error {
+        Error::new("ColumnStatisticsTaskStoppingException", 400, message)
     }
     /// `ConcurrentModificationException`.
     pub fn concurrent_modification_exception(message: impl Into<String>) -> Error {

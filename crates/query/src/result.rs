@@ -36,6 +36,16 @@ pub(crate) fn csv_rows(batch: &RecordBatch, out: &mut String) {
     }
 }
 
+/// Rows as texts, nothing for null.
+pub(crate) fn text_rows(batch: &RecordBatch) -> Vec<Vec<Option<String>>> {
+    let schema = batch.schema();
+    let cell = |row: usize, column: usize| {
+        let mut text = String::new();
+        write_field(schema.field(column), batch.column(column).as_ref(), row, &mut text).then_some(text)
+    };
+    (0..batch.num_rows()).map(|row| (0..batch.num_columns()).map(|column| cell(row, column)).collect()).collect()
+}
+
 pub(crate) fn quote(text: &str, out: &mut String) {
     out.push('"');
     if text.contains('"') {

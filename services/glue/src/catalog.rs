@@ -148,6 +148,7 @@ pub(crate) fn delete_table(tx: &mut Tx<'_>, scope: &Scope, db: &str, name: &str)
     scope::clear(tx, &scope.versions(db, name))?;
     scope::clear(tx, &scope.column_statistics(db, name))?;
     scope::clear(tx, &scope.partition_statistics(db, name, &[]))?;
+    crate::statistics::drop_settings(tx, scope, db, name)?;
     tx.delete(scope.indexes(db, name))?;
     tx.delete(scope.table(db, name))?;
     Ok(())
@@ -184,7 +185,9 @@ pub(crate) fn rename_table(
 pub(crate) fn delete_database(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<(), Error> {
     scope::each(tx, &scope.tables(name), |tx, key| {
         let table = Key::parts(key).pop().unwrap_or_default();
-        tags::clear(tx, scope, &table_arn(scope, name, &String::from_utf8_lossy(&table)))
+        let table = String::from_utf8_lossy(&table);
+        crate::statistics::drop_settings(tx, scope, name, &table)?;
+        tags::clear(tx, scope, &table_arn(scope, name, &table))
     })?;
     for kind in ["table", "version", "partition", "index", "column-statistics", "partition-statistics", FUNCTIONS] {
         scope::clear(tx, &scope.key(kind).push(name))?;

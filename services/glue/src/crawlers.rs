@@ -15,6 +15,7 @@ pub(crate) mod schedule;
 
 pub(crate) use cron::Cron;
 pub(crate) use record::Record;
+pub(crate) use run::role_arn;
 
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@
 //! | `triggers` | what starts jobs and crawlers, and when |
 //! | `connections` | where databases are |
 //! | `quality` | rulesets of data quality, and what evaluations have found |
+//! | `statistics` | statistics of columns that the catalog computes itself |
 //! | `security` | how what jobs write is encrypted |
 //! | `schemas` | the schema registry |
 //! | `worker` | the child process in which a crawl reads S3 |
@@ -30,6 +31,7 @@ mod schemas;
 mod scope;
 mod security;
 mod sessions;
+mod statistics;
 mod tags;
 mod triggers;
 pub mod worker;
@@ -78,6 +80,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Glue>, Str
     platform.router.add_participant(service.clone());
     crawlers::register(&platform.control, &service);
     schemas::register(&platform.router, &service);
+    statistics::register(&platform.control, &service);
     triggers::register(&platform.control, &service);
     let spark = Spark::new(platform.data.join("tmp").join("spark"), compute);
     jobs::register(platform, spark.clone())?;

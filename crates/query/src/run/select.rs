@@ -13,7 +13,7 @@ use super::session::Session;
 use super::{Answer, Run};
 use crate::error::{Error, Result};
 use crate::plan::Planned;
-use crate::result::{csv_header, csv_rows};
+use crate::result::{csv_header, csv_rows, text_rows};
 use crate::sql::{self, PlanForm, Select, Statement};
 use crate::types::ColumnInfo;
 
@@ -27,6 +27,13 @@ impl Run<'_> {
 
         let mut rows = 0;
         let mut stream = execute_stream(physical, session.context().task_ctx())?;
+        if self.job.inline {
+            let mut values = Vec::new();
+            while let Some(batch) = stream.next().await {
+                values.extend(text_rows(&batch?));
+            }
+            return Ok(Answer::Values(values));
+        }
         let file = self.output()?.with_suffix(".csv");
         let store = self.storage.bucket(&file.bucket)?;
         let mut writer = BufWriter::with_capacity(store, file.path()?, 8 << 20);

@@ -307,7 +307,7 @@ fn known_folders(tx: &mut Tx<'_>, scope: &Scope, record: &Record) -> Result<BTre
 }
 
 /// A crawler's role is an ARN, or a name that may have a path.
-fn role_arn(account: &str, role: &str) -> String {
+pub(crate) fn role_arn(account: &str, role: &str) -> String {
     if role.starts_with("arn:") { role.to_owned() } else { format!("arn:aws:iam::{account}:role/{role}") }
 }
 

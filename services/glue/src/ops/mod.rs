@@ -7,6 +7,7 @@ mod batch_delete_table_version;
 mod batch_get_partition;
 mod batch_update_partition;
 mod column_statistics;
+mod column_statistics_tasks;
 mod create_classifier;
 mod create_connection;
 mod create_crawler;
@@ -79,7 +80,10 @@ pub(crate) fn register(router: &Router, service: &Arc<Glue>) {
         CreateUserDefinedFunction, GetUserDefinedFunction, GetUserDefinedFunctions, UpdateUserDefinedFunction,
         DeleteUserDefinedFunction, GetColumnStatisticsForTable, UpdateColumnStatisticsForTable,
         DeleteColumnStatisticsForTable, GetColumnStatisticsForPartition, UpdateColumnStatisticsForPartition,
-        DeleteColumnStatisticsForPartition, CreatePartitionIndex, DeletePartitionIndex,
+        DeleteColumnStatisticsForPartition, StartColumnStatisticsTaskRun, StopColumnStatisticsTaskRun,
+        GetColumnStatisticsTaskRun, GetColumnStatisticsTaskRuns, ListColumnStatisticsTaskRuns,
+        CreateColumnStatisticsTaskSettings, UpdateColumnStatisticsTaskSettings, DeleteColumnStatisticsTaskSettings,
+        GetColumnStatisticsTaskSettings, StartColumnStatisticsTaskRunSchedule, StopColumnStatisticsTaskRunSchedule, CreatePartitionIndex, DeletePartitionIndex,
         PutResourcePolicy, GetResourcePolicy, DeleteResourcePolicy,
         BatchCreatePartition, BatchDeleteConnection, BatchDeletePartition, BatchDeleteTable, BatchGetCrawlers,
         BatchGetDataQualityResult, BatchGetPartition, BatchGetTriggers, BatchGetWorkflows, BatchUpdatePartition, CreateClassifier,
