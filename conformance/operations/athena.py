@@ -1,4 +1,6 @@
 """Athena: https://docs.aws.amazon.com/athena/latest/APIReference/API_Operations.html"""
+import time
+
 from harness import ACCOUNT, REGION, bucket, client, denied, equal, holds, named, names, operations, pages, refused, until
 
 
@@ -81,6 +83,71 @@ def workgroups():
     athena().delete_work_group(WorkGroup=name)
     refused("InvalidRequestException", f"WorkGroup {name} is not found", athena().get_work_group, WorkGroup=name)
     refused("InvalidRequestException", "Primary", athena().delete_work_group, WorkGroup="primary")
+
+
+def in_group(sql, group, **more):
+    """How a query of a workgroup with a place of its own has ended."""
+    id = athena().start_query_execution(QueryString=sql, WorkGroup=group, **more)["QueryExecutionId"]
+    return until(lambda: athena().get_query_execution(QueryExecutionId=id)["QueryExecution"], lambda q: q["Status"]["State"] not in ("QUEUED", "RUNNING"))
+
+
+@operations("athena", "CreateWorkGroup", "UpdateWorkGroup", "StartQueryExecution", "GetQueryExecution", "GetQueryResults")
+def settings_of_workgroups():
+    place, group, table = bucket(), named("ruled"), named("wide").replace("-", "_")
+    given = {"ResultConfiguration": {"OutputLocation": f"s3://{place}/out/"}, "BytesScannedCutoffPerQuery": 10_000_000}
+    athena().create_work_group(Name=group, Configuration=given)
+    for part in range(2):
+        client("s3").put_object(Bucket=place, Key=f"wide/{part}.csv", Body=b"0123456789abcde\n" * 500_000)
+    equal(in_group(f"CREATE EXTERNAL TABLE default.{table} (a string) LOCATION 's3://{place}/wide/'", group)["Status"]["State"], "SUCCEEDED")
+    # What reads more than it may is ended, and leaves nothing.
+    for sql in (f"SELECT count(*), max(a) FROM default.{table}", f"CREATE TABLE default.{table}_2 AS SELECT * FROM default.{table}"):
+        ended = in_group(sql, group)
+        equal((ended["Status"]["State"], ended["Status"]["StateChangeReason"]), ("CANCELLED", "Bytes scanned limit was exceeded"))
+        assert ended["Statistics"]["DataScannedInBytes"] > 10_000_000, ended
+    refused("EntityNotFoundException", "", client("glue").get_table, DatabaseName="default", Name=f"{table}_2")
+    equal(in_group(f"SELECT a FROM default.{table} WHERE \"$path\" LIKE '%/0.csv' LIMIT 1", group)["Status"]["State"], "SUCCEEDED")
+    athena().update_work_group(WorkGroup=group, ConfigurationUpdates={"RemoveBytesScannedCutoffPerQuery": True})
+    equal(in_group(f"SELECT max(a) FROM default.{table}", group)["Status"]["State"], "SUCCEEDED")
+    # The workgroup says where results go: a CTAS may not.
+    ended = in_group(f"CREATE TABLE default.{table}_3 WITH (external_location = 's3://{place}/t3/') AS SELECT 1 a", group)
+    equal(ended["Status"]["State"], "FAILED")
+    assert "enforces a centralized output location" in ended["Status"]["StateChangeReason"], ended["Status"]
+    # Whose the bucket of results must be.
+    change = {"ResultConfigurationUpdates": {"ExpectedBucketOwner": "111111111111"}}
+    athena().update_work_group(WorkGroup=group, ConfigurationUpdates=change)
+    ended = in_group("SELECT 1", group)
+    equal(ended["Status"]["State"], "FAILED")
+    assert "expected bucket owner" in ended["Status"]["StateChangeReason"], ended["Status"]
+    change = {"ResultConfigurationUpdates": {"ExpectedBucketOwner": ACCOUNT, "EncryptionConfiguration": {"EncryptionOption": "SSE_S3"}}}
+    athena().update_work_group(WorkGroup=group, ConfigurationUpdates=change)
+    ended = in_group("SELECT 1", group)
+    equal(ended["Status"]["State"], "SUCCEEDED")
+    equal(len(athena().get_query_results(QueryExecutionId=ended["QueryExecutionId"])["ResultSet"]["Rows"]), 2)
+    # How it is encrypted.
+    key = client("kms").create_key()["KeyMetadata"]["Arn"]
+    change = {"ResultConfigurationUpdates": {"EncryptionConfiguration": {"EncryptionOption": "SSE_KMS", "KmsKey": key}}}
+    athena().update_work_group(WorkGroup=group, ConfigurationUpdates=change)
+    ended = in_group("SELECT 1", group)
+    at = ended["ResultConfiguration"]["OutputLocation"].removeprefix(f"s3://{place}/")
+    holds(client("s3").head_object(Bucket=place, Key=at), ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    equal(len(athena().get_query_results(QueryExecutionId=ended["QueryExecutionId"])["ResultSet"]["Rows"]), 2)
+    # What queries took is in CloudWatch.
+    told = lambda name, *more: client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Athena", MetricName=name, Period=60, Statistics=["SampleCount", "Sum"], StartTime=time.time() - 3600, EndTime=time.time() + 3600,
+        Dimensions=[{"Name": "WorkGroup", "Value": group}, *({"Name": n, "Value": v} for n, v in more)])["Datapoints"]
+    count = lambda points: sum(point["SampleCount"] for point in points)
+    ended_so = until(lambda: told("ProcessedBytes", ("QueryState", "CANCELLED"), ("QueryType", "DML")), lambda points: count(points) == 1)
+    assert ended_so[0]["Sum"] > 10_000_000, ended_so
+    until(lambda: told("TotalExecutionTime"), lambda points: count(points) == 9)
+    refused("InvalidRequestException", "Engine version", athena().update_work_group, WorkGroup=group,
+            ConfigurationUpdates={"EngineVersion": {"SelectedEngineVersion": "Athena engine version 2"}})
+    refused("InvalidRequestException", "KmsKey", athena().create_work_group, Name=group + "2",
+            Configuration={"ResultConfiguration": {"EncryptionConfiguration": {"EncryptionOption": "SSE_KMS"}}})
+    refused("InvalidRequestException", "CSE_KMS", athena().start_query_execution, QueryString="SELECT 1", ResultConfiguration={
+        "OutputLocation": f"s3://{place}/", "EncryptionConfiguration": {"EncryptionOption": "CSE_KMS", "KmsKey": key}})
+    no = "00000000-0000-0000-0000-000000000000"
+    for call in (athena().get_query_execution, athena().get_query_results):
+        refused("InvalidRequestException", "was not found", call, QueryExecutionId=no)
 
 
 @operations("athena", "CreateNamedQuery", "GetNamedQuery", "ListNamedQueries", "BatchGetNamedQuery", "UpdateNamedQuery", "DeleteNamedQuery")

@@ -40,7 +40,7 @@ pub mod worker;
 
 pub use error::{Error, Result};
 pub use run::{Engine, Job, Outcome};
-pub use storage::{Connection, Location, Storage};
+pub use storage::{Connection, Encryption, Location, Storage};
 pub use types::ColumnInfo;
 
 /// Reads a statement, without any table or function being looked up.

@@ -18,6 +18,7 @@ use object_store::{
     ClientOptions, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RetryConfig,
 };
+use tokio::sync::Notify;
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -33,6 +34,18 @@ pub struct Connection {
     pub session_token: Option<String>,
     /// The socket where the server hands over objects' open files.
     pub files: Option<PathBuf>,
+    /// How what is written is to be encrypted; none leaves it to the bucket.
+    pub encryption: Option<Encryption>,
+    /// Whoever asks pays for what is read of buckets that want it so.
+    pub requester_pays: bool,
+}
+
+/// `x-amz-server-side-encryption` of what is written, and the key.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+pub struct Encryption {
+    /// `AES256` or `aws:kms`.
+    pub algorithm: String,
+    pub key: Option<String>,
 }
 
 /// All buckets of one statement.
@@ -41,7 +54,30 @@ pub struct Storage {
     /// `None` keeps the objects in memory.
     connection: Option<Connection>,
     stores: Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>,
-    scanned: Arc<AtomicU64>,
+    scanned: Arc<Scanned>,
+}
+
+/// Bytes that were read, and how many may be.
+#[derive(Debug)]
+struct Scanned {
+    bytes: AtomicU64,
+    limit: u64,
+    passed: Notify,
+}
+
+impl Default for Scanned {
+    fn default() -> Self {
+        Self { bytes: AtomicU64::new(0), limit: u64::MAX, passed: Notify::new() }
+    }
+}
+
+impl Scanned {
+    fn add(&self, bytes: u64) {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before <= self.limit && before.saturating_add(bytes) > self.limit {
+            self.passed.notify_one();
+        }
+    }
 }
 
 impl Storage {
@@ -54,9 +90,32 @@ impl Storage {
         Self { connection: None, stores: Mutex::default(), scanned: Arc::default() }
     }
 
+    /// With no more bytes than these to be read.
+    #[must_use]
+    pub fn limited(self, bytes: Option<u64>) -> Self {
+        let limit = bytes.unwrap_or(u64::MAX);
+        Self { scanned: Arc::new(Scanned { limit, ..Scanned::default() }), ..self }
+    }
+
     /// Bytes read from objects so far.
     pub fn scanned_bytes(&self) -> u64 {
-        self.scanned.load(Ordering::Relaxed)
+        self.scanned.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts what another engine has read.
+    pub(crate) fn scanned_elsewhere(&self, bytes: u64) {
+        self.scanned.add(bytes);
+    }
+
+    pub fn is_past_limit(&self) -> bool {
+        self.scanned_bytes() > self.scanned.limit
+    }
+
+    /// Comes when more has been read than may be.
+    pub(crate) async fn past_limit(&self) {
+        while !self.is_past_limit() {
+            self.scanned.passed.notified().await;
+        }
     }
 
     /// The store of a bucket.
@@ -105,6 +164,15 @@ fn s3(connection: &Connection, bucket: &str) -> Result<object_store::aws::Amazon
         });
     if let Some(token) = &connection.session_token {
         builder = builder.with_token(token);
+    }
+    if let Some(Encryption { algorithm, key }) = &connection.encryption {
+        builder = builder.with_config("aws_server_side_encryption".parse()?, algorithm);
+        if let Some(key) = key {
+            builder = builder.with_config("aws_sse_kms_key_id".parse()?, key);
+        }
+    }
+    if connection.requester_pays {
+        builder = builder.with_request_payer(true);
     }
     builder.build().map_err(Error::from)
 }
@@ -175,7 +243,7 @@ impl std::fmt::Display for Location {
 #[derive(Debug)]
 struct Counted {
     inner: Arc<dyn ObjectStore>,
-    scanned: Arc<AtomicU64>,
+    scanned: Arc<Scanned>,
 }
 
 impl std::fmt::Display for Counted {
@@ -207,14 +275,14 @@ impl ObjectStore for Counted {
         let head = options.head;
         let result = self.inner.get_opts(location, options).await?;
         if !head {
-            self.scanned.fetch_add(result.range.end - result.range.start, Ordering::Relaxed);
+            self.scanned.add(result.range.end - result.range.start);
         }
         Ok(result)
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> object_store::Result<Vec<Bytes>> {
         let parts = self.inner.get_ranges(location, ranges).await?;
-        self.scanned.fetch_add(parts.iter().map(|part| part.len() as u64).sum(), Ordering::Relaxed);
+        self.scanned.add(parts.iter().map(|part| part.len() as u64).sum());
         Ok(parts)
     }
 

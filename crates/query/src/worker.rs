@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::catalog::{GlueCatalog, JsonCall};
 use crate::error::{Error, Result};
 use crate::run::{Engine, Job, Outcome};
-use crate::storage::{Connection, OneClient, Storage};
+use crate::storage::{Connection, Encryption, OneClient, Storage};
 use crate::trino::{self, Trino};
 
 /// What a worker is asked.
@@ -39,6 +39,15 @@ pub struct Request {
     pub session_token: Option<String>,
     pub threads: usize,
     pub memory_bytes: usize,
+    /// A query's rows are in the reply, and no file is written.
+    pub inline: bool,
+    /// `BytesScannedCutoffPerQuery`.
+    pub scan_limit: Option<u64>,
+    /// How what is written is to be encrypted.
+    pub encryption: Option<Encryption>,
+    pub requester_pays: bool,
+    /// The workgroup says where results go, and a CTAS may not.
+    pub place_enforced: bool,
     /// The socket where the server hands over objects' open files; none where all is read over HTTP.
     pub files: Option<PathBuf>,
     /// Where the statement is sent, of a query that is not for this engine.
@@ -47,12 +56,19 @@ pub struct Request {
     pub ends: bool,
 }
 
-/// What it answers: one of the two.
+/// What it answers: one of these.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
     Ok(Outcome),
-    Failed { error: Error, scanned_bytes: u64 },
+    Failed {
+        error: Error,
+        scanned_bytes: u64,
+    },
+    /// It has read more than it may.
+    Limited {
+        scanned_bytes: u64,
+    },
 }
 
 /// Answers one request; every failure is a reply. Boxed, so that its code is compiled here.
@@ -89,6 +105,8 @@ async fn answer(request: Value) -> Reply {
         secret_access_key: request.secret_access_key,
         session_token: request.session_token,
         files: request.files,
+        encryption: request.encryption,
+        requester_pays: request.requester_pays,
     };
     let job = Job {
         id: request.id,
@@ -100,13 +118,17 @@ async fn answer(request: Value) -> Reply {
         output: request.output,
         threads: request.threads,
         memory_bytes: request.memory_bytes,
+        inline: request.inline,
+        place_enforced: request.place_enforced,
         trino: request.trino,
     };
-    let engine = match glue(&connection) {
-        Ok(call) => Engine::new(Arc::new(Storage::s3(connection)), Arc::new(GlueCatalog::new(call))),
+    let catalog = match glue(&connection) {
+        Ok(call) => Arc::new(GlueCatalog::new(call)),
         Err(error) => return Reply::Failed { error, scanned_bytes: 0 },
     };
+    let engine = Engine::new(Arc::new(Storage::s3(connection).limited(request.scan_limit)), catalog);
     match engine.run(&job).await {
+        _ if engine.is_past_limit() => Reply::Limited { scanned_bytes: engine.scanned_bytes() },
         Ok(outcome) => Reply::Ok(outcome),
         Err(error) => Reply::Failed { error, scanned_bytes: engine.scanned_bytes() },
     }

@@ -7,19 +7,23 @@
 //! | `run` | a query as a job: worker, end |
 //! | `elsewhere` | queries of workgroups that are sent to Trino |
 //! | `event` | the event `Athena Query State Change` |
+//! | `metrics` | what queries took, as metrics of `AWS/Athena` |
+//! | `sweep` | queries that are forgotten after 45 days |
 //! | `results` | pages of a result file |
 //! | `ops` | the operations, a file per resource |
 //!
 //! Statements run in `lakerun worker query` (crate `query`), with credentials of the caller's rights that end with the attempt.
-//! Results are objects in S3; executions are kept until the store's sweep, AWS keeps them 45 days. Not here: SQL.
+//! Results are objects in S3. Not here: SQL.
 
 mod classify;
 mod elsewhere;
 mod event;
+mod metrics;
 mod ops;
 mod records;
 mod results;
 mod run;
+mod sweep;
 
 use std::sync::Arc;
 
@@ -64,5 +68,6 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Athena>, S
     ops::register(&platform.router, &service);
     let queries = Arc::new(run::Queries(Arc::clone(&service)));
     jobs::register(&platform.control, &platform.router, queries, QUERIES_AT_ONCE);
+    platform.control.register(sweep::SWEEP, 1, Arc::new(sweep::Sweeper(service.clone())));
     Ok(service)
 }

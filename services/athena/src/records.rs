@@ -61,6 +61,33 @@ pub(crate) struct Record {
     pub(crate) started_ms: i64,
     /// Changes of state so far; the event's sequence number.
     pub(crate) sequence: u64,
+    /// What the workgroup said when the query was started.
+    #[serde(default)]
+    pub(crate) rules: Rules,
+}
+
+/// What a workgroup says of its queries, besides where results go.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Rules {
+    /// `BytesScannedCutoffPerQuery`.
+    pub(crate) scan_limit: Option<u64>,
+    /// `PublishCloudWatchMetricsEnabled`.
+    pub(crate) metrics: bool,
+    /// `RequesterPaysEnabled`.
+    pub(crate) requester_pays: bool,
+    /// `EnforceWorkGroupConfiguration`.
+    pub(crate) enforced: bool,
+}
+
+impl Rules {
+    pub(crate) fn of(configuration: &WorkGroupConfiguration) -> Self {
+        Self {
+            scan_limit: configuration.bytes_scanned_cutoff_per_query.and_then(|bytes| u64::try_from(bytes).ok()),
+            metrics: configuration.publish_cloud_watch_metrics_enabled == Some(true),
+            requester_pays: configuration.requester_pays_enabled == Some(true),
+            enforced: configuration.enforce_work_group_configuration == Some(true),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -137,6 +164,17 @@ fn primary() -> WorkGroup {
         description: Some(String::new()),
         creation_time: Some(wire::Timestamp::default()),
         identity_center_application_arn: None,
+    }
+}
+
+/// The engine that a workgroup wants, of those that there are.
+pub(crate) fn selected(version: Option<EngineVersion>) -> Result<EngineVersion, Error> {
+    let name = version.and_then(|version| version.selected_engine_version);
+    match name.as_deref() {
+        None | Some("AUTO" | ENGINE) => Ok(engine(name)),
+        Some(other) => Err(invalid_request_exception(format!(
+            "Engine version {other} is not supported: workgroups have AUTO or {ENGINE}"
+        ))),
     }
 }
 

@@ -26,8 +26,9 @@ pub(crate) async fn page(
         }
     };
     let size = most.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(MOST_ROWS).min(MOST_ROWS);
-    let location =
-        record.execution.result_configuration.as_ref().and_then(|c| c.output_location.as_deref()).unwrap_or_default();
+    let place = record.execution.result_configuration.clone().unwrap_or_default();
+    let (location, owner) = (place.output_location.unwrap_or_default(), place.expected_bucket_owner);
+    let file = File { location: &location, owner: owner.as_deref() };
     // Managed results are the service's own objects, which the caller need not be allowed to read.
     let managed = record.execution.managed_query_results_configuration.is_some();
     let own;
@@ -55,14 +56,14 @@ pub(crate) async fn page(
                 }
                 None if whole => break,
                 None => {
-                    let piece = read(cx, location, offset + text.len()).await?;
+                    let piece = read(cx, &file, offset + text.len()).await?;
                     whole = piece.len() < PIECE;
                     text.extend(piece);
                 }
             }
         }
         if rows.len() == size {
-            let more = at < text.len() || (!whole && !read(cx, location, offset + text.len()).await?.is_empty());
+            let more = at < text.len() || (!whole && !read(cx, &file, offset + text.len()).await?.is_empty());
             next = more.then(|| (offset + at).to_string());
         }
     }
@@ -78,12 +79,20 @@ pub(crate) async fn page(
     })
 }
 
-async fn read(cx: &Cx, location: &str, offset: usize) -> Result<Vec<u8>, Error> {
+/// A result, and whose its bucket must be.
+struct File<'a> {
+    location: &'a str,
+    owner: Option<&'a str>,
+}
+
+async fn read(cx: &Cx, file: &File<'_>, offset: usize) -> Result<Vec<u8>, Error> {
+    let location = file.location;
     let (bucket, key) = location.strip_prefix("s3://").and_then(|rest| rest.split_once('/')).unwrap_or_default();
     let request = GetObjectRequest {
         bucket: bucket.to_owned(),
         key: key.to_owned(),
         range: Some(format!("bytes={offset}-{}", offset + PIECE - 1)),
+        expected_bucket_owner: file.owner.map(str::to_owned),
         ..GetObjectRequest::default()
     };
     match cx.call::<GetObject>(request).await {

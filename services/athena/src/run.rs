@@ -6,20 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api_athena::{AthenaError, QueryExecutionStatistics};
+use api_s3::{HeadBucket, HeadBucketRequest};
 use async_trait::async_trait;
 use compute::worker;
 use jobs::{Attempt, Ended, Kind, Limits, Loaded, Next, Used, Who, Worked};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use service::Principal;
 use service::attempts::Outcome;
 use service::meter::Usage;
+use service::{Cx, Principal};
 use store::Tx;
 use wire::Error;
 
 use crate::elsewhere::Ending;
 use crate::records::{Column, Record, Scope, find};
-use crate::{Athena, event};
+use crate::{Athena, event, metrics};
 
 pub(crate) const KIND: &str = "athena:query";
 /// Athena's own limit for queries.
@@ -53,6 +54,10 @@ pub(crate) enum Reply {
         scanned_bytes: u64,
     },
     Cancelled,
+    /// It has read more than its workgroup allows.
+    Limited {
+        scanned_bytes: u64,
+    },
     /// The table has its new state; what the worker would have said of it is not known.
     Settled,
 }
@@ -130,6 +135,9 @@ impl Kind for Queries {
             Ok(keys) => keys,
             Err(error) => return Worked::Ended(broken(error)),
         };
+        if let Some(refused) = self.not_its_owner(place, record).await {
+            return Worked::Ended(refused);
+        }
         let context = record.execution.query_execution_context.clone().unwrap_or_default();
         let trino = self.0.trino.asks(record, &place.id);
         let catalogs = match self.0.store.read(|tx| crate::ops::catalogs::own(tx, &place.scope)).await {
@@ -156,23 +164,27 @@ impl Kind for Queries {
             "session_token": keys.session_token,
             "memory_bytes": SPILL_BYTES,
             "files": (at == worker::At::Here).then_some(&self.0.files),
+            "scan_limit": record.rules.scan_limit,
+            "encryption": encryption(record),
+            "requester_pays": record.rules.requester_pays,
+            "place_enforced": record.rules.enforced,
             })
         };
         let limits = worker::Limits::new().memory_mb(WORKER_MEMORY_MB).read_only(&self.0.files);
         let ending = Ending { workers: self.0.compute.workers.clone(), trino: trino.clone() };
         let (answer, used) = self.0.compute.workers.call("query", &asks, limits).await;
-        if answer.is_ok() {
+        let answer = answer.map(serde_json::from_value::<Reply>);
+        // Trino goes on reading what this query may no longer.
+        if answer.as_ref().is_ok_and(|reply| !matches!(reply, Ok(Reply::Limited { .. }))) {
             ending.disarm();
         }
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         match answer {
-            Ok(answer) => match serde_json::from_value::<Reply>(answer) {
-                Ok(reply) => {
-                    attempt.use_up(Used { read_bytes: reply.scanned_bytes(), ..Used::default() });
-                    Worked::Ended(reply)
-                }
-                Err(error) => Worked::Passing(broken(error)),
-            },
+            Ok(Ok(reply)) => {
+                attempt.use_up(Used { read_bytes: reply.scanned_bytes(), ..Used::default() });
+                Worked::Ended(reply)
+            }
+            Ok(Err(error)) => Worked::Passing(broken(error)),
             Err(compute::Error::OutOfMemory { limit_mb }) => Worked::Ended(failed(
                 (2, 1009),
                 format!("EXCEEDED_LOCAL_MEMORY_LIMIT: Query exceeded per-node memory limit of {limit_mb}MB"),
@@ -208,14 +220,44 @@ impl Kind for Queries {
 
     async fn recorded(&self, place: &Payload) {
         let found = self.0.store.read(|tx| find(tx, &place.scope, &place.id)).await;
-        if let Ok(record) = found
-            && let Some(amount) = billed_bytes(&record)
+        if let Ok(record) = &found
+            && let Some(amount) = billed_bytes(record)
         {
             let resource = record.execution.work_group.as_deref().unwrap_or("primary");
             let used = Usage { service: "athena", metric: "BilledBytes", resource, amount, unit: "Bytes" };
             used.tell(&self.0.router, (&place.scope.account, &place.scope.region));
         }
+        if let Ok(record) = found {
+            metrics::tell(&self.0.router, &place.scope, &record).await;
+        }
     }
+}
+
+impl Queries {
+    /// `ExpectedBucketOwner` is of the bucket of results alone. Source: Athena User Guide, "Workgroup settings".
+    async fn not_its_owner(&self, place: &Payload, record: &Record) -> Option<Reply> {
+        let results = record.execution.result_configuration.as_ref()?;
+        let expected_bucket_owner = Some(results.expected_bucket_owner.clone()?);
+        let location = results.output_location.as_deref().unwrap_or_default();
+        let (bucket, _) = location.strip_prefix("s3://")?.split_once('/')?;
+        let platform = Cx::platform(&self.0.router, &place.scope.account, &place.scope.region);
+        let request = HeadBucketRequest { bucket: bucket.to_owned(), expected_bucket_owner };
+        let error = platform.call::<HeadBucket>(request).await.err()?;
+        // What else is wrong with the bucket the query finds itself.
+        (error.is("AccessDenied") || error.is("InvalidBucketOwnerAWSAccountID")).then(|| {
+            failed((2, 1501), format!(
+                "Access denied when writing output to url: {location} . Please ensure you are allowed to access the S3 bucket. If you specified an expected bucket owner, confirm the bucket is owned by the expected account. If you are encrypting query results with KMS key, please ensure you are allowed to access your KMS key"
+            ))
+        })
+    }
+}
+
+/// How S3 is to encrypt what the query writes: its result, and the data of new tables, too (Athena User Guide, "Encrypt Athena query results
+/// stored in Amazon S3").
+fn encryption(record: &Record) -> Option<serde_json::Value> {
+    let asked = record.execution.result_configuration.as_ref()?.encryption_configuration.as_ref()?;
+    let algorithm = if asked.encryption_option == "SSE_KMS" { "aws:kms" } else { "AES256" };
+    Some(json!({ "algorithm": algorithm, "key": asked.kms_key }))
 }
 
 /// Source: Amazon Athena pricing: bytes scanned, at least 10 MB a query; not of statements that scan nothing, nor of those that fail.
@@ -256,10 +298,16 @@ impl Reply {
     fn scanned_bytes(&self) -> u64 {
         match self {
             Self::Ok(answer) => answer.scanned_bytes,
-            Self::Failed { scanned_bytes, .. } => *scanned_bytes,
+            Self::Failed { scanned_bytes, .. } | Self::Limited { scanned_bytes } => *scanned_bytes,
             Self::Cancelled | Self::Settled => 0,
         }
     }
+}
+
+fn cancelled(record: &mut Record, reason: &str) {
+    let status = record.status();
+    status.state = Some("CANCELLED".to_owned());
+    status.state_change_reason = Some(reason.to_owned());
 }
 
 /// Writes the reply into the record.
@@ -303,11 +351,8 @@ fn end(record: &mut Record, reply: &Reply, now: jiff::Timestamp) {
                 error_message: Some(error.message.clone()),
             });
         }
-        Reply::Cancelled => {
-            let status = record.status();
-            status.state = Some("CANCELLED".to_owned());
-            status.state_change_reason = Some("Query cancelled by user".to_owned());
-        }
+        Reply::Cancelled => cancelled(record, "Query cancelled by user"),
+        Reply::Limited { .. } => cancelled(record, "Bytes scanned limit was exceeded"),
     }
     record.status().completion_date_time = Some(now.into());
     let known = record.execution.statistics.take().unwrap_or_default();

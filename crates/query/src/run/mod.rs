@@ -42,6 +42,10 @@ pub struct Job {
     pub threads: usize,
     /// Memory for the operators that can spill; 0 is unlimited.
     pub memory_bytes: usize,
+    /// A query's rows are the outcome's own, and no file is written.
+    pub inline: bool,
+    /// The workgroup says where results go, and a CTAS may not.
+    pub place_enforced: bool,
     /// Where the statement is sent, of a query that is not for this engine.
     pub trino: Option<Trino>,
 }
@@ -60,6 +64,9 @@ pub struct Outcome {
     pub scanned_bytes: u64,
     pub planning_ms: u64,
     pub execution_ms: u64,
+    /// The rows of a query that was asked for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<Vec<Option<String>>>,
 }
 
 /// Runs statements for one caller.
@@ -81,7 +88,7 @@ struct Run<'a> {
 #[derive(Default)]
 struct Clock {
     planning: std::time::Duration,
-    /// Bytes that another engine has read.
+    /// Bytes that another engine has read, of those that are counted.
     scanned_elsewhere: u64,
 }
 
@@ -89,6 +96,8 @@ struct Clock {
 enum Answer {
     /// Rows are in `<id>.csv` already, and its metadata beside it.
     Csv { columns: Vec<ColumnInfo>, rows: u64 },
+    /// Rows that are asked for as they are.
+    Values(Vec<Vec<Option<String>>>),
     /// Lines of a utility's text.
     Lines { columns: Vec<ColumnInfo>, lines: Vec<String> },
     /// New data files.
@@ -110,8 +119,23 @@ impl Engine {
         self.storage.scanned_bytes()
     }
 
-    /// Runs one statement to its end.
+    /// Whether more has been read than may be: then the statement has been broken off.
+    pub fn is_past_limit(&self) -> bool {
+        self.storage.is_past_limit()
+    }
+
+    /// Runs one statement to its end, or until it has read more than it may.
     pub async fn run(&self, job: &Job) -> Result<Outcome> {
+        let outcome = tokio::select! {
+            biased;
+            () = self.storage.past_limit() => Err(past_limit()),
+            outcome = self.carry_out(job) => outcome,
+        };
+        // What has read all that it wanted in one breath is past the limit all the same.
+        if self.is_past_limit() { Err(past_limit()) } else { outcome }
+    }
+
+    async fn carry_out(&self, job: &Job) -> Result<Outcome> {
         let started = tokio::time::Instant::now();
         let text = sql::with_parameters(&job.sql, &job.parameters)?;
         let mut run = Run {
@@ -136,11 +160,16 @@ impl Engine {
             ..Outcome::default()
         };
         run.finish(answer, &mut outcome).await?;
-        outcome.scanned_bytes = self.scanned_bytes() + run.clock.scanned_elsewhere;
+        outcome.scanned_bytes = self.scanned_bytes();
         outcome.planning_ms = millis(run.clock.planning);
         outcome.execution_ms = millis(started.elapsed());
         Ok(outcome)
     }
+}
+
+/// Athena's words for a query that its workgroup's data usage control has ended.
+fn past_limit() -> Error {
+    Error { category: 2, error_type: 1008, retryable: false, message: "Bytes scanned limit was exceeded".to_owned() }
 }
 
 fn millis(time: std::time::Duration) -> u64 {
@@ -226,17 +255,21 @@ impl Run<'_> {
     }
 
     async fn finish(&self, answer: Answer, outcome: &mut Outcome) -> Result<()> {
-        let base = self.output()?;
         let (location, columns) = match answer {
             Answer::Csv { columns, rows } => {
                 outcome.rows = rows;
-                outcome.output_location = base.with_suffix(".csv").to_string();
+                outcome.output_location = self.output()?.with_suffix(".csv").to_string();
                 outcome.columns = columns;
+                return Ok(());
+            }
+            Answer::Values(values) => {
+                outcome.rows = values.len() as u64;
+                outcome.values = values;
                 return Ok(());
             }
             Answer::Lines { columns, lines } => {
                 outcome.rows = lines.len() as u64;
-                let file = base.with_suffix(".txt");
+                let file = self.output()?.with_suffix(".txt");
                 // The last line has no end, as in Athena's files.
                 self.storage.put(&file, lines.join("\n").into_bytes()).await?;
                 (file, columns)
@@ -256,7 +289,7 @@ impl Run<'_> {
                         };
                         (folder.with_suffix(&format!("{slash}tables/{}", self.job.id)), vec![count])
                     }
-                    FilesKind::Insert => (base, Vec::new()),
+                    FilesKind::Insert => (self.output()?, Vec::new()),
                 };
                 let manifest = base.with_suffix("-manifest.csv");
                 let list: String = files.into_iter().flat_map(|file| [file, "\n".to_owned()]).collect();

@@ -30,7 +30,7 @@ impl Run<'_> {
         let store = self.storage.bucket(&file.bucket)?;
         let mut writer = BufWriter::with_capacity(store, file.path()?, 8 << 20);
         let (mut columns, mut text, mut count) = (None, String::new(), 0);
-        let mut page = first;
+        let mut page = self.clocked(first);
         loop {
             if columns.is_none()
                 && let Some(known) = page.columns()?
@@ -50,11 +50,10 @@ impl Run<'_> {
                 text.clear();
             }
             match client.next(&page).await? {
-                Some(next) => page = next,
+                Some(next) => page = self.clocked(next),
                 None => break,
             }
         }
-        self.clocked(&page);
         let columns = columns.ok_or_else(|| Error::internal("Trino has told no columns of the result"))?;
         let columns = infos(&columns);
         writer.write_all(text.as_bytes()).await.map_err(unwritten)?;
@@ -65,7 +64,7 @@ impl Run<'_> {
 
     async fn sent_lines(&mut self, client: &Client<'_>, first: Page) -> Result<Answer> {
         let (mut columns, mut lines) = (None, Vec::new());
-        let mut page = first;
+        let mut page = self.clocked(first);
         loop {
             if columns.is_none() {
                 columns = page.columns()?;
@@ -75,20 +74,22 @@ impl Run<'_> {
                 lines.extend(text.lines().map(str::to_owned));
             }
             match client.next(&page).await? {
-                Some(next) => page = next,
+                Some(next) => page = self.clocked(next),
                 None => break,
             }
         }
-        self.clocked(&page);
         let columns = infos(columns.as_deref().unwrap_or_default());
         lines.splice(0..0, columns.first().map(|column| column.name.clone()));
         Ok(Answer::Lines { columns, lines })
     }
 
-    /// The figures of the last page are the query's.
-    fn clocked(&mut self, page: &Page) {
+    /// The figures of a page are the query's so far.
+    fn clocked(&mut self, page: Page) -> Page {
         self.clock.planning = Duration::from_millis(page.stats.planning_time_millis);
-        self.clock.scanned_elsewhere = page.stats.physical_input_bytes;
+        let more = page.stats.physical_input_bytes.saturating_sub(self.clock.scanned_elsewhere);
+        self.clock.scanned_elsewhere += more;
+        self.storage.scanned_elsewhere(more);
+        page
     }
 }
 

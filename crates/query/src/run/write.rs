@@ -43,6 +43,19 @@ const HIVE_PROPERTIES: &[&str] = &[
     "field_delimiter",
 ];
 
+/// Athena's words (Athena User Guide, "Considerations and limitations for CTAS queries").
+fn placed_elsewhere() -> Error {
+    Error {
+        category: 2,
+        error_type: 1006,
+        retryable: false,
+        message: "The Create Table As Select query failed because it was submitted with an 'external_location' property to an \
+                  Athena Workgroup that enforces a centralized output location for all queries. Please remove the \
+                  'external_location' property and resubmit the query."
+            .to_owned(),
+    }
+}
+
 /// Where rows go and in which form.
 struct Target<'a> {
     root: &'a Location,
@@ -91,6 +104,9 @@ impl Run<'_> {
             return Box::pin(self.iceberg_ctas(&database, &ctas)).await;
         }
         let properties = hive_properties(&ctas)?;
+        if self.job.place_enforced && properties.location.is_some() {
+            return Err(placed_elsewhere());
+        }
         let (session, plan) = self.plan(&ctas.select).await?;
         let plan = named(plan, &ctas.select)?;
         let table = ctas_table(&ctas, &properties, plan.schema().fields(), &self.ctas_location(&properties))?;

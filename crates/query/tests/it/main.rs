@@ -128,6 +128,8 @@ impl Lake {
             output: "s3://results/athena/".to_owned(),
             threads: 2,
             memory_bytes: 0,
+            inline: false,
+            place_enforced: false,
             trino: None,
         }
     }

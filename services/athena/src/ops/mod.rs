@@ -5,9 +5,9 @@ mod metadata;
 mod named;
 mod prepared;
 mod queries;
-mod start;
+pub(crate) mod start;
 mod tags;
-mod workgroups;
+pub(crate) mod workgroups;
 
 use std::sync::Arc;
 

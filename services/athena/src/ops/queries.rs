@@ -103,19 +103,22 @@ impl Handle<StopQueryExecution> for Athena {
     /// finished one stays as it is.
     async fn handle(&self, cx: &Cx, req: StopQueryExecutionInput) -> Result<StopQueryExecutionOutput, Error> {
         let (place, now) = (Payload { scope: Scope::of(cx), id: req.query_execution_id }, cx.now());
-        cx.write(&self.store, move |tx| {
+        let at = place.clone();
+        let waited = cx.write(&self.store, move |tx| {
             let mut record = find(tx, &place.scope, &place.id)?;
             if record.is_over() {
-                return Ok(());
+                return Ok(false);
             }
             if record.state() == "QUEUED" {
                 jobs::forget(tx, &place.task())?;
                 let ended = Ended { end: Reply::Cancelled, used: Used::default(), at: now };
-                return finish(tx, &place, &mut record, &ended);
+                return finish(tx, &place, &mut record, &ended).map(|()| true);
             }
-            jobs::stop::<Queries>(tx, &place.task(), &place).map(drop)
-        })
-        .await?;
+            jobs::stop::<Queries>(tx, &place.task(), &place).map(|_| false)
+        });
+        if waited.await? {
+            self.tell_if_over(&at).await?;
+        }
         Ok(StopQueryExecutionOutput::default())
     }
 }

@@ -14,16 +14,17 @@ use store::Tx;
 use wire::Error;
 
 use crate::classify::{Kind, classify, deallocate, execute, prepare};
-use crate::records::{PRIMARY, Record, Scope, engine, workgroup};
+use crate::ops::workgroups::check_encryption;
+use crate::records::{PRIMARY, Record, Rules, Scope, engine, find, workgroup};
 use crate::run::{Payload, Queries};
-use crate::{Athena, event};
+use crate::{Athena, event, metrics, sweep};
 
 const LONGEST_QUERY: usize = 262_144;
 
 /// What a client token stands for.
 #[derive(Serialize, Deserialize)]
-struct Token {
-    id: String,
+pub(crate) struct Token {
+    pub(crate) id: String,
     query: String,
     /// The whole request; none of tokens that were kept before it was.
     #[serde(default)]
@@ -40,6 +41,7 @@ impl Handle<StartQueryExecution> for Athena {
             .map_err(|text| invalid_request_exception(text).with("AthenaErrorCode", "MALFORMED_QUERY"))?;
         self.ensure_managed_bucket(cx, req.work_group.as_deref().unwrap_or(PRIMARY)).await?;
         let (scope, id, now, caller) = (Scope::of(cx), cx.uuid(), cx.now(), cx.principal().clone());
+        let reuses = req.result_reuse_configuration.is_some();
         let id = cx
             .write(&self.store, move |tx| {
                 if let Some(known) = known(tx, &scope, &req)? {
@@ -70,6 +72,7 @@ impl Handle<StartQueryExecution> for Athena {
                     parameters,
                     folder,
                     caller: Some(caller.clone()),
+                    rules: Rules::of(&configuration),
                     ..Record::default()
                 };
                 record.execution.result_configuration = Some(ResultConfiguration {
@@ -78,6 +81,7 @@ impl Handle<StartQueryExecution> for Athena {
                 });
                 record.execution.engine_version =
                     Some(engine(configuration.engine_version.and_then(|version| version.selected_engine_version)));
+                sweep::plan(tx)?;
                 record.execution.managed_query_results_configuration = managed;
                 let reused = reusable(tx, &scope, name, &record, now)?;
                 if let Some(earlier) = &reused {
@@ -99,6 +103,9 @@ impl Handle<StartQueryExecution> for Athena {
             })
             .await?;
         let payload = Payload { scope: Scope::of(cx), id: id.clone() };
+        if reuses {
+            self.tell_if_over(&payload).await?;
+        }
         cx.began(Worker::Job(payload.task()));
         Ok(StartQueryExecutionOutput { query_execution_id: Some(id) })
     }
@@ -108,6 +115,10 @@ impl Handle<StartQueryExecution> for Athena {
 fn known(tx: &mut Tx<'_>, scope: &Scope, req: &StartQueryExecutionInput) -> Result<Option<String>, Error> {
     let Some(token) = &req.client_request_token else { return Ok(None) };
     let Some(known) = tx.get_json::<Token>(scope.key("token").push(token))? else { return Ok(None) };
+    // The execution is forgotten, and with it what it was asked.
+    if tx.get(scope.query(&known.id))?.is_none() {
+        return Ok(None);
+    }
     // The same text for another database, place or other parameters is another question.
     if known.query != req.query_string || known.request.as_ref().is_some_and(|asked| asked != req) {
         return Err(invalid_request_exception("Idempotent parameters do not match"));
@@ -144,6 +155,15 @@ fn queued(req: &StartQueryExecutionInput, kind: Kind, id: &str, now: jiff::Times
 }
 
 impl Athena {
+    /// Publishes what a query took that has ended without having run.
+    pub(crate) async fn tell_if_over(&self, place: &Payload) -> Result<(), Error> {
+        let record = self.store.read(|tx| find(tx, &place.scope, &place.id)).await?;
+        if record.is_over() {
+            metrics::tell(&self.router, &place.scope, &record).await;
+        }
+        Ok(())
+    }
+
     /// The bucket of managed results is there before a query of its workgroup is.
     async fn ensure_managed_bucket(&self, cx: &Cx, group: &str) -> Result<(), Error> {
         let scope = Scope::of(cx);
@@ -268,28 +288,39 @@ pub(crate) fn managed_bucket(scope: &Scope) -> String {
     format!("athena-managed-results-{}-{}", scope.account, scope.region)
 }
 
-/// Where the result goes: the workgroup's place if it insists, else the client's, else the workgroup's.
+/// Where the result goes and how: as the workgroup says if it insists; else as the client says, and what that leaves open as the workgroup
+/// says. The owner and the ACL belong to the place that they are said of. Source: Athena User Guide, "Override client-side settings".
 fn result_configuration(
     group: &WorkGroupConfiguration,
     client: Option<&ResultConfiguration>,
 ) -> Result<ResultConfiguration, Error> {
-    let own = group.result_configuration.as_ref();
-    let has_place = |configuration: &&ResultConfiguration| {
-        configuration.output_location.as_ref().is_some_and(|place| !place.is_empty())
-    };
+    let set = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let own = group.result_configuration.clone().unwrap_or_default();
     let chosen = if group.enforce_work_group_configuration == Some(true) {
-        own.filter(has_place)
+        own
     } else {
-        client.filter(has_place).or_else(|| own.filter(has_place))
+        let client = client.cloned().unwrap_or_default();
+        let encryption_configuration = client.encryption_configuration.or(own.encryption_configuration);
+        if set(client.output_location.clone()).is_some() {
+            ResultConfiguration { encryption_configuration, ..client }
+        } else {
+            ResultConfiguration {
+                output_location: own.output_location,
+                encryption_configuration,
+                expected_bucket_owner: set(client.expected_bucket_owner).or(own.expected_bucket_owner),
+                acl_configuration: client.acl_configuration.or(own.acl_configuration),
+            }
+        }
     };
-    let chosen = chosen.cloned().ok_or_else(|| {
-        invalid_request_exception(
+    let Some(place) = set(chosen.output_location.clone()) else {
+        return Err(invalid_request_exception(
             "No output location provided. An output location is required either through the Workgroup result configuration setting or as an API input.",
-        )
-    })?;
-    if !chosen.output_location.as_ref().is_some_and(|place| place.starts_with("s3://") && place.len() > 5) {
+        ));
+    };
+    if !place.starts_with("s3://") || place.len() <= 5 {
         return Err(invalid_request_exception("outputLocation is not a valid S3 path."));
     }
+    check_encryption(&chosen)?;
     Ok(chosen)
 }
 

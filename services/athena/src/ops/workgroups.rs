@@ -14,7 +14,7 @@ use store::Key;
 use wire::Error;
 
 use crate::Athena;
-use crate::records::{Group, PRIMARY, Record, Scope, engine, page, workgroup};
+use crate::records::{Group, PRIMARY, Record, Scope, engine, page, selected, workgroup};
 
 /// Executions, named queries and statements of a workgroup looked through at once.
 const SWEEP: usize = 10_000;
@@ -26,12 +26,11 @@ impl Handle<CreateWorkGroup> for Athena {
         if configuration.managed_query_results_configuration.as_ref().is_some_and(|managed| managed.enabled) {
             return Err(invalid_request_exception("Managed query results are not supported."));
         }
-        check_place(configuration.result_configuration.as_ref())?;
+        check_results(configuration.result_configuration.as_ref())?;
         configuration.enforce_work_group_configuration.get_or_insert(true);
         configuration.publish_cloud_watch_metrics_enabled.get_or_insert(true);
         configuration.requester_pays_enabled.get_or_insert(false);
-        configuration.engine_version =
-            Some(engine(configuration.engine_version.and_then(|version| version.selected_engine_version)));
+        configuration.engine_version = Some(selected(configuration.engine_version)?);
         let group = Group {
             version: 1,
             group: WorkGroup {
@@ -171,13 +170,26 @@ fn last_part(key: &[u8]) -> Option<String> {
     String::from_utf8(Key::parts(key).pop()?).ok()
 }
 
-fn check_place(configuration: Option<&ResultConfiguration>) -> Result<(), Error> {
-    match configuration.and_then(|configuration| configuration.output_location.as_deref()) {
+fn check_results(configuration: Option<&ResultConfiguration>) -> Result<(), Error> {
+    let Some(configuration) = configuration else { return Ok(()) };
+    match configuration.output_location.as_deref() {
         Some(place) if !place.starts_with("s3://") => {
             Err(invalid_request_exception("outputLocation is not a valid S3 path."))
         }
-        _ => Ok(()),
+        _ => check_encryption(configuration),
     }
+}
+
+/// An encryption that results can have: the server's, with a key where it needs one.
+pub(crate) fn check_encryption(configuration: &ResultConfiguration) -> Result<(), Error> {
+    let Some(encryption) = &configuration.encryption_configuration else { return Ok(()) };
+    let wrong = match (encryption.encryption_option.as_str(), &encryption.kms_key) {
+        ("CSE_KMS", _) => "EncryptionOption CSE_KMS is not supported by this endpoint; SSE_S3 and SSE_KMS are",
+        ("SSE_KMS", None) => "KmsKey must be specified for the EncryptionOption SSE_KMS",
+        ("SSE_S3", Some(_)) => "KmsKey must not be specified for the EncryptionOption SSE_S3",
+        _ => return Ok(()),
+    };
+    Err(invalid_request_exception(wrong))
 }
 
 fn update(configuration: &mut WorkGroupConfiguration, updates: WorkGroupConfigurationUpdates) -> Result<(), Error> {
@@ -194,7 +206,7 @@ fn update(configuration: &mut WorkGroupConfiguration, updates: WorkGroupConfigur
     }
     set(&mut configuration.requester_pays_enabled, updates.requester_pays_enabled);
     if let Some(version) = updates.engine_version {
-        configuration.engine_version = Some(engine(version.selected_engine_version));
+        configuration.engine_version = Some(selected(Some(version))?);
     }
     set(&mut configuration.additional_configuration, updates.additional_configuration);
     set(&mut configuration.execution_role, updates.execution_role);
@@ -226,7 +238,7 @@ fn update(configuration: &mut WorkGroupConfiguration, updates: WorkGroupConfigur
         if remove_acl_configuration == Some(true) {
             results.acl_configuration = None;
         }
-        check_place(Some(results))?;
+        check_results(Some(results))?;
     }
     Ok(())
 }

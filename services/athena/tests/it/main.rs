@@ -14,13 +14,19 @@ use serde_json::{Value, json};
 use service::{Cx, Platform, Principal, Router, Settings};
 use store::{Queue, Store};
 
+mod sweep;
+
 struct Bench {
     cx: Cx,
+    platform: Platform,
 }
 
 fn bench() -> Bench {
-    let router = Router::new();
-    let queue = || Queue::new(Store::memory());
+    bench_on(Router::new(), Store::memory())
+}
+
+fn bench_on(router: Arc<Router>, store: Store) -> Bench {
+    let queue = || Queue::new(store.clone());
     let platform = Platform {
         router: Arc::clone(&router),
         control: queue(),
@@ -36,7 +42,8 @@ fn bench() -> Bench {
     let scratch = std::env::temp_dir().join(format!("athena-test-{}", std::process::id()));
     let compute = compute::Compute::new(compute::Settings::new(scratch)).unwrap();
     drop(athena::register(&platform, &compute).unwrap());
-    Bench { cx: Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1") }
+    let cx = Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1");
+    Bench { cx, platform }
 }
 
 impl Bench {
@@ -182,6 +189,75 @@ async fn workgroups_say_where_results_go() {
     bench.call("deleteWorkGroup", json!({"WorkGroup": "g", "RecursiveDeleteOption": true})).await;
     bench.fails("getWorkGroup", json!({"WorkGroup": "g"}), "WorkGroup g is not found.").await;
     bench.fails("getQueryExecution", json!({"QueryExecutionId": id}), "QueryExecution").await;
+}
+
+/// Athena User Guide, "Override client-side settings".
+#[tokio::test]
+async fn whose_settings_hold() {
+    let bench = bench();
+    let own = json!({"OutputLocation": "s3://group/", "ExpectedBucketOwner": "111111111111",
+        "EncryptionConfiguration": {"EncryptionOption": "SSE_KMS", "KmsKey": "k"}});
+    let sse = json!({"EncryptionOption": "SSE_S3"});
+    for enforced in [true, false] {
+        let configuration = json!({"ResultConfiguration": own, "EnforceWorkGroupConfiguration": enforced});
+        let name = if enforced { "enforced" } else { "free" };
+        bench.call("createWorkGroup", json!({"Name": name, "Configuration": configuration})).await;
+    }
+    let elsewhere = json!({"OutputLocation": "s3://mine/", "ExpectedBucketOwner": "222222222222"});
+    for (group, client, place, owner, encryption) in [
+        ("enforced", elsewhere.clone(), "s3://group/", json!("111111111111"), "SSE_KMS"),
+        ("enforced", json!({"EncryptionConfiguration": sse}), "s3://group/", json!("111111111111"), "SSE_KMS"),
+        ("free", elsewhere, "s3://mine/", json!("222222222222"), "SSE_KMS"),
+        // Whose the workgroup's bucket is says nothing of another.
+        ("free", json!({"OutputLocation": "s3://mine/"}), "s3://mine/", Value::Null, "SSE_KMS"),
+        ("free", json!({"EncryptionConfiguration": sse}), "s3://group/", json!("111111111111"), "SSE_S3"),
+        ("free", Value::Null, "s3://group/", json!("111111111111"), "SSE_KMS"),
+    ] {
+        let start = json!({"QueryString": "SELECT 1", "WorkGroup": group, "ResultConfiguration": client});
+        let id = bench.call("startQueryExecution", start).await["QueryExecutionId"].clone();
+        let shown = bench.call("getQueryExecution", json!({"QueryExecutionId": id})).await;
+        let shown = &shown["QueryExecution"]["ResultConfiguration"];
+        assert_eq!(shown["OutputLocation"], format!("{place}{}.csv", id.as_str().unwrap()), "{group} {client}");
+        assert_eq!(shown["ExpectedBucketOwner"], owner, "{group} {client}");
+        assert_eq!(shown["EncryptionConfiguration"]["EncryptionOption"], encryption, "{group} {client}");
+    }
+}
+
+#[tokio::test]
+async fn settings_that_nothing_would_obey_are_refused() {
+    let bench = bench();
+    let with = |configuration: Value| json!({"Name": "g", "Configuration": configuration});
+    let encrypted = |encryption: Value| with(json!({"ResultConfiguration": {"EncryptionConfiguration": encryption}}));
+    for (input, message) in [
+        (
+            with(json!({"EngineVersion": {"SelectedEngineVersion": "Athena engine version 2"}})),
+            "Engine version Athena engine version 2 is not",
+        ),
+        (
+            with(json!({"EngineVersion": {"SelectedEngineVersion": "PySpark engine version 3"}})),
+            "Engine version PySpark",
+        ),
+        (
+            with(json!({"ManagedQueryResultsConfiguration": {"Enabled": true}})),
+            "Managed query results are not supported",
+        ),
+        (encrypted(json!({"EncryptionOption": "CSE_KMS", "KmsKey": "k"})), "EncryptionOption CSE_KMS is not supported"),
+        (encrypted(json!({"EncryptionOption": "SSE_KMS"})), "KmsKey must be specified"),
+        (encrypted(json!({"EncryptionOption": "SSE_S3", "KmsKey": "k"})), "KmsKey must not be specified"),
+    ] {
+        bench.fails("createWorkGroup", input, message).await;
+    }
+    let chosen = json!({"EngineVersion": {"SelectedEngineVersion": "Athena engine version 3"}});
+    bench.call("createWorkGroup", with(chosen)).await;
+    let version = json!({"EngineVersion": {"SelectedEngineVersion": "Athena engine version 4"}});
+    let update = json!({"WorkGroup": "g", "ConfigurationUpdates": version});
+    bench.fails("updateWorkGroup", update, "Engine version Athena engine version 4").await;
+    let found = bench.call("getWorkGroup", json!({"WorkGroup": "g"})).await;
+    let version = &found["WorkGroup"]["Configuration"]["EngineVersion"];
+    assert_eq!(version["SelectedEngineVersion"], "Athena engine version 3");
+    let start = json!({"QueryString": "SELECT 1", "ResultConfiguration": {"OutputLocation": "s3://b/",
+        "EncryptionConfiguration": {"EncryptionOption": "CSE_KMS", "KmsKey": "k"}}});
+    bench.fails("startQueryExecution", start, "EncryptionOption CSE_KMS").await;
 }
 
 #[tokio::test]
