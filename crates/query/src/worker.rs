@@ -21,6 +21,7 @@ use crate::storage::{Connection, Encryption, OneClient, Storage};
 use crate::trino::{self, Trino};
 
 /// What a worker is asked.
+#[expect(clippy::struct_excessive_bools, reason = "members of a message, each a word of its own")]
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Request {

@@ -41,7 +41,7 @@ impl Handle<StartQueryExecution> for Athena {
             .map_err(|text| invalid_request_exception(text).with("AthenaErrorCode", "MALFORMED_QUERY"))?;
         self.ensure_managed_bucket(cx, req.work_group.as_deref().unwrap_or(PRIMARY)).await?;
         let (scope, id, now, caller) = (Scope::of(cx), cx.uuid(), cx.now(), cx.principal().clone());
-        let reuses = req.result_reuse_configuration.is_some();
+        let asks_again = req.result_reuse_configuration.is_some();
         let id = cx
             .write(&self.store, move |tx| {
                 if let Some(known) = known(tx, &scope, &req)? {
@@ -81,18 +81,12 @@ impl Handle<StartQueryExecution> for Athena {
                 });
                 record.execution.engine_version =
                     Some(engine(configuration.engine_version.and_then(|version| version.selected_engine_version)));
-                sweep::plan(tx)?;
                 record.execution.managed_query_results_configuration = managed;
                 let reused = reusable(tx, &scope, name, &record, now)?;
                 if let Some(earlier) = &reused {
                     reuse_result(&mut record, earlier, now);
                 }
-                tx.put_json(scope.query(&id), &record)?;
-                tx.put(scope.by_time(name).push_i64(-now.as_millisecond()).push(&id), &[])?;
-                if let Some(token) = &req.client_request_token {
-                    let known = Token { id: id.clone(), query: req.query_string.clone(), request: Some(req.clone()) };
-                    tx.put_json(scope.key("token").push(token), &known)?;
-                }
+                enter(tx, &scope, &record, &req, now)?;
                 if reused.is_some() {
                     event::enqueue(tx, &scope, &record, "QUEUED", now)?;
                     return Ok(id.clone());
@@ -103,12 +97,30 @@ impl Handle<StartQueryExecution> for Athena {
             })
             .await?;
         let payload = Payload { scope: Scope::of(cx), id: id.clone() };
-        if reuses {
+        if asks_again {
             self.tell_if_over(&payload).await?;
         }
         cx.began(Worker::Job(payload.task()));
         Ok(StartQueryExecutionOutput { query_execution_id: Some(id) })
     }
+}
+
+/// Puts a query where it is looked for: by its id, in its workgroup's list, by its client token.
+fn enter(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    record: &Record,
+    req: &StartQueryExecutionInput,
+    now: jiff::Timestamp,
+) -> Result<(), Error> {
+    let id = record.execution.query_execution_id.clone().unwrap_or_default();
+    tx.put_json(scope.query(&id), record)?;
+    tx.put(scope.by_time(record.workgroup()).push_i64(-now.as_millisecond()).push(&id), &[])?;
+    if let Some(token) = &req.client_request_token {
+        let known = Token { id, query: req.query_string.clone(), request: Some(req.clone()) };
+        tx.put_json(scope.key("token").push(token), &known)?;
+    }
+    sweep::plan(tx)
 }
 
 /// The query that the request's token has started before.

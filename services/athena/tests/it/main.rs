@@ -22,10 +22,10 @@ struct Bench {
 }
 
 fn bench() -> Bench {
-    bench_on(Router::new(), Store::memory())
+    bench_on(Router::new(), &Store::memory())
 }
 
-fn bench_on(router: Arc<Router>, store: Store) -> Bench {
+fn bench_on(router: Arc<Router>, store: &Store) -> Bench {
     let queue = || Queue::new(store.clone());
     let platform = Platform {
         router: Arc::clone(&router),

@@ -52,7 +52,7 @@ impl Bench {
 #[tokio::test]
 async fn a_query_is_forgotten_after_45_days() {
     let clock = Arc::new(Shifted::default());
-    let bench = bench_on(Router::with_clock(clock.clone()), Store::memory());
+    let bench = bench_on(Router::with_clock(clock.clone()), &Store::memory());
     let free = json!({"EnforceWorkGroupConfiguration": false});
     bench.call("createWorkGroup", json!({"Name": "g", "Configuration": free})).await;
     let mut old = Vec::new();

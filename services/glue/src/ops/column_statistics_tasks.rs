@@ -50,7 +50,7 @@ impl Handle<GetColumnStatisticsTaskRun> for Glue {
         req: GetColumnStatisticsTaskRunRequest,
     ) -> Result<GetColumnStatisticsTaskRunResponse, Error> {
         let run = self.store.read(|tx| record::find(tx, &Scope::of(cx), &req.column_statistics_task_run_id)).await?;
-        Ok(GetColumnStatisticsTaskRunResponse { column_statistics_task_run: Some(run.run) })
+        Ok(GetColumnStatisticsTaskRunResponse { column_statistics_task_run: Some(run.shown) })
     }
 }
 
@@ -66,7 +66,7 @@ impl Handle<GetColumnStatisticsTaskRuns> for Glue {
         let read = self.store.read(|tx| {
             let (ids, next) = scope::page(tx, &of.runs(), token, limit, |id: String| Ok(Some(id)))?;
             let runs =
-                ids.iter().map(|id| Ok(record::find(tx, &of.scope, id)?.run)).collect::<Result<Vec<_>, Error>>()?;
+                ids.iter().map(|id| Ok(record::find(tx, &of.scope, id)?.shown)).collect::<Result<Vec<_>, Error>>()?;
             Ok::<_, Error>((runs, next))
         });
         let (runs, next_token) = read.await?;

@@ -55,6 +55,19 @@ impl Measure {
         })
     }
 
+    /// Its `ColumnStatisticsType`.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Boolean => "BOOLEAN",
+            Self::Long | Self::Seconds => "LONG",
+            Self::Double => "DOUBLE",
+            Self::Decimal => "DECIMAL",
+            Self::Date => "DATE",
+            Self::Text => "STRING",
+            Self::Binary => "BINARY",
+        }
+    }
+
     /// What is selected of a column; each is text.
     fn selected(self, column: &str) -> Vec<String> {
         let nulls = format!("count_if({column} IS NULL)");
@@ -121,12 +134,11 @@ pub(crate) fn read(
 
 fn data(measure: Measure, cells: &[Option<&str>], sample: Option<f64>) -> Option<ColumnStatisticsData> {
     let cell = |position: usize| cells.get(position).copied().flatten();
-    let count = |position: usize| scaled(cell(position)?.parse().ok()?, sample);
+    let count = |position: usize| Some(scaled(cell(position)?.parse().ok()?, sample));
     let distinct = || cell(1)?.parse::<i64>().ok();
-    let mut data = ColumnStatisticsData::default();
+    let mut data = ColumnStatisticsData { r#type: measure.kind().to_owned(), ..ColumnStatisticsData::default() };
     match measure {
         Measure::Boolean => {
-            data.r#type = "BOOLEAN".to_owned();
             data.boolean_column_statistics_data = Some(BooleanColumnStatisticsData {
                 number_of_nulls: count(0)?,
                 number_of_trues: count(1)?,
@@ -134,7 +146,6 @@ fn data(measure: Measure, cells: &[Option<&str>], sample: Option<f64>) -> Option
             });
         }
         Measure::Long | Measure::Seconds => {
-            data.r#type = "LONG".to_owned();
             data.long_column_statistics_data = Some(LongColumnStatisticsData {
                 number_of_nulls: count(0)?,
                 number_of_distinct_values: distinct()?,
@@ -145,7 +156,6 @@ fn data(measure: Measure, cells: &[Option<&str>], sample: Option<f64>) -> Option
         Measure::Double => {
             // What JSON has no number for is left out.
             let end = |position| cell(position).and_then(|text| text.parse::<f64>().ok()).filter(|end| end.is_finite());
-            data.r#type = "DOUBLE".to_owned();
             data.double_column_statistics_data = Some(DoubleColumnStatisticsData {
                 number_of_nulls: count(0)?,
                 number_of_distinct_values: distinct()?,
@@ -154,7 +164,6 @@ fn data(measure: Measure, cells: &[Option<&str>], sample: Option<f64>) -> Option
             });
         }
         Measure::Decimal => {
-            data.r#type = "DECIMAL".to_owned();
             data.decimal_column_statistics_data = Some(DecimalColumnStatisticsData {
                 number_of_nulls: count(0)?,
                 number_of_distinct_values: distinct()?,
@@ -163,7 +172,6 @@ fn data(measure: Measure, cells: &[Option<&str>], sample: Option<f64>) -> Option
             });
         }
         Measure::Date => {
-            data.r#type = "DATE".to_owned();
             data.date_column_statistics_data = Some(DateColumnStatisticsData {
                 number_of_nulls: count(0)?,
                 number_of_distinct_values: distinct()?,
@@ -172,7 +180,6 @@ fn data(measure: Measure, cells: &[Option<&str>], sample: Option<f64>) -> Option
             });
         }
         Measure::Text => {
-            data.r#type = "STRING".to_owned();
             data.string_column_statistics_data = Some(StringColumnStatisticsData {
                 number_of_nulls: count(0)?,
                 number_of_distinct_values: distinct()?,
@@ -181,7 +188,6 @@ fn data(measure: Measure, cells: &[Option<&str>], sample: Option<f64>) -> Option
             });
         }
         Measure::Binary => {
-            data.r#type = "BINARY".to_owned();
             data.binary_column_statistics_data = Some(BinaryColumnStatisticsData {
                 number_of_nulls: count(0)?,
                 maximum_length: cell(1).map_or(Some(0), |text| text.parse().ok())?,
@@ -193,14 +199,15 @@ fn data(measure: Measure, cells: &[Option<&str>], sample: Option<f64>) -> Option
 }
 
 /// A count of the sample as one of the table.
-fn scaled(count: i64, sample: Option<f64>) -> Option<i64> {
-    let Some(percent) = sample else { return Some(count) };
+fn scaled(count: i64, sample: Option<f64>) -> i64 {
+    let Some(percent) = sample else { return count };
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         reason = "an estimate of rows, far below 2^52"
     )]
-    Some((count as f64 * 100.0 / percent).round() as i64)
+    let all = (count as f64 * 100.0 / percent).round() as i64;
+    all
 }
 
 /// `12.50` is 1250 with the scale 2, its bytes as Java's `BigInteger` has them.

@@ -50,7 +50,7 @@ pub(crate) fn start(tx: &mut Tx<'_>, of: &Of, asked: &Asked, id: &str, now: jiff
     let names = asked.columns.clone().unwrap_or_else(|| measured(&table).map(|column| column.name).collect());
     let run = Run {
         version: 1,
-        run: ColumnStatisticsTaskRun {
+        shown: ColumnStatisticsTaskRun {
             customer_id: Some(of.scope.account.clone()),
             column_statistics_task_run_id: Some(id.to_owned()),
             database_name: Some(of.db.clone()),

@@ -55,13 +55,14 @@ pub(crate) struct Asked {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Run {
     pub(crate) version: u32,
-    pub(crate) run: ColumnStatisticsTaskRun,
+    /// As clients see it.
+    pub(crate) shown: ColumnStatisticsTaskRun,
     pub(crate) stopping: bool,
 }
 
 impl Run {
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.run.status.as_deref(), Some("SUCCEEDED" | "FAILED" | "STOPPED"))
+        matches!(self.shown.status.as_deref(), Some("SUCCEEDED" | "FAILED" | "STOPPED"))
     }
 }
 

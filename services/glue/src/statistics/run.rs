@@ -76,7 +76,7 @@ impl Kind for Runs {
     }
 
     async fn who(&self, place: &Payload, plan: &Plan, attempt: &str) -> Result<Who<Came>, Error> {
-        let role = plan.run.run.role.as_deref().unwrap_or_default();
+        let role = plan.run.shown.role.as_deref().unwrap_or_default();
         let identity = self.0.platform.router.identity();
         match identity.role_session(&role_arn(place.place().0, role), SESSION, Some(attempt)).await {
             Ok(principal) => Ok(Who::As(principal)),
@@ -91,9 +91,9 @@ impl Kind for Runs {
     fn begin(&self, tx: &mut Tx<'_>, place: &Payload, now: jiff::Timestamp) -> Result<(), Error> {
         let scope = place.of().scope;
         let mut run = record::find(tx, &scope, &place.id)?;
-        run.run.status = Some("RUNNING".to_owned());
-        run.run.start_time.get_or_insert(now.into());
-        run.run.last_updated = Some(now.into());
+        run.shown.status = Some("RUNNING".to_owned());
+        run.shown.start_time.get_or_insert_with(|| now.into());
+        run.shown.last_updated = Some(now.into());
         tx.put_json(record::key(&scope, &place.id), &run)?;
         Ok(())
     }
@@ -115,7 +115,7 @@ impl Kind for Runs {
             attempt.started();
             json!({
                 "id": place.id,
-                "sql": measure::query(&plan.table.name, &plan.targets, plan.by_partition, plan.run.run.sample_size),
+                "sql": measure::query(&plan.table.name, &plan.targets, plan.by_partition, plan.run.shown.sample_size),
                 "inline": true,
                 "database": place.of().db,
                 "endpoint": at.endpoint(&self.0.platform.endpoint),
@@ -162,12 +162,12 @@ impl Kind for Runs {
             Came::Failed(message) => ("FAILED", Some(message.clone())),
             Came::Stopped => ("STOPPED", None),
         };
-        let started = run.run.start_time.map_or(now, |at| at.0);
-        run.run.status = Some(status.to_owned());
-        run.run.error_message = failure.map(|text| text.chars().take(2048).collect());
-        run.run.end_time = Some(now.into());
-        run.run.last_updated = Some(now.into());
-        run.run.dpu_seconds = Some((now.duration_since(started)).as_secs_f64().max(0.0));
+        let started = run.shown.start_time.map_or(now, |at| at.0);
+        run.shown.status = Some(status.to_owned());
+        run.shown.error_message = failure.map(|text| text.chars().take(2048).collect());
+        run.shown.end_time = Some(now.into());
+        run.shown.last_updated = Some(now.into());
+        run.shown.dpu_seconds = Some((now.duration_since(started)).as_secs_f64().max(0.0));
         tx.put_json(record::key(&of.scope, &place.id), &run)?;
         tx.delete(of.running())?;
         Ok(Next::Over)
@@ -188,7 +188,7 @@ fn plan(tx: &mut Tx<'_>, of: &Of, run: Run) -> Result<Plan, Error> {
     let Some(table) = catalog::find_table(tx, &of.scope, &of.db, &of.table)? else {
         return Ok(Plan { run, table: Table::default(), targets: Vec::new(), by_partition: false });
     };
-    let named = run.run.column_name_list.clone().unwrap_or_default();
+    let named = run.shown.column_name_list.clone().unwrap_or_default();
     let wanted = |name: &str| named.iter().any(|column| column.eq_ignore_ascii_case(name));
     let targets = super::all(&table).filter(|column| wanted(&column.name)).filter_map(|column| {
         let ty = column.r#type.unwrap_or_default();
@@ -228,7 +228,7 @@ fn write(
     rows: &[Vec<Option<String>>],
     now: jiff::Timestamp,
 ) -> Result<Option<String>, Error> {
-    let sample = run.run.sample_size;
+    let sample = run.shown.sample_size;
     let plan = plan(tx, of, run)?;
     if plan.table.name.is_empty() {
         return Ok(Some(format!("Table {} not found.", of.table)));
