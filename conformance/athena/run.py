@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Real clients of Athena against a server, as their users use them.
 
-    eval "$(lakerun env)" && python3 conformance/athena/run.py [pyathena|awswrangler|dbt|pyiceberg|iceberg_rest|duckdb|spark_rest|ibis|dlt|gx|sqlmesh ...]
+    eval "$(lakerun env)" && python3 conformance/athena/run.py [pyathena|awswrangler|dbt|pyiceberg|iceberg_rest|duckdb|delta|spark_rest|ibis|dlt|gx|sqlmesh ...]
     python3 conformance/athena/run.py --lakerun target/debug/lakerun        # against a server of its own
 
-The pinned packages of requirements.txt, and of requirements-dbt.txt, requirements-pyiceberg.txt, requirements-duckdb.txt, requirements-spark.txt and requirements-tools.txt for some, are installed into environments of their own
+The pinned packages of requirements.txt, and of requirements-dbt.txt, requirements-pyiceberg.txt, requirements-duckdb.txt, requirements-delta.txt, requirements-spark.txt and requirements-tools.txt for some, are installed into environments of their own
 (CONFORMANCE_VENV names a folder to keep them in). Where they cannot be had, each client is skipped with the reason. Closes with 'N passed, N failed, N skipped'.
 """
 import argparse
@@ -20,12 +20,12 @@ sys.path.insert(0, str(HERE.parent))
 
 from server import Server  # noqa: E402
 
-CLIENTS = ("pyathena", "awswrangler", "dbt", "pyiceberg", "iceberg_rest", "duckdb", "ibis", "dlt", "gx", "sqlmesh")
+CLIENTS = ("pyathena", "awswrangler", "dbt", "pyiceberg", "iceberg_rest", "duckdb", "delta", "ibis", "dlt", "gx", "sqlmesh")
 # Spark and the jars that it fetches are large: only who names it has it.
 ON_DEMAND = ("spark_rest",)
 # Those whose packages do not go together with the others'.
 REQUIREMENTS = {"dbt": "requirements-dbt", "pyiceberg": "requirements-pyiceberg", "iceberg_rest": "requirements-pyiceberg",
-                "duckdb": "requirements-duckdb", "spark_rest": "requirements-spark", **dict.fromkeys(["ibis", "dlt", "gx", "sqlmesh"], "requirements-tools")}
+                "duckdb": "requirements-duckdb", "delta": "requirements-delta", "spark_rest": "requirements-spark", **dict.fromkeys(["ibis", "dlt", "gx", "sqlmesh"], "requirements-tools")}
 
 
 def environment(folder, requirements):

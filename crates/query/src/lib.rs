@@ -21,6 +21,7 @@
 mod analyze;
 pub mod catalog;
 mod decorrelate;
+mod delta;
 mod error;
 mod functions;
 mod handed;

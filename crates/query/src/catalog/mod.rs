@@ -210,6 +210,12 @@ impl Table {
         self.parameters.get("table_type").is_some_and(|ty| ty.eq_ignore_ascii_case("iceberg"))
     }
 
+    /// Whether a Delta log lies at the location: as Athena's DDL and as Spark (and Glue's crawlers after it) say so.
+    pub fn is_delta(&self) -> bool {
+        let is = |key| self.parameters.get(key).is_some_and(|value: &String| value.eq_ignore_ascii_case("delta"));
+        !self.is_view() && (is("table_type") || is("spark.sql.sources.provider"))
+    }
+
     pub fn is_view(&self) -> bool {
         self.table_type.as_deref() == Some("VIRTUAL_VIEW")
     }

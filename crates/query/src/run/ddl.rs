@@ -9,6 +9,7 @@ use super::encode::{HiveFormat, hive_format};
 use super::iceberg::refuse;
 use super::{Answer, Run};
 use crate::catalog::{Column, Database, Partition, SerdeInfo, StorageDescriptor, Table};
+use crate::delta::DeltaTable;
 use crate::error::{Error, Result};
 use crate::sql::{ColumnPosition, CreateTable, Name, PartitionSpec};
 use crate::storage::Location;
@@ -66,6 +67,9 @@ impl Run<'_> {
         if !create.partitioning.is_empty() {
             return Err(Error::ddl("PARTITIONED BY needs a type for each column of a Hive table"));
         }
+        if properties.get("table_type").is_some_and(|ty| ty.eq_ignore_ascii_case("delta")) {
+            return self.create_delta(&database, &name, create, properties).await;
+        }
         let Some(location) = create.location else {
             return Err(Error::ddl("MetaException(message:LOCATION is missing: an external table needs one)"));
         };
@@ -107,6 +111,68 @@ impl Run<'_> {
         };
         self.catalog.create_table(&database, table).await?;
         Ok(done())
+    }
+
+    /// CREATE EXTERNAL TABLE of a Delta table that is there: its columns are the log's. Source: Athena's guide, "Get started with Delta Lake
+    /// tables".
+    async fn create_delta(
+        &self,
+        database: &str,
+        name: &Name,
+        create: CreateTable,
+        properties: BTreeMap<String, String>,
+    ) -> Result<Answer> {
+        let Some(location) = create.location else {
+            return Err(Error::ddl("MetaException(message:LOCATION is missing: a Delta Lake table needs one)"));
+        };
+        let said = !create.columns.is_empty() || !create.partition_keys.is_empty() || create.buckets > 0;
+        if said || create.stored_as.is_some() || create.serde.is_some() {
+            return Err(Error::ddl(
+                "A Delta Lake table takes its columns and format from its log: give LOCATION and table_type only",
+            ));
+        }
+        let delta = DeltaTable::at(&self.storage, &location, &format!("{database}.{}", name.name)).await?;
+        let (columns, partition_keys) = delta.catalog_columns();
+        let HiveFormat { serde, input, output } =
+            hive_format("PARQUET").ok_or_else(|| Error::internal("no format called PARQUET"))?;
+        let table = Table {
+            name: name.name.clone(),
+            description: create.comment,
+            table_type: Some("EXTERNAL_TABLE".to_owned()),
+            partition_keys,
+            parameters: properties.into_iter().chain([("EXTERNAL".to_owned(), "TRUE".to_owned())]).collect(),
+            storage_descriptor: Some(StorageDescriptor {
+                columns,
+                location: Some(location),
+                input_format: Some(input.to_owned()),
+                output_format: Some(output.to_owned()),
+                compressed: Some(false),
+                number_of_buckets: Some(-1),
+                serde_info: Some(SerdeInfo {
+                    name: None,
+                    serialization_library: Some(serde.to_owned()),
+                    parameters: BTreeMap::new(),
+                }),
+                stored_as_sub_directories: Some(false),
+                ..StorageDescriptor::default()
+            }),
+            ..Table::default()
+        };
+        self.catalog.create_table(database, table).await?;
+        Ok(done())
+    }
+
+    /// The table that a statement changes. Errors: its columns and partitions are a Delta log's, which Athena's DDL leaves alone (Athena's
+    /// guide, "Limited DDL support").
+    async fn changed(&self, name: &Name) -> Result<(String, Table)> {
+        let (database, table) = self.table(name).await?;
+        if table.is_delta() {
+            return Err(Error::not_supported(format_args!(
+                "This statement is not supported for the Delta Lake table {}",
+                table.name
+            )));
+        }
+        Ok((database, table))
     }
 
     /// CREATE TABLE of an Iceberg table, which has neither a SerDe nor buckets nor typed partition keys.
@@ -193,7 +259,7 @@ impl Run<'_> {
         if_not_exists: bool,
         specs: Vec<PartitionSpec>,
     ) -> Result<Answer> {
-        let (database, table) = self.table(name).await?;
+        let (database, table) = self.changed(name).await?;
         refuse(&table, "ALTER TABLE ADD PARTITION")?;
         let mut partitions = Vec::new();
         for spec in specs {
@@ -216,7 +282,7 @@ impl Run<'_> {
         if_exists: bool,
         specs: Vec<Vec<(String, String)>>,
     ) -> Result<Answer> {
-        let (database, table) = self.table(name).await?;
+        let (database, table) = self.changed(name).await?;
         refuse(&table, "ALTER TABLE DROP PARTITION")?;
         for spec in specs {
             let values = ordered(&table, &spec)?;
@@ -230,7 +296,7 @@ impl Run<'_> {
 
     /// MSCK REPAIR TABLE: adds the partitions whose `key=value` folders are there; removes none.
     pub(super) async fn repair(&mut self, name: &Name) -> Result<Answer> {
-        let (database, table) = self.table(name).await?;
+        let (database, table) = self.changed(name).await?;
         refuse(&table, "MSCK REPAIR TABLE")?;
         let root = Location::parse(table.location().ok_or_else(|| Error::ddl("the table has no location"))?)?;
         let prefix = root.path()?;
@@ -292,7 +358,7 @@ impl Run<'_> {
         spec: Option<Vec<(String, String)>>,
         location: String,
     ) -> Result<Answer> {
-        let (database, mut table) = self.table(name).await?;
+        let (database, mut table) = self.changed(name).await?;
         refuse(&table, "ALTER TABLE SET LOCATION")?;
         Location::parse(&location)?;
         match spec {
@@ -311,7 +377,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn set_properties(&mut self, name: &Name, properties: Vec<(String, String)>) -> Result<Answer> {
-        let (database, mut table) = self.table(name).await?;
+        let (database, mut table) = self.changed(name).await?;
         if table.is_iceberg() {
             return Box::pin(self.iceberg_properties(&database, &table, &properties, &[])).await;
         }
@@ -321,7 +387,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn unset_properties(&mut self, name: &Name, keys: &[String]) -> Result<Answer> {
-        let (database, mut table) = self.table(name).await?;
+        let (database, mut table) = self.changed(name).await?;
         if table.is_iceberg() {
             return Box::pin(self.iceberg_properties(&database, &table, &[], keys)).await;
         }
@@ -347,7 +413,7 @@ impl Run<'_> {
     /// goes. Data stays where it is.
     pub(super) async fn rename_table(&mut self, name: &Name, to: &Name) -> Result<Answer> {
         self.owned(to)?;
-        let (database, mut table) = self.table(name).await?;
+        let (database, mut table) = self.changed(name).await?;
         if to.database.as_ref().is_some_and(|other| *other != database) {
             return Err(Error::ddl(format_args!("Unable to move table {} to another database", table.name)));
         }
@@ -373,7 +439,7 @@ impl Run<'_> {
         from: &[(String, String)],
         to: &[(String, String)],
     ) -> Result<Answer> {
-        let (database, table) = self.table(name).await?;
+        let (database, table) = self.changed(name).await?;
         refuse(&table, "ALTER TABLE RENAME PARTITION")?;
         let (from, to) = (ordered(&table, from)?, ordered(&table, to)?);
         if self.catalog.partition(&database, &table.name, &to).await?.is_some() {
@@ -398,7 +464,7 @@ impl Run<'_> {
         new: Column,
         place: Option<ColumnPosition>,
     ) -> Result<Answer> {
-        let (database, mut table) = self.table(name).await?;
+        let (database, mut table) = self.changed(name).await?;
         if table.is_iceberg() {
             return Box::pin(self.iceberg_change_column(&database, &table, old, &new, place)).await;
         }
@@ -418,7 +484,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn drop_column(&mut self, name: &Name, column: &str) -> Result<Answer> {
-        let (database, mut table) = self.table(name).await?;
+        let (database, mut table) = self.changed(name).await?;
         if table.is_iceberg() {
             return Box::pin(self.iceberg_drop_column(&database, &table, column)).await;
         }
@@ -433,7 +499,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn set_columns(&mut self, name: &Name, columns: Vec<Column>, replace: bool) -> Result<Answer> {
-        let (database, mut table) = self.table(name).await?;
+        let (database, mut table) = self.changed(name).await?;
         if table.is_iceberg() {
             return Box::pin(self.iceberg_columns(&database, &table, &columns, replace)).await;
         }

@@ -23,6 +23,8 @@ use datafusion::sql::sqlparser::ast::{ObjectName, Query, Spanned, Statement as S
 
 use super::Run;
 use crate::catalog::{Table, ViewText, state};
+use crate::delta::DeltaTable;
+use crate::delta::scan::DeltaScan;
 use crate::error::{Error, Result};
 use crate::scan::HiveTable;
 use crate::sql::{self, Select};
@@ -246,6 +248,13 @@ impl Run<'_> {
         if table.is_iceberg() {
             return Box::pin(self.iceberg_provider(session, table, suffix, select)).await;
         }
+        if table.is_delta() && suffix.is_none() {
+            if let Some(hidden) = select.hidden.first() {
+                return Err(Error::not_supported(format_args!("{hidden} of a Delta Lake table")));
+            }
+            let delta = DeltaTable::load(&self.storage, database, &table).await?;
+            return Ok(Some(Arc::new(DeltaScan::new(delta)?)));
+        }
         if let Some(suffix) = suffix {
             return self.special(table, database, suffix).await;
         }
@@ -271,6 +280,9 @@ impl Run<'_> {
 
     /// `"t$partitions"`; `t$as of …` is what [`sql`] makes of time travel.
     async fn special(&self, table: Table, database: &str, suffix: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if table.is_delta() {
+            return Err(Error::not_supported(format_args!("\"${suffix}\" of a Delta Lake table, or its past")));
+        }
         if suffix == "partitions" && !table.partition_keys.is_empty() {
             return self.partitions_table(&table, database).await.map(Some);
         }

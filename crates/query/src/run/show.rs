@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::ddl::partition_name;
 use super::{Answer, Run};
 use crate::catalog::{ViewText, state};
+use crate::delta::DeltaTable;
 use crate::error::{Error, Result};
 use crate::sql::Name;
 use crate::types::ColumnInfo;
@@ -97,6 +98,10 @@ impl Run<'_> {
 
     pub(super) async fn show_partitions(&mut self, name: &Name) -> Result<Answer> {
         let (database, table) = self.table(name).await?;
+        if table.is_delta() && !table.partition_keys.is_empty() {
+            let delta = DeltaTable::load(&self.storage, &database, &table).await?;
+            return Ok(lines("partition", delta.partitions().await?));
+        }
         if table.partition_keys.is_empty() {
             return Err(Error::ddl(format_args!("Table {} is not a partitioned table", table.name)));
         }

@@ -208,6 +208,9 @@ impl Run<'_> {
         if table.is_view() {
             return Err(Error::not_supported("line 1:1: Inserting into views is not supported"));
         }
+        if table.is_delta() {
+            return Err(Error::not_supported("Athena reads Delta Lake tables and does not write them"));
+        }
         if table.is_iceberg() {
             return Box::pin(self.iceberg_insert(&database, table, &columns, &select)).await;
         }

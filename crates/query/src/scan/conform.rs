@@ -15,7 +15,8 @@ use datafusion::arrow::datatypes::{
 use super::writers::Length;
 use crate::error::{Error, Result};
 
-const ZONED: trino_functions::Type = trino_functions::Type::TimestampTz(6);
+/// Digits of a second that tables have in moments with a zone: Iceberg's and Delta's.
+const ZONED: [u8; 2] = [6, 3];
 
 /// How to make a table's column of a file's: decided from the types, once for a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,8 +28,8 @@ pub(crate) enum Conform {
     Checked(DataType),
     /// To milliseconds, rounded half up.
     Millis,
-    /// A moment with its zone, as queries carry it.
-    Zoned,
+    /// A moment with its zone, as queries carry it, rounded half up to so many digits of a second.
+    Zoned(u8),
     /// Bytes to text, what is no UTF-8 replaced.
     Text,
     /// The values of a dictionary, then on.
@@ -111,7 +112,10 @@ impl Conform {
             | (T::Null, _) => Self::Cast(to.clone()),
             (T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_), T::Utf8) => Self::Text,
             (T::Timestamp(..), T::Timestamp(TimeUnit::Millisecond, None)) => Self::Millis,
-            (T::Timestamp(_, Some(_)), T::Struct(_)) if *to == ZONED.data_type() => Self::Zoned,
+            (T::Timestamp(_, Some(_)), T::Struct(_)) => {
+                let digits = ZONED.into_iter().find(|p| *to == trino_functions::Type::TimestampTz(*p).data_type());
+                Self::Zoned(digits?)
+            }
             _ => return None,
         })
     }
@@ -124,10 +128,7 @@ impl Conform {
             Self::Checked(ty) => cast_with_options(array, ty, &CastOptions { safe: false, ..CastOptions::default() })
                 .map_err(|error| Error::bad_data(format_args!("{error}")))?,
             Self::Millis => millis(array)?,
-            Self::Zoned => {
-                let values = trino_functions::value::read_all(array.as_ref(), &ZONED);
-                trino_functions::value::build(&ZONED, &values)?
-            }
+            Self::Zoned(digits) => zoned(array, *digits)?,
             Self::Text => {
                 let bytes = cast(array, &DataType::Binary).map_err(Error::internal)?;
                 let bytes = bytes.as_binary::<i32>();
@@ -193,6 +194,20 @@ impl Conform {
             }
         })
     }
+}
+
+fn zoned(array: &ArrayRef, digits: u8) -> Result<ArrayRef> {
+    use trino_functions::value::{Value, build, read_all};
+    let ty = trino_functions::Type::TimestampTz(digits);
+    // Values count picoseconds.
+    let unit = 10_i128.pow(12 - u32::from(digits));
+    let mut values = read_all(array.as_ref(), &ty);
+    for value in &mut values {
+        if let Value::TimestampTz(picos, _) = value {
+            *picos = (*picos + unit / 2).div_euclid(unit) * unit;
+        }
+    }
+    Ok(build(&ty, &values)?)
 }
 
 /// Milliseconds without a zone: the moment in UTC. Athena cuts off what is finer.

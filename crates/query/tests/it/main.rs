@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what the tests share may fail as they do")]
 
 mod catalogs;
+mod delta;
 mod formats;
 mod iceberg;
 mod inserts;
