@@ -316,6 +316,11 @@ fn plan(text: &str, at: Option<(u64, u64)>) -> Error {
             ),
         );
     }
+    if let Some(rest) = first.strip_prefix("lambda defined ") {
+        let count = |at: usize| rest.split_whitespace().nth(at).unwrap_or_default();
+        let text = format!("Expected a lambda that takes {} argument(s) but got {}", count(5), count(0));
+        return Error::user(1006, "INVALID_PARAMETER_USAGE", place(at.or(Some((1, 8))), &text));
+    }
     if let Some((code, text)) = known_plan(first) {
         return Error::user(1006, code, place(at.or(Some((1, 1))), &text));
     }

@@ -109,17 +109,20 @@ impl LambdaFunction {
         let results: Vec<&Type> =
             given.iter().filter_map(|g| if let L(Some(ty)) = g { Some(ty) } else { None }).collect();
         let Some(result) = results.first().copied() else { return Err(self.mismatch(given)) };
-        let boolean = matches!(result, Type::Boolean | Type::Unknown);
+        // Trino coerces no NULL to what a lambda has to give.
+        let boolean = matches!(result, Type::Boolean);
         let V(first) = &given[0] else { return Err(self.mismatch(given)) };
         Ok(match self.name {
             "transform" | "zip_with" => Type::array(result.clone()),
             "filter" | "map_filter" if boolean => first.clone(),
             "any_match" | "all_match" | "none_match" if boolean => Type::Boolean,
             "$array_sort_by" if result.is_integer() => first.clone(),
-            "reduce" => results.get(1).copied().unwrap_or(result).clone(),
+            "reduce" if *result != Type::Unknown || matches!(given.get(1), Some(V(Type::Unknown))) => {
+                results.get(1).copied().unwrap_or(result).clone()
+            }
             "transform_keys" => Type::map(result.clone(), parameters[0][1].clone()),
             "transform_values" | "map_zip_with" => Type::map(parameters[0][0].clone(), result.clone()),
-            "$regexp_replace_by" => Type::Varchar(None),
+            "$regexp_replace_by" if matches!(result, Type::Varchar(_)) => Type::Varchar(None),
             "$try" => result.clone(),
             _ => return Err(self.mismatch(given)),
         })

@@ -1,6 +1,7 @@
 //! A snapshot as DataFusion reads it: its Parquet files with columns by the numbers of their fields, rows that position
 //! deletes name left out.
 
+use object_store::ObjectStoreExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -184,15 +185,13 @@ impl IcebergScan {
         }
         let location = Location::parse(path)?;
         let size = entry.file.size;
+        let modified = self.modified(&location).await?;
         let constants = self
             .hidden
             .iter()
             .map(|field| match field.name().as_str() {
                 "$file_size" => ScalarValue::Int64(Some(size)),
-                "$file_modified_time" => ScalarValue::TimestampMillisecond(
-                    self.loaded.metadata.current_snapshot().map(|snapshot| snapshot.timestamp_ms),
-                    None,
-                ),
+                "$file_modified_time" => ScalarValue::TimestampMillisecond(modified, None),
                 "$path" => ScalarValue::Utf8(Some(path.clone())),
                 _ => ScalarValue::Utf8(Some(self.loaded.partition_path(entry.spec, &entry.file))),
             })
@@ -210,6 +209,15 @@ impl IcebergScan {
             file = file.with_extension(plan);
         }
         Ok((location.bucket, file))
+    }
+
+    /// When a file was written, where the statement asks for that: no metadata tell it.
+    async fn modified(&self, location: &Location) -> Result<Option<i64>> {
+        if !self.hidden.iter().any(|field| field.name() == "$file_modified_time") {
+            return Ok(None);
+        }
+        let found = self.storage.bucket(&location.bucket)?.head(&location.path()?).await?;
+        Ok(Some(found.last_modified.timestamp_millis()))
     }
 
     /// The deleted rows of each data file.

@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Array, BinaryOperator, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
     Ident, Join as AstJoin, JoinConstraint, JoinOperator, LimitClause, NamedWindowDefinition, NamedWindowExpr,
-    ObjectName, ObjectNamePart, OrderByExpr, OrderByKind, Query, Select as AstSelect, SelectItem, SetExpr, SetOperator,
-    SetQuantifier, TableAlias, TableAliasColumnDef, TableFactor, TableVersion, TableWithJoins, UnaryOperator, Value,
-    VisitMut, VisitorMut, WindowSpec, WindowType, visit_expressions,
+    ObjectName, ObjectNamePart, OneOrManyWithParens, OrderByExpr, OrderByKind, Query, Select as AstSelect, SelectItem,
+    SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, TableAliasColumnDef, TableFactor, TableVersion,
+    TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut, WindowSpec, WindowType, visit_expressions,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 
@@ -265,6 +265,10 @@ fn counted(expr: &Expr) -> Option<Expr> {
         _ => return None,
     };
     let (found, missing) = if negated { ("FALSE", "TRUE") } else { ("TRUE", "FALSE") };
+    if let Some(fields) = fields(left).filter(|fields| fields.len() > 1) {
+        let text = format!("CASE WHEN $1 > 0 THEN {found} ELSE {missing} END");
+        return template(&text, &[rows_like(query, &fields)?]);
+    }
     let text = format!(
         "CASE WHEN $2 = 0 THEN {missing} WHEN $1 IS NULL THEN NULL WHEN $4 > 0 THEN {found} WHEN $2 <> $3 THEN NULL ELSE {missing} END"
     );
@@ -276,6 +280,23 @@ fn counted(expr: &Expr) -> Option<Expr> {
         &text,
         &[left.as_ref().clone(), figure_of(query, "count(*)")?, figure_of(query, "count(c)")?, Expr::Subquery(equal)],
     )
+}
+
+/// How many rows of a query are these fields. Trino compares rows of a query whole there, nulls and all.
+fn rows_like(query: &Query, fields: &[Expr]) -> Option<Expr> {
+    let names: Vec<String> = (0..fields.len()).map(|i| format!("row_in_{i}")).collect();
+    let text = format!("SELECT count(*) FROM (SELECT 1) AS row_in ({})", names.join(", "));
+    let mut outer = Parser::new(&Trino).try_with_sql(&text).ok()?.parse_query().ok()?;
+    put_subquery(&mut outer, query)?;
+    if let SetExpr::Select(select) = outer.body.as_mut() {
+        let conditions = fields
+            .iter()
+            .zip(&names)
+            .map(|(field, name)| template(&format!("{name} IS NOT DISTINCT FROM $1"), std::slice::from_ref(field)));
+        let conditions = conditions.collect::<Option<Vec<_>>>()?;
+        select.selection = all_of(conditions.into_iter(), &BinaryOperator::And);
+    }
+    Some(Expr::Subquery(outer))
 }
 
 /// How many rows a query has. A plain one counts them itself, so that what it names of the outer query stays near.
@@ -467,7 +488,7 @@ pub(super) fn row_in_query(condition: &mut Expr) {
     }
 }
 
-/// A row is not in a query's rows if each of them differs in a field for certain; a null is not certain.
+/// A row is in a query's rows if all fields are equal; it is not in them if none of them is the same, nulls and all: so Trino has it.
 fn exists(left: &[Expr], query: &Query, negated: bool) -> Option<Expr> {
     let mut outer =
         Parser::new(&Trino).try_with_sql("SELECT 1 FROM (SELECT 1) AS row_in WHERE TRUE").ok()?.parse_query().ok()?;
@@ -483,8 +504,8 @@ fn exists(left: &[Expr], query: &Query, negated: bool) -> Option<Expr> {
             });
         }
         let conditions = left.iter().zip(&names).map(|(field, name)| {
-            let text =
-                if negated { format!("({name} = $1 OR {name} IS NULL OR $1 IS NULL)") } else { format!("{name} = $1") };
+            let same = if negated { "IS NOT DISTINCT FROM" } else { "=" };
+            let text = format!("{name} {same} $1");
             template(&text, std::slice::from_ref(field))
         });
         let conditions = conditions.collect::<Option<Vec<_>>>()?;
@@ -686,6 +707,146 @@ pub(super) fn not_trinos(select: &AstSelect) -> Result<()> {
         return Err(Error::user(1006, "COLUMN_NOT_FOUND", "line 1:1: Column 'all' cannot be resolved"));
     }
     Ok(())
+}
+
+/// `GROUP BY AUTO`: by all that is selected and is no aggregate.
+pub(super) fn group_by_auto(select: &mut AstSelect) {
+    if let GroupByExpr::Expressions(items, modifiers) = &select.group_by
+        && modifiers.is_empty()
+        && let [Expr::Identifier(only)] = &items[..]
+        && only.quote_style.is_none()
+        && only.value.eq_ignore_ascii_case("auto")
+    {
+        select.group_by = GroupByExpr::All(Vec::new());
+    }
+}
+
+/// Set operations with CORRESPONDING are of the columns that both sides have, by their names, in the order of the left one.
+pub(super) fn corresponding(body: &mut SetExpr) -> Result<()> {
+    let SetExpr::SetOperation { left, right, .. } = body else { return Ok(()) };
+    corresponding(left)?;
+    let marked = marked(right);
+    corresponding(right)?;
+    let Some(mark) = marked else { return Ok(()) };
+    let at = format!("line {}:{}", mark.span.start.line.max(1), mark.span.start.column.max(1));
+    if mark.value == super::grammar::CORRESPONDING_BY {
+        return Err(Error::not_supported(format_args!("{at}: CORRESPONDING with columns is unsupported")));
+    }
+    let names = |side: &SetExpr| -> Result<Vec<String>> {
+        let Some(names) = columns_of(side) else {
+            return Err(Error::not_supported(format_args!(
+                "{at}: CORRESPONDING of queries whose columns are not listed"
+            )));
+        };
+        let mut found: Vec<String> = Vec::new();
+        for name in names {
+            let Some(name) = name.map(|name| name.value.to_lowercase()) else {
+                let text = format!("{at}: Anonymous columns are not allowed in set operations with CORRESPONDING");
+                return Err(Error::user(1006, "MISSING_COLUMN_NAME", text));
+            };
+            if found.contains(&name) {
+                let text = format!("{at}: Duplicate columns found when using CORRESPONDING in set operations: {name}");
+                return Err(Error::user(1006, "AMBIGUOUS_NAME", text));
+            }
+            found.push(name);
+        }
+        Ok(found)
+    };
+    let (of_left, of_right) = (names(left)?, names(right)?);
+    let both: Vec<String> = of_left.into_iter().filter(|name| of_right.contains(name)).collect();
+    if both.is_empty() {
+        return Err(Error::user(1006, "MISMATCHED_COLUMN_ALIASES", format!("{at}: No corresponding columns")));
+    }
+    let list: Vec<String> = both.iter().map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
+    for side in [left, right] {
+        let text = format!("SELECT {} FROM (SELECT 1) AS corresponding", list.join(", "));
+        let outer = Parser::new(&Trino).try_with_sql(&text).and_then(|mut parser| parser.parse_query());
+        let mut outer = *outer.map_err(Error::internal)?.body;
+        put_body(&mut outer, side).ok_or_else(|| Error::internal("a side of a set operation was not taken"))?;
+        **side = outer;
+    }
+    Ok(())
+}
+
+/// A lambda has as many parameters as its function gives it.
+pub(super) fn lambda_parameters(call: &Function) -> Result<()> {
+    let wanted: &[usize] = match name_of(call).as_deref() {
+        Some("transform" | "filter" | "any_match" | "all_match" | "none_match" | "regexp_replace") => &[1],
+        Some("zip_with" | "map_filter" | "transform_keys" | "transform_values" | "array_sort") => &[2],
+        Some("map_zip_with") => &[3],
+        Some("reduce") => &[2, 1],
+        Some("reduce_agg") => &[2, 2],
+        _ => return Ok(()),
+    };
+    let FunctionArguments::List(list) = &call.args else { return Ok(()) };
+    let lambdas = list.args.iter().filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Lambda(lambda))) => Some(lambda),
+        _ => None,
+    });
+    for (lambda, wanted) in lambdas.zip(wanted) {
+        let given = match &lambda.params {
+            OneOrManyWithParens::One(_) => 1,
+            OneOrManyWithParens::Many(all) => all.len(),
+        };
+        if given != *wanted {
+            let at = call.name.span().start;
+            let text = format!(
+                "line {}:{}: Expected a lambda that takes {wanted} argument(s) but got {given}",
+                at.line.max(1),
+                at.column.max(1)
+            );
+            return Err(Error::user(1006, "INVALID_PARAMETER_USAGE", text));
+        }
+    }
+    Ok(())
+}
+
+/// ORDER BY may not name what several columns of the result are called.
+pub(super) fn ambiguous_order(query: &Query) -> Result<()> {
+    let Some(OrderByKind::Expressions(items)) = query.order_by.as_ref().map(|order| &order.kind) else { return Ok(()) };
+    let Some(names) = columns_of(&query.body) else { return Ok(()) };
+    let names: Vec<String> = names.into_iter().flatten().map(|name| name.value.to_lowercase()).collect();
+    for item in items {
+        let twice = visit_expressions(&item.expr, |expr| match expr {
+            Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } | Expr::Lambda(_) => {
+                ControlFlow::Break(None)
+            }
+            Expr::Identifier(name) => {
+                let lower = name.value.to_lowercase();
+                if names.iter().filter(|known| **known == lower).count() > 1 {
+                    return ControlFlow::Break(Some(name.clone()));
+                }
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Continue(()),
+        });
+        if let ControlFlow::Break(Some(name)) = twice {
+            let at = name.span.start;
+            let text = format!("line {}:{}: Column '{}' is ambiguous", at.line.max(1), at.column.max(1), name.value);
+            return Err(Error::user(1006, "AMBIGUOUS_NAME", text));
+        }
+    }
+    Ok(())
+}
+
+/// Takes the mark off the first SELECT of a set operation's right side.
+fn marked(side: &mut SetExpr) -> Option<Ident> {
+    match side {
+        SetExpr::Select(select) => {
+            let Some(SelectItem::UnnamedExpr(Expr::Identifier(name))) = select.projection.first() else { return None };
+            let marks = [super::grammar::CORRESPONDING, super::grammar::CORRESPONDING_BY];
+            let is_mark = marks.contains(&name.value.as_str());
+            let SelectItem::UnnamedExpr(Expr::Identifier(name)) =
+                (if is_mark { select.projection.remove(0) } else { return None })
+            else {
+                return None;
+            };
+            Some(name)
+        }
+        SetExpr::Query(query) => marked(&mut query.body),
+        SetExpr::SetOperation { left, .. } => marked(left),
+        _ => None,
+    }
 }
 
 /// INTERSECT ALL and EXCEPT ALL count equal rows, which DataFusion's joins of such sets do not: the rows of each side are

@@ -71,6 +71,7 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 exclude_columns(&tokens, at, &mut changes);
             }
             Some("GROUP") => group_quantifier(&tokens, at, &mut changes),
+            Some("UNION" | "EXCEPT" | "INTERSECT") => corresponding(&tokens, at, &mut changes),
             Some("VALUES") => {
                 values(&tokens, at + 1, &mut changes);
                 quantified_values(&tokens, at, &mut changes);
@@ -264,13 +265,49 @@ fn table_query(tokens: &[TokenWithSpan], at: usize, changes: &mut Vec<Change>) {
     let starts = before.is_none_or(|before| {
         matches!(tokens[before].token, Token::LParen | Token::RParen)
             || bare(tokens, before).is_some_and(|word| {
-                ["UNION", "ALL", "DISTINCT", "EXCEPT", "INTERSECT"].iter().any(|w| word.eq_ignore_ascii_case(w))
+                ["UNION", "ALL", "DISTINCT", "EXCEPT", "INTERSECT", "CORRESPONDING"]
+                    .iter()
+                    .any(|w| word.eq_ignore_ascii_case(w))
             })
     });
     if starts && matches!(tokens.get(at + 1).map(|next| &next.token), Some(Token::Word(_))) {
         let with = vec![Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
         changes.push(Change { from: at, to: at + 1, with });
     }
+}
+
+/// Stands first among what the right side of a set operation with CORRESPONDING selects.
+pub(super) const CORRESPONDING: &str = "$corresponding";
+/// The same, of one that lists its columns.
+pub(super) const CORRESPONDING_BY: &str = "$corresponding_by";
+
+/// `UNION CORRESPONDING SELECT a` → `UNION SELECT "$corresponding", a`
+fn corresponding(tokens: &[TokenWithSpan], at: usize, changes: &mut Vec<Change>) {
+    let word = |at: usize, text: &str| bare(tokens, at).is_some_and(|word| word.eq_ignore_ascii_case(text));
+    let quantifier = usize::from(word(at + 1, "ALL") || word(at + 1, "DISTINCT"));
+    let at = at + 1 + quantifier;
+    if !word(at, "CORRESPONDING") {
+        return;
+    }
+    let columns = (at + 2, closing(tokens, at + 2));
+    let (mut start, name) = match columns {
+        (open, Some(close)) if word(at + 1, "BY") && tokens[open].token == Token::LParen => {
+            (close + 1, CORRESPONDING_BY)
+        }
+        _ => (at + 1, CORRESPONDING),
+    };
+    let end = start;
+    while tokens.get(start).is_some_and(|token| token.token == Token::LParen) {
+        start += 1;
+    }
+    // VALUES have no names, and those of TABLE are not listed: the parser stops at the word.
+    if !word(start, "SELECT") {
+        return;
+    }
+    changes.push(Change { from: at, to: end, with: Vec::new() });
+    let quantifier = usize::from(word(start + 1, "ALL") || word(start + 1, "DISTINCT"));
+    let from = start + 1 + quantifier;
+    changes.push(Change { from, to: from, with: vec![Token::make_word(name, Some('"')), Token::Comma] });
 }
 
 /// Stands first in a GROUP BY whose sets of keys are to be distinct.

@@ -244,13 +244,17 @@ impl VisitorMut for Rewriter<'_> {
         for table in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
             part_shared(&mut table.query.body);
         }
-        let checked = forms::fetch(query).and_then(|()| forms::bags(&mut query.body));
+        let checked = forms::corresponding(&mut query.body)
+            .and_then(|()| forms::ambiguous_order(query))
+            .and_then(|()| forms::fetch(query))
+            .and_then(|()| forms::bags(&mut query.body));
         self.check(checked)
     }
 
     fn pre_visit_select(&mut self, select: &mut AstSelect) -> ControlFlow<()> {
         self.check(forms::not_trinos(select))?;
         self.check(reserved_alias(select))?;
+        forms::group_by_auto(select);
         forms::inline_windows(select);
         forms::group_unnest(select);
         forms::distinct_groups(select);
@@ -315,6 +319,10 @@ impl VisitorMut for Rewriter<'_> {
             self.error = Some(Error::user(1006, "FUNCTION_NOT_FOUND", text));
             return ControlFlow::Break(());
         }
+        if let Expr::Function(function) = expr {
+            let checked = forms::lambda_parameters(function);
+            self.check(checked)?;
+        }
         if let Expr::Function(function) = expr
             && name_of(function).as_deref() == Some("normalize")
             && let FunctionArguments::List(list) = &mut function.args
@@ -322,6 +330,10 @@ impl VisitorMut for Rewriter<'_> {
             && let Expr::Identifier(word) = form
         {
             *form = Expr::Value(Value::SingleQuotedString(word.value.to_uppercase()).into());
+        }
+        if matches!(expr, Expr::Overlay { .. }) {
+            self.error = Some(Error::syntax(1, 1, "mismatched input 'PLACING'"));
+            return ControlFlow::Break(());
         }
         if let Some(new) = forms::quantified(expr).or_else(|| forms::rows(expr)).or_else(|| forms::row_of_query(expr)) {
             *expr = new;

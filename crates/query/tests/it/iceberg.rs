@@ -402,3 +402,20 @@ async fn rows_are_not_changed_by_chance() {
         .await;
     assert_eq!(lake.rows("SELECT count(DISTINCT b), min(length(b)) FROM c").await, "\"2\",\"36\"\n");
 }
+
+#[tokio::test]
+async fn a_file_tells_when_it_was_written() {
+    use futures::TryStreamExt as _;
+    let lake = Lake::new().await;
+    lake.step("CREATE TABLE t (id int) LOCATION 's3://b/t/' TBLPROPERTIES ('table_type'='ICEBERG')").await;
+    lake.step("INSERT INTO t VALUES 1").await;
+    lake.step("INSERT INTO t VALUES 2").await;
+    let store = lake.storage.bucket("b").unwrap();
+    let folder = object_store::path::Path::from("t/data");
+    let listed: Vec<_> = store.list(Some(&folder)).try_collect().await.unwrap();
+    let mut written: Vec<String> =
+        listed.iter().map(|file| file.last_modified.format("\"%Y-%m-%d %H:%M:%S%.3f\"").to_string()).collect();
+    written.sort();
+    let shown = lake.rows("SELECT \"$file_modified_time\" FROM t ORDER BY 1").await;
+    assert_eq!(shown.lines().collect::<Vec<_>>(), written);
+}

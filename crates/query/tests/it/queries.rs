@@ -177,3 +177,32 @@ async fn mistakes_are_named() {
         assert!(message.starts_with(expected), "{sql}: {message}");
     }
 }
+
+#[tokio::test]
+async fn what_reads_more_than_it_may_is_broken_off() {
+    let mut lake = Lake::new().await;
+    lake.storage = std::sync::Arc::new(query::Storage::memory().limited(Some(50)));
+    let catalog = std::sync::Arc::clone(&lake.catalog) as std::sync::Arc<dyn query::catalog::Catalog>;
+    lake.engine = query::Engine::new(std::sync::Arc::clone(&lake.storage), catalog);
+    lake.table("t", "a int", "", LAZY, &[]).await;
+    lake.put("t/a", "1\n2\n").await;
+    assert_eq!(lake.rows("SELECT count(*) FROM t").await, "\"2\"\n");
+    assert!(!lake.engine.is_past_limit());
+    lake.put("t/b", "3\n".repeat(50)).await;
+    assert_eq!(lake.fails("SELECT sum(a) FROM t").await, "Bytes scanned limit was exceeded");
+    assert!(lake.engine.is_past_limit() && lake.engine.scanned_bytes() > 50);
+}
+
+#[tokio::test]
+async fn rows_are_answered_where_they_are_asked_for() {
+    let lake = Lake::new().await;
+    let job = query::Job {
+        inline: true,
+        output: String::new(),
+        ..Lake::job("SELECT 1.50, NULL UNION ALL SELECT 2, 'a' ORDER BY 1", &[])
+    };
+    let outcome = lake.engine.run(&job).await.unwrap();
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(outcome.values, [vec![text("1.50"), None], vec![text("2.00"), text("a")]]);
+    assert_eq!((outcome.rows, outcome.output_location.as_str()), (2, ""));
+}

@@ -876,16 +876,54 @@ fn format_one(kind: char, flags: &str, precision: Option<usize>, value: &Value, 
             };
             signed(if flags.contains(',') { grouped(&text) } else { text })
         }
-        ('e' | 'E', Value::Double(_) | Value::Real(_)) => {
-            let text = format!("{:.*e}", precision.unwrap_or(6), value.as_double());
-            let (mantissa, exponent) = text.split_once('e')?;
-            let exponent: i32 = exponent.parse().ok()?;
-            let sign = if exponent < 0 { '-' } else { '+' };
-            let text = format!("{mantissa}e{sign}{:02}", exponent.abs());
+        ('e' | 'E', value) => {
+            let text = match (value, ty) {
+                (Value::Decimal(x), Type::Decimal(_, s)) => {
+                    let mut out = String::new();
+                    write_decimal(*x, *s, &mut out);
+                    scientific(&out, precision.unwrap_or(6))?
+                }
+                (Value::Double(_) | Value::Real(_), _) if value.as_double().is_finite() => {
+                    scientific(&format!("{:e}", value.as_double()), precision.unwrap_or(6))?
+                }
+                (Value::Double(_) | Value::Real(_), _) => java(value.as_double()),
+                _ => return None,
+            };
             signed(if kind == 'E' { text.to_uppercase() } else { text })
         }
         _ => return None,
     })
+}
+
+/// `12.5` or `1.25e1` as `1.250000e+01`, half up, as Java's formatter rounds.
+fn scientific(number: &str, precision: usize) -> Option<String> {
+    let (sign, number) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
+    let (number, exponent) = number.split_once('e').unwrap_or((number, "0"));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|digit| digit - b'0').collect();
+    let zeros = all.iter().take_while(|digit| **digit == 0).count();
+    let (mut digits, mut exponent) = if zeros == all.len() {
+        (Vec::new(), 0)
+    } else {
+        let before = i32::try_from(whole.len()).ok()? - i32::try_from(zeros).ok()?;
+        (all[zeros..].to_vec(), exponent.parse::<i32>().ok()? + before - 1)
+    };
+    let is_up = digits.get(precision + 1).is_some_and(|digit| *digit >= 5);
+    digits.resize(precision + 1, 0);
+    if is_up {
+        if let Some(last) = digits.iter().rposition(|digit| *digit < 9) {
+            digits[last] += 1;
+            digits[last + 1..].fill(0);
+        } else {
+            digits.fill(0);
+            digits[0] = 1;
+            exponent += 1;
+        }
+    }
+    let mantissa: String = digits.iter().map(|digit| char::from(digit + b'0')).collect();
+    let point = if precision > 0 { "." } else { "" };
+    let of_exponent = if exponent < 0 { '-' } else { '+' };
+    Some(format!("{sign}{}{point}{}e{of_exponent}{:02}", &mantissa[..1], &mantissa[1..], exponent.abs()))
 }
 
 fn java(value: f64) -> String {
