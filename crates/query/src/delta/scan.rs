@@ -136,7 +136,7 @@ impl Reads {
         let engine = self.table.engine.as_ref();
         let mut kept = file.dv_info.get_selection_vector(engine, self.table.snapshot.table_root()).map_err(broken)?;
         let size = u64::try_from(file.size).map_err(Error::internal)?;
-        let meta = FileMeta { location: location.clone(), last_modified: file.modification_time, size };
+        let meta = FileMeta { location, last_modified: file.modification_time, size };
         let physical = self.scan.physical_schema();
         let batches =
             engine.parquet_handler().read_parquet_files(&[meta], Arc::clone(physical), None).map_err(broken)?;

@@ -38,6 +38,20 @@ fn serde_parameters(serde: &str, given: Vec<(String, String)>) -> BTreeMap<Strin
     parameters
 }
 
+/// Errors: what only Iceberg tables may have.
+fn only_external(create: &CreateTable) -> Result<()> {
+    if create.columns.iter().chain(&create.partition_keys).any(|column| column.ty.contains("timestamptz")) {
+        return Err(Error::ddl("The type timestamptz is supported for table type ICEBERG only"));
+    }
+    if !create.external {
+        return Err(Error::ddl("Only external tables are supported: use CREATE EXTERNAL TABLE"));
+    }
+    if !create.partitioning.is_empty() {
+        return Err(Error::ddl("PARTITIONED BY needs a type for each column of a Hive table"));
+    }
+    Ok(())
+}
+
 impl Run<'_> {
     pub(super) async fn create_table(&mut self, create: CreateTable) -> Result<Answer> {
         let Some(name) = create.name.clone() else { return Err(Error::internal("a table without a name")) };
@@ -58,15 +72,7 @@ impl Run<'_> {
             }
             return Box::pin(self.create_iceberg(&database, &name, create, properties)).await;
         }
-        if create.columns.iter().chain(&create.partition_keys).any(|column| column.ty.contains("timestamptz")) {
-            return Err(Error::ddl("The type timestamptz is supported for table type ICEBERG only"));
-        }
-        if !create.external {
-            return Err(Error::ddl("Only external tables are supported: use CREATE EXTERNAL TABLE"));
-        }
-        if !create.partitioning.is_empty() {
-            return Err(Error::ddl("PARTITIONED BY needs a type for each column of a Hive table"));
-        }
+        only_external(&create)?;
         if properties.get("table_type").is_some_and(|ty| ty.eq_ignore_ascii_case("delta")) {
             return self.create_delta(&database, &name, create, properties).await;
         }
