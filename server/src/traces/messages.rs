@@ -52,6 +52,7 @@ pub(crate) struct InstrumentationScope {
     pub(crate) version: String,
 }
 
+#[expect(clippy::struct_field_names, reason = "the names are OpenTelemetry's")]
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Span {
     #[prost(bytes = "vec", tag = "1")]
