@@ -27,8 +27,8 @@ pub use client::What;
 
 pub(crate) const ACCOUNT: &str = "000000000000";
 pub(crate) const REGION: &str = "us-east-1";
-/// Seconds of simulated time after which a run is taken to go on for ever.
-const LAST: u64 = 40 * 24 * 3600;
+/// Seconds of simulated time after which a life is taken to go on for ever: before what is done once a day keeps it going.
+const LAST: u64 = 23 * 3600;
 const MOST_COMMITS: u64 = 100_000;
 
 /// What a seed came to.
@@ -167,10 +167,11 @@ fn play(ground: &Ground, clients: &[Client], ends: &[End], faults: Faults) -> Re
 /// One life of the process: until it crashes, which is answered, or nothing is left to do.
 fn live(ground: &Ground, clients: &[Client], crash_at: Option<Duration>, last: bool) -> bool {
     let idle = Arc::new(Notify::new());
+    let until = ground.clock.seconds() + LAST;
     let (clock, told, control, s3) = (ground.clock.clone(), idle.clone(), ground.control.clone(), ground.s3.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .on_thread_park(move || {
-            let endless = clock.seconds() > LAST || control.commits() + s3.commits() > MOST_COMMITS;
+            let endless = clock.seconds() > until || control.commits() + s3.commits() > MOST_COMMITS;
             if endless || !clock.advance() {
                 told.notify_one();
             }
