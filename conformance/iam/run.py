@@ -133,8 +133,9 @@ def by_services():
 
     def bucket(name):
         s3.create_bucket(Bucket=name)
-        s3.put_bucket_notification_configuration(
-            Bucket=name, NotificationConfiguration={"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]})
+        told = {"Bucket": name, "NotificationConfiguration": {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}}
+        check("a queue that S3 may not send to is refused", error(s3.put_bucket_notification_configuration, **told) == "InvalidArgument")
+        s3.put_bucket_notification_configuration(SkipDestinationValidation=True, **told)
         return f"arn:aws:s3:::{name}", lambda: s3.put_object(Bucket=name, Key="k", Body=b"")
 
     def sender(body):
