@@ -225,6 +225,9 @@ def main():
         for arn in arns:
             work.ended(arn)
         work.done(run)
+        # An event is delivered at least once: those that still run would run again elsewhere when their node is frozen.
+        for n in range(4):
+            until(f"event-{n} to have counted", lambda: work.count(f"event-{n}"))
         print(f"a node killed under 4 executions, 4 events and a job: all ended {time.monotonic() - begun:.1f} s later")
 
         arns = [work.execution(f"frozen-{n}", 15) for n in range(2)]
