@@ -73,9 +73,8 @@ impl Run<'_> {
             return Box::pin(self.create_iceberg(&database, &name, create, properties)).await;
         }
         only_external(&create)?;
-        if properties.get("table_type").is_some_and(|ty| ty.eq_ignore_ascii_case("delta")) {
-            return self.create_delta(&database, &name, create, properties).await;
-        }
+        let is_delta = properties.get("table_type").is_some_and(|ty| ty.eq_ignore_ascii_case("delta"));
+        let create = if is_delta { self.with_log(&database, &name, create).await? } else { create };
         let Some(location) = create.location else {
             return Err(Error::ddl("MetaException(message:LOCATION is missing: an external table needs one)"));
         };
@@ -119,53 +118,23 @@ impl Run<'_> {
         Ok(done())
     }
 
-    /// CREATE EXTERNAL TABLE of a Delta table that is there: its columns are the log's. Source: Athena's guide, "Get started with Delta Lake
-    /// tables".
-    async fn create_delta(
-        &self,
-        database: &str,
-        name: &Name,
-        create: CreateTable,
-        properties: BTreeMap<String, String>,
-    ) -> Result<Answer> {
-        let Some(location) = create.location else {
-            return Err(Error::ddl("MetaException(message:LOCATION is missing: a Delta Lake table needs one)"));
-        };
-        let said = !create.columns.is_empty() || !create.partition_keys.is_empty() || create.buckets > 0;
-        if said || create.stored_as.is_some() || create.serde.is_some() {
+    /// What CREATE EXTERNAL TABLE says of a Delta table that is there, with the columns of its log. Source: Athena's guide, "Get started with
+    /// Delta Lake tables". Errors: columns or a format beside the log's.
+    async fn with_log(&self, database: &str, name: &Name, create: CreateTable) -> Result<CreateTable> {
+        let Some(location) = &create.location else { return Ok(create) };
+        let columns = !create.columns.is_empty() || !create.partition_keys.is_empty() || create.buckets > 0;
+        let serde = create.serde.is_some() || !create.serde_properties.is_empty();
+        if columns
+            || serde
+            || [&create.stored_as, &create.input_format, &create.output_format].iter().any(|f| f.is_some())
+        {
             return Err(Error::ddl(
                 "A Delta Lake table takes its columns and format from its log: give LOCATION and table_type only",
             ));
         }
-        let delta = DeltaTable::at(&self.storage, &location, &format!("{database}.{}", name.name)).await?;
+        let delta = DeltaTable::at(&self.storage, location, &format!("{database}.{}", name.name)).await?;
         let (columns, partition_keys) = delta.catalog_columns();
-        let HiveFormat { serde, input, output } =
-            hive_format("PARQUET").ok_or_else(|| Error::internal("no format called PARQUET"))?;
-        let table = Table {
-            name: name.name.clone(),
-            description: create.comment,
-            table_type: Some("EXTERNAL_TABLE".to_owned()),
-            partition_keys,
-            parameters: properties.into_iter().chain([("EXTERNAL".to_owned(), "TRUE".to_owned())]).collect(),
-            storage_descriptor: Some(StorageDescriptor {
-                columns,
-                location: Some(location),
-                input_format: Some(input.to_owned()),
-                output_format: Some(output.to_owned()),
-                compressed: Some(false),
-                number_of_buckets: Some(-1),
-                serde_info: Some(SerdeInfo {
-                    name: None,
-                    serialization_library: Some(serde.to_owned()),
-                    parameters: BTreeMap::new(),
-                }),
-                stored_as_sub_directories: Some(false),
-                ..StorageDescriptor::default()
-            }),
-            ..Table::default()
-        };
-        self.catalog.create_table(database, table).await?;
-        Ok(done())
+        Ok(CreateTable { columns, partition_keys, stored_as: Some("PARQUET".to_owned()), ..create })
     }
 
     /// The table that a statement changes. Errors: its columns and partitions are a Delta log's, which Athena's DDL leaves alone (Athena's

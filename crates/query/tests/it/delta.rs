@@ -215,6 +215,9 @@ async fn what_athena_does_not_do_with_delta_is_refused() {
     let columns =
         lake.fails("CREATE EXTERNAL TABLE u (n bigint) LOCATION 's3://b/t' TBLPROPERTIES ('table_type'='DELTA')").await;
     assert!(columns.contains("takes its columns and format from its log"), "{columns}");
+    let format = "STORED AS ORC LOCATION 's3://b/t' TBLPROPERTIES ('table_type'='DELTA')";
+    let format = lake.fails(&format!("CREATE EXTERNAL TABLE u {format}")).await;
+    assert!(format.contains("takes its columns and format from its log"), "{format}");
     let nothing =
         lake.fails("CREATE EXTERNAL TABLE u LOCATION 's3://b/nothing' TBLPROPERTIES ('table_type'='DELTA')").await;
     assert!(
