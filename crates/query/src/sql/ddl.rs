@@ -141,12 +141,8 @@ fn optimize(c: &mut Cursor<'_, '_>) -> Result<Statement> {
     for word in ["REWRITE", "DATA", "USING", "BIN_PACK"] {
         c.expect(word)?;
     }
-    let condition = if c.accept("WHERE") {
-        Some(c.source.text_from(c.at).to_owned())
-    } else {
-        return c.end(Statement::Optimize { table, condition: None });
-    };
-    Ok(Statement::Optimize { table, condition })
+    let condition = if c.accept("WHERE") { Some(dml::expression(c)?) } else { None };
+    c.end(Statement::Optimize { table, condition })
 }
 
 fn create(c: &mut Cursor<'_, '_>) -> Result<Statement> {
@@ -551,9 +547,9 @@ fn insert(c: &mut Cursor<'_, '_>) -> Result<Statement> {
 }
 
 /// Where the reading of a statement's tokens stands.
-struct Cursor<'a, 't> {
-    source: &'a Source<'t>,
-    at: usize,
+pub(super) struct Cursor<'a, 't> {
+    pub(super) source: &'a Source<'t>,
+    pub(super) at: usize,
 }
 
 impl Cursor<'_, '_> {
@@ -573,38 +569,38 @@ impl Cursor<'_, '_> {
         self.word_of(self.at + ahead)
     }
 
-    fn word(&self) -> Option<String> {
+    pub(super) fn word(&self) -> Option<String> {
         self.word_at(0)
     }
 
-    fn mismatch(&self) -> Error {
+    pub(super) fn mismatch(&self) -> Error {
         match self.source.tokens.get(self.at) {
             Some(token) => self.source.mismatched(token),
             None => self.source.mismatched(&TokenWithSpan::new_eof()),
         }
     }
 
-    fn accept(&mut self, keyword: &str) -> bool {
+    pub(super) fn accept(&mut self, keyword: &str) -> bool {
         let found = self.word().as_deref() == Some(keyword);
         self.at += usize::from(found);
         found
     }
 
-    fn expect(&mut self, keyword: &str) -> Result<()> {
+    pub(super) fn expect(&mut self, keyword: &str) -> Result<()> {
         if self.accept(keyword) { Ok(()) } else { Err(self.mismatch()) }
     }
 
-    fn accept_token(&mut self, token: &Token) -> bool {
+    pub(super) fn accept_token(&mut self, token: &Token) -> bool {
         let found = self.peek() == Some(token);
         self.at += usize::from(found);
         found
     }
 
-    fn expect_token(&mut self, token: &Token) -> Result<()> {
+    pub(super) fn expect_token(&mut self, token: &Token) -> Result<()> {
         if self.accept_token(token) { Ok(()) } else { Err(self.mismatch()) }
     }
 
-    fn end(&self, statement: Statement) -> Result<Statement> {
+    pub(super) fn end(&self, statement: Statement) -> Result<Statement> {
         if self.at == self.source.tokens.len() { Ok(statement) } else { Err(self.mismatch()) }
     }
 
@@ -626,7 +622,7 @@ impl Cursor<'_, '_> {
     }
 
     /// A name in backticks, double quotes or none, lower case.
-    fn identifier(&mut self) -> Result<String> {
+    pub(super) fn identifier(&mut self) -> Result<String> {
         match self.peek() {
             Some(Token::Word(word)) => {
                 let name = word.value.to_lowercase();
@@ -637,7 +633,7 @@ impl Cursor<'_, '_> {
         }
     }
 
-    fn name(&mut self) -> Result<Name> {
+    pub(super) fn name(&mut self) -> Result<Name> {
         let at = self.source.tokens.get(self.at).map_or((1, 1), |t| (t.span.start.line, t.span.start.column));
         let mut parts = vec![self.identifier()?];
         while self.accept_token(&Token::Period) {

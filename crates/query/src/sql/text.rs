@@ -1,7 +1,7 @@
 //! The text of a statement and its tokens: where each begins, what an error at it says, and parameters put in.
 
 use datafusion::sql::sqlparser::parser::ParserError;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::dialect::Trino;
 use crate::error::{Error, Result};
@@ -172,25 +172,18 @@ pub(crate) fn with_parameters(sql: &str, parameters: &[String]) -> Result<String
     if parameters.is_empty() {
         return Ok(sql.to_owned());
     }
-    let mut tokens = Vec::new();
-    Tokenizer::new(&Trino, sql)
-        .tokenize_with_location_into_buf(&mut tokens)
-        .map_err(|error| Error::syntax(error.location.line, error.location.column, error.message))?;
+    let source = Source::new(sql)?;
     let mut out = String::with_capacity(sql.len());
     let mut values = parameters.iter();
-    let mut places = 0;
-    for token in &tokens {
-        match &token.token {
-            Token::Placeholder(_) => {
-                places += 1;
-                out.push_str(&values.next().map_or_else(|| "?".to_owned(), |value| literal(value)));
-            }
-            Token::EOF => {}
-            // Quoted as written: the tokens' own text is faithful but for escapes, which the dialect leaves alone.
-            Token::Whitespace(Whitespace::SingleLineComment { .. }) => out.push('\n'),
-            other => out.push_str(&other.to_string()),
-        }
+    let (mut places, mut done) = (0, 0);
+    // All else stays as it is written: what sqlparser prints of a text with apostrophes in it is another text.
+    for token in source.tokens.iter().filter(|token| matches!(token.token, Token::Placeholder(_))) {
+        places += 1;
+        out.push_str(sql.get(done..source.offset(token.span.start)).unwrap_or_default());
+        out.push_str(&values.next().map_or_else(|| "?".to_owned(), |value| literal(value)));
+        done = source.offset(token.span.end);
     }
+    out.push_str(sql.get(done..).unwrap_or_default());
     if places != parameters.len() {
         return Err(Error::user(
             1006,
@@ -225,7 +218,9 @@ mod tests {
             "SELECT 'Paris', TRUE"
         );
         let done = with_parameters(sql, &["'it''s'".to_owned(), "1".to_owned()]).unwrap();
-        assert_eq!(done, "SELECT '?', x \nFROM t WHERE a = 'it''s' AND \"b?\" > 1");
+        assert_eq!(done, "SELECT '?', x -- ?\nFROM t WHERE a = 'it''s' AND \"b?\" > 1");
+        let quotes = "SELECT 'it''s', '''''', 'C:\\''', \"a\"\"b\", U&'x\\0041''' /* ? */ WHERE a = ?;";
+        assert_eq!(with_parameters(quotes, &["''''".to_owned()]).unwrap(), quotes.replace("= ?", "= ''''"));
         assert!(with_parameters(sql, &["1".to_owned()]).is_err());
     }
 
