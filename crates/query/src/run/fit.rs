@@ -1,7 +1,8 @@
 //! The columns of a query as those of the table that they are put into.
 
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::ScalarValue;
+use datafusion::logical_expr::expr::{Case, Cast};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use trino_functions::Type as Trino;
 use trino_functions::types::common;
@@ -59,8 +60,35 @@ pub(super) fn fit(plan: LogicalPlan, table: &Schema, given_names: &[String]) -> 
     Ok(LogicalPlanBuilder::from(plan).project(expressions)?.build()?)
 }
 
+/// Rows of a table, some of them with values of an UPDATE or of MERGE's actions. The plan's first column is the number of the action
+/// that a row is taken by, or null; then come the actions' values, one for each of `values`, which says of which action it is and into
+/// which column it goes; then the table's own columns. The values alone are converted to their columns' types: a row that no action
+/// takes stays as it is, whatever type it has in common with the values.
+pub(super) fn replaced(plan: LogicalPlan, table: &Schema, values: &[(usize, String)]) -> Result<LogicalPlan> {
+    let given = plan.schema().columns();
+    let own = given.get(values.len() + 1..).unwrap_or_default();
+    let mut expressions = Vec::new();
+    for (field, current) in table.fields().iter().zip(own) {
+        let to = Trino::of(field);
+        let mut branches = Vec::new();
+        for (at, (action, _)) in values.iter().enumerate().filter(|(_, (_, column))| column == field.name()) {
+            let value = Expr::Column(given[at + 1].clone());
+            let value = if Trino::of(plan.schema().field(at + 1)) == to { value } else { assigned_to(value, &to) };
+            let number = i64::try_from(*action).map_err(Error::internal)?;
+            let taken =
+                Expr::Cast(Cast::new(Box::new(Expr::Column(given[0].clone())), DataType::Int64)).eq(lit(number));
+            branches.push((Box::new(taken), Box::new(value)));
+        }
+        let current = Expr::Column(current.clone());
+        let value =
+            if branches.is_empty() { current } else { Expr::Case(Case::new(None, branches, Some(Box::new(current)))) };
+        expressions.push(value.alias(field.name()));
+    }
+    Ok(LogicalPlanBuilder::from(plan).project(expressions)?.build()?)
+}
+
 /// Whether a column takes a value of a type. Of types that hold text of a bounded length only the very same goes in.
-fn fits(from: &Trino, to: &Trino) -> bool {
+pub(super) fn fits(from: &Trino, to: &Trino) -> bool {
     if holds_bounded_text(to) { from == to } else { common(from, to).is_some() }
 }
 

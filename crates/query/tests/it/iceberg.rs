@@ -419,3 +419,52 @@ async fn a_file_tells_when_it_was_written() {
     let shown = lake.rows("SELECT \"$file_modified_time\" FROM t ORDER BY 1").await;
     assert_eq!(shown.lines().collect::<Vec<_>>(), written);
 }
+
+/// Trino converts the values that are set, and never the rows that are not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_no_action_takes_keep_their_values() {
+    let lake = Lake::new().await;
+    lake.step("CREATE TABLE ev (id int, ns bigint, m decimal(38, 2)) LOCATION 's3://b/ev/' TBLPROPERTIES ('table_type'='ICEBERG')").await;
+    let rows = "(1, CAST(NULL AS bigint), DECIMAL '123456789012345678901234567890.12'), (2, 1700000000123456789, NULL)";
+    lake.step(&format!("INSERT INTO ev VALUES {rows}")).await;
+    assert_eq!(lake.step("UPDATE ev SET ns = 1e9 * id WHERE ns IS NULL").await.update_count, 1);
+    assert_eq!(
+        lake.step("UPDATE ev SET m = REAL '1.5', ns = ns + 0e0 WHERE id = 3 OR m IS NULL AND id <> 2")
+            .await
+            .update_count,
+        0
+    );
+    assert_eq!(lake.step("UPDATE ev SET m = REAL '1.5' WHERE id = 2").await.update_count, 1);
+    let all = "SELECT id, ns, m FROM ev ORDER BY id";
+    let expected =
+        "\"1\",\"1000000000\",\"123456789012345678901234567890.12\"\n\"2\",\"1700000000123456789\",\"1.50\"\n";
+    assert_eq!(lake.rows(all).await, expected);
+    let sql = "MERGE INTO ev USING (VALUES (1, 2.5e0), (3, 7e0)) AS s (id, x) ON ev.id = s.id \
+               WHEN MATCHED AND s.x > 1e3 THEN UPDATE SET ns = ev.ns, m = DECIMAL '1' \
+               WHEN MATCHED THEN UPDATE SET ns = s.x * 2 \
+               WHEN NOT MATCHED THEN INSERT (id, ns) VALUES (s.id, s.x)";
+    assert_eq!(lake.step(sql).await.update_count, 2);
+    let expected =
+        "\"1\",\"5\",\"123456789012345678901234567890.12\"\n\"2\",\"1700000000123456789\",\"1.50\"\n\"3\",\"7\",\n";
+    assert_eq!(lake.rows(all).await, expected);
+    // Values of rows that are not taken are not even computed.
+    assert_eq!(lake.step("UPDATE ev SET ns = 10 / (id - 1) WHERE id <> 1").await.update_count, 2);
+    let sql = "MERGE INTO ev USING (VALUES 1) AS s (id) ON ev.id = s.id WHEN NOT MATCHED THEN INSERT (id) VALUES (1) WHEN MATCHED THEN UPDATE SET id = 'x', ns = 1";
+    assert_eq!(
+        lake.fails(sql).await,
+        "TYPE_MISMATCH: line 1:1: MERGE table column types don't match for MERGE case 1, SET expressions: Table: [integer, bigint], Expressions: [varchar(1), integer]"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn texts_with_apostrophes_are_the_texts_that_are_written() {
+    let lake = Lake::new().await;
+    lake.step("CREATE TABLE q (id int, s string) LOCATION 's3://b/q/' TBLPROPERTIES ('table_type'='ICEBERG')").await;
+    lake.step("INSERT INTO q VALUES (1, '5''''x3'), (2, '5''x3'), (3, 'C:\\''s')").await;
+    assert_eq!(lake.step("DELETE FROM q WHERE s = '5''''x3'").await.update_count, 1);
+    assert_eq!(lake.step("UPDATE q SET s = s || 'name = ''''' WHERE s = 'C:\\''s'").await.update_count, 1);
+    let sql = "MERGE INTO q USING (SELECT 2 AS id, '''''' AS s) AS s ON q.id = s.id AND s.s = '''''' \
+               WHEN MATCHED THEN UPDATE SET s = s.s || ''''''";
+    assert_eq!(lake.step(sql).await.update_count, 1);
+    assert_eq!(lake.rows("SELECT id, s FROM q ORDER BY id").await, "\"2\",\"''''\"\n\"3\",\"C:\\'sname = ''\"\n");
+}

@@ -2,18 +2,16 @@
 //! same rows as Athena's, which keeps deleted positions beside the old files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::collect;
 use trino_functions::Type;
-use trino_functions::types::common;
 
 use super::{changed, column_list, exposed, fit, relation};
 use crate::error::{Error, Result};
@@ -21,6 +19,7 @@ use crate::iceberg::Loaded;
 use crate::iceberg::commit::Change;
 use crate::iceberg::files::DataWriter;
 use crate::iceberg::scan::IcebergScan;
+use crate::run::fit::{fits, replaced};
 use crate::run::session::{Session, named};
 use crate::run::{Answer, Run, select};
 use crate::sql::{self, Delete, Merge, MergeAction, MergeClause, Update};
@@ -28,6 +27,8 @@ use crate::sql::{self, Delete, Merge, MergeAction, MergeClause, Update};
 /// The table's own name in the queries that are made here.
 pub(super) const TARGET: &str = "lakerun_target";
 const SOURCE: &str = "lakerun_source";
+/// The column that says which action takes a row.
+const ACTION: &str = "\"lakerun action\"";
 
 impl Run<'_> {
     /// A session that knows the table under its own name here, all of it or some of its files.
@@ -53,34 +54,6 @@ impl Run<'_> {
         let plan = self.plan_with(&session, &select).await.map_err(unplaced)?;
         let plan = named(plan, &select)?;
         Ok((session, plan))
-    }
-
-    /// The values of an UPDATE have types that may go into their columns.
-    async fn settable(&self, loaded: &Loaded, assigned: &BTreeMap<&str, &str>, name: &str) -> Result<()> {
-        let values: Vec<_> =
-            assigned.iter().map(|(column, value)| format!("{value} AS {}", relation(column))).collect();
-        let text = format!("SELECT {} FROM {TARGET} AS {name}", values.join(", "));
-        let (_, plan) = self.changing(&text, loaded, None, None).await?;
-        let fields = exposed(loaded)?;
-        let (mut table, mut given) = (Vec::new(), Vec::new());
-        for (at, column) in assigned.keys().enumerate() {
-            let known = fields.fields().iter().find(|field| field.name().eq_ignore_ascii_case(column));
-            table.extend(known.map(|field| Type::of(field)));
-            given.push(Type::of(plan.schema().field(at)));
-        }
-        if table.len() == given.len() && table.iter().zip(&given).all(|(to, from)| common(from, to).is_some()) {
-            return Ok(());
-        }
-        let list = |types: &[Type]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        Err(Error::user(
-            1006,
-            "TYPE_MISMATCH",
-            format_args!(
-                "line 1:1: UPDATE table column types don't match SET expressions: Table: [{}], Expressions: [{}]",
-                list(&table),
-                list(&given)
-            ),
-        ))
     }
 
     /// Which files hold rows of a query `SELECT "$path", count(*) …`, and how many rows those are.
@@ -131,24 +104,13 @@ impl Run<'_> {
         steady(&plan, "UPDATE")?;
         let assigned = assigned(&loaded, &update.assignments)?;
         let (removed, rows) = self.touched(&session, plan).await?;
-        self.settable(&loaded, &assigned, &name).await?;
         let fields = exposed(&loaded)?;
-        let columns: Vec<String> = fields
-            .fields()
-            .iter()
-            .map(|field| {
-                let column = relation(field.name());
-                match assigned.get(field.name().as_str()) {
-                    Some(value) => {
-                        format!("CASE WHEN ({condition}) THEN {value} ELSE {name}.{column} END AS {column}")
-                    }
-                    None => format!("{name}.{column} AS {column}"),
-                }
-            })
-            .collect();
-        let text = format!("SELECT {} FROM {TARGET} AS {name}", columns.join(", "));
+        let values: Vec<_> = assigned.into_iter().map(|(column, text)| Value { action: 0, column, text }).collect();
+        let asked =
+            format!("SELECT *, \"$path\", CASE WHEN ({condition}) THEN 0 END AS {ACTION} FROM {TARGET} AS {name}");
+        let text = format!("SELECT {} FROM ({asked}) AS {name}", selected(&loaded, ACTION, &values, &name));
         let (session, plan) = self.changing(&text, &loaded, Some(removed.clone()), None).await?;
-        let plan = fit(plan, &fields, &[])?;
+        let plan = put(plan, &fields, &values, |_| "UPDATE table column types don't match SET expressions".to_owned())?;
         if removed.is_empty() {
             return Ok(changed(rows));
         }
@@ -197,10 +159,14 @@ impl Run<'_> {
         }
         let fields = exposed(&loaded)?;
         let mut writer = DataWriter::new(&self.storage, &loaded, &self.job.id)?;
-        let text = rewritten(&loaded, &merge, &matched, &name)?;
+        let (text, values) = rewritten(&loaded, &merge, &matched, &name)?;
         // Planned also where nothing matches: wrong types are said whatever the rows are.
         let (session, plan) = self.changing(&text, &loaded, Some(removed.clone()), Some(&source)).await?;
-        let plan = fit(plan, &fields, &[])?;
+        let plan = put(plan, &fields, &values, |action| {
+            let clause =
+                merge.clauses.iter().position(|clause| std::ptr::eq(clause, matched[action])).unwrap_or(action);
+            format!("MERGE table column types don't match for MERGE case {clause}, SET expressions")
+        })?;
         if !removed.is_empty() {
             self.write_into(&session, plan, &mut writer).await?;
         }
@@ -298,27 +264,73 @@ fn which(clauses: &[&MergeClause]) -> String {
     if whens.is_empty() { "CAST(NULL AS integer)".to_owned() } else { format!("CASE {} END", whens.join(" ")) }
 }
 
+/// A value that an action puts into a column.
+struct Value<'a> {
+    action: usize,
+    column: &'a str,
+    text: &'a str,
+}
+
+/// What [`put`] needs of each row: the action that takes it, the actions' values, which are computed for the rows that they take alone,
+/// and the row as it is.
+fn selected(loaded: &Loaded, action: &str, values: &[Value<'_>], name: &str) -> String {
+    let mut items = vec![format!("{action} AS {ACTION}")];
+    for (at, Value { action: number, text, .. }) in values.iter().enumerate() {
+        items.push(format!("CASE WHEN ({action}) = {number} THEN {text} END AS \"lakerun value {at}\""));
+    }
+    items.push(column_list(loaded, name));
+    items.join(", ")
+}
+
+/// The rows with the values that are put into them; `what` says of which action the types do not fit.
+fn put(
+    plan: LogicalPlan,
+    fields: &SchemaRef,
+    values: &[Value<'_>],
+    what: impl Fn(usize) -> String,
+) -> Result<LogicalPlan> {
+    let of_column = |column: &str| fields.fields().iter().find(|field| field.name().eq_ignore_ascii_case(column));
+    let types: Vec<(usize, Type, Type)> = values
+        .iter()
+        .enumerate()
+        .filter_map(|(at, value)| {
+            Some((value.action, Type::of(of_column(value.column)?), Type::of(plan.schema().field(at + 1))))
+        })
+        .collect();
+    if let Some((wrong, ..)) = types.iter().find(|(_, to, from)| !fits(from, to)) {
+        let all = || types.iter().filter(|(action, ..)| action == wrong);
+        let list = |types: Vec<String>| types.join(", ");
+        return Err(Error::user(
+            1006,
+            "TYPE_MISMATCH",
+            format_args!(
+                "line 1:1: {}: Table: [{}], Expressions: [{}]",
+                what(*wrong),
+                list(all().map(|(_, to, _)| to.to_string()).collect()),
+                list(all().map(|(.., from)| from.to_string()).collect())
+            ),
+        ));
+    }
+    let places: Vec<_> =
+        values.iter().filter_map(|value| Some((value.action, of_column(value.column)?.name().clone()))).collect();
+    replaced(plan, fields, &places)
+}
+
 /// The rows of the touched files after MERGE: changed, deleted or as they were.
-fn rewritten(loaded: &Loaded, merge: &Merge, matched: &[&MergeClause], name: &str) -> Result<String> {
+fn rewritten<'a>(
+    loaded: &Loaded,
+    merge: &'a Merge,
+    matched: &[&'a MergeClause],
+    name: &str,
+) -> Result<(String, Vec<Value<'a>>)> {
     let found = format!("{}.lakerun_found", merge.source_name);
     let action = format!("CASE WHEN {found} THEN {} END", which(matched));
-    let mut columns = Vec::new();
-    for field in &loaded.metadata.schema().fields {
-        let column = relation(&field.name);
-        let mut whens = String::new();
-        for (i, clause) in matched.iter().enumerate() {
-            if let MergeAction::Update(assignments) = &clause.action
-                && let Some(value) = assigned(loaded, assignments)?.get(field.name.to_lowercase().as_str())
-            {
-                let _ = write!(whens, " WHEN ({action}) = {i} THEN {value}");
-            }
+    let mut values = Vec::new();
+    for (action, clause) in matched.iter().enumerate() {
+        if let MergeAction::Update(assignments) = &clause.action {
+            let of_clause = assigned(loaded, assignments)?.into_iter();
+            values.extend(of_clause.map(|(column, text)| Value { action, column, text }));
         }
-        let plain = format!("{name}.{column}");
-        columns.push(if whens.is_empty() {
-            format!("{plain} AS {column}")
-        } else {
-            format!("CASE{whens} ELSE {plain} END AS {column}")
-        });
     }
     let deleting: Vec<String> = matched
         .iter()
@@ -328,13 +340,14 @@ fn rewritten(loaded: &Loaded, merge: &Merge, matched: &[&MergeClause], name: &st
         .collect();
     let keep = if deleting.is_empty() { "TRUE".to_owned() } else { deleting.join(" AND ") };
     // A target row that matches several source rows comes once: those that no clause takes are as one.
-    Ok(format!(
+    let text = format!(
         "SELECT {} FROM {TARGET} AS {name} LEFT JOIN (SELECT *, TRUE AS lakerun_found FROM {SOURCE}) AS {} ON ({}) AND ({}) IS NOT NULL WHERE {keep}",
-        columns.join(", "),
+        selected(loaded, &action, &values, name),
         merge.source_name,
         merge.on,
         which(matched),
-    ))
+    );
+    Ok((text, values))
 }
 
 /// The rows that one WHEN NOT MATCHED clause inserts, and the columns that they are for.
