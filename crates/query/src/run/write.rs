@@ -238,14 +238,36 @@ impl Run<'_> {
         Ok(Answer::Files { kind: FilesKind::Insert, files: written.files, rows: written.rows })
     }
 
+    /// Adds the partitions that rows were written into, where they were written. One that another has added meanwhile, or that was known
+    /// before, must lie there too: its readers look nowhere else.
     async fn add_written(&self, database: &str, table: &Table, written: &Written) -> Result<()> {
         let partitions = written
             .partitions
             .iter()
-            .map(|values| partition(table, values.clone(), None))
+            .map(|(values, folder)| partition(table, values.clone(), Some(format!("{}/", folder_text(folder)))))
             .collect::<Result<Vec<_>>>()?;
-        if !partitions.is_empty() {
-            self.catalog.create_partitions(database, &table.name, partitions).await?;
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        for values in self.catalog.create_partitions(database, &table.name, partitions).await? {
+            let known = self.catalog.partition(database, &table.name, &values).await?;
+            let place = known.and_then(|known| known.storage_descriptor?.location).unwrap_or_default();
+            let folder = written.partitions.iter().find(|(written, _)| *written == values).map(|(_, folder)| folder);
+            let is_there = |folder: &Location| {
+                Location::parse(&place).is_ok_and(|place| folder_text(&place) == folder_text(folder))
+            };
+            if let Some(folder) = folder.filter(|folder| !place.is_empty() && !is_there(folder)) {
+                return Err(Error::user(
+                    1006,
+                    "HIVE_CONCURRENT_MODIFICATION_DETECTED",
+                    format_args!(
+                        "Partition {} of {database}.{} lies at '{place}' now; the statement has written its rows to '{}/'",
+                        super::ddl::partition_name(table, &values),
+                        table.name,
+                        folder_text(folder)
+                    ),
+                ));
+            }
         }
         Ok(())
     }
@@ -256,7 +278,7 @@ impl Run<'_> {
         let physical = select::physical(session, plan).await?;
         let schema = stored(&physical.schema(), target.keys.len())?;
         let mut stream = execute_stream(physical, session.context().task_ctx())?;
-        let mut open: BTreeMap<PartitionBucket, (String, FileWriter)> = BTreeMap::new();
+        let mut open: BTreeMap<PartitionBucket, OpenFile> = BTreeMap::new();
         let mut written = Written::default();
         while let Some(batch) = stream.next().await {
             let batch = batch?;
@@ -271,25 +293,32 @@ impl Run<'_> {
                         ));
                     }
                     let folder = self.folder_of(target, &place).await?;
-                    let location = self.file_of(target, &place, folder);
+                    // Partitions may lie at one place; each has a file of its own there.
+                    let mut location = self.file_of(target, &place, &folder, 0);
+                    let mut number = 0;
+                    while open.values().any(|file| file.location == location) {
+                        number += 1;
+                        location = self.file_of(target, &place, &folder, number);
+                    }
                     let store = self.storage.bucket(&location.bucket)?;
                     let mut writer = FileWriter::new(&store, location.path()?, target.encoding, &schema)?;
                     if target.header {
                         writer.header()?;
                     }
-                    open.insert(place.clone(), (location.to_string(), writer));
+                    open.insert(place.clone(), OpenFile { folder, location, writer });
                 }
-                if let Some((_, writer)) = open.get_mut(&place) {
-                    writer.write(&part).await?;
+                if let Some(file) = open.get_mut(&place) {
+                    file.writer.write(&part).await?;
                 }
             }
         }
-        for (place, (url, writer)) in open {
+        for (place, OpenFile { folder, location, writer }) in open {
             writer.close().await?;
-            written.files.push(url);
+            written.files.push(location.to_string());
             let computed = target.table.as_ref().is_some_and(|table| table.projection.is_some());
-            if !target.keys.is_empty() && !computed && written.partitions.last() != Some(&place.values) {
-                written.partitions.push(place.values);
+            let known = written.partitions.last().is_some_and(|(values, _)| *values == place.values);
+            if !target.keys.is_empty() && !computed && !known {
+                written.partitions.push((place.values, folder));
             }
         }
         Ok(written)
@@ -330,17 +359,24 @@ impl Run<'_> {
         }
     }
 
-    fn file_of(&self, target: &Target<'_>, place: &PartitionBucket, folder: Location) -> Location {
+    /// The file of a partition, or the next one in a folder that has one of this statement's already.
+    fn file_of(&self, target: &Target<'_>, place: &PartitionBucket, folder: &Location, number: usize) -> Location {
         let key = folder.key.trim_end_matches('/').to_owned();
         let id = &self.job.id;
+        let next = if number == 0 { String::new() } else { format!("_{number}") };
         let stem = match place.bucket {
-            Some(bucket) => format!("{}_bucket-{bucket:05}", id.replace('-', "_")),
-            None => format!("{}_{id}", id.replace('-', "_")),
+            Some(bucket) => format!("{}_bucket-{bucket:05}{next}", id.replace('-', "_")),
+            None => format!("{}_{id}{next}", id.replace('-', "_")),
         };
         let name = target.encoding.file_name(&stem);
         let key = if key.is_empty() { name } else { format!("{key}/{name}") };
-        Location { bucket: folder.bucket, key }
+        Location { bucket: folder.bucket.clone(), key }
     }
+}
+
+/// A folder's URL without a slash at its end.
+fn folder_text(folder: &Location) -> String {
+    folder.to_string().trim_end_matches('/').to_owned()
 }
 
 /// Whether a table's readers skip the first line of each file, which a writer then has to write.
@@ -370,10 +406,18 @@ struct PartitionBucket {
     bucket: Option<i64>,
 }
 
+/// A file that rows go into.
+struct OpenFile {
+    folder: Location,
+    location: Location,
+    writer: FileWriter,
+}
+
 #[derive(Default)]
 struct Written {
     files: Vec<String>,
-    partitions: Vec<Vec<String>>,
+    /// Values and folders.
+    partitions: Vec<(Vec<String>, Location)>,
     rows: u64,
 }
 

@@ -44,6 +44,14 @@ async fn a_partition_is_written_where_it_lies() {
         lake.rows("SELECT p, sum(v) FROM t GROUP BY 1 ORDER BY 1").await,
         "\"1\",\"1\"\n\"3\",\"5\"\n\"4\",\"4\"\n"
     );
+    // Where two partitions lie at one place, each has a file of its own there (and shows the other's).
+    let outcome = lake.step("INSERT INTO t VALUES (7, '2'), (8, '3')").await;
+    assert_eq!(outcome.update_count, 2);
+    assert_eq!(lake.rows("SELECT v FROM t WHERE p = '2' ORDER BY 1").await, "\"2\"\n\"3\"\n\"7\"\n\"8\"\n");
+    assert_eq!(lake.rows("SELECT v FROM t WHERE p = '3' AND v > 6 ORDER BY 1").await, "\"7\"\n\"8\"\n");
+    lake.partition("t", &["latest"], "s3://b/t/p=4/").await;
+    lake.step("INSERT INTO t VALUES (9, '4'), (10, 'latest'), (11, '4')").await;
+    assert_eq!(lake.rows("SELECT sum(v) FROM t WHERE p = 'latest'").await, "\"34\"\n");
     let mut own = lake.catalog.partition("db", "t", &["4".to_owned()]).await.unwrap().unwrap();
     let serde = own.storage_descriptor.as_mut().unwrap().serde_info.as_mut().unwrap();
     serde.parameters.insert("field.delim".to_owned(), ";".to_owned());
