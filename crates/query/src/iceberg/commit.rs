@@ -2,6 +2,7 @@
 //! several writers was first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::sync::Arc;
 
 use serde_json::Map;
@@ -140,7 +141,7 @@ impl Committer<'_> {
         let sequence = metadata.last_sequence_number + 1;
         let id = self.snapshot_id(sequence);
         let parent = metadata.current_snapshot();
-        let folder = format!("{}/metadata", metadata.location.trim_end_matches('/'));
+        let folder = metadata.metadata_folder();
         let begin = format!("{folder}/{}-{attempt}", self.id);
         let (mut manifests, removed) = self.kept(loaded, change, (id, sequence, &begin)).await?;
         let mut added = Tally::default();
@@ -260,8 +261,9 @@ impl Committer<'_> {
 
     /// Puts changed metadata in the place of what was loaded.
     pub(crate) async fn update(&self, loaded: &Loaded, change: impl FnOnce(&mut TableMetadata)) -> Result<Loaded> {
-        if loaded.metadata.format_version > 2 {
-            return Err(Error::not_supported("changing Iceberg tables of format version 3"));
+        let version = loaded.metadata.format_version;
+        if version != 2 {
+            return Err(Error::not_supported(format_args!("changing Iceberg tables of format version {version}")));
         }
         let mut metadata = loaded.metadata.as_ref().clone();
         change(&mut metadata);
@@ -293,9 +295,15 @@ impl Committer<'_> {
             .and_then(|name| name.split(['-', '.']).next())
             .and_then(|number| number.trim_start_matches('v').parse::<u64>().ok())
             .map_or(0, |number| number + 1);
-        let place =
-            format!("{}/metadata/{number:05}-{}.metadata.json", metadata.location.trim_end_matches('/'), self.id);
-        let bytes = serde_json::to_vec(metadata).map_err(Error::internal)?;
+        let is_packed = metadata.is_packed()?;
+        let packed = if is_packed { ".gz" } else { "" };
+        let place = format!("{}/{number:05}-{}{packed}.metadata.json", metadata.metadata_folder(), self.id);
+        let mut bytes = serde_json::to_vec(metadata).map_err(Error::internal)?;
+        if is_packed {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            gzip.write_all(&bytes).map_err(Error::internal)?;
+            bytes = gzip.finish().map_err(Error::internal)?;
+        }
         self.storage.put(&Location::parse(&place)?, bytes).await?;
         Ok(place)
     }

@@ -297,13 +297,34 @@ impl TableMetadata {
         self.last_column_id = fields.iter().map(highest).max().unwrap_or(0).max(self.last_column_id);
         let mut schema = Schema::new(0, fields);
         schema.identifier_field_ids.clone_from(&self.schema().identifier_field_ids);
-        if let Some(same) = self.schemas.iter().find(|known| known.fields == schema.fields) {
+        let is_same = |known: &&Schema| {
+            known.fields == schema.fields && known.identifier_field_ids == schema.identifier_field_ids
+        };
+        if let Some(same) = self.schemas.iter().find(is_same) {
             self.current_schema_id = same.id;
             return;
         }
         schema.id = self.schemas.iter().map(|schema| schema.id).max().unwrap_or(-1) + 1;
         self.current_schema_id = schema.id;
         self.schemas.push(schema);
+    }
+
+    /// Where files of metadata go. Source: Iceberg's `TableProperties`, `write.metadata.path`.
+    pub(crate) fn metadata_folder(&self) -> String {
+        match self.properties.get("write.metadata.path") {
+            Some(path) => path.trim_end_matches('/').to_owned(),
+            None => format!("{}/metadata", self.location.trim_end_matches('/')),
+        }
+    }
+
+    /// Whether files of metadata are packed. Source: Iceberg's `TableProperties`, `write.metadata.compression-codec`.
+    pub(crate) fn is_packed(&self) -> Result<bool> {
+        let codec = self.properties.get("write.metadata.compression-codec").map(|codec| codec.to_lowercase());
+        match codec.as_deref() {
+            None | Some("none") => Ok(false),
+            Some("gzip") => Ok(true),
+            Some(other) => Err(Error::not_supported(format_args!("Invalid write.metadata.compression-codec: {other}"))),
+        }
     }
 
     /// Forgets snapshots. What is left of the log begins behind the last that is forgotten.
