@@ -112,7 +112,8 @@ class Csv:
 
 class JsonLines:
     def read(text):
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        # Lines end at \n: str.splitlines knows more ends, which may stand in a value.
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
 
     def write(records):
         return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
@@ -373,7 +374,10 @@ class Job:
         text = output.decode() if isinstance(output, bytes) else output
         if not (self.join or self.filters[1]):
             return text if text.endswith("\n") or self.request["assemble"] != "Line" else text + "\n"
-        predictions = self.kind.read(text)
+        try:
+            predictions = self.kind.read(text)
+        except (ValueError, csv.Error) as error:
+            raise Refused(f"the model's answer is not {self.accept}: {error}") from None
         if len(predictions) != len(records):
             raise Refused(f"the model answered {len(predictions)} records for {len(records)}: they cannot be joined")
         pairs = zip(records, predictions)
