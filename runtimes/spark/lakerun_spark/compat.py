@@ -68,9 +68,10 @@ def _install_reader(reader):
             folders = sorted({item.url.rpartition("/")[0] for item in inputs})
             raise AssertionError(f"assertion failed: Conflicting directory structures detected. Suspicious paths: {folders[:10]}. If provided paths "
                                  "are partition directories, please set \"basePath\" in the options of the data source to specify the root directory of the table.")
-        partitions = s3.partition_types(inputs)
-        if _conf.get("spark.sql.sources.partitioncolumntypeinference.enabled", "true") == "false":
-            partitions = dict.fromkeys(partitions, "string")
+        if _conf.get("spark.sql.sources.partitioncolumntypeinference.enabled", "true").lower() == "false":
+            partitions = dict.fromkeys((name for item in inputs for name in item.partition), "string")
+        else:
+            partitions = s3.partition_types(inputs)
         wanted = given.get("pathglobfilter")
         inputs = [item for item in inputs if item.size > 0 and (not wanted or fnmatch.fnmatchcase(item.key.rpartition("/")[2], wanted))]
         if kind == "parquet":

@@ -31,6 +31,9 @@ FILES_AT_ONCE = 8
 _cache, _tables, _lock = OrderedDict(), OrderedDict(), threading.Lock()
 #: What ends a line, to Hadoop's reader: str.splitlines knows eight more characters, which may stand in a value.
 _LINE_END = re.compile("\r\n|\r|\n")
+#: What String.trim of Java takes away, and a line of it.
+_BLANKS = "".join(map(chr, range(33)))
+_BLANK_LINE = re.compile(rb"[\r\n][\x00-\x09\x0b\x0c\x0e-\x20]+(?=[\r\n]|\Z)")
 
 
 class Spec:
@@ -85,7 +88,7 @@ class Spec:
         if table is not None:
             return table
         if not decide.recording():
-            _note_data("json", piece)
+            _note_data("json", piece, self.options)
         return json_table(line_records(piece.decode("utf-8", "replace"), item, self.options, self.is_exact()), self.schema)
 
 
@@ -108,7 +111,7 @@ def json_schema(inputs, options):
 def type_of_texts(texts):
     """The type of JSON documents that are not in files."""
     if decide.watching():
-        _note_data("json", "\n".join(texts).encode("utf-8", "surrogatepass"))
+        _note_data("json", "\n".join(texts).encode("utf-8", "surrogatepass"), {})
     return json_type(_parsed(texts, None, {}, False))
 
 
@@ -166,7 +169,7 @@ def pieces(item):
         file = _Ranges(item)
     for piece in jsonlines.pieces(file):
         if decide.recording():
-            _note(item, piece)
+            _note(item, piece, "json", {})
         yield piece
 
 
@@ -192,24 +195,27 @@ def _object(item):
     return s3.client().get_object(Bucket=item.bucket, Key=item.key)["Body"].read()
 
 
-def fetch(item):
-    """An object's bytes, unpacked by its name's ending; kept for a while, since inference and reading both want them."""
+def fetch(item, kind, options):
+    """An object's bytes, unpacked by its name's ending; kept for a while, since inference and reading both want them. `kind`: as what
+    they are read."""
     with _lock:
-        if _name(item) in _cache:
-            return _cache[_name(item)][0]
-    data = _object(item)
-    if item.key.endswith(".gz"):
-        data = gzip.decompress(data)
-    elif item.key.endswith(".bz2"):
-        data = bz2.decompress(data)
-    _note(item, data)
-    _keep(_cache, item, data, len(data))
+        data = _cache[_name(item)][0] if _name(item) in _cache else None
+    if data is None:
+        data = _object(item)
+        if item.key.endswith(".gz"):
+            data = gzip.decompress(data)
+        elif item.key.endswith(".bz2"):
+            data = bz2.decompress(data)
+        _keep(_cache, item, data, len(data))
+    _note(item, data, kind, options)
     return data
 
 
 #: Contents whose reading has rules of its own, which a plan does not show.
 _DATA = {
-    "csv": (("escape", rb"\\"), ("return", rb"\r(?!\n)"), ("blank", rb"(?:^|,)[ \t]|[ \t](?:,|\r?$)"), ("suffix", rb"(?:^|,)[+-]?[\d.]+[dDfF](?:,|\r?$)")),
+    # {s}, {q}: the separator and the quote. A line of blanks is none to Java, whose blanks are more than the engine's.
+    "csv": (("escape", rb"\\"), ("return", rb"\r(?!\n)"), ("blank", rb"(?:^|{s})[ \t]|[ \t](?:{s}|\r?$)"), ("blankline", rb"^[\x00-\x09\x0b\x0c\x0e-\x20]+\r?$"),
+            ("suffix", rb"(?:^|{s}){q}?[+-]?[\d.]+(?:[eE][+-]?\d+)?[dDfF]{q}?(?:{s}|\r?$)")),
     "json": (("single", rb"[{,]\s*(?:'|\w+\s*:)"), ("big", rb"(?<![\d.])\d{19,}"), ("exponent", rb"\d[eE][+-]?\d"),
              # Escapes by kind: those of one letter, code points, halves of pairs, and what JSON does not know.
              ("escape", rb'\\["\\/bfnrt]'), ("codepoint", rb"\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}"), ("surrogate", rb"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]"),
@@ -220,20 +226,32 @@ _DATA = {
 _noted = set()
 
 
-def _note(item, data):
-    if not decide.watching() or (item.url, item.modified, len(data)) in _noted:
+def _note(item, data, kind, options):
+    if not decide.watching():
         return
-    _noted.add((item.url, item.modified, len(data)))
-    _note_data("json" if re.search(r"\.jsonl?(\.|$)", item.key) or data[:1] in (b"{", b"[") else "csv", data)
+    known = (item.url, item.modified, len(data), kind, *(dialect(options)[:2] if kind == "csv" else ()))
+    if known not in _noted:
+        _noted.add(known)
+        _note_data(kind, data, options)
 
 
-def _note_data(kind, data):
+def _note_data(kind, data, options):
     """Notes what of those contents there is; where a run may move, only what would move it is looked for."""
     escapes = b"\\" in data
     for name, pattern in _DATA[kind]:
         construct = f"data:{kind}:{name}"
-        if (escapes or name not in ("escape", "codepoint", "surrogate", "badescape")) and decide.matters(construct) and re.search(pattern, data, re.MULTILINE):
+        if name == "blankline" and _true(options, "multiLine"):
+            continue
+        if (escapes or name not in ("escape", "codepoint", "surrogate", "badescape")) and decide.matters(construct) and re.search(_filled(pattern, options), data, re.MULTILINE):
             decide.note(construct)
+
+
+def _filled(pattern, options):
+    """With the separator and the quote of these options."""
+    if b"{s}" not in pattern:
+        return pattern
+    sep, quote, _ = dialect(options)
+    return pattern.replace(b"{s}", re.escape(sep.encode())).replace(b"{q}", b"(?:" + re.escape((quote or "").encode()) + b")")
 
 
 def forget():
@@ -248,9 +266,9 @@ def _true(options, name, default=False):
     return default if value is None else str(value).lower() == "true"
 
 
-def _text(item, options):
+def _text(item, options, kind="csv"):
     encoding = options.get("encoding") or options.get("charset") or "utf-8"
-    text = fetch(item).decode(encoding, "replace")
+    text = fetch(item, kind, options).decode(encoding, "replace")
     return text[1:] if text.startswith("\ufeff") else text
 
 
@@ -284,7 +302,8 @@ def _python_rows(stream, options):
     quoting = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
     escaping = {"escapechar": escape} if escape and escape != quote else {}
     if not _true(options, "multiLine"):
-        lines = (line for line in _LINE_END.split(stream.read()) if line and not (comment and line.startswith(comment)))
+        # A line of blanks, as Java has them, is none.
+        lines = (line for line in _LINE_END.split(stream.read()) if line.strip(_BLANKS) and not (comment and line.startswith(comment)))
         for line in lines:
             if not quote or quote not in line:
                 yield line.split(sep)
@@ -304,7 +323,7 @@ def csv_table(item, columns, options):
     if table is None:
         rows = _python_rows(io.StringIO(_text(item, options), newline=""), options)
         if _true(options, "header"):
-            next(rows, None)
+            next((row for row in rows if row), None)
         kept, width = [], len(columns)
         for row in rows:
             if not row:
@@ -329,7 +348,7 @@ def _look_at_quotes(item, options):
     """Notes whether quotes in the data enclose whole values that hold none (`quoted`), or are anywhere else (`quote`); refuses what
     depends on whether an empty value, or blanks, stood in quotes."""
     sep, quote, _ = dialect(options)
-    data = fetch(item)
+    data = fetch(item, "csv", options)
     if not quote or quote.encode() not in data:
         return
     empty = options.get("nullvalue") and quote.encode() * 2 in data
@@ -352,7 +371,10 @@ def _fast_csv(item, columns, options):
     sep, quote, escape = dialect(options)
     if len(sep) != 1 or options.get("comment") or (options.get("encoding") or "utf-8").lower() not in ("utf-8", "utf8"):
         return None
-    data = fetch(item)
+    data = fetch(item, "csv", options)
+    # The header is the first line that holds something; Arrow would take lines of blanks for rows.
+    if data[:1] <= b" " or _BLANK_LINE.search(data):
+        return None
     # What escapes mean, they mean within quotes.
     if escape and escape != quote and escape.encode() in data and quote and quote.encode() in data:
         return None
@@ -458,8 +480,8 @@ def _plain(value):
 def records(item, options, exact=False):
     """The records of one JSON file: one per line, or one document (object, array) with multiLine."""
     if _true(options, "multiLine"):
-        return _parsed([_text(item, options)], item, options, exact)
-    return line_records(_text(item, options), item, options, exact)
+        return _parsed([_text(item, options, "json")], item, options, exact)
+    return line_records(_text(item, options, "json"), item, options, exact)
 
 
 def line_records(text, item, options, exact):
@@ -525,7 +547,8 @@ def json_type(values, choices=False):
             for name, member in value.items():
                 members.setdefault(name, []).append(member)
     if kinds == {"struct"}:
-        return pa.struct([choices and _choice(name, members[name]) or pa.field(name, json_type(members[name])) for name in sorted(members)])
+        fields = [choices and _choice(name, members[name]) or pa.field(name, json_type(members[name])) for name in sorted(members)]
+        return pa.struct([field for field in fields if not jsonlines.is_void(field.type)])
     if kinds == {"array"}:
         return pa.list_(pa.field("element", json_type(items)))
     if "big" in kinds and kinds <= {"long", "big"} and digits <= 38:

@@ -232,10 +232,18 @@ def _merged(a, b):
 def _settled(kind):
     """Fields sorted; what is null everywhere is text."""
     if pa.types.is_struct(kind):
-        return pa.struct([pa.field(f.name, _settled(f.type)) for f in sorted(kind, key=lambda f: f.name)])
+        fields = [pa.field(f.name, _settled(f.type)) for f in sorted(kind, key=lambda f: f.name)]
+        return pa.struct([field for field in fields if not is_void(field.type)])
     if pa.types.is_list(kind):
         return pa.list_(pa.field("element", _settled(kind.value_type)))
     return pa.string() if pa.types.is_null(kind) else kind
+
+
+def is_void(kind):
+    """Whether it is an object that has no field in any record, or an array of such: Spark's inference leaves it out (SPARK-8093)."""
+    if pa.types.is_list(kind):
+        return is_void(kind.value_type)
+    return pa.types.is_struct(kind) and kind.num_fields == 0
 
 
 def _as(array, kind):

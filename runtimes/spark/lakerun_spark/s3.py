@@ -215,7 +215,8 @@ def _partition(relative):
 
 
 def partition_types(inputs):
-    """Spark's inference for partition columns: int, bigint, double, date, timestamp, else string."""
+    """Spark's inference for partition columns (PartitioningUtils): whole numbers, double, date, timestamp, else string. What Java takes for a
+    number and the engine's casts do not (`3d`, `1e5`, ` 1`, other alphabets' digits), and a column without any value, is Apache Spark's."""
     columns = {}
     for item in inputs:
         for name, value in item.partition.items():
@@ -224,36 +225,65 @@ def partition_types(inputs):
 
 
 def _type_of(values):
-    for name, parse in (("int", _int32), ("bigint", int), ("double", _float), ("date", _date), ("timestamp", _timestamp)):
-        try:
-            for value in values:
-                parse(value)
-            return name if values else "string"
-        except (ValueError, OverflowError):
-            continue
+    kinds = {_kind_of(value) for value in values}
+    if "string" in kinds:
+        return "string"
+    if not kinds or "odd" in kinds:
+        from . import decide
+
+        decide.note("partition:odd" if kinds else "partition:void")
+        if decide.on_sail() and not decide.recording():
+            odd = [value for value in values if _kind_of(value) == "odd"]
+            raise NotImplementedError(f"a partition column of {odd[:3] or 'nulls alone'} is not read on Sail: start the job with --lakerun-engine spark or auto")
+        return "string"
+    return _together(kinds)
+
+
+#: Digits that a decimal needs for the values of a narrower type.
+_DIGITS = {"int": 10, "bigint": 20}
+
+
+def _together(kinds):
+    """The type of values of several types, as Spark has it: a double goes with ints alone, a timestamp with dates."""
+    if len(kinds) == 1:
+        (kind,) = kinds
+        return f"decimal({kind},0)" if isinstance(kind, int) else kind
+    if all(isinstance(kind, int) or kind in _DIGITS for kind in kinds):
+        if kinds == {"int", "bigint"}:
+            return "bigint"
+        return f"decimal({max(_DIGITS.get(kind, kind) for kind in kinds)},0)"
+    if kinds == {"int", "double"}:
+        return "double"
+    return "timestamp" if kinds == {"date", "timestamp"} else "string"
+
+
+#: What Java's Double.parseDouble takes, blanks around it left out.
+_JAVA_DOUBLE = re.compile(r"[+-]?(NaN|Infinity|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[fFdD]?|0[xX][0-9a-fA-F.]+[pP][+-]?[0-9]+[fFdD]?)")
+_BLANKS = "".join(map(chr, range(33)))
+
+
+def _kind_of(text):
+    """The type of one value: a number of digits stands for a decimal. `odd`: a number to Java alone."""
+    if re.fullmatch(r"[+-]?[0-9]+", text):
+        number = int(text)
+        if -(2**31) <= number < 2**31:
+            return "int"
+        digits = len(str(abs(number)))
+        return "bigint" if -(2**63) <= number < 2**63 else digits if digits <= 38 else "double"
+    if re.fullmatch(r"[+-]?[0-9]*\.[0-9]+", text):
+        return "double"
+    if _JAVA_DOUBLE.fullmatch(text.strip(_BLANKS)) or re.fullmatch(r"[+-]?\d+", text):
+        return "odd"
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            datetime.date.fromisoformat(text)
+            return "date"
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?", text):
+            datetime.datetime.strptime(text[:19], "%Y-%m-%d %H:%M:%S")
+            return "timestamp"
+    except ValueError:
+        pass
     return "string"
-
-
-def _int32(text):
-    if not re.fullmatch(r"[+-]?\d+", text) or not -(2**31) <= int(text) < 2**31:
-        raise ValueError(text)
-
-
-def _float(text):
-    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
-        raise ValueError(text)
-
-
-def _date(text):
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-        raise ValueError(text)
-    datetime.date.fromisoformat(text)
-
-
-def _timestamp(text):
-    if not re.match(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:", text):
-        raise ValueError(text)
-    datetime.datetime.fromisoformat(text)
 
 
 def delete(bucket, names):
