@@ -99,8 +99,11 @@ class GlueContext:
                             enableUpdateCatalog=options.get("enableUpdateCatalog", False),
                             updateBehavior=options.get("updateBehavior", "UPDATE_IN_DATABASE"))
         kind, format_options = sources.format_of(table)
+        if kind == "csv":
+            # As the table's readers will take the first line of each file.
+            format_options["writeHeader"] = format_options["withHeader"]
         sink.setFormat(kind, **format_options)
-        sink.setCatalogInfo(catalogDatabase=table["DatabaseName"], catalogTableName=table["Name"])
+        sink.setCatalogInfo(table["DatabaseName"], table["Name"], catalog_id or "")
         return sink.writeFrame(frame)
 
     def write_dynamic_frame_from_jdbc_conf(self, frame, catalog_connection, connection_options=None, redshift_tmp_dir="", transformation_ctx="",
@@ -224,7 +227,8 @@ def _database_table(table):
     where = table.get("StorageDescriptor", {}).get("Location", "")
     if not name or "://" in where:
         return None
-    return {"connectionName": name, "dbtable": where.partition(".")[2] or where}
+    database, dot, rest = where.partition(".")
+    return {"connectionName": name, "dbtable": rest, "database": database} if dot else {"connectionName": name, "dbtable": where}
 
 
 class DataSource:
@@ -244,7 +248,7 @@ class DataSink:
 
     def __init__(self, glue_context, options, format=None):
         self._glue, self._options, self._format, self._format_options = glue_context, options, format or "parquet", {}
-        self._database = self._table = None
+        self._database = self._table = self._catalog = None
 
     def setFormat(self, format, **options):
         self._format, self._format_options = format, options
@@ -253,15 +257,19 @@ class DataSink:
         pass
 
     def setCatalogInfo(self, catalogDatabase, catalogTableName, catalogId=""):
-        self._database, self._table = catalogDatabase, catalogTableName
+        self._database, self._table, self._catalog = catalogDatabase, catalogTableName, catalogId
 
     def writeFrame(self, dynamic_frame, info=""):
         frame, path = dynamic_frame.toDF(), self._options.get("path")
         keys = list(self._options.get("partitionKeys") or [])
+        updates = self._options.get("enableUpdateCatalog") and self._database
+        # Refused before anything is written.
+        storage = _storage(self._format, self._format_options) if updates else None
+        before = _keys_below(path) if updates and keys else set()
         _write_files(frame, path, self._format, keys, self._format_options, self._options.get("compression"))
-        if self._options.get("enableUpdateCatalog") and self._database:
-            _update_catalog(frame, path, self._format, keys, self._format_options, self._database, self._table,
-                            self._options.get("updateBehavior", "UPDATE_IN_DATABASE"))
+        if updates:
+            target = {"DatabaseName": self._database, **({"CatalogId": self._catalog} if self._catalog else {})}
+            _update_catalog(frame, path, self._format, keys, storage, target, self._table, self._options.get("updateBehavior", "UPDATE_IN_DATABASE"), before)
         return dynamic_frame
 
     write = writeFrame
@@ -291,43 +299,58 @@ def _write_files(frame, path, format, keys, format_options, compression=None):
     writer.format(kind).save(path)
 
 
-def _update_catalog(frame, path, format, keys, format_options, database, name, behaviour):
-    """The table of a sink: made if missing, its columns widened (UPDATE_IN_DATABASE), partitions that were written added."""
+def _keys_below(path):
+    from lakerun_spark import s3
+
+    return {item.key for item in s3.files(s3.literal(path))}
+
+
+def _update_catalog(frame, path, format, keys, storage, target, name, behaviour, before):
+    """The table of a sink, in the database (and catalog) of `target`: made if missing; with UPDATE_IN_DATABASE columns are added, and those of
+    another type get that of what was written; partitions into which files were written, besides those of `before`, are added.
+    Source: AWS Glue Developer Guide, "Updating the schema, and adding new partitions in the Data Catalog using AWS Glue ETL jobs"."""
     from lakerun_spark import s3
 
     glue = boto3.client("glue")
     kinds = {f.name: _hive(f.dataType) for f in frame.schema.fields}
     columns = [{"Name": n.lower(), "Type": t} for n, t in kinds.items() if n not in keys]
     location = "s3://" + "/".join(s3.split(path)).rstrip("/") + "/"
-    storage = {"Columns": columns, "Location": location, **_storage(format, format_options)}
+    storage = {"Columns": columns, "Location": location, **storage}
     wanted = {"Name": name, "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage,
               "PartitionKeys": [{"Name": k.lower(), "Type": kinds[k]} for k in keys],
               "Parameters": {"classification": _WRITERS[format.lower()], "useGlueParquetWriter": str(format.lower() == "glueparquet").lower()}}
     try:
-        table = glue.get_table(DatabaseName=database, Name=name)["Table"]
+        table = glue.get_table(Name=name, **target)["Table"]
     except glue.exceptions.EntityNotFoundException:
-        glue.create_table(DatabaseName=database, TableInput=wanted)
+        glue.create_table(TableInput=wanted, **target)
     else:
-        have = {c["Name"]: c for c in table["StorageDescriptor"]["Columns"]}
-        fresh = [c for c in columns if c["Name"] not in have]
-        if behaviour == "UPDATE_IN_DATABASE" and fresh:
+        have = table["StorageDescriptor"]["Columns"]
+        merged = _columns(have, columns)
+        if behaviour == "UPDATE_IN_DATABASE" and merged != have:
             allowed = ("Name", "Description", "Owner", "Retention", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters")
             update = {k: table[k] for k in allowed if k in table}
-            update["StorageDescriptor"]["Columns"] = table["StorageDescriptor"]["Columns"] + fresh
-            glue.update_table(DatabaseName=database, TableInput=update)
+            update["StorageDescriptor"]["Columns"] = merged
+            glue.update_table(TableInput=update, **target)
     if keys:
         bucket, _ = s3.split(path)
         written = {}
-        for item in s3.files(location):
-            if list(item.partition) == keys:
+        for item in s3.files(s3.literal(location)):
+            if list(item.partition) == keys and item.key not in before:
                 written[tuple(item.partition.values())] = f"s3://{bucket}/{item.key.rpartition('/')[0]}/"
         inputs = [{"Values": [v if v is not None else "__HIVE_DEFAULT_PARTITION__" for v in values],
                    "StorageDescriptor": {**storage, "Location": where}} for values, where in sorted(written.items(), key=str)]
         for start in range(0, len(inputs), 100):
-            answer = glue.batch_create_partition(DatabaseName=database, TableName=name, PartitionInputList=inputs[start : start + 100])
+            answer = glue.batch_create_partition(TableName=name, PartitionInputList=inputs[start : start + 100], **target)
             for error in answer.get("Errors", []):
                 if error["ErrorDetail"]["ErrorCode"] != "AlreadyExistsException":
                     raise RuntimeError(f"partition {error['PartitionValues']}: {error['ErrorDetail']['ErrorMessage']}")
+
+
+def _columns(have, written):
+    """A table's columns with the types of what was written, and what is new."""
+    kinds = {c["Name"]: c["Type"] for c in written}
+    known = {c["Name"].lower() for c in have}
+    return [{**c, "Type": kinds.get(c["Name"].lower(), c["Type"])} for c in have] + [c for c in written if c["Name"] not in known]
 
 
 def _hive(kind):
@@ -342,8 +365,17 @@ def _storage(format, format_options):
         base = "org.apache.hadoop.hive.ql.io.parquet."
         return {"InputFormat": base + "MapredParquetInputFormat", "OutputFormat": base + "MapredParquetOutputFormat",
                 "SerdeInfo": {"SerializationLibrary": base + "serde.ParquetHiveSerDe", "Parameters": {"serialization.format": "1"}}}
+    if kind == "orc":
+        base = "org.apache.hadoop.hive.ql.io.orc.Orc"
+        return {"InputFormat": base + "InputFormat", "OutputFormat": base + "OutputFormat", "SerdeInfo": {"SerializationLibrary": base + "Serde"}}
+    if kind == "avro":
+        base = "org.apache.hadoop.hive.ql.io.avro.AvroContainer"
+        return {"InputFormat": base + "InputFormat", "OutputFormat": base + "OutputFormat",
+                "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.avro.AvroSerDe"}}
     if kind == "json":
         return {**text, "SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"}}
+    if kind != "csv":
+        raise NotImplementedError(f"a table of the catalog is not made for format {format}: csv, json, parquet, orc and avro are")
     return {**text, "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
                                   "Parameters": {"field.delim": format_options.get("separator", ",")}},
             "Parameters": {"skip.header.line.count": "1" if str(format_options.get("writeHeader", True)).lower() == "true" else "0"}}
@@ -391,6 +423,10 @@ def _write_dynamodb(frame, options):
             return [fit(v) for v in value]
         return value.isoformat() if hasattr(value, "isoformat") else value
 
+    for option in options:
+        if option.lower().startswith(("dynamodb.sts.", "dynamodb.tablearn")):
+            raise NotImplementedError(f"{option} is not in Lakerun: the table of dynamodb.output.tableName is written with the run's own role")
+    sources.check("written dynamodb", options, "connection")
     table = boto3.resource("dynamodb").Table(options["dynamodb.output.tableName"])
     with table.batch_writer() as batch:
         for row in frame.toDF().toLocalIterator():

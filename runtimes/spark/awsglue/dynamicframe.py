@@ -1,6 +1,7 @@
 """DynamicFrame over a DataFrame. A ChoiceType, a column whose records hold several types, is a struct with a field for each
 type, named like it, of which one has a value: `struct<int:int,string:string>`. So Glue shows it after toDF(), too."""
 
+import sys
 from functools import reduce
 
 from .gluetypes import spark_type
@@ -24,6 +25,11 @@ def _parts(path):
         else:
             current += char
     return [*out, current]
+
+
+def _within(parts):
+    """The path of a field within a column."""
+    return ".".join(f"`{part}`" if "." in part else part for part in parts[1:])
 
 
 def column(frame, path):
@@ -144,10 +150,12 @@ class DynamicFrame:
         frame = self._df
         for path in paths:
             parts = _parts(path)
-            if path in frame.columns:
-                frame = frame.drop(path)
+            # A name with a dot stands in backticks, as AWS wants it, or plain.
+            name = path if path in frame.columns else parts[0] if len(parts) == 1 else None
+            if name in frame.columns:
+                frame = frame.drop(name)
             elif len(parts) > 1 and _exists(frame, path):
-                frame = frame.withColumn(parts[0], frame[f"`{parts[0]}`"].dropFields(".".join(parts[1:])))
+                frame = frame.withColumn(parts[0], frame[f"`{parts[0]}`"].dropFields(_within(parts)))
         return self._with(frame)
 
     def rename_field(self, old_name, new_name, *_, **__):
@@ -164,17 +172,17 @@ class DynamicFrame:
             import pyarrow as pa
 
             for batch in batches:
-                mask = [bool(f(_Record(row))) for row in batch.to_pylist()]
+                mask = [bool(f(_Record(row))) for row in _rows(batch)]
                 yield batch.filter(pa.array(mask, pa.bool_()))
 
         return self._with(frame.mapInArrow(keep, frame.schema))
 
     def map(self, f, *_, **__):
         """A Python function from record to record. The new schema is that of all records: the function runs once over them for
-        their types, and once for their values."""
+        their types, and once for their values. A field keeps its type where the values are still of it."""
         frame = self._df
-        shapes = frame.mapInArrow(_shapes_of(f), "shape string").distinct().collect()
-        target = _merged([row[0] for row in shapes])
+        shapes = frame.mapInArrow(_shapes_of(f, frame.schema), "shape string").distinct().collect()
+        target = _settled(_merged([row[0] for row in shapes]), frame.schema)
         if not target.fields:
             return self
 
@@ -183,7 +191,7 @@ class DynamicFrame:
 
             schema = _arrow_schema(target)
             for batch in batches:
-                yield pa.RecordBatch.from_pylist([dict(f(_Record(row))) for row in batch.to_pylist()], schema=schema)
+                yield pa.RecordBatch.from_pylist([dict(f(_Record(row))) for row in _rows(batch)], schema=schema)
 
         return self._with(frame.mapInArrow(apply, target))
 
@@ -219,9 +227,12 @@ class DynamicFrame:
             raise ValueError("specs and choice cannot both be specified")
         if choice.lower() == "match_catalog":
             kinds = self.glue_ctx.catalog_columns(database, table_name)
-            for name, kind in kinds.items():
-                if name in frame.columns:
-                    frame = frame.withColumn(name, _resolved(column(frame, name), frame.schema[name].dataType, spark_type(kind)))
+            wanted = {name.lower(): kind for name, kind in kinds.items()}
+            for field in frame.schema.fields:
+                # What is no choice stays what it is.
+                if field.name.lower() in wanted and choice_types(field.dataType):
+                    value = _resolved(frame[f"`{field.name}`"], field.dataType, spark_type(wanted[field.name.lower()]))
+                    frame = frame.withColumn(field.name, value)
         elif choice:
             specs = [(name, choice) for name in frame.columns if choice_types(frame.schema[name].dataType)]
         for path, action in specs or []:
@@ -294,7 +305,12 @@ def _resolve(frame, path, action):
     verb, _, target = action.partition(":")
     if verb not in ("cast", "project", "make_cols", "make_struct", "keep_as_struct"):
         raise ValueError(f"Invalid resolveChoice action: {action}")
+    if verb in ("cast", "project") and not target:
+        raise ValueError(f"Invalid resolveChoice action: {action}")
+    if "[]" in path and path not in frame.columns:
+        return _resolve_within(frame, path, verb, target)
     if not _exists(frame, path):
+        _say_missing(path)
         return frame
     parts, name = _parts(path), path.replace("`", "")
     value, top = column(frame, path), path in frame.columns or len(parts) == 1
@@ -305,19 +321,58 @@ def _resolve(frame, path, action):
             kind = kind[part].dataType if isinstance(kind, StructType) else None
     names = choice_types(kind)
     if verb == "make_cols":
-        if not names or not top:
+        if not names:
             return frame
+        if not top:
+            raise NotImplementedError(f"resolveChoice: make_cols of {path}, which is no column of its own, is not in Lakerun: unnest first")
         others = [frame[f"`{c}`"] for c in frame.columns if c != name]
         return frame.select(*others, *[value.getField(n).alias(f"{name}_{n}") for n in names])
     if verb in ("make_struct", "keep_as_struct"):
         return frame
-    if not target:
-        raise ValueError(f"Invalid resolveChoice action: {action}")
-    wanted = spark_type(target)
-    value = _resolved(value, kind, wanted)
+    value = _resolved(value, kind, spark_type(target))
     if top:
         return frame.withColumn(name, value)
-    return frame.withColumn(parts[0], frame[f"`{parts[0]}`"].withField(".".join(parts[1:]), value))
+    return frame.withColumn(parts[0], frame[f"`{parts[0]}`"].withField(_within(parts), value))
+
+
+def _say_missing(path):
+    print(f"lakerun: resolveChoice: there is no {path}: it is passed over", file=sys.stderr)
+
+
+def _resolve_within(frame, path, verb, target):
+    """A path whose steps go through arrays, `myList[].price`: each element's value is cast.
+    Source: AWS Glue Developer Guide, "ResolveChoice class"."""
+    from pyspark.sql.types import ArrayType, StructType
+
+    steps = []
+    for part in _parts(path):
+        name = part.rstrip("[]")
+        steps += [name, *["[]"] * ((len(part) - len(name)) // 2)]
+    kind = frame.schema
+    for step in steps:
+        if step == "[]":
+            kind = kind.elementType if isinstance(kind, ArrayType) else None
+        else:
+            kind = kind[step].dataType if isinstance(kind, StructType) and step in kind.names else None
+        if kind is None:
+            _say_missing(path)
+            return frame
+    if verb in ("make_struct", "keep_as_struct"):
+        return frame
+    if verb == "make_cols":
+        raise NotImplementedError(f"resolveChoice: make_cols within an array ({path}) is not in Lakerun: cast and project are")
+    F, wanted = _functions(), spark_type(target)
+
+    def change(value, kind, steps):
+        if not steps:
+            return _resolved(value, kind, wanted)
+        if steps[0] == "[]":
+            return F.transform(value, lambda one: change(one, kind.elementType, steps[1:]))
+        inner = change(value.getField(steps[0]), kind[steps[0]].dataType, steps[1:])
+        return value.withField(_within(["", steps[0]]), inner)
+
+    first, *rest = steps
+    return frame.withColumn(first, change(frame[f"`{first}`"], frame.schema[first].dataType, rest))
 
 
 def _shape_of_texts(spark, texts):
@@ -384,18 +439,122 @@ def _arrow_schema(target):
     return to_arrow_schema(target, **zone)
 
 
-def _shapes_of(f):
-    """For mapInArrow: the types of the records that `f` makes, as JSON, each once a batch."""
+def _shapes_of(f, schema):
+    """For mapInArrow: the types of the records that `f` makes of records of a schema, as JSON, each once a batch."""
 
     def shapes(batches):
         import pyarrow as pa
-        from pyspark.sql.types import _infer_schema
 
         for batch in batches:
-            found = {_infer_schema(dict(f(_Record(row)))).json() for row in batch.to_pylist()}
+            found = {_shape(dict(f(_Record(row))), schema).json() for row in _rows(batch)}
             yield pa.RecordBatch.from_arrays([pa.array(sorted(found), pa.string())], names=["shape"])
 
     return shapes
+
+
+def _rows(batch):
+    """The records of a batch; a map is a dict, where Arrow gives pairs."""
+    import pyarrow as pa
+
+    def has_map(kind):
+        return pa.types.is_map(kind) or any(has_map(kind.field(i).type) for i in range(kind.num_fields))
+
+    def plain(value, kind):
+        if value is None or not has_map(kind):
+            return value
+        if pa.types.is_map(kind):
+            return {key: plain(one, kind.item_type) for key, one in value}
+        if pa.types.is_struct(kind):
+            return {field.name: plain(value[field.name], field.type) for field in kind}
+        return [plain(one, kind.value_type) for one in value]
+
+    mapped = [field for field in batch.schema if has_map(field.type)]
+    for row in batch.to_pylist():
+        yield {**row, **{field.name: plain(row[field.name], field.type) for field in mapped}}
+
+
+def _shape(row, schema):
+    """The type of a record, its fields sorted; `schema` is of the record that it was made of."""
+    from pyspark.sql.types import StructField, StructType
+
+    known = {f.name: f.dataType for f in schema.fields}
+    return StructType([StructField(name, _type_of(row[name], known.get(name)), True) for name in sorted(row)])
+
+
+def _type_of(value, known):
+    """The type of a value: `known`, that of the field it was, where it is of that type."""
+    import decimal
+
+    from pyspark.sql.types import ArrayType, DecimalType, MapType, NullType, StructField, StructType, _infer_type
+
+    if value is None:
+        return NullType()
+    if isinstance(value, dict):
+        if isinstance(known, MapType):
+            kinds = (_common([_type_of(key, known.keyType) for key in value]), _common([_type_of(one, known.valueType) for one in value.values()]))
+            return MapType(*kinds, True)
+        inner = {f.name: f.dataType for f in known.fields} if isinstance(known, StructType) else {}
+        names = [name for name in inner if name in value] + [name for name in value if name not in inner]
+        return StructType([StructField(str(name), _type_of(value[name], inner.get(name)), True) for name in names])
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields") and not hasattr(value, "__fields__"):
+        element = known.elementType if isinstance(known, ArrayType) else None
+        return ArrayType(_common([_type_of(one, element) for one in value]), True)
+    if known is not None and _is_of(value, known):
+        return known
+    if isinstance(value, decimal.Decimal) and value.is_finite():
+        # Spark's own default has 18 places; a long number has fewer.
+        return DecimalType(38, min(18, 38 - max(value.adjusted() + 1, 0)))
+    return _infer_type(value)
+
+
+def _common(kinds):
+    from pyspark.sql.types import NullType
+
+    return reduce(lambda a, b: _merge(a, b, "element"), kinds, NullType())
+
+
+_RANGES = {"byte": 7, "short": 15, "integer": 31, "long": 63, "tinyint": 7, "smallint": 15, "int": 31, "bigint": 63}
+
+
+def _is_of(value, kind):
+    """Whether a value is of a type without parts, as it is."""
+    import datetime
+    import decimal
+    import struct
+
+    name = kind.typeName()
+    if name in _RANGES:
+        return isinstance(value, int) and not isinstance(value, bool) and -(1 << _RANGES[name]) <= value < 1 << _RANGES[name]
+    if name == "float":
+        try:
+            return isinstance(value, float) and (value != value or struct.unpack("f", struct.pack("f", value))[0] == value)
+        except OverflowError:
+            return False
+    if name == "decimal":
+        if not isinstance(value, decimal.Decimal) or not value.is_finite():
+            return False
+        places = -value.normalize().as_tuple().exponent if value else 0
+        return places <= kind.scale and value.adjusted() + 1 <= kind.precision - kind.scale
+    if name == "date":
+        return isinstance(value, datetime.date) and not isinstance(value, datetime.datetime)
+    python = {"double": float, "string": str, "char": str, "varchar": str, "boolean": bool, "timestamp": datetime.datetime, "binary": (bytes, bytearray)}
+    return name in python and isinstance(value, python[name])
+
+
+def _settled(target, known):
+    """Where all values are null, the type that the field had."""
+    from pyspark.sql.types import ArrayType, MapType, NullType, StructField, StructType
+
+    if isinstance(target, NullType):
+        return known if known is not None else target
+    if isinstance(target, StructType):
+        inner = {f.name: f.dataType for f in known.fields} if isinstance(known, StructType) else {}
+        return StructType([StructField(f.name, _settled(f.dataType, inner.get(f.name)), True) for f in target.fields])
+    if isinstance(target, ArrayType):
+        return ArrayType(_settled(target.elementType, getattr(known, "elementType", None)), True)
+    if isinstance(target, MapType):
+        return MapType(_settled(target.keyType, getattr(known, "keyType", None)), _settled(target.valueType, getattr(known, "valueType", None)), True)
+    return target
 
 
 def _merged(shapes):
@@ -411,14 +570,21 @@ def _merged(shapes):
 
 
 def _merge(a, b, path):
-    from pyspark.sql.types import ArrayType, DoubleType, LongType, MapType, NullType, StructField, StructType
+    from pyspark.sql.types import (ArrayType, ByteType, DecimalType, DoubleType, FloatType, IntegerType, LongType, MapType, NullType, ShortType,
+                                   StructField, StructType)
 
     if a == b or isinstance(b, NullType):
         return a
     if isinstance(a, NullType):
         return b
-    if {type(a), type(b)} == {LongType, DoubleType}:
+    whole = [ByteType, ShortType, IntegerType, LongType]
+    if type(a) in whole and type(b) in whole:
+        return max(a, b, key=lambda kind: whole.index(type(kind)))
+    if {type(a), type(b)} <= {FloatType, DoubleType, *whole}:
         return DoubleType()
+    if isinstance(a, DecimalType) and isinstance(b, DecimalType):
+        digits, places = max(a.precision - a.scale, b.precision - b.scale), max(a.scale, b.scale)
+        return DecimalType(min(38, digits + places), min(places, 38 - digits))
     if isinstance(a, StructType) and isinstance(b, StructType):
         other = {f.name: f for f in b.fields}
         fields = [StructField(f.name, _merge(f.dataType, other[f.name].dataType, f"{path}.{f.name}") if f.name in other else f.dataType) for f in a.fields]

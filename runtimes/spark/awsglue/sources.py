@@ -19,13 +19,14 @@ _OBEYED = {
     "sink": {"path", "paths", "partitionkeys", "compression", "enableupdatecatalog", "updatebehavior"},
     "written csv": {"separator", "writeheader", "compression", "quotechar", "escaper", "withheader"},
     "written json": {"compression"}, "written parquet": {"compression"}, "written orc": {"compression"}, "written avro": {"compression"},
-    "dynamodb": {"dynamodb.input.tablename"},
+    "dynamodb": {"dynamodb.input.tablename"}, "written dynamodb": {"dynamodb.output.tablename"},
 }
 #: They change how fast or in what portions Glue reads, never what.
 _NO_EFFECT = {"groupfiles", "groupsize", "groupfilesbypath", "usesparkdatasource", "uses3listimplementation", "optimizeperformance",
               "maxfilesinband", "isfailfast", "aggregationpushdown", "blocksize", "pagesize", "version", "strictchecksumvalidation",
               "connectionname", "database", "table", "dbtable", "jobbookmarkkeys", "jobbookmarkkeyssortorder", "partitionkeys",
-              "dynamodb.splits", "dynamodb.throughput.read.percent", "useglueparquetwriter"}
+              "dynamodb.splits", "dynamodb.throughput.read.percent", "dynamodb.throughput.write.percent", "dynamodb.output.numparalleltasks",
+              "dynamodb.output.retry", "useglueparquetwriter"}
 
 
 def check(kind, given, what):
@@ -107,7 +108,9 @@ def _csv(reader, paths, options, schema):
     frame = reader.format("csv").load(paths)
     if header or schema:
         return frame
-    partitions = [name for name in frame.columns if not re.fullmatch(r"_c\d+", name)] if not skip else []
+    # What has no name in the files is called _c0, _c1: the rest are partitions'.
+    plain = reader.option("header", False).format("csv").load(paths).columns if skip else frame.columns
+    partitions = [name for name in plain if not re.fullmatch(r"_c\d+", name)]
     names = iter(range(len(frame.columns)))
     return frame.toDF(*[name if name in partitions else f"col{next(names)}" for name in frame.columns])
 
@@ -123,9 +126,13 @@ def choices(spark, frame, paths, base=None):
         return frame
     lines = spark.read.option("basePath", base) if base else spark.read
     lines = lines.text(paths)
+    partitions = [name for name in lines.columns if name != "value"]
     shape = {kind: StructType([StructField(name, kind()) for name in texts]) for kind in (LongType, DoubleType, StringType)}
-    parsed = lines.select(*(F.from_json("value", schema, {"mode": "PERMISSIVE"}).alias(kind.__name__) for kind, schema in shape.items()))
-    counts = parsed.agg(*(F.count(F.col(f"{kind}.`{name}`")).alias(f"{kind}{i}") for i, name in enumerate(texts)
+    full = StructType([f for f in frame.schema.fields])
+    parsed = _records(lines, {"LongType": shape[LongType], "DoubleType": shape[DoubleType], "StringType": shape[StringType], "record": full}, partitions)
+    # Texts like NaN are doubles to from_json.
+    numbers = {name: F.when(~F.col(f"StringType.`{name}`").rlike("^[+-]?(NaN|Infinity|INF)$"), F.col(f"DoubleType.`{name}`")) for name in texts}
+    counts = parsed.agg(*(F.count(numbers[name] if kind == "DoubleType" else F.col(f"{kind}.`{name}`")).alias(f"{kind}{i}") for i, name in enumerate(texts)
                           for kind in ("LongType", "DoubleType", "StringType"))).first()
     mixed = {name: "LongType" if counts[f"LongType{i}"] == counts[f"DoubleType{i}"] else "DoubleType" for i, name in enumerate(texts)
              if 0 < counts[f"DoubleType{i}"] < counts[f"StringType{i}"]}
@@ -133,25 +140,38 @@ def choices(spark, frame, paths, base=None):
         return frame
     from pyspark.sql.types import IntegerType
 
-    full = StructType([f for f in frame.schema.fields])
-    record = lines.select(F.from_json("value", full).alias("r"), F.from_json("value", shape[LongType]).alias("l"),
-                          F.from_json("value", shape[DoubleType]).alias("n"), *[F.col(c) for c in lines.columns if c != "value"])
-    small = {name: record.agg(F.min(F.col(f"l.`{name}`")), F.max(F.col(f"l.`{name}`"))).first() for name, kind in mixed.items() if kind == "LongType"}
+    small = {name: parsed.agg(F.min(F.col(f"LongType.`{name}`")), F.max(F.col(f"LongType.`{name}`"))).first() for name, kind in mixed.items() if kind == "LongType"}
     columns = []
     for field in full.fields:
         name = field.name
         if name not in mixed:
-            columns.append(F.col(f"r.`{name}`").alias(name) if name not in lines.columns else F.col(f"`{name}`"))
+            within = "partitions" if name in partitions else "record"
+            columns.append(F.col("broken").alias(name) if name == "_corrupt_record" else F.col(f"{within}.`{name}`"))
             continue
-        number = F.col(f"{'l' if mixed[name] == 'LongType' else 'n'}.`{name}`")
+        number = F.col(f"LongType.`{name}`") if mixed[name] == "LongType" else numbers[name]
         label = "double"
         if mixed[name] == "LongType":
             least, most = small[name]
             label = "int" if -(2**31) <= least and most < 2**31 else "long"
             number = number.cast(IntegerType()) if label == "int" else number
-        text = F.when(number.isNull(), F.col(f"r.`{name}`"))
-        columns.append(F.when(F.col(f"r.`{name}`").isNotNull(), F.struct(number.alias(label), text.alias("string"))).alias(name))
-    return record.select(columns)
+        text = F.when(number.isNull(), F.col(f"record.`{name}`"))
+        columns.append(F.when(F.col(f"record.`{name}`").isNotNull(), F.struct(number.alias(label), text.alias("string"))).alias(name))
+    return parsed.select(columns)
+
+
+def _records(lines, shapes, partitions):
+    """The records of JSON lines by several schemas, as the JSON reader has them: none of a blank line, each of an array's, one of nulls where
+    a line is broken."""
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import ArrayType
+
+    lines = lines.filter(F.trim(F.regexp_replace("value", r"[\t\r\n]", "")) != "")
+    parsed = [F.coalesce(F.from_json("value", ArrayType(shape)), F.array(F.lit(None).cast(shape))) for shape in shapes.values()]
+    kept = F.struct(*[F.col(f"`{name}`") for name in partitions] or [F.lit(None).alias("none")]).alias("partitions")
+    broken = F.when(F.from_json("value", ArrayType(list(shapes.values())[-1])).isNull(), F.col("value")).alias("broken")
+    rows = lines.select(*[one.alias(f"p{i}") for i, one in enumerate(parsed)], kept, broken)
+    zipped = F.explode(F.arrays_zip(*[f"p{i}" for i in range(len(parsed))])).alias("at")
+    return rows.select(zipped, "partitions", "broken").select(*[F.col(f"at.p{i}").alias(name) for i, name in enumerate(shapes)], "partitions", "broken")
 
 
 def _json_path(frame, path):
@@ -241,16 +261,37 @@ def format_of(table):
     serde = table["StorageDescriptor"].get("SerdeInfo", {})
     library, details = serde.get("SerializationLibrary", "").lower(), serde.get("Parameters", {})
     kind = parameters.get("classification", "").lower()
+    _refuse_other_tables(table, kind, parameters)
     if kind not in FORMATS:
         marks = (("parquet", "parquet"), ("json", "json"), ("csv", "csv"), ("lazysimple", "csv"), ("orc", "orc"), ("avro", "avro"))
         kind = next((k for mark, k in marks if mark in library), kind)
-    options = {}
+    if kind not in FORMATS:
+        raise NotImplementedError(f"the table {table.get('Name')} has the format {kind or library or 'of no SerDe'}: {', '.join(FORMATS)} are in Lakerun")
+    kind, options = FORMATS[kind], {}
     if kind == "csv":
         options["separator"] = details.get("separatorChar") or details.get("field.delim") or parameters.get("delimiter") or ","
         if details.get("quoteChar"):
             options["quoteChar"] = details["quoteChar"]
-        options["withHeader"] = parameters.get("skip.header.line.count", "0") != "0"
+        lines = str(parameters.get("skip.header.line.count") or "0").strip()
+        if lines not in ("0", "1"):
+            raise NotImplementedError(f"skip.header.line.count of {lines} is not in Lakerun's jobs: 0 and 1 are")
+        options["withHeader"] = lines == "1"
     return kind, options
+
+
+#: Tables whose files say by themselves which of them count: all that lie at the location are not the table.
+_WITH_LOGS = ("iceberg", "delta", "hudi")
+
+
+def _refuse_other_tables(table, kind, parameters):
+    """Formats of tables, as Athena, crawlers and Spark write them down, and lists of files elsewhere."""
+    storage = table["StorageDescriptor"]
+    inputs = (storage.get("InputFormat") or "").lower()
+    marks = (kind, parameters.get("table_type", "").lower(), parameters.get("spark.sql.sources.provider", "").lower())
+    found = next((one for one in _WITH_LOGS if one in marks), None)
+    found = found or next((one for mark, one in (("hoodie", "hudi"), ("hudi", "hudi"), ("iceberg", "iceberg"), ("delta", "delta"), ("symlink", "symlink")) if mark in inputs), None)
+    if found:
+        raise NotImplementedError(f"the table {table.get('Name')} is of the format {found}: jobs read and write plain Parquet, ORC, Avro, JSON and CSV")
 
 
 def read_table(spark, table, predicates=(), options=None, ctx=""):
@@ -266,6 +307,10 @@ def read_table(spark, table, predicates=(), options=None, ctx=""):
     columns = [(c["Name"], spark_type(c["Type"])) for c in storage.get("Columns", [])]
     keys = [(c["Name"], spark_type(c["Type"])) for c in table.get("PartitionKeys", [])]
     if not keys:
+        for predicate in (*predicates, given.get("catalogpartitionpredicate")):
+            if predicate:
+                # As AWS Glue says it.
+                raise ValueError(f"User's pushdown predicate: {predicate} can not be resolved against partition columns: []")
         return _shaped(spark, kind, options, _with_files([storage["Location"]], given, ctx)[0], columns)
     partitions = _chosen(spark, _partitions(table, given.get("catalogpartitionpredicate")), keys, predicates)
     paths = _with_files([location for _, location in partitions], given, ctx)
