@@ -788,6 +788,16 @@ def scripts_without_a_jvm(w):
 
 
 @case
+def rules_of_the_runtime(w):
+    """Those of conformance/spark/rules.py, on Sail, or on the engine that was asked for."""
+    w.job("rules", "")
+    w.put("code/rules.py", (HERE.parent / "spark" / "rules.py").read_bytes())
+    run = w.run("rules", lakerun_engine="spark" if w.engine == "spark" else "sail")
+    if run["JobRunState"] != "SUCCEEDED" or run["told"] is None or run["told"]["failed"]:
+        raise AssertionError(f"{run['told']}: {run.get('ErrorMessage')}\n" + "\n".join(run["log"][-60:]))
+
+
+@case
 def scripts_on_both_engines(w):
     """The same scripts on auto and on Apache Spark tell and write the same."""
     faults = []
