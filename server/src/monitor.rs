@@ -58,8 +58,8 @@ impl Machine {
     fn tell(&self, host: &str, busy: Option<f64>) {
         let measure = |namespace, metric, value: f64, unit| {
             let (account, region) = (self.account.as_str(), self.region.as_str());
-            let dimension = ("host", host);
-            self.router.measure(Measured { account, region, namespace, metric, dimension, value, unit });
+            let dimensions = &[("host", host)];
+            self.router.measure(Measured { account, region, namespace, metric, dimensions, value, unit });
         };
         if let Some(busy) = busy {
             measure("CWAgent", "cpu_usage_active", busy * 100.0, "Percent");

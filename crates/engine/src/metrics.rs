@@ -302,7 +302,8 @@ impl Tell<'_> {
 
     fn tell(&self, metric: &str, dimension: (&str, &str), value: f64, unit: &str) {
         let (account, region, namespace) = (self.account, self.region, NAMESPACE);
-        self.router.measure(Measured { account, region, namespace, metric, dimension, value, unit });
+        let dimensions = &[dimension];
+        self.router.measure(Measured { account, region, namespace, metric, dimensions, value, unit });
     }
 }
 
@@ -322,7 +323,7 @@ mod tests {
 
     impl Meter for Recorded {
         fn measure(&self, m: Measured<'_>) {
-            let (name, value) = m.dimension;
+            let (name, value) = m.dimensions[0];
             self.0.lock().unwrap().push(format!("{} {} {name}={value}", m.metric, m.value));
         }
     }

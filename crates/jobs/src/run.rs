@@ -335,8 +335,8 @@ impl<K: Kind> Job<'_, K> {
         ];
         for (metric, value, unit) in figures.into_iter().filter(|(_, value, _)| *value > 0.0) {
             let (account, region) = K::scope(&self.place);
-            let dimension = ("JobKind", K::NAME);
-            router.measure(Measured { account, region, namespace: "Lakerun/Jobs", metric, dimension, value, unit });
+            let dimensions = &[("JobKind", K::NAME)];
+            router.measure(Measured { account, region, namespace: "Lakerun/Jobs", metric, dimensions, value, unit });
         }
     }
 }

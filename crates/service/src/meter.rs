@@ -7,8 +7,8 @@ pub struct Measured<'a> {
     pub region: &'a str,
     pub namespace: &'a str,
     pub metric: &'a str,
-    /// Name and value.
-    pub dimension: (&'a str, &'a str),
+    /// Names and values, in any order.
+    pub dimensions: &'a [(&'a str, &'a str)],
     pub value: f64,
     /// `Count`, `Milliseconds`, …
     pub unit: &'a str,
@@ -36,7 +36,8 @@ impl Usage<'_> {
     pub fn tell(self, router: &crate::Router, (account, region): (&str, &str)) {
         let Self { service, metric, resource, amount: value, unit } = self;
         for dimension in [("Resource", resource), ("Service", service)] {
-            router.measure(Measured { account, region, namespace: USAGE, metric, dimension, value, unit });
+            let dimensions = &[dimension];
+            router.measure(Measured { account, region, namespace: USAGE, metric, dimensions, value, unit });
         }
     }
 }

@@ -232,7 +232,7 @@ mod tests {
             region: "r",
             namespace: "AWS/States",
             metric: "ExecutionsStarted",
-            dimension: ("StateMachineArn", "a"),
+            dimensions: &[("StateMachineArn", "a")],
             value: 2.0,
             unit: "Count",
         });

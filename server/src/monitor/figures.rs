@@ -279,7 +279,7 @@ mod tests {
             region: "r",
             namespace: "n",
             metric: "m",
-            dimension: ("d", "v"),
+            dimensions: &[("d", "v")],
             value: 1.0,
             unit: "Count",
         });

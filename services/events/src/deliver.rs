@@ -15,6 +15,7 @@ use wire::arn::Arn;
 use crate::bridge::event;
 use crate::bridge::rule::Home;
 use crate::destination::{CALL, Http, Tries};
+use crate::metrics::{self, Met};
 
 pub(crate) const DELIVER: &str = "events:deliver";
 /// As policies of targets name it.
@@ -87,6 +88,9 @@ pub(crate) struct Delivery {
     pub(crate) http: Option<Http>,
     #[serde(default)]
     pub(crate) tries: Tries,
+    /// To the first of its rule's targets.
+    #[serde(default)]
+    pub(crate) is_first: bool,
 }
 
 /// Why a delivery that could be tried again is not.
@@ -129,7 +133,12 @@ impl Runner for Deliverer {
                 return Done::Finished;
             }
         };
-        let Err(error) = self.deliver(&task.id, &delivery).await else { return Done::Finished };
+        metrics::tell(&self.router, &delivery, Met::Attempt(task.attempt));
+        let Err(error) = self.deliver(&task.id, &delivery).await else {
+            metrics::tell(&self.router, &delivery, Met::Delivered);
+            return Done::Finished;
+        };
+        metrics::tell(&self.router, &delivery, Met::Error(&error));
         let again = may_be_repeated(&error);
         let age = self.router.clock().now_ms() - task.created_ms;
         let exhausted = if task.attempt > delivery.max_attempts {
@@ -168,14 +177,18 @@ impl Deliverer {
         tries: (u32, Option<Exhausted>),
     ) -> Done {
         tracing::error!(task = task.id, target = delivery.target_arn, %error, "a delivery failed for good");
+        let tell = |met| metrics::tell(&self.router, delivery, met);
         match self.dead_letter(&task.id, delivery, error, tries).await {
-            Err(error) if error.status() >= 500 => Done::RetryAfter(pause(task.attempt)),
+            Err(error) if error.status() >= 500 => return Done::RetryAfter(pause(task.attempt)),
             Err(error) => {
+                tell(Met::DeadLetter { taken: false });
                 tracing::error!(task = task.id, %error, "the dead-letter queue did not take the event");
-                Done::Finished
             }
-            Ok(()) => Done::Finished,
+            Ok(()) if delivery.dead_letter_arn.is_some() => tell(Met::DeadLetter { taken: true }),
+            Ok(()) => {}
         }
+        tell(Met::GivenUp);
+        Done::Finished
     }
 
     async fn deliver(&self, task: &str, delivery: &Delivery) -> Result<(), Error> {

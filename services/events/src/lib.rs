@@ -11,6 +11,7 @@ mod connection;
 mod deliver;
 mod destination;
 mod expression;
+mod metrics;
 mod pipes;
 mod scheduler;
 mod transform;

@@ -91,8 +91,8 @@ impl Lambda {
     /// One measurement of a function's.
     pub(crate) fn measure(&self, cx: &Cx, function: &str, metric: &str, value: f64, unit: &str) {
         let (account, region) = (cx.account(), cx.region());
-        let dimension = ("FunctionName", function);
-        self.router.measure(Measured { account, region, namespace: "AWS/Lambda", metric, dimension, value, unit });
+        let dimensions = &[("FunctionName", function)];
+        self.router.measure(Measured { account, region, namespace: "AWS/Lambda", metric, dimensions, value, unit });
     }
 
     /// What AWS would bill of an invocation. Source: AWS Lambda pricing: requests, and GB-seconds of the memory that is configured.

@@ -105,7 +105,7 @@ fn name(event: &Value) -> String {
 }
 
 fn send_as(tx: &mut Tx<'_>, rule: &Rule, event: &Value, id: &str, now: jiff::Timestamp) -> Result<(), Error> {
-    for target in &rule.targets {
+    for (position, target) in rule.targets.iter().enumerate() {
         let retry = target.retry_policy.clone().unwrap_or_default();
         let delivery = Delivery {
             id: format!("{id}/{}/{}/{}", rule.bus, rule.name, target.id),
@@ -122,6 +122,7 @@ fn send_as(tx: &mut Tx<'_>, rule: &Rule, event: &Value, id: &str, now: jiff::Tim
             max_age_seconds: i64::from(retry.maximum_event_age_in_seconds.unwrap_or(MAX_AGE_SECONDS)),
             http: http(target, event),
             tries: Tries::default(),
+            is_first: position == 0,
         };
         delivery.enqueue(tx)?;
     }

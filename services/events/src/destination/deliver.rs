@@ -14,6 +14,7 @@ use wire::arn::Arn;
 use super::Destinations;
 use super::call::Fault;
 use crate::deliver::{Deliverer, Delivery, Exhausted, pause};
+use crate::metrics::{self, Met};
 
 /// The task.
 pub(crate) const CALL: &str = "events:call";
@@ -84,12 +85,15 @@ impl Caller {
             return Ok(Step::Later { at_micros, has_turn: true });
         };
         let http = delivery.http.clone().unwrap_or_default();
+        metrics::tell(router, delivery, Met::Attempt(delivery.tries.failures + 1));
         self.destinations.call(&role, &destination, &http, &delivery.input).await?;
+        metrics::tell(router, delivery, Met::Delivered);
         Ok(Step::Delivered)
     }
 
     async fn failed(&self, task: &Task, delivery: Delivery, fault: Fault) -> Done {
         let Fault { error, after_ms } = fault;
+        metrics::tell(&self.deliverer.router, &delivery, Met::Error(&error));
         let failures = delivery.tries.failures + 1;
         let now = self.deliverer.router.clock().now_ms();
         let born = delivery.tries.born_ms.unwrap_or(task.created_ms);

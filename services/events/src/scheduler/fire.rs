@@ -172,6 +172,7 @@ fn delivery(place: &ScheduleKey, record: &Record, execution: &str, due: Timestam
         max_age_seconds: i64::from(retry.maximum_event_age_in_seconds.unwrap_or(MAX_AGE_SECONDS)),
         http: None,
         tries: Tries::default(),
+        is_first: true,
     }
 }
 

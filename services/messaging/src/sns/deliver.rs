@@ -14,6 +14,7 @@ use wire::arn::Arn;
 use super::http::{POST, Poster};
 use super::lapse::{CLEAR, LAPSE};
 use super::mail::{CONFIRM, Mail, Mailer, Refused};
+use super::metrics::{Ended, Metrics};
 use super::of_topic;
 use super::ordered::ORDERED;
 use super::publish::{Delivery, Notification};
@@ -36,6 +37,7 @@ pub(super) struct Deliverer {
     pub(super) signer: Arc<Signer>,
     pub(super) sealer: Arc<Sealer>,
     pub(super) store: Store,
+    pub(super) metrics: Metrics,
 }
 
 #[async_trait]
@@ -68,7 +70,10 @@ impl Runner for Deliverer {
         tracing::error!(task = task.id, cause, "a delivery failed for good");
         let buried = match task.payload::<Delivery>() {
             _ if task.kind == CONFIRM => return Done::Finished,
-            Ok(delivery) => self.dead_letter(&task.id, delivery).await,
+            Ok(delivery) => {
+                self.metrics.ended(&delivery.notification.topic_arn, Ended::Failed);
+                self.dead_letter(&task.id, delivery).await
+            }
             Err(error) => Err(error.into()),
         };
         match buried {
@@ -106,7 +111,7 @@ impl Deliverer {
         let Some(subscription) = self.subscription(&subscription_arn).await? else { return Ok(()) };
         let notification = self.opened(notification).await?;
         let text = notification.text(&subscription.protocol);
-        match subscription.protocol.as_str() {
+        let delivered = match subscription.protocol.as_str() {
             "email" => self.mail(task, &subscription, &notification, text).await,
             "email-json" => {
                 let envelope = self.envelope(&notification, &text, &subscription.arn).await?.to_string();
@@ -120,7 +125,11 @@ impl Deliverer {
             }
             "lambda" => self.invoke(task, &subscription, &notification, &text).await,
             other => Err(Refused::ForGood(format!("no deliveries to protocol {other}"))),
+        };
+        if delivered.is_ok() {
+            self.metrics.ended(&notification.topic_arn, Ended::Delivered);
         }
+        delivered
     }
 
     /// The message as it was published: SNS opens what was sealed for it.
@@ -256,12 +265,18 @@ impl Deliverer {
         let text = notification.text(&subscription.protocol);
         let raw = subscription.is_raw();
         let body = if raw { text } else { self.envelope(&notification, &text, &subscription.arn).await?.to_string() };
+        let ended = |ended| self.metrics.ended(&notification.topic_arn, ended);
         match self.enqueue(&format!("{task}/dead"), target, &notification, body, true).await {
+            Ok(()) => {
+                ended(Ended::RedrivenToDlq);
+                Ok(())
+            }
             Err(Refused::ForGood(cause)) => {
+                ended(Ended::FailedToRedriveToDlq);
                 tracing::error!(task, cause, "the dead-letter queue did not take the message");
                 Ok(())
             }
-            other => other,
+            again @ Err(_) => again,
         }
     }
 

@@ -15,6 +15,7 @@ use store::{Done, NewTask, Task};
 
 use super::deliver::Deliverer;
 use super::mail::Refused;
+use super::metrics::Ended;
 use super::policy::Effective;
 use super::publish::Delivery;
 use super::topic::{Removed, Subscription, Topic};
@@ -147,6 +148,10 @@ impl Deliverer {
         };
         let posted = self.poster.post(&letter).await;
         drop(place);
+        if matches!(post.what, What::Message(_)) {
+            // Of these endpoints each try that fails is counted.
+            self.metrics.ended(&letter.topic, if posted.is_ok() { Ended::Delivered } else { Ended::Failed });
+        }
         let (cause, retry) = match posted {
             Ok(()) => return Done::Finished,
             Err(Refused::ForNow(cause)) => (cause, policy.pause_ms(post.failures + 1)),

@@ -2,7 +2,7 @@
 //!
 //! Map: [`topic`] topics and subscriptions as records · [`publish`] one message to all who want it · [`deliver`] the task
 //! that brings it to one of them · [`ordered`] those of FIFO topics, in their order · [`mail`] SMTP · [`http`] HTTP endpoints, by a [`policy`] of retries · [`sign`] signatures ·
-//! [`links`] what messages link to · [`lapse`] what is not confirmed in time · `ops` the operations.
+//! [`links`] what messages link to · [`metrics`] what CloudWatch is told · [`lapse`] what is not confirmed in time · `ops` the operations.
 //!
 //! Not here: SMS, mobile push.
 
@@ -12,6 +12,7 @@ mod http;
 mod lapse;
 mod links;
 mod mail;
+mod metrics;
 mod ops;
 mod ordered;
 mod policy;
@@ -41,6 +42,7 @@ pub(crate) struct Sns {
     auto_confirm: bool,
     signer: Arc<Signer>,
     sealer: Arc<Sealer>,
+    metrics: metrics::Metrics,
 }
 
 /// How KMS's refusals are told. Source: SNS API Reference, Publish, "Errors".
@@ -79,6 +81,7 @@ pub(crate) fn register(platform: &Platform) -> Result<Links, String> {
         auto_confirm: smtp.auto_confirm,
         signer: signer.clone(),
         sealer: sealer.clone(),
+        metrics: metrics::Metrics(platform.router.clone()),
     });
     operations!(platform.router, service, api_sns:
         AddPermission, ConfirmSubscription, CreateTopic, DeleteTopic, GetSubscriptionAttributes, GetTopicAttributes, ListSubscriptions,
@@ -96,6 +99,7 @@ pub(crate) fn register(platform: &Platform) -> Result<Links, String> {
         signer,
         sealer,
         store,
+        metrics: service.metrics.clone(),
     });
     platform.control.register(DELIVER, 8, deliverer.clone());
     platform.control.register(MAIL, 4, deliverer.clone());

@@ -10,6 +10,7 @@ use wire::Error;
 
 use super::deliver::{Deliverer, MAX_ATTEMPTS, pause};
 use super::mail::Refused;
+use super::metrics::Ended;
 use super::publish::Delivery;
 
 pub(super) const ORDERED: &str = "sns:ordered";
@@ -87,6 +88,7 @@ impl Deliverer {
             };
             if for_good {
                 tracing::error!(task = task.id, cause, "a delivery failed for good");
+                self.metrics.ended(&delivery.notification.topic_arn, Ended::Failed);
                 if self.dead_letter(&name, delivery).await.is_err() {
                     return Ok(Done::RetryAfter(pause(failures + 1)));
                 }

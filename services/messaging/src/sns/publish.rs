@@ -56,6 +56,15 @@ pub(super) struct Published {
 }
 
 impl Notification {
+    /// Bytes of the message and its attributes.
+    pub(super) fn size(&self) -> usize {
+        let attribute = |(name, value): (&String, &MessageAttributeValue)| {
+            let text = value.string_value.as_ref().map_or(0, String::len);
+            name.len() + value.data_type.len() + text + value.binary_value.as_ref().map_or(0, |b| b.as_bytes().len())
+        };
+        self.message.len() + self.attributes.iter().map(attribute).sum::<usize>()
+    }
+
     /// The text for a protocol.
     pub(super) fn text(&self, protocol: &str) -> String {
         if !self.per_protocol {
@@ -145,8 +154,13 @@ impl Notification {
     }
 }
 
-pub(super) fn publish(tx: &mut Tx<'_>, topic: &Topic, mut notification: Notification) -> Result<Published, Error> {
-    let mut number = None;
+/// Answers what the publisher is told, and how many subscriptions' filters did not let the message through.
+pub(super) fn publish(
+    tx: &mut Tx<'_>,
+    topic: &Topic,
+    mut notification: Notification,
+) -> Result<(Published, usize), Error> {
+    let (mut number, mut filtered) = (None, 0);
     if topic.is_on("FifoTopic") {
         use sha2::Digest as _;
         let body = || hex::encode(sha2::Sha256::digest(notification.message.as_bytes()));
@@ -163,7 +177,7 @@ pub(super) fn publish(tx: &mut Tx<'_>, topic: &Topic, mut notification: Notifica
         if let Some((at, published)) = known
             && at > now_ms - DUPLICATE_MS
         {
-            return Ok(published);
+            return Ok((published, 0));
         }
         forget(tx, (&by_id, &by_time), now_ms - DUPLICATE_MS)?;
         let next = tx.next_number(topic.counter())?;
@@ -178,7 +192,11 @@ pub(super) fn publish(tx: &mut Tx<'_>, topic: &Topic, mut notification: Notifica
     let attributes = notification.filtered();
     for subscription in tx.list_json::<Subscription>(Subscription::of_topic(&topic.arn)?, 100_000)? {
         let text = notification.text(&subscription.protocol);
-        if subscription.token.is_some() || !subscription.wants(&attributes, &text) {
+        if subscription.token.is_some() {
+            continue;
+        }
+        if !subscription.wants(&attributes, &text) {
+            filtered += 1;
             continue;
         }
         let id = subscription.arn.rsplit(':').next().unwrap_or_default();
@@ -199,7 +217,7 @@ pub(super) fn publish(tx: &mut Tx<'_>, topic: &Topic, mut notification: Notifica
         };
         tx.enqueue(task?)?;
     }
-    Ok(Published { id: notification.id, sequence: notification.sequence })
+    Ok((Published { id: notification.id, sequence: notification.sequence }, filtered))
 }
 
 /// Forgets some of the oldest ids, unless they were used again since.

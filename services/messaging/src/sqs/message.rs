@@ -679,6 +679,11 @@ pub(super) fn change_visibility(
     message.hide(tx, queue, now_ms + i64::from(seconds) * 1000)
 }
 
+/// When the oldest message was sent that the queue holds.
+pub(super) fn oldest_sent_ms(tx: &mut Tx<'_>, queue: &Queue) -> Result<Option<i64>, Error> {
+    Ok(tx.list_json::<Message>(queue.messages(), 1)?.first().map(|message| message.sent_ms))
+}
+
 /// How many messages are visible, held, and delayed.
 pub(super) fn counts(tx: &mut Tx<'_>, queue: &Queue, now_ms: i64) -> Result<(usize, usize, usize), Error> {
     let (mut visible, mut held, mut delayed) = (0, 0, 0);

@@ -1,12 +1,13 @@
 //! SQS: queues, their messages, and who waits for them.
 //!
 //! Map: [`queue`] queues as records and their attributes · [`message`] messages in the store: send, take, delete ·
-//! [`sweep`] what expired in idle queues ·
+//! [`sweep`] what expired in idle queues · [`metrics`] what CloudWatch is told ·
 //! [`moves`] messages back from a dead-letter queue · [`digest`] MD5 as clients check it · [`guard`] queues' policies · `ops` the operations.
 
 mod digest;
 mod guard;
 mod message;
+mod metrics;
 mod moves;
 mod ops;
 mod queue;
@@ -33,6 +34,7 @@ pub(crate) struct Sqs {
     endpoint: String,
     waiting: Arc<Waiting>,
     sealer: Sealer,
+    metrics: metrics::Metrics,
 }
 
 /// How KMS's refusals are told. Source: SQS API Reference, SendMessage, "Errors".
@@ -81,6 +83,7 @@ pub(crate) fn register(platform: &Platform) {
         endpoint: platform.shown_endpoint(),
         waiting: Arc::default(),
         sealer: Sealer::new(KMS),
+        metrics: metrics::Metrics::new(Arc::clone(&platform.router)),
     });
     operations!(platform.router, service, api_sqs:
         AddPermission, CancelMessageMoveTask, ChangeMessageVisibility, ChangeMessageVisibilityBatch, CreateQueue, DeleteMessage, DeleteMessageBatch,
@@ -90,6 +93,7 @@ pub(crate) fn register(platform: &Platform) {
     platform.router.add_guard("sqs", service.clone());
     platform.control.register(CLEAR, 1, Arc::new(Clear(store.clone())));
     platform.control.register(sweep::SWEEP, 1, Arc::new(sweep::Sweeper(service.clone())));
+    tokio::spawn(Arc::clone(&service).watch());
     let waiting = Arc::clone(&service.waiting);
     platform.control.register(moves::MOVE, 4, Arc::new(moves::Mover::new(store, waiting, platform.router.clone())));
 }

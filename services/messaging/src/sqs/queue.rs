@@ -34,7 +34,7 @@ pub(super) struct Queue {
 }
 
 /// Where a queue is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct QueueKey {
     pub(super) account: String,
     pub(super) region: String,

@@ -28,6 +28,21 @@ pub(super) fn plan(tx: &mut Tx<'_>) -> Result<(), Error> {
 }
 
 impl Sqs {
+    /// Some of all queues with their keys, those behind a key.
+    pub(super) async fn page(&self, after: &[u8]) -> Result<Vec<(Vec<u8>, Queue)>, Error> {
+        let read = self.store.read(|tx| {
+            let found = tx.scan_after(QueueKey::everywhere(), after, PAGE)?;
+            found
+                .into_iter()
+                .map(|(key, value)| {
+                    let queue: Queue = store::kv::decode(&key, &value)?;
+                    Ok((key, queue))
+                })
+                .collect()
+        });
+        read.await
+    }
+
     /// Removes what has expired, where the oldest messages have.
     pub(super) async fn sweep(&self, place: &QueueKey, now_ms: i64) -> Result<(), Error> {
         let expired = self.store.read(|tx| match place.find(tx)? {
@@ -79,17 +94,7 @@ impl Sweeper {
     async fn all(&self) -> Result<usize, Error> {
         let (mut after, mut count): (Vec<u8>, usize) = (Vec::new(), 0);
         loop {
-            let page = self.0.store.read(|tx| {
-                let found = tx.scan_after(QueueKey::everywhere(), &after, PAGE)?;
-                found
-                    .into_iter()
-                    .map(|(key, value)| {
-                        let queue: Queue = store::kv::decode(&key, &value)?;
-                        Ok((key, queue))
-                    })
-                    .collect::<Result<Vec<(Vec<u8>, Queue)>, Error>>()
-            });
-            let page = page.await?;
+            let page = self.0.page(&after).await?;
             let Some((last, _)) = page.last() else { return Ok(count) };
             after.clone_from(last);
             for (_, queue) in &page {

@@ -34,14 +34,14 @@ impl Meter for Metrics {
 
 impl Sum {
     fn of(measured: &Measured<'_>, minute: i64) -> Self {
-        let (name, value) = measured.dimension;
+        let dimensions = measured.dimensions.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Self {
             home: Home { account: measured.account.to_owned(), region: measured.region.to_owned() },
             series: Series {
                 version: 1,
                 namespace: measured.namespace.to_owned(),
                 metric: measured.metric.to_owned(),
-                dimensions: BTreeMap::from([(name.to_owned(), value.to_owned())]),
+                dimensions: dimensions.collect(),
                 unit: measured.unit.to_owned(),
                 newest: minute,
             },
@@ -76,10 +76,9 @@ impl Metrics {
 
 /// 128 bits, so that no two things that are measured have the same; without an allocation.
 fn hash(measured: &Measured<'_>) -> u128 {
-    let (name, value) = measured.dimension;
     let mut hasher = DefaultHasher::new();
-    [measured.account, measured.region, measured.namespace, measured.metric, name, value, measured.unit]
-        .hash(&mut hasher);
+    [measured.account, measured.region, measured.namespace, measured.metric, measured.unit].hash(&mut hasher);
+    measured.dimensions.hash(&mut hasher);
     let first = hasher.finish();
     hasher.write_u8(1);
     (u128::from(first) << 64) | u128::from(hasher.finish())
@@ -98,14 +97,15 @@ mod tests {
             region: "r",
             namespace: "n",
             metric: "m",
-            dimension: ("d", "v"),
+            dimensions: &[("d", "v")],
             value: 1.0,
             unit: "u",
         };
         let others = [
             Measured { account: "2", ..one },
             Measured { namespace: "nm", metric: "", ..one },
-            Measured { dimension: ("dv", ""), ..one },
+            Measured { dimensions: &[("dv", "")], ..one },
+            Measured { dimensions: &[("d", "v"), ("e", "w")], ..one },
             Measured { unit: "v", ..one },
         ];
         assert_eq!(hash(&one), hash(&Measured { value: 2.0, ..one }));

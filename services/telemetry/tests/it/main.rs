@@ -52,7 +52,7 @@ impl Bench {
             region: "eu-west-1",
             namespace: "AWS/States",
             metric,
-            dimension: ("StateMachineArn", machine),
+            dimensions: &[("StateMachineArn", machine)],
             value,
             unit,
         });

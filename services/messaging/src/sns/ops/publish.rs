@@ -1,6 +1,6 @@
 //! Publish and PublishBatch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api_sns::{
     BatchResultErrorEntry, Publish, PublishBatch, PublishBatchInput, PublishBatchResponse, PublishBatchResultEntry,
@@ -38,13 +38,15 @@ impl Handle<Publish> for Sns {
             sequence: None,
         };
         self.seal(cx, &mut notification).await?;
-        let published = cx
+        let (topic_arn, bytes) = (notification.topic_arn.clone(), notification.size());
+        let (published, filtered) = cx
             .write(&self.store, move |tx| {
                 let topic = Topic::load(tx, &notification.topic_arn)?;
                 notification.check(&topic)?;
                 publish(tx, &topic, notification.clone())
             })
             .await?;
+        self.metrics.published(&topic_arn, &[bytes], filtered);
         Ok(PublishResponse { message_id: Some(published.id), sequence_number: published.sequence })
     }
 }
@@ -88,15 +90,17 @@ impl Handle<PublishBatch> for Sns {
         for (_, notification) in &mut notifications {
             self.seal(cx, notification).await?;
         }
-        let topic_arn = req.topic_arn;
-        let (successful, failed) = cx
+        let sizes: BTreeMap<String, usize> = notifications.iter().map(|(id, one)| (id.clone(), one.size())).collect();
+        let topic_arn = req.topic_arn.clone();
+        let (successful, failed, filtered) = cx
             .write(&self.store, move |tx| {
                 let topic = Topic::load(tx, &topic_arn)?;
-                let (mut sent, mut refused) = (Vec::new(), Vec::new());
+                let (mut sent, mut refused, mut filtered) = (Vec::new(), Vec::new(), 0);
                 for (id, notification) in &notifications {
                     match notification.check(&topic) {
                         Ok(()) => {
-                            let published = publish(tx, &topic, notification.clone())?;
+                            let (published, passed) = publish(tx, &topic, notification.clone())?;
+                            filtered += passed;
                             sent.push(PublishBatchResultEntry {
                                 id: Some(id.clone()),
                                 message_id: Some(published.id),
@@ -111,9 +115,11 @@ impl Handle<PublishBatch> for Sns {
                         }),
                     }
                 }
-                Ok::<_, Error>((sent, refused))
+                Ok::<_, Error>((sent, refused, filtered))
             })
             .await?;
+        let published = successful.iter().filter_map(|one| sizes.get(one.id.as_deref()?).copied());
+        self.metrics.published(&req.topic_arn, &published.collect::<Vec<_>>(), filtered);
         Ok(PublishBatchResponse { successful: Some(successful), failed: Some(failed) })
     }
 }

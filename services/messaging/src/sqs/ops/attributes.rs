@@ -40,6 +40,7 @@ impl Handle<GetQueueAttributes> for Sqs {
             // What is past its retention is not counted.
             self.sweep(&place, now).await?;
         }
+        let used = place.clone();
         let mut shown = self
             .store
             .read(|tx| {
@@ -53,6 +54,7 @@ impl Handle<GetQueueAttributes> for Sqs {
                 Ok::<_, Error>(shown)
             })
             .await?;
+        self.metrics.used(&used);
         if !all {
             let unknown = names.iter().find(|name| {
                 !shown.contains_key(*name) && !OPTIONAL.contains(&name.as_str()) && *name != "FifoThroughputLimit"

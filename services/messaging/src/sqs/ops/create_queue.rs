@@ -33,6 +33,7 @@ impl Handle<CreateQueue> for Sqs {
                 Ok(new.clone())
             })
             .await?;
+        self.metrics.used(&queue.place());
         Ok(CreateQueueResult { queue_url: Some(queue.url(&self.endpoint)) })
     }
 }

@@ -11,6 +11,7 @@ use wire::Error;
 use wire::types::Empty;
 
 use super::{check_batch, failed};
+use crate::sqs::metrics::Done;
 use crate::sqs::queue::{Queue, QueueKey};
 use crate::sqs::{Sqs, message};
 
@@ -18,6 +19,7 @@ use crate::sqs::{Sqs, message};
 impl Handle<DeleteMessage> for Sqs {
     async fn handle(&self, cx: &Cx, req: DeleteMessageRequest) -> Result<Empty, Error> {
         let place = QueueKey::of_url(cx, &req.queue_url);
+        let used = place.clone();
         let queue = cx
             .write(&self.store, move |tx| {
                 let queue = place.queue(tx)?;
@@ -25,6 +27,7 @@ impl Handle<DeleteMessage> for Sqs {
                 Ok::<_, Error>(queue.is_fifo().then_some(queue.id))
             })
             .await?;
+        self.metrics.count(&used, Done::Deleted, 1);
         self.wake_group(queue);
         Ok(Empty {})
     }
@@ -35,6 +38,7 @@ impl Handle<DeleteMessageBatch> for Sqs {
     async fn handle(&self, cx: &Cx, req: DeleteMessageBatchRequest) -> Result<DeleteMessageBatchResult, Error> {
         check_batch(req.entries.iter().map(|entry| entry.id.as_str()))?;
         let place = QueueKey::of_url(cx, &req.queue_url);
+        let used = place.clone();
         let (queue, successful, failed) = cx
             .write(&self.store, move |tx| {
                 let queue = place.queue(tx)?;
@@ -49,6 +53,7 @@ impl Handle<DeleteMessageBatch> for Sqs {
                 Ok::<_, Error>((queue.is_fifo().then_some(queue.id), done, refused))
             })
             .await?;
+        self.metrics.count(&used, Done::Deleted, successful.len());
         self.wake_group(queue);
         Ok(DeleteMessageBatchResult { successful, failed })
     }

@@ -10,6 +10,7 @@ use wire::Error;
 
 use crate::seal::Of;
 use crate::sqs::message::{self, Message, Take, Taken, attributes_md5, sequence};
+use crate::sqs::metrics::Done;
 use crate::sqs::queue::{Queue, QueueKey, invalid_parameter, is_attribute};
 use crate::sqs::{Sqs, digest};
 
@@ -64,6 +65,10 @@ impl Handle<ReceiveMessage> for Sqs {
                 // Receipt handles name the queue that the messages came from, which may have been purged or made again meanwhile.
                 let queue = from.unwrap_or(queue);
                 let messages = self.opened(cx, &queue, messages).await?;
+                match messages.len() {
+                    0 => self.metrics.count(&place, Done::EmptyReceive, 1),
+                    received => self.metrics.count(&place, Done::Received, received),
+                }
                 let shapes: Vec<Shape> = messages.into_iter().map(|message| show(&queue, message, &req)).collect();
                 return Ok(ReceiveMessageResult { messages: (!shapes.is_empty()).then_some(shapes) });
             }

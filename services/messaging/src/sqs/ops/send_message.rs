@@ -38,6 +38,7 @@ impl Handle<SendMessage> for Sqs {
             message::check(&queue, &new)?;
             new.sealed = Some(self.seal(cx, &queue, &key, &new.body).await?);
         }
+        let (used, size) = (place.clone(), size(&new));
         let (queue_id, sent) = cx
             .write(&self.store, move |tx| {
                 let queue = place.queue(tx)?;
@@ -46,6 +47,7 @@ impl Handle<SendMessage> for Sqs {
                 Ok::<_, Error>((queue.id, sent))
             })
             .await?;
+        self.metrics.sent(&used, &[size]);
         self.waiting.wake(&queue_id);
         Ok(SendMessageResult {
             md5_of_message_body: Some(sent.body_md5),
@@ -76,7 +78,7 @@ impl Handle<SendMessageBatch> for Sqs {
                 duplicate: entry.message_deduplication_id,
                 sender: cx.principal().arn(cx.account()),
             };
-            bytes += new.body.len() + new.attributes.iter().map(|(n, v)| attribute_size(n, v)).sum::<usize>();
+            bytes += size(&new);
             entries.push((entry.id, new));
         }
         if bytes > MAX_BATCH_BYTES {
@@ -91,6 +93,8 @@ impl Handle<SendMessageBatch> for Sqs {
                 new.sealed = Some(self.seal(cx, &queue, &key, &new.body).await?);
             }
         }
+        let used = place.clone();
+        let sizes: BTreeMap<String, usize> = entries.iter().map(|(id, new)| (id.clone(), size(new))).collect();
         let (queue_id, successful, failed) = cx
             .write(&self.store, move |tx| {
                 let queue = place.queue(tx)?;
@@ -105,6 +109,8 @@ impl Handle<SendMessageBatch> for Sqs {
                 Ok::<_, Error>((queue.id, sent, refused))
             })
             .await?;
+        let sent: Vec<usize> = successful.iter().filter_map(|one| sizes.get(&one.id).copied()).collect();
+        self.metrics.sent(&used, &sent);
         self.waiting.wake(&queue_id);
         Ok(SendMessageBatchResult { successful, failed })
     }
@@ -122,6 +128,10 @@ impl Sqs {
         let reuse_seconds = queue.number("KmsDataKeyReusePeriodSeconds");
         self.sealer.seal(cx, key, Of { arn: &queue.arn(), reuse_seconds }, body).await
     }
+}
+
+fn size(new: &New) -> usize {
+    new.body.len() + new.attributes.iter().map(|(name, value)| attribute_size(name, value)).sum::<usize>()
 }
 
 fn answer(id: &str, sent: Sent) -> SendMessageBatchResultEntry {
