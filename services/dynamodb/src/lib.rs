@@ -9,7 +9,7 @@
 //!
 //! [`backups`] backups, snapshots and point-in-time recovery.
 //!
-//! [`policies`] policies of tables and streams.
+//! [`policies`] policies of tables and streams · [`metrics`] what CloudWatch is told of requests.
 //!
 //! [`transfer`] exports to S3 and imports from it.
 //!
@@ -23,6 +23,7 @@ mod encryption;
 mod expr;
 mod items;
 mod legacy;
+mod metrics;
 mod number;
 mod ops;
 mod partiql;
@@ -52,14 +53,19 @@ pub fn register(platform: &Platform) -> Arc<DynamoDb> {
     let store = platform.dynamodb.store().clone();
     let service = Arc::new(DynamoDb { store: store.clone(), endpoint: platform.endpoint.clone() });
     operations!(platform.router, service, api_dynamodb:
-        BatchExecuteStatement, BatchGetItem, BatchWriteItem, CreateBackup, CreateTable, DeleteBackup, DeleteItem,
-        DeleteResourcePolicy, DeleteTable, DescribeBackup, DescribeContinuousBackups, DescribeContributorInsights, DescribeEndpoints,
-        DescribeExport, DescribeImport,
-        DescribeKinesisStreamingDestination, DescribeLimits, DescribeTable, DescribeTimeToLive,
-        DisableKinesisStreamingDestination, EnableKinesisStreamingDestination, ExecuteStatement, ExecuteTransaction,
-        ExportTableToPointInTime, GetItem, GetResourcePolicy, ImportTable, ListBackups, ListContributorInsights, ListExports, ListImports, ListTables, ListTagsOfResource, PutItem,
-        PutResourcePolicy, Query, RestoreTableFromBackup, RestoreTableToPointInTime, Scan, TagResource, TransactGetItems, TransactWriteItems, UntagResource,
-        UpdateContinuousBackups, UpdateContributorInsights, UpdateItem, UpdateTable, UpdateTimeToLive,
+        BatchExecuteStatement, CreateBackup, CreateTable, DeleteBackup, DeleteResourcePolicy, DeleteTable,
+        DescribeBackup, DescribeContinuousBackups, DescribeContributorInsights, DescribeEndpoints, DescribeExport,
+        DescribeImport, DescribeKinesisStreamingDestination, DescribeLimits, DescribeTable, DescribeTimeToLive,
+        DisableKinesisStreamingDestination, EnableKinesisStreamingDestination, ExecuteTransaction,
+        ExportTableToPointInTime, GetResourcePolicy, ImportTable, ListBackups, ListContributorInsights, ListExports,
+        ListImports, ListTables, ListTagsOfResource, PutResourcePolicy, RestoreTableFromBackup,
+        RestoreTableToPointInTime, TagResource, UntagResource, UpdateContinuousBackups, UpdateContributorInsights,
+        UpdateTable, UpdateTimeToLive,
+    );
+    let counted = Arc::new(metrics::Counted(Arc::clone(&service)));
+    operations!(platform.router, counted, api_dynamodb:
+        BatchGetItem, BatchWriteItem, DeleteItem, ExecuteStatement, GetItem, PutItem, Query, Scan, TransactGetItems,
+        TransactWriteItems, UpdateItem,
     );
     operations!(platform.router, service, api_dynamodbstreams:
         DescribeStream, GetRecords, GetShardIterator, ListStreams,

@@ -29,22 +29,22 @@ pub(crate) fn tell(router: &Router, delivery: &Delivery, met: Met<'_>) {
     let mut parts = source.resource.split('/').skip(1);
     if source.service == "scheduler" {
         let group = [("ScheduleGroup", parts.next().unwrap_or_default())];
-        return of_schedule(met).iter().for_each(|metric| one(router, &source, "AWS/Scheduler", metric, &group));
+        for metric in of_schedule(met) {
+            one(router, &source, "AWS/Scheduler", metric, &group);
+        }
+        return;
     }
     let names = (parts.next().unwrap_or_default(), parts.next());
-    let tell = |metrics: &[&str]| {
-        let tell = |of: &[(&str, &str)]| {
-            metrics.iter().for_each(|metric| one(router, &source, "AWS/Events", metric, of));
-        };
-        match names {
-            (bus, Some(rule)) => tell(&[("EventBusName", bus), ("RuleName", rule)]),
-            (rule, None) => tell(&[("RuleName", rule)]),
-        }
+    let in_bus = names.1.map(|rule| [("EventBusName", names.0), ("RuleName", rule)]);
+    let in_default = [("RuleName", names.0)];
+    let dimensions = in_bus.as_ref().map_or(in_default.as_slice(), <[_; 2]>::as_slice);
+    let first: &[&str] = match met {
+        Met::Attempt(1) if delivery.is_first => &["TriggeredRules", "MatchedEvents"],
+        _ => &[],
     };
-    if matches!(met, Met::Attempt(1)) && delivery.is_first {
-        tell(&["TriggeredRules", "MatchedEvents"]);
+    for metric in first.iter().chain(of_rule(met)) {
+        one(router, &source, "AWS/Events", metric, dimensions);
     }
-    tell(of_rule(met));
 }
 
 fn of_rule(met: Met<'_>) -> &'static [&'static str] {

@@ -4,6 +4,7 @@
 
 mod ages;
 mod exports;
+mod metrics;
 mod names;
 mod statements;
 

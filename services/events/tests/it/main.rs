@@ -67,10 +67,25 @@ impl service::authorization::Guard for Sink {
 struct Bench {
     cx: Cx,
     sink: Arc<Sink>,
+    heard: Arc<Heard>,
+}
+
+/// The measurements, as `namespace metric dimensions`.
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl service::meter::Meter for Heard {
+    fn measure(&self, measured: service::meter::Measured<'_>) {
+        let dimensions: Vec<String> =
+            measured.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let line = format!("{} {} {}", measured.namespace, measured.metric, dimensions.join(","));
+        self.0.lock().unwrap().push(line);
+    }
 }
 
 fn bench() -> Bench {
-    let router = Router::new();
+    let (router, heard) = (Router::new(), Arc::new(Heard::default()));
+    router.set_meter(heard.clone());
     let queue = || Queue::new(Store::memory());
     let platform = Platform {
         router: router.clone(),
@@ -91,13 +106,24 @@ fn bench() -> Bench {
     router.add_guard("sqs", sink.clone());
     operations!(router, sink, api_secretsmanager: CreateSecret, DeleteSecret, GetSecretValue, PutSecretValue);
     platform.control.start();
-    Bench { cx: Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1"), sink }
+    Bench { cx: Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1"), sink, heard }
 }
 
 impl Bench {
     async fn call(&self, service: &str, operation: &str, input: Value) -> Value {
         let answer = self.cx.call_json(service, operation, input).await;
         answer.unwrap_or_else(|error| panic!("{operation}: {error}"))
+    }
+
+    /// Waits until that is measured.
+    async fn told(&self, line: &str) {
+        for _ in 0..24_000 {
+            if self.heard.0.lock().unwrap().iter().any(|one| one == line) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("not measured: {line}");
     }
 
     /// Waits for that many messages.
@@ -174,6 +200,21 @@ async fn events_reach_the_targets_of_matching_rules_once() {
         received,
         [("dead".to_owned(), "{\"x\":1}".to_owned()), ("q".to_owned(), "{\"was\": \"FAILED\"}".to_owned())]
     );
+    // What is told last of the target that is gone.
+    bench.told("AWS/Events FailedInvocations RuleName=failed").await;
+    let heard = bench.heard.0.lock().unwrap().clone();
+    let count = |line: &str| heard.iter().filter(|one| *one == line).count();
+    for (metric, times) in [
+        ("TriggeredRules", 1),
+        ("MatchedEvents", 1),
+        ("InvocationAttempts", 2),
+        ("Invocations", 2),
+        ("SuccessfulInvocationAttempts", 1),
+        ("FailedInvocations", 1),
+        ("InvocationsSentToDlq", 1),
+    ] {
+        assert_eq!(count(&format!("AWS/Events {metric} RuleName=failed")), times, "{metric}");
+    }
     let error = bench.cx.call_json("events", "deleteRule", json!({"Name": "failed"})).await.unwrap_err();
     assert_eq!(error.message(), "Rule can't be deleted since it has targets.");
 }
@@ -190,6 +231,7 @@ async fn a_schedule_fires_once_and_goes() {
     assert!(made.is_ok(), "{made:?}");
     let arn = "arn:aws:scheduler:eu-west-1:000000000000:schedule/default/once";
     assert_eq!(bench.received(1).await, [("q".to_owned(), format!("{{\"by\":\"{arn}\"}}"))]);
+    bench.told("AWS/Scheduler InvocationAttemptCount ScheduleGroup=default").await;
     let gone = bench.cx.call_json("scheduler", "getSchedule", json!({"Name": "once"})).await.unwrap_err();
     assert_eq!(gone.code(), "ResourceNotFoundException");
 }

@@ -16,7 +16,7 @@ use wire::Error;
 use super::queue::{Queue, QueueKey};
 use super::{Sqs, message};
 
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 const ACTIVE_MS: i64 = 6 * 3600 * 1000;
 /// Messages of a queue are counted again after so long for each: a million of them once in fifty minutes, which is what AWS calls approximate.
 const COUNTED_MS: i64 = 3;
