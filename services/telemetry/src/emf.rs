@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::filters::Measured;
-use crate::metrics::series::Series;
+use crate::metrics::series::{Series, is_taken};
 use crate::metrics::stat::Stat;
 
 /// Source: the specification: a metric has at most 100 values, a dimension set at most 30 keys, a directive at most 100 metrics.
@@ -37,14 +37,18 @@ struct Definition {
     unit: Option<String>,
 }
 
-/// What a message measures; nothing where it is not in the format.
-pub(crate) fn metrics(at_ms: i64, message: &str) -> Vec<Measured> {
+/// What a message measures; nothing where it is not in the format, or of a time of which no measurements are taken.
+pub(crate) fn metrics(at_ms: i64, message: &str, now: i64) -> Vec<Measured> {
     if !message.trim_start().starts_with('{') || !message.contains("\"_aws\"") {
         return Vec::new();
     }
     let Ok(Value::Object(mut root)) = serde_json::from_str(message) else { return Vec::new() };
     let Some(Ok(metadata)) = root.remove("_aws").map(serde_json::from_value::<Metadata>) else { return Vec::new() };
-    let minute = metadata.timestamp.unwrap_or(at_ms).div_euclid(60_000);
+    let at = metadata.timestamp.unwrap_or(at_ms);
+    if !is_taken(at.div_euclid(1000), now) {
+        return Vec::new();
+    }
+    let minute = at.div_euclid(60_000);
     metadata.cloud_watch_metrics.iter().flat_map(|directive| directive.measured(&root, minute)).collect()
 }
 
@@ -106,7 +110,8 @@ mod tests {
             "Dimensions": [["functionVersion"], ["functionVersion", "n"], []],
             "Metrics": [{"Name": "time", "Unit": "Milliseconds", "StorageResolution": 60}, {"Name": "nope"}]}]},
             "functionVersion": "$LATEST", "n": 1, "time": [100, 200], "requestId": "989ffbf8"}"#;
-        let found = metrics(0, message);
+        let now = 1_574_109_732;
+        let found = metrics(0, message, now);
         assert_eq!(found.len(), 3);
         let (series, minute, stat) = &found[1];
         assert_eq!((series.namespace.as_str(), series.metric.as_str()), ("lambda-function-metrics", "time"));
@@ -114,7 +119,19 @@ mod tests {
         assert_eq!(series.dimensions["functionVersion"], "$LATEST");
         assert_eq!((stat.value("Sum"), stat.value("SampleCount")), (Some(300.0), Some(2.0)));
         for other in ["{}", "x _aws", r#"{"_aws": 1}"#, r#"{"_aws": {"CloudWatchMetrics": [{"Namespace": "n"}]}}"#] {
-            assert!(metrics(0, other).is_empty(), "{other}");
+            assert!(metrics(now * 1000, other, now).is_empty(), "{other}");
+        }
+        // In seconds or nanoseconds, and of times that are too far away.
+        for (at, taken) in [
+            (now, false),
+            (now * 1_000_000_000, false),
+            ((now - 15 * 86_400) * 1000, false),
+            ((now + 3 * 3600) * 1000, false),
+            ((now - 13 * 86_400) * 1000, true),
+            ((now + 3600) * 1000, true),
+        ] {
+            let message = message.replace("1574109732004", &at.to_string());
+            assert_eq!(!metrics(now * 1000, &message, now).is_empty(), taken, "{at}");
         }
     }
 }

@@ -58,7 +58,8 @@ pub(crate) fn apply(
     for record in &counted {
         count(tx, home, &record.filter, batch)?;
     }
-    for (series, minute, stat) in batch.events.iter().flat_map(|(at, message)| emf::metrics(*at, message)) {
+    let now = tx.now().as_second();
+    for (series, minute, stat) in batch.events.iter().flat_map(|(at, message)| emf::metrics(*at, message, now)) {
         home.add(tx, &series, minute, &stat)?;
     }
     let subscribed: Vec<SubscriptionRecord> = tx.list_json(scope.subscriptions(group), usize::MAX)?;
@@ -71,23 +72,22 @@ pub(crate) fn apply(
 fn count(tx: &mut Tx<'_>, home: &Home, filter: &MetricFilter, batch: &Batch) -> Result<(), Error> {
     let pattern = Pattern::parse(filter.filter_pattern.as_deref().unwrap_or_default())?;
     for transformation in filter.metric_transformations.iter().flatten() {
-        let mut found = false;
-        for (at, message) in batch.events.iter().filter(|(_, message)| pattern.matches(message)) {
-            found = true;
-            if let Some((series, value)) = measure(&pattern, transformation, message) {
+        // The minutes that logs came of, and whether something matched in them.
+        let mut minutes: BTreeMap<i64, bool> = BTreeMap::new();
+        for (at, message) in &batch.events {
+            let (minute, matches) = (at.div_euclid(60_000), pattern.matches(message));
+            *minutes.entry(minute).or_default() |= matches;
+            if matches && let Some((series, value)) = measure(&pattern, transformation, message) {
                 let mut stat = Stat::default();
                 stat.add(value, 1.0);
-                home.add(tx, &series, at.div_euclid(60_000), &stat)?;
-            }
-        }
-        // Where logs come and nothing matches, the default is the minute's value.
-        if let (false, Some(default), Some((at, _))) = (found, transformation.default_value, batch.events.first()) {
-            let (series, minute) = (series(transformation, BTreeMap::new()), at.div_euclid(60_000));
-            if home.minutes(tx, &series, minute, minute + 1)?.is_empty() {
-                let mut stat = Stat::default();
-                stat.add(default, 1.0);
                 home.add(tx, &series, minute, &stat)?;
             }
+        }
+        // Where logs come and nothing matches, the default is the minute's value, until something does.
+        let Some(default) = transformation.default_value else { continue };
+        let series = series(transformation, BTreeMap::new());
+        for minute in minutes.into_iter().filter(|(_, matched)| !matched).map(|(minute, _)| minute) {
+            home.add(tx, &series, minute, &Stat::default_of(default))?;
         }
     }
     Ok(())

@@ -91,14 +91,14 @@ pub(super) fn value(expression: &Expression, row: &Row, now_ms: i64) -> Value {
         Expression::Number(n) => Value::Number(*n),
         #[expect(clippy::cast_precision_loss, reason = "spans are short")]
         Expression::Span(ms) => Value::Number(*ms as f64),
-        Expression::Text(text) => Value::Text(text.clone()),
+        Expression::Text(text) | Expression::Digits(text) => Value::Text(text.clone()),
         Expression::Truth(truth) => Value::Truth(*truth),
         Expression::Field(name) => row.get(name),
         Expression::Not(inner) => Value::Truth(!of(inner).is_true()),
         Expression::Minus(inner) => of(inner).number().map_or(Value::Null, |n| Value::Number(-n)),
         Expression::In(one, all, not) => {
             let one = of(one);
-            let found = all.iter().any(|other| equal(&one, &of(other)));
+            let found = all.iter().any(|other| equal(&one, &of(other), is_quoted(other)));
             Value::Truth(found != *not && (one != Value::Null || *not))
         }
         Expression::Two(operator, left, right) => two(operator, left, right, &of),
@@ -109,11 +109,17 @@ pub(super) fn value(expression: &Expression, row: &Row, now_ms: i64) -> Value {
     }
 }
 
-fn equal(a: &Value, b: &Value) -> bool {
+fn is_quoted(expression: &Expression) -> bool {
+    matches!(expression, Expression::Text(_))
+}
+
+/// A text within quotes is equal to no other text, whatever number both may be.
+fn equal(a: &Value, b: &Value, is_quoted: bool) -> bool {
     match (a, b) {
         (Value::Null, _) | (_, Value::Null) => false,
-        _ => match (a.number(), b.number()) {
-            (Some(a), Some(b)) => (a - b).abs() < f64::EPSILON * a.abs().max(1.0),
+        (Value::Text(a), Value::Text(b)) if is_quoted => a == b,
+        _ => match a.compare(b) {
+            Some(order) => order.is_eq(),
             _ => match (a, b) {
                 (Value::Truth(truth), other) | (other, Value::Truth(truth)) => {
                     other.told().is_some_and(|text| text == truth.to_string() || text == u8::from(*truth).to_string())
@@ -142,7 +148,8 @@ fn two(operator: &str, left: &Expression, right: &Expression, of: &dyn Fn(&Expre
                 return Value::Truth(matches == (operator == "="));
             }
             let (a, b) = (of(left), of(right));
-            return Value::Truth(equal(&a, &b) == (operator == "="));
+            let quoted = is_quoted(left) || is_quoted(right);
+            return Value::Truth(equal(&a, &b, quoted) == (operator == "="));
         }
         _ => {}
     }

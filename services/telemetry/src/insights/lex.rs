@@ -9,6 +9,8 @@ pub(super) enum Word {
     /// A field between backticks.
     Field(String),
     Number(f64),
+    /// A whole number of more digits than a number holds here.
+    Digits(String),
     /// A number with a unit of time: milliseconds.
     Span(i64),
     Text(String),
@@ -125,7 +127,7 @@ fn begins_pattern(before: &[Token]) -> bool {
     match before.last().map(|token| &token.word) {
         Some(Word::Name(name)) => parsed || matches!(name.to_ascii_lowercase().as_str(), "like" | "parse" | "in"),
         Some(Word::Field(_)) => parsed,
-        Some(Word::Number(_) | Word::Text(_) | Word::Span(_) | Word::Pattern(_)) => false,
+        Some(Word::Number(_) | Word::Digits(_) | Word::Text(_) | Word::Span(_) | Word::Pattern(_)) => false,
         Some(Word::Sign(sign)) => !matches!(*sign, ")" | "]"),
         Some(Word::End) | None => true,
     }
@@ -173,6 +175,10 @@ fn number(letters: &[char], begin: usize) -> Result<(Word, usize), Malformed> {
     if let Some(power) = unit.strip_prefix(['e', 'E']).filter(|power| !power.is_empty()) {
         let text = format!("{digits}e{power}");
         return text.parse().map(|n| (Word::Number(n), end)).map_err(|_| wrong());
+    }
+    // Source of the bound: fifteen digits are exact in a double.
+    if unit.is_empty() && digits.len() > 15 && digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Ok((Word::Digits(digits), end));
     }
     if unit.is_empty() {
         return digits.parse().map(|n| (Word::Number(n), end)).map_err(|_| wrong());

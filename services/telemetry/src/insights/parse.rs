@@ -46,6 +46,8 @@ pub(super) struct Counted {
 pub(super) enum Expression {
     Null,
     Number(f64),
+    /// A whole number of many digits.
+    Digits(String),
     Text(String),
     Truth(bool),
     Span(i64),
@@ -421,6 +423,7 @@ impl Parser {
         let token = self.words[self.at].clone();
         let out = match token.word {
             Word::Number(n) => Expression::Number(n),
+            Word::Digits(digits) => Expression::Digits(digits),
             Word::Span(ms) => Expression::Span(ms),
             Word::Text(text) => Expression::Text(text),
             Word::Pattern(pattern) => Expression::Pattern(regex(&pattern, token.at)?),

@@ -252,6 +252,26 @@ mod tests {
     }
 
     #[test]
+    fn ids_are_not_rounded() {
+        let ids = ["1234567890123456788", "1234567890123456789", "1234567890123456790"];
+        let events = ids.map(|id| format!(r#"{{"id":{id},"text":"{id}"}}"#));
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        let found = |condition: &str| check(&format!("filter {condition} | sort id asc | display id"), &events);
+        for field in ["id", "text"] {
+            for literal in [ids[1].to_owned(), format!("'{}'", ids[1])] {
+                assert_eq!(found(&format!("{field} = {literal}")), [format!("id={}", ids[1])], "{field} {literal}");
+                assert_eq!(found(&format!("{field} in [{literal}]")), [format!("id={}", ids[1])]);
+                assert_eq!(found(&format!("{field} != {literal}")).len(), 2, "{field} {literal}");
+                assert_eq!(found(&format!("{field} > {literal}")), [format!("id={}", ids[2])]);
+            }
+        }
+        assert_eq!(found("id > 1"), ids.map(|id| format!("id={id}")), "in their order");
+        let texts = [r#"{"a":"007"}"#, r#"{"a":7}"#, r#"{"a":"7.0"}"#];
+        assert_eq!(check("filter a = '7' | display a", &texts), ["a=7"]);
+        assert_eq!(check("filter a = 7 | sort @timestamp asc | display a", &texts), ["a=007", "a=7", "a=7.0"]);
+    }
+
+    #[test]
     fn natural_order() {
         let texts = ["A", "111A", "2", "*%04", "10", "5A", "a12", "0#", "1", "2345_", "@"];
         let found = check("sort @message asc | display @message as m", &texts);

@@ -25,6 +25,25 @@ impl Value {
         }
     }
 
+    /// A whole number in all its digits, of which a double does not hold all.
+    fn whole(&self) -> Option<i128> {
+        match self {
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Time(ms) => Some((*ms).into()),
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and below 2^53")]
+            Self::Number(n) if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 => Some(*n as i128),
+            _ => None,
+        }
+    }
+
+    /// As numbers, where both are: whole ones digit by digit.
+    pub(super) fn compare(&self, other: &Self) -> Option<Ordering> {
+        if let (Some(a), Some(b)) = (self.whole(), other.whole()) {
+            return Some(a.cmp(&b));
+        }
+        self.number()?.partial_cmp(&other.number()?)
+    }
+
     /// As a result tells it: none where there is nothing.
     pub(super) fn told(&self) -> Option<String> {
         Some(match self {
@@ -50,7 +69,7 @@ impl Value {
         match (self, other) {
             (Self::Null, _) | (_, Self::Null) => self.order(other),
             _ => match (self.number(), other.number()) {
-                (Some(a), Some(b)) => a.total_cmp(&b),
+                (Some(a), Some(b)) => self.compare(other).unwrap_or_else(|| a.total_cmp(&b)),
                 (Some(_), None) => Ordering::Greater,
                 (None, Some(_)) => Ordering::Less,
                 (None, None) => {
@@ -66,10 +85,7 @@ impl Value {
             (Self::Null, Self::Null) => Ordering::Equal,
             (Self::Null, _) => Ordering::Less,
             (_, Self::Null) => Ordering::Greater,
-            _ => match (self.number(), other.number()) {
-                (Some(a), Some(b)) => a.total_cmp(&b),
-                _ => self.told().cmp(&other.told()),
-            },
+            _ => self.compare(other).unwrap_or_else(|| self.told().cmp(&other.told())),
         }
     }
 }

@@ -7,7 +7,7 @@ use api_cloudwatch::{Dimension, MetricDataQuery, MetricStat, error};
 use wire::Error;
 
 use super::math::search::{Metric, Search};
-use super::math::{Asked, Expr, MOST_POINTS, Series, Value, World, evaluate};
+use super::math::{Asked, Expr, Grid, MOST_POINTS, Series, Value, World, evaluate};
 use super::read::Wanted;
 use super::series::Home;
 use super::{Metrics, stat};
@@ -100,6 +100,7 @@ impl Queries {
         metrics: &[(String, Series)],
         searches: &BTreeMap<Asked, Vec<Series>>,
         span: (i64, i64),
+        grid: Grid,
     ) -> Result<BTreeMap<String, Value>, Error> {
         let mut ids: BTreeMap<String, Value> =
             metrics.iter().map(|(id, series)| (id.clone(), Value::Series(series.clone()))).collect();
@@ -108,7 +109,7 @@ impl Queries {
             let query = &self.all[*at];
             let What::Expression(expr) = &query.what else { continue };
             let period = query.period.or_else(|| self.period());
-            let world = World { span, period, ids: &ids, metrics, searches, left: &left };
+            let world = World { span, grid, period, ids: &ids, metrics, searches, left: &left };
             let value = evaluate(expr, &world).map_err(|fault| fault.of(&query.id))?;
             ids.insert(query.id.clone(), value);
         }
@@ -198,11 +199,17 @@ fn order(all: &[Query]) -> Result<Vec<usize>, Error> {
 
 impl Metrics {
     /// Reads what the queries need and evaluates them.
-    pub(super) async fn query(&self, home: &Home, queries: &Queries, (from, to): (i64, i64)) -> Result<Results, Error> {
+    pub(super) async fn query(
+        &self,
+        home: &Home,
+        queries: &Queries,
+        (from, to): (i64, i64),
+        grid: Grid,
+    ) -> Result<Results, Error> {
         let mut metrics = Vec::new();
         for query in &queries.all {
             if let What::Metric(metric) = &query.what {
-                metrics.push((query.id.clone(), self.of_metric(home, metric, (from, to)).await?));
+                metrics.push((query.id.clone(), self.of_metric(home, metric, (from, to), grid).await?));
             }
         }
         let (mut searches, mut truncated) = (BTreeMap::new(), false);
@@ -213,11 +220,17 @@ impl Metrics {
         }
         // Nothing can be known of times that have not come.
         let now = self.router.now().as_second() + 1;
-        let values = queries.evaluate(&metrics, &searches, (from, to.min(now)))?;
+        let values = queries.evaluate(&metrics, &searches, (from, to.min(now)), grid)?;
         Ok(Results { values, truncated })
     }
 
-    async fn of_metric(&self, home: &Home, asked: &MetricStat, (from, to): (i64, i64)) -> Result<Series, Error> {
+    async fn of_metric(
+        &self,
+        home: &Home,
+        asked: &MetricStat,
+        (from, to): (i64, i64),
+        grid: Grid,
+    ) -> Result<Series, Error> {
         let period = i64::from(asked.period);
         let metric = asked.metric.metric_name.clone().unwrap_or_default();
         let wanted = Wanted {
@@ -225,8 +238,7 @@ impl Metrics {
             metric: &metric,
             dimensions: asked.metric.dimensions.as_deref().unwrap_or_default(),
             unit: asked.unit.as_deref(),
-            // Periods are whole ones of the clock.
-            from: if period > 0 { from.div_euclid(period) * period } else { from },
+            from: if period > 0 { grid.begin(from, period) } else { from },
             to,
             period,
         };
@@ -265,7 +277,7 @@ impl Metrics {
                 stat: asked.stat.clone(),
                 unit: None,
             };
-            let series = self.of_metric(home, &stat, span).await?;
+            let series = self.of_metric(home, &stat, span, Grid::Clock).await?;
             all.push(Series { label: label(metric, one_name), ..series });
         }
         Ok((all, truncated))

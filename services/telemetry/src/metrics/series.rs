@@ -68,7 +68,7 @@ impl Home {
             }
         }
         let mut known = known.unwrap_or_default();
-        known.merge(stat);
+        known.take_in(stat);
         tx.put_json(key, &known)
     }
 
@@ -85,6 +85,12 @@ impl Home {
         let rows = tx.scan(first.as_bytes(), Some(end.as_bytes()), usize::MAX, false)?;
         rows.iter().map(|(key, value)| Ok((minute_of(key), store::kv::decode(key, value)?))).collect()
     }
+}
+
+/// Whether measurements of a second are taken. Source: API Reference, MetricDatum: up to two weeks in the past, and up to two hours in
+/// the future.
+pub(crate) fn is_taken(at: i64, now: i64) -> bool {
+    (now - 14 * 24 * 3600..=now + 2 * 3600).contains(&at)
 }
 
 impl Series {

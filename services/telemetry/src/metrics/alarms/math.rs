@@ -7,7 +7,7 @@ use api_cloudwatch::{MetricDataQuery, PutMetricAlarmInput};
 use wire::Error;
 
 use crate::metrics::data::{Queries, What};
-use crate::metrics::math::{Expr, Points, Series, Value};
+use crate::metrics::math::{Expr, Grid, Points, Series, Value};
 
 /// The queries of an alarm, and the place of the one that is watched.
 pub(in crate::metrics) struct Watched {
@@ -86,6 +86,6 @@ pub(in crate::metrics) fn check(req: &PutMetricAlarmInput, queries: &[MetricData
     if let Some((_, series)) = empty.iter().find(|(_, series)| series.period.is_none_or(|p| p <= 0 || p % 60 != 0)) {
         return Ok(series.period.unwrap_or_default());
     }
-    watched.points(watched.queries.evaluate(&empty, &BTreeMap::new(), (0, watched.period))?)?;
+    watched.points(watched.queries.evaluate(&empty, &BTreeMap::new(), (0, watched.period), Grid::Clock)?)?;
     Ok(watched.period)
 }

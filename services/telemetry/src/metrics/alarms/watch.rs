@@ -15,6 +15,7 @@ use super::rule::Rule;
 use super::state::{evaluate, range};
 use super::{AlarmRecord, State, all};
 use crate::metrics::Metrics;
+use crate::metrics::math::Grid;
 use crate::metrics::read::Wanted;
 
 pub(in crate::metrics) const WATCH: &str = "cloudwatch:watch";
@@ -92,7 +93,7 @@ impl Watch {
         let begin = end - period * i64::try_from(wanted_periods).unwrap_or(1);
         let times = || (0..).take(wanted_periods).map(|n| begin + n * period);
         if let Some(watched) = watched {
-            let results = self.0.query(&alarm.home(), &watched.queries, (begin, end)).await?;
+            let results = self.0.query(&alarm.home(), &watched.queries, (begin, end), Grid::At(begin)).await?;
             let points = watched.points(results.values)?;
             let values: Vec<_> = times().map(|at| (at, points.get(&at).copied())).collect();
             return Ok(evaluate(metric, &values, self.0.router.now()).filter(|state| state.value != alarm.state()));
@@ -144,4 +145,119 @@ fn of_composite(alarm: &AlarmRecord, all: &[AlarmRecord]) -> Option<State> {
         rule.alarms().into_iter().map(|name| json!({ "name": name, "state": { "value": state(&name) } })).collect();
     let reason = format!("{} transitioned to {value} because of the states of the alarms in its rule", alarm.arn());
     Some(State { value: value.to_owned(), reason, data: Some(json!({ "triggeringAlarms": children }).to_string()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::time::Duration;
+
+    use api_cloudwatch::{Metric, MetricDataQuery, MetricStat};
+    use service::Router;
+    use store::{Clock, Store};
+
+    use super::*;
+    use crate::metrics::pending::Pending;
+    use crate::metrics::series::{Home, Series};
+    use crate::metrics::stat::Stat;
+
+    #[derive(Debug)]
+    struct At(i64);
+
+    impl Clock for At {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::from_second(self.0).unwrap()
+        }
+        fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+            Box::pin(std::future::pending())
+        }
+        fn random(&self) -> u128 {
+            7
+        }
+    }
+
+    fn metric(id: &str, period: i32) -> MetricDataQuery {
+        let metric =
+            Metric { namespace: Some("N".to_owned()), metric_name: Some(id.to_owned()), ..Metric::default() };
+        let stat = MetricStat { metric, period, stat: "Sum".to_owned(), unit: None };
+        MetricDataQuery {
+            id: id.to_owned(),
+            metric_stat: Some(stat),
+            return_data: Some(false),
+            ..MetricDataQuery::default()
+        }
+    }
+
+    /// An alarm on an expression over `errors` and `calls`, at a time; `errors` are those of each minute of the hour before, of ten calls.
+    async fn state_at(expression: &str, period: i32, now: i64, errors: Option<f64>) -> Option<String> {
+        let store = Store::memory();
+        let home = Home { account: "000000000000".to_owned(), region: "eu-west-1".to_owned() };
+        let (place, last) = (home.clone(), now.div_euclid(60));
+        store
+            .write(move |tx| {
+                for minute in last - 180..last {
+                    for (name, value) in [("errors", errors), ("calls", errors.map(|_| 10.0))] {
+                        let Some(value) = value else { continue };
+                        let mut stat = Stat::default();
+                        stat.add(value, 1.0);
+                        let series = Series {
+                            version: 1,
+                            namespace: "N".to_owned(),
+                            metric: name.to_owned(),
+                            dimensions: BTreeMap::new(),
+                            unit: "None".to_owned(),
+                            newest: 0,
+                        };
+                        place.add(tx, &series, minute, &stat)?;
+                    }
+                }
+                Ok::<_, store::Error>(())
+            })
+            .await
+            .unwrap();
+        let rate = MetricDataQuery {
+            id: "rate".to_owned(),
+            expression: Some(expression.to_owned()),
+            ..MetricDataQuery::default()
+        };
+        let shown = MetricAlarm {
+            alarm_name: Some("a".to_owned()),
+            metrics: Some(vec![rate, metric("errors", period), metric("calls", period)]),
+            evaluation_periods: Some(2),
+            threshold: Some(50.0),
+            comparison_operator: Some("GreaterThanThreshold".to_owned()),
+            treat_missing_data: Some("missing".to_owned()),
+            state_value: Some("none".to_owned()),
+            ..MetricAlarm::default()
+        };
+        let alarm = AlarmRecord {
+            version: 1,
+            home: (home.account.clone(), home.region.clone()),
+            metric: Some(shown.clone()),
+            composite: None,
+            tags: BTreeMap::new(),
+        };
+        let router = Router::with_clock(Arc::new(At(now)));
+        let watch = Watch(Arc::new(Metrics { store, router, pending: Pending::default() }));
+        watch.of_metric(&alarm, &shown).await.unwrap().map(|state| state.value)
+    }
+
+    /// Whatever the minute is: periods are those that end now, not those of the clock.
+    #[tokio::test]
+    async fn expressions_are_evaluated_every_minute() {
+        let noon = 1_700_000_000_i64.div_euclid(3600) * 3600;
+        for (period, expression) in
+            [(60, "100 * errors / calls"), (300, "100 * errors / calls"), (3600, "FILL(100 * errors / calls, 0)")]
+        {
+            for minute in 0..7 {
+                let now = noon + minute * 60 + 7;
+                let at = |errors| state_at(expression, period, now, errors);
+                assert_eq!(at(Some(9.0)).await.as_deref(), Some("ALARM"), "{period} {minute}");
+                assert_eq!(at(Some(1.0)).await.as_deref(), Some("OK"), "{period} {minute}");
+            }
+        }
+        let now = noon + 127;
+        assert_eq!(state_at("errors + 0", 300, now, None).await.as_deref(), Some("INSUFFICIENT_DATA"));
+        assert_eq!(state_at("TIME_SERIES(60)", 300, now, None).await.as_deref(), Some("ALARM"));
+    }
 }

@@ -11,6 +11,8 @@ use super::{Fault, Points, Series, Value, functions};
 pub(in crate::metrics) struct World<'a> {
     /// From the first period to before the last, in seconds; nothing after now.
     pub(in crate::metrics) span: (i64, i64),
+    /// Where periods begin.
+    pub(in crate::metrics) grid: Grid,
     /// The granularity that was asked for, or that of all metrics.
     pub(in crate::metrics) period: Option<i64>,
     /// Metrics and expressions that have been evaluated.
@@ -20,6 +22,26 @@ pub(in crate::metrics) struct World<'a> {
     pub(in crate::metrics) searches: &'a BTreeMap<Asked, Vec<Series>>,
     /// How many more points the functions of the request may make that give every period one.
     pub(in crate::metrics) left: &'a Cell<i64>,
+}
+
+/// When periods begin.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::metrics) enum Grid {
+    /// At whole ones of the clock, as the data that is asked for.
+    Clock,
+    /// At this second, and whole periods before and after: an alarm looks each minute at the periods that end there, whatever their length.
+    At(i64),
+}
+
+impl Grid {
+    /// When the period begins that a time is in.
+    pub(in crate::metrics) fn begin(self, at: i64, period: i64) -> i64 {
+        let origin = match self {
+            Self::Clock => 0,
+            Self::At(origin) => origin,
+        };
+        origin + (at - origin).div_euclid(period) * period
+    }
 }
 
 /// Source: API Reference, GetMetricData: the most data points of a request.
@@ -38,7 +60,8 @@ impl World<'_> {
             )));
         }
         self.left.set(left);
-        Ok((0..).map(move |n| from.div_euclid(period) * period + n * period).take_while(move |at| *at < to))
+        let first = self.grid.begin(from, period);
+        Ok((0..).map(move |n| first + n * period).take_while(move |at| *at < to))
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) mod search;
 
 use std::collections::BTreeMap;
 
-pub(super) use eval::{MOST_POINTS, World, evaluate};
+pub(super) use eval::{Grid, MOST_POINTS, World, evaluate};
 pub(super) use parse::Expr;
 pub(super) use search::Asked;
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::search::{Metric, Search};
-use super::{Expr, Fault, MOST_POINTS, Series, Value, World, evaluate};
+use super::{Expr, Fault, Grid, MOST_POINTS, Series, Value, World, evaluate};
 
 /// Minutes from 0 on; `-` has no value.
 fn series(text: &str) -> Series {
@@ -37,7 +37,7 @@ fn within(
     ids: &BTreeMap<String, Value>,
 ) -> Result<Vec<String>, Fault> {
     let (searches, left) = (BTreeMap::new(), Cell::new(MOST_POINTS));
-    let world = World { span, period: Some(60), ids, metrics, searches: &searches, left: &left };
+    let world = World { span, grid: Grid::Clock, period: Some(60), ids, metrics, searches: &searches, left: &left };
     Ok(match evaluate(&Expr::parse(text)?, &world)? {
         Value::Series(one) => vec![shown(&one)],
         Value::Array(all) => all.iter().map(shown).collect(),

@@ -7,7 +7,7 @@ use wire::{Error, Timestamp};
 
 use crate::metrics::Metrics;
 use crate::metrics::data::{Queries, Query, What};
-use crate::metrics::math::{Series, Value};
+use crate::metrics::math::{Grid, Series, Value};
 use crate::metrics::series::Home;
 
 #[async_trait]
@@ -16,7 +16,7 @@ impl Handle<GetMetricData> for Metrics {
         let queries = Queries::read(req.metric_data_queries)?;
         let span = (req.start_time.0.as_second(), req.end_time.0.as_second());
         let descending = req.scan_by.as_deref() != Some("TimestampAscending");
-        let mut found = self.query(&Home::of(cx), &queries, span).await?;
+        let mut found = self.query(&Home::of(cx), &queries, span, Grid::Clock).await?;
         let mut results = Vec::new();
         for query in queries.all.iter().filter(|query| query.shown) {
             match found.values.remove(&query.id) {

@@ -9,7 +9,7 @@ use wire::Error;
 use wire::types::Empty;
 
 use crate::metrics::Metrics;
-use crate::metrics::series::{Home, Series};
+use crate::metrics::series::{Home, Series, is_taken};
 use crate::metrics::stat::Stat;
 
 /// Source: CloudWatch service quotas.
@@ -41,7 +41,7 @@ impl Handle<PutMetricData> for Metrics {
 fn read(namespace: &str, datum: MetricDatum, now: i64) -> Result<(Series, i64, Stat), Error> {
     let wrong = |what: String| error::invalid_parameter_value_exception(what);
     let at = datum.timestamp.map_or(now, |at| at.0.as_second());
-    if at < now - 14 * 24 * 3600 || at > now + 2 * 3600 {
+    if !is_taken(at, now) {
         return Err(wrong("The parameter MetricData.member.1.Timestamp must be a value within two weeks in the past and two hours in the future.".to_owned()));
     }
     let dimensions: BTreeMap<_, _> =
@@ -53,7 +53,7 @@ fn read(namespace: &str, datum: MetricDatum, now: i64) -> Result<(Series, i64, S
     match (datum.value, datum.statistic_values, datum.values) {
         (Some(value), None, None) => stat.add(finite(value)?, 1.0),
         (None, Some(set), None) => {
-            stat.add_set(finite(set.sample_count)?, finite(set.sum)?, finite(set.minimum)?, finite(set.maximum)?);
+            stat.add_set(count_of(set.sample_count, "StatisticValues.SampleCount")?, finite(set.sum)?, finite(set.minimum)?, finite(set.maximum)?);
         }
         (None, None, Some(values)) if values.len() <= MAX_VALUES => {
             let counts = datum.counts.unwrap_or_else(|| vec![1.0; values.len()]);
@@ -61,7 +61,7 @@ fn read(namespace: &str, datum: MetricDatum, now: i64) -> Result<(Series, i64, S
                 return Err(wrong("The parameters Values and Counts must be of the same size.".to_owned()));
             }
             for (value, count) in values.into_iter().zip(counts) {
-                stat.add(finite(value)?, finite(count)?);
+                stat.add(finite(value)?, count_of(count, "Counts")?);
             }
         }
         (None, None, Some(_)) => return Err(wrong(format!("The parameter Values has at most {MAX_VALUES} values."))),
@@ -93,4 +93,14 @@ fn finite(value: f64) -> Result<f64, Error> {
     } else {
         Err(error::invalid_parameter_value_exception("A value must be a finite number."))
     }
+}
+
+/// Of nothing there are no statistics.
+fn count_of(value: f64, name: &str) -> Result<f64, Error> {
+    let count = finite(value)?;
+    if count > 0.0 {
+        return Ok(count);
+    }
+    let message = format!("The value {count} for parameter MetricData.member.1.{name} is invalid.");
+    Err(error::invalid_parameter_value_exception(message))
 }
