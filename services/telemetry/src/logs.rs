@@ -100,6 +100,23 @@ impl Scope {
     pub(crate) fn answers(&self) -> Key {
         self.0.clone().push("answers")
     }
+    /// How many bytes a group holds.
+    pub(crate) fn bytes(&self, group: &str) -> Key {
+        self.0.clone().push("bytes").push(group)
+    }
+    /// How many bytes a group holds; what it held before that was counted its streams tell.
+    pub(crate) fn stored(&self, tx: &mut Tx<'_>, group: &str) -> Result<i64, store::Error> {
+        if let Some(bytes) = tx.get_json(self.bytes(group))? {
+            return Ok(bytes);
+        }
+        let streams: Vec<Stream> = tx.list_json(self.streams(group), usize::MAX)?;
+        Ok(streams.iter().map(|stream| stream.bytes).sum())
+    }
+    /// Counts what comes and goes.
+    pub(crate) fn count(&self, tx: &mut Tx<'_>, group: &str, bytes: i64) -> Result<(), store::Error> {
+        let stored = self.stored(tx, group)?.saturating_add(bytes).max(0);
+        tx.put_json(self.bytes(group), &stored)
+    }
     pub(crate) fn counter(&self) -> Key {
         self.0.clone().push("counter")
     }
@@ -118,16 +135,14 @@ impl Scope {
 /// The longest span of one batch. Source: PutLogEvents, "A batch of log events … cannot span more than 24 hours".
 pub(crate) const MAX_SPAN_MS: i64 = 24 * 3600 * 1000;
 
-/// Deletes all records under a prefix.
-pub(crate) fn clear(tx: &mut Tx<'_>, prefix: &Key) -> Result<(), store::Error> {
-    loop {
-        let page = tx.scan_prefix(prefix, 1000)?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        for (key, _) in page {
-            tx.delete(key)?;
-        }
+/// What a message counts for in `storedBytes`. Source: PutLogEvents, "the sum of all event messages in UTF-8, plus 26 bytes for each".
+pub(crate) const EVENT_OVERHEAD: usize = 26;
+
+impl Batch {
+    /// Its bytes, as they are counted.
+    pub(crate) fn size(&self) -> i64 {
+        let size: usize = self.events.iter().map(|(_, message)| message.len() + EVENT_OVERHEAD).sum();
+        i64::try_from(size).unwrap_or(i64::MAX)
     }
 }
 
@@ -178,20 +193,10 @@ impl Telemetry {
                 if !stream.is_some_and(|stream| streams(&String::from_utf8_lossy(stream))) {
                     continue;
                 }
-                let number = at(1).and_then(|p| Key::part_u64(p)).unwrap_or_default();
-                let batch: Batch = store::kv::decode(key, value)?;
-                for (i, (time_ms, message)) in batch.events.into_iter().enumerate() {
-                    if time_ms < from || time_ms >= to || !keep(&batch.stream, &message) {
-                        continue;
+                for event in events_of(key, value, (from, to))? {
+                    if keep(&event.stream, &event.message) {
+                        kept.take(event);
                     }
-                    let id = format!("{:020}{number:012}{i:06}", time_ms.max(0));
-                    kept.take(Event {
-                        stream: batch.stream.clone(),
-                        time_ms,
-                        ingested_ms: batch.ingested_ms,
-                        message,
-                        id,
-                    });
                 }
             }
             if pairs.len() < BATCHES {
@@ -201,8 +206,50 @@ impl Telemetry {
         Ok(kept.page())
     }
 
+    /// Some batches of a group that may have events of a time, as they are stored, and where to go on: each is read once.
+    pub(crate) async fn read_some(
+        &self,
+        scope: &Scope,
+        group: &str,
+        (from, to): (i64, i64),
+        after: Option<&[u8]>,
+    ) -> Result<(Vec<store::kv::Pair>, Option<Vec<u8>>), Error> {
+        let prefix = scope.events(group);
+        let first = prefix.clone().push_i64(from.saturating_sub(MAX_SPAN_MS)).into_bytes();
+        let (first, end) = (after.unwrap_or(&first).to_vec(), prefix.push_i64(to).into_bytes());
+        let pairs = self.store.read(|tx| tx.scan(&first, Some(&end), BATCHES, false)).await?;
+        let next = pairs.last().filter(|_| pairs.len() == BATCHES).map(|(key, _)| {
+            let mut next = key.clone();
+            next.push(0);
+            next
+        });
+        Ok((pairs, next))
+    }
+
     /// Deletes what a stream holds, some at a time: those that write meanwhile do not wait for all of it.
     pub(crate) async fn empty_stream(&self, scope: &Scope, group: &str, stream: &str) -> Result<(), Error> {
+        let of = |key: &[u8]| {
+            let parts = Key::parts(key);
+            parts.len().checked_sub(2).is_some_and(|at| parts[at] == stream.as_bytes())
+        };
+        self.empty(scope, group, of).await
+    }
+
+    /// The same of a group: its events, then its streams.
+    pub(crate) async fn empty_group(&self, scope: &Scope, group: &str) -> Result<(), Error> {
+        self.empty(scope, group, |_| true).await?;
+        let prefix = scope.streams(group);
+        let mut after = prefix.as_bytes().to_vec();
+        loop {
+            let page = self.store.read(|tx| tx.scan_after(&prefix, &after, DELETED_AT_ONCE)).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after.clone_from(last);
+            let delete = move |tx: &mut Tx<'_>| page.iter().try_for_each(|(key, _)| tx.delete(key));
+            self.store.write(delete).await?;
+        }
+    }
+
+    async fn empty(&self, scope: &Scope, group: &str, of: impl Fn(&[u8]) -> bool) -> Result<(), Error> {
         let prefix = scope.events(group);
         let (mut from, end) = (prefix.as_bytes().to_vec(), store::key::prefix_end(prefix.as_bytes()));
         loop {
@@ -210,14 +257,14 @@ impl Telemetry {
             let Some((last, _)) = pairs.last() else { return Ok(()) };
             from.clone_from(last);
             from.push(0);
-            let of = |key: &[u8]| {
-                let parts = Key::parts(key);
-                parts.len().checked_sub(2).is_some_and(|at| parts[at] == stream.as_bytes())
-            };
-            let gone: Vec<Vec<u8>> = pairs.into_iter().map(|(key, _)| key).filter(|key| of(key)).collect();
+            let mut gone = Vec::new();
+            for (key, value) in pairs.into_iter().filter(|(key, _)| of(key)) {
+                let batch: Batch = store::kv::decode(&key, &value)?;
+                gone.push((key, batch.size()));
+            }
             if !gone.is_empty() {
-                let delete = move |tx: &mut Tx<'_>| gone.iter().try_for_each(|key| tx.delete(key));
-                self.store.write(delete).await?;
+                let (scope, group) = (scope.clone(), group.to_owned());
+                self.store.write(move |tx| delete_batches(tx, &scope, &group, &gone)).await?;
             }
         }
     }
@@ -257,17 +304,47 @@ impl Telemetry {
                 let Some(group) = tx.get(&key)? else { return Ok(0) };
                 let group: Group = store::kv::decode(&key, &group)?;
                 let Some(days) = group.retention_days else { return Ok(0) };
-                let Some(name) = Key::parts(&key).into_iter().nth(4) else { return Ok(0) };
-                let events = region.clone().push("events").push(name);
+                let (scope, name) = (Scope(region.clone()), &group.name);
+                let events = scope.events(name);
                 let to = events.clone().push_i64(now_ms - i64::from(days) * 86_400_000 - MAX_SPAN_MS);
                 let old = tx.scan(events.as_bytes(), Some(to.as_bytes()), FORGOTTEN_AT_ONCE, false)?;
-                for (key, _) in &old {
-                    tx.delete(key)?;
-                }
+                let sized = old.iter().map(|(key, value)| {
+                    let batch: Batch = store::kv::decode(key, value)?;
+                    Ok((key.clone(), batch.size()))
+                });
+                delete_batches(tx, &scope, name, &sized.collect::<Result<Vec<_>, store::Error>>()?)?;
                 Ok::<_, Error>(old.len())
             })
             .await
     }
+}
+
+/// The events of a batch with `from <= time < to`.
+pub(crate) fn events_of(key: &[u8], value: &[u8], (from, to): (i64, i64)) -> Result<Vec<Event>, store::Error> {
+    let number = Key::parts(key).last().and_then(|part| Key::part_u64(part)).unwrap_or_default();
+    let batch: Batch = store::kv::decode(key, value)?;
+    let (stream, ingested_ms) = (batch.stream, batch.ingested_ms);
+    let events = batch.events.into_iter().enumerate().filter(|(_, (time_ms, _))| (from..to).contains(time_ms));
+    let event = |(i, (time_ms, message)): (usize, (i64, String))| Event {
+        id: format!("{:020}{number:012}{i:06}", time_ms.max(0)),
+        stream: stream.clone(),
+        time_ms,
+        ingested_ms,
+        message,
+    };
+    Ok(events.map(event).collect())
+}
+
+/// Deletes batches, whose sizes are known, where they are still there.
+fn delete_batches(tx: &mut Tx<'_>, scope: &Scope, group: &str, batches: &[(Vec<u8>, i64)]) -> Result<(), store::Error> {
+    let mut bytes = 0;
+    for (key, size) in batches {
+        if tx.get(key)?.is_some() {
+            tx.delete(key)?;
+            bytes += size;
+        }
+    }
+    if bytes == 0 { Ok(()) } else { scope.count(tx, group, -bytes) }
 }
 
 /// Which page of events is read.
@@ -355,6 +432,8 @@ impl<'a> Kept<'a> {
 
 /// Batches read at once: each may be a megabyte.
 const BATCHES: usize = 64;
+/// Streams deleted in one transaction.
+const DELETED_AT_ONCE: usize = 500;
 /// Batches deleted in one transaction.
 const FORGOTTEN_AT_ONCE: usize = 500;
 

@@ -39,47 +39,99 @@ impl Aggregate {
         })
     }
 
-    /// Of the values that are there, each with the time of its event.
-    pub(super) fn of(self, values: &[(i64, Value)], percent: f64) -> Value {
-        let numbers = || -> Vec<f64> { values.iter().filter_map(|(_, value)| value.number()).collect() };
-        #[expect(clippy::cast_precision_loss, reason = "no query has so many rows")]
-        let count = |n: usize| n as f64;
-        let number = |n: Option<f64>| n.map_or(Value::Null, Value::Number);
-        let pick = |found: Option<&(i64, Value)>| found.map_or(Value::Null, |(_, value)| value.clone());
+    /// What it needs of values that come one after the other.
+    pub(super) fn gather(self) -> Gathered {
         match self {
-            Self::Count => Value::Number(count(values.len())),
-            Self::CountDistinct => {
-                let distinct: BTreeSet<Option<String>> = values.iter().map(|(_, value)| value.told()).collect();
-                Value::Number(count(distinct.len()))
+            Self::Count => Gathered::Count(0),
+            Self::Sum | Self::Avg => Gathered::Sum(0.0, 0),
+            Self::Max | Self::Min | Self::Earliest | Self::Latest | Self::SortsFirst | Self::SortsLast => {
+                Gathered::Best(self, None)
             }
-            Self::Sum => Value::Number(numbers().iter().sum()),
-            Self::Avg => number(mean(&numbers())),
-            Self::StdDev => {
-                let all = numbers();
-                number(mean(&all).map(|mean| {
-                    let squares: f64 = all.iter().map(|n| (n - mean).powi(2)).sum();
-                    (squares / count(all.len())).sqrt()
-                }))
-            }
-            Self::Percentile => number(percentile(numbers(), percent)),
-            // Numbers where there are any, as times are.
-            Self::Max => extreme(values, true),
-            Self::Min => extreme(values, false),
-            Self::Earliest => pick(values.iter().min_by_key(|(time, _)| *time)),
-            Self::Latest => pick(values.iter().max_by_key(|(time, _)| *time)),
-            Self::SortsFirst => pick(values.iter().min_by(|a, b| a.1.natural(&b.1))),
-            Self::SortsLast => pick(values.iter().max_by(|a, b| a.1.natural(&b.1))),
+            Self::CountDistinct => Gathered::Texts(BTreeSet::new()),
+            Self::Percentile | Self::StdDev => Gathered::Numbers(Vec::new()),
         }
     }
 }
 
-fn extreme(values: &[(i64, Value)], greatest: bool) -> Value {
-    let numbers = values.iter().map(|(_, value)| value).filter(|value| value.number().is_some());
-    let found = if greatest { numbers.max_by(|a, b| a.order(b)) } else { numbers.min_by(|a, b| a.order(b)) };
-    match found {
-        Some(time @ Value::Time(_)) => time.clone(),
-        Some(value) => value.number().map_or(Value::Null, Value::Number),
-        None => Value::Null,
+/// What values have come to so far.
+#[derive(Debug)]
+pub(super) enum Gathered {
+    Count(usize),
+    Sum(f64, usize),
+    /// The value that stands for all, and the time of its event.
+    Best(Aggregate, Option<(i64, Value)>),
+    Texts(BTreeSet<Option<String>>),
+    Numbers(Vec<f64>),
+}
+
+impl Gathered {
+    /// Takes a value that is there, and the time of its event; by how many bytes it has grown, about.
+    pub(super) fn take(&mut self, time: i64, value: Value) -> usize {
+        match self {
+            Self::Count(count) => *count += 1,
+            Self::Sum(sum, count) => {
+                if let Some(number) = value.number() {
+                    *sum += number;
+                    *count += 1;
+                }
+            }
+            Self::Best(aggregate, best) => {
+                if best.as_ref().is_none_or(|best| is_better(*aggregate, (time, &value), (best.0, &best.1))) {
+                    // Numbers where there are any, as times are.
+                    let taken = !matches!(aggregate, Aggregate::Max | Aggregate::Min) || value.number().is_some();
+                    if taken {
+                        *best = Some((time, value));
+                    }
+                }
+            }
+            Self::Texts(texts) => {
+                let text = value.told();
+                let size = text.as_ref().map_or(0, String::len) + 64;
+                return if texts.insert(text) { size } else { 0 };
+            }
+            Self::Numbers(numbers) => {
+                if let Some(number) = value.number() {
+                    numbers.push(number);
+                    return size_of::<f64>() * 2;
+                }
+            }
+        }
+        0
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "no query has so many rows")]
+    pub(super) fn finish(self, aggregate: Aggregate, percent: f64) -> Value {
+        let number = |n: Option<f64>| n.map_or(Value::Null, Value::Number);
+        match self {
+            Self::Count(count) => Value::Number(count as f64),
+            Self::Sum(sum, count) if matches!(aggregate, Aggregate::Avg) => {
+                number((count > 0).then(|| sum / count as f64))
+            }
+            Self::Sum(sum, _) => Value::Number(sum),
+            Self::Texts(texts) => Value::Number(texts.len() as f64),
+            Self::Numbers(all) if matches!(aggregate, Aggregate::Percentile) => number(percentile(all, percent)),
+            Self::Numbers(all) => number(mean(&all).map(|mean| {
+                let squares: f64 = all.iter().map(|n| (n - mean).powi(2)).sum();
+                (squares / all.len() as f64).sqrt()
+            })),
+            Self::Best(Aggregate::Max | Aggregate::Min, Some((_, value))) => match value {
+                Value::Time(_) => value,
+                other => number(other.number()),
+            },
+            Self::Best(_, best) => best.map_or(Value::Null, |(_, value)| value),
+        }
+    }
+}
+
+/// Whether a value stands for all rather than the one that does so far.
+fn is_better(aggregate: Aggregate, value: (i64, &Value), best: (i64, &Value)) -> bool {
+    match aggregate {
+        Aggregate::Earliest => value.0 < best.0,
+        Aggregate::Latest => value.0 >= best.0,
+        Aggregate::SortsFirst => value.1.natural(best.1).is_lt(),
+        Aggregate::SortsLast => value.1.natural(best.1).is_ge(),
+        Aggregate::Min => value.1.order(best.1).is_lt(),
+        _ => value.1.order(best.1).is_ge(),
     }
 }
 

@@ -14,7 +14,7 @@ mod run;
 mod value;
 
 pub(crate) use parse::Query;
-pub(crate) use run::{Found, Row};
+pub(crate) use run::{Found, Row, Running};
 
 use serde_json::json;
 use wire::Error;

@@ -1,9 +1,11 @@
 //! The commands, one after the other, over the rows that are left.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 
+use super::aggregate::Gathered;
 use super::eval::value;
 use super::parse::{Column, Command, Counted, Expression, Query};
 use super::value::Value;
@@ -24,6 +26,12 @@ impl Row {
         self.fields.get(written).cloned()
     }
 
+    /// Its bytes in memory, about.
+    fn size(&self) -> usize {
+        let size = |(name, value): (&String, &Value)| name.len() + value.size() + FIELD_BYTES;
+        self.fields.iter().map(size).sum()
+    }
+
     fn time(&self) -> i64 {
         if let Value::Time(ms) = self.get("@timestamp") { ms } else { 0 }
     }
@@ -42,47 +50,108 @@ pub(crate) struct Found {
     pub(crate) matched: usize,
 }
 
-impl Query {
-    /// Runs over the events of its time; `most` rows where it does not say how many.
-    pub(crate) fn run(&self, mut rows: Vec<Row>, most: usize, now_ms: i64) -> Found {
-        // The latest come first where nothing is said.
-        rows.sort_by_key(|row| std::cmp::Reverse(row.time()));
+/// A query to which events are given some at a time, in any order. What looks at one row only is done at once, and no more is held than the
+/// rest needs: the groups of `stats`, the first rows of an order.
+#[derive(Debug)]
+pub(crate) struct Running {
+    query: Query,
+    /// Rows where the query does not say how many.
+    most: usize,
+    now_ms: i64,
+    /// The commands before this one look at one row each.
+    alone: usize,
+    rows: Vec<Row>,
+    /// Where `stats` is the next.
+    groups: Option<Groups>,
+    matched: usize,
+    /// Bytes of what is held, about.
+    held: usize,
+}
+
+impl Running {
+    pub(crate) fn new(query: Query, most: usize, now_ms: i64) -> Self {
+        let is_of_one = |command: &&Command| {
+            matches!(command, Command::Fields(_) | Command::Display(_) | Command::Filter(_) | Command::Parse(..))
+        };
+        let alone = query.commands.iter().take_while(is_of_one).count();
+        let groups = matches!(query.commands.get(alone), Some(Command::Stats(..))).then(Groups::default);
+        Self { query, most, now_ms, alone, rows: Vec::new(), groups, matched: 0, held: 0 }
+    }
+
+    pub(crate) fn take(&mut self, mut rows: Vec<Row>) {
+        let (alone, rest) = self.query.commands.split_at(self.alone);
+        for command in alone {
+            each(command, &mut rows, self.now_ms);
+        }
+        self.matched += rows.len();
+        if let (Some(groups), Some(Command::Stats(what, by))) = (&mut self.groups, rest.first()) {
+            groups.take(&rows, (what, by), self.now_ms);
+            self.held = groups.held;
+            return;
+        }
+        self.held += rows.iter().map(Row::size).sum::<usize>();
+        self.rows.append(&mut rows);
+        // How many rows of which order are wanted.
+        let (sorts, wanted) = match rest {
+            [] => (None, self.most),
+            [Command::Limit(n), ..] => (None, *n),
+            [Command::Sort(by)] => (Some(by), self.most),
+            [Command::Sort(by), Command::Limit(n), ..] => (Some(by), *n),
+            _ => return,
+        };
+        if self.rows.len() > wanted.saturating_mul(2).saturating_add(1000) || self.held > MOST_BYTES / 2 {
+            latest_first(&mut self.rows);
+            if let Some(by) = sorts {
+                sort(&mut self.rows, by, self.now_ms);
+            }
+            self.rows.truncate(wanted);
+            self.held = self.rows.iter().map(Row::size).sum();
+        }
+    }
+
+    /// Whether it holds more than a query may.
+    pub(crate) fn is_too_much(&self) -> bool {
+        self.held > MOST_BYTES
+    }
+
+    pub(crate) fn finish(mut self) -> Found {
+        let now_ms = self.now_ms;
+        let (alone, mut rest) = self.query.commands.split_at(self.alone);
         let mut shown: Option<Vec<String>> = None;
-        let mut matched = rows.len();
+        alone.iter().for_each(|command| show(command, &mut shown));
+        let (mut rows, mut matched) = (std::mem::take(&mut self.rows), self.matched);
         let (mut counted, mut limited) = (false, false);
-        for command in &self.commands {
+        if let (Some(groups), Some((Command::Stats(what, by), after))) = (self.groups.take(), rest.split_first()) {
+            rows = groups.rows(what, by);
+            show(&rest[0], &mut shown);
+            (rest, counted) = (after, true);
+        } else {
+            // The latest come first where nothing is said.
+            latest_first(&mut rows);
+        }
+        for command in rest {
+            show(command, &mut shown);
             match command {
-                Command::Fields(columns) => {
-                    let names = add(&mut rows, columns, now_ms);
-                    shown.get_or_insert_default().extend(names);
-                }
-                Command::Display(columns) => shown = Some(add(&mut rows, columns, now_ms)),
-                Command::Filter(holds) => {
-                    rows.retain(|row| value(holds, row, now_ms).is_true());
+                Command::Fields(_) | Command::Display(_) | Command::Parse(..) => each(command, &mut rows, now_ms),
+                Command::Filter(_) => {
+                    each(command, &mut rows, now_ms);
                     if !counted {
                         matched = rows.len();
                     }
                 }
-                Command::Parse(of, pattern, names) => take_apart(&mut rows, of, (pattern, names), now_ms),
                 Command::Stats(what, by) => {
-                    rows = stats(&rows, what, by, now_ms);
-                    shown =
-                        Some(by.iter().map(|c| c.name.clone()).chain(what.iter().map(|c| c.name.clone())).collect());
+                    let mut groups = Groups::default();
+                    groups.take(&rows, (what, by), now_ms);
+                    rows = groups.rows(what, by);
                     counted = true;
                 }
-                Command::Sort(by) => rows.sort_by(|a, b| {
-                    let mut orders = by.iter().map(|(of, greatest_first)| {
-                        let order = value(of, a, now_ms).natural(&value(of, b, now_ms));
-                        if *greatest_first { order.reverse() } else { order }
-                    });
-                    orders.find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
-                }),
+                Command::Sort(by) => sort(&mut rows, by, now_ms),
                 Command::Limit(n) => {
                     rows.truncate(*n);
                     limited = true;
                 }
                 Command::Dedup(by) => {
-                    let mut seen = std::collections::BTreeSet::new();
+                    let mut seen = BTreeSet::new();
                     rows.retain(|row| {
                         let key: Vec<_> = by.iter().map(|c| value(&c.value, row, now_ms).told()).collect();
                         // What has none of the fields stays. Source: "dedup".
@@ -92,7 +161,7 @@ impl Query {
             }
         }
         if !limited {
-            rows.truncate(most);
+            rows.truncate(self.most);
         }
         let mut shown = shown.unwrap_or_else(|| vec!["@timestamp".to_owned(), "@message".to_owned()]);
         if !counted {
@@ -112,6 +181,48 @@ impl Query {
     }
 }
 
+/// What a query may hold at once, in bytes: several run side by side, and other services beside them.
+const MOST_BYTES: usize = 256 << 20;
+/// What a field and a value cost besides their texts, about.
+const FIELD_BYTES: usize = 80;
+
+/// What a command that looks at one row only makes of each.
+fn each(command: &Command, rows: &mut Vec<Row>, now_ms: i64) {
+    match command {
+        Command::Fields(columns) | Command::Display(columns) => add(rows, columns, now_ms),
+        Command::Filter(holds) => rows.retain(|row| value(holds, row, now_ms).is_true()),
+        Command::Parse(of, pattern, names) => take_apart(rows, of, (pattern, names), now_ms),
+        Command::Stats(..) | Command::Sort(_) | Command::Limit(_) | Command::Dedup(_) => {}
+    }
+}
+
+/// The columns that are shown after a command.
+fn show(command: &Command, shown: &mut Option<Vec<String>>) {
+    let names = |columns: &[Column]| columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+    match command {
+        Command::Fields(columns) => shown.get_or_insert_default().extend(names(columns)),
+        Command::Display(columns) => *shown = Some(names(columns)),
+        Command::Stats(what, by) => {
+            *shown = Some(names(by).into_iter().chain(what.iter().map(|counted| counted.name.clone())).collect());
+        }
+        _ => {}
+    }
+}
+
+fn latest_first(rows: &mut [Row]) {
+    rows.sort_by_key(|row| std::cmp::Reverse(row.time()));
+}
+
+fn sort(rows: &mut [Row], by: &[(Expression, bool)], now_ms: i64) {
+    rows.sort_by(|a, b| {
+        let mut orders = by.iter().map(|(of, greatest_first)| {
+            let order = value(of, a, now_ms).natural(&value(of, b, now_ms));
+            if *greatest_first { order.reverse() } else { order }
+        });
+        orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    });
+}
+
 /// Adds what a pattern finds in a text to each row.
 fn take_apart(rows: &mut [Row], of: &Expression, (pattern, names): (&Regex, &[String]), now_ms: i64) {
     let by_name = pattern.capture_names().flatten().next().is_some();
@@ -127,45 +238,79 @@ fn take_apart(rows: &mut [Row], of: &Expression, (pattern, names): (&Regex, &[St
     }
 }
 
-/// Adds columns to each row; their names.
-fn add(rows: &mut [Row], columns: &[Column], now_ms: i64) -> Vec<String> {
+/// Adds columns to each row.
+fn add(rows: &mut [Row], columns: &[Column], now_ms: i64) {
     for row in rows {
         for column in columns {
             let made = value(&column.value, row, now_ms);
             row.fields.insert(column.name.clone(), made);
         }
     }
-    columns.iter().map(|column| column.name.clone()).collect()
 }
 
-fn stats(rows: &[Row], what: &[Counted], by: &[Column], now_ms: i64) -> Vec<Row> {
-    let mut places: BTreeMap<Vec<Option<String>>, usize> = BTreeMap::new();
-    let mut groups: Vec<(Vec<Value>, Vec<&Row>)> = Vec::new();
-    for row in rows {
-        let values: Vec<Value> = by.iter().map(|column| value(&column.value, row, now_ms)).collect();
-        let key = values.iter().map(Value::told).collect();
-        let place = *places.entry(key).or_insert_with(|| {
-            groups.push((values, Vec::new()));
-            groups.len() - 1
-        });
-        groups[place].1.push(row);
-    }
-    if groups.is_empty() && by.is_empty() {
-        groups.push((Vec::new(), Vec::new()));
-    }
-    let row = |(values, members): (Vec<Value>, Vec<&Row>)| {
-        let mut fields: BTreeMap<String, Value> = BTreeMap::new();
-        for (column, value) in by.iter().zip(values) {
-            fields.insert(column.name.clone(), value);
+/// The groups of `stats`.
+#[derive(Debug, Default)]
+struct Groups {
+    places: BTreeMap<Vec<Option<String>>, usize>,
+    all: Vec<Group>,
+    held: usize,
+}
+
+#[derive(Debug)]
+struct Group {
+    /// Of its latest row: the latest groups come first.
+    latest: i64,
+    by: Vec<Value>,
+    what: Vec<Gathered>,
+}
+
+impl Groups {
+    fn take(&mut self, rows: &[Row], (what, by): (&[Counted], &[Column]), now_ms: i64) {
+        for row in rows {
+            let values: Vec<Value> = by.iter().map(|column| value(&column.value, row, now_ms)).collect();
+            let key: Vec<Option<String>> = values.iter().map(Value::told).collect();
+            let at = match self.places.get(&key) {
+                Some(at) => *at,
+                None => {
+                    let texts: usize = key.iter().flatten().map(String::len).sum();
+                    self.held += 2 * texts + FIELD_BYTES * 2 * (by.len() + what.len() + 1);
+                    self.places.insert(key, self.all.len());
+                    self.all.push(Group::new(row.time(), values, what));
+                    self.all.len() - 1
+                }
+            };
+            let group = &mut self.all[at];
+            group.latest = group.latest.max(row.time());
+            for (gathered, one) in group.what.iter_mut().zip(what) {
+                let found = one.of.as_ref().map_or(Value::Truth(true), |of| value(of, row, now_ms));
+                if found != Value::Null {
+                    self.held += gathered.take(row.time(), found);
+                }
+            }
         }
-        for one in what {
-            let of = |row: &&Row| (row.time(), one.of.as_ref().map_or(Value::Truth(true), |of| value(of, row, now_ms)));
-            let values: Vec<(i64, Value)> = members.iter().map(of).filter(|(_, value)| *value != Value::Null).collect();
-            fields.insert(one.name.clone(), one.aggregate.of(&values, one.percent));
+    }
+
+    fn rows(mut self, what: &[Counted], by: &[Column]) -> Vec<Row> {
+        if self.all.is_empty() && by.is_empty() {
+            self.all.push(Group::new(0, Vec::new(), what));
         }
-        Row { fields }
-    };
-    groups.into_iter().map(row).collect()
+        self.all.sort_by_key(|group| std::cmp::Reverse(group.latest));
+        let row = |group: Group| {
+            let named = by.iter().map(|column| column.name.clone()).zip(group.by);
+            let counted = what
+                .iter()
+                .zip(group.what)
+                .map(|(one, gathered)| (one.name.clone(), gathered.finish(one.aggregate, one.percent)));
+            Row { fields: named.chain(counted).collect() }
+        };
+        self.all.into_iter().map(row).collect()
+    }
+}
+
+impl Group {
+    fn new(latest: i64, by: Vec<Value>, what: &[Counted]) -> Self {
+        Self { latest, by, what: what.iter().map(|one| one.aggregate.gather()).collect() }
+    }
 }
 
 #[cfg(test)]
@@ -186,9 +331,24 @@ mod tests {
         messages.iter().enumerate().map(event).map(of).collect()
     }
 
+    fn found(query: &str, messages: &[&str], at_once: usize) -> Found {
+        let mut running = Running::new(Query::parse(query).unwrap(), 10_000, 0);
+        let mut rows = rows(messages);
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(at_once));
+            running.take(std::mem::replace(&mut rows, rest));
+        }
+        running.finish()
+    }
+
     /// Each row as `name=value name=value`, without pointers.
     fn check(query: &str, messages: &[&str]) -> Vec<String> {
-        let found = Query::parse(query).unwrap().run(rows(messages), 10_000, 0);
+        let found = found(query, messages, messages.len().max(1));
+        // However many come at a time.
+        for at_once in [1, 2, 3] {
+            let again = self::found(query, messages, at_once);
+            assert_eq!((again.rows, again.matched), (found.rows.clone(), found.matched), "{query}");
+        }
         let row = |row: Vec<(String, String)>| {
             let fields =
                 row.into_iter().filter(|(name, _)| name != "@ptr").map(|(name, value)| format!("{name}={value}"));
@@ -249,6 +409,37 @@ mod tests {
         );
         assert_eq!(check("filter ms > 1000 | stats count(*)", &JSON), ["count(*)=0"]);
         assert_eq!(check("stats count(*) as n by level | stats max(n) as most", &JSON[..3]), ["most=2"]);
+    }
+
+    /// What a query holds does not grow with what it reads.
+    #[test]
+    fn much_is_read_and_little_held() {
+        let text = "x".repeat(1000);
+        let messages: Vec<String> = (0..5000).map(|n| format!(r#"{{"n":{n},"text":"{text}"}}"#)).collect();
+        let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
+        for (query, rows_held, first) in [
+            ("fields n | filter n >= 0 | limit 20", 1100, "4999"),
+            ("filter n < 4000 | sort n asc | limit 3", 1100, "0"),
+            ("stats count(*) as n, sum(n), max(n), pct(n, 50), latest(n) by n % 3 | sort n desc", 100, "1667"),
+        ] {
+            let mut running = Running::new(Query::parse(query).unwrap(), 10_000, 0);
+            let mut most = 0;
+            let mut all = rows(&messages).into_iter();
+            let one = all.as_slice()[0].size();
+            while all.len() > 0 {
+                running.take(all.by_ref().take(37).collect());
+                most = most.max(running.held);
+            }
+            assert!(most < rows_held * one, "{query}: {most} bytes are held, {one} of an event");
+            assert!(!running.is_too_much());
+            let found = running.finish();
+            let value = found.rows[0].iter().find(|(name, _)| name == "n" || name == "@message").unwrap();
+            assert!(value.1 == first || value.1.starts_with(&format!(r#"{{"n":{first},"#)), "{query}: {value:?}");
+        }
+        let mut running = Running::new(Query::parse("dedup n").unwrap(), 10_000, 0);
+        while !running.is_too_much() {
+            running.take(rows(&messages));
+        }
     }
 
     #[test]

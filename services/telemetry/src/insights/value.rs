@@ -25,6 +25,11 @@ impl Value {
         }
     }
 
+    /// Bytes of its text.
+    pub(super) fn size(&self) -> usize {
+        if let Self::Text(text) = self { text.len() } else { 0 }
+    }
+
     /// A whole number in all its digits, of which a double does not hold all.
     fn whole(&self) -> Option<i128> {
         match self {

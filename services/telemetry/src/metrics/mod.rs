@@ -98,7 +98,7 @@ impl Runner for Metrics {
         let oldest = (self.router.now() - SignedDuration::from_hours(24 * KEPT_DAYS)).as_second() / 60;
         let now_ms = self.router.now().as_millisecond();
         let forgotten = async {
-            self.store.write(move |tx| alarms::forget(tx, now_ms)).await?;
+            alarms::forget(&self.store, now_ms).await?;
             series::forget(&self.store, oldest).await
         };
         if let Err(error) = forgotten.await {

@@ -179,7 +179,8 @@ mod tests {
             near(&around, name, want);
         }
         // As it was written before zero and negative values were told apart.
-        let old: Stat = serde_json::from_str(r#"{"n":3,"sum":2,"min":-1,"max":3,"h":{"-2147483648":2,"110":1}}"#).unwrap();
+        let old: Stat =
+            serde_json::from_str(r#"{"n":3,"sum":2,"min":-1,"max":3,"h":{"-2147483648":2,"110":1}}"#).unwrap();
         assert_eq!(old.value("p50"), Some(-1.0));
         near(&old, "p100", 3.0);
         let mut negative = Stat::default();

@@ -14,13 +14,12 @@ use super::limit;
 use super::queries::group_of;
 use crate::Telemetry;
 use crate::filters;
-use crate::logs::{Batch, MAX_SPAN_MS, Page, Scope, Wanted};
+use crate::logs::{Batch, EVENT_OVERHEAD, MAX_SPAN_MS, Page, Scope, Wanted};
 use crate::metrics::series::Home;
 use crate::pattern::Pattern;
 
 /// Source: PutLogEvents: a batch is at most 1,048,576 bytes, counting 26 for each event.
 const MAX_BATCH_BYTES: usize = 1_048_576;
-const EVENT_OVERHEAD: usize = 26;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 const OLDEST_DAYS: i64 = 14;
 const NEWEST_MS: i64 = 2 * 3600 * 1000;
@@ -62,12 +61,12 @@ impl Handle<PutLogEvents> for Telemetry {
                 let events = events.get(taken).unwrap_or_default();
                 let (Some((first, _)), Some((last, _))) = (events.first(), events.last()) else { return Ok(rejected) };
                 let (first, last) = (*first, *last);
-                let size: usize = events.iter().map(|(_, message)| message.len() + EVENT_OVERHEAD).sum();
                 let batch = Batch { stream: name.clone(), ingested_ms: now, events: events.to_vec() };
                 stream.first_ms = Some(stream.first_ms.map_or(first, |t| t.min(first)));
                 stream.last_ms = Some(stream.last_ms.map_or(last, |t| t.max(last)));
                 stream.ingested_ms = Some(now);
-                stream.bytes += i64::try_from(size).unwrap_or_default();
+                scope.count(tx, &group, batch.size())?;
+                stream.bytes += batch.size();
                 tx.put_json(scope.stream(&group, &batch.stream), &stream)?;
                 let number = tx.next_number(scope.counter())?;
                 tx.put_json(scope.batch(&group, first, &batch.stream, number), &batch)?;

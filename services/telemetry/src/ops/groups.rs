@@ -15,7 +15,7 @@ use wire::types::Empty;
 
 use super::{limit, page};
 use crate::Telemetry;
-use crate::logs::{Group, Scope, Stream, clear};
+use crate::logs::{Group, Scope};
 
 #[async_trait]
 impl Handle<CreateLogGroup> for Telemetry {
@@ -44,15 +44,25 @@ impl Handle<CreateLogGroup> for Telemetry {
 #[async_trait]
 impl Handle<DeleteLogGroup> for Telemetry {
     async fn handle(&self, cx: &Cx, req: DeleteLogGroupRequest) -> Result<Empty, Error> {
-        let scope = Scope::of(cx);
+        let (scope, name) = (Scope::of(cx), req.log_group_name);
+        self.store.read(|tx| scope.load_group(tx, &name)).await?;
+        self.empty_group(&scope, &name).await?;
+        let (of, group) = (scope.clone(), name.clone());
         cx.write(&self.store, move |tx| {
-            let name = &req.log_group_name;
-            scope.load_group(tx, name)?;
-            clear(tx, &scope.streams(name))?;
-            clear(tx, &scope.events(name))?;
-            clear(tx, &scope.metric_filters(name))?;
-            clear(tx, &scope.subscriptions(name))?;
-            Ok::<_, Error>(tx.delete(scope.group(name))?)
+            of.load_group(tx, &group)?;
+            for under in [of.metric_filters(&group), of.subscriptions(&group)] {
+                for (key, _) in tx.scan_prefix(under, usize::MAX)? {
+                    tx.delete(key)?;
+                }
+            }
+            // What came since it was emptied is little.
+            for under in [of.streams(&group), of.events(&group)] {
+                for (key, _) in tx.scan_prefix(under, usize::MAX)? {
+                    tx.delete(key)?;
+                }
+            }
+            tx.delete(of.bytes(&group))?;
+            Ok::<_, Error>(tx.delete(of.group(&group))?)
         })
         .await?;
         Ok(Empty {})
@@ -78,11 +88,11 @@ impl Handle<DescribeLogGroups> for Telemetry {
             page(groups, limit(req.limit, 50), |g| g.name.clone(), req.next_token.as_deref(), keep);
         let mut shown = Vec::new();
         for group in found {
-            let (streams, filters): (Vec<Stream>, usize) = self
+            let (stored, filters): (i64, usize) = self
                 .store
                 .read(|tx| {
                     let filters = tx.scan_prefix(scope.metric_filters(&group.name), usize::MAX)?.len();
-                    Ok::<_, Error>((tx.list_json(scope.streams(&group.name), usize::MAX)?, filters))
+                    Ok::<_, Error>((scope.stored(tx, &group.name)?, filters))
                 })
                 .await?;
             let arn = cx.arn("logs", format!("log-group:{}", group.name));
@@ -93,7 +103,7 @@ impl Handle<DescribeLogGroups> for Telemetry {
                 metric_filter_count: i32::try_from(filters).ok(),
                 arn: Some(format!("{arn}:*")),
                 log_group_arn: Some(arn),
-                stored_bytes: Some(streams.iter().map(|s| s.bytes).sum()),
+                stored_bytes: Some(stored),
                 kms_key_id: group.kms_key_id,
                 log_group_class: Some(group.class.unwrap_or_else(|| "STANDARD".to_owned())),
                 ..Default::default()

@@ -20,8 +20,8 @@ use wire::Error;
 
 use super::{limit, page};
 use crate::Telemetry;
-use crate::insights::{Found, Query, Row, fields};
-use crate::logs::{Event, Scope};
+use crate::insights::{Found, Query, Row, Running, fields};
+use crate::logs::{Event, Scope, events_of};
 
 pub(crate) const RUN: &str = "logs:query";
 /// Queries that run at once. Source: CloudWatch Logs quotas, "Concurrent queries" are more; this machine has not so many cores.
@@ -47,6 +47,9 @@ struct Record {
     who: String,
     created_ms: i64,
     ended_ms: Option<i64>,
+    /// How often it was begun: what ended the server each time is not begun for ever.
+    #[serde(default)]
+    starts: u32,
     scanned: usize,
     matched: usize,
     bytes: usize,
@@ -112,6 +115,7 @@ impl Handle<StartQuery> for Telemetry {
             who: cx.principal().arn(cx.account()),
             created_ms: cx.now().as_millisecond(),
             ended_ms: None,
+            starts: 0,
             scanned: 0,
             matched: 0,
             bytes: 0,
@@ -214,6 +218,7 @@ impl Handle<StopQuery> for Telemetry {
             "Cancelled".clone_into(&mut record.status);
             record.ended_ms = Some(now);
             tx.put_json(&key, &record)?;
+            tx.cancel_task(&task(&record.id))?;
             Ok(StopQueryResponse { success: Some(true) })
         })
         .await
@@ -282,18 +287,28 @@ impl Handle<GetLogGroupFields> for Telemetry {
             Some(time) => (time - 480_000, time + 480_000),
             None => (now - 900_000, now + 1),
         };
-        let all = self.read_events(&scope, &group, (from, to), |_, _| true).await?;
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for event in &all {
-            for name in fields::of(event, "", String::new()).into_keys().filter(|name| name != "@ptr") {
-                *counts.entry(name).or_default() += 1;
+        let (mut counts, mut all) = (BTreeMap::<String, usize>::new(), 0_usize);
+        let mut after = None;
+        loop {
+            let (batches, next) = self.read_some(&scope, &group, (from, to), after.as_deref()).await?;
+            for (key, value) in &batches {
+                for event in events_of(key, value, (from, to))? {
+                    all += 1;
+                    for name in fields::of(&event, "", String::new()).into_keys().filter(|name| name != "@ptr") {
+                        *counts.entry(name).or_default() += 1;
+                    }
+                }
+            }
+            after = next;
+            if after.is_none() {
+                break;
             }
         }
         let mut found: Vec<(String, usize)> = counts.into_iter().collect();
         found.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let shown = found.into_iter().map(|(name, count)| LogGroupField {
             name: Some(name),
-            percent: i32::try_from(count * 100 / all.len().max(1)).ok(),
+            percent: i32::try_from(count * 100 / all.max(1)).ok(),
         });
         Ok(GetLogGroupFieldsResponse { log_group_fields: Some(shown.collect()) })
     }
@@ -307,7 +322,7 @@ impl Runner for Queries {
     async fn run(&self, task: Task) -> Done {
         let Ok((account, region, id)) = task.payload::<(String, String, String)>() else { return Done::Finished };
         let cx = Cx::platform(&self.1, &account, &region);
-        match self.0.run_query(&cx, &id).await {
+        match self.0.run_query(&cx, &id, &|| task.is_cancelled()).await {
             Ok(()) => Done::Finished,
             Err(error) => {
                 tracing::error!(query = id, %error, "a query of logs is interrupted; it is run again in a while");
@@ -318,25 +333,11 @@ impl Runner for Queries {
 }
 
 impl Telemetry {
-    async fn run_query(&self, cx: &Cx, id: &str) -> Result<(), Error> {
+    async fn run_query(&self, cx: &Cx, id: &str, stopped: Stopped<'_>) -> Result<(), Error> {
         let scope = Scope::of(cx);
         let key = scope.asked().push(id);
         let Some(record) = self.become_running(key.clone()).await? else { return Ok(()) };
-        let mut rows = Vec::new();
-        let mut bytes = 0;
-        for group in &record.groups {
-            let range = (record.from_ms, record.to_ms.saturating_add(1));
-            let log = format!("{}:{group}", cx.account());
-            for event in self.read_events(&scope, group, range, |_, _| true).await? {
-                bytes += event.message.len();
-                rows.push(Row::from(fields::of(&event, &log, pointer(group, &event))));
-            }
-        }
-        let (scanned, now) = (rows.len(), cx.now().as_millisecond());
-        let (text, most) = (record.text, record.limit.unwrap_or(MOST));
-        // It may take its time, and others want theirs.
-        let found = tokio::task::spawn_blocking(move || Query::parse(&text).map(|query| query.run(rows, most, now)));
-        let found: Option<Found> = found.await.ok().and_then(Result::ok);
+        let Some((end, scanned, bytes)) = self.search(cx, &scope, &record, stopped).await? else { return Ok(()) };
         let answers = scope.answers().push(id);
         self.store
             .write(move |tx| {
@@ -345,20 +346,66 @@ impl Telemetry {
                     return Ok(());
                 }
                 (record.scanned, record.bytes, record.ended_ms) = (scanned, bytes, Some(tx.now().as_millisecond()));
-                match &found {
-                    Some(found) => {
+                match &end {
+                    End::Complete(found) => {
                         record.matched = found.matched;
-                        "Complete".clone_into(&mut record.status);
                         tx.put_json(&answers, &found.rows)?;
                     }
-                    None => "Failed".clone_into(&mut record.status),
+                    End::Failed | End::Timeout => {}
                 }
+                end.name().clone_into(&mut record.status);
                 Ok::<_, Error>(tx.put_json(&key, &record)?)
             })
             .await
     }
 
-    /// `None` where it was stopped.
+    /// Reads the events of a query's time, some at a time: how it ends, how many events and how many bytes it has looked at. `None` where it
+    /// was stopped.
+    async fn search(
+        &self,
+        cx: &Cx,
+        scope: &Scope,
+        record: &Record,
+        stopped: Stopped<'_>,
+    ) -> Result<Option<(End, usize, usize)>, Error> {
+        let (mut scanned, mut bytes) = (0, 0);
+        let began = cx.now();
+        let Ok(query) = Query::parse(&record.text) else { return Ok(Some((End::Failed, 0, 0))) };
+        let mut running = Running::new(query, record.limit.unwrap_or(MOST), began.as_millisecond());
+        let range = (record.from_ms, record.to_ms.saturating_add(1));
+        for group in &record.groups {
+            let mut after = None;
+            loop {
+                if stopped() {
+                    return Ok(None);
+                }
+                if cx.now().duration_since(began) > LONGEST {
+                    return Ok(Some((End::Timeout, scanned, bytes)));
+                }
+                let (batches, next) = self.read_some(scope, group, range, after.as_deref()).await?;
+                let log = (format!("{}:{group}", cx.account()), group.clone());
+                // It may take its time, and others want theirs.
+                let step = tokio::task::spawn_blocking(move || take(running, &batches, range, &log));
+                let Ok(taken) = step.await else { return Ok(Some((End::Failed, scanned, bytes))) };
+                let taken = taken?;
+                running = taken.running;
+                scanned += taken.events;
+                bytes += taken.bytes;
+                if running.is_too_much() {
+                    tracing::warn!(query = record.id, "a query of logs holds too much in memory and is given up");
+                    return Ok(Some((End::Failed, scanned, bytes)));
+                }
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        let found = tokio::task::spawn_blocking(move || running.finish()).await;
+        Ok(Some((found.map_or(End::Failed, End::Complete), scanned, bytes)))
+    }
+
+    /// `None` where it was stopped, or has been begun too often.
     async fn become_running(&self, key: store::Key) -> Result<Option<Record>, Error> {
         self.store
             .write(move |tx| {
@@ -366,7 +413,14 @@ impl Telemetry {
                 if record.is_over() {
                     return Ok(None);
                 }
+                if record.starts >= MOST_STARTS {
+                    End::Failed.name().clone_into(&mut record.status);
+                    record.ended_ms = Some(tx.now().as_millisecond());
+                    tx.put_json(&key, &record)?;
+                    return Ok(None);
+                }
                 "Running".clone_into(&mut record.status);
+                record.starts += 1;
                 tx.put_json(&key, &record)?;
                 Ok(Some(record))
             })
@@ -374,7 +428,154 @@ impl Telemetry {
     }
 }
 
+/// Source: CloudWatch Logs quotas, "Query timeout".
+const LONGEST: jiff::SignedDuration = jiff::SignedDuration::from_mins(60);
+/// A query that was cut short is run again so often at most, with its first time.
+const MOST_STARTS: u32 = 3;
+/// Rows are made of so many bytes of messages at a time.
+const TAKEN_AT_ONCE: usize = 1 << 20;
+
+/// Whether a query is no longer wanted.
+type Stopped<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// How a query ends.
+enum End {
+    Complete(Found),
+    Failed,
+    Timeout,
+}
+
+impl End {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Complete(_) => "Complete",
+            Self::Failed => "Failed",
+            Self::Timeout => "Timeout",
+        }
+    }
+}
+
+struct Taken {
+    running: Running,
+    events: usize,
+    bytes: usize,
+}
+
+/// Gives a query the events of batches of a group: its account and name, and its name.
+fn take(
+    mut running: Running,
+    batches: &[store::kv::Pair],
+    range: (i64, i64),
+    (log, group): &(String, String),
+) -> Result<Taken, Error> {
+    let (mut events, mut bytes, mut waiting) = (0, 0, 0);
+    let mut rows = Vec::new();
+    for (key, value) in batches {
+        for event in events_of(key, value, range)? {
+            events += 1;
+            bytes += event.message.len();
+            waiting += event.message.len();
+            rows.push(Row::from(fields::of(&event, log, pointer(group, &event))));
+        }
+        if waiting > TAKEN_AT_ONCE {
+            running.take(std::mem::take(&mut rows));
+            waiting = 0;
+            if running.is_too_much() {
+                break;
+            }
+        }
+    }
+    running.take(rows);
+    Ok(Taken { running, events, bytes })
+}
+
 /// What `@ptr` is.
 fn pointer(group: &str, event: &Event) -> String {
     BASE64.encode(serde_json::json!([group, event.id]).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use service::{Platform, Principal, Settings};
+    use store::{Queue, Store};
+
+    use super::*;
+
+    fn bench() -> (Arc<Telemetry>, Cx) {
+        let router = Router::new();
+        let queue = || Queue::new(Store::memory());
+        let platform = Platform {
+            router: router.clone(),
+            control: queue(),
+            s3: queue(),
+            dynamodb: queue(),
+            data: std::env::temp_dir(),
+            objects: None,
+            endpoint: "http://127.0.0.1:4566".to_owned(),
+            account: "000000000000".to_owned(),
+            region: "eu-west-1".to_owned(),
+            settings: Settings::default(),
+        };
+        let service = crate::register(&platform);
+        (service, Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1"))
+    }
+
+    async fn call(cx: &Cx, operation: &str, input: Value) -> Value {
+        cx.call_json("cloudwatchlogs", operation, input).await.unwrap()
+    }
+
+    /// A group of so many batches, of two events each, and a query of it.
+    async fn query(cx: &Cx, batches: i64, text: &str) -> String {
+        call(cx, "createLogGroup", json!({"LogGroupName": "g"})).await;
+        call(cx, "createLogStream", json!({"LogGroupName": "g", "LogStreamName": "s"})).await;
+        let now = cx.now().as_millisecond();
+        for n in 0..batches {
+            let event = |n: i64| json!({"Timestamp": now - 3_600_000 + n, "Message": format!("{n}")});
+            let events = json!([event(n), event(n + 1)]);
+            let input = json!({"LogGroupName": "g", "LogStreamName": "s", "LogEvents": events});
+            call(cx, "putLogEvents", input).await;
+        }
+        let input = json!({"LogGroupName": "g", "StartTime": 0, "EndTime": now / 1000 + 60, "QueryString": text});
+        call(cx, "startQuery", input).await["QueryId"].as_str().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn all_batches_are_read_once() {
+        let (service, cx) = bench();
+        let id = query(&cx, 150, "filter @message >= 100 | stats count(*) as n, max(@message) as m").await;
+        service.run_query(&cx, &id, &|| false).await.unwrap();
+        let found = call(&cx, "getQueryResults", json!({"QueryId": id})).await;
+        assert_eq!((&found["Status"], &found["Statistics"]["RecordsScanned"]), (&json!("Complete"), &json!(300.0)));
+        assert_eq!(found["Statistics"]["RecordsMatched"], json!(101.0));
+        assert_eq!(found["Results"][0][0]["Value"], "101");
+        assert_eq!(found["Results"][0][1]["Value"], "150");
+        let fields = call(&cx, "getLogGroupFields", json!({"LogGroupName": "g", "Time": cx.now().as_second() - 3600}));
+        let fields = fields.await;
+        assert!(fields["LogGroupFields"].as_array().unwrap().iter().all(|field| field["Percent"] == 100), "{fields}");
+    }
+
+    /// A query in whose runs the server ends is not run for ever.
+    #[tokio::test]
+    async fn what_ends_the_server_is_not_begun_for_ever() {
+        let (service, cx) = bench();
+        let id = query(&cx, 1, "limit 1").await;
+        let key = Scope::of(&cx).asked().push(&id);
+        for _ in 0..MOST_STARTS {
+            assert!(service.become_running(key.clone()).await.unwrap().is_some());
+        }
+        service.run_query(&cx, &id, &|| false).await.unwrap();
+        assert_eq!(call(&cx, "getQueryResults", json!({"QueryId": id})).await["Status"], "Failed");
+    }
+
+    #[tokio::test]
+    async fn what_is_stopped_does_not_run() {
+        let (service, cx) = bench();
+        let id = query(&cx, 1, "limit 1").await;
+        call(&cx, "stopQuery", json!({"QueryId": id})).await;
+        let left = service.store.read(|tx| tx.has_task(&task(&id))).await.unwrap();
+        assert!(!left, "its task is gone with it");
+        service.run_query(&cx, &id, &|| false).await.unwrap();
+        assert_eq!(call(&cx, "getQueryResults", json!({"QueryId": id})).await["Status"], "Cancelled");
+    }
 }

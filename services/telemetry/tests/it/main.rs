@@ -335,3 +335,66 @@ async fn logs_are_told_page_by_page() {
     let left = pages(&bench, "filterLogEvents", json!({"LogGroupName": "g"}), "NextToken").await;
     assert_eq!(left, all.into_iter().filter(|text| !own.contains(text)).collect::<Vec<_>>());
 }
+
+/// A deleted group leaves nothing to one of its name, and what a group stores is told without its streams being read.
+#[tokio::test]
+async fn groups_go_with_all_that_they_hold() {
+    let bench = bench();
+    let stored = async || {
+        let groups = bench.logs("describeLogGroups", json!({})).await["LogGroups"].clone();
+        groups[0]["StoredBytes"].as_i64()
+    };
+    let now = bench.now.as_millisecond();
+    let fill = async || {
+        bench.logs("createLogGroup", json!({"LogGroupName": "g"})).await;
+        for stream in ["a", "b"] {
+            bench.logs("createLogStream", json!({"LogGroupName": "g", "LogStreamName": stream})).await;
+            for n in 0..70 {
+                let events = json!([{"Timestamp": now - n, "Message": "1234"}]);
+                let put = json!({"LogGroupName": "g", "LogStreamName": stream, "LogEvents": events});
+                bench.logs("putLogEvents", put).await;
+            }
+        }
+    };
+    fill().await;
+    assert_eq!(stored().await, Some(140 * 30));
+    bench.logs("deleteLogStream", json!({"LogGroupName": "g", "LogStreamName": "b"})).await;
+    assert_eq!(stored().await, Some(70 * 30));
+    bench.logs("deleteLogGroup", json!({"LogGroupName": "g"})).await;
+    assert_eq!(stored().await, None);
+    bench.logs("createLogGroup", json!({"LogGroupName": "g"})).await;
+    assert_eq!(stored().await, Some(0));
+    let left = bench.logs("filterLogEvents", json!({"LogGroupName": "g"})).await;
+    assert_eq!(left["Events"], json!([]));
+    let left = bench.logs("describeLogStreams", json!({"LogGroupName": "g"})).await;
+    assert_eq!(left["LogStreams"], json!([]));
+}
+
+/// The default of a filter is the value of a minute in which nothing matches: in whichever order streams write, no real value has it
+/// beside it.
+#[tokio::test]
+async fn a_default_gives_way_to_values() {
+    for first_matches in [true, false] {
+        let bench = bench();
+        bench.logs("createLogGroup", json!({"LogGroupName": "g"})).await;
+        bench.logs("createLogStream", json!({"LogGroupName": "g", "LogStreamName": "s"})).await;
+        let change =
+            json!([{"MetricName": "m", "MetricNamespace": "Mine", "MetricValue": "$.ms", "DefaultValue": 1000}]);
+        let filter = json!({"LogGroupName": "g", "FilterName": "f", "FilterPattern": "{ $.ms > 0 }", "MetricTransformations": change});
+        bench.logs("putMetricFilter", filter).await;
+        let minute = bench.now.as_millisecond().div_euclid(60_000) * 60_000 - 180_000;
+        let (yes, no) = (r#"{"ms":200}"#, "nothing");
+        let texts = if first_matches { [yes, no, no] } else { [no, yes, no] };
+        for text in texts {
+            // The other minute of each batch has no match.
+            let events = json!([{"Timestamp": minute, "Message": text}, {"Timestamp": minute + 60_000, "Message": no}]);
+            let put = json!({"LogGroupName": "g", "LogStreamName": "s", "LogEvents": events});
+            bench.logs("putLogEvents", put).await;
+        }
+        let shown = bench.statistics("Mine", "m", json!([]), json!({"Period": 60})).await;
+        let mut found: Vec<Value> = shown.as_array().unwrap().clone();
+        found.sort_by_key(|point| point["Timestamp"].as_str().map(str::to_owned));
+        let told: Vec<_> = found.iter().map(|point| (point["Sum"].as_f64(), point["SampleCount"].as_f64())).collect();
+        assert_eq!(told, [(Some(200.0), Some(1.0)), (Some(1000.0), Some(1.0))], "{first_matches}");
+    }
+}

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use api_cloudwatch::{AlarmHistoryItem, CompositeAlarm, MetricAlarm};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::{Key, NewTask, Tx};
+use store::{Key, NewTask, Store, Tx};
 use wire::{Error, Timestamp};
 
 use super::series::Home;
@@ -214,14 +214,26 @@ pub(super) fn note(
     Ok(tx.put_json(history(&home).push_i64(now.as_millis()).push_u64(number), &item)?)
 }
 
-/// Removes history that is old.
-pub(super) fn forget(tx: &mut Tx<'_>, now_ms: i64) -> Result<(), store::Error> {
-    let oldest = now_ms - HISTORY_DAYS * 86_400_000;
-    for (key, value) in tx.scan_prefix(base("history"), usize::MAX)? {
-        let item: AlarmHistoryItem = store::kv::decode(&key, &value)?;
-        if item.timestamp.is_none_or(|at| at.as_millis() < oldest) {
-            tx.delete(key)?;
+/// Items of history that are looked at at once.
+const HISTORY_AT_ONCE: usize = 500;
+
+/// Removes history that is old, some at a time: those that write meanwhile do not wait for all of it.
+pub(super) async fn forget(store: &Store, now_ms: i64) -> Result<(), store::Error> {
+    let (oldest, all) = (now_ms - HISTORY_DAYS * 86_400_000, base("history"));
+    let mut after = all.as_bytes().to_vec();
+    loop {
+        let page = store.read(|tx| tx.scan_after(&all, &after, HISTORY_AT_ONCE)).await?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after.clone_from(last);
+        let mut old = Vec::new();
+        for (key, value) in page {
+            let item: AlarmHistoryItem = store::kv::decode(&key, &value)?;
+            if item.timestamp.is_none_or(|at| at.as_millis() < oldest) {
+                old.push(key);
+            }
+        }
+        if !old.is_empty() {
+            store.write(move |tx| old.iter().try_for_each(|key| tx.delete(key))).await?;
         }
     }
-    Ok(())
 }

@@ -177,8 +177,7 @@ mod tests {
     }
 
     fn metric(id: &str, period: i32) -> MetricDataQuery {
-        let metric =
-            Metric { namespace: Some("N".to_owned()), metric_name: Some(id.to_owned()), ..Metric::default() };
+        let metric = Metric { namespace: Some("N".to_owned()), metric_name: Some(id.to_owned()), ..Metric::default() };
         let stat = MetricStat { metric, period, stat: "Sum".to_owned(), unit: None };
         MetricDataQuery {
             id: id.to_owned(),

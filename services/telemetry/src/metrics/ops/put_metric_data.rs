@@ -53,7 +53,12 @@ fn read(namespace: &str, datum: MetricDatum, now: i64) -> Result<(Series, i64, S
     match (datum.value, datum.statistic_values, datum.values) {
         (Some(value), None, None) => stat.add(finite(value)?, 1.0),
         (None, Some(set), None) => {
-            stat.add_set(count_of(set.sample_count, "StatisticValues.SampleCount")?, finite(set.sum)?, finite(set.minimum)?, finite(set.maximum)?);
+            stat.add_set(
+                count_of(set.sample_count, "StatisticValues.SampleCount")?,
+                finite(set.sum)?,
+                finite(set.minimum)?,
+                finite(set.maximum)?,
+            );
         }
         (None, None, Some(values)) if values.len() <= MAX_VALUES => {
             let counts = datum.counts.unwrap_or_else(|| vec![1.0; values.len()]);
