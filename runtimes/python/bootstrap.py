@@ -118,6 +118,14 @@ def preload():
     gc.freeze()
 
 
+def stand_by():
+    """What a fork does before it is a function: pages that functions write first are its own then, and need not be copied in a start."""
+    if "boto3" in sys.modules:
+        import boto3
+        boto3.client("s3", region_name="us-east-1")
+        boto3.resource("dynamodb", region_name="us-east-1").Table("any")
+
+
 def become_function():
     """The first of a fork, after a start of its own would have done it."""
     time.tzset()
@@ -473,7 +481,7 @@ def template():
     spec = importlib.util.spec_from_file_location("lakerun_template", os.path.join(os.path.dirname(HIDDEN), "template.py"))
     forks = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(forks)
-    forks.serve(int(os.environ["LAKERUN_TEMPLATE"]))
+    forks.serve(int(os.environ["LAKERUN_TEMPLATE"]), stand_by)
     become_function()
 
 

@@ -13,6 +13,7 @@ mod privileges;
 mod results;
 mod root;
 mod sockets;
+mod spare;
 mod spawner;
 pub mod template;
 
@@ -37,6 +38,7 @@ pub(crate) use orphans::reap;
 pub use output::{Capture, Output};
 pub use results::result;
 pub use sockets::connect;
+pub use spare::Spare;
 
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
@@ -225,7 +227,15 @@ impl Command {
     }
 
     async fn fork(&self, template: &template::Template, merged: bool) -> Result<Child, Error> {
-        let forking = || Error::io("forking a template");
+        let (child, user, streams) = self.unit(merged).await?;
+        let taken = spawner::Taken { limits: self.limits(), user, view: self.view(true) };
+        template.fork(self, &taken, child.group.0, &streams).await.map_err(Error::io("forking a template"))?;
+        Ok(child)
+    }
+
+    /// The namespaces, root and user of its own with a first process that waits for a program from outside.
+    async fn unit(&self, merged: bool) -> Result<(Child, Option<u32>, template::Streams), Error> {
+        let forking = || Error::io("making a unit for a fork");
         let user = if self.whose == Whose::Unit { privileges::next_user() } else { None };
         let (told, tells) = std::io::pipe().map_err(Error::io("making a pipe"))?;
         let mut command = isolation::first(tells.as_raw_fd(), isolation::Program::Comes).map_err(forking())?;
@@ -260,10 +270,7 @@ impl Command {
             stdout: Some(ChildStdout::from_std(stdout).map_err(Error::io("making a pipe"))?),
             stderr: stderr.map(ChildStderr::from_std).transpose().map_err(Error::io("making a pipe"))?,
         };
-        let taken = spawner::Taken { limits: self.limits(), user, view: self.view(true) };
-        let streams = template::Streams { output: writer.into(), errors: errors_writer.map(Into::into) };
-        template.fork(self, &taken, child.group.0, &streams).await.map_err(forking())?;
-        Ok(child)
+        Ok((child, user, template::Streams { output: writer.into(), errors: errors_writer.map(Into::into) }))
     }
 
     async fn spawn_apart(&self, isolated: bool) -> Result<Child, Error> {
@@ -379,8 +386,8 @@ impl Command {
         filesystem::view(&self.program, &read, &write)
     }
 
-    /// What it sees, by places; folders that it writes to become its user's.
-    fn root(&self, user: Option<u32>) -> Result<root::Plan, Error> {
+    /// What it sees, by places.
+    fn entries(&self) -> BTreeMap<PathBuf, root::Entry> {
         let mut entries = BTreeMap::new();
         if let Some(megabytes) = self.temporary_mb {
             entries.insert(PathBuf::from("/tmp"), root::Entry::Memory { megabytes });
@@ -395,12 +402,17 @@ impl Command {
         for (host, inside, writable) in &self.mounts {
             entries.insert(inside.clone(), root::Entry::Host { path: host.clone(), writable: *writable });
         }
+        entries
+    }
+
+    /// The same as steps; folders that it writes to become its user's.
+    fn root(&self, user: Option<u32>) -> Result<root::Plan, Error> {
         if let Some(user) = user {
             let written =
                 self.write.iter().chain(self.mounts.iter().filter(|(.., writable)| *writable).map(|mount| &mount.0));
             written.for_each(|path| give(path, user));
         }
-        root::Plan::new(entries, self.folder.as_deref(), user, self.whose != Whose::Template)
+        root::Plan::new(self.entries(), self.folder.as_deref(), user, self.whose != Whose::Template)
     }
 
     /// Runs it to its end. Its last `capture.bytes` of each stream are kept; past `timeout` or its memory the group is killed.
@@ -416,6 +428,11 @@ impl Command {
         timeout: Option<Duration>,
     ) -> Result<Output, Error> {
         output::collect(self.spawn_from(template).await?, capture, timeout).await
+    }
+
+    /// As [`Command::output`], of a unit that stood by for it.
+    pub async fn output_of(&self, spare: Spare, capture: Capture, timeout: Option<Duration>) -> Result<Output, Error> {
+        output::collect(spare.become_unit(self).await?, capture, timeout).await
     }
 }
 

@@ -193,6 +193,7 @@ struct Shared {
     archive: AtomicBool,
     warm: warm::Warm,
     standby: standby::Standby,
+    idle: Duration,
 }
 
 #[derive(Deserialize)]
@@ -205,8 +206,9 @@ struct Report {
 }
 
 impl Spark {
-    /// `scratch` is emptied: it holds the runtime and each run's folder.
-    pub fn new(scratch: impl Into<PathBuf>, compute: &Compute) -> Self {
+    /// `scratch` is emptied: it holds the runtime and each run's folder. What stands by for the next run goes when none came for
+    /// `idle`; without a time nothing does.
+    pub fn new(scratch: impl Into<PathBuf>, compute: &Compute, idle: Duration) -> Self {
         Self(Arc::new(Shared {
             scratch: scratch.into(),
             envs: compute.envs.clone(),
@@ -214,8 +216,9 @@ impl Spark {
             workers: compute.workers.clone(),
             runtime: OnceCell::new(),
             archive: AtomicBool::new(false),
-            warm: warm::Warm::default(),
+            warm: warm::Warm::new(idle),
             standby: standby::Standby::default(),
+            idle,
         }))
     }
 

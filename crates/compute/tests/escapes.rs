@@ -1,5 +1,5 @@
-//! Attempts to get out of the sandbox, as root and as a user, by units that were started and by units that were forked from a template.
-//! Each prints ESCAPED where it worked, or leaves something that is looked
+//! Attempts to get out of the sandbox, as root and as a user, by units that were started, that were forked from a template, and that stood
+//! by before they were anybody's. Each prints ESCAPED where it worked, or leaves something that is looked
 //! for afterwards. Without the test harness: a server that is not root makes its namespaces before it has threads.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and says how far it came")]
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use compute::pyenv::{Base, PythonEnvs};
 use compute::sandbox::template::{self, Template};
-use compute::sandbox::{self, Capture, Command};
+use compute::sandbox::{self, Capture, Command, Spare};
 
 /// A user who owns nothing.
 const NOBODY: u32 = 65_534;
@@ -203,8 +203,11 @@ async fn attempts() {
     let mut victim = victim.spawn().await.unwrap();
 
     let template = template(&python, folder.path()).await;
-    for of_template in [None, Some(&template)] {
-        let more = if of_template.is_some() { OF_TEMPLATES } else { &[] };
+    let spares = Spares::new(&python, folder.path(), &template).await;
+    let ways = [Way::Alone, Way::Forked(&template)].into_iter().chain(spares.as_ref().map(Way::StandingBy));
+    let mut tried = 0;
+    for way in ways {
+        let more = if matches!(way, Way::Alone) { &[] } else { OF_TEMPLATES };
         for (name, attempt) in ATTEMPTS.iter().chain(more) {
             let mark = format!("lakerun-escape-{}-{}", std::process::id(), name.replace(' ', "-"));
             let source = format!(
@@ -213,14 +216,9 @@ async fn attempts() {
                 std::process::id(),
                 victim.group().id(),
             );
-            let mut command = unit(&python, &source, folder.path());
-            let limit = Some(Duration::from_mins(10));
-            let output = match of_template {
-                None => command.output(KEEP, limit).await,
-                Some(template) => command.env("SOURCE", &source).output_from(template, KEEP, limit).await,
-            };
-            let (output, who) =
-                (output.unwrap(), format!("{who}{}", if of_template.is_some() { " of a template" } else { "" }));
+            let output = way.run(&python, &source, folder.path()).await;
+            let who = format!("{who}{}", way.name());
+            tried += 1;
             let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
             assert!(!said.contains("ESCAPED"), "as {who}: {name}: {said}{errors}");
             let killed_itself = output.exit.signal().is_some();
@@ -233,9 +231,125 @@ async fn attempts() {
     assert_eq!(std::fs::read_to_string(&secret).unwrap(), "the secret");
     drop(victim);
     orders_leave_nothing(&python, &template, folder.path(), who).await;
+    if let Some(spares) = &spares {
+        what_stands_by_is_nobodys(&python, spares, folder.path(), who).await;
+    }
     after_kill_of_the_server();
-    let attempts = 2 * (ATTEMPTS.len() + 1) + OF_TEMPLATES.len();
-    println!("{attempts} attempts as {who}, none escaped");
+    println!("{tried} attempts as {who}, none escaped");
+}
+
+/// How a unit comes to be.
+enum Way<'a> {
+    Alone,
+    Forked(&'a Template),
+    StandingBy(&'a Spares<'a>),
+}
+
+impl Way<'_> {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Alone => "",
+            Self::Forked(_) => " of a template",
+            Self::StandingBy(_) => " of one that stood by",
+        }
+    }
+
+    async fn run(&self, python: &Base, source: &str, folder: &Path) -> sandbox::Output {
+        let limit = Some(Duration::from_mins(10));
+        let mut command = unit(python, source, folder);
+        let output = match self {
+            Self::Alone => command.output(KEEP, limit).await,
+            Self::Forked(template) => command.env("SOURCE", source).output_from(template, KEEP, limit).await,
+            Self::StandingBy(spares) => spares.unit(folder, source).output_of(spares.one().await, KEEP, limit).await,
+        };
+        output.unwrap()
+    }
+}
+
+/// Units that stand by.
+struct Spares<'a> {
+    template: &'a Template,
+    alike: Command,
+    nothing: PathBuf,
+}
+
+impl<'a> Spares<'a> {
+    /// None where the server may not mount.
+    async fn new(python: &Base, folder: &Path, template: &'a Template) -> Option<Self> {
+        let nothing = folder.join("nothing");
+        std::fs::create_dir(&nothing).unwrap();
+        let mut alike = Command::new(&python.executable);
+        alike.read_only(&python.prefix).show(&nothing, PLACE);
+        alike.temporary_mb(16).memory_mb(512).processes(64).merged();
+        let spares = Self { template, alike, nothing };
+        let started = Spare::start(template, &spares.alike, &[Path::new(PLACE)]).await;
+        if let Err(error) = &started
+            && !rustix::process::geteuid().is_root()
+        {
+            println!("none stands by: {error}");
+            return None;
+        }
+        drop(started.unwrap());
+        Some(spares)
+    }
+
+    async fn one(&self) -> Spare {
+        Spare::start(self.template, &self.alike, &[Path::new(PLACE)]).await.unwrap()
+    }
+
+    fn unit(&self, folder: &Path, source: &str) -> Command {
+        let own = tempfile::tempdir_in(folder).unwrap().keep();
+        std::fs::write(own.join("own"), "its own").unwrap();
+        std::fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        self.with(&own, source)
+    }
+
+    fn with(&self, own: &Path, source: &str) -> Command {
+        let mut command = self.alike.clone();
+        command.show(own, PLACE).folder(PLACE).env("SOURCE", source);
+        command
+    }
+}
+
+/// Where the folder of one that stands by comes.
+const PLACE: &str = "/var/task";
+
+/// It has its own folder, which it cannot write to or uncover, and nothing of another's; what does not fit is told; one that is not
+/// wanted goes.
+async fn what_stands_by_is_nobodys(python: &Base, spares: &Spares<'_>, folder: &Path, who: &str) {
+    let limit = Some(Duration::from_mins(10));
+    let first = spares.unit(
+        folder,
+        "import os, time\nos.environ['LEFT'] = 'left'\nopen('/tmp/left', 'w').close()\nprint(open('own').read())",
+    );
+    let output = first.output_of(spares.one().await, KEEP, limit).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "its own", "as {who}");
+    let source = format!(
+        "{BEFORE}\nwith attempt(): open('new', 'w'); say(True)\nsay(os.path.exists('/tmp/left') or 'LEFT' in os.environ)\n\
+         say(call('umount2', b'{PLACE}', 2) == 0)\nsay(open('own').read() != 'its own')\nprint(os.listdir('.'), os.getcwd())"
+    );
+    let output = spares.unit(folder, &source).output_of(spares.one().await, KEEP, limit).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said.trim(), format!("['own'] {PLACE}"), "as {who}: {}", String::from_utf8_lossy(&output.stderr));
+
+    let spare = spares.one().await;
+    assert!(spare.fits(&spares.unit(folder, "")));
+    assert!(spare.fits(&spares.with(&spares.nothing, "")));
+    let mut other = spares.unit(folder, "");
+    assert!(!spare.fits(other.temporary_mb(17)), "another /tmp");
+    let mut other = spares.unit(folder, "");
+    assert!(!spare.fits(other.read_only(folder)), "more to see");
+    let mut other = spares.unit(folder, "");
+    assert!(!spare.fits(other.mount(folder, PLACE)), "a folder that it may write to");
+    assert!(!spare.fits(&unit(python, "", folder)), "no folder");
+    assert!(!spare.fits(spares.unit(folder, "").as_server()), "the server's user");
+    let first = spare.group().id();
+    drop(spare);
+    let began = std::time::Instant::now();
+    while Path::new(&format!("/proc/{first}")).exists() {
+        assert!(began.elapsed() < Duration::from_mins(10), "one that nobody wants is still there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// A fork has all of the template's memory, but no earlier fork's variables.
@@ -290,7 +404,7 @@ const FORKED: &str = r"
 if hasattr(LIBC, 'mallopt'):
     LIBC.mallopt(-4, 0)
     LIBC.mallopt(-1, 1 << 30)
-serve(int(os.environ['LAKERUN_TEMPLATE']))
+serve(int(os.environ['LAKERUN_TEMPLATE']), lambda: sorted(os.environ))
 source = os.environ.pop('SOURCE')
 try:
     exec(source, {})

@@ -29,7 +29,8 @@ pub(super) async fn offer(settings: &Settings) -> Result<Offer> {
     crate::services::isolation(&sections).await?;
     wanted.works_here = true;
     let compute = compute::Compute::new(wanted)?;
-    let spark = Spark::new(folder.join("spark"), &compute);
+    let standby = glue::standby(&sections).map_err(|error| anyhow!(error))?;
+    let spark = Spark::new(folder.join("spark"), &compute, standby);
     let functions = lambda::Host::offer(&sections, &folder.join("lambda"), &compute).map_err(|error| anyhow!(error))?;
     Ok(Offer::new(compute, spark, vec![functions]))
 }

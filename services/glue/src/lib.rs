@@ -37,6 +37,8 @@ mod triggers;
 pub mod worker;
 mod workflows;
 
+pub use jobs::standby;
+
 use std::sync::Arc;
 
 use compute::Compute;
@@ -82,7 +84,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Glue>, Str
     schemas::register(&platform.router, &service);
     statistics::register(&platform.control, &service);
     triggers::register(&platform.control, &service);
-    let spark = Spark::new(platform.data.join("tmp").join("spark"), compute);
+    let spark = Spark::new(platform.data.join("tmp").join("spark"), compute, standby(&platform.settings)?);
     jobs::register(platform, spark.clone())?;
     sessions::register(platform, spark);
     Ok(service)

@@ -104,7 +104,8 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
     let archive = Archive::new(folder.join("code"), platform.objects.clone());
     let preparer = Preparer::new(archive.clone(), compute.envs.clone(), folder.join("runtime"))?;
     let pool = Pool::new(compute.budget.clone(), Duration::from_secs(config.idle_seconds));
-    let templates = Templates::new(compute.budget.clone(), Duration::from_secs(config.template_seconds));
+    let idle = Duration::from_secs(config.template_seconds);
+    let templates = Templates::new(compute.budget.clone(), idle, config.read_paths.clone());
     let service = Arc::new_cyclic(|me| Lambda {
         me: me.clone(),
         router: Arc::clone(&platform.router),

@@ -78,6 +78,8 @@ impl Preparer {
         fs::create_dir_all(&runtimes)
             // Places of a function's that are empty in a template.
             .and_then(|()| fs::create_dir_all(runtimes.join("nothing/lib")))
+            // The place of the layers of a function that has none.
+            .and_then(|()| fs::create_dir_all(runtimes.join("empty")))
             .and_then(|()| programs.iter().try_for_each(|(name, text)| fs::write(runtimes.join(name), text)))
             .map_err(|error| format!("writing {}: {error}", runtimes.display()))?;
         Ok(Self { archive, envs, runtimes, ready: Mutex::default() })

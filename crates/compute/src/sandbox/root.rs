@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -281,7 +282,8 @@ fn clone(path: &CStr, attributes: u64) -> io::Result<libc::c_int> {
     const OPEN_TREE_CLONE: libc::c_uint = 1;
     const AT_RECURSIVE: libc::c_uint = 0x8000;
     let flags = OPEN_TREE_CLONE | AT_RECURSIVE | libc::O_CLOEXEC.cast_unsigned();
-    let wanted = Attributes { set: attributes, clear: 0, propagation: 0, user_namespace: 0 };
+    // What is mounted on the host later does not come along.
+    let wanted = Attributes { set: attributes, clear: 0, propagation: libc::MS_PRIVATE, user_namespace: 0 };
     let size = size_of::<Attributes>();
     // SAFETY: as in `Plan::apply`.
     unsafe {
@@ -290,6 +292,15 @@ fn clone(path: &CStr, attributes: u64) -> io::Result<libc::c_int> {
         check(libc::syscall(libc::SYS_mount_setattr, tree, c"".as_ptr(), flags, &raw const wanted, size))?;
         Ok(tree)
     }
+}
+
+/// A mount of what is at a path, read-only, for who attaches it elsewhere. The server must be allowed to mount.
+#[expect(unsafe_code, reason = "the standard library has no mounts")]
+pub(super) fn tree(path: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)?;
+    let tree = clone(&path, NO_SUID | NO_DEVICES | READ_ONLY)?;
+    // SAFETY: it has just been opened, and is nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(tree) })
 }
 
 #[expect(unsafe_code, reason = "runs between fork and exec")]

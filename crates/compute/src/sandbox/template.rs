@@ -2,7 +2,7 @@
 //! it again. A unit that comes of one is set apart as any other: its first process is started by the server, in namespaces, a root
 //! and limits of its own, and the fork enters those and takes on the same user, filters and rules (`template.py`) before anything of
 //! a user's runs. The template itself runs no user's code, has no keys, sees a root like its units' with nobody's folders in it, and
-//! has the few capabilities that the way into a unit needs.
+//! has the few capabilities that the way into a unit needs. A unit may stand by before it is known what it is to be: [`super::spare`].
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -41,17 +41,35 @@ pub(super) struct Streams {
     pub(super) errors: Option<OwnedFd>,
 }
 
+/// How a fork comes into its unit.
 #[derive(Serialize)]
-struct Order<'a> {
-    folder: &'a str,
-    environment: Vec<(&'a str, &'a str)>,
-    limits: Limits,
-    user: Option<u32>,
+struct Way {
     user_namespace: bool,
-    view: bool,
     /// Whether standard error is apart.
     errors: bool,
+    /// Whether it is told later what it is to be.
+    waits: bool,
+}
+
+/// What it is to be.
+#[derive(Serialize)]
+pub(super) struct Being {
+    folder: String,
+    environment: Vec<(String, String)>,
+    limits: Limits,
+    user: Option<u32>,
+    view: bool,
     filters: Vec<String>,
+    /// Where the folders go that come with it.
+    attached: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Order {
+    #[serde(flatten)]
+    way: Way,
+    #[serde(flatten)]
+    being: Option<Being>,
 }
 
 #[derive(Serialize)]
@@ -106,6 +124,36 @@ impl Template {
         first: i32,
         streams: &Streams,
     ) -> io::Result<()> {
+        let being = Being::of(command, confinement, Vec::new())?;
+        self.order(Some(being), confinement.view.as_ref(), first, streams).await
+    }
+
+    /// Has a fork stand by in the unit whose first process is `first`; what it is to be comes on `socket`.
+    pub(super) async fn stand_by(&self, socket: &OwnedFd, first: i32, streams: &Streams) -> io::Result<()> {
+        self.order(None, Some(socket), first, streams).await
+    }
+
+    async fn order(
+        &self,
+        being: Option<Being>,
+        last: Option<&OwnedFd>,
+        first: i32,
+        streams: &Streams,
+    ) -> io::Result<()> {
+        let (errors, waits) = (streams.errors.is_some(), being.is_none());
+        let order = Order { way: Way { user_namespace: has_other_users(first), errors, waits }, being };
+        let process = process(first)?;
+        let answer = Answer::open()?;
+        let mut files = vec![streams.output.as_raw_fd(), answer.told.as_raw_fd(), process.as_raw_fd()];
+        files.extend(streams.errors.as_ref().map(std::os::fd::AsRawFd::as_raw_fd));
+        files.extend(last.map(std::os::fd::AsRawFd::as_raw_fd));
+        send(&self.orders, &serde_json::to_vec(&order)?, &files)?;
+        answer.wait().await
+    }
+}
+
+impl Being {
+    pub(super) fn of(command: &Command, confinement: &spawner::Taken, attached: Vec<String>) -> io::Result<Self> {
         let text = |text: &'_ OsStr| std::str::from_utf8(text.as_bytes()).map(str::to_owned).map_err(io::Error::other);
         let folder = command.folder.as_deref().map_or_else(|| Ok("/".to_owned()), |path| text(path.as_os_str()))?;
         let mut environment = Vec::new();
@@ -115,9 +163,9 @@ impl Template {
         environment.extend(super::orphans::mark().map(|(name, value)| (name.to_owned(), value.to_owned())));
         let limits = confinement.limits;
         let is_root = rustix::process::geteuid().is_root();
-        let order = Order {
-            folder: &folder,
-            environment: environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        Ok(Self {
+            folder,
+            environment,
             limits: Limits {
                 core: 0,
                 nofile: limits.open_files,
@@ -127,22 +175,39 @@ impl Template {
                 nproc: (confinement.user.is_some() || !is_root).then_some(limits.processes),
             },
             user: confinement.user,
-            user_namespace: has_other_users(first),
             view: confinement.view.is_some(),
-            errors: streams.errors.is_some(),
             filters: privileges::filters().map_or_else(Vec::new, |filters| filters.iter().map(bytes).collect()),
-        };
-        let order = serde_json::to_vec(&order)?;
-        let process = process(first)?;
-        let (status, tells) = io::pipe()?;
-        let mut files = vec![streams.output.as_raw_fd(), tells.as_raw_fd(), process.as_raw_fd()];
-        files.extend(streams.errors.as_ref().map(std::os::fd::AsRawFd::as_raw_fd));
-        files.extend(confinement.view.as_ref().map(std::os::fd::AsRawFd::as_raw_fd));
-        send(&self.orders, &order, &files)?;
-        drop(tells);
+            attached,
+        })
+    }
+
+    /// Tells it to who stands by; `view` and `trees` go along.
+    pub(super) async fn tell(&self, to: &OwnedFd, view: Option<&OwnedFd>, trees: &[OwnedFd]) -> io::Result<()> {
+        let answer = Answer::open()?;
+        let mut files = vec![answer.told.as_raw_fd()];
+        files.extend(view.into_iter().chain(trees).map(std::os::fd::AsRawFd::as_raw_fd));
+        send(to, &serde_json::to_vec(self)?, &files)?;
+        answer.wait().await
+    }
+}
+
+/// What a fork says of an order: that it is done, or why not.
+struct Answer {
+    heard: io::PipeReader,
+    told: io::PipeWriter,
+}
+
+impl Answer {
+    fn open() -> io::Result<Self> {
+        let (heard, told) = io::pipe()?;
+        Ok(Self { heard, told })
+    }
+
+    async fn wait(self) -> io::Result<()> {
+        drop(self.told);
         let mut said = Vec::new();
-        let mut status = pipe::Receiver::from_owned_fd(status.into())?;
-        tokio::io::AsyncReadExt::read_to_end(&mut status, &mut said).await?;
+        let mut heard = pipe::Receiver::from_owned_fd(self.heard.into())?;
+        tokio::io::AsyncReadExt::read_to_end(&mut heard, &mut said).await?;
         if said == b"k" { Ok(()) } else { Err(io::Error::other(String::from_utf8_lossy(&said).into_owned())) }
     }
 }
@@ -166,7 +231,7 @@ fn bytes(program: &seccompiler::BpfProgram) -> String {
 
 /// Two ends of which each message arrives as it was sent.
 #[expect(unsafe_code, reason = "sockets of this kind are made by a plain system call")]
-fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [-1; 2];
     let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
     // SAFETY: `ends` is valid for the call; the descriptors are ours from then on.
@@ -206,7 +271,7 @@ fn send(to: &OwnedFd, bytes: &[u8], files: &[RawFd]) -> io::Result<()> {
     #[repr(align(8))]
     struct Control([u8; 64]);
     let length = u32::try_from(size_of_val(files)).map_err(io::Error::other)?;
-    assert!(files.len() <= FILES, "an order has five files at most");
+    assert!(files.len() <= FILES, "an order has few files");
     let mut control = Control([0; 64]);
     let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: a message of zeros is valid; what it points to outlives the call, and the control data fits into its buffer.

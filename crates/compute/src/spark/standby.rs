@@ -19,7 +19,6 @@ use crate::sandbox::{Child, machine_memory_mb};
 const MEMORY_MB: usize = 512;
 /// A machine that has less keeps no JVM between runs.
 const LEAST_MB: usize = 12_000;
-const IDLE: Duration = Duration::from_mins(10);
 /// After a start that failed.
 const PAUSE: Duration = Duration::from_mins(5);
 /// As `standby.py` says it.
@@ -104,7 +103,9 @@ impl Standing {
 impl Spark {
     /// Has one stand by for runs like this one, if there is none.
     pub(super) fn stand_by(&self, job: &Job) {
-        let Some(shape) = Shape::of(job).filter(|_| machine_memory_mb() >= LEAST_MB) else { return };
+        let Some(shape) = Shape::of(job).filter(|_| !self.0.idle.is_zero() && machine_memory_mb() >= LEAST_MB) else {
+            return;
+        };
         let mut state = self.0.standby.state();
         match &*state {
             State::Starting => return,
@@ -136,7 +137,7 @@ impl Spark {
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(IDLE) => {}
+            () = tokio::time::sleep(self.0.idle) => {}
             () = self.0.budget.contended(Class::User) => {}
         }
         let mut state = standby.state();

@@ -16,14 +16,16 @@ use crate::sandbox::{self, Command, machine_memory_mb};
 const MEMORY_MB: usize = 256;
 /// A machine that has less keeps nothing between jobs.
 const LEAST_MB: usize = 6000;
-const IDLE: Duration = Duration::from_mins(10);
 /// After a start that failed.
 const PAUSE: Duration = Duration::from_mins(5);
 /// Arguments that bring modules of the job's own.
 const MODULES: [&str; 3] = ["--extra-py-files", "--extra-files", "--additional-python-modules"];
 
-#[derive(Clone, Default)]
-pub(super) struct Warm(Arc<Mutex<State>>);
+#[derive(Clone)]
+pub(super) struct Warm {
+    state: Arc<Mutex<State>>,
+    idle: Duration,
+}
 
 #[derive(Default)]
 enum State {
@@ -42,10 +44,15 @@ pub(super) struct There {
 }
 
 impl Warm {
+    /// One that stays without jobs for so long; without a time there is none.
+    pub(super) fn new(idle: Duration) -> Self {
+        Self { state: Arc::default(), idle }
+    }
+
     /// One that this job may be forked from. Where there is none yet one is started for who comes next.
     pub(super) fn find(&self, job: &Job, env: &PyEnv, runtime: &Path, budget: &Budget) -> Option<Arc<There>> {
         let given = |name: &str| job.arguments.iter().any(|argument| argument == name);
-        if machine_memory_mb() < LEAST_MB || MODULES.iter().any(|name| given(name)) {
+        if self.idle.is_zero() || machine_memory_mb() < LEAST_MB || MODULES.iter().any(|name| given(name)) {
             return None;
         }
         let there = self.get(env, runtime, budget)?;
@@ -71,7 +78,7 @@ impl Warm {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts one and lets it go when it was idle, or when its place is needed.
@@ -93,7 +100,7 @@ impl Warm {
         *self.state() = State::There(Arc::clone(&there));
         loop {
             let used = *there.used.lock().unwrap_or_else(PoisonError::into_inner);
-            let left = IDLE.saturating_sub(used.elapsed());
+            let left = self.idle.saturating_sub(used.elapsed());
             if left.is_zero() {
                 break;
             }

@@ -1,13 +1,18 @@
-//! Section `[spark]` of the settings: the Apache Spark beyond this server that jobs may be sent to, and where they go that do not say.
+//! Section `[spark]` of the settings: the Apache Spark beyond this server that jobs may be sent to, where they go that do not say, and
+//! what stands by for them here.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use compute::spark::{Cluster, Engine, Job};
 use serde::Deserialize;
 
 use super::capacity;
 use super::records::RunRecord;
+
+/// Where nothing is set.
+const STANDBY: Duration = Duration::from_mins(10);
 
 /// What is set. Each key is described in `docs/settings.md`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -27,6 +32,8 @@ pub(super) struct Section {
     config_folder: Option<PathBuf>,
     /// Settings of Spark that the cluster's jobs have.
     conf: BTreeMap<String, String>,
+    /// How long what stands by for runs here stays without one.
+    standby_seconds: Option<u64>,
 }
 
 impl Section {
@@ -54,6 +61,11 @@ impl Section {
             return Err(format!("[spark] config_folder: an absolute path, not {}", folder.display()));
         }
         Ok(self)
+    }
+
+    /// Zero: nothing stands by.
+    pub(super) fn standby(&self) -> Duration {
+        self.standby_seconds.map_or(STANDBY, Duration::from_secs)
     }
 
     /// What runs a job's plans, where its arguments say `asked`.
@@ -128,5 +140,7 @@ mod tests {
         assert_eq!(set.engine(None), Engine::Submit);
         assert_eq!(set.engine(Some(Engine::Sail)), Engine::Sail);
         assert_eq!(Section::default().engine(None), Engine::Auto);
+        assert_eq!(Section::default().standby(), Duration::from_mins(10));
+        assert!(section(serde_json::json!({"standby_seconds": 0})).unwrap().standby().is_zero());
     }
 }

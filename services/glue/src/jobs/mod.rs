@@ -22,6 +22,7 @@ pub(crate) use ops::{Origin, begin, stop_run};
 pub(crate) use records::{attempts, is_old};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use compute::spark::Spark;
 use service::{Platform, Router, operations};
@@ -44,6 +45,14 @@ pub(crate) struct Jobs {
 ///
 /// # Errors
 /// A text, where section `[spark]` of the settings is wrong.
+/// How long what stands by for runs on this machine stays without one; zero: nothing does.
+///
+/// # Errors
+/// A text that says which setting of `[spark]` is wrong.
+pub fn standby(settings: &service::Settings) -> Result<Duration, String> {
+    Ok(elsewhere::Section::of(settings)?.standby())
+}
+
 pub(crate) fn register(platform: &Platform, spark: Spark) -> Result<(), String> {
     let service = Arc::new(Jobs {
         store: platform.control.store().clone(),

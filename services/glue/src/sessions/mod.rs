@@ -7,6 +7,7 @@
 mod ops;
 mod records;
 mod run;
+mod talk;
 
 pub(crate) use records::is_old;
 

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use wire::{Error, Timestamp};
 
 use super::records::{self, Place, Record};
+use super::talk::{self, Ends, Output, Said};
 use super::{Order, Sessions};
 use crate::jobs::sessions as job;
 
@@ -32,41 +33,14 @@ pub(super) struct End {
     error: Option<String>,
 }
 
-fn failed(error: impl Into<String>) -> End {
-    End { status: "FAILED".to_owned(), error: Some(error.into()) }
-}
+impl End {
+    pub(super) fn failed(error: impl Into<String>) -> Self {
+        Self { status: "FAILED".to_owned(), error: Some(error.into()) }
+    }
 
-fn ended(status: &str) -> End {
-    End { status: status.to_owned(), error: None }
-}
-
-/// What a session's process says.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Said {
-    ready: bool,
-    failed: Option<String>,
-    started: Option<i32>,
-    done: Option<i32>,
-    cancelled: Option<i32>,
-    output: Output,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct Output {
-    status: Option<String>,
-    data: Option<Data>,
-    execution_count: Option<i32>,
-    error_name: Option<String>,
-    error_value: Option<String>,
-    traceback: Option<Vec<String>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct Data {
-    text_plain: Option<String>,
+    pub(super) fn of(status: &str) -> Self {
+        Self { status: status.to_owned(), error: None }
+    }
 }
 
 impl From<Output> for StatementOutput {
@@ -111,33 +85,35 @@ impl Kind for Runs {
         match self.0.router.identity().role_session(role, "GlueJobRunnerSession", Some(attempt)).await {
             Ok(principal) => Ok(Who::As(principal)),
             Err(error) if error.status() >= 500 => Err(error),
-            Err(error) => Ok(Who::Nobody(failed(format!("Role {role} could not be assumed: {}", error.message())))),
+            Err(error) => {
+                Ok(Who::Nobody(End::failed(format!("Role {role} could not be assumed: {}", error.message()))))
+            }
         }
     }
 
     async fn work(&self, place: &Place, record: &Record, attempt: &Attempt) -> Worked<End> {
         if record.began_on.is_some() {
-            return Worked::Ended(failed(
+            return Worked::Ended(End::failed(
                 "The server was started again, and the session's process is gone with what it held",
             ));
         }
         let keys = match attempt.credentials() {
             Ok(keys) => keys.clone(),
-            Err(error) => return Worked::Ended(failed(error.to_string())),
+            Err(error) => return Worked::Ended(End::failed(error.to_string())),
         };
         let (orders, heard) = mpsc::unbounded_channel();
         self.0.live().insert(place.task(), orders);
         let end = Box::pin(self.0.live_on(place, record, attempt, keys, heard)).await;
         self.0.live().remove(&place.task());
-        Worked::Ended(end.unwrap_or_else(|error| failed(error.to_string())))
+        Worked::Ended(end.unwrap_or_else(|error| End::failed(error.to_string())))
     }
 
     fn stopped(&self) -> End {
-        ended("STOPPED")
+        End::of("STOPPED")
     }
 
     fn timed_out(&self, _: &Record) -> End {
-        ended("TIMEOUT")
+        End::of("TIMEOUT")
     }
 
     fn outcome(&self, _: &End) -> Fate {
@@ -195,12 +171,13 @@ impl Sessions {
         record: &Record,
         attempt: &Attempt,
         keys: Credentials,
-        mut heard: mpsc::UnboundedReceiver<Order>,
+        heard: mpsc::UnboundedReceiver<Order>,
     ) -> Result<End, Error> {
         let cx = Cx::platform(&self.router, &place.account, &place.region);
         let job = job::of_session(&record.session, record.encryption.as_ref(), (&keys, &place.region, &self.endpoint));
         let (tells, orders) = mpsc::channel(16);
-        let (says, mut said) = mpsc::channel(16);
+        let (says, said) = mpsc::channel(16);
+        let ends = Ends { heard, tells, said };
         let (prints, lines) = mpsc::channel(LINES);
         let began = async {
             attempt.started();
@@ -216,40 +193,16 @@ impl Sessions {
             // It was stopped before there was anybody to tell.
             let now = self.store.read(|tx| place.load(tx)).await?;
             if now.is_none_or(|record| record.status() == "STOPPING") {
-                return Ok(ended("STOPPED"));
+                return Ok(End::of("STOPPED"));
             }
-            let mut open = 0_usize;
-            loop {
-                let idle = self.router.clock().sleep(idle_time);
-                tokio::select! {
-                    order = heard.recv() => match order {
-                        Some(Order::Run { number, code }) => {
-                            open += 1;
-                            send(&tells, &serde_json::json!({ "run": number, "code": code })).await;
-                        }
-                        Some(Order::Cancel { number }) => send(&tells, &serde_json::json!({ "cancel": number })).await,
-                        Some(Order::Stop) | None => return Ok(ended("STOPPED")),
-                    },
-                    line = said.recv() => {
-                        // How it ended the process tells.
-                        let Some(line) = line else { return std::future::pending().await };
-                        let Ok(said) = serde_json::from_str::<Said>(&line) else { continue };
-                        if let Some(why) = said.failed {
-                            return Ok(failed(why));
-                        }
-                        open = open.saturating_sub(usize::from(said.done.is_some() || said.cancelled.is_some()));
-                        self.note(place, said).await?;
-                    }
-                    () = idle, if open == 0 => return Ok(ended("TIMEOUT")),
-                }
-            }
+            talk::talk(ends, &**self.router.clock(), idle_time, |said| self.note(place, said)).await
         };
         let end = tokio::select! {
             end = talk => end,
             (gone, ()) = async { tokio::join!(process, log) } => Ok(match gone {
-                Ok(Some(why)) => failed(why),
-                Ok(None) => failed("the session's process has ended"),
-                Err(error) => failed(error.to_string()),
+                Ok(Some(why)) => End::failed(why),
+                Ok(None) => End::failed("the session's process has ended"),
+                Err(error) => End::failed(error.to_string()),
             }),
         };
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
@@ -309,9 +262,4 @@ impl Sessions {
         });
         written.await
     }
-}
-
-async fn send(tells: &mpsc::Sender<String>, order: &serde_json::Value) {
-    // Nobody takes it: the process is gone, which is seen by its end.
-    let _ = tells.send(order.to_string()).await;
 }

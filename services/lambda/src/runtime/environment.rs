@@ -16,13 +16,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::api::{Answer, Api, Delivery};
 use super::output::{Log, Output};
-use super::templates::{Forks, Templates};
+use super::templates::{self, Forks, Templates};
 use crate::streaming::Piece;
 
 /// AWS gives a start this long before it counts against the function's own timeout.
 const START: Duration = Duration::from_secs(10);
 /// The size of `/tmp` where nothing is said. Source: Lambda API Reference, `EphemeralStorage`.
 pub(crate) const STORAGE_MB: u64 = 512;
+/// The smallest `MemorySize`.
+pub(super) const LEAST_MB: u64 = 128;
 
 /// What runs inside.
 #[derive(Clone, Debug)]
@@ -163,6 +165,8 @@ pub(crate) struct Environment {
     started: Instant,
     /// How long the start took, until it has been reported.
     start_took: Option<Duration>,
+    /// While it goes on, where it came of a template.
+    start: Option<templates::Start>,
     child: Child,
     _scratch: tempfile::TempDir,
     _permit: Permit,
@@ -189,14 +193,9 @@ impl Environment {
 
         let mut command = match &blueprint.kind {
             Kind::Python { env, runtimes, .. } => {
-                let bootstrap = &runtimes.join("bootstrap.py");
-                let program = places.inside("/var/lang/bin/python", &env.python);
-                let mut command = Command::new(program);
-                let runtime = places.inside("/var/runtime/bootstrap.py", bootstrap);
-                command.args(["-s", "-u"]).arg(&runtime).show(bootstrap, runtime);
-                command.show(&env.root, places.inside("/var/lang", &env.root));
-                for path in &env.read_paths {
-                    command.read_only(path);
+                let mut command = python(env, runtimes, |inside| places.isolated.then_some(inside));
+                if places.isolated && blueprint.layers.is_none() {
+                    command.show(runtimes.join("empty"), &places.layers);
                 }
                 command
             }
@@ -224,8 +223,7 @@ impl Environment {
         if let Some(layers) = &blueprint.layers {
             command.show(layers, &places.layers);
         }
-        // The processes and open files of AWS's environments.
-        command.merged().memory_mb(blueprint.memory_mb).open_files(1024).processes(1024);
+        limit(&mut command, blueprint.memory_mb);
         let temporary = places.inside("/tmp", scratch.path());
         if places.isolated {
             command.temporary_mb(blueprint.storage_mb);
@@ -261,7 +259,7 @@ impl Environment {
             command.env("LAKERUN_RUNTIME_TOKEN", token);
         }
         let started = Instant::now();
-        let (mut child, loaded_mb) = spawn(&command, blueprint, templates).await?;
+        let (mut child, loaded_mb, start) = spawn(&command, blueprint, templates).await?;
         api.belongs_to(child.group());
         let pipe: OwnedFd = child
             .stdout
@@ -279,6 +277,7 @@ impl Environment {
             timeout: blueprint.timeout,
             started,
             start_took: None,
+            start,
             child,
             _scratch: scratch,
             _permit: permit,
@@ -295,6 +294,7 @@ impl Environment {
             () = tokio::time::sleep(START.max(self.timeout)) => return Err(self.kill(InvocationEnd::TimedOut)),
         }
         self.start_took = Some(self.started.elapsed());
+        self.start = None;
         Ok(())
     }
 
@@ -363,14 +363,33 @@ async fn spawn(
     command: &Command,
     blueprint: &Blueprint,
     templates: &Templates,
-) -> Result<(Child, u64), compute::Error> {
+) -> Result<(Child, u64, Option<templates::Start>), compute::Error> {
     if let Some(there) = templates.find(blueprint) {
-        match command.spawn_from(&there.template).await {
-            Ok(child) => return Ok((child, there.template.loaded_mb)),
+        match there.start(command).await {
+            Ok((child, loaded_mb, start)) => return Ok((child, loaded_mb, Some(start))),
             Err(error) => tracing::warn!(%error, "a function starts without its template"),
         }
     }
-    Ok((command.spawn().await?, 0))
+    Ok((command.spawn().await?, 0, None))
+}
+
+/// What every function in Python runs and sees; `inside` tells whether a place is there, else things are where the host has them.
+pub(super) fn python(env: &PyEnv, runtimes: &Path, inside: impl Fn(&'static str) -> Option<&'static str>) -> Command {
+    let place = |name: &'static str, host: &Path| inside(name).map_or_else(|| host.to_owned(), PathBuf::from);
+    let bootstrap = &runtimes.join("bootstrap.py");
+    let runtime = place("/var/runtime/bootstrap.py", bootstrap);
+    let mut command = Command::new(place("/var/lang/bin/python", &env.python));
+    command.args(["-s", "-u"]).arg(&runtime).show(bootstrap, runtime);
+    command.show(&env.root, place("/var/lang", &env.root));
+    for path in &env.read_paths {
+        command.read_only(path);
+    }
+    command
+}
+
+/// The processes and open files of AWS's environments.
+pub(super) fn limit(command: &mut Command, memory_mb: u64) {
+    command.merged().memory_mb(memory_mb).open_files(1024).processes(1024);
 }
 
 impl Warm for Environment {

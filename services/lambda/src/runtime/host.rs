@@ -55,7 +55,8 @@ impl Host {
         compute::sandbox::empty_folder(&scratch).map_err(|error| error.to_string())?;
         let archive = Archive::new(folder.join("code"), None);
         let preparer = Preparer::new(archive.clone(), compute.envs.clone(), folder.join("runtime"))?;
-        let templates = Templates::new(compute.budget.clone(), Duration::from_secs(config.template_seconds));
+        let idle = Duration::from_secs(config.template_seconds);
+        let templates = Templates::new(compute.budget.clone(), idle, config.read_paths.clone());
         let host = Self { preparer, archive, templates, compute: compute.clone(), config, scratch };
         Ok((ENVIRONMENT, Arc::new(host)))
     }

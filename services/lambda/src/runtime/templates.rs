@@ -1,21 +1,27 @@
 //! Templates of our runtime in Python: one for each runtime and environment, started when code is made ready or found none, gone when
-//! nothing was forked from it for a while. A function whose own modules or variables would have changed what a template has loaded
+//! nothing was forked from it for a while. While it is there some environments stand by, forked already, for the next functions that
+//! want nothing unusual. A function whose own modules or variables would have changed what a template has loaded
 //! starts by itself, as every function does on a machine without namespaces.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use compute::budget::{Budget, Class, Permit};
 use compute::pyenv::PyEnv;
-use compute::sandbox::Command;
 use compute::sandbox::template::Template;
+use compute::sandbox::{Child, Command, Spare};
+use tokio::sync::Notify;
 
-use super::environment::{Blueprint, Kind};
+use super::environment::{self, Blueprint, Kind};
 
-/// What one takes, about, in memory that is not its forks'.
-const MEMORY_MB: usize = 80;
+/// What one takes, about, in memory that is not its functions', with what stands by.
+const MEMORY_MB: usize = 100;
+/// Environments that stand by: a second one for who comes while the first is replaced.
+const SPARES: usize = 2;
+/// Where a function's own folders come.
+const PLACES: [&str; 2] = ["/var/task", "/opt"];
 /// After a start that failed.
 const PAUSE: Duration = Duration::from_mins(5);
 /// Variables that the interpreter, its libraries or botocore read before a template forks.
@@ -36,6 +42,8 @@ pub(crate) struct Templates(Arc<Shared>);
 struct Shared {
     budget: Budget,
     idle: Duration,
+    /// Folders of the host that every function may read.
+    read: Vec<PathBuf>,
     all: Mutex<BTreeMap<String, Entry>>,
 }
 
@@ -47,15 +55,29 @@ enum Entry {
 
 /// One that can be forked.
 pub(crate) struct There {
-    pub(super) template: Template,
+    template: Template,
+    /// One environment of its own is like this.
+    alike: Command,
+    spares: Mutex<Vec<Spare>>,
+    /// Told when one may be missing.
+    missing: Notify,
     used: Mutex<Instant>,
     _permit: Permit,
 }
 
+/// Until this is dropped nothing takes the machine's time from a start to replace what it has taken.
+pub(crate) struct Start(Arc<There>);
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        self.0.missing.notify_one();
+    }
+}
+
 impl Templates {
     /// Without a time there are none.
-    pub(crate) fn new(budget: Budget, idle: Duration) -> Self {
-        Self(Arc::new(Shared { budget, idle, all: Mutex::default() }))
+    pub(crate) fn new(budget: Budget, idle: Duration, read: Vec<PathBuf>) -> Self {
+        Self(Arc::new(Shared { budget, idle, read, all: Mutex::default() }))
     }
 
     /// One that this environment may be forked from. Where there is none yet one is started for who comes next.
@@ -93,7 +115,8 @@ impl Templates {
         };
         drop(all);
         let command = command(runtime, &forks.base, runtimes);
-        tokio::spawn(Arc::clone(&self.0).keep(key, command));
+        let alike = self.0.alike(&forks.base, runtimes);
+        tokio::spawn(Arc::clone(&self.0).keep(key, command, alike));
         None
     }
 }
@@ -103,15 +126,37 @@ impl Shared {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What an environment is that stands by, but for the folders of a function's own.
+    fn alike(&self, env: &PyEnv, runtimes: &Path) -> Command {
+        let mut command = environment::python(env, runtimes, Some);
+        environment::limit(&mut command, environment::LEAST_MB);
+        for path in &self.read {
+            command.read_only(path);
+        }
+        for place in PLACES {
+            // The loader of libraries remembers which folders there are.
+            command.show(runtimes.join("nothing"), place);
+        }
+        command.temporary_mb(environment::STORAGE_MB);
+        command
+    }
+
     /// Starts one and lets it go when it was idle, or when its place is needed.
-    async fn keep(self: Arc<Self>, key: String, command: Command) {
+    async fn keep(self: Arc<Self>, key: String, command: Command, alike: Command) {
         let permit = self.budget.acquire(Class::Leaf, MEMORY_MB).await;
         if !compute::sandbox::is_isolated().await {
             return; // Starting for good: there is nothing to try.
         }
         let there = Template::start(&command).await;
         let there = match there {
-            Ok(template) => Arc::new(There { template, used: Mutex::new(Instant::now()), _permit: permit }),
+            Ok(template) => Arc::new(There {
+                template,
+                alike,
+                spares: Mutex::default(),
+                missing: Notify::new(),
+                used: Mutex::new(Instant::now()),
+                _permit: permit,
+            }),
             Err(error) => {
                 tracing::warn!(%error, "functions start without a template");
                 self.all().insert(key, Entry::Failed(Instant::now()));
@@ -119,6 +164,7 @@ impl Shared {
             }
         };
         self.all().insert(key.clone(), Entry::There(Arc::clone(&there)));
+        let mut stands_by = there.fill().await;
         loop {
             let used = *there.used.lock().unwrap_or_else(PoisonError::into_inner);
             let left = self.idle.saturating_sub(used.elapsed());
@@ -127,14 +173,56 @@ impl Shared {
             }
             tokio::select! {
                 () = tokio::time::sleep(left) => {}
+                () = there.missing.notified(), if stands_by => stands_by = there.fill().await,
                 () = self.budget.contended(Class::Leaf) => break,
             }
         }
+        there.spares().clear();
         let mut all = self.all();
         // Another may have taken its place, when it was found dead.
         if matches!(all.get(&key), Some(Entry::There(other)) if Arc::ptr_eq(other, &there)) {
             all.remove(&key);
         }
+    }
+}
+
+impl There {
+    /// A fork of it, one that stands by if there is one for this; and what it has of memory from its start.
+    pub(super) async fn start(self: &Arc<Self>, command: &Command) -> Result<(Child, u64, Start), compute::Error> {
+        if let Some(spare) = self.take(command) {
+            let loaded_mb = spare.loaded_mb;
+            match spare.become_unit(command).await {
+                Ok(child) => return Ok((child, loaded_mb, Start(Arc::clone(self)))),
+                Err(error) => tracing::warn!(%error, "a function starts without what stood by"),
+            }
+        }
+        let child = command.spawn_from(&self.template).await?;
+        Ok((child, self.template.loaded_mb, Start(Arc::clone(self))))
+    }
+
+    fn take(&self, command: &Command) -> Option<Spare> {
+        let mut spares = self.spares();
+        spares.retain_mut(Spare::is_alive);
+        let at = spares.iter().position(|spare| spare.fits(command))?;
+        Some(spares.remove(at))
+    }
+
+    /// Has environments stand by until there are enough; false where the machine allows none.
+    async fn fill(&self) -> bool {
+        while self.spares().len() < SPARES {
+            match Spare::start(&self.template, &self.alike, &PLACES.map(Path::new)).await {
+                Ok(spare) => self.spares().push(spare),
+                Err(error) => {
+                    tracing::debug!(%error, "no environment stands by");
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn spares(&self) -> MutexGuard<'_, Vec<Spare>> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
