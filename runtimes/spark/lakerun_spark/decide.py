@@ -215,8 +215,13 @@ _RESULTS = {
 def _below(message, columns, out):
     """The kinds of an expression's values: of columns, literals, casts and known functions their own, else of what lies below. What
     a window is parted and ordered by, and what a choice depends on, is no part of the value."""
+    from . import mend
+
     kind = message.DESCRIPTOR.name
-    if kind == "UnresolvedAttribute":
+    made = mend.made(message) if kind == "Expression" else None
+    if made:
+        out.update(made[2].split(","))
+    elif kind == "UnresolvedAttribute":
         name = message.unparsed_identifier.replace("`", "").lower()
         out.add(columns.get(name) or columns.get(name.split(".")[-1]) or columns.get(name.split(".")[0]) or "?")
     elif kind == "Literal":
@@ -283,6 +288,12 @@ def _walk(message, out, columns, schema):
     from . import mend
 
     name = message.DESCRIPTOR.name
+    if name == "Expression" and (made := mend.made(message)):
+        construct, own, _ = made
+        out.add(construct)
+        for one in own:
+            _walk(one, out, columns, schema)
+        return
     if name == "Relation":
         columns = _columns(message, schema) if _computes(message) else {}
         if _reads_text(message):
@@ -300,11 +311,15 @@ def _walk(message, out, columns, schema):
             inner = getattr(message, kind)
             listed = inner.expressions if kind == "project" else inner.aggregate_expressions
             for one in listed:
+                one = mend.unnamed(one) or one
                 if one.WhichOneof("expr_type") not in _NAMED_ALREADY:
                     out.add(f"unnamed:{one.WhichOneof('expr_type')}")
                     out.update(f"unnamed:with:{part}" for part in _rewritten(one))
                 if one.WhichOneof("expr_type") == "expression_string":
                     out.update(part for part in _sql(f"select {one.expression_string.expression}") if part.startswith("sql:unnamed:"))
+    elif name == "Window" and message.frame_spec.HasField("lower") and not message.frame_spec.lower.unbounded:
+        # A frame that slides: engines that take away what leaves it go by other roundings than those that add up what is in it.
+        out.add(f"frame:slides({_kinds(message.window_function, columns)})")
     elif name == "UpdateFields":
         out.add("update:add" if message.HasField("value_expression") else "update:drop")
     elif name == "UnresolvedFunction" and mend.is_mended(message):
@@ -341,11 +356,24 @@ def _operands(function, columns):
     """The kinds of a function's arguments. Those of a struct have nothing to do with each other; of a choice only its values matter; a
     struct is written as its parts are."""
     name = function.function_name.lower()
+    if name == "split" and len(function.arguments) > 1 and function.arguments[1].literal.string == "":
+        return {"characters"}
     if name == "to_json" and _kinds_of(function.arguments[:1], columns) == "struct":
         return {"struct:" + kind for kind in _parts(function.arguments[0], columns)}
     if name in ("struct", "named_struct"):
         return {_kinds(one, columns) for one in function.arguments}
+    if name == "when" and _is_of_literals(function):
+        # Whole numbers of one size.
+        return {_kinds(function, columns) + "=1"}
     return {_kinds(function, columns) if name == "when" else _kinds_of(function.arguments, columns)}
+
+
+def _is_of_literals(choice):
+    """Whether all values of a choice are literals of one type, or nothing: columns of a kind may differ in size."""
+    pairs = len(choice.arguments) // 2
+    values = [*list(choice.arguments)[1 : 2 * pairs : 2], *list(choice.arguments)[2 * pairs :]]
+    types = {one.literal.WhichOneof("literal_type") if one.WhichOneof("expr_type") == "literal" else None for one in values} - {"null"}
+    return types == {"integer"}
 
 
 def _parts(expression, columns):
@@ -358,7 +386,7 @@ def _parts(expression, columns):
 
 
 #: Functions that our own layer puts into expressions, or in the place of others: a column without a name is then named by them.
-_OURS = {"nullif", "try_to_timestamp", "get", "when", "regexp_extract", "&"}
+_OURS = {"variance", "nullif", "try_to_timestamp", "get", "when", "regexp_extract", "&"}
 
 
 def _rewritten(expression):
@@ -373,6 +401,8 @@ def _rewritten(expression):
     return out
 
 
+#: Marks columns among which some have 32 bits.
+FLOAT = "\0float"
 #: Marks the columns of a text file as it was read.
 _TEXT = "\0text"
 

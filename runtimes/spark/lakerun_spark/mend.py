@@ -2,8 +2,13 @@
 of their columns tell. With ANSI off Spark casts the text `1.5` to the whole number 1, where Sail says null, and wraps a number that
 an int cannot hold, where Sail says null. An element of an array by its place is null where there is none, and an error of Sail's.
 
+What Sail answers otherwise for some values only becomes an expression that answers for these, too (`_REPLACED`), or one that is an error
+for them (`_guard`): an error of the engine's moves a run of engine `auto` to Apache Spark by itself.
+
 The engine is asked for the types of a relation's input, once for each; a plan without any of them costs nothing.
 """
+
+import re
 
 _WHOLE = {"integer", "long", "short", "byte"}
 _BITS = {"integer": 32, "short": 16, "byte": 8}
@@ -13,6 +18,18 @@ FRACTION = r"^\s*[+-]?\.\d+\s*$"
 _TRY = 3
 
 _cache = {}
+#: Expressions that stand for others, by their bytes: what they stand for, what of it is its own, and the kinds of its values.
+_made = {}
+#: Expressions that have got the names that they had without one, by their bytes: as they were.
+_named = {}
+#: What Java reads as a number, and Sail does not: `1.5d`, `0x1p3`; and what Sail does not read as a decimal.
+JAVAS = r"^\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[dDfF]|0[xX].*)\s*$"
+EXPONENT = r"^\s*[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+\s*$"
+#: A date with a time behind it, of which a cast takes the date.
+DATED = r"^\s*([+-]?\d{4,7}-\d{1,2}-\d{1,2})[ T]"
+#: A word that does not follow a space: Sail begins one after any sign. And letters that have more than one large form, or none of their own.
+WORDS = "[^\\p{L}\\p{N} ]\\p{L}|[ßŉǰΐΰևẖẗẘẙẚﬀ-ﬆﬓ-ﬗǄ-ǌǱ-ǳİΣ]"
+_LEAST, _MOST = {"integer": -(1 << 31), "long": -(1 << 63)}, {"integer": (1 << 31) - 1, "long": (1 << 63) - 1}
 
 
 def install():
@@ -49,7 +66,11 @@ def fields(client, relation):
 
 def columns(client, relation):
     """Kinds by lower-case name, as decide.py has them; those within structs by their path."""
-    return dict(_paths(fields(client, relation), ""))
+    from . import decide
+
+    found = fields(client, relation)
+    few_bits = {decide.FLOAT: "f"} if any(member.dataType.typeName() == "float" for member in found) else {}
+    return {**dict(_paths(found, "")), **few_bits}
 
 
 def _paths(members, before):
@@ -73,7 +94,9 @@ def plan(client, message):
 def _casts(message):
     from . import decide
 
-    if (message.DESCRIPTOR.name == "Cast" and _target(message) in _WHOLE) or _is_place(message):
+    if (message.DESCRIPTOR.name == "Cast" and _target(message) in _CAST) or _is_place(message):
+        return True
+    if message.DESCRIPTOR.name == "UnresolvedFunction" and message.function_name.lower() in _REPLACED:
         return True
     return any(_casts(item) for field, value in message.ListFields() for item in decide._messages(field, value))
 
@@ -103,20 +126,29 @@ def _target(cast):
 def _visit(client, message, known):
     from . import decide
 
-    name = message.DESCRIPTOR.name
+    name, names = message.DESCRIPTOR.name, []
     if name == "Relation":
         # What the files layer makes of a text file follows rules of its own.
         if decide._reads_text(message):
             return
         known = decide._columns(message, lambda relation: columns(client, relation)) if decide._computes(message) and _casts_here(message) else {}
         if message.WhichOneof("rel_type") in ("project", "aggregate"):
-            _keep_names(client, message, known)
+            names = _names(client, message, known)
+        if message.WhichOneof("rel_type") == "aggregate" and message.aggregate.HasField("pivot"):
+            # Its columns are named by its functions as they are.
+            return _visit(client, message.aggregate.input, {})
+    if name == "Expression" and made(message):
+        return None
     for field, value in message.ListFields():
         for item in decide._messages(field, value):
             _visit(client, item, known)
+            if item.DESCRIPTOR.name == "Expression":
+                _replace(item, known)
             # One that stands in a list of columns for itself has its name of what it is.
             if _is_place(item) and not (name in ("Project", "Aggregate") and field.message_type.name == "Expression"):
                 _mend_place(item, known)
+    for expression, found, was in names:
+        _name(expression, found, was)
     if name == "Cast":
         _mend(message, known)
 
@@ -177,35 +209,237 @@ def _mend_place(expression, known):
         expression.CopyFrom(_call("get", taken.child, taken.extraction))
 
 
-def _keep_names(client, relation, known):
-    """A cast without a name of its own is named by what it casts: as it was, though it is mended."""
+def made(expression):
+    """What a mended expression stands for, what of it is its own, and the kinds of its values; none for one that is as it was."""
+    return _made.get(expression.SerializeToString(deterministic=True)) if _made else None
+
+
+def unnamed(expression):
+    """An expression as it was before it got the name that it had without one."""
+    return _named.get(expression.SerializeToString(deterministic=True)) if _named else None
+
+
+def _replace(expression, known):
+    """Puts in an expression's place what answers as Apache Spark does, where its kinds tell that it has to be."""
+    found = _instead(expression, known)
+    if found is None:
+        return
+    construct, own, instead = found
+    from . import decide
+
+    if len(_made) > 10000:
+        _made.clear()
+    _made[instead.SerializeToString(deterministic=True)] = construct, own, decide._kinds(expression, known)
+    expression.CopyFrom(instead)
+
+
+def _instead(expression, known):
+    """The construct, its own parts, and the expression in its place."""
+    from . import decide
+
+    kind = expression.WhichOneof("expr_type")
+    if kind == "cast":
+        target, kinds = _target(expression.cast), decide._kinds(expression.cast.expr, known)
+        if expression.cast.eval_mode != _TRY or (target, kinds) not in _CASTS:
+            return None
+        own = _copy(expression.cast.expr)
+        return f"mended:cast:{target}({kinds})", [own], _CASTS[target, kinds](_copy(expression), own, target)
+    if kind == "unresolved_function":
+        function = expression.unresolved_function
+        name, kinds = function.function_name.lower(), decide._kinds_of(function.arguments, known)
+        wanted, replace = _REPLACED.get(name, ((), None))
+        if kinds not in wanted or decide.FLOAT in known:
+            return None
+        own = [_copy(one) for one in function.arguments]
+        instead = replace(_copy(expression), own)
+        return None if instead is None else (f"mended:{name}({kinds})", own, instead)
+    return None
+
+
+def _clamped(cast, value, target):
+    """Apache Spark makes 0 of what is no number, and the nearest of what is too large."""
+    most, least = _MOST[target], _LEAST[target]
+    number = _int if target == "integer" else _long
+    return _call("when", _call("isnan", value), number(0), _call(">=", value, _double(float(most))), number(most),
+                 _call("<=", value, _double(float(least))), number(least), cast)
+
+
+def _guarded(pattern, what):
+    def instead(cast, value, _):
+        cast.cast.expr.CopyFrom(_guard(_call("rlike", value, _text(pattern)), what, value))
+        return cast
+
+    return instead
+
+
+def _dated(cast, value, _):
+    pattern = _text(DATED)
+    cast.cast.expr.CopyFrom(_call("when", _call("rlike", value, pattern), _call("regexp_extract", value, pattern, _int(1)), value))
+    return cast
+
+
+def _guard(condition, what, value):
+    """The value, and an error where the condition holds."""
+    return _call("when", condition, _call("raise_error", _text(f"lakerun: Sail and Apache Spark part at {what}")), value)
+
+
+def _numbers(function, own):
+    """Of a maximum or a minimum: to Apache Spark what is no number is the greatest, to Sail it is nothing."""
+    function.unresolved_function.arguments[0].CopyFrom(_guard(_call("isnan", own[0]), "the greatest of values that are no numbers", own[0]))
+    return function
+
+
+def _titled(function, own):
+    function.unresolved_function.arguments[0].CopyFrom(_guard(_call("rlike", own[0], _text(WORDS)), "words that follow no space", own[0]))
+    return function
+
+
+def _sized(function, own):
+    """Of nothing Apache Spark says -1."""
+    return _call("coalesce", function, _int(-1))
+
+
+def _rounded(function, own):
+    """Halves are rounded up as the number is written, where Sail goes by the nearest binary one: 1.005 is 1.01."""
+    if len(own) != 2 or own[1].literal.WhichOneof("literal_type") != "integer" or not 0 < own[1].literal.integer <= 12 or _is_short(own[0]):
+        return None
+    value, places = own[0], own[1].literal.integer
+    shifted = _call("*", _call("abs", value), _double(10.0**places))
+    off = _call("abs", _call("-", _call("-", shifted, _cast(_call("floor", shifted), "double")), _double(0.5)))
+    near = _call("<=", off, _call("+", _call("*", shifted, _double(1e-14)), _double(1e-9)))
+    # As it is written it has at most 17 digits.
+    exact = _cast(_call("round", _cast(_cast(value, "string"), "decimal(38,20)"), own[1]), "double")
+    told = _cast(_call("raise_error", _text("lakerun: Sail and Apache Spark part at a half that is rounded")), "double")
+    plain = _call("or", _call("isnan", value), _call(">=", _call("abs", value), _double(1e15)))
+    return _call("when", plain, function, near, _call("coalesce", exact, told), function)
+
+
+def _is_short(message):
+    """Whether it makes numbers of 32 bits, whose halves are others."""
+    from . import decide
+
+    if message.DESCRIPTOR.name == "Cast" and _target(message) == "float":
+        return True
+    return any(_is_short(item) for field, value in message.ListFields() for item in decide._messages(field, value))
+
+
+def _parsed(function, own):
+    """Text that does not fit its format: where the parser of Apache Spark 2 would have read it, Apache Spark 3 fails."""
+    if len(own) != 2 or own[1].literal.WhichOneof("literal_type") != "string":
+        return None
+    told = _cast(_call("raise_error", _text("lakerun: Sail and Apache Spark part at a text that does not fit its format")), "timestamp")
+    return _call("coalesce", function, _call("when", _call("rlike", own[0], _text(_loosely(own[1].literal.string))), told))
+
+
+def _loosely(format):
+    """What the parser of Apache Spark 2 may have read by a format: it goes by separators, and minds neither widths nor what follows."""
+    out, rest = [r"^\s*"], format
+    while rest:
+        letters = re.match(r"([A-Za-z])\1*", rest)
+        quoted = re.match(r"'((?:[^']|'')*)'", rest)
+        if letters:
+            out.append(r"[+-]?\d+" if letters[1] in "yuDdFhHkKmsSW" or letters[0] in ("M", "MM", "L", "LL", "w", "ww") else ".+?")
+            rest = rest[letters.end():]
+        elif quoted:
+            out.append(re.escape(quoted[1].replace("''", "'") or "'"))
+            rest = rest[quoted.end():]
+        else:
+            out.append(r"\s*" if rest[0].isspace() else re.escape(rest[0]) if rest[0] not in "[]'" else ".*?")
+            rest = rest[1:]
+    return "".join(out)
+
+
+_CASTS = {
+    ("integer", "f"): _clamped,
+    ("long", "f"): _clamped,
+    ("double", "s"): _guarded(JAVAS, "a text that is a number to Java"),
+    ("decimal", "s"): _guarded(EXPONENT, "a decimal number with an exponent"),
+    ("date", "s"): _dated,
+}
+_CAST = _WHOLE | {target for target, _ in _CASTS}
+#: By function: for which kinds of its arguments, and what is put there.
+_REPLACED = {"max": (("f",), _numbers), "min": (("f",), _numbers), "size": (("array", "map"), _sized), "round": (("f,i",), _rounded),
+             "try_to_timestamp": (("s",), _parsed), "initcap": (("s",), _titled)}
+
+
+def _names(client, relation, known):
+    """What of a relation's own is to be mended and has no name, with the name that it has as it is, and as it is."""
     if relation.WhichOneof("rel_type") == "project":
-        _alias(client, relation, relation.project.expressions, 0, known)
-        return
+        return _unnamed(client, relation, relation.project.expressions, 0, known)
     aggregate = relation.aggregate
-    _alias(client, relation, aggregate.grouping_expressions, 0, known)
-    if not aggregate.HasField("pivot"):
-        _alias(client, relation, aggregate.aggregate_expressions, len(aggregate.grouping_expressions), known)
+    if aggregate.HasField("pivot"):
+        return []
+    return [*_unnamed(client, relation, aggregate.grouping_expressions, 0, known),
+            *_unnamed(client, relation, aggregate.aggregate_expressions, len(aggregate.grouping_expressions), known)]
 
 
-def _alias(client, relation, expressions, before, known):
-    """Names the casts among some expressions, which come after `before` others in the result, as the engine has named them."""
-    places = [at for at, one in enumerate(expressions) if one.WhichOneof("expr_type") == "cast" and _wants(one.cast, known)]
+def _is_to_mend(message, known):
+    """Whether anything in an expression is to be mended."""
+    from . import decide
+
+    if message.DESCRIPTOR.name == "Cast" and _wants(message, known) is not None:
+        return True
+    if message.DESCRIPTOR.name == "Expression":
+        if made(message):
+            return False
+        if _instead(message, known) is not None:
+            return True
+    return any(_is_to_mend(item, known) for field, value in message.ListFields() for item in decide._messages(field, value))
+
+
+def _unnamed(client, relation, expressions, before, known):
+    """The same among some expressions, which come after `before` others in the result."""
+    from . import decide
+
+    places = [at for at, one in enumerate(expressions) if one.WhichOneof("expr_type") not in decide._NAMED_ALREADY and _is_to_mend(one, known)]
     if not places:
-        return
-    from pyspark.sql.connect import proto
-
-    found = list(fields(client, relation))
+        return []
+    found, out = list(fields(client, relation)), []
     stars = [at for at, one in enumerate(expressions) if one.WhichOneof("expr_type") in ("unresolved_star", "unresolved_regex")]
     for at in places:
         # What a star stands for is known by what comes after it only.
         place = before + at if not any(star < at for star in stars) else at - len(expressions)
         if any(star > at for star in stars) and place < 0:
             continue
-        named = proto.Expression()
-        named.alias.expr.CopyFrom(expressions[at])
-        named.alias.name.append(found[place].name)
-        expressions[at].CopyFrom(named)
+        out.append((expressions[at], found[place].name, _copy(expressions[at])))
+    return out
+
+
+def _name(expression, name, was):
+    from pyspark.sql.connect import proto
+
+    named = proto.Expression()
+    named.alias.expr.CopyFrom(expression)
+    named.alias.name.append(name)
+    expression.CopyFrom(named)
+    if was.WhichOneof("expr_type") != "cast":
+        if len(_named) > 10000:
+            _named.clear()
+        _named[named.SerializeToString(deterministic=True)] = was
+
+
+def _copy(expression):
+    from pyspark.sql.connect import proto
+
+    made = proto.Expression()
+    made.CopyFrom(expression)
+    return made
+
+
+def _cast(expression, target):
+    made = _copy(expression)
+    made.cast.expr.CopyFrom(expression)
+    made.cast.type_str = target
+    made.cast.eval_mode = _TRY
+    return made
+
+
+def _double(value):
+    from pyspark.sql.connect import proto
+
+    made = proto.Expression()
+    made.literal.double = value
+    return made
 
 
 def _call(name, *arguments):
