@@ -543,6 +543,13 @@ INPUTS = {
     "members/a.json": '{"id": "m1", "name": {"given": "Ann", "family": "Lee"}, "born": "1981-01-01", "links": [{"url": "http://a", "kind": "web"}, {"url": "http://b", "kind": null}], "other": {"note": "n", "lang": "en"}}\n'
                       '{"id": "m2", "name": {"given": "Bo", "family": null}, "born": "1960-05-05", "links": [], "other": {"note": null, "lang": "it"}}\n'
                       '{"id": "m3", "name": {"given": "Cy", "family": "Ng"}, "born": null, "links": [{"url": "http://c", "kind": "fax"}], "other": null}\n',
+    "invoices/a.csv": "invoice,customer,issued,net,vat,paid,lines\n1001,c1,2024-01-05 10:00:00,100.05,25,true,3\n1002,c2,2024-02-10 23:30:00,19.995,22.5,false,1\n1003,c1,2024-02-11 08:15:30,,25,true,\n1004,c9,2023-12-31 00:00:00,2500,0,false,12\n",
+    "customers/a.json": '{"customer": "c1", "country": "NO", "limits": {"daily": 5, "monthly": 100.5}, "tags": ["x", "y"]}\n{"customer": "c2", "country": "IT", "limits": {"daily": null, "monthly": 7}, "tags": []}\n{"customer": "c3", "country": "IT", "limits": null, "tags": null}\n',
+    "carts/a.json": '{"cart": 1, "customer": {"name": "Ann", "tags": ["a", "b"]}, "lines": [{"sku": "x", "price": 1.5, "offers": [{"code": "p"}, {"code": "q"}]}, {"sku": "y", "price": 2.25, "offers": []}]}\n{"cart": 2, "customer": {"name": "Bo", "tags": []}, "lines": [{"sku": "x", "price": 1.5, "offers": [{"code": "r"}]}]}\n',
+    "documents/a.json": '{\n "batch": {\n  "source": "s1",\n  "records": [\n   {"id": 1, "label": "one", "points": [1.5, 2.5]},\n   {"id": 2, "label": null, "points": []}\n  ]\n }\n}\n',
+    "documents/b.json": '{"batch": {"source": "s2",\n "records": [{"id": 3, "label": "three \\u00fc", "points": [0.25]}]}}\n',
+    "visits/a.csv": "user,at,page\nu1,2024-01-01 10:00:00,home\nu1,2024-01-01 10:10:00,list\nu1,2024-01-01 11:00:00,home\nu2,2024-01-01 23:50:00,item\nu2,2024-01-02 00:05:00,home\nu2,2024-01-02 00:05:00,pay\n",
+    "weblog/a.log": '1.2.3.4 - - [01/Jan/2024:10:00:00 +0000] "GET /shop/a HTTP/1.1" 200 512\n1.2.3.4 - - [01/Jan/2024:10:59:59 +0000] "POST /shop/b?x=1 HTTP/1.1" 500 -\n5.6.7.8 - ann [01/Jan/2024:12:00:01 +0100] "GET / HTTP/1.1" 404 12\nnonsense\n',
     "boxed/a.json": '{"id": 1, "payload": "{\\"a\\": 1, \\"b\\": {\\"c\\": \\"x\\"}}"}\n{"id": 2, "payload": "{\\"a\\": 2, \\"b\\": {\\"c\\": null}}"}\n',
 }
 
@@ -760,7 +767,7 @@ def came_of(path, engine):
     folders = sorted({key.rpartition("/")[0] for key in keys})
     lines = []
     for key in keys:
-        if ".parquet" not in key:
+        if not any(kind in key for kind in (".parquet", "avro", "orc")):
             body = own.s3.get_object(Bucket=own.bucket, Key=key)["Body"].read()
             lines += (gzip.decompress(body) if key.endswith(".gz") else body).decode().splitlines()
     moved = next((line for line in run["log"] if "moves to" in line), None)

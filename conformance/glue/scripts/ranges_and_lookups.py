@@ -1,0 +1,10 @@
+"""Small tables broadcast, ranges joined by between, what found nothing told, a cross join counted."""
+rates = spark.createDataFrame([("NO", "2024-01-01", "2024-01-31", 10.5), ("NO", "2024-02-01", "2024-12-31", 11.0), ("IT", "2024-01-01", "2024-12-31", 1.0)], "country string, since string, until string, rate double")
+rates = rates.select("country", F.col("since").cast("date").alias("since"), F.col("until").cast("date").alias("until"), "rate")
+customers = spark.read.json(B + "/in/customers/")
+invoices = spark.read.option("header", True).csv(B + "/in/invoices/").withColumn("issued", F.to_date(F.substring("issued", 1, 10))).withColumn("net", F.col("net").cast("decimal(12,2)"))
+joined = invoices.join(F.broadcast(customers), "customer", "left").join(rates, (customers["country"] == rates["country"]) & F.col("issued").between(F.col("since"), F.col("until")), "left")
+priced = joined.select("invoice", customers["country"], "issued", "net", "rate", (F.col("net") * F.col("rate").cast("decimal(6,2)")).alias("converted"))
+missing = priced.filter(F.col("rate").isNull()).select("invoice")
+pairs = customers.select(F.col("customer").alias("a")).crossJoin(customers.select(F.col("customer").alias("b"))).filter("a < b").count()
+tell([rows(priced), rows(missing), pairs, priced.dtypes])
