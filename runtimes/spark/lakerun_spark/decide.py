@@ -459,9 +459,11 @@ def _sql(text, whole=True):
             elif isinstance(node, exp.Command):
                 out.add(f"sql:Command:{str(node.this).lower()}")
             elif isinstance(node, exp.Case):
-                out.add("sql:Case(string)" if _all_texts(node) else "sql:Case")
+                out.add("sql:Case(string)" if _all_values(node, _is_text) else "sql:Case(number)" if _all_values(node, _is_whole) else "sql:Case")
             elif isinstance(node, exp.If) and isinstance(node.parent, exp.Case):
                 pass
+            elif isinstance(node, exp.RegexpSplit) and isinstance(node.expression, exp.Literal) and not node.expression.name:
+                out.add("sql:RegexpSplit(characters)")
             elif isinstance(node, exp.Func) or isinstance(node, (exp.Neg, exp.Binary)):
                 out.add(f"sql:{kind}")
                 first = node.args.get("this")
@@ -474,12 +476,26 @@ def _sql(text, whole=True):
     return out
 
 
-def _all_texts(case):
-    """Whether each value of a CASE is a text or null."""
+def _all_values(case, fits):
+    """Whether each value of a CASE fits or is null."""
     from sqlglot import exp
 
     values = [one.args.get("true") for one in case.args.get("ifs", [])] + [case.args.get("default")]
-    return all(one is None or isinstance(one, exp.Null) or (isinstance(one, exp.Literal) and one.is_string) for one in values)
+    return all(one is None or isinstance(one, exp.Null) or fits(one) for one in values)
+
+
+def _is_text(node):
+    from sqlglot import exp
+
+    return isinstance(node, exp.Literal) and node.is_string
+
+
+def _is_whole(node):
+    """A whole number that an int holds, as all of them do that are written so."""
+    from sqlglot import exp
+
+    node = node.this if isinstance(node, exp.Neg) else node
+    return isinstance(node, exp.Literal) and not node.is_string and node.name.isdigit() and int(node.name) < 1 << 31
 
 
 def of_kinds(constructs, kinds):
