@@ -30,6 +30,7 @@ mod parse;
 mod payload;
 mod random;
 mod settings;
+mod shard;
 mod template;
 mod time;
 mod value;
@@ -51,6 +52,7 @@ pub use settings::{
     Batcher, CsvHeaderLocation, Export, InputType, ManifestType, Reader, ReaderConfig, ReaderSource,
     ReaderTransformation, Writer, WriterTransformation,
 };
+pub use shard::shard_key;
 pub use time::Timestamp;
 pub use warnings::warnings;
 

@@ -19,6 +19,7 @@ use crate::info::Redrive;
 use crate::json::named_uuid;
 use crate::payload::Payload;
 use crate::settings::{Batcher, Reader, Writer};
+use crate::shard::kin;
 use crate::time::Timestamp;
 
 pub use item_evaluator::ItemEvaluator;
@@ -28,6 +29,9 @@ pub use redrive::{RedriveOrder, Waiting};
 /// AWS runs at most this many children of one run at a time.
 pub const MAX_CHILDREN_AT_ONCE: u64 = 10_000;
 
+/// The version of a run's record from which on its children's names begin as its own.
+const KIN: u8 = 2;
+
 /// Inputs of children that are started at once are no larger than this, all together.
 const MAX_STARTED_BYTES: usize = 8 * 1024 * 1024;
 
@@ -36,6 +40,7 @@ const THRESHOLD: &str = "States.ExceedToleratedFailureThreshold";
 /// One run of a Distributed Map, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MapRun {
+    /// From [`KIN`] on its children's names begin as its own.
     pub version: u8,
     pub arn: String,
     /// Whose Map it is.
@@ -344,7 +349,8 @@ impl MapRun {
 
     /// The name of the child of that number.
     pub fn child_name(&self, index: u64) -> String {
-        named_uuid(&format!("{}/{index}", self.arn))
+        let name = named_uuid(&format!("{}/{index}", self.arn));
+        if self.version < KIN { name } else { kin(&self.arn, &name) }
     }
 
     /// The last part of the ARN, by which S3's results are filed.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Limits, MapRun, Progress, RunEnded};
+use super::{KIN, Limits, MapRun, Progress, RunEnded};
 use crate::definition::{Amount, Distributed, Map, State};
 use crate::expr::Expr;
 use crate::history::Details;
@@ -17,6 +17,7 @@ use crate::machine::{Command, Execution, Status, TaskId, Turn};
 use crate::payload::Payload;
 use crate::random::Chance as _;
 use crate::settings::{Batcher, Export, Reader, Writer};
+use crate::shard::kin;
 use crate::value::written_integer;
 
 /// After these a redrive begins another run. Source: Developer Guide, "Redriving Map Runs".
@@ -70,12 +71,12 @@ impl Execution {
         let failure = reader.as_ref().and_then(Reader::fault);
         let batcher = self.item_batcher(frame, distributed, &input)?;
         let writer = self.result_writer(frame, distributed, &input)?;
-        let id = self.root.random.borrow_mut().uuid();
+        let id = kin(&self.info.execution_arn, &self.root.random.borrow_mut().uuid());
         let (name, label) = (&self.info.state_machine_name, &distributed.label);
         let account = self.info.execution_arn.split(':').nth(4).unwrap_or_default();
         let arn = format!("arn:aws:states:{}:{account}:mapRun:{name}/{label}:{id}", self.info.region);
         Ok(MapRun {
-            version: 1,
+            version: KIN,
             arn,
             execution_arn: self.info.execution_arn.clone(),
             state_machine_arn: self.info.state_machine_arn.clone(),
