@@ -12,7 +12,8 @@ use store::{Key, NewTask, Tx};
 use crate::metrics::{self, Noted};
 use crate::records::{self, RunningRef, Summary};
 use crate::runners::{self, Address, Announcement};
-use crate::waits::{self, Awaited, Wait};
+use crate::shards::Site;
+use crate::waits::{self, Wait};
 use crate::{ExecutionArn, MapRunArn, NewExecution, TASK_KIND, history, logs, map_runs, traces};
 
 /// What the runner of a task is given.
@@ -277,7 +278,7 @@ impl Batch {
         self.stopped_runs.iter().map(|(run, _)| run.clone()).chain(ended).collect()
     }
 
-    pub(crate) fn apply(&self, tx: &mut Tx<'_>, awaited: &Awaited) -> Result<(), store::Error> {
+    pub(crate) fn apply(&self, tx: &mut Tx<'_>, site: &Site) -> Result<(), store::Error> {
         // First: what goes on with a long turn has the name of the task that it follows.
         if let Some(task) = &self.done {
             tx.finish_task(task)?;
@@ -301,7 +302,7 @@ impl Batch {
             tx.cancel_task(id)?;
         }
         for id in &self.abandoned {
-            waits::abandon(tx, id)?;
+            waits::abandon(tx, site, id)?;
             tx.cancel_task(id)?;
         }
         if let Some((arn, redrive, token)) = &self.redriven
@@ -315,7 +316,7 @@ impl Batch {
         {
             summary.end(*at, outcome, *events);
             tx.put_json(records::summary(arn), &summary)?;
-            waits::execution_over(tx, awaited, arn)?;
+            waits::execution_over(tx, site, arn)?;
         }
         for run in &self.runs {
             map_runs::begin(tx, run)?;
@@ -333,7 +334,7 @@ impl Batch {
             logs::ask(tx, arn)?;
         }
         if let Some(wait) = &self.wait {
-            wait.begin(tx, awaited)?;
+            wait.begin(tx, site)?;
         }
         Ok(())
     }
@@ -369,5 +370,5 @@ fn task(arn: &ExecutionArn, info: &Info, start: StartTask) -> Result<NewTask, st
 }
 
 fn task_name(arn: &ExecutionArn, task: TaskId) -> String {
-    format!("{arn}/task/{task}")
+    format!("{arn}{}{task}", waits::TASK)
 }

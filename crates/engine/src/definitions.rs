@@ -8,7 +8,7 @@ use asl::Definition;
 use store::{Key, Tx};
 use wire::Error;
 
-use crate::{Engine, lock, records};
+use crate::{Engine, ExecutionArn, lock, records};
 
 /// Parsed definitions kept in memory.
 const MAX_PARSED: usize = 256;
@@ -56,17 +56,18 @@ impl DefinitionText {
 #[derive(Default)]
 pub(crate) struct Definitions {
     parsed: Mutex<BTreeMap<String, Arc<Definition>>>,
-    /// Where texts have been found or kept; none is ever taken away.
-    known: Mutex<BTreeSet<Key>>,
+    /// Where texts have been found or kept, by the numbers of shards; none is ever taken away.
+    known: Mutex<BTreeMap<usize, BTreeSet<Key>>>,
 }
 
 impl Definitions {
-    pub(crate) fn is_known(&self, key: &Key) -> bool {
-        lock(&self.known).contains(key)
+    pub(crate) fn is_known(&self, shard: usize, key: &Key) -> bool {
+        lock(&self.known).get(&shard).is_some_and(|known| known.contains(key))
     }
 
-    pub(crate) fn now_known(&self, key: Key) {
-        let mut known = lock(&self.known);
+    pub(crate) fn now_known(&self, shard: usize, key: Key) {
+        let mut all = lock(&self.known);
+        let known = all.entry(shard).or_default();
         if known.len() >= MAX_KNOWN {
             known.clear();
         }
@@ -75,13 +76,13 @@ impl Definitions {
 }
 
 impl Engine {
-    /// A definition that was kept, by its name.
-    pub async fn kept_definition(&self, account: &str, region: &str, name: &str) -> Result<Arc<Definition>, Error> {
+    /// A definition that was kept with an execution, by its name.
+    pub async fn kept_definition(&self, arn: &ExecutionArn, name: &str) -> Result<Arc<Definition>, Error> {
         if let Some(definition) = lock(&self.inner.definitions.parsed).get(name) {
             return Ok(Arc::clone(definition));
         }
-        let key = records::definition_key(account, region, name);
-        let text = self.store().read(|tx| tx.get(&key).map_err(Error::from)).await?;
+        let key = records::definition_key(arn.account(), arn.region(), name);
+        let text = self.store_of(arn).read(|tx| tx.get(&key).map_err(Error::from)).await?;
         self.parsed(&String::from_utf8(text.unwrap_or_default()).unwrap_or_default())
     }
 

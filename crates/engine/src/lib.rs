@@ -18,6 +18,7 @@ mod records;
 mod redrive;
 mod runners;
 mod running;
+mod shards;
 pub mod traces;
 mod waits;
 
@@ -28,7 +29,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use asl::{Calls, Command, Event, Execution, Info, Status, TaskId, Timestamp};
 use serde_json::value::RawValue;
 use service::{Cx, Platform, Router};
-use store::{Key, Store};
+use store::{Key, Queue, Store};
 use tokio::sync::{Notify, oneshot};
 use wire::Error;
 
@@ -45,8 +46,10 @@ pub use read::{Filter, Listed, Page};
 pub use records::{Summary, listing as executions_of, map_runs_of};
 pub use redrive::{Redriven, Refused};
 use running::Running;
-use waits::Awaited;
-pub use waits::{ACTIVITY_KIND, JobName, STOP_KIND, WAIT_KIND, Wait, WaitPayload, stopped_task};
+use shards::{Shard, Shards};
+pub use waits::{
+    ACTIVITY_KIND, ActivityPlace, JobName, PLACE_KIND, STOP_KIND, WAIT_KIND, Wait, WaitPayload, stopped_task,
+};
 
 /// The queue kind of a task that an execution starts; its payload is a [`TaskPayload`].
 pub const TASK_KIND: &str = "states:task";
@@ -64,14 +67,15 @@ pub struct Engine {
 }
 
 struct Inner {
-    store: Store,
+    shards: Shards,
+    /// What is not an execution's.
+    control: Store,
     router: Arc<Router>,
     loaded: Mutex<BTreeMap<String, Slot>>,
     definitions: Definitions,
     waiting: Mutex<BTreeMap<String, Vec<oneshot::Sender<()>>>>,
     /// Runs of Distributed Maps that are taken up, and what wakes them.
     map_runs: Mutex<BTreeMap<String, Arc<Notify>>>,
-    awaited: Awaited,
     running: Running,
     counter: Counter,
     ended: traces::Ended,
@@ -145,21 +149,28 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// The engine of a platform, with its runners registered; [`TASK_KIND`] is the caller's.
     pub fn new(platform: &Platform) -> Self {
+        Self::over(platform, &[])
+    }
+
+    /// The same over stores that have executions alone, in this order for ever. Without any, executions are where everything else is.
+    pub fn over(platform: &Platform, own: &[Queue]) -> Self {
         let inner = Inner {
-            store: platform.control.store().clone(),
+            shards: Shards::new(own, &platform.control),
+            control: platform.control.store().clone(),
             router: Arc::clone(&platform.router),
             loaded: Mutex::default(),
             definitions: Definitions::default(),
             waiting: Mutex::default(),
             map_runs: Mutex::default(),
-            awaited: Awaited::default(),
             running: Running::default(),
             counter: Counter::new(&platform.router),
             ended: traces::Ended::default(),
             calls: OnceLock::new(),
         };
         let engine = Self { inner: Arc::new(inner) };
-        runners::register(&engine, &platform.control);
+        for queue in if own.is_empty() { std::slice::from_ref(&platform.control) } else { own } {
+            runners::register(&engine, queue);
+        }
         if let Some(tracer) = platform.router.tracer() {
             traces::follow(&engine, tracer);
         }
@@ -172,8 +183,26 @@ impl Engine {
         let _ = self.inner.calls.set(calls);
     }
 
-    pub fn store(&self) -> &Store {
-        &self.inner.store
+    /// Where an execution is.
+    pub fn store_of(&self, arn: &ExecutionArn) -> &Store {
+        &self.shard(arn).store
+    }
+
+    pub(crate) fn shard(&self, arn: &ExecutionArn) -> &Shard {
+        self.inner.shards.of(arn.as_str())
+    }
+
+    pub(crate) fn store_of_run(&self, arn: &MapRunArn) -> &Store {
+        &self.shard_of_run(arn).store
+    }
+
+    pub(crate) fn shard_of_run(&self, arn: &MapRunArn) -> &Shard {
+        self.inner.shards.of(arn.as_str())
+    }
+
+    /// Executions, and what else is kept of Step Functions, are in one store.
+    pub fn is_in_one_store(&self) -> bool {
+        self.inner.shards.all().iter().all(|shard| shard.site.has_all)
     }
 
     fn counter(&self) -> &Counter {
@@ -214,16 +243,18 @@ impl Engine {
         let tells_events = self.tells_events(&new.arn).await?;
         batch.add(&new.arn, started, &mut execution, commands, tells_events)?;
         let noted = std::mem::take(&mut batch.noted);
-        let awaited = Arc::clone(&self.inner.awaited);
+        let shard = self.shard(&new.arn);
+        let site = Arc::clone(&shard.site);
+        let number = self.inner.shards.number_of(&new.arn);
         let (arn, input, is_unseen) = (new.arn.clone(), execution.info().input.clone(), new.is_unseen);
         let text_key = new.definition.key(arn.account(), arn.region());
-        let is_known = self.inner.definitions.is_known(&text_key);
+        let is_known = self.inner.definitions.is_known(number, &text_key);
         let text = (!is_known).then(|| new.definition.clone());
         let is_new = Arc::new(AtomicBool::new(false));
         let made = Arc::clone(&is_new);
         let noting = Arc::clone(&self.inner);
         let reply = cx
-            .write(self.store(), move |tx| {
+            .write(&shard.store, move |tx| {
                 if !is_unseen && let Some(known) = read::summary(tx, &arn)? {
                     let same = known.status == Status::Running
                         && read::info(tx, &arn)?.is_some_and(|info| info.input.text() == input.text());
@@ -232,8 +263,8 @@ impl Engine {
                 if let Some(text) = &text {
                     text.keep(tx, arn.account(), arn.region())?;
                 }
-                batch.apply(tx, &awaited)?;
-                noting.running.begins(&arn, started);
+                batch.apply(tx, &site)?;
+                noting.running.begins(&arn, started, number);
                 made.store(true, Ordering::Relaxed);
                 Ok(Started::At(started.0))
             })
@@ -242,12 +273,12 @@ impl Engine {
         if begun {
             self.count(&new.arn, noted);
             if !is_known {
-                self.inner.definitions.now_known(text_key);
+                self.inner.definitions.now_known(number, text_key);
             }
         }
         if is_new.load(Ordering::Relaxed) {
             // Once more: somebody may have begun to ask for those that run while the commit was on its way.
-            self.inner.running.begins(&new.arn, started);
+            self.inner.running.begins(&new.arn, started, number);
         }
         if begun && execution.status() == Status::Running {
             *held = Some(execution);
@@ -284,10 +315,10 @@ impl Engine {
         self.turn_alone(arn, event, beside).await
     }
 
-    /// Whether the task that the caller acts for has given its answer before.
-    pub async fn has_answered(&self, cx: &Cx) -> Result<bool, Error> {
+    /// Whether the task that the caller acts for has given the execution its answer before.
+    pub async fn has_answered(&self, cx: &Cx, arn: &ExecutionArn) -> Result<bool, Error> {
         match answered(cx) {
-            Some(memo) => self.store().read(|tx| tx.has(&memo).map_err(Error::from)).await,
+            Some(memo) => self.store_of(arn).read(|tx| tx.has(&memo).map_err(Error::from)).await,
             None => Ok(false),
         }
     }
@@ -305,29 +336,16 @@ impl Engine {
         self.turn(arn, event, Beside { wait: Some(wait), ..Beside::default() }).await
     }
 
-    /// Whether anybody waits for the job.
-    pub async fn is_awaited(&self, job: &JobName) -> Result<bool, Error> {
-        Ok(self.store().read(|tx| job.is_awaited(tx)).await?)
-    }
-
-    /// The job is over: whoever waits for it looks at once.
-    pub async fn job_over(&self, job: &JobName) -> Result<(), Error> {
-        if self.is_awaited(job).await? {
-            let job = job.clone();
-            self.store().write(move |tx| job.over(tx)).await?;
-        }
-        Ok(())
-    }
-
     async fn turn(&self, arn: &ExecutionArn, event: Event, beside: Beside) -> Result<Delivery, Error> {
         let Beside { done, wait, only_for, memo } = beside;
         let slot = self.slot(arn);
+        let shard = self.shard(arn);
         let mut held = slot.lock().await;
         if held.is_none() {
             *held = self.load(arn).await?;
         }
         if let Some(memo) = &memo
-            && self.store().read(|tx| tx.has(memo).map_err(Error::from)).await?
+            && shard.store.read(|tx| tx.has(memo).map_err(Error::from)).await?
         {
             return Ok(Delivery::Delivered);
         }
@@ -340,7 +358,7 @@ impl Engine {
         let Some(execution) = held.as_mut() else {
             self.forget(arn);
             if let Some(task) = done.filter(|_| waited_for.is_none()) {
-                self.store().write(move |tx| tx.finish_task(&task)).await?;
+                shard.store.write(move |tx| tx.finish_task(&task)).await?;
             }
             return Ok(Delivery::NotRunning);
         };
@@ -358,13 +376,11 @@ impl Engine {
         (batch.done, batch.wait) = (done, wait);
         let runs = batch.runs_to_wake();
         let noted = std::mem::take(&mut batch.noted);
-        let awaited = Arc::clone(&self.inner.awaited);
+        let site = Arc::clone(&shard.site);
         let written = match outcome {
             Ok(()) => match memo {
-                None => self.store().write(move |tx| batch.apply(tx, &awaited)).await.map_err(Error::from),
-                Some(memo) => {
-                    self.store().write_once(memo, move |tx| batch.apply(tx, &awaited)).await.map_err(Error::from)
-                }
+                None => shard.store.write(move |tx| batch.apply(tx, &site)).await.map_err(Error::from),
+                Some(memo) => shard.store.write_once(memo, move |tx| batch.apply(tx, &site)).await.map_err(Error::from),
             },
             Err(error) => Err(error),
         };
@@ -382,6 +398,7 @@ impl Engine {
         }
         self.count(arn, noted);
         if over {
+            waits::forget(&shard.site, arn);
             if let Some(execution) = held.take() {
                 self.inner.running.ended(arn, execution.info().started);
             }
@@ -470,7 +487,7 @@ impl Engine {
 
     /// Reads a running execution.
     async fn load(&self, arn: &ExecutionArn) -> Result<Option<Execution>, Error> {
-        let Some(stored) = self.store().read(|tx| read::stored(tx, arn)).await? else { return Ok(None) };
+        let Some(stored) = self.store_of(arn).read(|tx| read::stored(tx, arn)).await? else { return Ok(None) };
         if stored.root.status != Status::Running {
             return Ok(None);
         }

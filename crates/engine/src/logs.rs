@@ -176,7 +176,7 @@ impl Deliver {
         loop {
             let (summary, from) = self
                 .0
-                .store()
+                .store_of(arn)
                 .read(|tx| {
                     let summary: Option<Summary> = tx.get_json(records::summary(arn))?;
                     Ok::<_, Error>((summary, tx.get_json::<u64>(records::logged(arn))?.unwrap_or(0)))
@@ -191,15 +191,15 @@ impl Deliver {
                 let cx = Cx::platform(self.0.router(), arn.account(), arn.region());
                 logging.deliver(&cx, arn, lines).await;
             }
-            let arn = arn.clone();
+            let of = arn.clone();
             let finished = self
                 .0
-                .store()
+                .store_of(arn)
                 .write(move |tx| {
-                    tx.put_json(records::logged(&arn), &last)?;
-                    let more = logging.is_some() && read::last_event(tx, &arn)? > last;
+                    tx.put_json(records::logged(&of), &last)?;
+                    let more = logging.is_some() && read::last_event(tx, &of)? > last;
                     if !more {
-                        tx.finish_task(&task_name(&arn))?;
+                        tx.finish_task(&task_name(&of))?;
                     }
                     Ok::<_, Error>(!more)
                 })

@@ -69,7 +69,7 @@ pub struct ChildResult {
 impl Engine {
     /// A run as it stands, with its present limits.
     pub async fn map_run(&self, arn: &MapRunArn) -> Result<Option<MapRun>, Error> {
-        self.store()
+        self.store_of_run(arn)
             .read(|tx| {
                 let Some(mut run) = tx.get_json::<MapRun>(records::map_run(arn))? else { return Ok(None) };
                 if let Some(limits) = tx.get_json(records::map_run_part(arn, "limits"))? {
@@ -88,7 +88,7 @@ impl Engine {
     ) -> Result<Option<bool>, Error> {
         let of = arn.clone();
         let changed = self
-            .store()
+            .store_of_run(arn)
             .write(move |tx| {
                 let Some(run) = tx.get_json::<MapRun>(records::map_run(&of))? else { return Ok::<_, Error>(None) };
                 if run.status != Status::Running {
@@ -114,7 +114,7 @@ impl Engine {
         limit: usize,
     ) -> Result<Page<(MapRunArn, MapRun)>, Error> {
         let prefix = records::map_runs_of(execution);
-        self.store()
+        self.store_of(execution)
             .read(|tx| {
                 let found = tx.scan_after(&prefix, after.as_deref().unwrap_or_default(), limit + 1)?;
                 let more = found.len() > limit;
@@ -138,7 +138,7 @@ impl Engine {
         let Some(mut run) = self.map_run(arn).await? else { return Ok(None) };
         let Some(parent) = ExecutionArn::parse(&run.execution_arn) else { return Ok(None) };
         let Some((_, info, definition)) = self.definition(&parent).await? else { return Ok(None) };
-        self.store()
+        self.store_of(&parent)
             .read(|tx| {
                 for payload in run.payloads_mut() {
                     read::fetch(tx, &parent, payload)?;
@@ -156,7 +156,7 @@ impl Engine {
     /// What a run has to take notice of.
     pub async fn map_run_news(&self, open: &OpenRun) -> Result<News, Error> {
         let arn = &open.arn;
-        self.store()
+        self.store_of_run(arn)
             .read(|tx| {
                 let limits = tx.get_json::<Limits>(records::map_run_part(arn, "limits"))?;
                 Ok(News {
@@ -171,7 +171,7 @@ impl Engine {
     /// Writes a run's record; what was counted leaves the rows in the same transaction.
     pub async fn keep_map_run(&self, open: &OpenRun, counted: Vec<EndedChild>) -> Result<(), Error> {
         let (arn, run) = (open.arn.clone(), open.run.clone());
-        self.store()
+        self.store_of_run(&open.arn)
             .write(move |tx| {
                 for child in &counted {
                     tx.delete(records::map_run_child(&arn, "ended", child.index))?;
@@ -192,7 +192,7 @@ impl Engine {
     ) -> Result<Vec<(u64, ExecutionArn)>, Error> {
         let from = records::map_run_child(arn, "running", from);
         let to = records::map_run_child(arn, "running", u64::MAX);
-        self.store()
+        self.store_of_run(arn)
             .read(|tx| {
                 let found = tx.scan(from.as_bytes(), Some(to.as_bytes()), limit, false)?;
                 let child = |(key, value): (Vec<u8>, Vec<u8>)| {
@@ -212,7 +212,7 @@ impl Engine {
             let Some((last, _)) = running.last() else { return Ok(None) };
             from = last + 1;
             for (_, child) in &running {
-                let summary = self.store().read(|tx| read::summary(tx, child).map_err(Error::from)).await?;
+                let summary = self.store_of(child).read(|tx| read::summary(tx, child).map_err(Error::from)).await?;
                 let Some(summary) = summary.filter(|summary| summary.status == Status::Running) else { continue };
                 // They are started in the order of their numbers: those that follow have no less time.
                 let ends = Timestamp(summary.started.0 + limit_ms);
@@ -227,7 +227,7 @@ impl Engine {
     /// Children with what they were given and what became of them, from number `from` on.
     pub async fn child_results(&self, open: &OpenRun, from: u64, limit: u64) -> Result<Vec<ChildResult>, Error> {
         let to = open.run.progress.children.min(from.saturating_add(limit));
-        self.store()
+        self.store_of_run(&open.arn)
             .read(|tx| {
                 let mut results = Vec::new();
                 for index in from..to {
@@ -248,7 +248,7 @@ impl Engine {
     /// Keeps the result of a run beside it, so that telling it can be repeated.
     pub async fn keep_map_run_output(&self, open: &OpenRun, output: String) -> Result<(), Error> {
         let (arn, run) = (open.arn.clone(), open.run.clone());
-        self.store()
+        self.store_of_run(&open.arn)
             .write(move |tx| {
                 tx.put(records::map_run_part(&arn, "output"), output.as_bytes())?;
                 tx.put_json(records::map_run(&arn), &run)?;
@@ -258,7 +258,7 @@ impl Engine {
     }
 
     pub async fn map_run_output(&self, arn: &MapRunArn) -> Result<String, Error> {
-        let output = self.store().read(|tx| tx.get(records::map_run_part(arn, "output"))).await?;
+        let output = self.store_of_run(arn).read(|tx| tx.get(records::map_run_part(arn, "output"))).await?;
         Ok(String::from_utf8(output.unwrap_or_default()).unwrap_or_default())
     }
 

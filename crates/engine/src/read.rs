@@ -1,7 +1,7 @@
 //! Reading executions: for the API, and to take them up again.
 
 use asl::{Frame, HistoryEvent, Info, MapRun, Payload, Root, Status};
-use store::{Key, Tx};
+use store::{Key, Store, Tx};
 use wire::Error;
 
 use crate::records::{self, Running, Summary};
@@ -111,7 +111,7 @@ pub(crate) fn fetch(tx: &mut Tx<'_>, arn: &ExecutionArn, payload: &mut Payload) 
 impl Engine {
     /// What is known of an execution.
     pub async fn describe(&self, arn: &ExecutionArn) -> Result<Option<(Summary, Info)>, Error> {
-        self.store()
+        self.store_of(arn)
             .read(|tx| {
                 let (Some(mut summary), Some(info)) = (summary(tx, arn)?, info(tx, arn)?) else { return Ok(None) };
                 if let Some(output) = &mut summary.output {
@@ -125,14 +125,14 @@ impl Engine {
     /// Reads a payload that is not in memory yet.
     async fn fetch(&self, arn: &ExecutionArn, payload: &mut Payload) -> Result<(), Error> {
         if payload.is_unread() {
-            self.store().read(|tx| fetch(tx, arn, payload).map_err(Error::from)).await?;
+            self.store_of(arn).read(|tx| fetch(tx, arn, payload).map_err(Error::from)).await?;
         }
         Ok(())
     }
 
     /// The definition that the execution runs.
     pub async fn definition(&self, arn: &ExecutionArn) -> Result<Option<(Summary, Info, String)>, Error> {
-        self.store()
+        self.store_of(arn)
             .read(|tx| {
                 let (Some(summary), Some(info)) = (summary(tx, arn)?, info(tx, arn)?) else { return Ok(None) };
                 let text = definition(tx, arn, &summary)?;
@@ -156,7 +156,7 @@ impl Engine {
         limit: usize,
         (reverse, with_data): (bool, bool),
     ) -> Result<Vec<HistoryEvent>, Error> {
-        self.store()
+        self.store_of(arn)
             .read(|tx| {
                 let mut events = history_from(tx, arn, from, limit, reverse)?;
                 for event in events.iter_mut().filter(|_| with_data) {
@@ -171,7 +171,7 @@ impl Engine {
 
     /// The number of the last event.
     pub async fn last_event(&self, arn: &ExecutionArn) -> Result<u64, Error> {
-        self.store().read(|tx| last_event(tx, arn).map_err(Error::from)).await
+        self.store_of(arn).read(|tx| last_event(tx, arn).map_err(Error::from)).await
     }
 
     /// A machine's executions, newest first, from where the page before ended.
@@ -188,14 +188,24 @@ impl Engine {
             return self.list_running((account, region, machine), filter, after.unwrap_or_default(), limit).await;
         }
         let prefix = records::listing(account, region, machine);
+        // The children of a run are where it is.
+        let stores: Vec<&Store> = match filter.map_run.as_ref().map(|run| &run.arn) {
+            Some(run) => vec![&self.inner.shards.of(run).store],
+            None => self.inner.shards.all().iter().map(|shard| &shard.store).collect(),
+        };
         let (mut page, mut at) = (Vec::new(), after.unwrap_or_default());
         // A question that few executions answer is answered in pages that may be short, or empty with more to come.
         let mut pieces = 0;
         loop {
             pieces += 1;
-            // Piece by piece, where a filter admits few: a read keeps commits waiting.
-            let piece = self.store().read(|tx| listed(tx, &prefix, &at, filter, limit - page.len())).await?;
-            page.extend(piece.items);
+            let room = limit - page.len();
+            let mut found = Vec::with_capacity(stores.len());
+            for store in &stores {
+                // Piece by piece, where a filter admits few: a read keeps commits waiting.
+                found.push(store.read(|tx| listed(tx, &prefix, &at, filter, room)).await?);
+            }
+            let piece = merged(found, room);
+            page.extend(piece.items.into_iter().map(|(_, listed)| listed));
             match piece.next {
                 Some(next) if page.len() < limit && pieces < PIECES => at = next,
                 next => return Ok(Page { items: page, next }),
@@ -203,6 +213,25 @@ impl Engine {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// What several stores have of one list, in the order of its keys, which is the same in all of them: as far as all have been looked
+/// through, and no more than `limit`.
+fn merged<T>(mut found: Vec<Page<(Vec<u8>, T)>>, limit: usize) -> Page<(Vec<u8>, T)> {
+    if found.len() == 1
+        && let Some(only) = found.pop()
+    {
+        return only;
+    }
+    let seen = found.iter().filter_map(|page| page.next.clone()).min();
+    let mut items: Vec<_> = found.into_iter().flat_map(|page| page.items).collect();
+    items.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let whole = items.partition_point(|(key, _)| seen.as_ref().is_none_or(|seen| key <= seen));
+    let is_cut = whole > limit;
+    items.truncate(whole.min(limit));
+    // Of what is cut off, or lies behind what all have been looked through, the next page tells.
+    let next = if is_cut { items.last().map(|(key, _)| key.clone()) } else { seen };
+    Page { items, next }
 }
 
 /// Executions that are looked at in one read.
@@ -217,19 +246,19 @@ fn listed(
     after: &[u8],
     filter: &Filter,
     limit: usize,
-) -> Result<Page<Listed>, store::Error> {
+) -> Result<Page<(Vec<u8>, Listed)>, store::Error> {
     let mut items = Vec::new();
     let found = tx.scan_after(prefix, after, LOOKED_AT + 1)?;
     let mut left = found.len();
     let mut next = None;
     for (key, value) in found.into_iter().take(LOOKED_AT) {
         left -= 1;
-        next = Some(key);
+        next = Some(key.clone());
         let Some(arn) = String::from_utf8(value).ok().and_then(|text| ExecutionArn::parse(&text)) else { continue };
         let Some(summary) = summary(tx, &arn)? else { continue };
         let pending_redrive = filter.is_to_redrive(tx, &arn, &summary)?;
         if filter.admits(&summary, pending_redrive) {
-            items.push(Listed { arn, summary, pending_redrive });
+            items.push((key, Listed { arn, summary, pending_redrive }));
             if items.len() == limit {
                 break;
             }
@@ -287,5 +316,36 @@ fn history_from(
             return Ok(events);
         }
         records *= 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Page, merged};
+
+    #[test]
+    fn pages_of_several_stores_are_one_list() {
+        // Each store has some of the numbers; a page of each has at most as many as asked for.
+        for (stores, limit) in [(1, 3), (2, 1), (3, 4), (5, 2), (3, 100)] {
+            let all: Vec<Vec<u8>> =
+                (0..stores).map(|n| (0..40).filter(|k| (k * 5 + k / 7) % stores == n).collect()).collect();
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let page = |store: &Vec<u8>| {
+                    let mut left = store.iter().copied().filter(|k| after.is_none_or(|after| *k > after));
+                    let items: Vec<_> = left.by_ref().take(limit).map(|k| (vec![k], k)).collect();
+                    let next = items.last().map(|(key, _)| key.clone()).filter(|_| left.next().is_some());
+                    Page { items, next }
+                };
+                let Page { items, next } = merged(all.iter().map(page).collect(), limit);
+                assert!(items.len() <= limit);
+                seen.extend(items.into_iter().map(|(_, k)| k));
+                match next {
+                    Some(next) => after = Some(next[0]),
+                    None => break,
+                }
+            }
+            assert_eq!(seen, (0..40).collect::<Vec<u8>>(), "{stores} stores, {limit} at once");
+        }
     }
 }

@@ -116,7 +116,7 @@ impl Engine {
         let now = self.now();
         let runs = held.is_some();
         let (known, stored) = self
-            .store()
+            .store_of(arn)
             .read(|tx| {
                 let stored = if runs { None } else { read::stored(tx, arn)? };
                 Ok::<_, Error>((read::summary(tx, arn)?, stored))
@@ -141,13 +141,14 @@ impl Engine {
         batch.redriven = Some((arn.clone(), execution.redriven(), token.to_owned()));
         batch.add(arn, now, &mut execution, commands, self.tells_events(arn).await?)?;
         let noted = std::mem::take(&mut batch.noted);
-        let awaited = Arc::clone(&self.inner.awaited);
+        let shard = self.shard(arn);
+        let (site, number) = (Arc::clone(&shard.site), self.inner.shards.number_of(arn));
         let began = execution.info().started;
         // Before the commit and after it, as when an execution starts.
-        self.inner.running.begins(arn, began);
-        self.store().write(move |tx| batch.apply(tx, &awaited)).await?;
+        self.inner.running.begins(arn, began, number);
+        shard.store.write(move |tx| batch.apply(tx, &site)).await?;
         self.count(arn, noted);
-        self.inner.running.begins(arn, began);
+        self.inner.running.begins(arn, began, number);
         if execution.status() == Status::Running {
             *held = Some(execution);
         } else {

@@ -11,6 +11,7 @@ use store::{Done, Queue, Runner, Task};
 use wire::Error;
 
 use crate::logs::{Deliver, LOG_KIND};
+use crate::waits::{FOLLOW_KIND, OVER_KIND, Tell};
 use crate::{Engine, ExecutionArn};
 
 pub(crate) const TIMER_KIND: &str = "states:timer";
@@ -50,6 +51,9 @@ pub(crate) fn register(engine: &Engine, queue: &Queue) {
     queue.register(CONTINUE_KIND, 64, wake);
     queue.register(EVENT_KIND, 16, Arc::new(Announce(engine.clone())));
     queue.register(LOG_KIND, 16, Arc::new(Deliver(engine.clone())));
+    let tell = Arc::new(Tell(engine.clone()));
+    queue.register(FOLLOW_KIND, 64, tell.clone());
+    queue.register(OVER_KIND, 64, tell);
 }
 
 struct Wake(Engine);

@@ -4,11 +4,12 @@
 //! An execution is noted before the commit with which it begins, and once more after it, since the list may have been read in between;
 //! it is forgotten after the commit with which it ends. So all that run are here, and some that do not: who asks looks at each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
 use asl::{Status, Timestamp};
+use store::Tx;
 use wire::Error;
 
 use crate::read::{self, Filter, Listed, Page};
@@ -26,7 +27,8 @@ pub(crate) struct Running(Mutex<BTreeMap<Vec<u8>, Known>>);
 struct Known {
     /// The list has been read.
     is_whole: bool,
-    keys: BTreeSet<Vec<u8>>,
+    /// With the numbers of the shards that they are in.
+    keys: BTreeMap<Vec<u8>, usize>,
 }
 
 impl Running {
@@ -44,12 +46,12 @@ impl Running {
     }
 
     /// To be called before the commit.
-    pub(crate) fn begins(&self, arn: &ExecutionArn, started: Timestamp) {
+    pub(crate) fn begins(&self, arn: &ExecutionArn, started: Timestamp, shard: usize) {
         if !self.is_any_known() {
             return;
         }
         let machine = records::listing(arn.account(), arn.region(), arn.machine());
-        self.with(machine.as_bytes(), |known| known.keys.insert(records::listed(arn, started).into_bytes()));
+        self.with(machine.as_bytes(), |known| known.keys.insert(records::listed(arn, started).into_bytes(), shard));
     }
 
     /// To be called after it.
@@ -77,33 +79,32 @@ impl Engine {
         loop {
             let next = |known: &mut Known| {
                 let behind = (Bound::Excluded(at.clone()), Bound::Unbounded);
-                known.keys.range(behind).take(LOOKED_AT + 1).cloned().collect::<Vec<_>>()
+                known
+                    .keys
+                    .range(behind)
+                    .take(LOOKED_AT + 1)
+                    .map(|(key, shard)| (key.clone(), *shard))
+                    .collect::<Vec<_>>()
             };
             let mut keys = self.inner.running.with(&prefix, next).unwrap_or_default();
             let mut more = keys.len() > LOOKED_AT;
             keys.truncate(LOOKED_AT);
-            let (found, looked_at) = self
-                .store()
-                .read(|tx| {
-                    let (mut found, mut looked_at) = (Vec::new(), 0);
-                    for key in &keys {
-                        looked_at += 1;
-                        let arn = tx.get(key)?.and_then(|text| ExecutionArn::parse(&String::from_utf8(text).ok()?));
-                        let Some(arn) = arn else { continue };
-                        let Some(summary) = read::summary(tx, &arn)? else { continue };
-                        if filter.admits(&summary, false) {
-                            found.push(Listed { arn, summary, pending_redrive: false });
-                            if items.len() + found.len() == limit {
-                                break;
-                            }
-                        }
-                    }
-                    Ok::<_, Error>((found, looked_at))
-                })
-                .await?;
+            let room = limit - items.len();
+            let (mut found, mut looked_at) = (Vec::new(), 0);
+            // Those of one shard that stand together are read together: with one, all.
+            for keys in keys.chunk_by(|(_, a), (_, b)| a == b) {
+                let Some((_, shard)) = keys.first() else { break };
+                let store = &self.inner.shards.all()[*shard].store;
+                let piece = store.read(|tx| running(tx, keys, filter, room - found.len())).await?;
+                found.extend(piece.0);
+                looked_at += piece.1;
+                if found.len() == room {
+                    break;
+                }
+            }
             items.extend(found);
             more |= looked_at < keys.len();
-            let Some(last) = looked_at.checked_sub(1).and_then(|last| keys.get(last)) else {
+            let Some(last) = looked_at.checked_sub(1).and_then(|last| keys.get(last)).map(|(key, _)| key) else {
                 return Ok(Page { items, next: None });
             };
             at.clone_from(last);
@@ -119,33 +120,57 @@ impl Engine {
             return Ok(());
         }
         self.inner.running.begin(prefix);
-        let mut at = Vec::new();
-        loop {
-            // Piece by piece: a read keeps commits waiting.
-            let (keys, last) = self
-                .store()
-                .read(|tx| {
-                    let found = tx.scan_after(prefix, &at, LOOKED_AT)?;
-                    let last = found.last().filter(|_| found.len() == LOOKED_AT).map(|(key, _)| key.clone());
-                    let mut keys = Vec::new();
-                    for (key, value) in found {
-                        let arn = String::from_utf8(value).ok().and_then(|text| ExecutionArn::parse(&text));
-                        let Some(arn) = arn else { continue };
-                        if read::summary(tx, &arn)?.is_some_and(|summary| summary.status == Status::Running) {
-                            keys.push(key);
-                        }
-                    }
-                    Ok::<_, Error>((keys, last))
-                })
-                .await?;
-            self.inner.running.with(prefix, |known| known.keys.extend(keys));
-            match last {
-                Some(last) => at = last,
-                None => break,
+        for (number, shard) in self.inner.shards.all().iter().enumerate() {
+            let mut at = Vec::new();
+            loop {
+                // Piece by piece: a read keeps commits waiting.
+                let (keys, last) = shard.store.read(|tx| unended(tx, prefix, &at)).await?;
+                self.inner.running.with(prefix, |known| known.keys.extend(keys.into_iter().map(|key| (key, number))));
+                match last {
+                    Some(last) => at = last,
+                    None => break,
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
         }
         self.inner.running.with(prefix, |known| known.is_whole = true);
         Ok(())
     }
+}
+
+/// Those that run of some of a list, up to `room`; and how many were looked at.
+fn running(
+    tx: &mut Tx<'_>,
+    keys: &[(Vec<u8>, usize)],
+    filter: &Filter,
+    room: usize,
+) -> Result<(Vec<Listed>, usize), Error> {
+    let (mut found, mut looked_at) = (Vec::new(), 0);
+    for (key, _) in keys {
+        looked_at += 1;
+        let arn = tx.get(key)?.and_then(|text| ExecutionArn::parse(&String::from_utf8(text).ok()?));
+        let Some(arn) = arn else { continue };
+        let Some(summary) = read::summary(tx, &arn)? else { continue };
+        if filter.admits(&summary, false) {
+            found.push(Listed { arn, summary, pending_redrive: false });
+            if found.len() == room {
+                break;
+            }
+        }
+    }
+    Ok((found, looked_at))
+}
+
+/// The next piece of a list: the keys of those that run, and where to go on.
+fn unended(tx: &mut Tx<'_>, prefix: &[u8], after: &[u8]) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), Error> {
+    let found = tx.scan_after(prefix, after, LOOKED_AT)?;
+    let last = found.last().filter(|_| found.len() == LOOKED_AT).map(|(key, _)| key.clone());
+    let mut keys = Vec::new();
+    for (key, value) in found {
+        let Some(arn) = String::from_utf8(value).ok().and_then(|text| ExecutionArn::parse(&text)) else { continue };
+        if read::summary(tx, &arn)?.is_some_and(|summary| summary.status == Status::Running) {
+            keys.push(key);
+        }
+    }
+    Ok((keys, last))
 }

@@ -2,16 +2,19 @@
 //!
 //! A waiting task is the execution's own row on the durable queue, put far into the future, so that whatever ends it (a timeout, a
 //! stop) removes it too; `activity-task/<activity>/` orders the rows. A worker's claim on one lasts
-//! until the execution has recorded it.
+//! until the execution has recorded it. Where the execution is in another store a task of that store puts the place there and takes it
+//! away ([`Places`]); a place whose row no longer waits is nobody's to fetch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use api_states::{EncryptionConfiguration, Tag, error};
 use asl::Event;
-use engine::{Delivery, Engine, TaskPayload};
+use async_trait::async_trait;
+use engine::{ActivityPlace, Delivery, Engine, TaskPayload};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
-use store::{Key, NewTask, Store, Tx};
+use store::{Done, Key, NewTask, Runner, Store, Task, Tx};
 use tokio::sync::Notify;
 use wire::Error;
 use wire::arn::Arn;
@@ -126,21 +129,57 @@ impl Tasks {
         let scheduled = Event::ActivityScheduled { task: of, input: payload.parameters.clone() };
         self.engine.tell(&payload.execution, scheduled, None).await?;
         let (row, stored, activity) = (id.to_owned(), payload.clone(), arn.clone());
-        self.store
+        let is_here = self.engine.is_in_one_store();
+        self.engine
+            .store_of(&payload.execution)
             .write(move |tx| {
                 // It has been cancelled in the meantime.
                 if !tx.has_task(&row)? {
                     return Ok::<_, Error>(());
                 }
-                let number = tx.next_number(activity.counter())?;
-                let place = activity.tasks().push_u64(number);
-                tx.put(&place, row.as_bytes())?;
-                let stored = TaskPayload { place: Some(place.into_bytes()), ..stored.clone() };
+                let place = if is_here {
+                    let number = tx.next_number(activity.counter())?;
+                    let place = activity.tasks().push_u64(number);
+                    tx.put(&place, row.as_bytes())?;
+                    place.into_bytes()
+                } else {
+                    let place = activity.tasks().push_i64(tx.now().as_microsecond()).push(&row).into_bytes();
+                    let put = ActivityPlace { row: row.clone(), activity: activity.text.clone(), place };
+                    tx.enqueue(put.task()?)?;
+                    put.place
+                };
+                let stored = TaskPayload { place: Some(place), ..stored.clone() };
                 tx.enqueue(NewTask::new(WAITING_KIND, &row).payload(&stored)?.at(jiff::Timestamp::MAX))?;
                 Ok(())
             })
             .await?;
-        self.told(&arn).notify_waiters();
+        if is_here {
+            self.told(&arn).notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// The row of that id, while it waits for a worker.
+    async fn waiting(&self, row: &str) -> Result<Option<TaskPayload>, Error> {
+        let Some(store) = self.engine.store_of_task(row) else { return Ok(None) };
+        let waiting = store.read(|tx| tx.task(row).map_err(Error::from)).await?;
+        Ok(waiting.filter(|task| task.kind == WAITING_KIND).map(|task| task.payload()).transpose()?)
+    }
+
+    /// Puts a place where its row waits, and takes it away where it no longer does.
+    async fn see_to(&self, of: ActivityPlace) -> Result<(), Error> {
+        let waits = self.waiting(&of.row).await?.is_some_and(|payload| payload.place.as_ref() == Some(&of.place));
+        let arn = ActivityArn::parse(&of.activity)?;
+        let key = arn.key();
+        self.store
+            .write(move |tx| {
+                // Where the activity is gone, nobody fetches what waits for it.
+                if waits && tx.has(&key)? { tx.put(&of.place, of.row.as_bytes()) } else { tx.delete(&of.place) }
+            })
+            .await?;
+        if waits {
+            self.told(&arn).notify_waiters();
+        }
         Ok(())
     }
 
@@ -200,9 +239,7 @@ impl Tasks {
 
     /// Records the start with the execution, whose transaction removes the row.
     async fn hand_out(&self, row: &str, worker: Option<&String>) -> Result<Option<Taken>, Error> {
-        let waiting = self.store.read(|tx| tx.task(row).map_err(Error::from)).await?;
-        let Some(payload) = waiting.filter(|task| task.kind == WAITING_KIND) else { return Ok(None) };
-        let payload: TaskPayload = payload.payload()?;
+        let Some(payload) = self.waiting(row).await? else { return Ok(None) };
         let input = self.engine.fetched(&payload.execution, &payload.parameters).await?;
         let event = Event::ActivityStarted { task: payload.task, worker_name: worker.cloned() };
         // The worker's connection may end at any moment.
@@ -211,6 +248,24 @@ impl Tasks {
             Delivery::Delivered => {
                 let token = payload.token.unwrap_or_default();
                 Ok(Some(Taken { token, input: input.text().to_owned() }))
+            }
+        }
+    }
+}
+
+/// Sees to the places of executions' tasks that are in other stores. One task does it for a row, again and again: a later order to the same
+/// comes after an earlier one.
+pub(crate) struct Places(pub(crate) Tasks);
+
+#[async_trait]
+impl Runner for Places {
+    async fn run(&self, task: Task) -> Done {
+        let Ok(place) = task.payload::<ActivityPlace>() else { return Done::Finished };
+        match self.0.see_to(place).await {
+            Ok(()) => Done::Finished,
+            Err(error) => {
+                tracing::error!(task = task.id, %error, "a place among an activity's tasks could not be seen to; trying again");
+                Done::RetryAfter(SignedDuration::from_secs(1))
             }
         }
     }

@@ -61,7 +61,8 @@ impl Express {
 
     /// Puts an execution on the queue.
     pub(crate) async fn start(&self, cx: &Cx, new: NewExecution) -> Result<(), Error> {
-        cx.write(self.engine.store(), move |tx| {
+        let store = self.engine.store_of(&new.arn);
+        cx.write(store, move |tx| {
             new.definition.keep(tx, new.arn.account(), new.arn.region())?;
             let definition = new.definition.name().to_owned();
             let (arn, info, logging) = (new.arn.clone(), new.info.clone(), new.logging.clone());
@@ -89,7 +90,7 @@ impl Express {
     async fn run_again(&self, task: &Task) -> Result<(), Error> {
         let start: Start = task.payload()?;
         let (account, region) = (start.arn.account(), start.arn.region());
-        let definition = self.engine.kept_definition(account, region, &start.definition).await?;
+        let definition = self.engine.kept_definition(&start.arn, &start.definition).await?;
         let cx = Cx::platform(&self.router, account, region);
         let execution = Execution::new(definition, start.info, engine::seed(&cx.uuid()));
         let mut run = Run::new(self.clone(), start.arn, execution, start.logging);

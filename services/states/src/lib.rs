@@ -25,7 +25,7 @@ use std::sync::Arc;
 use encryption::owned_key;
 use engine::{Engine, ExecutionArn};
 use service::{Cx, Platform, operations};
-use store::{Cache, Store};
+use store::{Cache, Queue, Store};
 use wire::Error;
 
 /// The service.
@@ -50,6 +50,9 @@ const TASKS_AT_ONCE: usize = 4096;
 /// How many jobs are looked after at once; any number is waited for.
 const LOOKS_AT_ONCE: usize = 256;
 
+/// How many places of activities' tasks are seen to at once.
+const PLACES_AT_ONCE: usize = 64;
+
 /// Machines kept in memory.
 const MAX_MACHINES: usize = 500;
 
@@ -58,7 +61,15 @@ const MAX_MACHINES: usize = 500;
 /// # Errors
 /// What is wrong with the section `[states]` of the settings.
 pub fn register(platform: &Platform) -> Result<Arc<States>, String> {
-    let engine = Engine::new(platform);
+    register_over(platform, &[])
+}
+
+/// The same where executions are in stores of their own, in this order for ever; see [`Engine::over`].
+///
+/// # Errors
+/// What is wrong with the section `[states]` of the settings.
+pub fn register_over(platform: &Platform, own: &[Queue]) -> Result<Arc<States>, String> {
+    let engine = Engine::over(platform, own);
     engine.check_calls(Arc::new(integrations::Taken(Arc::clone(&platform.router))));
     let store = platform.control.store().clone();
     let machines = Cache::new(&store, MAX_MACHINES, machine::is_machine);
@@ -107,13 +118,17 @@ pub fn register(platform: &Platform) -> Result<Arc<States>, String> {
         UpdateStateMachineAlias,
         ValidateStateMachineDefinition,
     );
-    let runs = distributed::MapRuns::new(engine, &platform.router);
-    platform.control.register(engine::MAP_RUN_KIND, distributed::AT_ONCE, Arc::new(runs));
-    platform.control.register(engine::TASK_KIND, TASKS_AT_ONCE, tasks.clone());
-    platform.control.register(engine::WAIT_KIND, LOOKS_AT_ONCE, tasks.clone());
-    platform.control.register(engine::STOP_KIND, LOOKS_AT_ONCE, tasks.clone());
+    let (runs, express) = (Arc::new(distributed::MapRuns::new(engine, &platform.router)), Arc::new(express));
+    let places = Arc::new(activity::Places(service.activities.clone()));
+    for queue in if own.is_empty() { std::slice::from_ref(&platform.control) } else { own } {
+        queue.register(engine::MAP_RUN_KIND, distributed::AT_ONCE, runs.clone());
+        queue.register(engine::TASK_KIND, TASKS_AT_ONCE, tasks.clone());
+        queue.register(engine::WAIT_KIND, LOOKS_AT_ONCE, tasks.clone());
+        queue.register(engine::STOP_KIND, LOOKS_AT_ONCE, tasks.clone());
+        queue.register(engine::PLACE_KIND, PLACES_AT_ONCE, places.clone());
+        queue.register(express::KIND, express::AT_ONCE, express.clone());
+    }
     platform.router.add_listener(tasks);
-    platform.control.register(express::KIND, express::AT_ONCE, Arc::new(express));
     platform.control.register(deletion::KIND, 4, Arc::new(deletion::Remover(Arc::clone(&service))));
     Ok(service)
 }

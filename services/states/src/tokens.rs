@@ -14,7 +14,7 @@ impl States {
         let Some((arn, task)) = self.engine.read_token(token).await? else {
             return Err(error::invalid_token("Invalid Token: 'Invalid token'"));
         };
-        if !self.engine.waits_for(&arn, task).await? && !self.engine.has_answered(cx).await? {
+        if !self.engine.waits_for(&arn, task).await? && !self.engine.has_answered(cx, &arn).await? {
             return Err(timed_out());
         }
         Ok((arn, task))

@@ -37,12 +37,14 @@ impl Engine {
     /// Takes up the redrive that was asked of a run that is over. False when none was.
     pub async fn take_up_redrive(&self, open: &mut OpenRun) -> Result<bool, Error> {
         let key = records::map_run_part(&open.arn, "redrive");
-        let Some(order) = self.store().read(|tx| tx.get_json::<RedriveOrder>(&key).map_err(Error::from)).await? else {
+        let Some(order) =
+            self.store_of_run(&open.arn).read(|tx| tx.get_json::<RedriveOrder>(&key).map_err(Error::from)).await?
+        else {
             return Ok(false);
         };
         open.run.take_up(order);
         let (arn, run) = (open.arn.clone(), open.run.clone());
-        self.store()
+        self.store_of_run(&open.arn)
             .write(move |tx| {
                 // Another one may have been asked for meanwhile; it is taken up after this one.
                 if tx.get_json::<RedriveOrder>(&key)? == Some(order) {
@@ -57,13 +59,13 @@ impl Engine {
 
     /// Ends the task of a run that nobody waits for. False when it is to be redriven: then it goes on.
     pub async fn end_map_run(&self, arn: &MapRunArn) -> Result<bool, Error> {
-        let arn = arn.clone();
-        self.store()
+        let of = arn.clone();
+        self.store_of_run(arn)
             .write(move |tx| {
-                if tx.get(records::map_run_part(&arn, "redrive"))?.is_some() {
+                if tx.get(records::map_run_part(&of, "redrive"))?.is_some() {
                     return Ok(false);
                 }
-                tx.finish_task(arn.as_str())?;
+                tx.finish_task(of.as_str())?;
                 Ok(true)
             })
             .await
@@ -131,7 +133,7 @@ impl Engine {
     /// Children that did not succeed, from number `from` on, and up to which number all have been found.
     async fn unsuccessful(&self, open: &OpenRun, from: u64, most: u64) -> Result<(Vec<Unsuccessful>, u64), Error> {
         let to = open.run.progress.children.min(from.saturating_add(LOOKED_AT));
-        self.store()
+        self.store_of_run(&open.arn)
             .read(|tx| {
                 let mut found = Vec::new();
                 for index in from..to {

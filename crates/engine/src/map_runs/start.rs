@@ -63,12 +63,13 @@ impl Engine {
             held.push(slot.lock_owned().await);
         }
         let noted = std::mem::take(&mut batch.noted);
-        let awaited = Arc::clone(&self.inner.awaited);
-        let written = self
-            .store()
+        let shard = self.shard_of_run(&open.arn);
+        let site = Arc::clone(&shard.site);
+        let written = shard
+            .store
             .write(move |tx| {
                 definition.keep(tx, &account, &region)?;
-                batch.apply(tx, &awaited)
+                batch.apply(tx, &site)
             })
             .await;
         if let Err(error) = written {

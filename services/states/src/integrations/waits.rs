@@ -130,6 +130,9 @@ impl Tasks {
     /// started is stopped.
     async fn abandon_start(&self, task: &Task) -> Result<Done, Error> {
         let payload = task.payload::<engine::TaskPayload>()?;
+        if !self.engine.is_remembered(engine::stopped_task(&task.id)).await? {
+            return Ok(Done::Finished);
+        }
         let Some(resource) = Resource::parse(&payload.resource) else { return Ok(Done::Finished) };
         let job = match &resource.target {
             Target::Service { service, action, .. } => Job::of(service, action),
