@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use store::kv::{Backend, Job, RawTx};
-use store::{Clock as _, Error, Pair};
+use store::{Clock, Error, Pair, Queue, Store};
 use tokio::sync::Notify;
 
 use crate::chance::Chance;
@@ -32,6 +32,16 @@ pub struct Faults {
     pub fails_to_read: u64,
     pub slow_us: u64,
     pub planted: Option<Planted>,
+    /// The one commit that fails, by its number in this life.
+    pub at: Option<Fails>,
+}
+
+/// How a commit fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fails {
+    Before(u64),
+    /// It took place, and nobody is told.
+    After(u64),
 }
 
 /// How often a guarantee is broken that is to be, in thousandths of the commits.
@@ -161,10 +171,11 @@ impl Disk {
             }
         }
         let refused = || Err(Error::Storage("simulated".to_owned()));
-        let result = if state.chance.permille(state.faults.fails_before) {
+        let result = if state.chance.permille(state.faults.fails_before) || state.faults.at == Some(Fails::Before(here))
+        {
             roll_back(&mut state.records, undo);
             refused()
-        } else if state.chance.permille(state.faults.fails_after) {
+        } else if state.chance.permille(state.faults.fails_after) || state.faults.at == Some(Fails::After(here)) {
             refused()
         } else {
             if let Some(planted) = state.faults.planted.filter(|_| state.chance.permille(PLANTED)) {
@@ -182,6 +193,71 @@ impl Disk {
         for job in jobs {
             job.done(result.clone());
         }
+    }
+}
+
+/// The disks of one process: where one of them has it die, it dies whole. Of what is told apart by ARNs the first has all else.
+#[derive(Clone, Debug)]
+pub struct Disks(Arc<[Disk]>);
+
+impl Disks {
+    /// The first, and so many for executions; without these the first has the executions too.
+    pub fn new(clock: &SimClock, chance: &mut Chance, shards: usize) -> Self {
+        Self((0..=shards).map(|_| Disk::new(clock.clone(), chance.fork())).collect())
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A new process uses them; of each what goes wrong.
+    pub fn reopen(&self, mut of: impl FnMut(usize) -> (Faults, Crash)) {
+        for (n, disk) in self.0.iter().enumerate() {
+            let (faults, crash) = of(n);
+            disk.reopen(faults, crash);
+        }
+    }
+
+    pub fn heal(&self) {
+        self.0.iter().for_each(Disk::heal);
+    }
+
+    pub fn crash(&self) {
+        self.0.iter().for_each(Disk::crash);
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.0.iter().any(Disk::is_dead)
+    }
+
+    pub async fn crashed(&self) {
+        futures::future::select_all(self.0.iter().map(|disk| Box::pin(disk.crashed()))).await;
+        self.crash();
+    }
+
+    /// How many commits there were, of each.
+    pub fn commits_of_each(&self) -> Vec<u64> {
+        self.0.iter().map(Disk::commits).collect()
+    }
+
+    pub fn commits(&self) -> u64 {
+        self.commits_of_each().into_iter().sum()
+    }
+
+    pub fn keys(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
+        self.0.iter().flat_map(|disk| disk.keys(prefix)).collect()
+    }
+
+    /// The queues of a process: that of all else, and those of executions.
+    pub fn queues(&self, clock: &Arc<dyn Clock>) -> (Queue, Vec<Queue>) {
+        let queue = |disk: &Disk| Queue::new(Store::over(Arc::new(disk.clone()), Arc::clone(clock)));
+        let mut all = self.0.iter().map(queue);
+        let first = all.next().expect("there is always one");
+        (first, all.collect())
     }
 }
 

@@ -23,9 +23,9 @@ impl Handle<SendMessage> for Letters {
     }
 }
 
-/// Runs a seed; `fails` is whether the answer is a failure.
-pub fn run(seed: u64) -> Result<u64, String> {
-    let mut stage = Stage::new(seed);
+/// Runs a seed, with executions in so many stores of their own; `fails` is whether the answer is a failure.
+pub fn run(seed: u64, shards: usize) -> Result<u64, String> {
+    let mut stage = Stage::over(seed, shards);
     stage.sound();
     let fails = stage.chance.permille(300);
     let letters = Arc::new(Letters::default());

@@ -5,7 +5,7 @@
 //!   [`workers`] that answer late, twice or never, crashes and restarts; and checks what must hold ([`oracle`]).
 //! - [`jobs`] does the same for queries, crawls, job runs, transforms and stack operations.
 //! - [`storage`] does the same for S3's objects and `DynamoDB`'s items.
-//! - [`maps`] and [`handover`] are scenes of Step Functions: one thing each that has to hold whatever crashes.
+//! - [`maps`], [`handover`] and [`families`] are scenes of Step Functions: one thing each that has to hold whatever crashes.
 //! - [`bare`] drives `asl` alone, without store and engine: fast, for the language and the promise that the same events give the
 //!   same commands.
 
@@ -15,6 +15,7 @@ mod client;
 pub mod clock;
 pub mod disk;
 pub mod evaluate;
+pub mod families;
 pub mod generate;
 pub mod handover;
 pub mod jobs;

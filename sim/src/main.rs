@@ -1,11 +1,12 @@
-//! `sim --seconds N`: new seeds for so long; `sim --seed N`: one of them, with its story; `sim --machines N`: so many machines
+//! `sim --seconds N`: new seeds for so long; `sim --seed N`: one of them, with its story, `--shards N`: with executions in so many stores of
+//! their own; `sim --family N`: one of executions that wait for executions; `sim --machines N`: so many machines
 //! through `asl` alone; `sim --jobs N`: so many seeds of jobs; `sim --job-seed N`: one of them;
 //! `sim --storage N`: so many seeds of S3 and `DynamoDB`; `sim --storage-seed N`: one of them. The first that fails is printed, and how to run it again.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use sim::{jobs, machines, run, storage};
+use sim::{families, jobs, machines, run, storage};
 
 #[expect(clippy::print_stderr, clippy::print_stdout, reason = "a build task talks to who started it")]
 fn main() -> ExitCode {
@@ -30,7 +31,13 @@ fn main() -> ExitCode {
     } else if let Some(seed) = number("--seed") {
         // What the process logs belongs to the story.
         tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(std::io::stderr).init();
-        run::run(seed).map(|report| format!("{}{} lives, {} commits", report.story, report.lives, report.commits))
+        let shards = usize::try_from(number("--shards").unwrap_or(0)).unwrap_or(0);
+        let report = run::run_over(seed, shards);
+        report.map(|report| format!("{}{} lives, {} commits", report.story, report.lives, report.commits))
+    } else if let Some(seed) = number("--family") {
+        tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(std::io::stderr).init();
+        let shards = usize::try_from(number("--shards").unwrap_or(0)).unwrap_or(0);
+        families::run(seed, shards).map(|lives| format!("{lives} lives"))
     } else {
         long(from, Duration::from_secs(number("--seconds").unwrap_or(60)))
     };
@@ -77,6 +84,9 @@ fn long(from: u64, time: Duration) -> Result<String, String> {
         commits += report.commits;
         events += report.events;
         machines::check(seed * 10..seed * 10 + 10)?;
+        let shards = usize::try_from(1 + seed % 3).unwrap_or(1);
+        run::run_over(seed, shards)?;
+        families::run(seed, shards)?;
         jobs::run(seed).map_err(|fault| format!("{fault}\nagain: cargo run -p sim -- --job-seed {seed}"))?;
         storage::run(seed).map_err(|fault| format!("{fault}\nagain: cargo run -p sim -- --storage-seed {seed}"))?;
         seed += 1;

@@ -77,8 +77,8 @@ fn machine(map: &Value) -> Value {
 
 /// A Map drains a prefix: each child deletes its object. Whatever crashes and whatever comes to the prefix meanwhile, each object that
 /// was there at first is in one child, and none is left.
-pub fn drain(seed: u64) -> Result<u64, String> {
-    let mut stage = Stage::new(seed);
+pub fn drain(seed: u64, shards: usize) -> Result<u64, String> {
+    let mut stage = Stage::over(seed, shards);
     let count = stage.chance.between(10, 60);
     let keys: BTreeSet<String> = (0..count).map(|n| format!("k{n:03}")).collect();
     let bucket = Arc::new(Bucket { keys: Mutex::new(keys.clone()), ..Bucket::default() });

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::chance::Chance;
 use crate::client::{Client, Habits, LAST};
 use crate::clock::SimClock;
-use crate::disk::{Crash, Disk, Faults};
+use crate::disk::{Crash, Disks, Faults};
 use crate::generate::generate;
 use crate::machines::has_jsonata;
 use crate::world::{Everyone, World};
@@ -32,13 +32,21 @@ const MOST_COMMITS: u64 = 200_000;
 
 /// Runs a seed.
 pub fn run(seed: u64) -> Result<Report, String> {
+    run_over(seed, 0)
+}
+
+/// The same with executions in so many stores of their own, each with faults of its own.
+pub fn run_over(seed: u64, shards: usize) -> Result<Report, String> {
     watch_panics();
     let mut chance = Chance::new(seed ^ 0x00C0_FFEE);
     let clock = SimClock::new(chance.fork());
-    let disk = Disk::new(clock.clone(), chance.fork());
+    let disks = Disks::new(&clock, &mut chance, shards);
     let (of_world, calm) = (chance.fork(), chance.permille(200));
-    let world = World::new(clock.clone(), disk.clone(), of_world, !calm);
-    let faults = if calm { Faults::default() } else { faults(&mut chance) };
+    let world = World::new(clock.clone(), disks.clone(), of_world, !calm);
+    let mut faults_of_each = Vec::new();
+    for _ in 0..disks.len() {
+        faults_of_each.push(if calm { Faults::default() } else { faults(&mut chance) });
+    }
     let clients: Vec<Client> = (0..chance.between(1, 4)).map(|n| client(&mut chance, &clock, n, !calm)).collect();
     let crashes = if calm { 0 } else { chance.below(6) };
     let mut report = Report { executions: clients.len() as u64, ..Report::default() };
@@ -46,10 +54,11 @@ pub fn run(seed: u64) -> Result<Report, String> {
         let last = life == crashes;
         let crash = if last { Crash::Never } else { crash(&mut chance) };
         let at = (!last && crash == Crash::Never).then(|| Duration::from_millis(chance.below(300_000)));
-        disk.reopen(faults, crash);
+        let dies = if shards == 0 { 0 } else { chance.index(disks.len()) };
+        disks.reopen(|n| (faults_of_each[n], if n == dies { crash } else { Crash::Never }));
         live(&world, &clients, at, last);
         report.lives += 1;
-        report.commits += disk.commits();
+        report.commits += disks.commits();
         if let Some(panic) = seen_panic() {
             world.fault(panic);
         }
@@ -65,13 +74,15 @@ pub fn run(seed: u64) -> Result<Report, String> {
         wrong.push(format!("it does not end\n{}", client.shown()));
     }
     if wrong.is_empty() {
-        wrong.extend(left(&disk, &clients));
+        wrong.extend(left(&disks, &clients));
         // One that was started by a call whose answer a crash has lost is known to nobody.
         wrong.extend(world.running_jobs().into_iter().filter(|_| report.lives == 1));
     }
     match wrong.into_iter().next() {
         None => Ok(report),
-        Some(fault) => Err(format!("seed {seed}: {fault}\nafter {} lives, {} commits", report.lives, report.commits)),
+        Some(fault) => {
+            Err(format!("seed {seed} over {shards}: {fault}\nafter {} lives, {} commits", report.lives, report.commits))
+        }
     }
 }
 
@@ -83,6 +94,7 @@ pub(crate) fn faults(chance: &mut Chance) -> Faults {
         fails_to_read: rate(30),
         slow_us: rate(500_000),
         planted: None,
+        at: None,
     }
 }
 
@@ -106,10 +118,10 @@ fn client(chance: &mut Chance, clock: &SimClock, n: u64, in_trouble: bool) -> Cl
 /// One life of the process: until it crashes, or nothing is left to do.
 fn live(world: &World, clients: &[Client], crash_at: Option<Duration>, last: bool) {
     let idle = Arc::new(Notify::new());
-    let (clock, told, disk) = (world.clock.clone(), idle.clone(), world.disk.clone());
+    let (clock, told, disks) = (world.clock.clone(), idle.clone(), world.disks.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .on_thread_park(move || {
-            let endless = clock.now() > LAST || disk.commits() > MOST_COMMITS;
+            let endless = clock.now() > LAST || disks.commits() > MOST_COMMITS;
             if endless || !clock.advance() {
                 told.notify_one();
             }
@@ -128,19 +140,19 @@ fn live(world: &World, clients: &[Client], crash_at: Option<Duration>, last: boo
             let world = world.clone();
             tokio::spawn(async move {
                 world.clock.sleep(at).await;
-                world.disk.crash();
+                world.disks.crash();
             });
         }
         if last {
             let world = world.clone();
             tokio::spawn(async move {
                 world.clock.sleep(Duration::from_mins(10)).await;
-                world.disk.heal();
+                world.disks.heal();
             });
         }
         tokio::select! {
             biased;
-            () = world.disk.crashed() => {}
+            () = world.disks.crashed() => {}
             () = idle.notified() => {}
         }
     });
@@ -148,14 +160,14 @@ fn live(world: &World, clients: &[Client], crash_at: Option<Duration>, last: boo
 
 /// The platform as the server wires it, as far as Step Functions goes.
 fn platform(world: &World) -> Cx {
-    let clock = Arc::new(world.clock.clone());
-    let router = Router::with_clock(clock.clone());
+    let clock: Arc<dyn store::Clock> = Arc::new(world.clock.clone());
+    let router = Router::with_clock(Arc::clone(&clock));
     router.set_identity(Arc::new(Everyone));
     let other = || Queue::new(Store::memory());
-    let store = Store::over(Arc::new(world.disk.clone()), clock);
+    let (control, executions) = world.disks.queues(&clock);
     let platform = Platform {
         router: router.clone(),
-        control: Queue::new(store),
+        control,
         s3: other(),
         dynamodb: other(),
         data: std::env::temp_dir(),
@@ -171,13 +183,13 @@ fn platform(world: &World) -> Cx {
     operations!(router, outside, api_sqs: SendMessage);
     operations!(router, outside, api_events: PutEvents);
     operations!(router, outside, api_glue: StartJobRun, GetJobRun, BatchStopJobRun);
-    states::register(&platform).expect("no settings, none wrong");
-    platform.control.start();
+    states::register_over(&platform, &executions).expect("no settings, none wrong");
+    std::iter::once(&platform.control).chain(&executions).for_each(|queue| drop(queue.start()));
     Cx::new(router, Principal::root("000000000000"), "000000000000", "us-east-1")
 }
 
 /// Rows that nothing will ever take away: of executions that are over, and of the queue.
-fn left(disk: &Disk, clients: &[Client]) -> Vec<String> {
+fn left(disk: &Disks, clients: &[Client]) -> Vec<String> {
     let of =
         |key: &[u8]| store::Key::parts(key).iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect::<Vec<_>>();
     let mut left: Vec<String> = ["\u{1}now", "\u{1}task", "\u{1}due"]

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::chance::Chance;
 use crate::clock::SimClock;
-use crate::disk::{Crash, Disk, Faults};
+use crate::disk::{Crash, Disks, Faults};
 use crate::run::{crash, faults, seen_panic, watch_panics};
 use crate::world::Everyone;
 
@@ -21,7 +21,7 @@ const MOST_COMMITS: u64 = 400_000;
 /// What outlives the process.
 pub(crate) struct Stage {
     pub(crate) clock: SimClock,
-    disk: Disk,
+    disks: Disks,
     pub(crate) chance: Chance,
     is_calm: bool,
     /// Storage never fails, it only ends.
@@ -30,11 +30,16 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(seed: u64) -> Self {
+        Self::over(seed, 0)
+    }
+
+    /// With executions in so many stores of their own.
+    pub(crate) fn over(seed: u64, shards: usize) -> Self {
         watch_panics();
         let mut chance = Chance::new(seed ^ 0x5CE7_E000);
         let clock = SimClock::new(chance.fork());
-        let disk = Disk::new(clock.clone(), chance.fork());
-        Self { clock, disk, chance, is_calm: false, is_sound: false }
+        let disks = Disks::new(&clock, &mut chance, shards);
+        Self { clock, disks, chance, is_calm: false, is_sound: false }
     }
 
     /// Nothing crashes or fails.
@@ -58,39 +63,69 @@ impl Stage {
         F: Future<Output = Result<(), String>> + 'static,
     {
         let crashes = if self.is_calm { 0 } else { self.chance.below(6) };
-        let faults = if crashes > 0 && !self.is_sound { faults(&mut self.chance) } else { Faults::default() };
+        let mut all = Vec::new();
+        for _ in 0..self.disks.len() {
+            let has_faults = crashes > 0 && !self.is_sound;
+            all.push(if has_faults { faults(&mut self.chance) } else { Faults::default() });
+        }
         for _ in 0..crashes {
             let ends = match crash(&mut self.chance) {
                 Crash::Never => Crash::AfterCommit(self.chance.between(30, 90)),
                 ends => ends,
             };
-            if let Some(end) = self.live(faults, ends, services, &client) {
+            let dies = if all.len() == 1 { 0 } else { self.chance.index(all.len()) };
+            let of = |n| (all[n], if n == dies { ends } else { Crash::Never });
+            if let Some(end) = self.live(of, services, &client) {
                 return end.map(|()| crashes);
             }
             between(&mut self.chance);
             self.clock.pass(Duration::from_millis(self.chance.below(20_000)));
         }
-        let end = self.live(Faults::default(), Crash::Never, services, &client);
-        end.unwrap_or_else(|| Err("nothing is left that could happen, and it is not over".to_owned())).map(|()| crashes)
+        self.last(services, &client).map(|()| crashes)
+    }
+
+    /// Nothing goes wrong but the one thing, on the one disk; where the process dies of it, another goes on. How many commits there were,
+    /// of each disk.
+    pub(crate) fn play_one<F>(
+        &mut self,
+        (wrong, with): (usize, (Faults, Crash)),
+        services: &dyn Fn(&Arc<Router>),
+        client: impl Fn(Client) -> F,
+    ) -> Result<Vec<u64>, String>
+    where
+        F: Future<Output = Result<(), String>> + 'static,
+    {
+        let of = |n| if n == wrong { with } else { (Faults::default(), Crash::Never) };
+        let first = self.live(of, services, &client);
+        let commits = self.disks.commits_of_each();
+        first.unwrap_or_else(|| self.last(services, &client)).map(|()| commits)
+    }
+
+    /// A life in which nothing goes wrong.
+    fn last<F>(&self, services: &dyn Fn(&Arc<Router>), client: &impl Fn(Client) -> F) -> Result<(), String>
+    where
+        F: Future<Output = Result<(), String>> + 'static,
+    {
+        let end = self.live(|_| (Faults::default(), Crash::Never), services, client);
+        end.unwrap_or_else(|| Err("nothing is left that could happen, and it is not over".to_owned()))
     }
 
     /// How the client came to its end, where it has.
     fn live<F>(
         &self,
-        faults: Faults,
-        crash: Crash,
+        of: impl FnMut(usize) -> (Faults, Crash),
         services: &dyn Fn(&Arc<Router>),
         client: &impl Fn(Client) -> F,
     ) -> Option<Result<(), String>>
     where
         F: Future<Output = Result<(), String>> + 'static,
     {
-        self.disk.reopen(faults, crash);
+        self.disks.reopen(of);
         let idle = Arc::new(Notify::new());
-        let (clock, disk, told) = (self.clock.clone(), self.disk.clone(), idle.clone());
+        let (clock, disks, told) = (self.clock.clone(), self.disks.clone(), idle.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .on_thread_park(move || {
-                if disk.commits() > MOST_COMMITS || !clock.advance() {
+                if disks.commits() > MOST_COMMITS || !clock.advance() {
                     told.notify_one();
                 }
             })
@@ -100,7 +135,7 @@ impl Stage {
             let client = client(Client { cx: self.platform(services), clock: self.clock.clone() });
             tokio::select! {
                 biased;
-                () = self.disk.crashed() => None,
+                () = self.disks.crashed() => None,
                 end = client => Some(end),
                 () = idle.notified() => None,
             }
@@ -112,13 +147,14 @@ impl Stage {
     }
 
     fn platform(&self, services: &dyn Fn(&Arc<Router>)) -> Cx {
-        let clock = Arc::new(self.clock.clone());
-        let router = Router::with_clock(clock.clone());
+        let clock: Arc<dyn store::Clock> = Arc::new(self.clock.clone());
+        let router = Router::with_clock(Arc::clone(&clock));
         router.set_identity(Arc::new(Everyone));
         let other = || Queue::new(Store::memory());
+        let (control, executions) = self.disks.queues(&clock);
         let platform = Platform {
             router: router.clone(),
-            control: Queue::new(Store::over(Arc::new(self.disk.clone()), clock)),
+            control,
             s3: other(),
             dynamodb: other(),
             data: std::env::temp_dir(),
@@ -129,8 +165,8 @@ impl Stage {
             settings: Settings::default(),
         };
         services(&router);
-        states::register(&platform).expect("no settings, none wrong");
-        platform.control.start();
+        states::register_over(&platform, &executions).expect("no settings, none wrong");
+        std::iter::once(&platform.control).chain(&executions).for_each(|queue| drop(queue.start()));
         Cx::new(router, Principal::root("000000000000"), "000000000000", "us-east-1")
     }
 }
@@ -144,7 +180,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn pause(&self) {
-        self.clock.sleep(Duration::from_millis(500)).await;
+        self.sleep_ms(500).await;
+    }
+
+    pub(crate) async fn sleep_ms(&self, ms: u64) {
+        self.clock.sleep(Duration::from_millis(ms)).await;
     }
 
     pub(crate) async fn call(&self, operation: &str, input: Value) -> Value {
@@ -158,9 +198,14 @@ impl Client {
 
     /// Makes a machine, and starts it under its own name: twice is once.
     pub(crate) async fn start(&self, name: &str, definition: &Value, input: &Value) -> String {
+        self.start_as(name, name, definition, input).await
+    }
+
+    /// The same under a name of the execution's own.
+    pub(crate) async fn start_as(&self, machine: &str, name: &str, definition: &Value, input: &Value) -> String {
         let role = "arn:aws:iam::000000000000:role/machine";
-        let machine = json!({ "Name": name, "Definition": definition.to_string(), "RoleArn": role });
-        let arn = self.call("createStateMachine", machine).await["StateMachineArn"].clone();
+        let made = json!({ "Name": machine, "Definition": definition.to_string(), "RoleArn": role });
+        let arn = self.call("createStateMachine", made).await["StateMachineArn"].clone();
         let start = json!({ "StateMachineArn": arn, "Name": name, "Input": input.to_string() });
         loop {
             let execution = arn.as_str().unwrap_or_default().replace(":stateMachine:", ":execution:");

@@ -24,7 +24,7 @@ use wire::{Blob, Error};
 
 use crate::chance::Chance;
 use crate::clock::SimClock;
-use crate::disk::Disk;
+use crate::disk::Disks;
 use crate::model::ACTIVITY;
 use crate::workers::{Attempt, Plan, raised};
 
@@ -32,7 +32,7 @@ use crate::workers::{Attempt, Plan, raised};
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) clock: SimClock,
-    pub(crate) disk: Disk,
+    pub(crate) disks: Disks,
     state: Arc<Mutex<Outside>>,
     /// S3 fails at times.
     in_trouble: bool,
@@ -73,10 +73,10 @@ enum To {
 }
 
 impl World {
-    pub(crate) fn new(clock: SimClock, disk: Disk, chance: Chance, in_trouble: bool) -> Self {
+    pub(crate) fn new(clock: SimClock, disks: Disks, chance: Chance, in_trouble: bool) -> Self {
         let (letters, jobs, carried, objects, faults, calls) = Default::default();
         let state = Outside { chance, letters, jobs, carried, objects, faults, calls };
-        Self { clock, disk, state: Arc::new(Mutex::new(state)), in_trouble, posted: Arc::default() }
+        Self { clock, disks, state: Arc::new(Mutex::new(state)), in_trouble, posted: Arc::default() }
     }
 
     fn outside(&self) -> MutexGuard<'_, Outside> {
@@ -138,7 +138,7 @@ impl World {
 
     /// What a dying process does reaches nobody.
     async fn unless_dead(&self) {
-        if self.disk.is_dead() {
+        if self.disks.is_dead() {
             std::future::pending::<()>().await;
         }
     }

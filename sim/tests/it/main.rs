@@ -1,7 +1,7 @@
 //! The simulation's own tests, and through it those of store, queue, engine, states and language.
 
 use sim::disk::Planted;
-use sim::{handover, jobs, machines, maps, run, storage};
+use sim::{families, handover, jobs, machines, maps, run, storage};
 
 #[test]
 fn random_machines_end_as_the_evaluator_says() {
@@ -36,7 +36,7 @@ fn nothing_is_lost_and_nothing_done_twice() {
 fn a_prefix_is_drained_whole() {
     let mut lives = 0;
     for seed in 0..150 {
-        lives += maps::drain(seed).unwrap_or_else(|fault| panic!("{fault}"));
+        lives += maps::drain(seed, 0).unwrap_or_else(|fault| panic!("{fault}"));
     }
     assert!(lives > 300, "{lives} lives");
 }
@@ -56,9 +56,50 @@ fn map_runs_within_map_runs_do_not_wait_for_each_other() {
 fn a_token_is_answered_once() {
     let mut crashes = 0;
     for seed in 0..200 {
-        crashes += handover::run(seed).unwrap_or_else(|fault| panic!("{fault}"));
+        crashes += handover::run(seed, 0).unwrap_or_else(|fault| panic!("{fault}"));
     }
     assert!(crashes > 200, "{crashes} crashes");
+}
+
+/// Executions in two stores and in three, whose commits fail and are in doubt one by one, and a process that dies.
+#[test]
+fn executions_in_several_stores_end_once() {
+    let (mut executions, mut lives) = (0, 0);
+    for seed in 0..120 {
+        let report =
+            run::run_over(seed, 1 + usize::try_from(seed % 3).unwrap()).unwrap_or_else(|fault| panic!("{fault}"));
+        executions += report.executions;
+        lives += report.lives;
+    }
+    assert!(executions > 150 && lives > 200, "{executions} executions in {lives} lives");
+    for seed in 0..50 {
+        maps::drain(seed, 2).unwrap_or_else(|fault| panic!("{fault}"));
+        handover::run(seed, 3).unwrap_or_else(|fault| panic!("{fault}"));
+    }
+}
+
+#[test]
+fn who_waits_for_an_execution_in_another_store_is_told() {
+    let mut lives = 0;
+    for seed in 0..120 {
+        lives += families::run(seed, usize::try_from(seed % 4).unwrap()).unwrap_or_else(|fault| panic!("{fault}"));
+        families::stopped(seed, usize::try_from(seed % 4).unwrap()).unwrap_or_else(|fault| panic!("{fault}"));
+    }
+    assert!(lives > 250, "{lives} lives");
+}
+
+#[test]
+fn a_fault_at_any_commit_of_any_store_loses_no_wait() {
+    let tried = [2, 3].map(|shards| families::one_by_one(shards).unwrap_or_else(|fault| panic!("{fault}")));
+    println!("{tried:?} faults");
+    assert!(tried.iter().all(|tried| *tried > 200), "{tried:?}");
+}
+
+#[test]
+fn executions_in_several_stores_are_one_list() {
+    for shards in [0, 1, 3] {
+        families::listed(shards).unwrap_or_else(|fault| panic!("{fault}"));
+    }
 }
 
 #[test]
