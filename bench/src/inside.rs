@@ -62,8 +62,8 @@ struct World {
     _lease: Option<Lease>,
 }
 
-pub(crate) async fn run(load: Load, folder: Option<PathBuf>, store: Option<String>) -> Result<()> {
-    let world = World::new(folder, store).await?;
+pub(crate) async fn run(load: Load, folder: Option<PathBuf>, store: Option<String>, shards: usize) -> Result<()> {
+    let world = World::new(folder, store, shards).await?;
     match load {
         Load::Starts { states, executions, clients } => world.starts(states, executions, clients).await,
         Load::Tasks { states, executions, clients } => world.tasks(states, executions, clients).await,
@@ -72,7 +72,7 @@ pub(crate) async fn run(load: Load, folder: Option<PathBuf>, store: Option<Strin
 }
 
 impl World {
-    async fn new(folder: Option<PathBuf>, store: Option<String>) -> Result<Self> {
+    async fn new(folder: Option<PathBuf>, store: Option<String>, shards: usize) -> Result<Self> {
         let temporary = if folder.is_none() { Some(tempfile::tempdir_in(".")?) } else { None };
         let folder = folder.or_else(|| temporary.as_ref().map(|t| t.path().to_owned())).context("a folder")?;
         std::fs::create_dir_all(&folder)?;
@@ -81,10 +81,13 @@ impl World {
             None => None,
             Some(url) => Some(Database::open(&url)?.take("", LEASE)?.context("the database is another's")?),
         };
-        let control = match &lease {
-            Some(lease) => lease.store("control")?,
-            None => Store::open(&folder.join("control.sqlite"))?,
+        let open = |name: &str| match &lease {
+            Some(lease) => lease.store(name),
+            None => Store::open(&folder.join(format!("{name}.sqlite"))),
         };
+        let control = open("control")?;
+        let executions =
+            (0..shards).map(|n| Ok(Queue::new(open(&format!("exec{n:02}"))?))).collect::<Result<Vec<_>>>()?;
         let platform = Platform {
             router: Router::new(),
             control: Queue::new(control),
@@ -99,8 +102,8 @@ impl World {
         };
         identity::register(&platform, RootKeys { access_key: "bench".to_owned(), secret_key: "bench".to_owned() });
         events::register(&platform).expect("no settings are given");
-        states::register(&platform).expect("no settings, none wrong");
-        platform.control.start();
+        states::register_over(&platform, &executions).expect("no settings, none wrong");
+        std::iter::once(&platform.control).chain(&executions).for_each(|queue| drop(queue.start()));
         let cx = Cx::new(platform.router, Principal::root(&platform.account), &platform.account, &platform.region);
         let world = Self { cx, folder, _temporary: temporary, _lease: lease };
         let trust = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Principal": { "Service": "states.amazonaws.com" }, "Action": "sts:AssumeRole" }] });

@@ -47,6 +47,9 @@ enum Mode {
         /// A PostgreSQL database for the records instead: postgres://…
         #[arg(long)]
         store: Option<String>,
+        /// Executions in so many stores of their own
+        #[arg(long, global = true, default_value_t = 0)]
+        shards: usize,
     },
     /// A running server, through HTTP
     Http {
@@ -73,7 +76,7 @@ fn main() -> Result<()> {
         let run = async {
             match cli.mode {
                 Mode::Interpreter { transitions, bytes } => interpreter::run(transitions, bytes),
-                Mode::Inside { load, folder, store } => inside::run(load, folder, store).await,
+                Mode::Inside { load, folder, store, shards } => inside::run(load, folder, store, shards).await,
                 Mode::Http { data, load } => http::run(load, data).await,
                 Mode::Fsync { folder, count } => measure::fsync_only(&folder, count),
             }
