@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import sys
+import time
 import zipfile
 from urllib.parse import urlsplit
 
@@ -185,10 +186,14 @@ def _session():
 
 
 def interrupt():
-    """Ends what the run's session still does at the server: python -m lakerun_spark.cluster, once the run's own process is no more."""
+    """Ends what the run's session still does at the server: python -m lakerun_spark.cluster, once the run's own process is no more. What it
+    had sent may begin a moment later than it is asked here, so it is asked until there is nothing for a while."""
     from pyspark.sql.connect.session import SparkSession
 
-    SparkSession(address()).interruptAll()
+    session, quiet = SparkSession(address()), 0
+    while quiet < 3:
+        quiet = 0 if session.interruptAll() else quiet + 1
+        time.sleep(1)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,19 @@
 //! Apache Spark that is elsewhere: a cluster whose driver a job's process is, or a Spark Connect server whose client it is.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::pyenv::PyEnv;
 use crate::sandbox::{Capture, Command};
 
 /// How long a server may take to end what a run's session does.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// How often it is asked to, and after which pause again: once, twice, … as long.
+const ATTEMPTS: u32 = 5;
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Where a job's executors work, and what it may have there. As `lakerun_spark.cluster` reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,33 +54,39 @@ pub(super) struct Session {
 }
 
 impl Session {
-    async fn interrupt(cluster: Cluster, env: PyEnv, runtime: PathBuf) -> Result<(), Error> {
-        let folder = tempfile::tempdir().map_err(Error::io("making a folder"))?;
+    /// One attempt; why it failed, where it did.
+    async fn interrupt(cluster: &Cluster, env: &PyEnv, runtime: &Path) -> Result<(), String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mut command = Command::new(&env.python);
         command.mount(folder.path(), "/dev/shm");
-        command.args(["-m", "lakerun_spark.cluster"]).read_only(&runtime).env("PYTHONPATH", &runtime).merged();
+        command.args(["-m", "lakerun_spark.cluster"]).read_only(runtime).env("PYTHONPATH", runtime).merged();
         for path in &env.read_paths {
             command.read_only(path);
         }
         cluster.tell(&mut command);
-        let output = command.output(Capture { bytes: 16 << 10 }, Some(PATIENCE)).await?;
-        if !output.exit.success() {
-            let said = String::from_utf8_lossy(&output.stdout);
-            tracing::warn!(
-                error = said.lines().last(),
-                "a run's session at the Spark Connect server could not be ended"
-            );
+        let output = command.output(Capture { bytes: 16 << 10 }, Some(PATIENCE)).await;
+        let output = output.map_err(|error| error.to_string())?;
+        if output.exit.success() {
+            return Ok(());
         }
-        Ok(())
+        let said = String::from_utf8_lossy(&output.stdout);
+        Err(said.lines().last().unwrap_or("it said nothing").to_owned())
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let ending = Self::interrupt(self.cluster.clone(), self.env.clone(), self.runtime.clone());
+        let (cluster, env, runtime) = (self.cluster.clone(), self.env.clone(), self.runtime.clone());
         tokio::spawn(async move {
-            if let Err(error) = ending.await {
-                tracing::warn!(%error, "a run's session at the Spark Connect server could not be ended");
+            // A server that is busy or away for a moment would go on for minutes before it misses the client.
+            for attempt in 1..=ATTEMPTS {
+                let Err(error) = Self::interrupt(&cluster, &env, &runtime).await else { return };
+                tracing::warn!(
+                    error,
+                    attempt,
+                    "a run's session at the Spark Connect server could not be ended; trying again"
+                );
+                tokio::time::sleep(AGAIN * attempt).await;
             }
         });
     }
