@@ -4,6 +4,7 @@
 use asl::Event;
 use async_trait::async_trait;
 use engine::{Delivery, JobName, Wait, WaitPayload};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::Cx;
@@ -19,6 +20,8 @@ use super::{Ending, Roles, Site, Tasks, call, events, failed_call, state_of};
 
 /// Attempts at stopping a job that nobody waits for.
 const STOP_ATTEMPTS: u32 = 5;
+/// When a job is asked after again whose service had a bad moment: as soon as the first look at any.
+const MISSED: SignedDuration = SignedDuration::from_secs(5);
 
 /// How a job is asked after and stopped, as stored with the wait.
 #[derive(Serialize, Deserialize)]
@@ -82,6 +85,7 @@ impl Tasks {
     pub(super) async fn look(&self, task: &Task) -> Result<Done, Error> {
         let wait = task.payload::<WaitPayload>()?;
         let how = How::deserialize(&wait.how).map_err(Error::internal)?;
+        let mut pause = how.job.delay(task.attempt + 1);
         let ending = match self.acting(&wait.execution, Roles::of_wait(&wait), &wait.name).await? {
             Ok(cx) => {
                 let asked = self.router.call_styled(
@@ -96,12 +100,16 @@ impl Tasks {
                     // The cancellation has left word that the job is to be stopped.
                     () = task.cancelled() => return Ok(Done::Finished),
                 };
+                if answer.as_ref().is_err_and(passes) {
+                    // It may have looked since the job is over: nobody will tell of that again.
+                    pause = MISSED;
+                }
                 how.ending(&cx, answer)
             }
             Err(failure) => Some(Ending::Failed(failure)),
         };
         let Some(ending) = ending else {
-            return Ok(Done::RetryAfter(how.job.delay(task.attempt + 1)));
+            return Ok(Done::RetryAfter(pause));
         };
         self.engine.job_over(&wait.job).await?;
         self.tell(&wait.execution, wait.task, ending, task).await
