@@ -122,7 +122,7 @@ impl Tasks {
         let cx = Cx::platform(&self.router, &wait.job.account, &wait.job.region).with_task(&task.id);
         match stop(&cx, &how).await {
             Err(error) if passes(&error) && task.attempt < STOP_ATTEMPTS => {
-                Ok(Done::RetryAfter(jiff::SignedDuration::from_secs(1 << task.attempt)))
+                Ok(Done::RetryAfter(SignedDuration::from_secs(1 << task.attempt)))
             }
             Err(error) => {
                 tracing::warn!(task = task.id, error = %error, "a job that nobody waits for could not be stopped");
