@@ -169,6 +169,27 @@ impl wire::Operation for DescribeRepositories {
     };
 }
 
+/// `ecr:GetAuthorizationToken`.
+#[derive(Debug)]
+pub struct GetAuthorizationToken;
+impl wire::Operation for GetAuthorizationToken {
+    type Input = GetAuthorizationTokenRequest;
+    type Output = GetAuthorizationTokenResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetAuthorizationToken",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_AUTHORIZATION_TOKEN_REQUEST,
+        output: &S_GET_AUTHORIZATION_TOKEN_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "ecr:GetAuthorizationToken", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `ecr:GetLifecyclePolicy`.
 #[derive(Debug)]
 pub struct GetLifecyclePolicy;
@@ -437,6 +458,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteRepositoryPolicy as wire::Operation>::SPEC,
     <DescribeImages as wire::Operation>::SPEC,
     <DescribeRepositories as wire::Operation>::SPEC,
+    <GetAuthorizationToken as wire::Operation>::SPEC,
     <GetLifecyclePolicy as wire::Operation>::SPEC,
     <GetRepositoryPolicy as wire::Operation>::SPEC,
     <ListImages as wire::Operation>::SPEC,
@@ -448,6 +470,15 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <TagResource as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
 ];
+
+/// `AuthorizationData`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AuthorizationData {
+    pub authorization_token: Option<String>,
+    pub expires_at: Option<wire::Timestamp>,
+    pub proxy_endpoint: Option<String>,
+}
+wire::shape!(AuthorizationData: "authorizationToken" authorization_token, "expiresAt" expires_at, "proxyEndpoint" proxy_endpoint,);
 
 /// `CreateRepositoryRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -573,6 +604,20 @@ pub struct EncryptionConfiguration {
     pub kms_key: Option<String>,
 }
 wire::shape!(EncryptionConfiguration: "encryptionType" encryption_type, "kmsKey" kms_key,);
+
+/// `GetAuthorizationTokenRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetAuthorizationTokenRequest {
+    pub registry_ids: Option<Vec<String>>,
+}
+wire::shape!(GetAuthorizationTokenRequest: "registryIds" registry_ids,);
+
+/// `GetAuthorizationTokenResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetAuthorizationTokenResponse {
+    pub authorization_data: Option<Vec<AuthorizationData>>,
+}
+wire::shape!(GetAuthorizationTokenResponse: "authorizationData" authorization_data,);
 
 /// `GetLifecyclePolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -836,6 +881,39 @@ pub struct UntagResourceResponse {}
 wire::shape!(UntagResourceResponse:);
 
 static S_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_AUTHORIZATION_DATA: Shape = Shape::Structure(Structure {
+    name: "AuthorizationData",
+    members: &[
+        Member {
+            name: "authorizationToken",
+            wire: "",
+            shape: &S_BASE64,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "expiresAt",
+            wire: "",
+            shape: &S_EXPIRATION_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "proxyEndpoint",
+            wire: "",
+            shape: &S_PROXY_ENDPOINT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_AUTHORIZATION_DATA_LIST: Shape =
+    Shape::List(List { member: &S_AUTHORIZATION_DATA, element: "member", flattened: false, min: None, max: None });
+static S_BASE64: Shape = Shape::String { min: None, max: None, pattern: Some("^\\S+$"), values: &[], sensitive: false };
 static S_CREATE_REPOSITORY_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateRepositoryRequest",
     members: &[
@@ -1248,6 +1326,7 @@ static S_ENCRYPTION_CONFIGURATION: Shape = Shape::Structure(Structure {
 static S_ENCRYPTION_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["AES256", "KMS", "KMS_DSSE"], sensitive: false };
 static S_EVALUATION_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
+static S_EXPIRATION_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
 static S_FINDING_SEVERITY: Shape = Shape::String {
     min: None,
     max: None,
@@ -1264,6 +1343,32 @@ static S_FINDING_SEVERITY_COUNTS: Shape = Shape::Map(Map {
     max: None,
 });
 static S_FORCE_FLAG: Shape = Shape::Boolean;
+static S_GET_AUTHORIZATION_TOKEN_REGISTRY_ID_LIST: Shape =
+    Shape::List(List { member: &S_REGISTRY_ID, element: "member", flattened: false, min: Some(1), max: Some(10) });
+static S_GET_AUTHORIZATION_TOKEN_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetAuthorizationTokenRequest",
+    members: &[Member {
+        name: "registryIds",
+        wire: "",
+        shape: &S_GET_AUTHORIZATION_TOKEN_REGISTRY_ID_LIST,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_AUTHORIZATION_TOKEN_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetAuthorizationTokenResponse",
+    members: &[Member {
+        name: "authorizationData",
+        wire: "",
+        shape: &S_AUTHORIZATION_DATA_LIST,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_GET_LIFECYCLE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetLifecyclePolicyRequest",
     members: &[
@@ -1784,6 +1889,7 @@ static S_LIST_TAGS_FOR_RESOURCE_RESPONSE: Shape = Shape::Structure(Structure {
 static S_MAX_RESULTS: Shape = Shape::Integer { min: Some(1), max: Some(1000) };
 static S_MEDIA_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_NEXT_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_PROXY_ENDPOINT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_PUSH_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
 static S_PUT_IMAGE_SCANNING_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structure {
     name: "PutImageScanningConfigurationRequest",

@@ -876,6 +876,32 @@ impl wire::Operation for ListObjectsV2 {
     };
 }
 
+/// `s3:PutBucketAcl`.
+#[derive(Debug)]
+pub struct PutBucketAcl;
+impl wire::Operation for PutBucketAcl {
+    type Input = PutBucketAclRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutBucketAcl",
+        method: "PUT",
+        uri: "/{Bucket}?acl",
+        success_status: 200,
+        input: &S_PUT_BUCKET_ACL_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketAcl",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `s3:PutBucketCors`.
 #[derive(Debug)]
 pub struct PutBucketCors;
@@ -1261,6 +1287,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListBuckets as wire::Operation>::SPEC,
     <ListObjects as wire::Operation>::SPEC,
     <ListObjectsV2 as wire::Operation>::SPEC,
+    <PutBucketAcl as wire::Operation>::SPEC,
     <PutBucketCors as wire::Operation>::SPEC,
     <PutBucketEncryption as wire::Operation>::SPEC,
     <PutBucketLifecycleConfiguration as wire::Operation>::SPEC,
@@ -1280,6 +1307,14 @@ pub struct AbortIncompleteMultipartUpload {
     pub days_after_initiation: Option<i32>,
 }
 wire::shape!(AbortIncompleteMultipartUpload: "DaysAfterInitiation" days_after_initiation,);
+
+/// `AccessControlPolicy`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AccessControlPolicy {
+    pub grants: Option<Vec<Grant>>,
+    pub owner: Option<Owner>,
+}
+wire::shape!(AccessControlPolicy: "Grants" grants, "Owner" owner,);
 
 /// `BlockedEncryptionTypes`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1891,6 +1926,25 @@ pub struct GetPublicAccessBlockRequest {
 }
 wire::shape!(GetPublicAccessBlockRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
+/// `Grant`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Grant {
+    pub grantee: Option<Grantee>,
+    pub permission: Option<String>,
+}
+wire::shape!(Grant: "Grantee" grantee, "Permission" permission,);
+
+/// `Grantee`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Grantee {
+    pub display_name: Option<String>,
+    pub email_address: Option<String>,
+    pub id: Option<String>,
+    pub r#type: String,
+    pub uri: Option<String>,
+}
+wire::shape!(Grantee: "DisplayName" display_name, "EmailAddress" email_address, "ID" id, "Type" r#type, "URI" uri,);
+
 /// `HeadBucketOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HeadBucketOutput {
@@ -2247,6 +2301,23 @@ pub struct PublicAccessBlockConfiguration {
 }
 wire::shape!(PublicAccessBlockConfiguration: "BlockPublicAcls" block_public_acls, "IgnorePublicAcls" ignore_public_acls, "BlockPublicPolicy" block_public_policy, "RestrictPublicBuckets" restrict_public_buckets,);
 
+/// `PutBucketAclRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutBucketAclRequest {
+    pub acl: Option<String>,
+    pub access_control_policy: Option<AccessControlPolicy>,
+    pub bucket: String,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub grant_full_control: Option<String>,
+    pub grant_read: Option<String>,
+    pub grant_read_acp: Option<String>,
+    pub grant_write: Option<String>,
+    pub grant_write_acp: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(PutBucketAclRequest: "ACL" acl, "AccessControlPolicy" access_control_policy, "Bucket" bucket, "ContentMD5" content_md5, "ChecksumAlgorithm" checksum_algorithm, "GrantFullControl" grant_full_control, "GrantRead" grant_read, "GrantReadACP" grant_read_acp, "GrantWrite" grant_write, "GrantWriteACP" grant_write_acp, "ExpectedBucketOwner" expected_bucket_owner,);
+
 /// `PutBucketCorsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutBucketCorsRequest {
@@ -2562,6 +2633,28 @@ static S_ABORT_INCOMPLETE_MULTIPART_UPLOAD: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_ACCEPT_RANGES: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ACCESS_CONTROL_POLICY: Shape = Shape::Structure(Structure {
+    name: "AccessControlPolicy",
+    members: &[
+        Member {
+            name: "Grants",
+            wire: "AccessControlList",
+            shape: &S_GRANTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Owner",
+            wire: "",
+            shape: &S_OWNER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ACCESS_POINT_ALIAS: Shape = Shape::Boolean;
 static S_ACCOUNT_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ALLOWED_HEADER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
@@ -4110,6 +4203,7 @@ static S_DELETED_OBJECTS: Shape =
 static S_DELIMITER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_DISPLAY_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_E_TAG: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EMAIL_ADDRESS: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ENCODING_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["url"], sensitive: false };
 static S_ENCRYPTION_TYPE: Shape =
@@ -5256,12 +5350,82 @@ static S_GET_PUBLIC_ACCESS_BLOCK_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_GRANT: Shape = Shape::Structure(Structure {
+    name: "Grant",
+    members: &[
+        Member {
+            name: "Grantee",
+            wire: "",
+            shape: &S_GRANTEE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Permission",
+            wire: "",
+            shape: &S_PERMISSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_GRANT_FULL_CONTROL: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_GRANT_READ: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_GRANT_READ_ACP: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_GRANT_WRITE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_GRANT_WRITE_ACP: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_GRANTEE: Shape = Shape::Structure(Structure {
+    name: "Grantee",
+    members: &[
+        Member {
+            name: "DisplayName",
+            wire: "",
+            shape: &S_DISPLAY_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EmailAddress",
+            wire: "",
+            shape: &S_EMAIL_ADDRESS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ID",
+            wire: "",
+            shape: &S_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Type",
+            wire: "xsi:type",
+            shape: &S_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "URI",
+            wire: "",
+            shape: &S_URI,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GRANTS: Shape =
+    Shape::List(List { member: &S_GRANT, element: "Grant", flattened: false, min: None, max: None });
 static S_HEAD_BUCKET_OUTPUT: Shape = Shape::Structure(Structure {
     name: "HeadBucketOutput",
     members: &[
@@ -7030,6 +7194,13 @@ static S_OWNERSHIP_CONTROLS_RULES: Shape =
     Shape::List(List { member: &S_OWNERSHIP_CONTROLS_RULE, element: "member", flattened: true, min: None, max: None });
 static S_PART_NUMBER: Shape = Shape::Integer { min: None, max: None };
 static S_PARTS_COUNT: Shape = Shape::Integer { min: None, max: None };
+static S_PERMISSION: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["FULL_CONTROL", "WRITE", "WRITE_ACP", "READ", "READ_ACP"],
+    sensitive: false,
+};
 static S_POLICY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_PREFIX: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_PUBLIC_ACCESS_BLOCK_CONFIGURATION: Shape = Shape::Structure(Structure {
@@ -7069,6 +7240,100 @@ static S_PUBLIC_ACCESS_BLOCK_CONFIGURATION: Shape = Shape::Structure(Structure {
         },
     ],
     payload: None,
+});
+static S_PUT_BUCKET_ACL_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PutBucketAclRequest",
+    members: &[
+        Member {
+            name: "ACL",
+            wire: "x-amz-acl",
+            shape: &S_BUCKET_CANNED_ACL,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AccessControlPolicy",
+            wire: "AccessControlPolicy",
+            shape: &S_ACCESS_CONTROL_POLICY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContentMD5",
+            wire: "Content-MD5",
+            shape: &S_CONTENT_MD5,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ChecksumAlgorithm",
+            wire: "x-amz-sdk-checksum-algorithm",
+            shape: &S_CHECKSUM_ALGORITHM,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GrantFullControl",
+            wire: "x-amz-grant-full-control",
+            shape: &S_GRANT_FULL_CONTROL,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GrantRead",
+            wire: "x-amz-grant-read",
+            shape: &S_GRANT_READ,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GrantReadACP",
+            wire: "x-amz-grant-read-acp",
+            shape: &S_GRANT_READ_ACP,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GrantWrite",
+            wire: "x-amz-grant-write",
+            shape: &S_GRANT_WRITE,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GrantWriteACP",
+            wire: "x-amz-grant-write-acp",
+            shape: &S_GRANT_WRITE_ACP,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: Some("AccessControlPolicy"),
 });
 static S_PUT_BUCKET_CORS_REQUEST: Shape = Shape::Structure(Structure {
     name: "PutBucketCorsRequest",
@@ -8515,6 +8780,14 @@ static S_TRANSITION_STORAGE_CLASS: Shape = Shape::String {
     values: &["GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "GLACIER_IR"],
     sensitive: false,
 };
+static S_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["CanonicalUser", "AmazonCustomerByEmail", "Group"],
+    sensitive: false,
+};
+static S_URI: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_VERSION_COUNT: Shape = Shape::Integer { min: None, max: None };
 static S_VERSIONING_CONFIGURATION: Shape = Shape::Structure(Structure {

@@ -13,6 +13,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Url};
 
+use crate::pinned;
+
 /// The client.
 #[derive(Debug)]
 pub struct Door {
@@ -20,6 +22,8 @@ pub struct Door {
     client: OnceLock<Result<Client, String>>,
     link_local: bool,
     limit: Option<Duration>,
+    /// Of certificates that are trusted beside the machine's.
+    thumbprints: Vec<[u8; 20]>,
     lookup: Lookup,
 }
 
@@ -38,13 +42,20 @@ pub enum Refused {
 impl Door {
     /// `link_local`: link-local addresses may be called, too.
     pub fn new(link_local: bool) -> Self {
-        Self { client: OnceLock::new(), link_local, limit: None, lookup: by_the_machine }
+        Self { client: OnceLock::new(), link_local, limit: None, thumbprints: Vec::new(), lookup: by_the_machine }
     }
 
     /// An exchange takes no longer.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
+        self
+    }
+
+    /// Servers whose chain of certificates ends with one of these (their SHA-1) are trusted, too.
+    #[must_use]
+    pub fn trusting(mut self, thumbprints: Vec<[u8; 20]>) -> Self {
+        self.thumbprints = thumbprints;
         self
     }
 
@@ -66,6 +77,9 @@ impl Door {
             let mut builder = Client::builder().redirect(Policy::none()).no_proxy().dns_resolver(resolver);
             if let Some(limit) = self.limit {
                 builder = builder.timeout(limit);
+            }
+            if !self.thumbprints.is_empty() {
+                builder = builder.use_preconfigured_tls(pinned::config(&self.thumbprints)?);
             }
             builder.build().map_err(|error| told(&error))
         });

@@ -323,7 +323,9 @@ impl Front {
         }
         let is_iceberg = iceberg::is_meant(&parts, &claim);
         let named = self.named_service(&parts, claim.as_ref().ok().and_then(Option::as_ref));
-        if !is_iceberg && (named == Some("s3") || (named.is_none() && is_s3(&parts))) {
+        let asks_by_token =
+            parts.uri.path() == "/" && query.split('&').any(|pair| pair.strip_prefix("Action=") == Some(BY_TOKEN));
+        if !is_iceberg && (named == Some("s3") || (named.is_none() && !asks_by_token && is_s3(&parts))) {
             let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(ProgressingBody::new(body)));
             let asked = metrics::Asked("s3", method_name(request.method()));
             let mut response = self.s3.serve(request).await.map(|body| body.map_err(Into::into).boxed_unsync());
@@ -348,6 +350,8 @@ impl Front {
             return whole(self.iceberg(&cx, &claim, &request, &body).await);
         }
         let id = cx.request_id().to_owned();
+        let by_token = matches!(claim, Ok(None)) && named.is_none() && is_by_token(&request);
+        let named = if by_token { Some("sts") } else { named };
         let is_dynamodb = dynamodb::is_meant(named, request.headers);
         if is_dynamodb && request.body.len() > dynamodb::MAX_BODY {
             return whole(dynamodb::too_large(&id));
@@ -369,7 +373,7 @@ impl Front {
         };
         let protocol = spoken(found, request.headers);
         let outcome = async {
-            let cx = self.authenticate(&cx, &claim, &request).await?;
+            let cx = if by_token { cx } else { self.authenticate(&cx, &claim, &request).await? };
             if let Ok(Some(claim)) = &claim {
                 check_scope(claim, found.service.name, request.headers)?;
             }
@@ -714,6 +718,14 @@ fn is_s3(parts: &http::request::Parts) -> bool {
     kind.to_ascii_lowercase().starts_with("multipart/form-data")
         || keys.into_iter().any(|key| ["delete", "uploads", "uploadId", "select", "restore"].contains(&key))
 }
+
+/// A request that nobody signs: what it has of a token says who asks. Source: STS API reference, AssumeRoleWithWebIdentity.
+fn is_by_token(request: &codec::Request<'_>) -> bool {
+    (request.method == "GET" || asked(request.headers) == Protocol::Query)
+        && query::Params::parse(request).action() == Some(BY_TOKEN)
+}
+
+const BY_TOKEN: &str = "AssumeRoleWithWebIdentity";
 
 /// A service that is AWS's alone, by the name that requests are signed with.
 fn not_here(service: &str) -> Error {

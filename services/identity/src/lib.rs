@@ -1,13 +1,14 @@
 //! IAM and STS: roles, their policies, and the sessions that act under them. Implements the platform's
 //! [`service::identity::Identity`] port: who holds which keys, and who may do what.
 //!
-//! Map: [`ops`] the operations, a file per resource · [`policy`] the policy language, pure · [`managed`] AWS's managed
+//! Map: [`ops`] the operations, a file per resource · [`federation`] tokens of OpenID Connect and who signs them · [`policy`] the policy language, pure · [`managed`] AWS's managed
 //! policies · [`records`] what is stored · [`port`] the port.
 //!
 //! Enforced: identity policies of roles, users and groups (inline and attached), permission boundaries and session policies, with Allow,
 //! Deny, wildcards, resources and conditions; a condition on a key that is not known here is taken for the worse (an Allow gives
 //! nothing, a Deny denies). What an operation asks for, and resources' policies, are `service::authorization`'s. See docs/iam.md.
 
+mod federation;
 mod managed;
 mod ops;
 pub mod policy;
@@ -35,6 +36,7 @@ pub struct Identity {
     principals: Cache<KnownPrincipal>,
     /// Keys of processes that end with this server.
     lent: Mutex<BTreeMap<String, SessionRecord>>,
+    issuers: federation::issuers::Issuers,
 }
 
 /// What is asked of a role or user again and again.
@@ -66,7 +68,8 @@ pub fn register(platform: &Platform, root: RootKeys) -> Arc<Identity> {
     let (account, lent) = (platform.account.clone(), Mutex::default());
     // S3, which gives accounts their names, refuses to start where they are set wrong.
     let accounts = platform.settings.accounts().unwrap_or_default();
-    let identity = Arc::new(Identity { store, account, root, accounts, principals, lent });
+    let issuers = federation::issuers::Issuers::default();
+    let identity = Arc::new(Identity { store, account, root, accounts, principals, lent, issuers });
     let router = &platform.router;
     operations!(router, identity, api_iam:
         AddClientIDToOpenIDConnectProvider, AddRoleToInstanceProfile, AddUserToGroup, AttachGroupPolicy,
@@ -91,7 +94,7 @@ pub fn register(platform: &Platform, root: RootKeys) -> Arc<Identity> {
         TagOpenIDConnectProvider, TagPolicy, TagRole, TagUser, UntagInstanceProfile, UntagOpenIDConnectProvider,
         UntagPolicy, UntagRole, UntagUser, UpdateAccessKey, UpdateAccountPasswordPolicy, UpdateAssumeRolePolicy,
         UpdateGroup, UpdateOpenIDConnectProviderThumbprint, UpdateRole, UpdateRoleDescription, UpdateUser);
-    operations!(router, identity, api_sts: GetCallerIdentity, AssumeRole, GetSessionToken);
+    operations!(router, identity, api_sts: GetCallerIdentity, AssumeRole, AssumeRoleWithWebIdentity, GetSessionToken);
     router.set_identity(identity.clone());
     identity
 }

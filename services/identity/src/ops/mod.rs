@@ -15,3 +15,4 @@ mod simulate;
 mod sts;
 mod tags;
 mod users;
+mod web_identity;

@@ -1,5 +1,5 @@
-//! Identity providers of OpenID Connect, as trust policies name them. They are kept and told: nobody takes a role by their tokens
-//! here, as `AssumeRoleWithWebIdentity` is not served. Source: IAM API reference, CreateOpenIDConnectProvider.
+//! Identity providers of OpenID Connect, as trust policies name them and `AssumeRoleWithWebIdentity` asks them. Source: IAM API
+//! reference, CreateOpenIDConnectProvider.
 
 use api_iam::error::{
     entity_already_exists_exception, invalid_input_exception, limit_exceeded_exception, no_such_entity_exception,
@@ -32,20 +32,25 @@ const MOST_CLIENTS: usize = 100;
 const MOST_THUMBPRINTS: usize = 5;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Provider {
+pub(super) struct Provider {
     /// Version of the record's form.
     version: u32,
-    arn: String,
+    pub(super) arn: String,
     /// Without its scheme.
-    url: String,
-    clients: Vec<String>,
-    thumbprints: Vec<String>,
+    pub(super) url: String,
+    pub(super) clients: Vec<String>,
+    pub(super) thumbprints: Vec<String>,
     created: wire::Timestamp,
     tags: Option<Vec<Tag>>,
 }
 
 fn prefix(account: &str) -> Key {
     Key::new("iam").push(account).push("oidc-provider")
+}
+
+/// The provider of a URL without its scheme.
+pub(super) fn of_url(tx: &mut Tx<'_>, account: &str, url: &str) -> Result<Option<Provider>, Error> {
+    Ok(tx.get_json(prefix(account).push(url))?)
 }
 
 fn load(tx: &mut Tx<'_>, account: &str, arn: &str) -> Result<(Key, Provider), Error> {
@@ -56,12 +61,15 @@ fn load(tx: &mut Tx<'_>, account: &str, arn: &str) -> Result<(Key, Provider), Er
     Ok((key, found))
 }
 
-/// The URL without its scheme, where it is one of a provider's.
+/// The URL without its scheme, where it is one of a provider's. A slash at its end is of the issuer's name, and so of the provider's. Not as
+/// on AWS, which asks for none, it may have a port: issuers of one's own often do.
 fn host_and_path(url: &str) -> Option<&str> {
     let rest = url.strip_prefix("https://")?;
-    let host = rest.split('/').next()?;
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, port) = host.split_once(':').unwrap_or((host, "443"));
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/%".contains(c);
-    (!host.is_empty() && rest.chars().all(plain)).then(|| rest.trim_end_matches('/'))
+    let fits = !host.is_empty() && host.chars().all(plain) && path.chars().all(plain) && port.parse::<u16>().is_ok();
+    fits.then_some(rest)
 }
 
 fn check_thumbprints(all: &[String]) -> Result<(), Error> {
@@ -279,10 +287,12 @@ mod tests {
     fn a_url_is_kept_without_its_scheme() {
         for (url, kept) in [
             ("https://token.actions.githubusercontent.com", Some("token.actions.githubusercontent.com")),
-            ("https://oidc.eks.eu-west-1.amazonaws.com/id/A1/", Some("oidc.eks.eu-west-1.amazonaws.com/id/A1")),
+            ("https://oidc.eks.eu-west-1.amazonaws.com/id/A1/", Some("oidc.eks.eu-west-1.amazonaws.com/id/A1/")),
+            ("https://keycloak.example.org:8443/realms/x", Some("keycloak.example.org:8443/realms/x")),
             ("http://a.example.org", None),
             ("https://", None),
-            ("https://a.example.org:443", None),
+            ("https://a.example.org:x", None),
+            ("https://:443", None),
             ("https://a.example.org/?q", None),
         ] {
             assert_eq!(host_and_path(url), kept, "{url}");

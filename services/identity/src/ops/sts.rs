@@ -47,15 +47,7 @@ impl Handle<GetCallerIdentity> for Identity {
 impl Handle<AssumeRole> for Identity {
     async fn handle(&self, cx: &Cx, req: AssumeRoleRequest) -> Result<AssumeRoleResponse, Error> {
         let TakenUp { found, principal } = self.taken_up(cx, &req).await?;
-        let longest = i64::from(found.role.max_session_duration.unwrap_or(3600));
-        let seconds = i64::from(req.duration_seconds.unwrap_or(3600));
-        if seconds > longest {
-            return Err(Error::new(
-                "ValidationError",
-                400,
-                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-            ));
-        }
+        let seconds = check_duration(req.duration_seconds, &found.role)?;
         if seconds > 3600 && matches!(cx.principal(), Principal::Role { .. }) {
             return Err(Error::new(
                 "ValidationError",
@@ -85,7 +77,24 @@ pub(crate) struct TakenUp {
     pub(crate) principal: Principal,
 }
 
-fn told(keys: service::identity::Credentials) -> Credentials {
+/// How long a session of the role is asked for.
+///
+/// # Errors
+/// Where that is longer than the role says.
+pub(super) fn check_duration(asked: Option<i32>, role: &api_iam::Role) -> Result<i64, Error> {
+    let longest = i64::from(role.max_session_duration.unwrap_or(3600));
+    let seconds = i64::from(asked.unwrap_or(3600));
+    if seconds > longest {
+        return Err(Error::new(
+            "ValidationError",
+            400,
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+        ));
+    }
+    Ok(seconds)
+}
+
+pub(super) fn told(keys: service::identity::Credentials) -> Credentials {
     Credentials {
         access_key_id: keys.access_key,
         secret_access_key: keys.secret_key,
@@ -104,7 +113,7 @@ fn denied(cx: &Cx, action: &str, role_arn: &str) -> Error {
 }
 
 /// How much of what may be packed into a session is, in percent.
-fn packed(policy: Option<&str>, context: &SessionContext) -> Result<Option<i32>, Error> {
+pub(super) fn packed(policy: Option<&str>, context: &SessionContext) -> Result<Option<i32>, Error> {
     let tags: usize = context.tags.iter().map(|(key, value)| key.len() + value.len()).sum();
     let size = policy.map_or(0, str::len) + tags;
     if policy.is_some_and(|text| text.len() > MAX_PACKED) || context.tags.len() > MAX_TAGS {
@@ -142,9 +151,8 @@ impl Identity {
 
     /// What the session is made with: its own tags, those that the caller's session passes on, its policies.
     async fn session_of(&self, cx: &Cx, req: &AssumeRoleRequest, account: &str) -> Result<SessionContext, Error> {
-        if let Some(policy) = &req.policy {
-            crate::policy::check(policy).map_err(|e| malformed_policy_document_exception(e.message()))?;
-        }
+        let arns = req.policy_arns.iter().flatten().filter_map(|one| one.arn.clone()).collect();
+        let policy_arns = self.check_session_policies(req.policy.as_deref(), arns, account).await?;
         let before = cx.principal().session();
         let mut tags: BTreeMap<String, String> = before
             .map(|session| session.tags.iter().filter(|(key, _)| session.transitive.contains(key)))
@@ -175,14 +183,6 @@ impl Identity {
             let message = format!("The specified transitive tag key {unknown} must be included in the requested tags.");
             return Err(Error::new("ValidationError", 400, message));
         }
-        let mut policy_arns = Vec::new();
-        for arn in req.policy_arns.iter().flatten().filter_map(|one| one.arn.clone()) {
-            let (account, wanted) = (account.to_owned(), arn.clone());
-            if self.store.read(move |tx| document(tx, &account, &wanted)).await?.is_none() {
-                return Err(malformed_policy_document_exception(format!("Policy {arn} does not exist.")));
-            }
-            policy_arns.push(arn);
-        }
         let kept = before.and_then(|session| session.source_identity.clone());
         if let (Some(kept), Some(set)) = (&kept, &req.source_identity)
             && kept != set
@@ -197,6 +197,27 @@ impl Identity {
             issued_ms: Some(cx.now().as_millisecond()),
             ..SessionContext::default()
         })
+    }
+
+    /// The policies that bound a session, looked at; answers those with ARNs.
+    ///
+    /// # Errors
+    /// `MalformedPolicyDocument`.
+    pub(super) async fn check_session_policies(
+        &self,
+        policy: Option<&str>,
+        arns: Vec<String>,
+        account: &str,
+    ) -> Result<Vec<String>, Error> {
+        if let Some(policy) = policy {
+            crate::policy::check(policy).map_err(|e| malformed_policy_document_exception(e.message()))?;
+        }
+        for arn in &arns {
+            if self.store.read(|tx| document(tx, account, arn)).await?.is_none() {
+                return Err(malformed_policy_document_exception(format!("Policy {arn} does not exist.")));
+            }
+        }
+        Ok(arns)
     }
 
     /// The role's trust policy and the caller's own policies. An owner may act as any role of the account, and as one of another account
@@ -268,7 +289,7 @@ fn as_denial(error: &Error) -> Error {
 }
 
 /// A trust policy as one of a resource, which its statements do not name.
-fn with_resource(trust: &Value) -> Value {
+pub(super) fn with_resource(trust: &Value) -> Value {
     let statements: Vec<Value> = service::policy::statements(trust)
         .map(|statement| {
             let mut statement = statement.clone();
