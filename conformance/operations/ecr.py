@@ -1,4 +1,5 @@
 """ECR: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_Operations.html"""
+import base64
 import datetime
 import json
 
@@ -54,6 +55,18 @@ def repositories():
     missing(ecr().delete_repository, name, repositoryName=name)
     missing(ecr().describe_repositories, name, repositoryNames=[name])
     equal(ecr().create_repository(repositoryName=name)["repository"]["repositoryName"], name)
+
+
+@operations("ecr", "GetAuthorizationToken")
+def authorization():
+    now = datetime.datetime.now(datetime.timezone.utc)
+    for given in ({}, {"registryIds": [ACCOUNT]}):
+        [data] = ecr().get_authorization_token(**given)["authorizationData"]
+        user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+        equal((user, data["proxyEndpoint"]), ("AWS", f"https://{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"))
+        assert len(password) > 40 and now + datetime.timedelta(hours=11) < data["expiresAt"] < now + datetime.timedelta(hours=13), data
+    invalid("registryIds", ecr().get_authorization_token, registryIds=["x"])
+    denied("AccessDeniedException", "ecr:GetAuthorizationToken", "get_authorization_token")
 
 
 @operations("ecr", "PutImageTagMutability", "PutImageScanningConfiguration")

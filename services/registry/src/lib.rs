@@ -1,5 +1,5 @@
 //! ECR as a registry of names: repositories with their settings, for templates and tools that make them. It holds no images: lists of
-//! them are empty, and nothing can be pushed or pulled.
+//! them are empty, nothing can be pushed or pulled, and its tokens open nothing.
 //!
 //! Map: [`repository`] what is stored · [`ops`] the operations.
 
@@ -22,7 +22,7 @@ pub fn register(platform: &Platform) -> Arc<Registry> {
     let service = Arc::new(Registry { store: platform.control.store().clone() });
     operations!(platform.router, service, api_ecr:
         CreateRepository, DeleteLifecyclePolicy, DeleteRepository, DeleteRepositoryPolicy, DescribeImages, DescribeRepositories,
-        GetLifecyclePolicy, GetRepositoryPolicy, ListImages, ListTagsForResource, PutImageScanningConfiguration,
+        GetAuthorizationToken, GetLifecyclePolicy, GetRepositoryPolicy, ListImages, ListTagsForResource, PutImageScanningConfiguration,
         PutImageTagMutability, PutLifecyclePolicy, SetRepositoryPolicy, TagResource, UntagResource);
     service
 }

@@ -1,5 +1,6 @@
 //! The operations.
 
+mod authorization;
 mod images;
 mod policies;
 mod repositories;
