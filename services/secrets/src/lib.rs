@@ -38,6 +38,7 @@ pub fn register(platform: &Platform) -> Arc<Secrets> {
     platform.control.register(secret::EXPIRE, 1, service.clone());
     platform.control.register(rotation::DUE, 1, service.clone());
     platform.control.register(rotation::ROTATE, 8, service.clone());
+    platform.control.register(rotation::TELL, 1, service.clone());
     service
 }
 
@@ -46,6 +47,9 @@ impl Runner for Secrets {
     async fn run(&self, task: Task) -> Done {
         if task.kind == secret::EXPIRE {
             return self.expire(task).await;
+        }
+        if task.kind == rotation::TELL {
+            return rotation::send(&self.router, &task).await;
         }
         rotation::Rotator { store: self.store.clone(), router: self.router.clone() }.run(task).await
     }

@@ -4,6 +4,7 @@
 
 mod rules;
 mod run;
+mod told;
 
 use api_secretsmanager::RotationRulesType;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use wire::{Error, Timestamp};
 
 pub(crate) use rules::Rules;
 pub(crate) use run::{Rotator, SERVICE};
+pub(crate) use told::{TELL, send};
 
 use crate::secret::{CURRENT, Secret, Version};
 
@@ -97,6 +99,8 @@ pub(crate) fn begin(
     secret.forget_old(tx.now().into());
     let asked = Asked { version: version.clone(), ..asked.clone() };
     tx.enqueue(NewTask::new(ROTATE, steps_task(&secret.arn)).payload(&asked)?)?;
+    // The token is of this rotation alone.
+    told::tell(tx, &asked, &secret.arn, (told::What::Started, test), &format!("{token}-started"))?;
     Ok(version)
 }
 

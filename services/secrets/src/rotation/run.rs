@@ -12,6 +12,7 @@ use service::{Cx, Router};
 use store::{Done, Runner, Store, Task};
 use wire::Error;
 
+use super::told::{What, tell};
 use super::{Asked, DUE, Running, begin, plan};
 use crate::secret::{CURRENT, Secret};
 
@@ -73,7 +74,13 @@ impl Runner for Rotator {
             }
             Err(Halt::Failed(reason)) => {
                 tracing::error!(task = task.id, reason, "a rotation failed; it is tried again in the next window");
-                Done::Finished
+                match self.give_up(&task, &asked).await {
+                    Ok(()) => Done::Committed,
+                    Err(error) => {
+                        tracing::error!(task = task.id, %error, "the end of a rotation could not be noted; trying again");
+                        Done::RetryAfter(SignedDuration::from_secs(5))
+                    }
+                }
             }
         }
     }
@@ -120,6 +127,24 @@ impl Rotator {
             }
         }
         self.end(task, asked, &secret.arn, running.test).await
+    }
+
+    /// All attempts of a window have failed, which is told.
+    async fn give_up(&self, task: &Task, asked: &Asked) -> Result<(), Error> {
+        let (id, asked) = (task.id.clone(), asked.clone());
+        self.store
+            .write(move |tx| {
+                let found = tx.get_json::<Secret>(&asked.key)?;
+                if let Some((secret, running)) = found.and_then(|secret| {
+                    let running = secret.rotation.as_ref()?.running.clone()?;
+                    (running.version == asked.version).then_some((secret, running))
+                }) {
+                    let fresh = format!("{}-failed", running.token);
+                    tell(tx, &asked, &secret.arn, (What::Failed, running.test), &fresh)?;
+                }
+                Ok::<_, Error>(tx.finish_task(&id)?)
+            })
+            .await
     }
 
     /// The secret and its rotation, if that is still this one.
@@ -184,7 +209,9 @@ impl Rotator {
                 if !test && !current {
                     return Ok(false);
                 }
-                rotation.running = None;
+                let token = rotation.running.take().map(|running| running.token).unwrap_or_default();
+                let fresh = format!("{token}-succeeded");
+                tell(tx, &asked, &secret.arn, (What::Succeeded, test), &fresh)?;
                 if test {
                     let tried = secret.versions.get_mut(&asked.version);
                     let unstaged = tried.is_some_and(|version| {

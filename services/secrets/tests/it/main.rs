@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use api_events::{PutEvents, PutEventsRequest, PutEventsResponse};
 use api_kms::{Decrypt, DecryptRequest, DecryptResponse, Encrypt, EncryptRequest, EncryptResponse};
 use api_lambda::{
     FunctionConfiguration, GetFunctionConfiguration, GetFunctionConfigurationRequest, InvocationRequest,
@@ -114,6 +115,95 @@ impl Handle<GetFunctionConfiguration> for Lambda {
             Err(Error::access_denied("none"))
         }
     }
+}
+
+/// The bus: what it was told.
+#[derive(Default)]
+struct Bus(std::sync::Mutex<Vec<Value>>);
+
+#[async_trait]
+impl Handle<PutEvents> for Bus {
+    async fn handle(&self, _: &Cx, req: PutEventsRequest) -> Result<PutEventsResponse, Error> {
+        for entry in req.entries {
+            let mut detail: Value = serde_json::from_str(&entry.detail.unwrap()).unwrap();
+            detail["kind"] = json!([entry.source, entry.detail_type, entry.resources]);
+            self.0.lock().unwrap().push(detail);
+        }
+        Ok(PutEventsResponse::default())
+    }
+}
+
+/// A rotation's start and its end are told on the bus, as CloudTrail has them.
+#[tokio::test]
+async fn what_becomes_of_a_rotation_is_told() {
+    let (cx, store, secrets) = parts();
+    let (lambda, bus) = (Arc::new(Lambda::default()), Arc::new(Bus::default()));
+    cx.router().add_guard("lambda", lambda.clone());
+    cx.router().register::<Invoke, _>(&lambda);
+    cx.router().register::<GetFunctionConfiguration, _>(&lambda);
+    cx.router().register::<PutEvents, _>(&bus);
+    let arn =
+        call(&cx, "secretsmanager", "CreateSecret", json!({"Name": "s", "SecretString": "old"})).await.unwrap()["ARN"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+    // Sends what waits to be told.
+    let told = || async {
+        let queued = store.read(|tx| tx.scan_prefix(Key::new("\u{1}task"), usize::MAX)).await.unwrap();
+        let ids = queued.iter().map(|(key, _)| String::from_utf8_lossy(key).into_owned());
+        let ids = ids.filter_map(|key| {
+            key.find("secrets:rotation-event/").map(|at| key[at..].trim_end_matches('\0').to_owned())
+        });
+        let mut tasks = Vec::new();
+        for id in ids.collect::<Vec<_>>() {
+            tasks.extend(store.read(move |tx| tx.task(&id)).await.unwrap());
+        }
+        tasks.sort_by_key(|task| task.at_ms);
+        for task in tasks {
+            let id = task.id.clone();
+            assert!(matches!(store::Runner::run(&*secrets, task).await, store::Done::Finished));
+            store.write(move |tx| tx.finish_task(&id)).await.unwrap();
+        }
+        std::mem::take(&mut *bus.0.lock().unwrap())
+    };
+    let names = |events: &[Value]| events.iter().map(|event| event["eventName"].clone()).collect::<Vec<_>>();
+    let rotate =
+        json!({"SecretId": "s", "RotationLambdaARN": LAMBDA, "RotationRules": {"ScheduleExpression": "rate(4 hours)"}});
+    call(&cx, "secretsmanager", "RotateSecret", rotate.clone()).await.unwrap();
+    let started = told().await;
+    assert_eq!(names(&started), ["RotationStarted"]);
+    assert_eq!(started[0]["kind"], json!(["aws.secretsmanager", "AWS Service Event via CloudTrail", [arn]]));
+    assert_eq!(started[0]["additionalEventData"], json!({ "SecretId": arn }));
+    assert_eq!(
+        (&started[0]["eventType"], &started[0]["recipientAccountId"]),
+        (&json!("AwsServiceEvent"), &json!("000000000000"))
+    );
+    let steps = format!("secrets:rotate/{arn}");
+    let task = |attempt: u32| {
+        let (store, steps) = (store.clone(), steps.clone());
+        async move {
+            let mut task = store.read(move |tx| tx.task(&steps)).await.unwrap().unwrap();
+            task.attempt = attempt;
+            task
+        }
+    };
+    lambda.fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    store::Runner::run(&*secrets, task(1).await).await;
+    assert_eq!(names(&told().await), [] as [&str; 0]);
+    // The last attempt of the window.
+    assert!(matches!(store::Runner::run(&*secrets, task(5).await).await, store::Done::Committed));
+    assert_eq!(names(&told().await), ["RotationFailed"]);
+    lambda.fails.store(false, std::sync::atomic::Ordering::SeqCst);
+    let due = format!("secrets:rotation-due/{arn}");
+    let due = store.read(move |tx| tx.task(&due)).await.unwrap().unwrap();
+    store::Runner::run(&*secrets, due).await;
+    store::Runner::run(&*secrets, task(1).await).await;
+    assert_eq!(names(&told().await), ["RotationStarted", "RotationSucceeded"]);
+    let mut tried = rotate;
+    tried["RotateImmediately"] = false.into();
+    call(&cx, "secretsmanager", "RotateSecret", tried).await.unwrap();
+    store::Runner::run(&*secrets, task(1).await).await;
+    assert_eq!(names(&told().await), ["TestRotationStarted", "TestRotationSucceeded"]);
 }
 
 const LAMBDA: &str = "arn:aws:lambda:us-east-1:000000000000:function:rotate";
