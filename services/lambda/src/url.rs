@@ -293,11 +293,13 @@ fn allow(cors: &Cors, origin: &str, preflight: bool, headers: &mut HeaderMap) {
             headers.insert(name, value);
         }
     };
-    set("access-control-allow-origin", if any { "*" } else { origin });
-    if !any {
+    // With credentials a browser takes no `*`: whoever asks is named, as AWS does.
+    let credentials = cors.allow_credentials == Some(true);
+    set("access-control-allow-origin", if any && !credentials { "*" } else { origin });
+    if !any || credentials {
         set("vary", "Origin");
     }
-    if cors.allow_credentials == Some(true) {
+    if credentials {
         set("access-control-allow-credentials", "true");
     }
     let list = |values: &Option<Vec<String>>| {
@@ -532,5 +534,15 @@ mod tests {
             (&HeaderValue::from_static("GET,PUT"), &HeaderValue::from_static("60"))
         );
         assert!(!of("https://a.example", false).contains_key("access-control-allow-methods"));
+        let anybody = |allow_credentials: bool| {
+            let origins = Some(vec!["*".to_owned()]);
+            let cors =
+                Cors { allow_origins: origins, allow_credentials: Some(allow_credentials), ..Default::default() };
+            let mut headers = HeaderMap::new();
+            allow(&cors, "https://b.example", false, &mut headers);
+            (headers["access-control-allow-origin"].clone(), headers.contains_key("access-control-allow-credentials"))
+        };
+        assert_eq!(anybody(false), (HeaderValue::from_static("*"), false));
+        assert_eq!(anybody(true), (HeaderValue::from_static("https://b.example"), true));
     }
 }
