@@ -26,10 +26,37 @@ fn of(kind: &str) -> &'static [Default] {
             ),
             ("TablePrefix", || "".into()),
         ],
+        "AWS::Events::ApiDestination" => {
+            &[("Description", || "".into()), ("InvocationRateLimitPerSecond", || 300.into())]
+        }
+        "AWS::Events::Archive" => {
+            &[("Description", || "".into()), ("EventPattern", || "".into()), ("RetentionDays", || 0.into())]
+        }
+        "AWS::Events::Connection" | "AWS::Events::EventBus" => &[("Description", || "".into())],
+        "AWS::Glue::Trigger" => &[("Description", || "".into())],
+        "AWS::Glue::Workflow" => &[
+            ("DefaultRunProperties", || json!({})),
+            ("Description", || "".into()),
+            // None: as many as there are.
+            ("MaxConcurrentRuns", || 0.into()),
+        ],
         "AWS::IAM::Role" => &[("Description", || "".into()), ("MaxSessionDuration", || 3600.into())],
         "AWS::SecretsManager::Secret" => {
             &[("Description", || "".into()), ("KmsKeyId", || "alias/aws/secretsmanager".into())]
         }
+        "AWS::Lambda::Alias" => {
+            &[("Description", || "".into()), ("RoutingConfig", || json!({ "AdditionalVersionWeights": {} }))]
+        }
+        "AWS::Lambda::Url" => &[("Cors", || json!({})), ("InvokeMode", || "BUFFERED".into())],
+        "AWS::Pipes::Pipe" => &[
+            ("Description", || "".into()),
+            ("DesiredState", || "RUNNING".into()),
+            ("Enrichment", || "".into()),
+            ("EnrichmentParameters", || json!({})),
+            ("SourceParameters", || json!({})),
+            ("TargetParameters", || json!({})),
+        ],
+        "AWS::SSM::Parameter" => &[("AllowedPattern", || "".into()), ("Description", || "".into())],
         "AWS::Lambda::EventSourceMapping" => &[
             ("BisectBatchOnFunctionError", || false.into()),
             ("DestinationConfig", || json!({})),

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Context, Kind, Made, Updated, differ, only, pick, text};
+use super::{Context, Kind, Made, Updated, defaults, differ, only, pick, text};
 use crate::Result;
 
 pub(super) struct Connection;
@@ -30,7 +30,21 @@ impl Kind for Connection {
         if differ(old, new, &["Name"]) {
             return Ok(Updated::Replace);
         }
-        put(at, "UpdateConnection", &made.physical_id, new).await.map(Updated::InPlace)
+        // What an update leaves out stays as it is, also within its parameters.
+        let mut given = new.clone();
+        for (parent, member) in [
+            ("/AuthParameters", "InvocationHttpParameters"),
+            ("/AuthParameters/OAuthParameters", "OAuthHttpParameters"),
+        ] {
+            let had = old.pointer(parent).is_some_and(|parent| parent.get(member).is_some());
+            if let Some(Value::Object(parameters)) = given.pointer_mut(parent).filter(|_| had) {
+                parameters.entry(member).or_insert_with(|| json!({}));
+            }
+        }
+        if let Value::Object(given) = &mut given {
+            defaults::reset(given, "AWS::Events::Connection", old, new);
+        }
+        put(at, "UpdateConnection", &made.physical_id, &given).await.map(Updated::InPlace)
     }
 
     async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {

@@ -18,10 +18,17 @@ impl Kind for Classifier {
         Ok(Made::new(name, json!({})))
     }
 
-    async fn update(&self, at: &Context, made: &Made, _: &Value, new: &Value) -> Result<Updated> {
-        let (input, name) = input(at, new)?;
+    async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+        let (mut input, name) = input(at, new)?;
         if name != made.physical_id {
             return Ok(Updated::Replace);
+        }
+        for (kind, member, default) in defaults() {
+            if old[kind].get(member).is_some()
+                && let Some(Value::Object(body)) = input.get_mut(kind)
+            {
+                body.entry(member).or_insert(default);
+            }
         }
         at.call("glue", "UpdateClassifier", input).await?;
         Ok(Updated::InPlace(made.clone()))
@@ -30,6 +37,19 @@ impl Kind for Classifier {
     async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("glue", "DeleteClassifier", json!({ "Name": made.physical_id })).await
     }
+}
+
+/// What a classifier reads by where nothing is said. Source: Glue API reference, CreateCsvClassifierRequest.
+fn defaults() -> [(&'static str, &'static str, Value); 7] {
+    [
+        ("CsvClassifier", "AllowSingleColumn", false.into()),
+        ("CsvClassifier", "ContainsHeader", "UNKNOWN".into()),
+        ("CsvClassifier", "Delimiter", ",".into()),
+        ("CsvClassifier", "DisableValueTrimming", false.into()),
+        ("CsvClassifier", "Header", json!([])),
+        ("CsvClassifier", "QuoteSymbol", "\"".into()),
+        ("GrokClassifier", "CustomPatterns", "".into()),
+    ]
 }
 
 /// The classifier with its name, which is inside its one member.

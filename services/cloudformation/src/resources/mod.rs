@@ -21,6 +21,7 @@ mod iam_group;
 mod iam_holders;
 mod iam_instance_profile;
 mod iam_managed_policy;
+mod iam_oidc_provider;
 mod iam_policy;
 mod iam_role;
 mod iam_user;
@@ -127,6 +128,7 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
         "AWS::Glue::Table" => &glue_table::Table,
         "AWS::KMS::Key" => &kms_key::Key,
         "AWS::IAM::ManagedPolicy" => &iam_managed_policy::ManagedPolicy,
+        "AWS::IAM::OIDCProvider" => &iam_oidc_provider::OidcProvider,
         "AWS::IAM::Policy" => &iam_policy::Policy,
         "AWS::IAM::Role" => &iam_role::Role,
         "AWS::Lambda::Function" => &lambda_function::Function,

@@ -54,16 +54,22 @@ impl Kind for Bucket {
         if differ(old, new, &["BucketName"]) {
             return Ok(Updated::Replace);
         }
-        // Refused rather than left as it is: who takes `PublicRead` out of a template means it.
-        let acl = |properties: &Value| properties.get("AccessControl").map_or_else(|| "Private".to_owned(), text);
-        if acl(old) != acl(new) {
-            return Err(wire::Error::not_implemented("the change of a bucket's AccessControl; PutBucketAcl"));
-        }
         let locked = |properties: &Value| properties.get("ObjectLockEnabled").is_some_and(|on| text(on) == "true");
         if locked(old) != locked(new) {
             return Err(wire::Error::not_implemented("the change of a bucket's ObjectLockEnabled"));
         }
-        apply(at, &made.physical_id, old, new).await?;
+        let acl = |properties: &Value| properties.get("AccessControl").map_or_else(|| "Private".to_owned(), text);
+        let changed = acl(old) != acl(new);
+        let name = &made.physical_id;
+        let private = json!({ "Bucket": name, "ACL": "private" });
+        // What was open is closed before the bucket stops to have lists, and what is to be open waits until it has them.
+        if changed && acl(old) != "Private" {
+            at.call("s3", "PutBucketAcl", private).await?;
+        }
+        apply(at, name, old, new).await?;
+        if changed && acl(new) != "Private" {
+            at.call("s3", "PutBucketAcl", json!({ "Bucket": name, "ACL": canned(&acl(new)) })).await?;
+        }
         Ok(Updated::InPlace(made.clone()))
     }
 

@@ -68,9 +68,18 @@ impl Kind for Simple {
             input.remove(*unchangeable);
         }
         defaults::reset(&mut input, &at.kind, old, new);
+        if at.kind == "AWS::Lambda::EventSourceMapping"
+            && old.get("BatchSize").is_some()
+            && new.get("BatchSize").is_none()
+        {
+            // Source: Template Reference, "AWS::Lambda::EventSourceMapping", `BatchSize`.
+            let of_queue = text(&new["EventSourceArn"]).split(':').nth(2) == Some("sqs");
+            input.insert("BatchSize".to_owned(), if of_queue { 10 } else { 100 }.into());
+        }
         if let Value::Object(key) = (self.key)(made, new) {
             input.extend(key);
         }
+        let input = as_update(operation, input);
         at.call(self.service, operation, input.into()).await?;
         Ok(Updated::InPlace(made.clone()))
     }
@@ -97,6 +106,29 @@ impl Simple {
         }
         (self.shape)(&mut input);
         input
+    }
+}
+
+/// Operations that have what changes apart from what names it.
+fn as_update(operation: &str, mut input: Map<String, Value>) -> Map<String, Value> {
+    let mut apart = |name: &str, member: &str| {
+        let name_of = input.remove(name).unwrap_or_default();
+        let rest = std::mem::take(&mut input);
+        Map::from_iter([(name.to_owned(), name_of), (member.to_owned(), rest.into())])
+    };
+    match operation {
+        "UpdateTrigger" => apart("Name", "TriggerUpdate"),
+        "UpdateConnection" => {
+            let name = input.remove("ConnectionName").unwrap_or_default();
+            input.insert("Name".to_owned(), name);
+            input
+        }
+        "UpdatePartition" => {
+            let values = input.remove("PartitionValues").unwrap_or_default();
+            input.insert("PartitionValueList".to_owned(), values);
+            input
+        }
+        _ => input,
     }
 }
 
@@ -259,11 +291,11 @@ static TABLE: [(&str, Simple); 32] = [
         Simple {
             service: "events",
             create: "CreateEventBus",
-            update: None,
+            update: Some("UpdateEventBus"),
             delete: "DeleteEventBus",
             name: None,
             members: &["Description", "EventSourceName", "Name"],
-            replace: &[],
+            replace: &["EventSourceName", "Name"],
             tags: Tags::List,
             shape: as_it_is,
             made: |_, properties, _, output| {
@@ -278,11 +310,11 @@ static TABLE: [(&str, Simple); 32] = [
         Simple {
             service: "glue",
             create: "CreateConnection",
-            update: None,
+            update: Some("UpdateConnection"),
             delete: "DeleteConnection",
             name: None,
             members: &["CatalogId", "ConnectionInput"],
-            replace: &[],
+            replace: &["CatalogId"],
             tags: Tags::No,
             shape: as_it_is,
             made: |_, properties, _, _| Made::new(text(&properties["ConnectionInput"]["Name"]), json!({})),
@@ -294,11 +326,11 @@ static TABLE: [(&str, Simple); 32] = [
         Simple {
             service: "glue",
             create: "CreatePartition",
-            update: None,
+            update: Some("UpdatePartition"),
             delete: "DeletePartition",
             name: None,
             members: &["CatalogId", "DatabaseName", "PartitionInput", "TableName"],
-            replace: &[],
+            replace: &["CatalogId", "DatabaseName", "TableName"],
             tags: Tags::No,
             shape: as_it_is,
             made: |_, properties, _, _| {
@@ -318,7 +350,7 @@ static TABLE: [(&str, Simple); 32] = [
         Simple {
             service: "glue",
             create: "CreateTrigger",
-            update: None,
+            update: Some("UpdateTrigger"),
             delete: "DeleteTrigger",
             name: Some(("Name", 255)),
             members: &[
@@ -331,7 +363,7 @@ static TABLE: [(&str, Simple); 32] = [
                 "Type",
                 "WorkflowName",
             ],
-            replace: &[],
+            replace: &["StartOnCreation", "Type", "WorkflowName"],
             tags: Tags::Map,
             shape: as_it_is,
             made: named,
@@ -343,7 +375,7 @@ static TABLE: [(&str, Simple); 32] = [
         Simple {
             service: "glue",
             create: "CreateWorkflow",
-            update: None,
+            update: Some("UpdateWorkflow"),
             delete: "DeleteWorkflow",
             name: Some(("Name", 255)),
             members: &["DefaultRunProperties", "Description", "MaxConcurrentRuns"],

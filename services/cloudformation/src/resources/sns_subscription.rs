@@ -46,7 +46,12 @@ impl Kind for Subscription {
             return Ok(Updated::Replace);
         }
         for name in ATTRIBUTES.into_iter().filter(|name| differ(old, new, &[name])) {
-            let value = new.get(name).map(document).unwrap_or_default();
+            let default = match name {
+                "FilterPolicyScope" => "MessageAttributes",
+                "RawMessageDelivery" => "false",
+                _ => "",
+            };
+            let value = new.get(name).map_or_else(|| default.to_owned(), document);
             let input = json!({ "SubscriptionArn": made.physical_id, "AttributeName": name, "AttributeValue": value });
             at.call("sns", "SetSubscriptionAttributes", input).await?;
         }

@@ -74,7 +74,7 @@ fn attributes(old: &Value, new: &Value) -> Value {
     for name in ATTRIBUTES.into_iter().filter(|name| differ(old, new, &[name])) {
         let default = match name {
             "DelaySeconds" | "ReceiveMessageWaitTimeSeconds" => "0",
-            "MaximumMessageSize" => "262144",
+            "MaximumMessageSize" => "1048576",
             "MessageRetentionPeriod" => "345600",
             "VisibilityTimeout" => "30",
             _ => "",

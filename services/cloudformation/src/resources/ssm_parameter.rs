@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Context, Kind, Made, Updated, differ, only, pick, required, required_text};
+use super::{Context, Kind, Made, Updated, defaults, differ, only, pick, required, required_text};
 use crate::Result;
 
 pub(super) struct Parameter;
@@ -32,6 +32,7 @@ impl Kind for Parameter {
         let mut input = pick(new, &["AllowedPattern", "DataType", "Description", "Policies", "Tier", "Type", "Value"]);
         input.insert("Name".to_owned(), made.physical_id.clone().into());
         input.insert("Overwrite".to_owned(), true.into());
+        defaults::reset(&mut input, "AWS::SSM::Parameter", old, new);
         at.call("ssm", "PutParameter", input.into()).await?;
         Ok(Updated::InPlace(Made::new(made.physical_id.clone(), attributes(new)?)))
     }

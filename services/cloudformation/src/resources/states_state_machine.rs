@@ -57,6 +57,7 @@ impl Kind for StateMachine {
         common(&mut input, new);
         // What is no longer said goes back to what it is without.
         for (property, member, without) in [
+            ("EncryptionConfiguration", "encryptionConfiguration", json!({ "type": "AWS_OWNED_KEY" })),
             ("LoggingConfiguration", "loggingConfiguration", json!({ "level": "OFF" })),
             ("TracingConfiguration", "tracingConfiguration", json!({ "enabled": false })),
         ] {

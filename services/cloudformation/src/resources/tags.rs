@@ -79,9 +79,10 @@ fn operations(kind: &str) -> Option<(&'static str, &'static str, &'static str)> 
         "AWS::Athena::DataCatalog" | "AWS::Athena::WorkGroup" => ("athena", set, remove),
         "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm" => ("cloudwatch", set, remove),
         "AWS::Events::EventBus" | "AWS::Events::Rule" => ("events", set, remove),
-        "AWS::Glue::Crawler" | "AWS::Glue::Job" => ("glue", set, remove),
+        "AWS::Glue::Crawler" | "AWS::Glue::Job" | "AWS::Glue::Trigger" | "AWS::Glue::Workflow" => ("glue", set, remove),
+        "AWS::IAM::OIDCProvider" => ("iam", "TagOpenIDConnectProvider", "UntagOpenIDConnectProvider"),
         "AWS::KMS::Key" => ("kms", set, remove),
-        "AWS::Lambda::Function" => ("lambda", set, remove),
+        "AWS::Lambda::EventSourceMapping" | "AWS::Lambda::Function" => ("lambda", set, remove),
         "AWS::Logs::LogGroup" => ("logs", set, remove),
         "AWS::Pipes::Pipe" => ("pipes", set, remove),
         "AWS::SNS::Topic" => ("sns", set, remove),
@@ -111,12 +112,16 @@ fn change(kind: &str, at: &Context, made: &Made) -> Option<Change> {
         | "AWS::CloudWatch::CompositeAlarm"
         | "AWS::Events::EventBus"
         | "AWS::Events::Rule" => (json!({ "ResourceARN": arn() }), ("Tags", "TagKeys"), Form::List),
-        "AWS::Glue::Job" | "AWS::Glue::Crawler" => {
-            let what = if kind == "AWS::Glue::Job" { "job" } else { "crawler" };
+        "AWS::Glue::Crawler" | "AWS::Glue::Job" | "AWS::Glue::Trigger" | "AWS::Glue::Workflow" => {
+            let what = kind.rsplit("::").next().unwrap_or_default().to_ascii_lowercase();
             let named = json!({ "ResourceArn": at.arn("glue", format!("{what}/{id}")) });
             (named, ("TagsToAdd", "TagsToRemove"), Form::Map)
         }
+        "AWS::IAM::OIDCProvider" => (json!({ "OpenIDConnectProviderArn": id }), ("Tags", "TagKeys"), Form::List),
         "AWS::KMS::Key" => (json!({ "KeyId": id }), ("Tags", "TagKeys"), Form::OfKms),
+        "AWS::Lambda::EventSourceMapping" => {
+            (json!({ "Resource": made.attribute("EventSourceMappingArn") }), ("Tags", "TagKeys"), Form::Map)
+        }
         "AWS::Lambda::Function" => (json!({ "Resource": arn() }), ("Tags", "TagKeys"), Form::Map),
         "AWS::Logs::LogGroup" => {
             (json!({ "resourceArn": at.arn("logs", format!("log-group:{id}")) }), ("tags", "tagKeys"), Form::Map)

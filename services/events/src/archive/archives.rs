@@ -20,7 +20,7 @@ use crate::page;
 const AT_ONCE: usize = 500;
 
 fn check_pattern(pattern: Option<&str>) -> Result<(), Error> {
-    match pattern.map(Pattern::parse) {
+    match pattern.filter(|pattern| !pattern.is_empty()).map(Pattern::parse) {
         Some(Err(reason)) => {
             Err(error::invalid_event_pattern_exception(format!("Event pattern is not valid. Reason: {reason}")))
         }
@@ -43,7 +43,7 @@ impl Handle<CreateArchive> for Bridge {
             region: home.region.clone(),
             bus: home.bus.clone(),
             description: req.description,
-            pattern: req.event_pattern,
+            pattern: req.event_pattern.filter(|pattern| !pattern.is_empty()),
             retention_days: req.retention_days.unwrap_or(0),
             created_ms: cx.now().as_millisecond(),
         };
@@ -106,7 +106,8 @@ impl Handle<UpdateArchive> for Bridge {
             .write(&self.store, move |tx| {
                 let mut archive = Archive::find(tx, &own, &req.archive_name)?;
                 archive.description = req.description.clone().or(archive.description);
-                archive.pattern = req.event_pattern.clone().or(archive.pattern);
+                // An empty one takes all events.
+                archive.pattern = req.event_pattern.clone().or(archive.pattern).filter(|pattern| !pattern.is_empty());
                 archive.retention_days = req.retention_days.unwrap_or(archive.retention_days);
                 archive.save(tx)?;
                 archive.plan(tx, now)?;

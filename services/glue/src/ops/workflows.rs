@@ -47,7 +47,8 @@ impl Handle<UpdateWorkflow> for Glue {
                 workflow.default_run_properties.clone_from(&req.default_run_properties);
             }
             if req.max_concurrent_runs.is_some() {
-                workflow.max_concurrent_runs = req.max_concurrent_runs;
+                // None is as many as there are, and so is none of them.
+                workflow.max_concurrent_runs = req.max_concurrent_runs.filter(|most| *most > 0);
             }
             workflow.last_modified_on = Some(now);
             tx.put_json(workflows::key(&scope, &req.name), &record)?;

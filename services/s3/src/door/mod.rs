@@ -22,6 +22,7 @@ mod uploads;
 pub(crate) use access::tag_keys;
 pub(crate) use cors::check as check_cors;
 pub use host::names_bucket;
+pub(crate) use settings::set_bucket_acl;
 
 use std::sync::Arc;
 

@@ -166,31 +166,40 @@ pub(super) async fn bucket_acl(s3: &S3, bucket: &str) -> Answer<GetBucketAclOutp
 pub(super) async fn put_bucket_acl(s3: &S3, req: S3Request<PutBucketAclInput>) -> Answer<PutBucketAclOutput> {
     let cx = cx(&req)?;
     let input = req.input;
-    let bucket = s3.governed(&input.bucket).await.map_err(error)?;
     let grants = Grants {
-        full_control: input.grant_full_control.clone(),
-        read: input.grant_read.clone(),
-        write: input.grant_write.clone(),
-        read_acp: input.grant_read_acp.clone(),
-        write_acp: input.grant_write_acp.clone(),
+        full_control: input.grant_full_control,
+        read: input.grant_read,
+        write: input.grant_write,
+        read_acp: input.grant_read_acp,
+        write_acp: input.grant_write_acp,
     };
     let canned = input.acl.as_ref().map(BucketCannedACL::as_str);
-    let owner = bucket.owner();
-    let asked = s3.grants_asked(&bucket, canned, &grants, owner, true).map_err(error)?;
-    let said = canned.is_some() || grants.list().iter().any(|(_, header)| header.is_some());
-    let list = match (said, input.access_control_policy) {
-        (true, Some(_)) => return Err(error(both_acls())),
-        (true, None) => asked,
-        (false, Some(policy)) => {
-            let list = listed(s3, policy, owner).map_err(error)?;
-            S3::check_grants(&bucket, None, list).map_err(error)?
-        }
-        (false, None) => return Err(error(no_acl())),
-    };
-    if let Some(list) = list {
-        s3.put_setting(&cx, &input.bucket, ACL, &list).await.map_err(error)?;
-    }
+    let asked = (canned, &grants, input.access_control_policy);
+    set_bucket_acl(s3, &cx, &input.bucket, asked).await.map_err(error)?;
     answer(PutBucketAclOutput::default())
+}
+
+/// A bucket's ACL, said in one of three ways.
+pub(crate) async fn set_bucket_acl(
+    s3: &S3,
+    cx: &Cx,
+    name: &str,
+    (canned, grants, policy): (Option<&str>, &Grants, Option<AccessControlPolicy>),
+) -> crate::errors::Result<()> {
+    let bucket = s3.governed(name).await?;
+    let owner = bucket.owner();
+    let asked = s3.grants_asked(&bucket, canned, grants, owner, true)?;
+    let said = canned.is_some() || grants.list().iter().any(|(_, header)| header.is_some());
+    let list = match (said, policy) {
+        (true, Some(_)) => return Err(both_acls()),
+        (true, None) => asked,
+        (false, Some(policy)) => S3::check_grants(&bucket, None, listed(s3, policy, owner)?)?,
+        (false, None) => return Err(no_acl()),
+    };
+    match list {
+        Some(list) => s3.put_setting(cx, name, ACL, &list).await,
+        None => Ok(()),
+    }
 }
 
 pub(super) async fn object_acl(s3: &S3, req: S3Request<GetObjectAclInput>) -> Answer<GetObjectAclOutput> {

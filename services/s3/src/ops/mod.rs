@@ -22,7 +22,7 @@ pub(crate) fn register(router: &Router, service: &Arc<S3>) {
         HeadObject, ListBuckets, ListObjects, ListObjectsV2, PutBucketEncryption, PutBucketLifecycleConfiguration,
         DeleteBucketCors, DeleteBucketEncryption, DeleteBucketLifecycle, DeleteBucketOwnershipControls, DeletePublicAccessBlock,
         GetBucketCors, GetBucketEncryption, GetBucketLifecycleConfiguration, GetBucketNotificationConfiguration,
-        GetBucketOwnershipControls, GetObjectLockConfiguration, GetPublicAccessBlock, PutBucketCors, PutBucketNotificationConfiguration, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
+        GetBucketOwnershipControls, GetObjectLockConfiguration, GetPublicAccessBlock, PutBucketAcl, PutBucketCors, PutBucketNotificationConfiguration, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
         PutBucketVersioning, PutObject, PutObjectTagging, PutPublicAccessBlock);
 }
 

@@ -13,6 +13,7 @@ use wire::types::Empty;
 use super::buckets::bad_member;
 use crate::S3;
 use crate::errors::{Result, internal, not_implemented};
+use crate::make::Grants;
 use crate::records::Versioning;
 use crate::settings::{
     CORS, ENCRYPTION, LIFECYCLE, LIFECYCLE_SMALLEST, NOTIFICATION, OBJECT_LOCK, OWNERSHIP, POLICY, PUBLIC_ACCESS,
@@ -27,6 +28,23 @@ impl Handle<api::PutBucketNotificationConfiguration> for S3 {
             renamed(&input.notification_configuration, "NotificationConfiguration")?;
         let skip = input.skip_destination_validation.unwrap_or(false);
         self.put_notification(cx, &input.bucket, value, skip).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::PutBucketAcl> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::PutBucketAclRequest) -> Result<Empty> {
+        super::refuse(&[("AccessControlPolicy", input.access_control_policy.is_some())])?;
+        super::guard_bucket::<api::PutBucketAcl>(self, cx, super::home!(input)).await?;
+        let grants = Grants {
+            full_control: input.grant_full_control,
+            read: input.grant_read,
+            write: input.grant_write,
+            read_acp: input.grant_read_acp,
+            write_acp: input.grant_write_acp,
+        };
+        let asked = (input.acl.as_deref(), &grants, None);
+        crate::door::set_bucket_acl(self, cx, &input.bucket, asked).await.map(|()| Empty {})
     }
 }
 
