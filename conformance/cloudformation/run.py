@@ -154,6 +154,37 @@ def nested():
     stacks.delete_stack(StackName=f"nestbad-{X}")
 
 
+def nested_changes():
+    """A stack within is looked at with every update of the one around it, and goes back to what it was made of."""
+    def child(delay):
+        template = {"Parameters": {"Name": {"Type": "String"}}, "Resources": {"Q": {"Type": "AWS::SQS::Queue", "Properties": {
+            "QueueName": {"Ref": "Name"}, "DelaySeconds": delay}}}, "Outputs": {"Url": {"Value": {"Ref": "Q"}}}}
+        client("s3").put_object(Bucket=BUCKET, Key="changes.json", Body=json.dumps(template).encode())
+
+    def parent(label, queue="other"):
+        return {"C": {"Type": "AWS::CloudFormation::Stack", "Properties": {
+                    "TemplateURL": f"https://{BUCKET}.s3.{REGION}.amazonaws.com/changes.json", "Parameters": {"Name": f"changes-{X}"}}},
+                "P": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": label}},
+                "Q": {"Type": "AWS::SQS::Queue", "DependsOn": "C", "Properties": {"QueueName": f"{queue}-{X}"}}}
+
+    def delay():
+        url = client("sqs").get_queue_url(QueueName=f"changes-{X}")["QueueUrl"]
+        return client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["DelaySeconds"])["Attributes"]["DelaySeconds"]
+
+    name = f"changes-{X}"
+    child(1)
+    check("the stack around is made", create(name, parent("a")) == "CREATE_COMPLETE", reasons(name))
+    child(2)
+    check("it is updated", update(name, parent("b")) == "UPDATE_COMPLETE", reasons(name))
+    check("the other template at the same URL is that of the stack within", delay() == "2", delay())
+    child(3)
+    ended = update(name, parent("c", "not a name"))
+    check("an update that fails afterwards goes back", ended == "UPDATE_ROLLBACK_COMPLETE", (ended, reasons(name)))
+    check("the stack within is what it was", delay() == "2", delay())
+    stacks.delete_stack(StackName=name)
+    settled(stacks.describe_stacks(StackName=name)["Stacks"][0]["StackId"])
+
+
 def types():
     template = f"""
 Resources:
@@ -318,6 +349,7 @@ def overwriting():
 def main():
     serverless()
     nested()
+    nested_changes()
     types()
     failed_updates()
     change_sets()

@@ -36,15 +36,14 @@ pub(crate) async fn start(store: &Store) -> Result<(), store::Error> {
 #[async_trait]
 impl Runner for Sweeper {
     async fn run(&self, _: Task) -> Done {
-        if let Err(error) = sweep(&self.0.store).await {
+        if let Err(error) = sweep(&self.0.store, self.0.store.clock().now_ms()).await {
             tracing::error!(%error, "old stacks are not forgotten; it is tried again tomorrow");
         }
         Done::RetryAfter(DAY)
     }
 }
 
-pub(crate) async fn sweep(store: &Store) -> Result<()> {
-    let now = store.clock().now_ms();
+async fn sweep(store: &Store, now: i64) -> Result<()> {
     pieces(store, Answers::all(), move |tx, page| Answers::forget(tx, page, now)).await?;
     pieces(store, Key::new("cloudformation"), move |tx, page| forget(tx, page, now)).await
 }
@@ -110,4 +109,91 @@ fn forget_stack(tx: &mut Tx<'_>, (account, region): &(String, String), id: &str)
     }
     tx.delete(records::event_counter(account, region, id))?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use api_cloudformation as api;
+    use service::{Cx, Platform, Principal, Router, Settings};
+    use store::Queue;
+
+    use super::*;
+
+    const TEMPLATE: &str = "Resources: {Link: {Type: AWS::CloudFormation::WaitConditionHandle}}";
+
+    fn platform() -> Platform {
+        Platform {
+            router: Router::new(),
+            control: Queue::new(Store::memory()),
+            s3: Queue::new(Store::memory()),
+            dynamodb: Queue::new(Store::memory()),
+            data: std::path::PathBuf::new(),
+            objects: None,
+            endpoint: String::new(),
+            account: "000000000000".into(),
+            region: "us-east-1".into(),
+            settings: Settings::default(),
+        }
+    }
+
+    /// The stack's id and its status, once nothing is under way.
+    async fn settled(cx: &Cx, name: &str) -> (String, String) {
+        let clock = cx.router().clock();
+        loop {
+            let input = api::DescribeStacksInput { stack_name: Some(name.into()), ..Default::default() };
+            let stack = cx.call::<api::DescribeStacks>(input).await.unwrap().stacks.unwrap().remove(0);
+            if !stack.stack_status.ends_with("_IN_PROGRESS") {
+                return (stack.stack_id.unwrap(), stack.stack_status);
+            }
+            clock.sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn records(store: &Store, id: &str) -> usize {
+        let all = store.read(|tx| tx.scan_prefix(Key::new("cloudformation"), usize::MAX)).await.unwrap();
+        let uuid = id.rsplit('/').next().unwrap();
+        all.iter().filter(|(_, value)| String::from_utf8_lossy(value).contains(uuid)).count()
+    }
+
+    #[tokio::test]
+    async fn a_deleted_stack_is_known_for_90_days() {
+        let platform = platform();
+        crate::register(&platform, None);
+        let _dispatcher = platform.control.start();
+        let store = platform.control.store().clone();
+        let cx = Cx::new(platform.router.clone(), Principal::root("000000000000"), "000000000000", "us-east-1");
+        let mut ids = Vec::new();
+        for name in ["gone", "there"] {
+            let template_body = Some(TEMPLATE.to_owned());
+            let input = api::CreateStackInput { stack_name: name.into(), template_body, ..Default::default() };
+            cx.call::<api::CreateStack>(input).await.unwrap();
+            let (id, status) = settled(&cx, name).await;
+            assert_eq!(status, "CREATE_COMPLETE");
+            ids.push(id);
+        }
+        // What is found of a stack that stays is told for as long.
+        let input = api::DetectStackDriftInput { stack_name: "there".into(), ..Default::default() };
+        let detection = cx.call::<api::DetectStackDrift>(input).await.unwrap().stack_drift_detection_id;
+        let input = api::DeleteStackInput { stack_name: "gone".into(), ..Default::default() };
+        cx.call::<api::DeleteStack>(input).await.unwrap();
+        assert_eq!(settled(&cx, &ids[0]).await.1, "DELETE_COMPLETE");
+        let asked = |id: &str| {
+            let input = api::DescribeStackDriftDetectionStatusInput { stack_drift_detection_id: id.to_owned() };
+            let cx = cx.clone();
+            async move { cx.call::<api::DescribeStackDriftDetectionStatus>(input).await.is_ok() }
+        };
+        let now = store.clock().now_ms();
+        let day = 24 * 3_600_000;
+        sweep(&store, now + 89 * day).await.unwrap();
+        assert_eq!(settled(&cx, &ids[0]).await.1, "DELETE_COMPLETE");
+        assert!(asked(&detection).await);
+        assert!(records(&store, &ids[0]).await > 1);
+        sweep(&store, now + 91 * day).await.unwrap();
+        let input = api::DescribeStacksInput { stack_name: Some(ids[0].clone()), ..Default::default() };
+        assert!(cx.call::<api::DescribeStacks>(input).await.is_err());
+        assert_eq!(records(&store, &ids[0]).await, 0, "its events and records are gone, too");
+        assert!(!asked(&detection).await);
+        assert_eq!(settled(&cx, "there").await.1, "CREATE_COMPLETE");
+        assert!(records(&store, &ids[1]).await > 1);
+    }
 }

@@ -3,6 +3,7 @@
 
 mod failures;
 mod gone;
+mod times;
 mod values;
 
 use std::collections::BTreeSet;
@@ -135,7 +136,10 @@ struct World {
 impl World {
     /// With its task queue standing still.
     fn new() -> Self {
-        let router = Router::new();
+        Self::over(Router::new())
+    }
+
+    fn over(router: Arc<Router>) -> Self {
         let control = Queue::new(Store::memory());
         let platform = Platform {
             router: router.clone(),
@@ -152,7 +156,7 @@ impl World {
         let service = cloudformation::register(&platform, None);
         let cloud = Arc::new(Cloud::default());
         assert!(cloud.service.set(service).is_ok());
-        operations!(router, cloud, api_s3: CreateBucket, DeleteBucket, DeletePublicAccessBlock, GetBucketLocation, GetBucketPolicy, PutBucketPolicy, PutBucketTagging, PutBucketVersioning, PutPublicAccessBlock);
+        operations!(router, cloud, api_s3: CreateBucket, DeleteBucket, DeletePublicAccessBlock, GetBucketLocation, GetBucketPolicy, PutBucketAcl, PutBucketPolicy, PutBucketTagging, PutBucketVersioning, PutPublicAccessBlock);
         operations!(router, cloud, api_sqs: CreateQueue, DeleteQueue, GetQueueUrl, SetQueueAttributes, TagQueue, UntagQueue);
         operations!(router, cloud, api_dynamodb: CreateTable, DescribeTimeToLive, UpdateTable, UpdateTimeToLive);
         operations!(router, cloud, api_lambda: Invoke);
