@@ -288,6 +288,7 @@ def types(version):
 SAME = {
     "AWS::DynamoDB::Table": {"LatestStreamArn": None, "TableClassSummary": {"TableClass": "STANDARD"}},
     "AWS::Glue::Classifier": {"Delimiter": ",", "QuoteSymbol": '"', "ContainsHeader": "UNKNOWN", "AllowSingleColumn": False, "DisableValueTrimming": False},
+    "AWS::SNS::Subscription": {"FilterPolicyScope": "MessageAttributes"},
     "AWS::StepFunctions::StateMachine": {"encryptionConfiguration": {"type": "AWS_OWNED_KEY"}},
 }
 

@@ -65,7 +65,7 @@ def authorization():
         user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
         equal((user, data["proxyEndpoint"]), ("AWS", f"https://{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"))
         assert len(password) > 40 and now + datetime.timedelta(hours=11) < data["expiresAt"] < now + datetime.timedelta(hours=13), data
-    invalid("registryIds", ecr().get_authorization_token, registryIds=["x"])
+    invalid("registryIds.1.member", ecr().get_authorization_token, registryIds=["x"])
     denied("AccessDeniedException", "ecr:GetAuthorizationToken", "get_authorization_token")
 
 

@@ -55,10 +55,11 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 }
 
 /// Suites of boto3 that run against a server of their own: the step's name, the folder, the flags before the binary.
-const SUITES: [(&str, &str, &[&str]); 11] = [
+const SUITES: [(&str, &str, &[&str]); 12] = [
     ("EventBridge by boto3", "events", &["--binary"]),
     ("policies of resources by boto3", "iam", &["--binary"]),
     ("deploy tools", "deploy", &["--binary"]),
+    ("defaults of properties in templates", "cloudformation/defaults.py", &["--binary"]),
     ("operations by boto3", "operations", &["--lakerun"]),
     ("DynamoDB by boto3", "dynamodb", &["--lakerun"]),
     ("S3 by boto3", "s3", &["--lakerun"]),

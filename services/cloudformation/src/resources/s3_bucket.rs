@@ -35,8 +35,11 @@ impl Kind for Bucket {
         if properties.get("ObjectLockEnabled").is_some_and(|on| text(on) == "true") {
             input["ObjectLockEnabledForBucket"] = true.into();
         }
-        if let Some(acl) = properties.get("AccessControl").map(text).filter(|acl| acl != "Private") {
-            input["ACL"] = canned(&acl).into();
+        let acl = properties.get("AccessControl").map(text).filter(|acl| acl != "Private");
+        if let Some(acl) = &acl {
+            if acl != LOGS {
+                input["ACL"] = canned(acl).into();
+            }
             let owned = &properties["OwnershipControls"]["Rules"][0]["ObjectOwnership"];
             if !owned.is_null() {
                 input["ObjectOwnership"] = owned.clone();
@@ -46,6 +49,9 @@ impl Kind for Bucket {
         let made = made(at, &name);
         at.begun(&made);
         apply(at, &made.physical_id, &json!({}), properties).await?;
+        if acl.is_some_and(|acl| acl == LOGS) {
+            open(at, &made.physical_id, LOGS).await?;
+        }
         Ok(made)
     }
 
@@ -61,14 +67,13 @@ impl Kind for Bucket {
         let acl = |properties: &Value| properties.get("AccessControl").map_or_else(|| "Private".to_owned(), text);
         let changed = acl(old) != acl(new);
         let name = &made.physical_id;
-        let private = json!({ "Bucket": name, "ACL": "private" });
         // What was open is closed before the bucket stops to have lists, and what is to be open waits until it has them.
         if changed && acl(old) != "Private" {
-            at.call("s3", "PutBucketAcl", private).await?;
+            open(at, name, "Private").await?;
         }
         apply(at, name, old, new).await?;
         if changed && acl(new) != "Private" {
-            at.call("s3", "PutBucketAcl", json!({ "Bucket": name, "ACL": canned(&acl(new)) })).await?;
+            open(at, name, &acl(new)).await?;
         }
         Ok(Updated::InPlace(made.clone()))
     }
@@ -89,6 +94,18 @@ pub(super) fn made(at: &Context, name: &str) -> Made {
         "WebsiteURL": format!("http://{name}.s3-website-{region}.amazonaws.com"),
     });
     Made::new(name, attributes)
+}
+
+/// The list of what logs are delivered to, which S3 takes and its model does not name.
+const LOGS: &str = "LogDeliveryWrite";
+
+/// Gives a bucket another list.
+async fn open(at: &Context, name: &str, acl: &str) -> Result<()> {
+    let acl = Some(canned(acl));
+    let input = api_s3::PutBucketAclRequest { bucket: name.to_owned(), acl, ..Default::default() };
+    at.cx.call::<api_s3::PutBucketAcl>(input).await?;
+    at.touch();
+    Ok(())
 }
 
 /// `PublicRead` as S3's API has it: `public-read`.

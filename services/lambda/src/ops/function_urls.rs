@@ -1,7 +1,7 @@
 //! Function URLs: their configurations. What calls of them get: `crate::url`.
 
 use api_lambda::{
-    Cors, CreateFunctionUrlConfig, CreateFunctionUrlConfigRequest, CreateFunctionUrlConfigResponse,
+    CreateFunctionUrlConfig, CreateFunctionUrlConfigRequest, CreateFunctionUrlConfigResponse,
     DeleteFunctionUrlConfig, DeleteFunctionUrlConfigRequest, FunctionUrlConfig, GetFunctionUrlConfig,
     GetFunctionUrlConfigRequest, GetFunctionUrlConfigResponse, ListFunctionUrlConfigs, ListFunctionUrlConfigsRequest,
     ListFunctionUrlConfigsResponse, UpdateFunctionUrlConfig, UpdateFunctionUrlConfigRequest,
