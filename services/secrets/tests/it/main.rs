@@ -152,7 +152,8 @@ async fn what_becomes_of_a_rotation_is_told() {
         let queued = store.read(|tx| tx.scan_prefix(Key::new("\u{1}task"), usize::MAX)).await.unwrap();
         let ids = queued.iter().map(|(key, _)| String::from_utf8_lossy(key).into_owned());
         let ids = ids.filter_map(|key| {
-            key.find("secrets:rotation-event/").map(|at| key[at..].trim_end_matches('\0').to_owned())
+            let id = &key[key.find("secrets:rotation-event/")?..];
+            Some(id.split('\0').next()?.to_owned())
         });
         let mut tasks = Vec::new();
         for id in ids.collect::<Vec<_>>() {
