@@ -1,9 +1,9 @@
 //! Function URLs: their configurations. What calls of them get: `crate::url`.
 
 use api_lambda::{
-    CreateFunctionUrlConfig, CreateFunctionUrlConfigRequest, CreateFunctionUrlConfigResponse,
-    DeleteFunctionUrlConfig, DeleteFunctionUrlConfigRequest, FunctionUrlConfig, GetFunctionUrlConfig,
-    GetFunctionUrlConfigRequest, GetFunctionUrlConfigResponse, ListFunctionUrlConfigs, ListFunctionUrlConfigsRequest,
+    CreateFunctionUrlConfig, CreateFunctionUrlConfigRequest, CreateFunctionUrlConfigResponse, DeleteFunctionUrlConfig,
+    DeleteFunctionUrlConfigRequest, FunctionUrlConfig, GetFunctionUrlConfig, GetFunctionUrlConfigRequest,
+    GetFunctionUrlConfigResponse, ListFunctionUrlConfigs, ListFunctionUrlConfigsRequest,
     ListFunctionUrlConfigsResponse, UpdateFunctionUrlConfig, UpdateFunctionUrlConfigRequest,
     UpdateFunctionUrlConfigResponse, error,
 };
