@@ -27,6 +27,7 @@ const PAGES: Record<string, () => Promise<{ default: View }>> = {
   jobs: lazy(() => import("./pages/jobs.tsx")),
   models: lazy(() => import("./pages/models.tsx")),
   alarms: lazy(() => import("./pages/alarms.tsx")),
+  audit: lazy(() => import("./pages/audit.tsx")),
   tables: lazy(() => import("./pages/tables.tsx")),
   queues: lazy(() => import("./pages/queues.tsx")),
   topics: lazy(() => import("./pages/topics.tsx")),
@@ -43,7 +44,7 @@ export const NAVIGATION: [string, [string, string][]][] = [
   ["Data", [["lake", "Lake"], ["lineage", "Lineage"], ["sql", "SQL"], ["tables", "Tables' items"]]],
   ["Compute", [["functions", "Functions"], ["jobs", "Jobs and crawlers"], ["models", "Models"]]],
   ["Messages", [["queues", "Queues"], ["topics", "Topics"], ["rules", "Schedules and rules"]]],
-  ["Watch", [["logs", "Logs"], ["metrics", "Metrics"], ["alarms", "Alarms"], ["costs", "Costs"]]],
+  ["Watch", [["logs", "Logs"], ["metrics", "Metrics"], ["alarms", "Alarms"], ["audit", "Audit"], ["costs", "Costs"]]],
   ["Set up", [["stacks", "Stacks"], ["roles", "Roles"], ["secrets", "Secrets"]]],
 ];
 

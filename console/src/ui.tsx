@@ -103,7 +103,7 @@ export const SIGNS: Record<Tone, string> = { running: "●", succeeded: "✓", f
 export function toneOf(status: string): Tone {
   if (/^(aborted|cancell?ed|stopped)$/i.test(status)) return "aborted";
   if (/caught/i.test(status)) return "caught";
-  if (/fail|error|timed_?out|rollback|^(full|alarm|dead_letters)$/i.test(status)) return "failed";
+  if (/fail|error|denied|timed_?out|rollback|^(full|alarm|dead_letters)$/i.test(status)) return "failed";
   if (/running|pending|progress|starting|stopping|queued|creating|deleting/i.test(status)) return "running";
   if (/succe|complete|active|enabled|ready|ok|in_?service|in_sync/i.test(status)) return "succeeded";
   return "idle";

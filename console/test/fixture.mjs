@@ -126,6 +126,12 @@ export async function fill({ call }) {
   await call("sagemaker", "CreateModel", { ModelName: "forecast", ExecutionRoleArn: ROLE, PrimaryContainer: { Image: "000000000000.dkr.ecr.us-east-1.amazonaws.com/scikit-learn:1.2-1", ModelDataUrl: "s3://console-lake/models/forecast.tar.gz" } });
   await call("cloudwatch", "PutMetricAlarm", { AlarmName: "too many dead letters", Namespace: "AWS/SQS", MetricName: "ApproximateNumberOfMessagesVisible", Dimensions: [{ Name: "QueueName", Value: "work-dead" }], Statistic: "Maximum", Period: 300, EvaluationPeriods: 3, Threshold: 10, ComparisonOperator: "GreaterThanThreshold", AlarmActions: [topic.TopicArn] });
   await call("cloudwatch", "SetAlarmState", { AlarmName: "too many dead letters", StateValue: "OK", StateReason: "A test has set it" });
+  await call("s3", "CreateBucket", { Bucket: "console-audit" });
+  const mayWrite = (Action, Resource, more = {}) => ({ Effect: "Allow", Principal: { Service: "cloudtrail.amazonaws.com" }, Action, Resource, ...more });
+  const audited = { Version: "2012-10-17", Statement: [mayWrite("s3:GetBucketAcl", "arn:aws:s3:::console-audit"), mayWrite("s3:PutObject", "arn:aws:s3:::console-audit/*", { Condition: { StringEquals: { "s3:x-amz-acl": "bucket-owner-full-control" } } })] };
+  await call("s3", "PutBucketPolicy", { Bucket: "console-audit", Policy: JSON.stringify(audited) });
+  await call("cloudtrail", "CreateTrail", { Name: "everything", S3BucketName: "console-audit" });
+  await call("cloudtrail", "StartLogging", { Name: "everything" });
   await call("glue", "CreateWorkflow", { Name: "nightly", Description: "What runs at night" });
   await call("glue", "CreateTrigger", { Name: "at-two", Type: "SCHEDULED", Schedule: "cron(0 2 * * ? *)", WorkflowName: "nightly", Actions: [{ JobName: "refine" }] });
   await call("cloudformation", "CreateStack", { StackName: "mail", TemplateBody: JSON.stringify({ Resources: { Queue: { Type: "AWS::SQS::Queue" }, Topic: { Type: "AWS::SNS::Topic" } } }) });

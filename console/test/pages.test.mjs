@@ -61,7 +61,7 @@ const PAGES = () => {
     ["lake-parquet", address("lake", `s3/${bucket}`, `?prefix=packed%2F&key=${encodeURIComponent(made.parquet)}`)], ["lake-table-versions", address("lake", "catalog/sales/daily", "?tab=Versions")], ["lake-table-lineage", address("lake", "catalog/sales/packed", "?tab=Lineage")],
     ["lake", address("lake")], ["lake-buckets", address("lake", "", "?tab=Buckets")], ["lake-bucket", address("lake", `s3/${bucket}`, "?prefix=sales%2Fday%3D2024-05-01%2F&key=sales%2Fday%3D2024-05-01%2Fsales.csv")],
     ["lake-table", address("lake", "catalog/sales/daily")], ["sql", address("sql")], ["functions", address("functions")], ["function-triggers", address("functions", "greet", "?tab=Triggers")], ["function-monitor", address("functions", "greet", "?tab=Monitor")], ["models", address("models")], ["model", address("models", "model/forecast")],
-    ["triggers", address("jobs", "", "?tab=Triggers")], ["workflow", address("jobs", "workflow/nightly")], ["alarms", address("alarms")], ["alarm", address("alarms", "too many dead letters")], ["stack-drift", address("stacks", "mail", "?tab=Drift")], ["jobs", address("jobs")], ["job", address("jobs", "refine")], ["crawler", address("jobs", "crawler/sales")],
+    ["triggers", address("jobs", "", "?tab=Triggers")], ["workflow", address("jobs", "workflow/nightly")], ["alarms", address("alarms")], ["audit", address("audit", "", "?name=CreateWorkflow")], ["alarm", address("alarms", "too many dead letters")], ["stack-drift", address("stacks", "mail", "?tab=Drift")], ["jobs", address("jobs")], ["job", address("jobs", "refine")], ["crawler", address("jobs", "crawler/sales")],
     ["tables", address("tables")], ["table", address("tables", "files")], ["table-query", address("tables", "files", "?key=file-3")], ["queues", address("queues")], ["queue", address("queues", "work")], ["topics", address("topics")],
     ["rules", address("rules")], ["schedule", address("rules", "schedule/default/every-hour")], ["rule", address("rules", "rule/default/nightly")], ["stacks", address("stacks")], ["stack", address("stacks", "mail")],
     ["roles", address("roles")], ["role", address("roles", "console")], ["secrets", address("secrets")], ["logs", address("logs")], ["metrics", address("metrics")], ["costs", address("costs")], ["nowhere", address("nowhere")],
@@ -162,6 +162,23 @@ test("lineage tells which state wrote an object, and what came of a file", { ...
   // What nobody noted is said.
   await show(page, address("lineage", "s3://console-lake/nowhere.csv"));
   await page.getByText("Nothing is recorded of s3://console-lake/nowhere.csv").waitFor();
+  await context.close();
+});
+
+test("the audit shows who called what, and the metrics of a queue lead to their plots", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("audit", "", "?name=CreateWorkflow"));
+  await page.getByText("Recorded by everything.").waitFor();
+  await page.getByRole("row", { name: /glue CreateWorkflow.*ok/i }).waitFor();
+  await page.getByRole("button", { name: "CreateWorkflow" }).click();
+  await page.getByRole("dialog", { name: "CreateWorkflow of glue.amazonaws.com" }).getByText("What runs at night").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByLabel("Denied only").check();
+  await page.getByText("No call of this time is like that.").waitFor();
+  await show(page, address("queues", "work"));
+  await page.getByText("sent, last day").waitFor();
+  await page.locator(".figure", { hasText: "sent, last day" }).getByRole("link", { name: "Plot" }).click();
+  await page.getByRole("heading", { name: "Metrics" }).waitFor();
   await context.close();
 });
 

@@ -5,8 +5,8 @@ import { all, call } from "../api.ts";
 import { Log } from "../execution/panel.tsx";
 import { link, setParams } from "../route.ts";
 import { bytes, duration } from "../time.ts";
-import { Arn, Badge, Failure, KeyValues, Loaded, Page, Spark, Table, Tabs, Time, useLoad, Value } from "../ui.tsx";
-import { read } from "./used.ts";
+import { Arn, Badge, Failure, KeyValues, Loaded, Page, Table, Tabs, Time, useLoad, Value } from "../ui.tsx";
+import { type Figure, LastDay } from "./lastday.tsx";
 
 interface Fn { FunctionName: string; FunctionArn: string; Runtime?: string; Handler?: string; MemorySize?: number; Timeout?: number; CodeSize?: number; LastModified?: string; Role?: string; State?: string; StateReason?: string; Environment?: { Variables?: Record<string, string> }; Description?: string }
 
@@ -47,7 +47,7 @@ function One({ name, params }: { name: string; params: URLSearchParams }) {
               ...Object.keys(f.Environment?.Variables ?? {}).map((key): [string, string] => [`$${key}`, "set"]),
             ]} /></div> : null}
             {tab === "Triggers" ? <Triggers name={name} /> : null}
-            {tab === "Monitor" ? <Monitor name={name} /> : null}
+            {tab === "Monitor" ? <LastDay namespace="AWS/Lambda" dimensions={{ FunctionName: name }} figures={FIGURES} /> : null}
             {tab === "Logs" ? <Logs group={`/aws/lambda/${name}`} /> : null}
           </div>
         </>
@@ -86,26 +86,7 @@ function Triggers({ name }: { name: string }) {
   )}</Loaded>;
 }
 
-const HOURS = 24;
-const NUMBERS: [string, string, string][] = [["Invocations", "Sum", "invocations"], ["Errors", "Sum", "errors"], ["Throttles", "Sum", "throttles"], ["Duration", "Average", "ms on average"], ["ConcurrentExecutions", "Maximum", "at once, at most"]];
-
-/** The last day by the hour. */
-function Monitor({ name }: { name: string }) {
-  const loaded = useLoad(async () => {
-    const end = Math.ceil(Date.now() / 3_600_000) * 3600;
-    const found = await read(NUMBERS.map(([MetricName]) => ({ Namespace: "AWS/Lambda", MetricName, Dimensions: [{ Name: "FunctionName", Value: name }] })), end - HOURS * 3600, end, 3600, NUMBERS.map(([, stat]) => stat));
-    const hours = Array.from({ length: HOURS }, (_, n) => end - (HOURS - n) * 3600);
-    return found.map((values) => hours.map((at) => values.get(at) ?? 0));
-  }, [name]);
-  return <Loaded of={loaded}>{(series) => (
-    <div class="cards">{NUMBERS.map(([metric, stat, unit], n) => {
-      const values = series[n]!;
-      const seen = values.filter((v) => v > 0);
-      const total = stat === "Sum" ? values.reduce((a, b) => a + b, 0) : stat === "Maximum" ? Math.max(...values) : seen.length > 0 ? seen.reduce((a, b) => a + b, 0) / seen.length : 0;
-      return <div class="figure" key={metric}><span>{unit}, last day</span><b>{total.toLocaleString(undefined, { maximumFractionDigits: 1 })}</b><Spark values={values} label={`${metric} by the hour`} /><br /><a href={link("metrics", "", { metric: `AWS/Lambda ${metric}`, stat, span: "86400" })}>Plot</a></div>;
-    })}</div>
-  )}</Loaded>;
-}
+const FIGURES: Figure[] = [["Invocations", "Sum", "invocations"], ["Errors", "Sum", "errors"], ["Throttles", "Sum", "throttles"], ["Duration", "Average", "ms on average"], ["ConcurrentExecutions", "Maximum", "at once, at most"]];
 
 function Test({ name }: { name: string }) {
   const saved = `lakerun:event:${name}`;

@@ -4,9 +4,12 @@ import { useState } from "preact/hooks";
 import { all, call, pool } from "../api.ts";
 import { link } from "../route.ts";
 import { Arn, fail, KeyValues, Loaded, Page, say, Table, Time, useLoad, Value } from "../ui.tsx";
+import { type Figure, LastDay } from "./lastday.tsx";
 
 type Attributes = Record<string, string>;
 interface Message { MessageId: string; ReceiptHandle: string; Body: string; Attributes?: Attributes }
+
+const FIGURES: Figure[] = [["NumberOfMessagesSent", "Sum", "sent"], ["NumberOfMessagesReceived", "Sum", "received"], ["NumberOfMessagesDeleted", "Sum", "deleted"], ["ApproximateNumberOfMessagesVisible", "Maximum", "waiting, at most"], ["ApproximateAgeOfOldestMessage", "Maximum", "s old, at most"]];
 
 const attributes = (QueueUrl: string) => call<{ Attributes: Attributes }>("sqs", "GetQueueAttributes", { QueueUrl, AttributeNames: ["All"] }).then((r) => r.Attributes);
 
@@ -48,6 +51,7 @@ function One({ name }: { name: string }) {
           <div class="card"><KeyValues of={[["ARN", <Arn arn={of.QueueArn!} />], ["Visibility timeout", `${of.VisibilityTimeout} s`], ["Kept for", `${of.MessageRetentionPeriod} s`], ["FIFO", of.FifoQueue], ["Redrive policy", of.RedrivePolicy ? <code>{of.RedrivePolicy}</code> : ""], ["Dead letters of", sources.map((s) => s.split("/").pop()).join(", ")]]} />
             {sources.length > 0 ? <p><button onClick={() => call("sqs", "StartMessageMoveTask", { SourceArn: of.QueueArn }).then(() => say("The messages go back to where they came from"), fail)}>Move all back to their queues</button></p> : null}
           </div>
+          <LastDay namespace="AWS/SQS" dimensions={{ QueueName: name }} figures={FIGURES} />
           <p class="row"><button onClick={peek}>Look at messages</button> <span class="quiet">A look counts as a receive of each.</span></p>
           {messages ? <Table rows={messages} label="Messages" empty="Nothing is visible now." columns={[
             { name: "Message", wide: true, cell: (m) => <Value title="" text={m.Body} /> }, { name: "Sent", cell: (m) => <Time at={Number(m.Attributes?.SentTimestamp) / 1000} /> }, { name: "Received", numeric: true, cell: (m) => m.Attributes?.ApproximateReceiveCount },

@@ -4,10 +4,13 @@ import { useState } from "preact/hooks";
 import { all, call, pool } from "../api.ts";
 import { link, setParams } from "../route.ts";
 import { Arn, Badge, fail, KeyValues, Loaded, Page, Table, Tabs, Time, useLoad, Value } from "../ui.tsx";
+import { type Figure, LastDay } from "./lastday.tsx";
 
 interface Rule { Name: string; Arn: string; State: string; Description?: string; ScheduleExpression?: string; EventPattern?: string; EventBusName?: string }
 interface Schedule { Name: string; GroupName: string; State: string; Target: { Arn: string }; LastModificationDate?: number }
 interface Whole { Name: string; Arn: string; ScheduleExpression: string; ScheduleExpressionTimezone?: string; State: string; StartDate?: number; EndDate?: number; Target: { Arn: string; RoleArn?: string; Input?: string }; FlexibleTimeWindow?: { Mode: string; MaximumWindowInMinutes?: number }; Description?: string }
+
+const FIGURES: Figure[] = [["MatchedEvents", "Sum", "events"], ["Invocations", "Sum", "targets called"], ["FailedInvocations", "Sum", "failed"], ["RetryInvocationAttempts", "Sum", "tried again"], ["InvocationsSentToDlq", "Sum", "to dead-letter queues"]];
 
 export default function Rules({ rest, params }: { rest: string; params: URLSearchParams }) {
   const [kind, ...name] = rest.split("/");
@@ -66,6 +69,7 @@ function OneRule({ bus, name }: { bus: string; name: string }) {
           <div class="card"><KeyValues of={[["ARN", <Arn arn={rule.Arn} />], ["State", <Badge status={rule.State} />], ["When", rule.ScheduleExpression], ["Description", rule.Description]]} /><Value title="Pattern" text={rule.EventPattern} />
             {rule.ScheduleExpression ? <Times of={rule.State} ask={["ListRuleTimes", { EventBusName: bus, Name: name }]} zone="UTC" /> : null}
             <p><button onClick={() => turn(rule.State !== "ENABLED")}>{rule.State === "ENABLED" ? "Disable" : "Enable"}</button></p></div>
+          <LastDay namespace="AWS/Events" dimensions={bus === "default" ? { RuleName: name } : { EventBusName: bus, RuleName: name }} figures={FIGURES} />
           <h2>Targets</h2>
           <Table rows={targets} label="Targets" empty="It starts nothing." columns={[{ name: "Id", cell: (t) => t.Id }, { name: "Target", wide: true, cell: (t) => <Arn arn={t.Arn} /> }]} />
           {rule.EventPattern ? <form onSubmit={(e) => { e.preventDefault(); call<{ Result: boolean }>("events", "TestEventPattern", { EventPattern: rule.EventPattern, Event: event }).then((r) => setMatches(r.Result), fail); }}>

@@ -5,11 +5,14 @@ import { all, call } from "../api.ts";
 import { link, setParams } from "../route.ts";
 import { bytes, count } from "../time.ts";
 import { Arn, Badge, Dialog, Failure, fail, KeyValues, Loaded, Page, say, Table, Time, Tree, useLoad } from "../ui.tsx";
+import { type Figure, LastDay } from "./lastday.tsx";
 
 type Item = Record<string, Record<string, unknown>>;
 interface Key { AttributeName: string; KeyType: string }
 interface Index { IndexName: string; KeySchema: Key[] }
 interface Described { TableName: string; TableArn: string; TableStatus: string; ItemCount: number; TableSizeBytes: number; CreationDateTime: number; KeySchema: { AttributeName: string; KeyType: string }[]; AttributeDefinitions: { AttributeName: string; AttributeType: string }[]; GlobalSecondaryIndexes?: Index[]; LocalSecondaryIndexes?: Index[]; StreamSpecification?: { StreamViewType: string } }
+
+const FIGURES: Figure[] = [["ConsumedReadCapacityUnits", "Sum", "read units"], ["ConsumedWriteCapacityUnits", "Sum", "write units"], ["ConditionalCheckFailedRequests", "Sum", "conditions failed"]];
 
 export default function Tables({ rest, params }: { rest: string; params: URLSearchParams }) {
   return rest ? <One name={rest} params={params} /> : <List />;
@@ -59,6 +62,7 @@ function One({ name, params }: { name: string; params: URLSearchParams }) {
         return (
           <>
             <div class="card"><KeyValues of={[["ARN", <Arn arn={t.TableArn} />], ["Status", <Badge status={t.TableStatus} />], ["Key", t.KeySchema.map((k) => `${k.AttributeName} (${k.KeyType.toLowerCase()})`).join(", ")], ["Items", `${count(t.ItemCount, "item")}, ${bytes(t.TableSizeBytes)}`], ["Indexes", t.GlobalSecondaryIndexes?.map((i) => i.IndexName).join(", ")], ["Stream", t.StreamSpecification?.StreamViewType], ["Made", <Time at={t.CreationDateTime} />]]} /></div>
+            <LastDay namespace="AWS/DynamoDB" dimensions={{ TableName: name }} figures={FIGURES} />
             <ByKey table={t} params={params} />
             <form class="row" onSubmit={(e) => { e.preventDefault(); setParams({ statement: asked || undefined, key: undefined, sort: undefined, op: undefined, index: undefined }); }}>
               <label style="flex:1">PartiQL <input style="width:100%" value={asked} placeholder={`SELECT * FROM "${name}" WHERE ${keys[0]} = '…'`} onInput={(e) => setAsked(e.currentTarget.value)} /></label><button>Ask</button>

@@ -4,8 +4,11 @@ import { useState } from "preact/hooks";
 import { all, call } from "../api.ts";
 import { link } from "../route.ts";
 import { Arn, Badge, fail, KeyValues, Loaded, Page, say, Table, useLoad } from "../ui.tsx";
+import { type Figure, LastDay } from "./lastday.tsx";
 
 interface Subscription { SubscriptionArn: string; Protocol: string; Endpoint: string; TopicArn: string }
+
+const FIGURES: Figure[] = [["NumberOfMessagesPublished", "Sum", "published"], ["NumberOfNotificationsDelivered", "Sum", "delivered"], ["NumberOfNotificationsFailed", "Sum", "failed"], ["NumberOfNotificationsFilteredOut", "Sum", "held back by filters"], ["NumberOfNotificationsRedrivenToDlq", "Sum", "to dead-letter queues"]];
 
 export default function Topics({ rest }: { rest: string; params: URLSearchParams }) {
   return rest ? <One arn={rest} /> : <List />;
@@ -34,6 +37,7 @@ function One({ arn }: { arn: string }) {
       <Loaded of={loaded}>{({ attributes, subscriptions }) => (
         <>
           <div class="card"><KeyValues of={[["ARN", <Arn arn={arn} />], ["Name to show", attributes.DisplayName], ["Confirmed", attributes.SubscriptionsConfirmed], ["Pending", attributes.SubscriptionsPending], ["FIFO", attributes.FifoTopic]]} /></div>
+          <LastDay namespace="AWS/SNS" dimensions={{ TopicName: arn.split(":").pop()! }} figures={FIGURES} />
           <h2>Subscriptions</h2>
           <Table rows={subscriptions} label="Subscriptions" empty="Nobody is told." columns={[{ name: "Protocol", cell: (s) => s.Protocol }, { name: "Endpoint", wide: true, cell: (s) => (s.Endpoint.startsWith("arn:") ? <Arn arn={s.Endpoint} /> : s.Endpoint) }, { name: "", cell: (s) => <Badge status={s.SubscriptionArn.startsWith("arn:") ? "ACTIVE" : "PENDING"} /> }]} />
           <form onSubmit={publish}><h2>Publish</h2><label style="display:grid">Message <textarea rows={4} required value={text} onInput={(e) => setText(e.currentTarget.value)} /></label><p><button>Publish</button></p></form>

@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-6EBQKVNH.js";import"./chunk-QMBMPFHR.js";import"./chunk-PWXAW3PP.js";import"./chunk-YGLY2FDH.js";import"./chunk-MXWKQQRQ.js";import"./chunk-FMMZFKEF.js";import"./chunk-ONFQWQRN.js";export{b as Logs,a as default};
