@@ -4,7 +4,7 @@ const FILES: &[(&str, &[u8])] = &[
     ("app.css", include_bytes!("app.css")),
     ("app.js", include_bytes!("app.js")),
     ("attention-GJOI45BV.js", include_bytes!("attention-GJOI45BV.js")),
-    ("audit-SL323GKU.js", include_bytes!("audit-SL323GKU.js")),
+    ("audit-RRYHTNVC.js", include_bytes!("audit-RRYHTNVC.js")),
     ("chart-TFAKHZUO.js", include_bytes!("chart-TFAKHZUO.js")),
     ("chunk-36BCVLIO.js", include_bytes!("chunk-36BCVLIO.js")),
     ("chunk-5IPIK7GN.js", include_bytes!("chunk-5IPIK7GN.js")),

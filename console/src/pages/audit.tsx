@@ -49,7 +49,7 @@ export default function Audit({ params }: { rest: string; params: URLSearchParam
       <form class="row" onSubmit={search}>
         {ATTRIBUTES.map(([param, , name], at) => <label key={param}>{name} <input type="search" value={typed[at]} onInput={(e) => setTyped(typed.map((old, n) => (n === at ? e.currentTarget.value : old)))} /></label>)}
         <label>Of the last <select value={span} onChange={(e) => setParams({ span: e.currentTarget.value })}>{SPANS.map(([value, name]) => <option value={value}>{name}</option>)}</select></label>
-        <label><input type="checkbox" checked={denied} onChange={(e) => setParams({ denied: e.currentTarget.checked ? "" : undefined })} /> Denied only</label>
+        <label><input type="checkbox" checked={denied} onChange={(e) => setParams({ denied: e.currentTarget.checked ? "1" : undefined })} /> Denied only</label>
         <button class="primary">Search</button>
       </form>
       <p />
@@ -67,7 +67,7 @@ export default function Audit({ params }: { rest: string; params: URLSearchParam
           ]} />
         </>
       )}</Loaded>
-      {open ? <Dialog title={`${open.EventName} of ${open.EventSource}`} onClose={() => setOpen(undefined)}><Tree value={open.of} depth={2} /></Dialog> : null}
+      {open ? <Dialog title={`${open.EventName} of ${open.EventSource}`} onClose={() => setOpen(undefined)}><Tree value={open.of} /></Dialog> : null}
     </Page>
   );
 }
