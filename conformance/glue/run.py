@@ -29,7 +29,7 @@ from botocore.config import Config  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
 
 CASES = {}
-ON_SPARK = ("scripts_on_both_engines", "bookmarks_of_tables", "data_quality", "databases", "databases_of_connections")
+ON_SPARK = ("scripts_on_both_engines", "tables_in_sql", "bookmarks_of_tables", "data_quality", "databases", "databases_of_connections")
 HEAD = """
 import json, sys
 from awsglue.context import GlueContext
@@ -802,6 +802,51 @@ def rules_of_the_runtime(w):
     run = w.run("rules", lakerun_engine="spark" if w.engine == "spark" else "sail")
     if run["JobRunState"] != "SUCCEEDED" or run["told"] is None or run["told"]["failed"]:
         raise AssertionError(f"{run['told']}: {run.get('ErrorMessage')}\n" + "\n".join(run["log"][-60:]))
+
+
+TABLES = """
+import boto3
+catalog = boto3.client("glue")
+def table(name, columns, serde, keys=(), **details):
+    storage = {"Columns": [{"Name": k, "Type": t} for k, t in columns], "Location": f"{B}/{name}/", "SerdeInfo": {"SerializationLibrary": serde, "Parameters": details}}
+    catalog.create_table(DatabaseName=DB, TableInput={"Name": name, "PartitionKeys": [{"Name": k, "Type": t} for k, t in keys], "StorageDescriptor": storage})
+J, L = "org.openx.data.jsonserde.JsonSerDe", "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
+table("events", [("userid", "int"), ("o", "struct<nn:int>")], J)
+table("plain", [("id", "int")], J)
+table("lazy", [("id", "int"), ("v", "string")], L, **{"field.delim": ","})
+table("parts", [("v", "int")], J, [("k", "string")])
+sql = lambda text: spark.sql(text.replace("DB.", DB + "."))
+shown = sorted(row.tableName for row in sql(f"show tables in {DB}").collect())
+events = sql("select * from DB.events")
+sql("insert into DB.plain select 2")
+told = [shown, events.schema.simpleString(), rows(events), rows(sql("select * from DB.plain")), rows(sql("select * from DB.lazy")), rows(sql("select * from DB.parts"))]
+sink = glue.getSink("s3", path=B + "/parts/", enableUpdateCatalog=True, partitionKeys=["k"])
+sink.setFormat("json")
+sink.setCatalogInfo(catalogDatabase=DB, catalogTableName="parts")
+sink.writeFrame(DynamicFrame.fromDF(spark.createDataFrame([(1, "a")], "v int, k string"), glue, "d"))
+told += [rows(sql("select * from DB.parts")), rows(spark.table(DB + ".parts"))]
+sql("insert into DB.parts partition (k='b') select 7")
+catalog.delete_partition(DatabaseName=DB, TableName="parts", PartitionValues=["a"])
+boto3.client("s3").put_object(Bucket=args["bucket"], Key="parts/k=b/more.json", Body=b'{"v":8}')
+told += [rows(sql("select * from DB.parts"))]
+try:
+    sql("insert into DB.events select 2, named_struct('nn', 3)")
+except Exception as error:
+    told += [type(error).__name__]
+tell(told)
+"""
+
+
+@case
+def tables_in_sql(w):
+    """--enable-glue-datacatalog on Apache Spark: names whatever their case, text without quotes, and what came while the run goes on."""
+    w.put("events/a.json", '{"userId":1,"o":{"Nn":2}}\n')
+    w.put("plain/a.json", '{"id":1}\n')
+    w.put("lazy/a.csv", '1,"a\n2,\\N\n3,b"\n')
+    w.job("tables", TABLES, {"--enable-glue-datacatalog": "true"})
+    run = w.run("tables", lakerun_engine="spark")
+    equal(run["told"], [["events", "lazy", "parts", "plain"], "struct<userid:int,o:struct<nn:int>>", [[1, [2]]], [[1], [2]], [[1, '"a'], [2, None], [3, 'b"']], [],
+                        [[1, "a"]], [[1, "a"]], [[7, "b"], [8, "b"]], "AnalysisException"])
 
 
 @case

@@ -10,6 +10,7 @@ import importlib.util
 import io
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import tarfile
@@ -169,6 +170,12 @@ def formats(m):
     check("CSV to JSON", json.loads(answer("1,2\n3,4", "text/csv")["Body"].read()) == [[2.0, 4.0], [6.0, 8.0]])
     got = answer("[[1, 2]]", "application/json", Accept="text/csv")
     check("JSON to CSV", got["Body"].read() == b"2,4\n" and got["ContentType"] == "text/csv")
+    os.environ.setdefault("SM_MODEL_DIR", "/none")
+    spec = importlib.util.spec_from_file_location("transform", pathlib.Path(__file__).resolve().parents[2] / "runtimes/sagemaker/transform.py")
+    transform = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(transform)
+    lines = [{"text": "a\u2028b\u0085c"}, [1]]
+    check("lines end at line feeds alone", transform.JsonLines.read('{"text": "a\u2028b\u0085c"}\r\n\n[1]\n') == lines and transform.JsonLines.read(transform.JsonLines.write(lines)) == lines)
     check("JSON Lines", answer("[1]\n[2]\n", "application/jsonlines", Accept="application/jsonlines")["Body"].read() == b"[2]\n[4]\n")
     head = b"{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }"
     head += b" " * (-(len(head) + 11) % 64) + b"\n"

@@ -227,12 +227,7 @@ class DynamicFrame:
             raise ValueError("specs and choice cannot both be specified")
         if choice.lower() == "match_catalog":
             kinds = self.glue_ctx.catalog_columns(database, table_name)
-            wanted = {name.lower(): kind for name, kind in kinds.items()}
-            for field in frame.schema.fields:
-                # What is no choice stays what it is.
-                if field.name.lower() in wanted and choice_types(field.dataType):
-                    value = _resolved(frame[f"`{field.name}`"], field.dataType, spark_type(wanted[field.name.lower()]))
-                    frame = frame.withColumn(field.name, value)
+            frame = _by_catalog(frame, {name.lower(): spark_type(kind) for name, kind in kinds.items()})
         elif choice:
             specs = [(name, choice) for name in frame.columns if choice_types(frame.schema[name].dataType)]
         for path, action in specs or []:
@@ -291,6 +286,29 @@ def choice_types(kind):
 
 def _glue_name(kind):
     return {"bigint": "long", "smallint": "short", "tinyint": "byte"}.get(kind.simpleString(), kind.simpleString())
+
+
+def _by_catalog(frame, wanted):
+    """Choices become the catalog's types, whatever the case of their names; so do other columns of which no value is lost by it: AWS attempts
+    to cast. Source: AWS Glue Developer Guide, "ResolveChoice class"."""
+    F = _functions()
+    fields = [f for f in frame.schema.fields if f.name.lower() in wanted and f.dataType.simpleString() != wanted[f.name.lower()]]
+    plain = [f for f in fields if not choice_types(f.dataType)]
+    losses = []
+    for at, field in enumerate(plain):
+        value = frame[f"`{field.name}`"]
+        cast = value.try_cast(wanted[field.name.lower()])
+        lost = cast.isNull() if field.dataType.typeName() == "string" else cast.isNull() | (cast.try_cast(field.dataType) != value)
+        losses.append(F.count(F.when(value.isNotNull() & lost, True)).alias(f"l{at}"))
+    lost = frame.agg(*losses).first() if losses else ()
+    for field, count in zip(plain, lost):
+        if count:
+            print(f"lakerun: resolveChoice: {field.name} stays {field.dataType.simpleString()}: {count} of its values are no {wanted[field.name.lower()]}", file=sys.stderr)
+    kept = {field.name for field, count in zip(plain, lost) if count}
+    for field in fields:
+        if field.name not in kept:
+            frame = frame.withColumn(field.name, _resolved(frame[f"`{field.name}`"], field.dataType, wanted[field.name.lower()]))
+    return frame
 
 
 def _resolved(value, kind, target):

@@ -6,6 +6,7 @@ Source: AWS Glue Developer Guide, "JDBC connections", "Connection types and opti
 
 import datetime
 import json
+import re
 import sys
 
 import boto3
@@ -44,8 +45,7 @@ def extract(name):
     properties = connection(name)
     url = properties["JDBC_CONNECTION_URL"]
     vendor = _vendor(url)
-    base, _, _database = url.rpartition("/") if vendor != "sqlite" else (url, "", "")
-    return {"url": base, "fullUrl": url, "user": properties.get("USERNAME", ""), "password": properties.get("PASSWORD", ""), "vendor": vendor,
+    return {"url": url if vendor == "sqlite" else _parts(url)[0], "fullUrl": url, "user": properties.get("USERNAME", ""), "password": properties.get("PASSWORD", ""), "vendor": vendor,
             "enforceSSL": properties.get("JDBC_ENFORCE_SSL", "false"), "customJDBCCert": properties.get("CUSTOM_JDBC_CERT", ""),
             "skipCustomJDBCCertValidation": properties.get("SKIP_CUSTOM_JDBC_CERT_VALIDATION", "false"),
             "customJDBCCertString": properties.get("CUSTOM_JDBC_CERT_STRING", "")}
@@ -53,6 +53,40 @@ def extract(name):
 
 def _vendor(url):
     return url.split(":", 2)[1] if url.startswith("jdbc:") else ""
+
+
+def _parts(url):
+    """A JDBC URL up to its hosts, its database, and what follows (`?sslmode=require`, `;encrypt=true`)."""
+    found = re.fullmatch(r"(jdbc:[^/?;]*//[^/?;]*)(?:/([^?;]*))?(.*)", url, re.DOTALL)
+    return found.groups() if found else (url, None, "")
+
+
+#: Those that name the database in the URL's path.
+_BY_PATH = ("postgresql", "mysql", "mariadb", "redshift")
+
+
+def _of_database(url, database):
+    """The URL with this database, and with what it says besides."""
+    base, _, rest = _parts(url)
+    return f"{base}/{database}{rest}" if _vendor(url) in _BY_PATH else url
+
+
+#: The driver's own property by which it connects with TLS or not at all.
+_TLS = {"postgresql": ("sslmode", "require"), "mysql": ("sslMode", "REQUIRED")}
+
+
+def _tls(name, properties, url):
+    """What JDBC_ENFORCE_SSL of a connection asks of the driver. Source: AWS Glue Developer Guide, "JDBC connection properties"."""
+    given = {key: str(properties.get(key) or "").strip() for key in ("CUSTOM_JDBC_CERT", "CUSTOM_JDBC_CERT_STRING")}
+    for key, value in given.items():
+        if value:
+            raise NotImplementedError(f"connection {name}: {key} is not in Lakerun: name the certificate in the URL, as the driver has it")
+    if str(properties.get("JDBC_ENFORCE_SSL") or "false").lower() != "true":
+        return {}
+    if _vendor(url) not in _TLS:
+        raise NotImplementedError(f"connection {name}: JDBC_ENFORCE_SSL is in Lakerun for {', '.join(sorted(_TLS))}, not for {_vendor(url)}: "
+                                  "ask for TLS in the URL, as the driver has it")
+    return dict([_TLS[_vendor(url)]])
 
 
 def _settled(kind, options):
@@ -67,23 +101,24 @@ def _settled(kind, options):
         if name.lower() not in _OBEYED:
             why = "has no effect in Lakerun" if name.lower() in _NO_EFFECT else "is unknown and has no effect"
             print(f"lakerun: {kind} connection option {name} {why}", file=sys.stderr)
-    name = given.get("connectionname")
+    name, tls = given.get("connectionname"), {}
     if name:
         properties = connection(name)
         given.setdefault("url", properties["JDBC_CONNECTION_URL"])
         given.setdefault("user", properties.get("USERNAME"))
         given.setdefault("password", properties.get("PASSWORD"))
         given.setdefault("customjdbcdriverclassname", properties.get("JDBC_DRIVER_CLASS_NAME"))
+        tls = _tls(name, properties, given["url"])
     url = given.get("url")
     if not url:
         raise ValueError(f"connection_type {kind}: url is missing, or connectionName with useConnectionProperties")
     if given.get("database") and name:
-        url = url.rpartition("/")[0] + "/" + given["database"] if _vendor(url) != "sqlite" else url
+        url = _of_database(url, given["database"])
     driver = given.get("customjdbcdriverclassname") or given.get("classname") or DRIVERS.get(_vendor(url))
     if driver is None:
         raise NotImplementedError(f"{kind}: there is no driver for {url.split(':', 2)[:2]} in Lakerun; name one with customJdbcDriverClassName and give its "
                                   "jar with --extra-jars")
-    settled = {"url": url, "driver": driver, "user": given.get("user"), "password": given.get("password"),
+    settled = {"url": url, "driver": driver, "user": given.get("user"), "password": given.get("password"), **tls,
                **{name: value for name, value in given.items() if name in _SPARK}}
     return given, {name: str(value) for name, value in settled.items() if value is not None}
 
@@ -170,7 +205,7 @@ def _primary_key(spark, settled, table):
         return []
     jvm = spark._jvm
     properties = jvm.java.util.Properties()
-    for name in ("user", "password"):
+    for name in ("user", "password", *(name for name, _ in _TLS.values())):
         if settled.get(name):
             properties.setProperty(name, settled[name])
     parts = [part.strip('"`') for part in table.split(".")]

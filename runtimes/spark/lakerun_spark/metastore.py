@@ -6,10 +6,14 @@ catalog otherwise (CREATE, ALTER, DROP, MSCK in a Glue database) is refused by n
 """
 
 import re
+import sys
 
 import boto3
 
-_loaded = set()
+#: The tables that Spark knows, each with its partitions as they were last seen (values -> location).
+_loaded = {}
+#: Where tables lie whose files spell names otherwise than the catalog: theirs are views of these.
+_SPELLED = "lakerun_spelled"
 _CHANGES = re.compile(r"^\s*(create|alter|drop|msck|truncate|replace)\b(?!\s+(or\s+replace\s+)?(global\s+)?temp)", re.IGNORECASE)
 #: Wherever it stands: after WITH, and several after FROM.
 _INSERTS = re.compile(r"\binsert\s+(?:into|overwrite)\s+(?:table\s+)?((?:`(?:``|[^`])*`|[\w.])+)", re.IGNORECASE)
@@ -52,6 +56,7 @@ def install():
         if _SHOWS.match(bare):
             _load_all(self, sql)
         inserted = _INSERTS.findall(bare)
+        _refresh(self, sql, bare)
         for name in inserted:
             _bring(self, sql, name)
         answer = _retrying(self, sql, lambda: sql(self, query, *args, **kwargs))
@@ -85,7 +90,9 @@ def _wrap_read(owner, name, sql):
     original = getattr(owner, name)
 
     def read(self, tableName):
-        return _retrying(SparkSession.builder.getOrCreate(), sql, lambda: original(self, tableName))
+        spark = SparkSession.builder.getOrCreate()
+        _refresh(spark, sql, tableName)
+        return _retrying(spark, sql, lambda: original(self, tableName))
 
     setattr(owner, name, read)
 
@@ -138,31 +145,115 @@ def _bring(spark, sql, name):
     return True
 
 
-def _make(spark, sql, table):
+def _make(spark, sql, table, shown=False):
+    """`shown`: it is to be listed; how its files spell names is looked at when a statement names it."""
     from awsglue import sources
     from awsglue.gluetypes import spark_type
 
     database, name = table["DatabaseName"], table["Name"]
-    _loaded.add((database, name))
     sql(spark, f"create database if not exists `{database}`")
     storage = table.get("StorageDescriptor") or {}
     if table.get("TableType") == "VIRTUAL_VIEW" or not storage.get("Location"):
         raise NotImplementedError(f"{database}.{name} is a view of Athena: Apache Spark cannot read its text; read its tables")
     kind, options = sources.format_of(table)
-    given = {}
-    if kind == "csv":
-        given = {"sep": options["separator"], "header": str(options["withHeader"]).lower(), "quote": options.get("quoteChar", '"'), "escape": options.get("quoteChar", '"')}
+    given = _csv_options(storage, options) if kind == "csv" else {}
     keys = table.get("PartitionKeys", [])
-    columns = ", ".join(f"`{c['Name']}` {spark_type(c['Type'])}" for c in storage.get("Columns", []) + keys)
+    partitions = _partitions(table, kind) if keys else {}
+    plain = [(c["Name"], spark_type(c["Type"])) for c in storage.get("Columns", [])]
+    spelled = _spelled(spark, storage, plain, partitions) if kind == "json" and not shown else None
+    columns = [(f.name, f.dataType.simpleString()) for f in spelled.fields] if spelled is not None else plain
+    home = (_SPELLED, f"{database}__{name}") if spelled is not None else (database, name)
+    listed = ", ".join(f"`{column}` {type_}" for column, type_ in columns + [(k["Name"], spark_type(k["Type"])) for k in keys])
     quoted = ", ".join(f"'{k}' '{_escaped(v)}'" for k, v in given.items())
     partitioned = f" partitioned by ({', '.join('`' + k['Name'] + '`' for k in keys)})" if keys else ""
-    sql(spark, f"create table `{database}`.`{name}` ({columns}) using {kind}" + (f" options ({quoted})" if quoted else "")
+    sql(spark, f"create database if not exists `{home[0]}`")
+    sql(spark, f"create table `{home[0]}`.`{home[1]}` ({listed}) using {kind}" + (f" options ({quoted})" if quoted else "")
         + partitioned + f" location '{_escaped(storage['Location'])}'")
-    pages = boto3.client("glue").get_paginator("get_partitions").paginate(DatabaseName=database, TableName=name) if keys else ()
-    for page in pages:
-        adds = " ".join(f"partition ({_spec(keys, p['Values'])}) location '{_escaped(p['StorageDescriptor']['Location'])}'" for p in page["Partitions"])
-        if adds:
-            sql(spark, f"alter table `{database}`.`{name}` add if not exists {adds}")
+    _loaded[database, name] = {"home": home, "keys": keys, "kind": kind, "partitions": {}, "rough": kind == "json" and shown}
+    _follow(spark, sql, (database, name), partitions)
+    if spelled is not None:
+        # Its columns are the catalog's, within structs too; nothing is inserted into it.
+        taken = [f"cast(`{written}` as {type_}) as `{column}`" for (written, _), (column, type_) in zip(columns, plain)]
+        taken += [f"`{k['Name']}`" for k in keys]
+        sql(spark, f"create view `{database}`.`{name}` as select {', '.join(taken)} from `{home[0]}`.`{home[1]}`")
+
+
+def _csv_options(storage, options):
+    """Of LazySimpleSerDe's files no quote encloses anything, and `\\N` is null. Source: Hive's LazySimpleSerDe."""
+    serde = storage.get("SerdeInfo") or {}
+    given = {"sep": options["separator"], "header": str(options["withHeader"]).lower()}
+    if "lazysimple" in (serde.get("SerializationLibrary") or "").lower():
+        if (serde.get("Parameters") or {}).get("escape.delim"):
+            raise NotImplementedError("escape.delim of LazySimpleSerDe is not in Lakerun on Apache Spark")
+        return {**given, "quote": "", "nullValue": (serde.get("Parameters") or {}).get("serialization.null.format") or "\\N"}
+    return {**given, "quote": options.get("quoteChar", '"'), "escape": options.get("quoteChar", '"')}
+
+
+def _partitions(table, kind):
+    """Where each partition lies, by its values. One of another format than its table is refused."""
+    from awsglue import sources
+
+    found = {}
+    more = {"CatalogId": table["CatalogId"]} if table.get("CatalogId") else {}
+    for page in boto3.client("glue").get_paginator("get_partitions").paginate(DatabaseName=table["DatabaseName"], TableName=table["Name"], **more):
+        for one in page["Partitions"]:
+            storage = one["StorageDescriptor"]
+            own = ((storage.get("SerdeInfo") or {}).get("SerializationLibrary") or "").lower()
+            if own and own != ((table["StorageDescriptor"].get("SerdeInfo") or {}).get("SerializationLibrary") or "").lower():
+                parameters = {name: value for name, value in table.get("Parameters", {}).items() if name != "classification"}
+                if sources.format_of({**table, "Parameters": parameters, "StorageDescriptor": storage})[0] != kind:
+                    raise NotImplementedError(f"the partition {one['Values']} of {table['Name']} is of another format than its table, which is not in Lakerun")
+            found[tuple(one["Values"])] = storage["Location"]
+    return found
+
+
+def _spelled(spark, storage, columns, partitions):
+    """The schema with the names that JSON files have, which Spark matches by their case; nothing where it is the catalog's."""
+    from awsglue import sources
+    from lakerun_spark import s3
+
+    places = [place for place in (partitions.values() or [storage["Location"]]) if not s3.is_s3(place) or any(item.size for item in s3.files(s3.literal(place)))]
+    if not places or not columns:
+        return None
+    found = spark.read.json([s3.literal(place) for place in places])
+    wanted = sources._as_written(spark, found, ", ".join(f"`{name}` {type_}" for name, type_ in columns))
+    text = ", ".join(f"{name}:{type_}" for name, type_ in columns).replace(" ", "").lower()
+    return wanted if ", ".join(f"{f.name}:{f.dataType.simpleString()}" for f in wanted.fields).replace(" ", "") != text else None
+
+
+def _follow(spark, sql, name, partitions):
+    """Makes Spark's partitions of a table those that the catalog has."""
+    known = _loaded[name]
+    table = ".".join(f"`{part}`" for part in known["home"])
+    gone = [values for values, place in known["partitions"].items() if partitions.get(values) != place]
+    fresh = [values for values, place in partitions.items() if known["partitions"].get(values) != place]
+    for start in range(0, len(gone), 100):
+        drops = ", ".join(f"partition ({_spec(known['keys'], values)})" for values in gone[start : start + 100])
+        sql(spark, f"alter table {table} drop if exists {drops}")
+    for start in range(0, len(fresh), 100):
+        adds = " ".join(f"partition ({_spec(known['keys'], values)}) location '{_escaped(partitions[values])}'" for values in fresh[start : start + 100])
+        sql(spark, f"alter table {table} add if not exists {adds}")
+    known["partitions"] = dict(partitions)
+
+
+def _refresh(spark, sql, text):
+    """Tables that a text may name, with the partitions and files that there are now: a sink or a crawler may have added some."""
+    low = text.lower()
+    for name in [one for one in _loaded if one[1].lower() in low]:
+        known = _loaded[name]
+        if known["keys"] or known["rough"]:
+            glue = boto3.client("glue")
+            try:
+                table = glue.get_table(DatabaseName=name[0], Name=name[1])["Table"]
+            except glue.exceptions.EntityNotFoundException:
+                continue
+            if known["rough"]:
+                sql(spark, "drop table " + ".".join(f"`{part}`" for part in known["home"]))
+                del _loaded[name]
+                _make(spark, sql, table)
+                continue
+            _follow(spark, sql, name, _partitions(table, known["kind"]))
+        sql(spark, "refresh table " + ".".join(f"`{part}`" for part in known["home"]))
 
 
 def _spec(keys, values):
@@ -190,6 +281,7 @@ def _register(spark, sql, name):
     inputs = []
     for row in sql(spark, f"show partitions `{database}`.`{table}`").collect():
         values = tuple(unquote(part.partition("=")[2]) for part in row[0].split("/"))
+        _loaded[database, table]["partitions"].setdefault(values, storage["Location"].rstrip("/") + "/" + row[0] + "/")
         if values not in have:
             inputs.append({"Values": list(values), "StorageDescriptor": {**storage, "Location": storage["Location"].rstrip("/") + "/" + row[0] + "/"}})
     for start in range(0, len(inputs), 100):
@@ -207,4 +299,8 @@ def _load_all(spark, sql):
             for tables in glue.get_paginator("get_tables").paginate(DatabaseName=database["Name"]):
                 for table in tables["TableList"]:
                     if (database["Name"], table["Name"]) not in _loaded and table.get("TableType") != "VIRTUAL_VIEW" and (table.get("StorageDescriptor") or {}).get("Location"):
-                        _make(spark, sql, table)
+                        try:
+                            _make(spark, sql, table, True)
+                        except NotImplementedError as why:
+                            # The others are shown; who names this one is told.
+                            print(f"lakerun: {database['Name']}.{table['Name']} is left out: {why}", file=sys.stderr)

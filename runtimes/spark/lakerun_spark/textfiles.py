@@ -258,7 +258,7 @@ def _sink(form, bucket, folder, columns, names, partitions, encryption):
     """Run where the rows are: they become files of S3, whose keys are the answer."""
 
     def run(batches):
-        open_files = {}
+        open_files, sizes = {}, {}
         for batch in batches:
             batch = pa.RecordBatch.from_arrays(batch.columns, names=columns)
             for place, part in _parts(batch, names, partitions):
@@ -266,8 +266,12 @@ def _sink(form, bucket, folder, columns, names, partitions, encryption):
                 if not pieces:
                     pieces.append(form.head(names))
                 pieces.append(form.lines(part))
-                if sum(map(len, pieces)) > _FILE_BYTES:
-                    yield _told(_put(form, bucket, folder + place, b"".join(open_files.pop(place)), len(open_files), encryption))
+                sizes[place] = sizes.get(place, len(pieces[0])) + len(pieces[-1])
+                # All that is open lies in memory: the largest go, however many partitions there are.
+                while sum(sizes.values()) > _FILE_BYTES:
+                    largest = max(sizes, key=sizes.get)
+                    del sizes[largest]
+                    yield _told(_put(form, bucket, folder + largest, b"".join(open_files.pop(largest)), len(open_files), encryption))
         for number, (place, pieces) in enumerate(sorted(open_files.items())):
             yield _told(_put(form, bucket, folder + place, b"".join(pieces), number, encryption))
 
