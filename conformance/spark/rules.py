@@ -8,7 +8,9 @@ A script of a job, on Sail or on Apache Spark (`conformance/glue/run.py rules_of
 import datetime
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import traceback
 import uuid
 from decimal import Decimal
@@ -236,12 +238,12 @@ def choices_in_arrays():
 
 @rule
 def choices_by_the_catalog():
-    """Only choices are cast, whatever the case of their names."""
-    put("chosen/a.json", '{"Price":1,"code":"A1"}\n{"Price":"2","code":"B2"}\n')
-    table("chosen", [("price", "int"), ("code", "int")], "chosen", "org.openx.data.jsonserde.JsonSerDe")
+    """Whatever the case of their names; a column that would lose values stays what it is."""
+    put("chosen/a.json", '{"Price":1,"code":"A1","n":"7"}\n{"Price":"2","code":"B2"}\n')
+    table("chosen", [("price", "int"), ("code", "int"), ("n", "bigint")], "chosen", "org.openx.data.jsonserde.JsonSerDe")
     frame = job.create_dynamic_frame.from_options("s3", {"paths": [f"s3://{BUCKET}/chosen/"]}, "json")
     found = frame.resolveChoice(choice="match_catalog", database=DATABASE, table_name="chosen")
-    equal((shape(found), rows(found)), ("struct<Price:int,code:string>", [[1, "A1"], [2, "B2"]]))
+    equal((shape(found), rows(found)), ("struct<Price:int,code:string,n:bigint>", [[1, "A1", 7], [2, "B2", None]]))
 
 
 # the catalog
@@ -325,6 +327,261 @@ def tables_of_databases():
     for location, wanted in (("sales.orders", {"dbtable": "orders", "database": "sales"}), ("sales.public.orders", {"dbtable": "public.orders", "database": "sales"}), ("orders", {"dbtable": "orders"})):
         found = context._database_table({"Parameters": {"connectionName": "c"}, "StorageDescriptor": {"Location": location}})
         equal(found, {"connectionName": "c", **wanted})
+
+
+@rule
+def connections_with_tls():
+    """JDBC_ENFORCE_SSL is the driver's own property, or refused by name."""
+    for url, wanted in (("jdbc:postgresql://h:5432/d", {"sslmode": "require"}), ("jdbc:mysql://h/d", {"sslMode": "REQUIRED"})):
+        equal(jdbc._tls("c", {"JDBC_ENFORCE_SSL": "true"}, url), wanted)
+        equal(jdbc._tls("c", {"JDBC_ENFORCE_SSL": "false"}, url), {})
+    refused(lambda: jdbc._tls("c", {"JDBC_ENFORCE_SSL": "TRUE"}, "jdbc:sqlserver://h;databaseName=d"), "JDBC_ENFORCE_SSL")
+    refused(lambda: jdbc._tls("c", {"CUSTOM_JDBC_CERT": "s3://b/c.pem"}, "jdbc:postgresql://h/d"), "CUSTOM_JDBC_CERT")
+    for url, database, wanted in (
+        ("jdbc:postgresql://h:5432/hr?sslmode=require&a=/b", "sales", "jdbc:postgresql://h:5432/sales?sslmode=require&a=/b"), ("jdbc:mysql://h/hr", "sales", "jdbc:mysql://h/sales"),
+        ("jdbc:mysql://h", "sales", "jdbc:mysql://h/sales"), ("jdbc:sqlserver://h;databaseName=hr", "sales", "jdbc:sqlserver://h;databaseName=hr"),
+    ):
+        equal(jdbc._of_database(url, database), wanted)
+
+
+# what auto takes for proven
+
+
+def unproven(frame):
+    """The constructs of a frame's plan that would move a run."""
+    from lakerun_spark import mend
+
+    plan = frame._plan.to_proto(spark.client)
+    mend.plan(spark.client, plan)
+    return decide.constructs(plan, lambda relation: mend.columns(spark.client, relation)) - decide.proven()
+
+
+@of_sail
+def what_nobody_has_looked_at_is_not_proven():
+    for text in ("this is !! not sql ((", "insert overwrite directory 's3://b/x' using parquet select 1", "select x:a.b from t",
+                 "create temporary view v using csv options (path 's3://b/x', header 'true')", "create or replace temporary view v using json options (path 's3://b/x')",
+                 "show partitions t", "show create table t"):
+        equal((text, bool(decide._sql(text) - decide.proven())), (text, True))
+    for construct in ("sql:unread", "function:upper(?)", "function:f(?,i)", "sql:using:csv", "regex:other"):
+        equal((construct, construct in decide.proven(), decide.unknowable(construct)), (construct, False, True))
+
+
+@of_sail
+def decimals_in_sql_text():
+    """Also where none comes out."""
+    spark.createDataFrame([(1, Decimal("10.50"), 3, 1.5, [Decimal("1.5")])], "id int, price decimal(10,2), qty int, f double, l array<decimal(5,2)>").createOrReplaceTempView("sales")
+    sales = spark.table("sales")
+    for text, wanted in (
+        ("select id from sales where price / qty > 1.5D", "sql:Div:d"), ("select id, cast(price * qty as string) r from sales", "sql:Mul:d"),
+        ("select id from sales s join sales t using (id) where s.price / 2 > 1", "sql:Div:d"), ("with x as (select price p from sales) select count(1) c from x where p / 3 > 1", "sql:Div:d"),
+        ("select id from sales where cast(qty as decimal(5,1)) / 3 > 1", "sql:Div:d"), ("select id from sales where l[0] / 3 > 1", "sql:Div:d"), ("select id from sales where qty / 1.5 > 1", "sql:Div:d"),
+    ):
+        equal((text, wanted in unproven(spark.sql(text))), (text, True))
+    for text in ("price / qty > 1.5D", "price * price >= 100"):
+        equal((text, bool(unproven(sales.filter(text).select("id")) & {"sql:Div:d", "sql:Mul:d"})), (text, True))
+    equal("sql:Div:d" in unproven(sales.selectExpr("cast(price / qty as double) r")), True)
+    for text in ("select id from sales where qty / 2 > 1", "select id from sales where f / qty > 1", "select f * 1.5 r from sales", "select sum(qty) r, avg(f) a from sales"):
+        equal((text, {one for one in unproven(spark.sql(text)) if one.endswith(":d")}), (text, set()))
+
+
+@of_sail
+def patterns_are_javas():
+    """Regular expressions that mean the same to both engines stay, written anew where they have to be."""
+    from lakerun_spark import mend
+    from pyspark.sql import functions as F
+
+    for pattern, wanted in ((r"\d+", "[0-9]+"), (r"[^\w ]", "[^A-Za-z0-9_ ]"), (r"\s", "[ \t\n\x0b\f\r]"), (".", "[^\n\r\u0085\u2028\u2029]"), (r"a\.b", r"a\.b"), ("[a-z]{2,3}?", "[a-z]{2,3}?"),
+                            (r"\bx", None), ("(?i)x", None), ("(?<=a)b", None), ("x$", None), ("a++", None), ("[a&&b]", None), (r"[^\S]", None), ("[[a]]", None), ("é|x", "é|x"), (r"\<", None)):
+        equal((pattern, mend.java(pattern)), (pattern, wanted))
+    for text, groups, wanted in (("$1_$2", 2, "${1}_${2}"), ("$12", 1, "${1}2"), ("$2", 1, None), (r"\1", 1, None), ("${n}", 1, None), ("$0", 0, "${0}"), ("-", 0, "-")):
+        equal((text, mend._replacement(text, groups)), (text, wanted))
+    frame = spark.createDataFrame([("José x",), ("a\u00a0b c",), ("12\n",), ("\u0663",)], "v string")
+    for made, wanted in ((F.regexp_replace("v", r"[^\w ]", ""), ["Jos x", "ab c", "12", ""]), (F.split("v", r"\s+"), [["José", "x"], ["a\u00a0b", "c"], ["12", ""], ["\u0663"]]),
+                         (F.col("v").rlike(r"^\d+$"), [False, False, True, False]), (F.regexp_replace("v", "(a)(.)", "$2_$1"), ["José x", "\u00a0_ab c", "12\n", "\u0663"])):
+        equal([row[0] for row in frame.select(made.alias("v")).collect()], wanted)
+        equal(unproven(frame.select(made.alias("v"))) & {"regex:other"}, set())
+    for made in (F.regexp_replace("v", "b*", "x"), F.regexp_replace("v", "x$", ""), F.regexp_replace("v", F.col("v"), F.lit("")), F.split("v", "(?=b)"), F.regexp_replace("v", "a", r"\$")):
+        equal("regex:other" in unproven(frame.select(made.alias("v"))), True)
+    for text, wanted in ((r"select regexp_replace(v, '\\d', '') r from t", True), ("select regexp_replace(v, '[0-9]', '') r from t", False), ("select v rlike '^a' r from t", False),
+                         ("select regexp_replace(v, '(a)', '$1x') r from t", True), ("select v rlike v r from t", True), ("select split(v, '.') r from t", True)):
+        equal((text, "regex:other" in decide._sql(text)), (text, wanted))
+    equal([row[0] for row in spark.createDataFrame([("\u00a05",), (" 5",), ("\u0663",), ("5.5",)], "v string").select(F.col("v").cast("int").alias("v")).collect()], [None, 5, None, 5])
+
+
+@of_sail
+def patterns_of_dates_are_each_proven():
+    from pyspark.sql import functions as F
+
+    frame = spark.createDataFrame([(datetime.datetime(2024, 2, 29),)], "t timestamp")
+    equal(unproven(frame.select(F.date_format("t", "yyyy-MM-dd").alias("r"))), set())
+    equal(unproven(frame.select(F.date_format("t", "nnnn").alias("r"))), {"format:date_format:nnnn"})
+    equal(unproven(frame.select(F.to_date(F.lit("x"), "qqq yyyy").alias("r"))), {"format:try_to_timestamp=qqq yyyy"})
+    equal(unproven(frame.select(F.to_timestamp(F.lit("x"), "yyyy-MM-dd HH:mm:ss").alias("r"))), set())
+
+
+@of_sail
+def options_by_their_letters():
+    """DD are days of the year, mm minutes; true and TRUE are the same."""
+    for name, value, wanted in (("dateFormat", "DD/MM/YYYY", "reader:csv:dateformat=DD/MM/YYYY"), ("sep", "X", "reader:csv:sep=X"), ("header", "TRUE", "reader:csv:header=true"),
+                                ("mode", "PERMISSIVE", "reader:csv:mode=permissive"), ("timestampFormat", "yyyy-MM-dd'T'HH:mm:ss.SSSXXX", "reader:csv:timestampformat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX")):
+        equal(decide._option("reader", "csv", name, value), wanted)
+    equal("reader:csv:dateformat=dd/MM/yyyy" in decide.proven(), True)
+    equal("reader:csv:dateformat=DD/MM/YYYY" in decide.proven(), False)
+
+
+# runs of their own
+
+
+def run_of(script, *arguments):
+    """The report of a run on `auto`, and what it printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, result = os.path.join(folder, "job.py"), os.path.join(folder, "result.json")
+        with open(path, "w") as file:
+            file.write(script)
+        env = {**os.environ, "LAKERUN_ENGINE": "auto", "LAKERUN_RESULT": result, "TMPDIR": folder}
+        for name in ("SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED"):
+            env.pop(name, None)
+        done = subprocess.run([sys.executable, "-m", "lakerun_spark.launcher", "glueetl", path, *arguments], env=env, cwd=folder, capture_output=True, text=True)
+        if not os.path.exists(result):
+            raise AssertionError(f"no report: {done.stderr[-2000:]}")
+        with open(result) as file:
+            report = json.load(file)
+        return report.get("moved") or report["error"], done.stdout
+
+
+HEAD = """
+from pyspark import SparkConf
+from pyspark.context import SparkContext
+from awsglue.context import GlueContext
+from pyspark.sql import functions as F
+"""
+
+
+@of_sail
+def settings_of_a_context_are_the_sessions():
+    """Dynamic overwrite by SparkConf: the other partitions stay."""
+    for at, settings in enumerate(("conf.set(name, 'dynamic')\nsc = SparkContext(conf=conf)", "conf.set(name, 'dynamic')\nsc = SparkContext.getOrCreate(conf=conf)",
+                                   "sc = SparkContext.getOrCreate()\nsc._conf.set(name, 'dynamic')")):
+        url = f"s3://{BUCKET}/dynamic/{at}/"
+        found = run_of(HEAD + f"""
+name = "spark.sql.sources.partitionOverwriteMode"
+conf = SparkConf().setAppName("a").set("spark.executor.memory", "4g")
+{settings}
+spark = GlueContext(sc).spark_session
+spark.createDataFrame([(1, "a"), (2, "b")], "v int, k string").write.partitionBy("k").parquet("{url}")
+spark.createDataFrame([(3, "b")], "v int, k string").write.mode("overwrite").partitionBy("k").parquet("{url}")
+print(sorted([*row] for row in spark.read.parquet("{url}").collect()))
+""")
+        equal(found, (None, "[[1, 'a'], [3, 'b']]\n"))
+
+
+@of_sail
+def settings_that_are_not_proven_move():
+    for lines, wanted in (
+        ('conf.set("spark.sql.caseSensitive", "true")\nspark = GlueContext(SparkContext(conf=conf)).spark_session', "setting:spark.sql.caseSensitive=true"),
+        ('sc = SparkContext()\nsc._jsc.hadoopConfiguration().set("fs.s3a.x", "y")', "the Hadoop option fs.s3a.x"),
+        ('spark = GlueContext(SparkContext(appName="x")).spark_session\nspark.conf.set("spark.executor.cores", "2")', None),
+    ):
+        equal((lines, run_of(HEAD + "conf = SparkConf()\n" + lines)[0]), (lines, wanted))
+
+
+@of_sail
+def a_setting_that_is_unset():
+    url = f"s3://{BUCKET}/unset/"
+    found = run_of(HEAD + f"""
+spark = GlueContext(SparkContext()).spark_session
+spark.createDataFrame([(1, "a"), (2, "b")], "v int, k string").write.partitionBy("k").parquet("{url}")
+spark.conf.set("spark.sql.sources.partitionOverwriteMode", "dynamic")
+spark.conf.unset("spark.sql.sources.partitionOverwriteMode")
+spark.createDataFrame([(3, "b")], "v int, k string").write.mode("overwrite").partitionBy("k").parquet("{url}")
+print(sorted([*row] for row in spark.read.parquet("{url}").collect()))
+""")
+    equal(found, (None, "[[3, 'b']]\n"))
+
+
+FORK = """
+import os, socket
+sc = SparkContext()
+spark = GlueContext(sc).spark_session
+child = os.fork()
+if not child:
+    try:
+        {body}
+    finally:
+        os._exit(0)
+os.waitpid(child, 0)
+{after}
+"""
+
+
+@of_sail
+def what_forks_do_is_the_runs():
+    connect = "socket.create_connection(('127.0.0.1', 9)).close()"
+    unproven_later = 'spark.conf.set("spark.sql.caseSensitive", "true")'
+    why, _ = run_of(HEAD + FORK.format(body=connect, after=unproven_later))
+    equal(("cannot start over" in why, "by a process that the script has forked" in why), (True, True))
+    # Before the fork, for the fork cannot.
+    why, _ = run_of(HEAD + FORK.format(body=connect, after="F.reflect(F.lit('java.lang.Math'))"))
+    equal(why, "function:reflect (looked for before a fork)")
+    # What cannot be proven in a fork is the fork's error, and the run's own end stands.
+    why, told = run_of(HEAD + "from lakerun_spark import decide\n" + FORK.format(body="decide.move('x')", after="print('went on')"))
+    equal((why, told), (None, "went on\n"))
+    why, _ = run_of(HEAD + FORK.format(body="pass", after=unproven_later))
+    equal(why, "setting:spark.sql.caseSensitive=true")
+
+
+@of_sail
+def requests_to_this_server_that_are_no_calls():
+    """Signed by hand, a message would be sent twice."""
+    script = """
+import http.client, os
+from urllib.parse import urlsplit
+sc = SparkContext()
+spark = GlueContext(sc).spark_session
+at = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+one = http.client.HTTPConnection(at.hostname, at.port)
+one.request("{method}", "/queue")
+one.getresponse().read()
+spark.conf.set("spark.sql.caseSensitive", "true")
+"""
+    equal("after the request POST" in run_of(HEAD + script.format(method="POST"))[0], True)
+    equal(run_of(HEAD + script.format(method="GET"))[0], "setting:spark.sql.caseSensitive=true")
+
+
+@of_sail
+def calls_of_asynchronous_clients():
+    found, _ = run_of(HEAD + """
+import asyncio, os, sys, types
+os.makedirs("fake/aiobotocore")
+open("fake/aiobotocore/__init__.py", "w").close()
+with open("fake/aiobotocore/client.py", "w") as file:
+    file.write("class AioBaseClient:\\n    async def _make_api_call(self, operation, parameters):\\n        return operation\\n")
+sys.path.insert(0, "fake")
+spark = GlueContext(SparkContext()).spark_session
+from aiobotocore.client import AioBaseClient
+client = AioBaseClient()
+client.meta = types.SimpleNamespace(service_model=types.SimpleNamespace(service_name="sqs"))
+print(asyncio.run(client._make_api_call("SendMessage", {})))
+spark.conf.set("spark.sql.caseSensitive", "true")
+""")
+    equal("after the call sqs:SendMessage" in found, True)
+
+
+@rule
+def open_files_of_partitions_are_bounded():
+    """All together, not each."""
+    import pyarrow as pa
+    from lakerun_spark import textfiles
+
+    before, textfiles._FILE_BYTES = textfiles._FILE_BYTES, 60
+    try:
+        sink = textfiles._sink(textfiles.Format("json", {}, "UTC"), BUCKET, "bounded/", ["v", "k"], ["v"], ["k"], {})
+        batch = pa.RecordBatch.from_arrays([pa.array(range(20)), pa.array([str(at % 5) for at in range(20)])], names=["c0", "c1"])
+        written = [path for part in sink(iter([batch, batch])) for path in part.column(0).to_pylist()]
+    finally:
+        textfiles._FILE_BYTES = before
+    files = below("bounded/")
+    equal((len(written) > 5, sorted(files) == sorted(written), sum(body.count(b"\n") for body in files.values())), (True, True, 40))
 
 
 def main():

@@ -32,6 +32,7 @@ def install():
     _install_reader(readwriter.DataFrameReader)
     _install_writer(readwriter.DataFrameWriter)
     _install_conf()
+    _install_sessions()
     mend.install()
     _install_lenient(column, expressions, plan, builtin)
     _install_unions()
@@ -363,7 +364,7 @@ def _frame(self):
 
 # settings
 
-_given = {}
+_given, _settled = {}, {}
 
 
 def configure(values):
@@ -371,18 +372,39 @@ def configure(values):
     _given.update(values)
     for key, value in values.items():
         _remember(key, value)
-    if not values:
-        return
+
+
+def given():
+    return dict(_given)
+
+
+def _install_sessions():
+    """What --conf says, and the context's SparkConf, which the script may change until there is a session, is set on the first session.
+    What says only how and where Apache Spark runs is left out."""
     from pyspark.sql.connect.session import SparkSession
 
     made = SparkSession.__init__
 
     def init(self, *args, **kwargs):
         made(self, *args, **kwargs)
-        for key, value in _given.items():
-            self.conf.set(key, value)
+        for key, value in _of_context().items():
+            if not decide.of_the_machine(key):
+                self.conf.set(key, value)
 
     SparkSession.__init__ = init
+
+
+def _of_context():
+    """The settings of the context, or of --conf where there is none; from the first session on they are what they were then."""
+    from .context import SparkContext
+
+    if not _settled:
+        _settled.update(_given)
+        if SparkContext._active is not None:
+            _settled.update(dict(SparkContext._active._conf.getAll()))
+        for key, value in _settled.items():
+            _remember(key, value)
+    return _settled
 
 
 def _remember(key, value):
@@ -397,6 +419,7 @@ _SET = re.compile(r"^\s*set\s+([\w.]+)\s*=\s*(.*?)\s*;?\s*$", re.IGNORECASE | re
 
 def _install_conf():
     """Settings by the session's conf, by the builder, and by SQL."""
+    from pyspark.sql.connect import proto
     from pyspark.sql.connect.client.core import SparkConnectClient
     from pyspark.sql.connect.session import SparkSession
 
@@ -405,7 +428,20 @@ def _install_conf():
     def config(self, operation):
         for pair in operation.set.pairs:
             _remember(pair.key, pair.value)
-        return engine_config(self, operation)
+        answer = engine_config(self, operation)
+        for key in operation.unset.keys:
+            _forget(self, engine_config, key)
+        return answer
+
+    def _forget(client, engine, key):
+        """As before it was set: what the context has of it, or Spark's default."""
+        _conf.pop(key.lower(), None)
+        if key.lower() == "spark.sql.ansi.enabled":
+            _conf["ansi"] = False
+        if key in _settled:
+            pair = proto.KeyValue(key=key, value=_settled[key])
+            _remember(key, _settled[key])
+            engine(client, proto.ConfigRequest.Operation(set=proto.ConfigRequest.Set(pairs=[pair])))
 
     def sql(self, sqlQuery, *args, **kwargs):
         found = _SET.match(sqlQuery) if isinstance(sqlQuery, str) else None

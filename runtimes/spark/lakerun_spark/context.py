@@ -8,12 +8,18 @@ from pyspark.conf import SparkConf
 
 
 class _Hadoop:
-    """hadoopConfiguration() of scripts that set S3 options; S3 access is set up by the job's environment instead."""
+    """hadoopConfiguration() of scripts that set S3 options; S3 access is set up by the job's environment instead. Apache Spark obeys them."""
 
     def set(self, key, value):
+        from . import decide
+
+        decide.move(f"the Hadoop option {key}")
         print(f"lakerun: Hadoop option {key} has no effect here", file=sys.stderr)
 
     def get(self, key, default=None):
+        from . import decide
+
+        decide.move(f"the Hadoop option {key}")
         return default
 
 
@@ -75,7 +81,13 @@ class SparkContext:
     defaultParallelism = 2
 
     def __init__(self, master=None, appName=None, conf=None, **_):
-        self._conf = conf or SparkConf(loadDefaults=False)
+        from . import compat
+
+        # As PySpark: the context's own, read when the first session is made, over what --conf says.
+        self._conf = SparkConf(loadDefaults=False)
+        self._conf.setAll({**compat.given(), **dict(conf.getAll() if conf is not None else ())}.items())
+        if appName:
+            self._conf.setAppName(appName)
         SparkContext._active = self
 
     @classmethod
@@ -99,7 +111,8 @@ class SparkContext:
         return self._conf.get("spark.app.name", "nativespark")
 
     def getConf(self):
-        return self._conf
+        """A copy, as PySpark gives."""
+        return SparkConf(loadDefaults=False).setAll(self._conf.getAll())
 
     def setLogLevel(self, logLevel):
         import logging

@@ -11,10 +11,12 @@ an AWS call that changes something other than objects in S3 and tables of the ca
 """
 
 import json
+import mmap
 import os
 import re
 import socket
 import sys
+import threading
 from urllib.parse import urlsplit
 
 #: What of AWS a job may ask for without being moved: reads, and S3, whose writes belong to the attempt.
@@ -26,7 +28,7 @@ _state = {"moves": False, "effect": None, "script": None}
 def install(script=None):
     """Watches this process: its plans, the engine's errors, its connections and its AWS calls. `script`: its source, looked
     through when the first effect is about to happen that cannot be undone."""
-    _state.update(moves=True, script=script)
+    _state.update(moves=True, script=script, pid=os.getpid(), shared=mmap.mmap(-1, _SHARED_BYTES))
     _watch()
 
 
@@ -88,9 +90,13 @@ def move(reason):
     """Ends this process; the run starts over on Apache Spark."""
     if not _state["moves"]:
         return
-    if _state["effect"]:
+    if _is_child():
+        raise RuntimeError(f"{reason} is not proven to give Apache Spark's answer on Sail, and a process that the script has forked cannot move the run: "
+                           "start the job with --lakerun-engine spark")
+    done = _state["effect"] or _of_children()
+    if done:
         stop = (f"{reason} is not proven to give Apache Spark's answer on Sail, and the run cannot start over on Apache Spark after "
-                f"{_state['effect']}: start the job with --lakerun-engine spark")
+                f"{done}: start the job with --lakerun-engine spark")
         print(stop, file=sys.stderr)
         _finish(stop)
     print(f"lakerun: this run moves to Apache Spark: {reason} is not proven equal on Sail", file=sys.stderr)
@@ -108,10 +114,39 @@ def effect(what):
     moves it all the same is then an error that says so."""
     if not _state["moves"] or _state["effect"]:
         return
+    if _is_child():
+        # The script has been looked through before the fork.
+        _tell_parent(what)
+    else:
+        _look_through(what)
+    _state["effect"] = what
+
+
+def _look_through(what):
     doubt = unproven_names(_state["script"] or "")
     if doubt:
         move(f"function:{doubt[0]} (looked for before {what})")
-    _state["effect"] = what
+
+
+#: What forks do is told in memory that they share with the process that decides.
+_SHARED_BYTES = 512
+
+
+def _is_child():
+    return _state.get("pid") not in (None, os.getpid())
+
+
+def _tell_parent(what):
+    shared = _state.get("shared")
+    if shared is not None and not shared[0]:
+        text = f"{what}, by a process that the script has forked".encode()[: _SHARED_BYTES - 1]
+        shared[: len(text)] = text
+
+
+def _of_children():
+    """The effect that a fork told of, or nothing."""
+    shared = _state.get("shared")
+    return shared[:].rstrip(b"\0").decode(errors="replace") if shared is not None else ""
 
 
 def unproven_names(source):
@@ -128,6 +163,12 @@ def unproven_names(source):
     texts = [node.args[0].value for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
              and node.func.attr == "sql" and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)]
     return named + sorted({one for text in texts for one in _sql(text)} - proven())
+
+
+def unknowable(construct):
+    """What stands for something that nobody has looked at, whatever answer some case of it gave: text that is not read, kinds that are not
+    known, files that are read by another reader than ours, patterns that are no literals or are not alike in Java and Rust."""
+    return "?" in construct or construct == "sql:unread" or construct.startswith(("sql:using:", "regex:other", "format:other"))
 
 
 def _named_functions(tree):
@@ -173,7 +214,7 @@ def proven():
     global _proven
     if _proven is None:
         with open(os.path.join(os.path.dirname(__file__), "proven.json")) as file:
-            _proven = frozenset(json.load(file)["constructs"])
+            _proven = frozenset(one for one in json.load(file)["constructs"] if not unknowable(one))
     return _proven
 
 
@@ -291,6 +332,8 @@ def _walk(message, out, columns, schema):
     if name == "Expression" and (made := mend.made(message)):
         construct, own, _ = made
         out.add(construct)
+        if construct.startswith("mended:try_to_timestamp("):
+            out.add(f"format:try_to_timestamp={own[1].literal.string}")
         for one in own:
             _walk(one, out, columns, schema)
         return
@@ -316,7 +359,7 @@ def _walk(message, out, columns, schema):
                     out.add(f"unnamed:{one.WhichOneof('expr_type')}")
                     out.update(f"unnamed:with:{part}" for part in _rewritten(one))
                 if one.WhichOneof("expr_type") == "expression_string":
-                    out.update(part for part in _sql(f"select {one.expression_string.expression}") if part.startswith("sql:unnamed:"))
+                    out.update(part for part in _sql(f"select {one.expression_string.expression}", True) if part.startswith("sql:unnamed:"))
     elif name == "Window" and message.frame_spec.HasField("lower") and not message.frame_spec.lower.unbounded:
         # A frame that slides: engines that take away what leaves it go by other roundings than those that add up what is in it.
         out.add(f"frame:slides({_kinds(message.window_function, columns)})")
@@ -327,6 +370,7 @@ def _walk(message, out, columns, schema):
         out.add("mended:" + message.arguments[0].unresolved_function.function_name)
     elif name in ("UnresolvedFunction", "CallFunction"):
         out.update(f"function:{message.function_name.lower()}({kinds})" for kinds in _operands(message, columns))
+        out.update(_patterns(message))
     elif name == "Cast" and mend.is_sized(message):
         inner = message.expr.unresolved_function
         out.add(f"mended:{inner.function_name}({_kinds_of(inner.arguments, columns)})")
@@ -344,6 +388,10 @@ def _walk(message, out, columns, schema):
         special = _SPECIAL.get((name, field.name))
         if special is not None:
             out.update(special(value))
+        elif (name, field.name) == ("ExpressionString", "expression"):
+            out.update(_sql(f"select {value}", False, columns))
+        elif (name, field.name) in (("SQL", "query"), ("SqlCommand", "sql")):
+            out.update(_sql(value, True, _columns_of_tables(value, schema)))
         elif name == "Literal" and field.name in ("struct", "array", "map"):
             pass
         if field.message_type is None or (name, field.name) in _OPAQUE:
@@ -430,8 +478,101 @@ def _type(value):
     return kind
 
 
-def _sql(text, whole=True):
-    """Nodes and functions of SQL text, by a parser of Spark's dialect. `whole`: a statement, whose columns have names."""
+#: Functions with a pattern of dates, and where it stands: of a text that is read the whole pattern matters, of one that is written each letter.
+_FORMATS = {"date_format": 1, "from_unixtime": 1, "try_to_timestamp": 1, "to_timestamp": 1, "to_date": 1, "unix_timestamp": 1, "to_unix_timestamp": 1,
+            "date_trunc": 0, "trunc": 1}
+_WRITTEN = {"date_format", "from_unixtime"}
+
+
+def _patterns(function):
+    """What the literal patterns among a function's arguments mean: regular expressions, and dates."""
+    from . import mend
+
+    name = function.function_name.lower() if function.DESCRIPTOR.name == "UnresolvedFunction" else ""
+    if name in mend.REGEX:
+        found, given = mend.written(function), function.arguments
+        same = found and found[0] == given[1].literal.string and found[1] in (None, given[2].literal.string if len(given) > 2 else None)
+        return {"regex:known" if same else "regex:other"}
+    at = _FORMATS.get(name)
+    if at is None or len(function.arguments) <= at:
+        return set()
+    literal = function.arguments[at].literal
+    if literal.WhichOneof("literal_type") != "string":
+        return {"format:other"}
+    if name not in _WRITTEN:
+        return {f"format:{name}={literal.string}"}
+    return {f"format:{name}:{token}" for token, _ in re.findall(r"(([A-Za-z])\2*)", literal.string)} | ({f"format:{name}:quote"} if "'" in literal.string else set())
+
+
+def _columns_of_tables(text, schema):
+    """The kinds of the columns of the tables that a statement reads, by their names; of a table that is not known, `?` is a decimal."""
+    try:
+        import sqlglot
+        from sqlglot import exp
+
+        trees = sqlglot.parse(text, read="spark", error_level=sqlglot.ErrorLevel.RAISE)
+    except Exception:  # noqa: BLE001 - it is unread
+        return {}
+    from pyspark.sql.connect import proto
+
+    columns = {}
+    for tree in filter(None, trees):
+        within = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+        for table in tree.find_all(exp.Table):
+            if table.name.lower() in within or not isinstance(table.parent, (exp.From, exp.Join)) or isinstance(table.this, exp.Func):
+                continue
+            relation = proto.Relation()
+            relation.read.named_table.unparsed_identifier = ".".join(f"`{part.name}`" for part in table.parts)
+            _state["asks"] = True
+            try:
+                found = schema(relation)
+            except Exception:  # noqa: BLE001 - the statement itself will say what is wrong
+                found = {"?": "d"}
+            finally:
+                _state["asks"] = False
+            for name, kind in found.items():
+                columns[name] = kind if columns.get(name, kind) == kind or kind == "d" else columns[name] if columns[name] == "d" else "?"
+    return columns
+
+
+def _number(node, columns, doubt):
+    """Whether a part of SQL is a decimal (`d`), a double (`f`), or another thing. `doubt`: what a column is that no table has."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.Literal):
+        return "d" if not node.is_string and "." in node.name and "e" not in node.name.lower() else ""
+    if isinstance(node, exp.Column):
+        names = [part.name.lower() for part in node.parts]
+        kind = next((columns[name] for name in (".".join(names), ".".join(names[1:]), names[-1]) if name in columns), None)
+        return doubt if kind in (None, "?", "array", "map") else kind if kind in ("d", "f") else ""
+    if isinstance(node, (exp.Dot, exp.Bracket)):
+        return doubt
+    if isinstance(node, (exp.Cast, exp.TryCast)):
+        kind = node.to.sql("spark").lower()
+        return "d" if kind.startswith(("dec", "numeric")) else "f" if kind.startswith(("double", "float", "real")) else ""
+    if isinstance(node, (exp.Predicate, exp.Connector, exp.Subquery, exp.Query)):
+        return doubt if isinstance(node, (exp.Subquery, exp.Query)) else ""
+    inner = [_number(one, columns, doubt) for one in node.iter_expressions()] if node is not None else []
+    if isinstance(node, (exp.Paren, exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.Div)):
+        return "f" if "f" in inner else "d" if "d" in inner else "f" if isinstance(node, exp.Div) else ""
+    return "d" if "d" in inner else "f" if "f" in inner else ""
+
+
+def _of_decimals(node, columns, doubt):
+    """Whether what a node computes depends on a decimal's digits. Of a double and a decimal, the decimal is made a double."""
+    if columns is None or type(node).__name__ not in _OF_DECIMALS:
+        return False
+    kinds = [_number(one, columns, doubt) for one in node.iter_expressions()]
+    from sqlglot import exp
+
+    literals = [isinstance(one, exp.Literal) for one in node.iter_expressions()]
+    beside = isinstance(node, exp.Binary) and "f" in kinds and all(kind != "d" or literal for kind, literal in zip(kinds, literals))
+    return "d" in kinds and not beside
+
+
+def _sql(text, whole=True, columns=None):
+    """Nodes and functions of SQL text, by a parser of Spark's dialect. `whole`: a statement, whose columns have names. `columns`: the kinds of
+    those that it sees; what it computes of decimals is apart then."""
     try:
         import sqlglot
         from sqlglot import exp
@@ -442,8 +583,13 @@ def _sql(text, whole=True):
     except Exception:  # noqa: BLE001 - whatever the parser cannot read is not proven
         return {"sql:unread"}
     out = set()
+    texts = re.search(r"\b(decimal|dec|numeric|to_number|extract|date_part|datepart)\b|(?<![\w.])\d*\.\d+(?![\deE]*[eEdDfF])", text, re.IGNORECASE)
+    doubt = "d" if columns is not None and (texts or "d" in columns.values()) else ""
     for tree in trees:
         for node in tree.walk() if tree is not None else ():
+            if _of_decimals(node, columns, doubt):
+                out.update(of_kinds({f"sql:{type(node).__name__}"}, {"d"}))
+            out.update(_sql_patterns(node))
             if whole and isinstance(node, exp.Select):
                 # Engines name what has no name, each in its way.
                 unnamed = [one for one in node.expressions if not isinstance(one, (exp.Alias, exp.Column, exp.Star))]
@@ -457,7 +603,11 @@ def _sql(text, whole=True):
             elif isinstance(node, exp.Join):
                 out.add(f"sql:Join:{node.side.lower()}:{node.kind.lower()}:{node.method.lower()}")
             elif isinstance(node, exp.Command):
-                out.add(f"sql:Command:{str(node.this).lower()}")
+                # What follows is not parsed.
+                rest = str(node.args.get("expression") or "").strip("' ").split(None, 1)
+                out.add(f"sql:Command:{str(node.this).lower()}{' ' + rest[0].lower() if rest else ''}")
+            elif isinstance(node, exp.FileFormatProperty):
+                out.add(f"sql:using:{node.name.lower()}")
             elif isinstance(node, exp.Case):
                 out.add("sql:Case(string)" if _all_values(node, _is_text) else "sql:Case(number)" if _all_values(node, _is_whole) else "sql:Case")
             elif isinstance(node, exp.If) and isinstance(node.parent, exp.Case):
@@ -473,6 +623,37 @@ def _sql(text, whole=True):
                 out.add(f"sql:Table:{len(node.parts)}")
             elif not isinstance(node, (exp.Identifier, exp.Column, exp.Alias, exp.TableAlias)):
                 out.add(f"sql:{kind}")
+    return out
+
+
+#: Nodes with a regular expression, or with several.
+_SQL_REGEX = {"RegexpReplace": ("expression",), "RegexpLike": ("expression",), "RegexpILike": ("expression",), "RegexpExtract": ("expression",),
+              "RegexpExtractAll": ("expression",), "RegexpInstr": ("expression",), "RegexpSubstr": ("expression",), "RegexpCount": ("expression",),
+              "RegexpSplit": ("expression",), "Split": ("expression",), "StrToMap": ("pair_delim", "key_value_delim")}
+
+
+def _sql_patterns(node):
+    """As `_patterns`. SQL text is sent as it is: a pattern has to be the same in Java and in Rust, and its text in both parsers."""
+    from . import mend
+    from sqlglot import exp
+
+    name = type(node).__name__
+    out = set()
+    for member in _SQL_REGEX.get(name, ()):
+        pattern = node.args.get(member)
+        if pattern is None and name == "StrToMap":
+            continue
+        text = pattern.name if isinstance(pattern, exp.Literal) and pattern.is_string else None
+        known = text is not None and "\\" not in text and mend.java(text) == text
+        groups = mend._groups(text) if known else None
+        known = groups is not None and not (groups[1] and name not in ("RegexpLike", "RegexpExtract", "RegexpInstr", "RegexpSubstr"))
+        replacement = node.args.get("replacement")
+        if known and name == "RegexpReplace" and replacement is not None:
+            known = isinstance(replacement, exp.Literal) and replacement.is_string and not set("\\$") & set(replacement.name)
+        out.add("regex:known" if known else "regex:other")
+    pattern = node.args.get("format") if isinstance(node, exp.Func) else None
+    if pattern is not None:
+        out.add(f"sql:format:{name}={pattern.name}" if isinstance(pattern, exp.Literal) else "format:other")
     return out
 
 
@@ -538,9 +719,6 @@ _SPECIAL = {
     ("Aggregate", "group_type"): lambda v: {f"group:{v}"},
     ("SortOrder", "null_ordering"): lambda v: {f"nulls:{v}"},
     ("WindowFrame", "frame_type"): lambda v: {f"frame:{v}"},
-    ("SQL", "query"): _sql,
-    ("SqlCommand", "sql"): _sql,
-    ("ExpressionString", "expression"): lambda v: _sql(f"select {v}", False),
     ("NamedTable", "unparsed_identifier"): lambda v: {f"read:table:{len(v.split('.'))}"},
     ("DataSource", "format"): lambda v: {"read:files" if v.startswith("lakerun_files_") else f"read:{v}"},
     ("WriteOperation", "source"): lambda v: {f"write:{v}"},
@@ -596,16 +774,26 @@ def _watch_client():
 
     def _config(self, operation):
         for pair in operation.set.pairs:
-            note(f"setting:{pair.key}={pair.value}")
+            if not of_the_machine(pair.key):
+                note(f"setting:{pair.key}={pair.value}")
         return config(self, operation)
 
     def _failed(self, error):
-        if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+        if not isinstance(error, (KeyboardInterrupt, SystemExit)) and not _state.get("asks"):
             move(f"an error of the engine ({str(error).splitlines()[0][:200] if str(error) else type(error).__name__})")
         return failed(self, error)
 
     Client._execute, Client._execute_and_fetch_as_iterator = _execute, _fetch
     Client._analyze, Client.config, Client._handle_error = _analyze, _config, _failed
+
+
+#: Settings of how and where Apache Spark runs, which no answer depends on.
+_OF_THE_MACHINE = re.compile(r"spark\.(app\.name|master|submit\.|driver\.|executor\.|ui\.|eventLog\.|serializer$|kryo|network\.|rpc\.|memory\.|speculation"
+                             r"|dynamicAllocation\.|yarn\.|kubernetes\.|history\.|metrics\.|shuffle\.|locality\.|task\.|cleaner\.|scheduler\.)")
+
+
+def of_the_machine(key):
+    return bool(_OF_THE_MACHINE.match(key))
 
 
 def _watch_local():
@@ -661,9 +849,14 @@ def _watch_files():
     readwriter.DataFrameReader.load, readwriter.DataFrameWriter.save = _load, _save
 
 
+#: Options whose values are words, the same in capitals. Of a pattern, a separator or a text each letter is itself.
+_WORDS = {"mode", "compression", "codec", "encoding", "charset", "partitionoverwritemode", "int96rebasemode", "datetimerebasemode"}
+
+
 def _option(side, kind, name, value):
-    text = str(value).lower()
-    return f"{side}:{kind}:{name.lower()}={text if len(text) <= 24 else '…'}"
+    text, low = str(value), str(value).lower()
+    text = low if low in ("true", "false") or name.lower() in _WORDS else text
+    return f"{side}:{kind}:{name.lower()}={text if len(text) <= 24 or 'format' in name.lower() else '…'}"
 
 
 def _watch_missing():
@@ -685,7 +878,7 @@ def _watch_missing():
 
 #: Modules that connect by C code, which Python does not see: their import counts as the connection.
 _DRIVERS = {"psycopg2", "psycopg_c", "psycopg_binary", "MySQLdb", "_mysql_connector", "pyodbc", "cx_Oracle", "oracledb", "pymssql", "_mssql", "ibm_db",
-            "pycurl", "confluent_kafka", "duckdb", "turbodbc", "teradatasql", "hdbcli", "pymqi", "rdkafka", "adbc_driver_manager", "connectorx"}
+            "pycurl", "confluent_kafka", "deltalake", "duckdb", "turbodbc", "teradatasql", "hdbcli", "pymqi", "rdkafka", "adbc_driver_manager", "connectorx"}
 #: Programs that only tell something of this process's own machine, and pip, whose packages are this run's own.
 _TELLING = {"cat", "date", "df", "du", "echo", "env", "file", "find", "free", "head", "hostname", "id", "java", "ld", "ldconfig", "ls", "lscpu", "nproc",
             "objdump", "pip", "pip3", "printenv", "ps", "pwd", "tail", "true", "uname", "wc", "which", "whoami"}
@@ -698,18 +891,27 @@ _UNDONE = {
 }
 
 
+#: In a thread that is in a call of botocore's.
+_calling = threading.local()
+
+
 def _watch_effects():
     import botocore.client
 
     own = _own_addresses()
+    _watch_requests(own)
+    _watch_spawns()
 
     def audit(event, arguments):
         if event in ("socket.connect", "socket.sendto"):
             address = arguments[1]
             if isinstance(address, tuple) and tuple(address[:2]) not in own:
                 effect(f"a connection to {address[0]}:{address[1]}")
-        elif event == "import" and arguments[0].split(".")[0] in _DRIVERS:
+        elif event == "import" and (arguments[0].split(".")[0] in _DRIVERS or arguments[0].startswith("google.cloud.")):
             effect(f"a connection by {arguments[0]}")
+        elif event in ("os.fork", "os.forkpty") and _state["moves"] and not _is_child():
+            # What the fork does cannot move the run.
+            _look_through("a fork")
         elif event in _PROGRAMS:
             program = _does_more(event, arguments)
             if program:
@@ -719,13 +921,75 @@ def _watch_effects():
     call = botocore.client.BaseClient._make_api_call
 
     def _call(self, operation, parameters):
-        service = self.meta.service_model.service_name
-        undone = _UNDONE.get(service)
-        if not (undone and undone.match(operation)) and not _READS.match(operation):
-            effect(f"the call {service}:{operation}")
-        return call(self, operation, parameters)
+        _of_api(self, operation)
+        before, _calling.on = getattr(_calling, "on", False), True
+        try:
+            return call(self, operation, parameters)
+        finally:
+            _calling.on = before
 
     botocore.client.BaseClient._make_api_call = _call
+    sys.meta_path.insert(0, _AsyncClients())
+
+
+def _of_api(client, operation):
+    service = client.meta.service_model.service_name
+    undone = _UNDONE.get(service)
+    if not (undone and undone.match(operation)) and not _READS.match(operation):
+        effect(f"the call {service}:{operation}")
+
+
+class _AsyncClients:
+    """Watches aiobotocore, whose clients make their calls by themselves, once it is imported."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "aiobotocore.client":
+            return None
+        import importlib.util
+
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            call = module.AioBaseClient._make_api_call
+
+            async def _call(self, operation, parameters):
+                _of_api(self, operation)
+                return await call(self, operation, parameters)
+
+            module.AioBaseClient._make_api_call = _call
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+def _watch_requests(own):
+    """Requests to Lakerun's own address that are no calls of botocore's: signed by hand, a function's URL, an object's."""
+    import http.client
+
+    begin = http.client.HTTPConnection.putrequest
+
+    def putrequest(self, method, url, *args, **kwargs):
+        if method.upper() not in ("GET", "HEAD", "OPTIONS") and not getattr(_calling, "on", False) and (self.host, self.port) in own:
+            effect(f"the request {method} {self.host}:{self.port}{url.partition('?')[0][:100]}")
+        return begin(self, method, url, *args, **kwargs)
+
+    http.client.HTTPConnection.putrequest = putrequest
+
+
+def _watch_spawns():
+    """Interpreters that multiprocessing starts anew: nothing watches them, and Python tells nobody of them."""
+    import multiprocessing.util as util
+
+    spawn = util.spawnv_passfds
+
+    def spawnv_passfds(*arguments):
+        effect("another process of Python")
+        return spawn(*arguments)
+
+    util.spawnv_passfds = spawnv_passfds
 
 
 def _does_more(event, arguments):

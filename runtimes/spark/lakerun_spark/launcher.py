@@ -114,7 +114,8 @@ _exit = os._exit
 def report_exits():
     """A script may end without coming back here: by `os._exit`, or by becoming another program. That it did so itself, and with what
     was committed, is reported first: a process that is gone with status 0 and without a report has not ended well."""
-    own = os.getpid()
+    global _own
+    own = _own = os.getpid()
 
     def leave(status):
         # Forks, those of multiprocessing among them, end so too.
@@ -167,7 +168,15 @@ bookmark = None
 quality = []
 
 
+#: The process whose end is the run's: forks of it end for themselves.
+_own = None
+
+
 def finish(error, moved=None, status=None):
+    if _own not in (None, os.getpid()):
+        if error or moved:
+            print(f"lakerun: a process that the script has forked ends: {error or moved}", file=sys.stderr, flush=True)
+        _exit(status if status is not None else 1 if error or moved else 0)
     report = {"moved": moved} if moved else {"error": error, "bookmark": None if error else bookmark, "quality": quality}
     try:
         _report(report)

@@ -5,6 +5,9 @@ an int cannot hold, where Sail says null. An element of an array by its place is
 What Sail answers otherwise for some values only becomes an expression that answers for these, too (`_REPLACED`), or one that is an error
 for them (`_guard`): an error of the engine's moves a run of engine `auto` to Apache Spark by itself.
 
+Regular expressions are Java's to Apache Spark and Rust's to Sail: those that mean the same to both are sent as what they mean to Java (`java`),
+the rest stays and is not proven.
+
 The engine is asked for the types of a relation's input, once for each; a plan without any of them costs nothing.
 """
 
@@ -12,9 +15,10 @@ import re
 
 _WHOLE = {"integer", "long", "short", "byte"}
 _BITS = {"integer": 32, "short": 16, "byte": 8}
-#: A text of a whole number, with or without a fraction, and one of a fraction only.
-TEXT = r"^\s*([+-]?\d+)(?:\.\d*)?\s*$"
-FRACTION = r"^\s*[+-]?\.\d+\s*$"
+#: A text of a whole number, with or without a fraction, and one of a fraction only; blanks are those of UTF8String.trimAll.
+_BLANK = r"[\x00-\x20\x7f]*"
+TEXT = f"^{_BLANK}([+-]?[0-9]+)(?:\\.[0-9]*)?{_BLANK}$"
+FRACTION = f"^{_BLANK}[+-]?\\.[0-9]+{_BLANK}$"
 _TRY = 3
 
 _cache = {}
@@ -39,12 +43,18 @@ def install():
     execute, fetch = Client._execute, Client._execute_and_fetch_as_iterator
     install.analyze = Client._analyze
 
+    def prepared(client, asked):
+        if asked.HasField("command"):
+            # A view may have other columns after it.
+            _cache.clear()
+        plan(client, asked)
+
     def _execute(self, req):
-        plan(self, req.plan)
+        prepared(self, req.plan)
         return execute(self, req)
 
     def _fetch(self, req, *args, **kwargs):
-        plan(self, req.plan)
+        prepared(self, req.plan)
         return fetch(self, req, *args, **kwargs)
 
     Client._execute, Client._execute_and_fetch_as_iterator = _execute, _fetch
@@ -81,13 +91,16 @@ def _paths(members, before):
         yield name, decide._KINDS.get(decide._python_kind(member.dataType), "?")
         if member.dataType.typeName() == "struct":
             yield from _paths(member.dataType.fields, name + ".")
+        elif "decimal" in member.dataType.simpleString() and member.dataType.typeName() != "decimal":
+            # Somewhere within an array or a map.
+            yield name + "[]", "d"
 
 
 def plan(client, message):
     """Mends a plan in place; one that is mended already stays as it is."""
     from . import compat
 
-    if not compat._conf["ansi"] and _casts(message):
+    if (not compat._conf["ansi"] and _casts(message)) or _holds_regex(message):
         _visit(client, message, {})
 
 
@@ -145,12 +158,20 @@ def _visit(client, message, known):
             if item.DESCRIPTOR.name == "Expression":
                 _replace(item, known)
             # One that stands in a list of columns for itself has its name of what it is.
-            if _is_place(item) and not (name in ("Project", "Aggregate") and field.message_type.name == "Expression"):
+            if _is_place(item) and not _is_ansi() and not (name in ("Project", "Aggregate") and field.message_type.name == "Expression"):
                 _mend_place(item, known)
     for expression, found, was in names:
         _name(expression, found, was)
     if name == "Cast":
         _mend(message, known)
+    elif name == "UnresolvedFunction":
+        _mend_regex(message)
+
+
+def _is_ansi():
+    from . import compat
+
+    return compat._conf["ansi"]
 
 
 def _casts_here(relation):
@@ -166,7 +187,7 @@ def _wants(cast, known):
     from . import decide
 
     target, kinds = _target(cast), decide._kinds(cast.expr, known)
-    if cast.eval_mode != _TRY or _is_mended(cast.expr) or is_sized(cast):
+    if _is_ansi() or cast.eval_mode != _TRY or _is_mended(cast.expr) or is_sized(cast):
         return None
     return kinds if (kinds == "s" and target in _WHOLE) or (kinds == "i" and target in _BITS) else None
 
@@ -237,6 +258,8 @@ def _instead(expression, known):
     """The construct, its own parts, and the expression in its place."""
     from . import decide
 
+    if _is_ansi():
+        return None
     kind = expression.WhichOneof("expr_type")
     if kind == "cast":
         target, kinds = _target(expression.cast), decide._kinds(expression.cast.expr, known)
@@ -377,7 +400,7 @@ def _is_to_mend(message, known):
     """Whether anything in an expression is to be mended."""
     from . import decide
 
-    if message.DESCRIPTOR.name == "Cast" and _wants(message, known) is not None:
+    if (message.DESCRIPTOR.name == "Cast" and _wants(message, known) is not None) or _rewrites(message):
         return True
     if message.DESCRIPTOR.name == "Expression":
         if made(message):
@@ -440,6 +463,153 @@ def _double(value):
     made = proto.Expression()
     made.literal.double = value
     return made
+
+
+# regular expressions
+
+#: Functions whose second argument is a regular expression; of those whose matches are taken one after the other, an empty one is not alike.
+REGEX = {"rlike", "regexp", "regexp_like", "regexp_replace", "regexp_extract", "regexp_extract_all", "regexp_count", "regexp_substr", "regexp_instr", "split"}
+_ONE_BY_ONE = {"regexp_replace", "regexp_extract_all", "regexp_count", "split"}
+_ENDS = "\n\r\u0085\u2028\u2029"
+_CLASSES = {"d": "0-9", "w": "A-Za-z0-9_", "s": " \t\n\x0b\f\r"}
+#: What has been written anew: it is sent as it is when a plan comes by again.
+_written, _replacements = {TEXT, FRACTION}, set()
+
+
+def java(pattern, ends=False):
+    """A Java pattern as one of Rust's that matches the same; nothing where there is none, or none that is known. Java's classes are ASCII's,
+    its `.` leaves out five ends of lines, its `$` stands before the last of them, too: that is written only where `ends` says that what is
+    matched after the groups does not matter. Source: java.util.regex.Pattern; the syntax of the crate regex."""
+    if pattern in _written:
+        return pattern
+    out, at, depth = "", 0, 0
+    while at < len(pattern):
+        char, step = pattern[at], None
+        if char == "\\":
+            step = _escape(pattern[at + 1 : at + 2])
+            at += 2
+        elif char == "[":
+            at, step = _class(pattern, at + 1)
+        elif char == "(":
+            step = "(?:" if pattern.startswith("(?:", at) else None if pattern.startswith("(?", at) else "("
+            depth, at = depth + 1, at + len(step or "")
+        elif char in "*+?{":
+            found = re.match(r"(?:[*+?]|\{[0-9]+(?:,[0-9]*)?\})\??(?!\+)", pattern[at:])
+            step = found.group(0) if found else None
+            at += len(step or "")
+        elif char == "$":
+            step = f"(?:\r\n|[{_ENDS}])?$" if ends and not depth and at == len(pattern) - 1 else None
+            at += 1
+        else:
+            step = {".": f"[^{_ENDS}]", "]": None, "}": None}.get(char, char)
+            depth, at = depth - (char == ")"), at + 1
+        if step is None:
+            return None
+        out += step
+    return out
+
+
+def _escape(char):
+    if char.lower() in _CLASSES and char:
+        return f"[{'^' if char.isupper() else ''}{_CLASSES[char.lower()]}]"
+    same = char and char.isascii() and (char in "tnrf" or not (char.isalnum() or char in "<> "))
+    return "\\" + char if same else None
+
+
+def _class(pattern, at):
+    """What stands in brackets, and where it ends."""
+    out = "[^" if pattern.startswith("^", at) else "["
+    at += len(out) - 1
+    first = at
+    while at < len(pattern) and (pattern[at] != "]" or at == first):
+        char = pattern[at]
+        if char == "\\":
+            following = pattern[at + 1 : at + 2]
+            char = _CLASSES.get(following) if following in _CLASSES else None if following.upper() == following and following.isalpha() else _escape(following)
+            at += 1
+        if char is None or char in "[]" or pattern[at : at + 2] in ("&&", "--", "~~"):
+            return at, None
+        out, at = out + char, at + 1
+    return at + 1, out + "]" if at < len(pattern) else None
+
+
+def _groups(pattern):
+    """How many groups a pattern has, and whether it matches the empty text; nothing where Python does not read it."""
+    try:
+        found = re.compile(pattern)
+    except re.error:
+        return None
+    return found.groups, found.match("") is not None
+
+
+def _replacement(text, groups):
+    """Java's replacement as Rust's: `$1x` is the first group and an x."""
+    if text in _replacements:
+        return text
+    out, at = "", 0
+    while at < len(text):
+        if text[at] == "$":
+            found = re.match(r"[0-9]", text[at + 1 :])
+            if not found or int(found.group(0)) > groups:
+                return None
+            end = at + 2
+            while text[end : end + 1].isascii() and text[end : end + 1].isdigit() and int(text[at + 1 : end + 1]) <= groups:
+                end += 1
+            out, at = out + "${" + text[at + 1 : end] + "}", end
+        elif text[at] == "\\":
+            return None
+        else:
+            out, at = out + text[at], at + 1
+    return out
+
+
+def written(function):
+    """A function's pattern and replacement as they mean to Rust what they mean to Java; nothing where that is not known."""
+    given, name = list(function.arguments), function.function_name.lower()
+    if len(given) < 2 or given[1].literal.WhichOneof("literal_type") != "string":
+        return None
+    ends = name in ("rlike", "regexp", "regexp_like") or (name == "regexp_extract" and len(given) > 2 and given[2].literal.integer > 0)
+    pattern = java(given[1].literal.string, ends)
+    groups = _groups(pattern) if pattern is not None else None
+    if groups is None or (groups[1] and name in _ONE_BY_ONE):
+        return None
+    if name != "regexp_replace":
+        return pattern, None
+    if len(given) < 3 or given[2].literal.WhichOneof("literal_type") != "string":
+        return None
+    replacement = _replacement(given[2].literal.string, groups[0])
+    return (pattern, replacement) if replacement is not None else None
+
+
+def _rewrites(message):
+    if message.DESCRIPTOR.name != "UnresolvedFunction" or message.function_name.lower() not in REGEX:
+        return False
+    found = written(message)
+    return bool(found) and (found[0] != message.arguments[1].literal.string or (found[1] is not None and found[1] != message.arguments[2].literal.string))
+
+
+def _holds_regex(message):
+    """Whether there is one to be written anew."""
+    from . import decide
+
+    if _rewrites(message):
+        return True
+    if message.DESCRIPTOR.name == "Expression" and made(message):
+        return False
+    return any(_holds_regex(item) for field, value in message.ListFields() for item in decide._messages(field, value))
+
+
+def _mend_regex(function):
+    found = written(function) if function.function_name.lower() in REGEX else None
+    if found is None:
+        return
+    pattern, replacement = found
+    if pattern != function.arguments[1].literal.string:
+        _written.add(pattern)
+        function.arguments[1].literal.string = pattern
+    if replacement is not None and replacement != function.arguments[2].literal.string:
+        _replacements.add(replacement)
+        function.arguments[2].literal.string = replacement
 
 
 def _call(name, *arguments):
