@@ -149,7 +149,7 @@ async fn what_becomes_of_a_rotation_is_told() {
             .to_owned();
     // Sends what waits to be told.
     let told = || async {
-        let queued = store.read(|tx| tx.scan_prefix(Key::new("\u{1}task"), usize::MAX)).await.unwrap();
+        let queued = store.read(|tx| tx.scan_prefix(Key::new("\u{1}now"), usize::MAX)).await.unwrap();
         let ids = queued.iter().map(|(key, _)| String::from_utf8_lossy(key).into_owned());
         let ids = ids.filter_map(|key| {
             let id = &key[key.find("secrets:rotation-event/")?..];
