@@ -105,7 +105,7 @@ class Crash:
 
     def _aimed_run(self, point):
         """Kills as soon as the server's log holds that the task has begun, or that its job was submitted: what it waits for comes after that."""
-        log = Log(self.show.platform.data / "control.db")
+        log = TableLog(self.show.platform) if self.show.platform.store else Log(self.show.platform.data / "control.db")
         state, submitted = json.dumps({"state": point[0]}, separators=(",", ":"))[1:-1].encode(), str(point[1] == "submitted").lower().encode()
         arn, hit = self.show.start(), set()
         deadline = time.monotonic() + 300
@@ -250,6 +250,22 @@ class Log:
                 return
             self.next, self.at = self.next + 1, (n, record[2])
             yield os.pread(self.files[n].fileno(), record[1], position + self.HEADER.size)
+
+
+class TableLog:
+    """The same of a store in PostgreSQL, where a commit is a row of a table."""
+
+    def __init__(self, platform):
+        self.database = platform.database()
+        self.last = self._rows("SELECT coalesce(max(record), 0) FROM lakerun_log_control")[0][0]
+
+    def _rows(self, statement, **values):
+        return self.database.run(statement, **values)
+
+    def grown(self):
+        for record, writes in self._rows("SELECT record, writes FROM lakerun_log_control WHERE record > :last ORDER BY record", last=self.last):
+            self.last = record
+            yield writes
 
 
 def progress_rows(show):

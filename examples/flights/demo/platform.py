@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.parse
 
 import boto3
+import pg8000.native
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
@@ -69,6 +71,18 @@ class Platform:
                 if self.process.poll() is not None or time.monotonic() - began > 60:
                     raise RuntimeError(f"Lakerun did not start ({error}), see {self.log}:\n{self.log_tail()}") from None
                 time.sleep(0.01)
+
+    def database(self):
+        """A connection to where the records are, in the demo's schema of it."""
+        url = urllib.parse.urlsplit(self.store)
+        name, _, place = url.netloc.rpartition("@")
+        user, _, password = (urllib.parse.unquote(part) for part in name.partition(":"))
+        host, _, port = place.rpartition(":") if ":" in place else (place, "", "")
+        host, port = urllib.parse.unquote(host), int(port or 5432)
+        at = {"unix_sock": f"{host}/.s.PGSQL.{port}"} if host.startswith("/") else {"host": host, "port": port}
+        connection = pg8000.native.Connection(user, password=password or None, database=url.path.strip("/") or None, **at)
+        connection.run(f"SET search_path = {self.schema}")
+        return connection
 
     def _settings(self):
         paths = ", ".join(f'"{path}"' for path in self.read_paths)
