@@ -124,10 +124,10 @@ impl Engine {
             let mut at = Vec::new();
             loop {
                 // Piece by piece: a read keeps commits waiting.
-                let (keys, last) = shard.store.read(|tx| unended(tx, prefix, &at)).await?;
-                self.inner.running.with(prefix, |known| known.keys.extend(keys.into_iter().map(|key| (key, number))));
-                match last {
-                    Some(last) => at = last,
+                let Page { items, next } = shard.store.read(|tx| unended(tx, prefix, &at)).await?;
+                self.inner.running.with(prefix, |known| known.keys.extend(items.into_iter().map(|key| (key, number))));
+                match next {
+                    Some(next) => at = next,
                     None => break,
                 }
                 tokio::task::yield_now().await;
@@ -161,16 +161,16 @@ fn running(
     Ok((found, looked_at))
 }
 
-/// The next piece of a list: the keys of those that run, and where to go on.
-fn unended(tx: &mut Tx<'_>, prefix: &[u8], after: &[u8]) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), Error> {
+/// The next piece of a list: the keys of those that run.
+fn unended(tx: &mut Tx<'_>, prefix: &[u8], after: &[u8]) -> Result<Page<Vec<u8>>, Error> {
     let found = tx.scan_after(prefix, after, LOOKED_AT)?;
-    let last = found.last().filter(|_| found.len() == LOOKED_AT).map(|(key, _)| key.clone());
-    let mut keys = Vec::new();
+    let next = found.last().filter(|_| found.len() == LOOKED_AT).map(|(key, _)| key.clone());
+    let mut items = Vec::new();
     for (key, value) in found {
         let Some(arn) = String::from_utf8(value).ok().and_then(|text| ExecutionArn::parse(&text)) else { continue };
         if read::summary(tx, &arn)?.is_some_and(|summary| summary.status == Status::Running) {
-            keys.push(key);
+            items.push(key);
         }
     }
-    Ok((keys, last))
+    Ok(Page { items, next })
 }

@@ -50,7 +50,7 @@ class Platform:
         self.log.unlink(missing_ok=True)
         self.listen = f"127.0.0.1:{_free_port(4566)}"
 
-    def start(self):
+    def start(self, tries=30):
         """Starts the server, also again after a kill, and waits until it answers."""
         settings = self.work / "lakerun.toml"
         settings.write_text(self._settings())
@@ -68,6 +68,10 @@ class Platform:
                 self.client("s3").list_buckets()
                 return time.monotonic() - began
             except (OSError, RuntimeError, BotoCoreError) as error:
+                # A process that the killed server had forked and that was no program yet had its folder's lock for a moment longer.
+                if tries and self.process.poll() is not None and "another lakerun server holds" in self.log_tail(1):
+                    time.sleep(0.1)
+                    return self.start(tries - 1)
                 if self.process.poll() is not None or time.monotonic() - began > 60:
                     raise RuntimeError(f"Lakerun did not start ({error}), see {self.log}:\n{self.log_tail()}") from None
                 time.sleep(0.01)
