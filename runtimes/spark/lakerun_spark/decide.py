@@ -123,7 +123,10 @@ def effect(what):
 
 
 def _look_through(what):
+    if _state.get("looked"):
+        return
     doubt = unproven_names(_state["script"] or "")
+    _state["looked"] = not doubt
     if doubt:
         move(f"function:{doubt[0]} (looked for before {what})")
 

@@ -238,8 +238,8 @@ def _follow(spark, sql, name, partitions):
 
 def _refresh(spark, sql, text):
     """Tables that a text may name, with the partitions and files that there are now: a sink or a crawler may have added some."""
-    low = text.lower()
-    for name in [one for one in _loaded if one[1].lower() in low]:
+    words = set(re.findall(r"\w+", text.lower()))
+    for name in [one for one in _loaded if set(re.findall(r"\w+", one[1].lower())) <= words]:
         known = _loaded[name]
         if known["keys"] or known["rough"]:
             glue = boto3.client("glue")
