@@ -76,6 +76,7 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         LogicalPlan::Aggregate(aggregate) => by_instants(aggregate)?,
         LogicalPlan::Window(window) => native_windows(window)?,
         LogicalPlan::Values(values) => typed_values(values)?,
+        LogicalPlan::Filter(filter) if is_true(&filter.predicate) => filter.input.as_ref().clone(),
         other => other,
     };
     Ok(Transformed::yes(plan))
@@ -356,12 +357,24 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         other => other,
     };
+    if let Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) = &expr
+        && is_true(right)
+    {
+        return Ok(Transformed::yes(left.as_ref().clone()));
+    }
     let Expr::ScalarFunction(function) = &expr else { return Ok(Transformed::no(expr)) };
+    if function.func.name() == crate::sql::NAMES {
+        return Ok(Transformed::yes(Expr::Literal(ScalarValue::Boolean(Some(true)), None)));
+    }
     let Some(own) = function.func.inner().downcast_ref::<TrinoScalar>() else { return Ok(Transformed::no(expr)) };
     let args = &function.args;
     let new = match own.trino() {
         "$literal" => constant(&expr, schema)?,
         "$boolean" => boolean(args, schema)?,
+        "$pos" => {
+            type_of(&expr, schema)?;
+            args.first().cloned()
+        }
         "$eq" => compared(args, Operator::Eq, schema)?,
         "$neq" => compared(args, Operator::NotEq, schema)?,
         "$lt" => compared(args, Operator::Lt, schema)?,
@@ -381,6 +394,10 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Some(new) => Transformed::yes(new),
         None => Transformed::no(expr),
     })
+}
+
+fn is_true(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(ScalarValue::Boolean(Some(true)), _))
 }
 
 /// The literal that a call of `$literal` is.

@@ -283,6 +283,10 @@ fn execution(text: &str) -> Error {
     if text == "Scalar subquery returned more than one row" {
         return Error::user(1203, "SUBQUERY_MULTIPLE_ROWS", "Scalar sub-query has returned multiple rows");
     }
+    // `a.b` where `a` is a column that is no row.
+    if text.starts_with("Cannot access field at argument ") {
+        return Error::user(1006, "TYPE_MISMATCH", "line 1:8: Expression is not of type ROW");
+    }
     if text == "NTILE requires a positive integer" {
         return Error::user(1203, "INVALID_FUNCTION_ARGUMENT", "Buckets must be greater than 0");
     }
@@ -375,6 +379,8 @@ fn known_plan(text: &str) -> Option<(&'static str, String)> {
     } else if let Some(rest) = text.strip_prefix("Cannot find column with position ") {
         let position = rest.split(' ').next().unwrap_or_default();
         ("INVALID_COLUMN_REFERENCE", format!("GROUP BY position {position} is not in select list"))
+    } else if text.starts_with("Join condition must be boolean type") {
+        ("TYPE_MISMATCH", "JOIN ON clause must evaluate to a boolean".to_owned())
     } else if text.starts_with("WITH query name ") {
         let name = text.split('"').nth(1).unwrap_or_default();
         ("DUPLICATE_NAMED_QUERY", format!("WITH query name '{name}' specified more than once"))

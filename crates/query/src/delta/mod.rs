@@ -146,6 +146,14 @@ impl DeltaTable {
     }
 }
 
+impl DeltaTable {
+    /// The location of a file as S3 has it, where the log's has escapes.
+    fn path(&self, file: &ScanFile) -> Result<String> {
+        let key = object_store::path::Path::from_url_path(self.place(file)?.path()).map_err(Error::internal)?;
+        Ok(format!("s3://{}/{key}", self.bucket))
+    }
+}
+
 /// The kernel waits for what it reads: on a thread that may.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result as DfResult;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::datasource::TableType;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
@@ -25,18 +25,21 @@ use tokio::sync::mpsc::Sender;
 
 use super::{DeltaTable, failed, filter};
 use crate::error::{Error, Result};
-use crate::scan::Conform;
+use crate::scan::{Conform, hidden_field, modified};
 
-/// The newest state of a table, as a query finds it.
+/// The newest state of a table, as a query finds it: its columns, then the hidden ones that the query names.
 #[derive(Debug)]
 pub(crate) struct DeltaScan {
     table: Arc<DeltaTable>,
     schema: SchemaRef,
 }
 
+/// The hidden columns that Trino's connector for Delta Lake has: its partitions have no name.
+const HIDDEN: [&str; 3] = ["$path", "$file_size", "$file_modified_time"];
+
 impl DeltaScan {
     /// Errors: a column of a type that queries do not have.
-    pub(crate) fn new(table: DeltaTable) -> Result<Self> {
+    pub(crate) fn new(table: DeltaTable, hidden: &[&'static str]) -> Result<Self> {
         let schema = table.exposed();
         for (stored, field) in table.arrow.fields().iter().zip(schema.fields()) {
             if Conform::of(stored.data_type(), field).is_none() {
@@ -47,7 +50,9 @@ impl DeltaScan {
                 )));
             }
         }
-        Ok(Self { table: Arc::new(table), schema })
+        let hidden = hidden.iter().filter(|name| HIDDEN.contains(name)).map(|name| Arc::new(hidden_field(name)));
+        let all: Vec<FieldRef> = schema.fields().iter().cloned().chain(hidden).collect();
+        Ok(Self { table: Arc::new(table), schema: Arc::new(Schema::new(all)) })
     }
 
     async fn plan(
@@ -59,18 +64,15 @@ impl DeltaScan {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let wanted: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema = Arc::new(self.schema.project(&wanted).map_err(Error::internal)?);
-        // Rows that are only counted are counted by some column.
-        let read: Vec<usize> = if wanted.is_empty() { vec![0] } else { wanted.clone() };
         let fields = self.table.arrow.fields();
+        let stored: Vec<usize> = wanted.iter().copied().filter(|at| *at < fields.len()).collect();
+        // Rows that are only counted are counted by some column.
+        let read = if stored.is_empty() { vec![0] } else { stored };
         let names: Vec<&str> = read.iter().map(|at| fields[*at].name().as_str()).collect();
         let columns = self.table.snapshot.schema().project(&names).map_err(|error| failed(error, "projection"))?;
         let predicate = filter::predicate(filters, &self.schema, &self.table.arrow);
         let scan = self.table.scan(|builder| builder.with_schema(columns).with_predicate(predicate))?;
         let files = self.table.files(&scan).await?;
-        let conform = wanted
-            .iter()
-            .map(|at| Conform::of(fields[*at].data_type(), &self.schema.fields()[*at]).unwrap_or(Conform::Same))
-            .collect();
         let mut groups = vec![Vec::new(); width.clamp(1, files.len().max(1))];
         let count = groups.len();
         for (at, file) in files.into_iter().enumerate() {
@@ -83,9 +85,15 @@ impl DeltaScan {
             Boundedness::Bounded,
         ));
         let keys = self.table.partition_columns();
-        let key = |at: &usize| Some(fields[*at].name().clone()).filter(|name| keys.contains(name));
-        let keys = wanted.iter().map(key).collect();
-        let read = Arc::new(Reads { table: Arc::clone(&self.table), scan, conform, keys, schema });
+        let columns = wanted.iter().map(|at| match fields.get(*at) {
+            Some(field) => Made::Stored {
+                conform: Conform::of(field.data_type(), &self.schema.fields()[*at]).unwrap_or(Conform::Same),
+                key: Some(field.name().clone()).filter(|name| keys.contains(name)),
+            },
+            None => Made::Hidden(self.schema.field(*at).name().clone()),
+        });
+        let columns = columns.collect();
+        let read = Arc::new(Reads { table: Arc::clone(&self.table), scan, columns, schema });
         Ok(Arc::new(DeltaExec { read, groups, limit, properties }))
     }
 }
@@ -120,11 +128,16 @@ impl TableProvider for DeltaScan {
 struct Reads {
     table: Arc<DeltaTable>,
     scan: Arc<Scan>,
-    /// How each wanted column is made of the log's; none when rows are only counted.
-    conform: Vec<Conform>,
-    /// The names in the log of those wanted columns that are partitions'.
-    keys: Vec<Option<String>>,
+    /// How each wanted column is made; none when rows are only counted.
+    columns: Vec<Made>,
     schema: SchemaRef,
+}
+
+enum Made {
+    /// Of the next of the log's columns, which has this name if it is a partition's.
+    Stored { conform: Conform, key: Option<String> },
+    /// Of what the log says of the file.
+    Hidden(String),
 }
 
 impl Reads {
@@ -162,16 +175,34 @@ impl Reads {
     }
 
     fn conformed(&self, batch: &RecordBatch, file: &ScanFile) -> Result<RecordBatch> {
-        let parts = self.conform.iter().zip(&self.keys).zip(batch.columns().iter().zip(self.schema.fields()));
-        let columns = parts.map(|((conform, key), (column, field))| match key {
-            Some(key) if self.table.partition_value(file, key).is_none() => {
-                Ok(new_null_array(field.data_type(), batch.num_rows()))
-            }
-            _ => conform.apply(column),
-        });
-        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let mut stored = batch.columns().iter();
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
+        for (made, field) in self.columns.iter().zip(self.schema.fields()) {
+            columns.push(match made {
+                Made::Hidden(name) => self.hidden(name, file)?.to_array_of_size(batch.num_rows())?,
+                Made::Stored { conform, key } => {
+                    let column = stored.next().ok_or_else(|| Error::internal("a column has not been read"))?;
+                    match key {
+                        Some(key) if self.table.partition_value(file, key).is_none() => {
+                            new_null_array(field.data_type(), batch.num_rows())
+                        }
+                        _ => conform.apply(column)?,
+                    }
+                }
+            });
+        }
         let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &rows).map_err(Error::internal)
+    }
+}
+
+impl Reads {
+    fn hidden(&self, name: &str, file: &ScanFile) -> Result<ScalarValue> {
+        Ok(match name {
+            "$path" => ScalarValue::Utf8(Some(self.table.path(file)?)),
+            "$file_size" => ScalarValue::Int64(Some(file.size)),
+            _ => modified(Some(file.modification_time))?,
+        })
     }
 }
 

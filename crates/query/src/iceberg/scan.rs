@@ -6,9 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray};
-use datafusion::arrow::datatypes::{
-    DataType, Field as ArrowField, FieldRef, Int64Type, Schema as ArrowSchema, SchemaRef,
-};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Int64Type, Schema as ArrowSchema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -37,9 +35,8 @@ use super::transform::Transform;
 use super::types::{Field, Schema, renamed};
 use super::{FileEntry, Loaded, SnapshotFiles, read};
 use crate::error::{Error, Result};
-use crate::scan::{Conform, read_as};
+use crate::scan::{self, Conform, hidden_field, read_as};
 use crate::storage::{Location, Storage};
-use crate::types::TIMESTAMP;
 
 /// One snapshot of a table.
 #[derive(Debug)]
@@ -75,17 +72,7 @@ impl IcebergScan {
         }
         let columns = Arc::new(columns.clone());
         let file_schema = columns.exposed()?;
-        let hidden: Vec<FieldRef> = hidden
-            .iter()
-            .map(|name| {
-                let ty = match *name {
-                    "$file_size" => DataType::Int64,
-                    "$file_modified_time" => TIMESTAMP,
-                    _ => DataType::Utf8,
-                };
-                Arc::new(ArrowField::new(*name, ty, true))
-            })
-            .collect();
+        let hidden: Vec<FieldRef> = hidden.iter().map(|name| Arc::new(hidden_field(name))).collect();
         let schema =
             Arc::new(ArrowSchema::new(file_schema.fields().iter().chain(&hidden).cloned().collect::<Vec<_>>()));
         Ok(Self { storage, loaded, snapshot, only: None, columns, file_schema, hidden, schema })
@@ -186,16 +173,15 @@ impl IcebergScan {
         let location = Location::parse(path)?;
         let size = entry.file.size;
         let modified = self.modified(&location).await?;
-        let constants = self
-            .hidden
-            .iter()
-            .map(|field| match field.name().as_str() {
+        let constant = |field: &FieldRef| -> Result<ScalarValue> {
+            Ok(match field.name().as_str() {
                 "$file_size" => ScalarValue::Int64(Some(size)),
-                "$file_modified_time" => ScalarValue::TimestampMillisecond(modified, None),
+                "$file_modified_time" => scan::modified(modified)?,
                 "$path" => ScalarValue::Utf8(Some(path.clone())),
                 _ => ScalarValue::Utf8(Some(self.loaded.partition_path(entry.spec, &entry.file))),
             })
-            .collect();
+        };
+        let constants = self.hidden.iter().map(constant).collect::<Result<_>>()?;
         let size = u64::try_from(size).map_err(broken)?;
         let mut file = PartitionedFile::new(String::new(), size);
         file.object_meta.location = location.path()?;

@@ -35,5 +35,6 @@ pub(crate) fn register(context: &SessionContext) -> datafusion::common::Result<(
     crate::row_pattern::markers().for_each(|marker| context.register_udf(marker));
     context.register_udf(ScalarUDF::from(unnest::Zip::default()));
     context.register_udf(ScalarUDF::from(relations::LikePattern::default()));
+    context.register_udf(ScalarUDF::from(relations::Names::default()));
     Ok(())
 }

@@ -17,12 +17,14 @@ use datafusion::logical_expr::{
     ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit, when,
 };
 use datafusion::sql::sqlparser::ast::{
-    Expr as SqlExpr, Ident, Join, JoinConstraint, JoinOperator, TableAlias, TableFactor, TableSampleKind, Value,
+    Expr as SqlExpr, Function as SqlFunction, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join,
+    JoinConstraint, JoinOperator, TableAlias, TableFactor, TableSampleKind, Value,
 };
 
 use super::unnest::{Zip, columns_of};
 use crate::error::Error;
-use crate::sql::INTERNAL;
+use crate::scan::HIDDEN;
+use crate::sql::{COLUMNS_OF, FIELDS_OF, INTERNAL, NAMES, SHARED};
 use crate::types::trino_data_type;
 
 #[derive(Debug)]
@@ -183,6 +185,12 @@ fn unnest(
     let TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } = factor else {
         return Err(refused("this form of UNNEST"));
     };
+    if let [SqlExpr::Function(call)] = &array_exprs[..]
+        && let Some(name) = call.name.0.first().and_then(|part| part.as_ident()).map(|name| name.value.as_str())
+        && [COLUMNS_OF, FIELDS_OF].contains(&name)
+    {
+        return star(left, name == FIELDS_OF, call, alias.as_ref(), context);
+    }
     let schema = Arc::clone(left.schema());
     let (mut arguments, mut names) = (Vec::new(), Vec::new());
     for expr in array_exprs {
@@ -236,6 +244,82 @@ fn unnest(
         .build()
 }
 
+/// Beside what is left the columns of a relation under other names, or the fields of a row, which are null where the row is.
+fn star(
+    left: LogicalPlan,
+    fields: bool,
+    call: &SqlFunction,
+    alias: Option<&TableAlias>,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let arguments: Vec<SqlExpr> = match &call.args {
+        FunctionArguments::List(list) => list
+            .args
+            .iter()
+            .filter_map(|argument| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    let schema = Arc::clone(left.schema());
+    let mut shown: Vec<(Option<String>, Expr)> = Vec::new();
+    if fields {
+        let row = arguments.into_iter().next().ok_or_else(|| refused("this form of .*"))?;
+        let row = context.sql_to_expr(row, &schema)?;
+        let types = match trino_functions::Type::of(row.to_field(schema.as_ref())?.1.as_ref()) {
+            trino_functions::Type::Row(types) => types,
+            _ => return Err(Error::user(1006, "TYPE_MISMATCH", "line 1:1: expected expression of type Row").into()),
+        };
+        let DataType::Struct(stored) = row.get_type(schema.as_ref())? else { return Err(refused("this form of .*")) };
+        for (own, stored) in types.iter().zip(&stored) {
+            shown.push((own.0.clone(), row.clone().field(stored.name())));
+        }
+    } else {
+        let parts: Vec<String> = arguments
+            .into_iter()
+            .filter_map(|part| match part {
+                SqlExpr::Identifier(name) => Some(context.normalize_ident(name)),
+                _ => None,
+            })
+            .collect();
+        let is_meant = |relation: &TableReference| {
+            parts.last().is_some_and(|name| relation.table() == name)
+                && parts.iter().rev().nth(1).is_none_or(|schema| relation.schema() == Some(schema))
+        };
+        for column in schema.columns() {
+            let own = column.relation.as_ref().is_some_and(is_meant) && !HIDDEN.contains(&column.name.as_str());
+            if own {
+                let name = Some(column.name.clone()).filter(|name| !name.starts_with(INTERNAL));
+                shown.push((name, Expr::Column(column)));
+            }
+        }
+        if shown.is_empty() {
+            let text = format!("line 1:8: Unable to resolve reference {}", parts.join("."));
+            return Err(Error::user(1006, "TABLE_NOT_FOUND", text).into());
+        }
+    }
+    let (own, values): (Vec<_>, Vec<_>) = shown.into_iter().unzip();
+    let (qualifier, names) = named(own, alias, context)?;
+    let mut all: Vec<Expr> = schema.columns().into_iter().map(Expr::Column).collect();
+    let star = qualifier.as_ref().map_or("star", TableReference::table).trim_start_matches('$').to_owned();
+    let shared = |name: &String| names.iter().flatten().filter(|other| *other == name).count() > 1;
+    let names: Vec<String> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| match name {
+            Some(name) if shared(name) => format!("{SHARED}{name}_{star}{i}"),
+            Some(name) => name.clone(),
+            None => format!("{INTERNAL}{star}_{i}"),
+        })
+        .collect();
+    for (name, value) in names.into_iter().zip(values) {
+        all.push(value.alias_qualified(qualifier.clone(), name));
+    }
+    LogicalPlanBuilder::from(left).project(all)?.build()
+}
+
 fn is_list(expr: &Expr, schema: &DFSchema) -> Result<bool> {
     Ok(matches!(expr.get_type(schema)?, DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)))
 }
@@ -256,9 +340,11 @@ fn named(
             1006,
             "MISMATCHED_COLUMN_ALIASES",
             format_args!(
-                "line 1:1: Column alias list has {} entries but '{name}' has {} columns available",
+                "line 1:1: Column alias list has {} entries but {} has {} columns{}",
                 given.len(),
-                own.len()
+                if name.starts_with('$') { "relation".to_owned() } else { format!("'{name}'") },
+                own.len(),
+                if name.starts_with('$') { "" } else { " available" },
             ),
         )
         .into());
@@ -304,6 +390,36 @@ fn sampled(
         Box::new(lit(percent / 100.0)),
     ));
     LogicalPlanBuilder::from(plan).filter(if percent > 0.0 { chance } else { lit(false) })?.build()
+}
+
+/// `$names(column, …)`: true, in place of which the analyzer puts that; planning has found the columns by then.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Names {
+    signature: Signature,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { signature: Signature::variadic_any(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Names {
+    fn name(&self) -> &'static str {
+        NAMES
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Ok(ColumnarValue::Scalar(ScalarValue::Boolean(Some(true))))
+    }
 }
 
 /// `like_pattern(pattern [, escape])`: a pattern of Trino's as one of DataFusion's, where it is no literal.

@@ -52,6 +52,9 @@ fn only_external(create: &CreateTable) -> Result<()> {
     Ok(())
 }
 
+/// The parameter that says under which name a table goes on, from the beginning of its renaming to its end.
+pub(super) const RENAMED: &str = "lakerun.renamed_to";
+
 impl Run<'_> {
     pub(super) async fn create_table(&mut self, create: CreateTable) -> Result<Answer> {
         let Some(name) = create.name.clone() else { return Err(Error::internal("a table without a name")) };
@@ -398,6 +401,8 @@ impl Run<'_> {
         if self.catalog.table(&database, &to.name).await?.is_some() {
             return Err(Error::ddl(format_args!("AlreadyExistsException(message:Table {} already exists)", to.name)));
         }
+        self.fence(&database, &table, &to.name).await?;
+        table.parameters.remove(RENAMED);
         let old = std::mem::replace(&mut table.name, to.name.clone());
         let partitions =
             if table.partition_keys.is_empty() { Vec::new() } else { self.catalog.partitions(&database, &old).await? };
@@ -406,6 +411,16 @@ impl Run<'_> {
         self.catalog.create_partitions(&database, &to.name, partitions).await?;
         self.catalog.delete_table(&database, &old).await?;
         Ok(done())
+    }
+
+    /// Keeps others from adding to a table that goes on under another name: whoever commits to a table of Iceberg finds no metadata from
+    /// now on, and whoever adds a partition looks for the mark afterwards ([`RENAMED`]). The version that was read says that nobody has
+    /// been there in between; what a statement that ends here has changed is taken back with its attempt.
+    async fn fence(&self, database: &str, table: &Table, to: &str) -> Result<()> {
+        let mut fenced = table.clone();
+        fenced.parameters.insert(RENAMED.to_owned(), to.to_owned());
+        fenced.parameters.remove("metadata_location");
+        self.catalog.update_table(database, fenced).await
     }
 
     pub(super) async fn rename_partition(

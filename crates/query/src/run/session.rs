@@ -1,7 +1,8 @@
 //! DataFusion for one statement: Trino's functions, our objects, and the tables that the statement names.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use datafusion::arrow::array::{RecordBatch, StringArray};
@@ -14,19 +15,20 @@ use datafusion::datasource::ViewTable;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{AggregateUDF, LogicalPlan};
+use datafusion::logical_expr::{AggregateUDF, LogicalPlan, TableType};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Spanned, Statement as SqlStatement, visit_relations};
+use futures::FutureExt as _;
 
 use super::Run;
 use crate::catalog::{Table, ViewText, state};
 use crate::delta::DeltaTable;
 use crate::delta::scan::DeltaScan;
 use crate::error::{Error, Result};
-use crate::scan::HiveTable;
+use crate::scan::{HIDDEN, HiveTable};
 use crate::sql::{self, Select};
 use crate::types::{parse_hive_field, trino_type};
 
@@ -49,10 +51,13 @@ impl<F: Future> Future for Grown<F> {
     }
 }
 
-/// A context and the schemas of the catalog in it.
+/// A context and the catalogs of its queries. Queries that name other hidden columns (a view and who reads it) see other tables under
+/// one name, for `*` would show them: each set of hidden columns has a catalog of its own.
 pub(super) struct Session {
     context: SessionContext,
-    catalog: Arc<MemoryCatalogProvider>,
+    catalogs: Mutex<BTreeMap<String, Arc<MemoryCatalogProvider>>>,
+    /// What the statement itself made known.
+    given: Mutex<Vec<(String, String, Arc<dyn TableProvider>)>>,
     threads: usize,
 }
 
@@ -70,18 +75,42 @@ impl Session {
 
     /// Makes a relation known under a name.
     pub(super) fn put(&self, database: &str, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
-        self.schema(database)?.register_table(name.to_owned(), provider)?;
+        for catalog in self.catalogs().values() {
+            schema_of(catalog, database)?.register_table(name.to_owned(), Arc::clone(&provider))?;
+        }
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.push((database.to_owned(), name.to_owned(), provider));
         Ok(())
     }
 
-    fn schema(&self, database: &str) -> Result<Arc<dyn SchemaProvider>> {
-        if let Some(schema) = self.catalog.schema(database) {
-            return Ok(schema);
-        }
-        let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
-        self.catalog.register_schema(database, Arc::clone(&schema))?;
-        Ok(schema)
+    fn catalogs(&self) -> MutexGuard<'_, BTreeMap<String, Arc<MemoryCatalogProvider>>> {
+        self.catalogs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The catalog of queries that name these hidden columns, and its name.
+    fn catalog(&self, hidden: &[&str]) -> Result<(String, Arc<MemoryCatalogProvider>)> {
+        let name = if hidden.is_empty() { CATALOG.to_owned() } else { format!("{CATALOG} {}", hidden.join(" ")) };
+        let mut catalogs = self.catalogs();
+        if let Some(known) = catalogs.get(&name) {
+            return Ok((name, Arc::clone(known)));
+        }
+        let catalog = Arc::new(MemoryCatalogProvider::new());
+        for (database, table, provider) in self.given.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            schema_of(&catalog, database)?.register_table(table.clone(), Arc::clone(provider))?;
+        }
+        self.context.register_catalog(&name, Arc::clone(&catalog) as _);
+        catalogs.insert(name.clone(), Arc::clone(&catalog));
+        Ok((name, catalog))
+    }
+}
+
+fn schema_of(catalog: &MemoryCatalogProvider, database: &str) -> Result<Arc<dyn SchemaProvider>> {
+    if let Some(schema) = catalog.schema(database) {
+        return Ok(schema);
+    }
+    let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+    catalog.register_schema(database, Arc::clone(&schema))?;
+    Ok(schema)
 }
 
 /// Joins on one machine: what a hash table is built of is the same memory for all threads, so that neither side need be
@@ -155,9 +184,7 @@ impl Run<'_> {
             state.register_expr_planner(Arc::new(crate::functions::RowFields))?;
         }
         crate::plan::register(&context)?;
-        let catalog = Arc::new(MemoryCatalogProvider::new());
-        context.register_catalog(CATALOG, Arc::clone(&catalog) as _);
-        Ok(Session { context, catalog, threads })
+        Ok(Session { context, catalogs: Mutex::default(), given: Mutex::default(), threads })
     }
 
     /// The logical plan of a query, its tables looked up first.
@@ -188,16 +215,17 @@ impl Run<'_> {
         sql::without_catalogs(&mut query, |name| self.is_own(name))
             .map_err(|(name, at)| super::no_catalog(&name, at))?;
         sql::in_session(&mut query, CATALOG, database);
-        let statement = DfStatement::Statement(Box::new(SqlStatement::Query(Box::new(query))));
+        let (catalog_name, catalog) = session.catalog(&select.hidden)?;
         let state = session.context.state();
-        let references = state.resolve_table_references(&statement)?;
+        let named = DfStatement::Statement(Box::new(SqlStatement::Query(Box::new(query))));
+        let references = state.resolve_table_references(&named)?;
         for reference in references {
             let name = reference.table().to_owned();
             if name == crate::row_pattern::INPUT {
                 continue;
             }
             let schema_name = reference.schema().unwrap_or(database).to_owned();
-            let schema = session.schema(&schema_name)?;
+            let schema = schema_of(&catalog, &schema_name)?;
             if schema.table_exist(&name) {
                 continue;
             }
@@ -225,10 +253,23 @@ impl Run<'_> {
             let function = AggregateUDF::from(crate::functions::TrinoAggregate::new(name));
             session.context.register_udaf(function);
         }
+        let mut query = match named {
+            DfStatement::Statement(statement) => match *statement {
+                SqlStatement::Query(query) => query,
+                _ => return Err(Error::internal("a query has become another statement")),
+            },
+            _ => return Err(Error::internal("a query has become another statement")),
+        };
+        if !select.hidden.is_empty() {
+            let hides = |name: &ObjectName| hidden_of(&catalog, database, name);
+            sql::hide(&mut query, &hides).map_err(Error::not_supported)?;
+        }
         // Unqualified names inside a view are of the view's database.
         let mut state = session.context.state();
-        database.clone_into(&mut state.config_mut().options_mut().catalog.default_schema);
-        let plan = state.statement_to_plan(statement).await?;
+        let options = &mut state.config_mut().options_mut().catalog;
+        database.clone_into(&mut options.default_schema);
+        options.default_catalog = catalog_name;
+        let plan = state.statement_to_plan(DfStatement::Statement(Box::new(SqlStatement::Query(query)))).await?;
         Ok(plan)
     }
 
@@ -249,11 +290,8 @@ impl Run<'_> {
             return Box::pin(self.iceberg_provider(session, table, suffix, select)).await;
         }
         if table.is_delta() && suffix.is_none() {
-            if let Some(hidden) = select.hidden.first() {
-                return Err(Error::not_supported(format_args!("{hidden} of a Delta Lake table")));
-            }
             let delta = DeltaTable::load(&self.storage, database, &table).await?;
-            return Ok(Some(Arc::new(DeltaScan::new(delta)?)));
+            return Ok(Some(Arc::new(DeltaScan::new(delta, &select.hidden)?)));
         }
         if let Some(suffix) = suffix {
             return self.special(table, database, suffix).await;
@@ -487,4 +525,19 @@ fn place_of(query: &Query, table: &str) -> (u64, u64) {
         std::ops::ControlFlow::Continue(())
     });
     place
+}
+
+/// The hidden columns that a table of a catalog has; those of a view are columns as all others.
+fn hidden_of(catalog: &MemoryCatalogProvider, database: &str, name: &ObjectName) -> Vec<&'static str> {
+    let parts: Vec<String> =
+        name.0.iter().filter_map(|part| part.as_ident()).map(|part| part.value.to_lowercase()).collect();
+    let (schema, table) = match &parts[..] {
+        [table] => (database, table),
+        [schema, table] => (schema.as_str(), table),
+        _ => return Vec::new(),
+    };
+    let found = catalog.schema(schema).and_then(|schema| schema.table(table).now_or_never()?.ok().flatten());
+    let Some(provider) = found.filter(|provider| provider.table_type() == TableType::Base) else { return Vec::new() };
+    let schema = provider.schema();
+    HIDDEN.into_iter().filter(|name| schema.field_with_name(name).is_ok()).collect()
 }

@@ -269,6 +269,12 @@ impl Run<'_> {
                 ));
             }
         }
+        // Partitions that come when those of a table that is renamed have been read stay behind.
+        let now = self.catalog.table(database, &table.name).await?;
+        if now.is_none_or(|now| now.parameters.contains_key(super::ddl::RENAMED)) {
+            let text = format!("Table {database}.{} was renamed or dropped while rows were inserted", table.name);
+            return Err(Error::user(1003, "TRANSACTION_CONFLICT", text));
+        }
         Ok(())
     }
 

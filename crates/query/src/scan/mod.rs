@@ -41,6 +41,9 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use indexmap::IndexMap;
 use tokio::sync::Mutex;
+use trino_functions::Type as Trino;
+use trino_functions::value::Value;
+use trino_functions::zone::Zone;
 
 pub(crate) use columns::read_as;
 pub(crate) use conform::Conform;
@@ -55,10 +58,29 @@ pub(crate) use projection::Projection;
 use crate::catalog::{Catalog, StorageDescriptor, Table};
 use crate::error::{Error, Result};
 use crate::storage::{Location, Storage};
-use crate::types::{TIMESTAMP, parse_hive_field};
+use crate::types::parse_hive_field;
 
 /// The columns that every table has but `*` does not show.
 pub(crate) const HIDDEN: [&str; 4] = ["$path", "$file_size", "$file_modified_time", "$partition"];
+
+/// A hidden column; a file's time is a moment with its zone, as in Trino's connectors (`FILE_MODIFIED_TIME_TYPE_SIGNATURE`).
+pub(crate) fn hidden_field(name: &str) -> Field {
+    match name {
+        "$file_size" => Field::new(name, DataType::Int64, true),
+        "$file_modified_time" => Trino::TimestampTz(3).field(name),
+        _ => Field::new(name, DataType::Utf8, true),
+    }
+}
+
+/// The value of `"$file_modified_time"`.
+pub(crate) fn modified(ms: Option<i64>) -> Result<ScalarValue> {
+    let value = match ms {
+        Some(ms) => Value::TimestampTz(i128::from(ms) * 1_000_000_000, Zone::UTC),
+        None => Value::Null,
+    };
+    let array = trino_functions::value::build(&Trino::TimestampTz(3), &[value])?;
+    Ok(crate::functions::scalar_of(&array)?)
+}
 
 const FOOTER_CACHE_BYTES: usize = 128 << 20;
 
@@ -101,12 +123,7 @@ impl HiveTable {
         }
         let projection = Projection::of(database, &table, &constant_fields)?;
         for name in hidden {
-            let ty = match *name {
-                "$file_size" => DataType::Int64,
-                "$file_modified_time" => TIMESTAMP,
-                _ => DataType::Utf8,
-            };
-            constant_fields.push(Arc::new(Field::new(*name, ty, true)));
+            constant_fields.push(Arc::new(hidden_field(name)));
         }
         let file_schema = Arc::clone(&layout.schema);
         let all: Vec<FieldRef> = file_schema.fields().iter().chain(&constant_fields).cloned().collect();
@@ -274,9 +291,7 @@ impl HiveTable {
             for field in &self.constant_fields[keys..] {
                 constants.push(match field.name().as_str() {
                     "$file_size" => ScalarValue::Int64(i64::try_from(meta.size).ok()),
-                    "$file_modified_time" => {
-                        ScalarValue::TimestampMillisecond(Some(meta.last_modified.timestamp_millis()), None)
-                    }
+                    "$file_modified_time" => modified(Some(meta.last_modified.timestamp_millis()))?,
                     "$partition" => ScalarValue::Utf8(Some(place.name.clone())),
                     _ => ScalarValue::Utf8(Some(format!("s3://{bucket}/{}", meta.location))),
                 });

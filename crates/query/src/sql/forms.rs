@@ -160,7 +160,9 @@ pub(super) fn quantified(expr: &Expr) -> Option<Expr> {
     };
     let Expr::Subquery(query) = right.as_ref() else { return None };
     let left = left.as_ref().clone();
+    let width = fields(&left).map_or(1, |fields| fields.len());
     match (op, all) {
+        (Op::Eq, false) | (Op::NotEq, true) if width > 1 => return counted(expr),
         (Op::Eq, false) | (Op::NotEq, true) => {
             return Some(Expr::InSubquery { expr: Box::new(left), subquery: query.clone(), negated: all });
         }
@@ -183,8 +185,8 @@ pub(super) fn quantified(expr: &Expr) -> Option<Expr> {
             "CASE WHEN $2 = 0 THEN FALSE WHEN {condition} THEN TRUE WHEN $1 IS NULL OR $2 <> $3 THEN NULL ELSE FALSE END"
         )
     };
-    let figures = ["count(*)", "count(c)", "min(c)", "max(c)"]
-        .map(|figure| figure_of(query, figure))
+    let figures = ["count(*)", "count($)", "min($)", "max($)"]
+        .map(|figure| figure_of(query, figure, width))
         .into_iter()
         .collect::<Option<Vec<_>>>()?;
     let mut arguments = vec![left];
@@ -194,7 +196,7 @@ pub(super) fn quantified(expr: &Expr) -> Option<Expr> {
 
 /// `x IN (query)` among what is selected, by numbers of the query's values: DataFusion joins a query only for a condition.
 pub(super) fn in_query(expr: &mut Expr) {
-    let _ = VisitMut::visit(expr, &mut InQuery { depth: 0, exists: true });
+    let _ = VisitMut::visit(expr, &mut InQuery { depth: 0, exists: true, rows: false });
 }
 
 /// `x IN (query)` in a condition where DataFusion's join would take NULL for FALSE: below anything but AND, and negated below OR.
@@ -212,7 +214,7 @@ pub(super) fn uncertain_in_query(condition: &mut Expr) {
             Expr::AnyOp { .. } | Expr::Exists { .. } => {}
             Expr::AllOp { .. } if alone => {}
             other => {
-                let _ = VisitMut::visit(other, &mut InQuery { depth: 0, exists: false });
+                let _ = VisitMut::visit(other, &mut InQuery { depth: 0, exists: false, rows: false });
             }
         }
     }
@@ -224,6 +226,16 @@ struct InQuery {
     depth: usize,
     /// EXISTS too.
     exists: bool,
+    /// Only what compares rows.
+    rows: bool,
+}
+
+/// Whether a row is looked for among a query's rows.
+fn looks_for_row(expr: &Expr) -> bool {
+    let (Expr::InSubquery { expr: left, .. } | Expr::AnyOp { left, .. } | Expr::AllOp { left, .. }) = expr else {
+        return false;
+    };
+    fields(left).is_some_and(|fields| fields.len() > 1)
 }
 
 impl VisitorMut for InQuery {
@@ -242,6 +254,7 @@ impl VisitorMut for InQuery {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if self.depth == 0
             && (self.exists || !matches!(expr, Expr::Exists { .. }))
+            && (!self.rows || looks_for_row(expr))
             && let Some(new) = counted(expr)
         {
             *expr = new;
@@ -272,13 +285,18 @@ fn counted(expr: &Expr) -> Option<Expr> {
     let text = format!(
         "CASE WHEN $2 = 0 THEN {missing} WHEN $1 IS NULL THEN NULL WHEN $4 > 0 THEN {found} WHEN $2 <> $3 THEN NULL ELSE {missing} END"
     );
-    let Expr::Subquery(mut equal) = figure_of(query, "count(*)")? else { return None };
+    let Expr::Subquery(mut equal) = figure_of(query, "count(*)", 1)? else { return None };
     if let SetExpr::Select(select) = equal.body.as_mut() {
         select.selection = template("c = $1", std::slice::from_ref(left.as_ref()));
     }
     template(
         &text,
-        &[left.as_ref().clone(), figure_of(query, "count(*)")?, figure_of(query, "count(c)")?, Expr::Subquery(equal)],
+        &[
+            left.as_ref().clone(),
+            figure_of(query, "count(*)", 1)?,
+            figure_of(query, "count($)", 1)?,
+            Expr::Subquery(equal),
+        ],
     )
 }
 
@@ -332,9 +350,12 @@ fn is_aggregate(item: &SelectItem) -> bool {
     .is_break()
 }
 
-/// `(SELECT <figure> FROM (<query>) AS quantified (c))`
-fn figure_of(query: &Query, figure: &str) -> Option<Expr> {
-    let text = format!("SELECT {figure} FROM (SELECT 1) AS quantified (c)");
+/// `(SELECT <figure> FROM (<query>) AS quantified (c))`, where `$` is the query's column, or the row of so many.
+fn figure_of(query: &Query, figure: &str, width: usize) -> Option<Expr> {
+    let columns: Vec<String> = (0..width).map(|i| if width == 1 { "c".to_owned() } else { format!("c{i}") }).collect();
+    let list = columns.join(", ");
+    let value = if width == 1 { list.clone() } else { format!("ROW({list})") };
+    let text = format!("SELECT {} FROM (SELECT 1) AS quantified ({list})", figure.replace('$', &value));
     let mut outer = Parser::new(&Trino).try_with_sql(&text).ok()?.parse_query().ok()?;
     put_subquery(&mut outer, query)?;
     Some(Expr::Subquery(outer))
@@ -471,10 +492,22 @@ fn ordered(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Expr {
 
 /// `(a, b) IN (query)` where only truth counts: in the conditions of WHERE and HAVING.
 pub(super) fn row_in_query(condition: &mut Expr) {
+    let among = match &*condition {
+        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => row_among(left, right, false),
+        Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => row_among(left, right, true),
+        _ => None,
+    };
+    if let Some(among) = among {
+        *condition = among;
+    }
     match condition {
-        Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
             row_in_query(left);
             row_in_query(right);
+        }
+        // There Trino compares rows whole, nulls and all.
+        Expr::BinaryOp { op: BinaryOperator::Or, .. } => {
+            let _ = VisitMut::visit(condition, &mut InQuery { depth: 0, exists: false, rows: true });
         }
         Expr::Nested(inner) => row_in_query(inner),
         Expr::InSubquery { expr, subquery, negated } => {
@@ -486,6 +519,13 @@ pub(super) fn row_in_query(condition: &mut Expr) {
         }
         _ => {}
     }
+}
+
+/// `(a, b) = ANY (query)` and `(a, b) <> ALL (query)` in such a condition.
+fn row_among(left: &Expr, right: &Expr, negated: bool) -> Option<Expr> {
+    let Expr::Subquery(query) = right else { return None };
+    let left = fields(left).filter(|fields| fields.len() > 1)?;
+    exists(&left, query, negated)
 }
 
 /// A row is in a query's rows if all fields are equal; it is not in them if none of them is the same, nulls and all: so Trino has it.
@@ -891,7 +931,7 @@ fn put_body(outer: &mut SetExpr, inner: &mut SetExpr) -> Option<()> {
 }
 
 /// The names of a query's columns as far as its text tells how many there are.
-fn columns_of(body: &SetExpr) -> Option<Vec<Option<Ident>>> {
+pub(super) fn columns_of(body: &SetExpr) -> Option<Vec<Option<Ident>>> {
     match body {
         SetExpr::Select(select) => select
             .projection
@@ -947,10 +987,11 @@ fn with_ties(query: &mut Query, count: &Expr) -> Result<()> {
         .collect();
     let order = sorted.join(", ");
     let text = format!(
-        "SELECT * EXCLUDE ({keys}, tie_row, tie_rank) FROM (SELECT *, row_number() OVER (ORDER BY {order}) AS tie_row, \
+        "SELECT * EXCLUDE (\"{without}\", {keys}, tie_row, tie_rank) FROM (SELECT *, row_number() OVER (ORDER BY {order}) AS tie_row, \
          rank() OVER (ORDER BY {order}) AS tie_rank FROM (SELECT 1) AS tie) AS ties \
          WHERE tie_row > {offset} AND tie_rank <= {offset} + {count} ORDER BY tie_row",
         keys = keys.join(", "),
+        without = super::stars::WITHOUT,
     );
     let mut outer =
         Parser::new(&Trino).try_with_sql(&text).and_then(|mut parser| parser.parse_query()).map_err(|_| unknown())?;

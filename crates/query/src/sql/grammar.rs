@@ -46,6 +46,9 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         if let Some(text) = unescaped(&tokens, at) {
             changes.push(Change { from: at, to: at + 3, with: vec![Token::SingleQuotedString(text)] });
         }
+        if let Some(change) = star_names(&tokens, at) {
+            changes.push(change);
+        }
         match keyword(&tokens, at) {
             Some("CAST" | "TRY_CAST") if tokens.get(at + 1).is_some_and(|next| next.token == Token::LParen) => {
                 cast_type(&tokens, at + 1, &mut changes);
@@ -336,6 +339,18 @@ fn group_quantifier(tokens: &[TokenWithSpan], at: usize, changes: &mut Vec<Chang
     }
 }
 
+/// `.* AS (a, b)` → `.* EXCLUDE ("$named_star", a, b)`
+fn star_names(tokens: &[TokenWithSpan], at: usize) -> Option<Change> {
+    let is = |at: usize, token: &Token| tokens.get(at).is_some_and(|found| found.token == *token);
+    let named = is(at, &Token::Period)
+        && is(at + 1, &Token::Mul)
+        && bare(tokens, at + 2).is_some_and(|word| word.eq_ignore_ascii_case("AS"))
+        && is(at + 3, &Token::LParen);
+    let marker = Token::make_word(super::stars::NAMED, Some('"'));
+    let with = vec![Token::make_word("EXCLUDE", None), Token::LParen, marker, Token::Comma];
+    named.then_some(Change { from: at + 2, to: at + 4, with })
+}
+
 /// `TABLE(exclude_columns(input => TABLE(x), columns => DESCRIPTOR(a)))` → `(SELECT * EXCLUDE (a) FROM x)`
 fn exclude_columns(tokens: &[TokenWithSpan], at: usize, changes: &mut Vec<Change>) {
     let word = |at: usize, text: &str| bare(tokens, at).is_some_and(|word| word.eq_ignore_ascii_case(text));
@@ -350,7 +365,8 @@ fn exclude_columns(tokens: &[TokenWithSpan], at: usize, changes: &mut Vec<Change
     };
     let (Some((table, table_end)), Some((list, list_end))) = (inside("TABLE"), inside("DESCRIPTOR")) else { return };
     let mut with = vec![Token::LParen, Token::make_keyword("SELECT"), Token::Mul, Token::make_word("EXCLUDE", None)];
-    with.extend(tokens[list..=list_end].iter().map(|token| match &token.token {
+    with.extend([Token::LParen, Token::make_word(super::stars::WITHOUT, Some('"')), Token::Comma]);
+    with.extend(tokens[list + 1..=list_end].iter().map(|token| match &token.token {
         Token::Word(word) => Token::make_word(&word.value.to_lowercase(), Some('"')),
         other => other.clone(),
     }));

@@ -107,7 +107,15 @@ pub(super) fn is_known(name: &str) -> bool {
         || WINDOW.contains(&name)
         || LAMBDA.contains(&name)
         || GRAMMAR.contains(&name)
-        || name == super::forms::NAMED_ROW
+        || [
+            super::forms::NAMED_ROW,
+            super::NAMES,
+            super::COLUMNS_OF,
+            super::FIELDS_OF,
+            super::ARGUMENT,
+            super::RETURNED,
+        ]
+        .contains(&name)
         || crate::row_pattern::is_marker(name)
 }
 
@@ -415,10 +423,14 @@ impl Lowering {
                 call(SESSION, vec![raw(&name.value.to_lowercase())])
             }
             Expr::UnaryOp { op: UnaryOperator::Minus, expr } => call("$neg", vec![take(expr)]),
-            Expr::UnaryOp { op: UnaryOperator::Plus, expr } | Expr::Nested(expr) => take(expr),
+            Expr::UnaryOp { op: UnaryOperator::Plus, expr } => call("$pos", vec![take(expr)]),
+            Expr::Nested(expr) => take(expr),
             Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } => {
                 **inner = call("$boolean", vec![take(inner), raw("not")]);
                 return Ok(());
+            }
+            Expr::UnaryOp { op, .. } => {
+                return Err(Error::syntax(1, 1, format_args!("mismatched input '{op}'")));
             }
             Expr::BinaryOp { left, op, right } => match operator(op)? {
                 Some("concat") => concat(take(left), take(right)),
@@ -544,7 +556,11 @@ impl Lowering {
                 return Err(Error::syntax(1, 1, "mismatched input '('"));
             }
             "current_timestamp" | "current_date" | "current_time" | "localtime" | "localtimestamp" => {
-                return Ok(Some(call(&format!("${name}"), Vec::new())));
+                let now = call(&format!("${name}"), Vec::new());
+                return match arguments(function).first() {
+                    Some(precision) => precise(&name, now, precision).map(Some),
+                    None => Ok(Some(now)),
+                };
             }
             "current_catalog" | "current_schema" => return Ok(Some(call(SESSION, vec![raw(&name)]))),
             "rand" => function.name = named("random"),
@@ -709,6 +725,32 @@ impl Lowering {
             self.aggregates.push(full);
         }
         Ok(())
+    }
+}
+
+/// `current_timestamp(6)`: of another precision than three.
+fn precise(name: &str, now: Expr, precision: &Expr) -> Result<Expr> {
+    let written = match precision {
+        Expr::Function(call) if call.name == named("$literal") => {
+            arguments(call).first().and_then(raw_text).map(str::to_owned)
+        }
+        _ => None,
+    };
+    let digits = written.and_then(|text| text.parse::<u64>().ok());
+    let (ty, zone) = match name {
+        "current_timestamp" => ("timestamp", " with time zone"),
+        "localtimestamp" => ("timestamp", ""),
+        "current_time" => ("time", " with time zone"),
+        _ => ("time", ""),
+    };
+    match digits {
+        Some(digits @ 0..=12) => Ok(call("$cast", vec![now, raw(&format!("{ty}({digits}){zone}"))])),
+        Some(digits) => {
+            let upper = format!("{ty}{zone}").to_uppercase();
+            let text = format!("{upper} precision must be in range [0, 12]: {digits}");
+            Err(Error::user(1203, "NUMERIC_VALUE_OUT_OF_RANGE", text))
+        }
+        None => Err(Error::syntax(1, 1, "mismatched input '('")),
     }
 }
 

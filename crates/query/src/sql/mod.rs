@@ -1,23 +1,32 @@
 //! From the text of a statement to what it asks for. Athena has two parsers, and so has this: Trino's language for
 //! queries (sqlparser with a dialect of ours, then [`rewrite`]), Hive's for everything about tables ([`ddl`]).
 
+mod aliases;
 mod ddl;
 mod dialect;
 mod dml;
 mod forms;
 mod grammar;
+mod hidden;
 mod json_forms;
 mod lower;
+mod named;
 pub(crate) mod rewrite;
+mod routines;
 mod row_pattern;
+mod stars;
 mod text;
 
+pub(crate) use aliases::NAMES;
 pub(crate) use ddl::{CreateTable, PartitionSpec};
 pub(crate) use forms::AS_OF;
 pub(crate) use forms::like_pattern;
+pub(crate) use hidden::hide;
 pub(crate) use lower::{in_session, without_catalogs};
 pub(crate) use rewrite::{INTERNAL, SHARED};
+pub(crate) use routines::{ARGUMENT, RETURNED};
 pub(crate) use row_pattern::ANY;
+pub(crate) use stars::{COLUMNS_OF, FIELDS_OF};
 pub(crate) use text::{Source, with_parameters};
 
 use datafusion::sql::sqlparser::ast::Query;
@@ -334,6 +343,7 @@ pub(crate) fn parse_query(sql: &str) -> Result<Select> {
 
 /// Reads the tokens from `start` on as a query.
 pub(crate) fn select(source: &Source<'_>, start: usize) -> Result<Select> {
+    let (routines, start) = routines::read(source, start)?;
     // Names of fields in types keep their casing, other quoted names do not.
     let tokens = grammar::readable(source.tokens_from(start).to_vec());
     let dialect = Trino;
@@ -363,10 +373,11 @@ pub(crate) fn select(source: &Source<'_>, start: usize) -> Result<Select> {
         ));
     }
     let mut parser = Parser::new(&dialect).with_recursion_limit(100).with_tokens_with_locations(tokens);
-    let query = parser.parse_query().map_err(|error| source.parse_error(&error))?;
+    let mut query = parser.parse_query().map_err(|error| source.parse_error(&error))?;
     let next = parser.peek_token();
     if next.token != Token::EOF {
         return Err(source.mismatched(&next));
     }
+    routines.inline(&mut query)?;
     rewrite::select(*query, source, hidden)
 }

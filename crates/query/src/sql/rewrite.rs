@@ -1,18 +1,18 @@
-//! What a query's text says beyond its expressions: names of the result's columns, in the casing of the text; hidden
-//! columns; and which functions there are. Expressions are [`super::lower`]'s.
+//! What a query's text says beyond its expressions: names of the result's columns, in the casing of the text, and which
+//! functions there are. Expressions are [`super::lower`]'s.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DuplicateTreatment, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, OrderByKind, Query, Select as AstSelect,
-    SelectItem, SetExpr, Spanned, TableFactor, Value, VisitMut, VisitorMut,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    GroupByExpr, Ident, ObjectName, ObjectNamePart, OrderByKind, Query, Select as AstSelect, SelectItem, SetExpr,
+    Spanned, TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::dialect::Trino;
-use super::{Select, Source, forms};
+use super::{Select, Source, aliases, forms, stars};
 use crate::error::{Error, Result};
 
 /// How the result's columns are called.
@@ -65,7 +65,8 @@ pub(crate) const SHARED: &str = "__column_as_";
 pub(super) fn select(mut query: Query, source: &Source<'_>, hidden: Vec<&'static str>) -> Result<Select> {
     let mut labels = Vec::new();
     collect_labels(&query.body, source, &mut labels);
-    let mut rewriter = Rewriter { hidden: &hidden, error: None };
+    super::named::apart(&mut query);
+    let mut rewriter = Rewriter { error: None };
     if VisitMut::visit(&mut query, &mut rewriter).is_break() {
         return Err(rewriter.error.unwrap_or_else(|| Error::internal("a rewrite was broken off")));
     }
@@ -218,12 +219,11 @@ fn part_shared(body: &mut SetExpr) {
     }
 }
 
-struct Rewriter<'a> {
-    hidden: &'a [&'static str],
+struct Rewriter {
     error: Option<Error>,
 }
 
-impl Rewriter<'_> {
+impl Rewriter {
     /// Ends the rewriting at the first error.
     fn check(&mut self, result: Result<()>) -> ControlFlow<()> {
         match result {
@@ -236,7 +236,7 @@ impl Rewriter<'_> {
     }
 }
 
-impl VisitorMut for Rewriter<'_> {
+impl VisitorMut for Rewriter {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
@@ -246,6 +246,8 @@ impl VisitorMut for Rewriter<'_> {
         }
         let checked = forms::corresponding(&mut query.body)
             .and_then(|()| forms::ambiguous_order(query))
+            .and_then(|()| aliases::order_aggregates(query))
+            .and_then(|()| aliases::distinct_order(query))
             .and_then(|()| forms::fetch(query))
             .and_then(|()| forms::bags(&mut query.body));
         self.check(checked)
@@ -255,6 +257,8 @@ impl VisitorMut for Rewriter<'_> {
         self.check(forms::not_trinos(select))?;
         self.check(reserved_alias(select))?;
         forms::group_by_auto(select);
+        self.check(stars::expand(select))?;
+        aliases::source_names(select);
         forms::inline_windows(select);
         forms::group_unnest(select);
         forms::distinct_groups(select);
@@ -266,25 +270,6 @@ impl VisitorMut for Rewriter<'_> {
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
                 forms::in_query(expr);
-            }
-        }
-        let from_tables = select
-            .from
-            .iter()
-            .flat_map(|from| std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)))
-            .any(|factor| matches!(factor, TableFactor::Table { .. }));
-        if !self.hidden.is_empty() && from_tables {
-            for item in &mut select.projection {
-                if let SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) = item {
-                    let hidden = self.hidden.iter().map(|name| ObjectName::from(vec![Ident::with_quote('"', *name)]));
-                    let written = match options.opt_exclude.take() {
-                        Some(ExcludeSelectItem::Single(name)) => vec![name],
-                        Some(ExcludeSelectItem::Multiple(names)) => names,
-                        None => Vec::new(),
-                    };
-                    options.opt_exclude =
-                        Some(ExcludeSelectItem::Multiple(written.into_iter().chain(hidden).collect()));
-                }
             }
         }
         ControlFlow::Continue(())
@@ -322,6 +307,13 @@ impl VisitorMut for Rewriter<'_> {
         if let Expr::Function(function) = expr {
             let checked = forms::lambda_parameters(function);
             self.check(checked)?;
+            if let FunctionArguments::List(list) = &function.args
+                && list.duplicate_treatment.is_some()
+                && list.args.iter().any(|arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Wildcard)))
+            {
+                self.error = Some(Error::syntax(1, 1, "mismatched input '*'. Expecting: <expression>"));
+                return ControlFlow::Break(());
+            }
         }
         if let Expr::Function(function) = expr
             && name_of(function).as_deref() == Some("normalize")
@@ -431,6 +423,13 @@ const RESERVED: &[&str] = &[
 
 fn reserved_alias(select: &AstSelect) -> Result<()> {
     for item in &select.projection {
+        if let SelectItem::ExprWithAlias { alias, .. } = item
+            && alias.quote_style == Some('\'')
+        {
+            let at = alias.span.start;
+            let text = format!("mismatched input '{alias}'");
+            return Err(Error::syntax(at.line.max(1), at.column.max(1), text));
+        }
         if let SelectItem::ExprWithAlias { alias, .. } = item
             && alias.quote_style.is_none()
             && RESERVED.contains(&alias.value.to_lowercase().as_str())

@@ -170,6 +170,26 @@ async fn deleted_rows_and_other_names_are_the_logs() {
     assert_eq!(lake.rows("SELECT text FROM t WHERE number > 11 ORDER BY 1").await, "\"c\"\n\"e\"\n");
 }
 
+/// Trino's connector for Delta Lake has these three hidden columns, and no `"$partition"`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_are_told_by_hidden_columns() {
+    let lake = Lake::new().await;
+    let columns = json!([column("number", "long"), column("text", "string")]);
+    let mut log = Log::begin(&lake, "t", plain(), json!({}), columns, &[]).await;
+    let one = log.add("a b.parquet", file(["number", "text"], &[(1, "x"), (2, "y")]), json!({}), json!(null)).await;
+    log.commit(&[json!({ "add": one })]).await;
+    log.register("t").await;
+    assert_eq!(
+        lake.rows("SELECT *, \"$path\" FROM t WHERE number = 2").await,
+        "\"2\",\"y\",\"s3://b/t/a b.parquet\"\n"
+    );
+    let size = lake.rows("SELECT DISTINCT \"$file_size\" > 100, typeof(\"$file_modified_time\") FROM t").await;
+    assert_eq!(size, "\"true\",\"timestamp(3) with time zone\"\n");
+    assert_eq!(lake.rows("SELECT count(*) FROM t WHERE \"$path\" LIKE '%none%'").await, "\"0\"\n");
+    let error = lake.fails("SELECT \"$partition\" FROM t").await;
+    assert!(error.starts_with("COLUMN_NOT_FOUND: "), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn moments_have_milliseconds_and_clocks_microseconds() {
     let lake = Lake::new().await;
@@ -207,7 +227,6 @@ async fn what_athena_does_not_do_with_delta_is_refused() {
         "ALTER TABLE t SET TBLPROPERTIES ('a' = 'b')",
         "MSCK REPAIR TABLE t",
         "SELECT * FROM t FOR VERSION AS OF 1",
-        "SELECT \"$path\" FROM t",
     ] {
         let message = lake.fails(sql).await;
         assert!(message.starts_with("NOT_SUPPORTED: "), "{sql}: {message}");

@@ -414,7 +414,7 @@ async fn a_file_tells_when_it_was_written() {
     let folder = object_store::path::Path::from("t/data");
     let listed: Vec<_> = store.list(Some(&folder)).try_collect().await.unwrap();
     let mut written: Vec<String> =
-        listed.iter().map(|file| file.last_modified.format("\"%Y-%m-%d %H:%M:%S%.3f\"").to_string()).collect();
+        listed.iter().map(|file| file.last_modified.format("\"%Y-%m-%d %H:%M:%S%.3f UTC\"").to_string()).collect();
     written.sort();
     let shown = lake.rows("SELECT \"$file_modified_time\" FROM t ORDER BY 1").await;
     assert_eq!(shown.lines().collect::<Vec<_>>(), written);

@@ -4,6 +4,7 @@
 mod catalogs;
 mod delta;
 mod formats;
+mod hidden;
 mod iceberg;
 mod inserts;
 mod language;
@@ -97,6 +98,14 @@ impl Lake {
             ..Partition::default()
         };
         self.catalog.create_partitions("db", table, vec![partition]).await.unwrap();
+    }
+
+    pub(crate) async fn catalog_table(&self, name: &str) -> Table {
+        self.catalog.table("db", name).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn put_table(&self, table: Table) {
+        self.catalog.update_table("db", table).await.unwrap();
     }
 
     pub(crate) async fn run(&self, sql: &str) -> Result<Outcome> {

@@ -118,7 +118,7 @@ fn mysql(pattern: &str) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -132,7 +132,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+pub(super) const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 #[expect(clippy::too_many_lines, reason = "one arm for each letter")]
 fn print(steps: &[Step], value: &Value) -> Result<String> {
@@ -196,7 +196,7 @@ fn print(steps: &[Step], value: &Value) -> Result<String> {
                 let digits = format!("{millis:03}");
                 out.extend(digits.chars().chain(std::iter::repeat('0')).take(count));
             }
-            'z' => out.push_str(&zone_name(zone, utc, count >= 4)),
+            'z' => out.push_str(&zone_name(zone, utc)),
             'Z' if count >= 3 => {
                 let _ = write!(out, "{zone}");
             }
@@ -210,7 +210,7 @@ fn print(steps: &[Step], value: &Value) -> Result<String> {
     Ok(out)
 }
 
-fn zone_name(zone: Zone, utc: i128, _long: bool) -> String {
+pub(super) fn zone_name(zone: Zone, utc: i128) -> String {
     use chrono::TimeZone;
     use chrono_tz::OffsetName;
     match zone {

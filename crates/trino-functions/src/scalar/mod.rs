@@ -4,6 +4,7 @@ mod array;
 mod binary;
 mod datetime;
 mod datetime_format;
+mod format;
 mod json;
 mod json_standard;
 mod map;

@@ -41,7 +41,18 @@ pub(super) fn resolve(name: &str, arguments: &[Argument]) -> Option<Result<Call>
         let [a] = arguments else { return None };
         return Some(negation(&a.ty));
     }
+    if name == "$pos" {
+        let [a] = arguments else { return None };
+        return Some(plus(&a.ty));
+    }
     None
+}
+
+fn plus(ty: &Type) -> Result<Call> {
+    if !ty.is_numeric() {
+        return Err(Error::type_mismatch(format!("Unary '+' operator cannot by applied to {ty} type")));
+    }
+    call("$pos", vec![ty.clone()], ty.clone(), Kernel::Strict(|_, args| Ok(args[0].clone())))
 }
 
 fn cannot<R>(symbol: &str, a: &Type, b: &Type) -> Result<R> {

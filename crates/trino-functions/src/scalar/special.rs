@@ -1,13 +1,11 @@
 //! Functions whose types no signature says: casts, literals, constructors, conditions, and those that take any number
 //! of arguments of a common type.
 
-use std::fmt::Write;
-
 use crate::call::{Argument, Arrays, Call, Kernel, Rows, cast_rows};
 use crate::error::{Error, Result};
 use crate::parse;
-use crate::text::{to_text, write_decimal};
-use crate::types::{Type, VARCHAR, common};
+use crate::text::to_text;
+use crate::types::{Type, VARCHAR, can_coerce, common};
 use crate::value::{Value, compare, equal};
 
 /// Fields of `EXTRACT`, and the functions that answer for them.
@@ -41,6 +39,8 @@ pub(super) fn resolve(name: &str, arguments: &[Argument]) -> Option<Result<Call>
         "$cast" => cast("$cast", &types, text(1)?),
         "$try_cast" => cast("$try_cast", &types, text(1)?),
         "$assign" => assign(&types, text(1)?),
+        "$argument" => argument(&types[0], text(1)?, text(2)?),
+        "$returned" => returned(&types[0], text(1)?),
         "$literal" => literal(text(0)?, text(1)?),
         "$array" => array(types),
         "$row" | "row" => {
@@ -72,7 +72,7 @@ pub(super) fn resolve(name: &str, arguments: &[Argument]) -> Option<Result<Call>
         "greatest" => extreme("greatest", types),
         "least" => extreme("least", types),
         "concat" => concat(types),
-        "format" => format_text(types),
+        "format" => super::format::resolve(types),
         "mod" if types.len() == 2 => return super::operator::resolve("$mod", arguments),
         "replace" => super::string::replace(&types)
             .map_or_else(|| wrong("replace", "varchar(x), varchar(y), varchar(z)", &types), Ok),
@@ -143,6 +143,33 @@ fn assign(types: &[Type], target: &str) -> Result<Call> {
         crate::cast::cast(&args[0], from, to)
     };
     Ok(call("$assign", types.to_vec(), to, Kernel::Strict(kernel)))
+}
+
+/// A value where a routine's parameter is: what cannot be coerced is no call of that routine.
+fn argument(from: &Type, target: &str, expected: &str) -> Result<Call> {
+    let to = Type::parse(target).ok_or_else(|| Error::new("TYPE_NOT_FOUND", format!("Unknown type: {target}")))?;
+    if !can_coerce(from, &to) {
+        let name = expected.split('(').next().unwrap_or_default();
+        let text = format!("Unexpected parameters ({from}) for function {name}. Expected: {expected}");
+        return Err(Error::new("FUNCTION_NOT_FOUND", text));
+    }
+    coerced("$argument", from, to)
+}
+
+/// The value that a routine returns.
+fn returned(from: &Type, target: &str) -> Result<Call> {
+    let to = Type::parse(target).ok_or_else(|| Error::new("TYPE_NOT_FOUND", format!("Unknown type: {target}")))?;
+    if !can_coerce(from, &to) {
+        return Err(Error::type_mismatch(format!("Value of RETURN must evaluate to {to} (actual: {from})")));
+    }
+    coerced("$returned", from, to)
+}
+
+fn coerced(name: &'static str, from: &Type, to: Type) -> Result<Call> {
+    let kernel: Arrays =
+        |call, columns, rows| cast_rows(&columns[0].expanded(rows)?, &call.params[0], &call.returns, false);
+    let params = if name == "$argument" { vec![from.clone(), VARCHAR, VARCHAR] } else { vec![from.clone(), VARCHAR] };
+    Ok(call(name, params, to, Kernel::Arrays(kernel)))
 }
 
 fn named_row(arguments: &[Argument]) -> Call {
@@ -733,241 +760,4 @@ fn concat(types: Vec<Type>) -> Result<Call> {
         return Ok(appended);
     }
     wrong("concat", EXPECTED, &types)
-}
-
-/// `format('%s …', …)` as `java.util.Formatter` does it.
-fn format_text(types: Vec<Type>) -> Result<Call> {
-    if types.len() < 2 || !matches!(types[0], Type::Varchar(_) | Type::Unknown) {
-        return wrong("format", "varchar, ...", &types);
-    }
-    if let Some(ty) = types.iter().find(|ty| matches!(ty, Type::Array(_) | Type::Map(..) | Type::Row(_))) {
-        return Err(Error::not_supported(format!("Type not supported for formatting: {ty}")));
-    }
-    let params = std::iter::once(VARCHAR).chain(types.into_iter().skip(1)).collect();
-    let kernel: Rows = |call, args| {
-        if args[0].is_null() {
-            return Ok(Value::Null);
-        }
-        Ok(formatted(args[0].as_str(), &args[1..], &call.params[1..])?.into())
-    };
-    Ok(call("format", params, VARCHAR, Kernel::Nullable(kernel)))
-}
-
-fn formatted(pattern: &str, args: &[Value], types: &[Type]) -> Result<String> {
-    let wrong = |text: String| Error::argument(format!("Invalid format string: {pattern} ({text})"));
-    let mut out = String::new();
-    let mut chars = pattern.chars().peekable();
-    let mut next = 0;
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        let (mut flags, mut digits, mut index) = (String::new(), String::new(), None);
-        let (mut precision, mut conversion) = (None, None);
-        while let Some(c) = chars.next() {
-            match c {
-                '$' => {
-                    index = digits.parse::<usize>().ok();
-                    digits.clear();
-                }
-                '1'..='9' => digits.push(c),
-                '0' if !digits.is_empty() => digits.push(c),
-                '-' | '+' | ' ' | '0' | ',' | '(' | '#' | '<' => flags.push(c),
-                '.' => {
-                    let mut text = String::new();
-                    while let Some(d) = chars.next_if(char::is_ascii_digit) {
-                        text.push(d);
-                    }
-                    precision = text.parse::<usize>().ok();
-                }
-                't' | 'T' => {
-                    conversion = Some((c, chars.next()));
-                    break;
-                }
-                c => {
-                    conversion = Some((c, None));
-                    break;
-                }
-            }
-        }
-        let width: usize = digits.parse().unwrap_or(0);
-        let Some((kind, _)) = conversion else { return Err(wrong("Conversion = '%'".to_owned())) };
-        if kind == '%' || kind == 'n' {
-            out.push(if kind == '%' { '%' } else { '\n' });
-            continue;
-        }
-        let position = index.map_or_else(
-            || {
-                next += 1;
-                next - 1
-            },
-            |index| index.saturating_sub(1),
-        );
-        let (Some(value), Some(ty)) = (args.get(position), types.get(position)) else {
-            return Err(wrong(format!("Format specifier '%{kind}'")));
-        };
-        let text =
-            format_one(kind, &flags, precision, value, ty).ok_or_else(|| wrong(format!("{kind} != {}", ty.base())))?;
-        let missing = width.saturating_sub(text.chars().count());
-        if flags.contains('-') {
-            out.push_str(&text);
-            out.extend(std::iter::repeat_n(' ', missing));
-        } else if flags.contains('0') && !value.is_null() {
-            let sign = usize::from(text.starts_with(['-', '+']));
-            out.push_str(&text[..sign]);
-            out.extend(std::iter::repeat_n('0', missing));
-            out.push_str(&text[sign..]);
-        } else {
-            out.extend(std::iter::repeat_n(' ', missing));
-            out.push_str(&text);
-        }
-    }
-    Ok(out)
-}
-
-fn format_one(kind: char, flags: &str, precision: Option<usize>, value: &Value, ty: &Type) -> Option<String> {
-    if value.is_null() {
-        // Java's Formatter cuts it off, too.
-        let text = if kind.is_uppercase() { "NULL" } else { "null" };
-        return Some(text.chars().take(precision.unwrap_or(usize::MAX)).collect());
-    }
-    let signed = |text: String| {
-        let plus = if flags.contains('+') && !text.starts_with('-') { "+" } else { "" };
-        let space = if flags.contains(' ') && !text.starts_with('-') { " " } else { "" };
-        let bare = format!("{plus}{space}{text}");
-        match bare.strip_prefix('-') {
-            Some(rest) if flags.contains('(') => format!("({rest})"),
-            _ => bare,
-        }
-    };
-    Some(match (kind, value) {
-        ('s' | 'S', value) => {
-            let text = match value {
-                Value::Double(x) => java(*x),
-                Value::Real(x) => {
-                    let mut out = String::new();
-                    crate::text::write_float(*x, &mut out);
-                    out
-                }
-                value => to_text(value, ty),
-            };
-            let text: String = text.chars().take(precision.unwrap_or(usize::MAX)).collect();
-            if kind == 'S' { text.to_uppercase() } else { text }
-        }
-        ('b' | 'B', value) => {
-            let text = if let Value::Bool(b) = value { b.to_string() } else { "true".to_owned() };
-            if kind == 'B' { text.to_uppercase() } else { text }
-        }
-        ('d', Value::Int(i)) => signed(if flags.contains(',') { grouped(&i.to_string()) } else { i.to_string() }),
-        ('x', Value::Int(i)) => format!("{i:x}"),
-        ('X', Value::Int(i)) => format!("{i:X}"),
-        ('o', Value::Int(i)) => format!("{i:o}"),
-        ('f', value) => {
-            let text = match (value, ty) {
-                (Value::Decimal(x), Type::Decimal(_, s)) => {
-                    let digits = i32::try_from(precision.unwrap_or(6)).ok()?;
-                    let mut out = String::new();
-                    write_decimal(parse::rescale(*x, i32::from(*s), digits)?, digits as u8, &mut out);
-                    out
-                }
-                (Value::Double(_) | Value::Real(_), _) => half_up(value.as_double(), precision.unwrap_or(6)),
-                _ => return None,
-            };
-            signed(if flags.contains(',') { grouped(&text) } else { text })
-        }
-        ('e' | 'E', value) => {
-            let text = match (value, ty) {
-                (Value::Decimal(x), Type::Decimal(_, s)) => {
-                    let mut out = String::new();
-                    write_decimal(*x, *s, &mut out);
-                    scientific(&out, precision.unwrap_or(6))?
-                }
-                (Value::Double(_) | Value::Real(_), _) if value.as_double().is_finite() => {
-                    scientific(&format!("{:e}", value.as_double()), precision.unwrap_or(6))?
-                }
-                (Value::Double(_) | Value::Real(_), _) => java(value.as_double()),
-                _ => return None,
-            };
-            signed(if kind == 'E' { text.to_uppercase() } else { text })
-        }
-        _ => return None,
-    })
-}
-
-/// `12.5` or `1.25e1` as `1.250000e+01`, half up, as Java's formatter rounds.
-fn scientific(number: &str, precision: usize) -> Option<String> {
-    let (sign, number) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
-    let (number, exponent) = number.split_once('e').unwrap_or((number, "0"));
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|digit| digit - b'0').collect();
-    let zeros = all.iter().take_while(|digit| **digit == 0).count();
-    let (mut digits, mut exponent) = if zeros == all.len() {
-        (Vec::new(), 0)
-    } else {
-        let before = i32::try_from(whole.len()).ok()? - i32::try_from(zeros).ok()?;
-        (all[zeros..].to_vec(), exponent.parse::<i32>().ok()? + before - 1)
-    };
-    let is_up = digits.get(precision + 1).is_some_and(|digit| *digit >= 5);
-    digits.resize(precision + 1, 0);
-    if is_up {
-        if let Some(last) = digits.iter().rposition(|digit| *digit < 9) {
-            digits[last] += 1;
-            digits[last + 1..].fill(0);
-        } else {
-            digits.fill(0);
-            digits[0] = 1;
-            exponent += 1;
-        }
-    }
-    let mantissa: String = digits.iter().map(|digit| char::from(digit + b'0')).collect();
-    let point = if precision > 0 { "." } else { "" };
-    let of_exponent = if exponent < 0 { '-' } else { '+' };
-    Some(format!("{sign}{}{point}{}e{of_exponent}{:02}", &mantissa[..1], &mantissa[1..], exponent.abs()))
-}
-
-fn java(value: f64) -> String {
-    let mut out = String::new();
-    crate::text::write_double(value, &mut out);
-    out
-}
-
-/// Fixed digits of the shortest text, half up, as Java's formatter rounds.
-fn half_up(value: f64, digits: usize) -> String {
-    if !value.is_finite() {
-        return java(value);
-    }
-    let exact = format!("{value:e}");
-    let rounded = parse::Digits::parse(&exact).and_then(|number| number.at(digits as i32));
-    match rounded {
-        Some(rounded) => {
-            let mut out = String::new();
-            write_decimal(rounded, digits as u8, &mut out);
-            if value.is_sign_negative() && !out.starts_with('-') {
-                out.insert(0, '-');
-            }
-            out
-        }
-        None => format!("{value:.digits$}"),
-    }
-}
-
-/// Commas between thousands.
-fn grouped(text: &str) -> String {
-    let (sign, rest) = match text.strip_prefix('-') {
-        Some(rest) => ("-", rest),
-        None => ("", text),
-    };
-    let (whole, fraction) = rest.split_once('.').map_or((rest, None), |(whole, fraction)| (whole, Some(fraction)));
-    let mut out = String::from(sign);
-    for (i, digit) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    if let Some(fraction) = fraction {
-        let _ = write!(out, ".{fraction}");
-    }
-    out
 }
