@@ -77,7 +77,6 @@ const REFUSED: &[&str] = &[
     "color",
     "render",
     "rgb",
-    "hash_counts",
     "spooky_hash_v2_32",
     "spooky_hash_v2_64",
     "learn_classifier",

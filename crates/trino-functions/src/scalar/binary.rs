@@ -105,7 +105,7 @@ macro_rules! keyed {
 }
 
 /// `MurmurHash3_x64_128` with seed 0, <https://github.com/aappleby/smhasher>.
-fn murmur3(bytes: &[u8]) -> [u8; 16] {
+pub(super) fn murmur3(bytes: &[u8]) -> [u8; 16] {
     const C1: u64 = 0x87c3_7b91_1142_53d5;
     const C2: u64 = 0x4cf5_ad43_2745_937f;
     let k1 = |k: u64| k.wrapping_mul(C1).rotate_left(31).wrapping_mul(C2);

@@ -142,6 +142,9 @@ fn print(steps: &[Step], value: &Value) -> Result<String> {
         Value::Date(days) => (i128::from(*days) * i128::from(PICOS_PER_DAY), Zone::UTC),
         _ => return Err(Error::internal("no time to format")),
     };
+    // Milliseconds are the finest that is printed: what is finer is rounded to them.
+    let milli = PICOS / 1000;
+    let utc = (utc + milli / 2).div_euclid(milli) * milli;
     let picos = local(utc, zone);
     let time = date_time(picos).ok_or_else(|| Error::out_of_range("timestamp out of range"))?;
     let mut out = String::new();

@@ -86,7 +86,8 @@ fn least(ty: &Type) -> i64 {
     }
 }
 
-/// Rounds half away from zero to so many decimals, by the shortest text as Java's `BigDecimal.valueOf`.
+/// Rounds half away from zero to so many decimals: `Math.round(x * 10^n) / 10^n`, which takes 1.005 for less than it is; by the shortest
+/// text, as Java's `BigDecimal.valueOf`, where that leaves 64 bits.
 fn round_double(x: f64, decimals: i64) -> f64 {
     if !x.is_finite() || decimals > 400 {
         return x;
@@ -101,6 +102,13 @@ fn round_double(x: f64, decimals: i64) -> f64 {
     if factor.abs() == 0.0 {
         // Trino multiplies and divides by it.
         return f64::NAN;
+    }
+    // As Trino: by the nearest whole of the product, if that is a bigint.
+    let tenfold = format!("1e{decimals}").parse().unwrap_or(factor);
+    let product = x.abs() * tenfold;
+    if product < 9.223_372_036_854_775e18 {
+        let rounded = product.round() / tenfold;
+        return if x < 0.0 { -rounded } else { rounded };
     }
     let Some((digits, scale)) = parse::decimal(&format!("{x:e}")) else { return x };
     match parse::rescale(digits, scale, decimals as i32) {
@@ -399,11 +407,11 @@ fn similarity(a: &[Value]) -> Result<Option<f64>> {
     if any_null(a) {
         return Ok(None);
     }
-    let (length_x, length_y) = (dot(x, x).sqrt(), dot(y, y).sqrt());
-    if length_x == 0.0 || length_y == 0.0 {
+    let (square_x, square_y) = (dot(x, x), dot(y, y));
+    if square_x == 0.0 || square_y == 0.0 {
         return Err(Error::argument("Vector magnitude cannot be zero"));
     }
-    Ok(Some(dot(x, y) / (length_x * length_y)))
+    Ok(Some(dot(x, y) / (square_x * square_y).sqrt()))
 }
 
 const COSINE_SIMILARITY: Rows = |_, a| Ok(similarity(a)?.into());

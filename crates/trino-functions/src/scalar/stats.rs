@@ -1,5 +1,7 @@
 //! Cumulative distribution functions and confidence intervals.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::Row;
 use crate::aggregate::{digested, discrete, quantile};
 use crate::call::{Call, Kernel::Strict, Rows};
@@ -189,11 +191,42 @@ const INTERSECTION: Rows = |_, v| {
     Ok(Value::Int(items.len() as i64))
 };
 
-const JACCARD: Rows = |call, v| {
-    let both = INTERSECTION(call, v)?.as_int();
-    let each = DISTINCT_COUNT(call, &v[..1])?.as_int() + DISTINCT_COUNT(call, &v[1..])?.as_int();
-    Ok((both as f64 / (each - both) as f64).into())
+/// Of as many of the least hashes of both sets as the smaller has, the share that is of both: a set digest estimates by these, also where
+/// it holds all of them (`io.trino.type.setdigest.SetDigest`).
+const JACCARD: Rows = |_, v| {
+    let hashes = |digest: &Value| digest.items().iter().filter_map(hash).collect::<Option<BTreeSet<i64>>>();
+    let (Some(x), Some(y)) = (hashes(&v[0]), hashes(&v[1])) else {
+        return Err(Error::not_supported("jaccard_index of digests of this type"));
+    };
+    let smaller = x.len().min(y.len());
+    let both = x.union(&y).take(smaller).filter(|hash| x.contains(hash) && y.contains(hash)).count();
+    Ok((both as f64 / smaller as f64).into())
 };
+
+/// How often each hash was added.
+const HASH_COUNTS: Rows = |_, v| {
+    let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
+    for hash in v[0].items().iter().filter_map(hash) {
+        let hash = hash.ok_or_else(|| Error::not_supported("hash_counts of a digest of this type"))?;
+        *counts.entry(hash).or_default() += 1;
+    }
+    Ok(Value::Map(counts.into_iter().map(|(hash, count)| (Value::Int(hash), Value::Int(count))).collect()))
+};
+
+/// Murmur3 of a value as set digests take it: numbers as eight bytes; nothing of a null.
+#[expect(clippy::option_option, reason = "a null has no hash, and some types' are not known")]
+fn hash(value: &Value) -> Option<Option<i64>> {
+    let bytes = match value {
+        Value::Null => return None,
+        Value::Int(i) => i.to_le_bytes().to_vec(),
+        Value::Date(days) => i64::from(*days).to_le_bytes().to_vec(),
+        Value::Str(text) => text.as_bytes().to_vec(),
+        Value::Bytes(bytes) => bytes.clone(),
+        _ => return Some(None),
+    };
+    let hash = super::binary::murmur3(&bytes);
+    Some(hash.first_chunk::<8>().map(|first| i64::from_le_bytes(*first)))
+}
 
 pub(super) const TABLE: &[Row] = &[
     ("cardinality", "HyperLogLog(T) -> bigint", Strict(DISTINCT_COUNT)),
@@ -205,6 +238,7 @@ pub(super) const TABLE: &[Row] = &[
     ("values_at_quantiles", "tdigest(T), array(double) -> array(T)", Strict(VALUES_AT)),
     ("quantile_at_value", "qdigest(T), T -> double", Strict(QUANTILE_OF)),
     ("intersection_cardinality", "SetDigest(T), SetDigest(T) -> bigint", Strict(INTERSECTION)),
+    ("hash_counts", "SetDigest(T) -> map(bigint, smallint)", Strict(HASH_COUNTS)),
     ("jaccard_index", "SetDigest(T), SetDigest(T) -> double", Strict(JACCARD)),
     ("beta_cdf", "double, double, double -> double", Strict(BETA_CDF)),
     ("inverse_beta_cdf", "double, double, double -> double", Strict(INVERSE_BETA_CDF)),
