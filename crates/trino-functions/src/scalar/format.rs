@@ -544,7 +544,6 @@ fn moment(value: &Value) -> Option<Moment> {
 }
 
 impl Moment {
-    #[expect(clippy::too_many_lines, reason = "one arm for each letter")]
     fn print(&self, part: char) -> Option<String> {
         let at = &self.at;
         let needs_date = "aAbBhCYyjmdeDFcsQ".contains(part);

@@ -153,7 +153,7 @@ fn argument(from: &Type, target: &str, expected: &str) -> Result<Call> {
         let text = format!("Unexpected parameters ({from}) for function {name}. Expected: {expected}");
         return Err(Error::new("FUNCTION_NOT_FOUND", text));
     }
-    coerced("$argument", from, to)
+    Ok(coerced("$argument", from, to))
 }
 
 /// The value that a routine returns.
@@ -162,14 +162,14 @@ fn returned(from: &Type, target: &str) -> Result<Call> {
     if !can_coerce(from, &to) {
         return Err(Error::type_mismatch(format!("Value of RETURN must evaluate to {to} (actual: {from})")));
     }
-    coerced("$returned", from, to)
+    Ok(coerced("$returned", from, to))
 }
 
-fn coerced(name: &'static str, from: &Type, to: Type) -> Result<Call> {
+fn coerced(name: &'static str, from: &Type, to: Type) -> Call {
     let kernel: Arrays =
         |call, columns, rows| cast_rows(&columns[0].expanded(rows)?, &call.params[0], &call.returns, false);
     let params = if name == "$argument" { vec![from.clone(), VARCHAR, VARCHAR] } else { vec![from.clone(), VARCHAR] };
-    Ok(call(name, params, to, Kernel::Arrays(kernel)))
+    call(name, params, to, Kernel::Arrays(kernel))
 }
 
 fn named_row(arguments: &[Argument]) -> Call {
