@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 type Default = (&'static str, fn() -> Value);
 
 /// Those of a type, by the names of its properties.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn of(kind: &str) -> &'static [Default] {
     match kind {
         "AWS::DynamoDB::Table" => &[

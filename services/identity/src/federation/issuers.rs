@@ -28,8 +28,11 @@ const MOST_BYTES: usize = 1 << 20;
 #[derive(Default)]
 pub(crate) struct Issuers {
     /// By account and URL.
-    known: Mutex<BTreeMap<(String, String), Arc<tokio::sync::Mutex<Issuer>>>>,
+    known: Mutex<BTreeMap<(String, String), Shared>>,
 }
+
+/// One that is asked by one request at a time.
+type Shared = Arc<tokio::sync::Mutex<Issuer>>;
 
 /// Whom to ask.
 pub(crate) struct Asked<'a> {
