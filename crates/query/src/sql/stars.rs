@@ -82,8 +82,7 @@ fn relation(kind: SelectItemQualifiedWildcardKind, names: &[Ident], from: &[Tabl
             if names.is_empty() {
                 return Ok(Wanted::Whole(SelectItemQualifiedWildcardKind::ObjectName(name)));
             }
-            let texts = parts.into_iter().map(|part| Expr::Identifier(part));
-            Ok(Wanted::Made(function(COLUMNS_OF, texts.collect())))
+            Ok(Wanted::Made(function(COLUMNS_OF, parts.into_iter().map(Expr::Identifier).collect())))
         }
     }
 }
