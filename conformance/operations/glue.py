@@ -454,6 +454,15 @@ def crawlers():
     metrics = glue().get_crawler_metrics(CrawlerNameList=[name])["CrawlerMetricsList"]
     equal([(m["CrawlerName"], m["TablesCreated"], m["TablesUpdated"], m["TablesDeleted"], m["StillEstimating"]) for m in metrics], [(name, 1, 0, 0, False)])
     equal(names(glue().list_crawls(CrawlerName=name)["Crawls"], "State"), ["COMPLETED"])
+    # The role writes to the catalog, too.
+    other = named("crawler")
+    glue().create_crawler(Name=other, Role=role("glue", "s3:*"), DatabaseName=db, Targets=target, TablePrefix="q_")
+    glue().start_crawler(Name=other)
+    until(lambda: glue().get_crawler(Name=other)["Crawler"]["State"], lambda state: state == "READY")
+    last = glue().get_crawler(Name=other)["Crawler"]["LastCrawl"]
+    equal((last["Status"], "glue:CreateTable" in last["ErrorMessage"]), ("FAILED", True))
+    refused(NOT_FOUND, "", glue().get_table, DatabaseName=db, Name="q_t")
+    glue().delete_crawler(Name=other)
     refused("CrawlerNotRunningException", name, glue().stop_crawler, Name=name)
 
     def stopped():

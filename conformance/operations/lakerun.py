@@ -52,3 +52,24 @@ def notify_workflow():
     glue.stop_trigger(Name=of["Name"])
     refused("InvalidInputException", "DEACTIVATED", lakerun().notify_workflow, Name=name, EventId="e3")
     refused("EntityNotFoundException", "nothing-here", lakerun().notify_workflow, Name="nothing-here", EventId="e1")
+
+
+@operations("lakerun", "RenameTable", "DeleteTable")
+def tables():
+    """What ALTER TABLE RENAME TO and DROP TABLE of queries call: one step each, on the state of the table that the caller knows."""
+    glue, db = client("glue"), named("renamed").replace("-", "_")
+    glue.create_database(DatabaseInput={"Name": db})
+    key = [{"Name": "day", "Type": "string"}]
+    glue.create_table(DatabaseName=db, TableInput={"Name": "t", "PartitionKeys": key})
+    glue.create_partition(DatabaseName=db, TableName="t", PartitionInput={"Values": ["1"]})
+    version = glue.get_table(DatabaseName=db, Name="t")["Table"]["VersionId"]
+    refused("ConcurrentModificationException", "changed", lakerun().rename_table, DatabaseName=db, Name="t", NewName="u", VersionId="99")
+    refused("ConcurrentModificationException", "changed", lakerun().delete_table, DatabaseName=db, Name="t", VersionId="99")
+    refused("EntityNotFoundException", "", lakerun().rename_table, DatabaseName=db, Name="none", NewName="u", VersionId=version)
+    refused("EntityNotFoundException", "", lakerun().delete_table, DatabaseName=db, Name="none", VersionId=version)
+    refused("AlreadyExistsException", "", lakerun().rename_table, DatabaseName=db, Name="t", NewName="t", VersionId=version)
+    lakerun().rename_table(DatabaseName=db, Name="t", NewName="u", VersionId=version)
+    equal([p["TableName"] for p in glue.get_partitions(DatabaseName=db, TableName="u")["Partitions"]], ["u"])
+    version = glue.get_table(DatabaseName=db, Name="u")["Table"]["VersionId"]
+    lakerun().delete_table(DatabaseName=db, Name="u", VersionId=version)
+    refused("EntityNotFoundException", "", glue.get_table, DatabaseName=db, Name="u")

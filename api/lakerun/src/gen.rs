@@ -13,6 +13,27 @@ pub static SERVICE: ServiceSpec = ServiceSpec {
     iam_prefix: "lakerun",
 };
 
+/// `lakerun:DeleteTable`.
+#[derive(Debug)]
+pub struct DeleteTable;
+impl wire::Operation for DeleteTable {
+    type Input = DeleteTableRequest;
+    type Output = DeleteTableResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteTable",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_TABLE_REQUEST,
+        output: &S_DELETE_TABLE_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[],
+        refused: &[],
+    };
+}
+
 /// `lakerun:ListRuleTimes`.
 #[derive(Debug)]
 pub struct ListRuleTimes;
@@ -76,12 +97,49 @@ impl wire::Operation for NotifyWorkflow {
     };
 }
 
+/// `lakerun:RenameTable`.
+#[derive(Debug)]
+pub struct RenameTable;
+impl wire::Operation for RenameTable {
+    type Input = RenameTableRequest;
+    type Output = RenameTableResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "RenameTable",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_RENAME_TABLE_REQUEST,
+        output: &S_RENAME_TABLE_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[],
+        refused: &[],
+    };
+}
+
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
+    <DeleteTable as wire::Operation>::SPEC,
     <ListRuleTimes as wire::Operation>::SPEC,
     <ListScheduleTimes as wire::Operation>::SPEC,
     <NotifyWorkflow as wire::Operation>::SPEC,
+    <RenameTable as wire::Operation>::SPEC,
 ];
+
+/// `DeleteTableRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTableRequest {
+    pub database_name: String,
+    pub name: String,
+    pub version_id: String,
+}
+wire::shape!(DeleteTableRequest: "DatabaseName" database_name, "Name" name, "VersionId" version_id,);
+
+/// `DeleteTableResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTableResponse {}
+wire::shape!(DeleteTableResponse:);
 
 /// `ListRuleTimesRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -114,6 +172,21 @@ wire::shape!(NotifyWorkflowRequest: "Name" name, "EventId" event_id,);
 pub struct NotifyWorkflowResponse {}
 wire::shape!(NotifyWorkflowResponse:);
 
+/// `RenameTableRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RenameTableRequest {
+    pub database_name: String,
+    pub name: String,
+    pub new_name: String,
+    pub version_id: String,
+}
+wire::shape!(RenameTableRequest: "DatabaseName" database_name, "Name" name, "NewName" new_name, "VersionId" version_id,);
+
+/// `RenameTableResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RenameTableResponse {}
+wire::shape!(RenameTableResponse:);
+
 /// `TimesResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TimesResponse {
@@ -123,7 +196,41 @@ wire::shape!(TimesResponse: "Times" times,);
 
 static S_BUS_NAME: Shape =
     Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
+static S_CATALOG_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_COUNT: Shape = Shape::Integer { min: Some(1), max: Some(100) };
+static S_DELETE_TABLE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteTableRequest",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_CATALOG_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_CATALOG_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionId",
+            wire: "",
+            shape: &S_VERSION_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_TABLE_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "DeleteTableResponse", members: &[], payload: None });
 static S_EVENT_ID: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_LIST_RULE_TIMES_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListRuleTimesRequest",
@@ -210,6 +317,46 @@ static S_NOTIFY_WORKFLOW_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_NOTIFY_WORKFLOW_RESPONSE: Shape =
     Shape::Structure(Structure { name: "NotifyWorkflowResponse", members: &[], payload: None });
+static S_RENAME_TABLE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "RenameTableRequest",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_CATALOG_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_CATALOG_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NewName",
+            wire: "",
+            shape: &S_CATALOG_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionId",
+            wire: "",
+            shape: &S_VERSION_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_RENAME_TABLE_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "RenameTableResponse", members: &[], payload: None });
 static S_TIMES: Shape =
     Shape::List(List { member: &S_TIMESTAMP, element: "member", flattened: false, min: None, max: None });
 static S_TIMES_RESPONSE: Shape = Shape::Structure(Structure {
@@ -225,12 +372,22 @@ static S_TIMES_RESPONSE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
+static S_VERSION_ID: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_WORKFLOW_NAME: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 
 /// The service's exceptions.
 pub mod error {
     use wire::Error;
+    /// `AlreadyExistsException`.
+    pub fn already_exists_exception(message: impl Into<String>) -> Error {
+        Error::new("AlreadyExistsException", 400, message)
+    }
+    /// `ConcurrentModificationException`.
+    pub fn concurrent_modification_exception(message: impl Into<String>) -> Error {
+        Error::new("ConcurrentModificationException", 400, message)
+    }
     /// `EntityNotFoundException`.
     pub fn entity_not_found_exception(message: impl Into<String>) -> Error {
         Error::new("EntityNotFoundException", 400, message)

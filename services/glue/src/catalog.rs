@@ -1,7 +1,7 @@
 //! Records of the Data Catalog. Databases, tables, versions and partitions are stored as the API shows them.
 
 mod filter;
-mod undo;
+pub(crate) mod undo;
 
 pub(crate) use filter::Filter;
 

@@ -1,12 +1,15 @@
 //! The catalog's part in attempts of jobs: what a query, a job run or a function has changed of databases, tables and
 //! partitions is noted with the change (see [`store::journal`]), and taken back when the attempt counts for nothing.
 //!
-//! What somebody else has changed since stays as they left it; a table that they have changed stays with all that it holds.
+//! What somebody else has changed since stays as they left it; a table that they have changed stays with all that it holds. So does what
+//! they go by: a partition that another job has looked at, or that somebody finds there when adding it, a table that somebody adds partitions
+//! to (none, after an INSERT without any): rows that are written by it would be in no table without it. (Iceberg's tables have states, whose files are looked after by [`undo`] itself.)
 
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use service::attempts::{Outcome, Participant};
+use service::Cx;
+use service::attempts::{Outcome, Participant, job_of};
 use store::journal::Change;
 use store::{Key, Tx};
 use wire::Error;
@@ -24,6 +27,74 @@ fn kept(job: &str) -> Key {
     Key::new("glue-kept").push(job)
 }
 
+/// The records of a job that others go by.
+fn relied(job: &str) -> Key {
+    Key::new("glue-relied").push(job)
+}
+
+/// Which of the records other jobs that are under way have changed, with those jobs.
+fn under_way(tx: &mut Tx<'_>, own: Option<&str>, keys: &[Key]) -> Result<Vec<(String, Key)>, store::Error> {
+    let (mut found, mut last) = (Vec::new(), None::<String>);
+    while let Some(job) = tx.next_journal(last.as_deref())? {
+        for key in keys.iter().filter(|_| own != Some(job.as_str())) {
+            if tx.get(noted(&job, key))?.is_some() && tx.get(relied(&job).push(key))?.is_none() {
+                found.push((job.clone(), key.clone()));
+            }
+        }
+        last = Some(job);
+    }
+    Ok(found)
+}
+
+/// The row of a job's journal that is about a record (see [`store::journal`]).
+fn noted(job: &str, key: &Key) -> Key {
+    Key::new("\u{1}journal").push(job).push(key)
+}
+
+/// Somebody goes by these records: the jobs that have made them do not take them back.
+pub(crate) fn rely(tx: &mut Tx<'_>, cx_job: Option<&str>, keys: &[Key]) -> Result<(), store::Error> {
+    for (job, key) in under_way(tx, cx_job, keys)? {
+        tx.put(relied(&job).push(&key), b"")?;
+    }
+    Ok(())
+}
+
+/// The job on whose behalf a call is made.
+pub(crate) fn job(cx: &Cx) -> Option<String> {
+    cx.attempt().map(|attempt| job_of(attempt).to_owned())
+}
+
+impl Glue {
+    /// Reads something; where a job reads it, what it has read (the keys beside the answer) is what it may go by from here on.
+    pub(crate) async fn look<T>(
+        &self,
+        cx: &Cx,
+        mut f: impl FnMut(&mut Tx<'_>) -> Result<(T, Vec<Key>), Error>,
+    ) -> Result<T, Error> {
+        let Some(own) = job(cx) else { return Ok(self.store.read(f).await?.0) };
+        loop {
+            let read = self.store.read(|tx| {
+                let (found, keys) = f(tx)?;
+                Ok::<_, Error>((found, under_way(tx, Some(&own), &keys)?))
+            });
+            let (found, open) = read.await?;
+            if open.is_empty() {
+                return Ok(found);
+            }
+            // What has been taken back meanwhile is not there when it is read again.
+            let note = self.store.write(move |tx| {
+                for (job, key) in &open {
+                    if tx.get(noted(job, key))?.is_some() {
+                        tx.put(relied(job).push(key), b"")?;
+                    }
+                }
+                Ok::<_, store::Error>(())
+            });
+            note.await?;
+        }
+    }
+}
+
 #[async_trait]
 impl Participant for Glue {
     /// With the catalog back as it was, a commit on top of what the job has made is refused; one that has come before is seen here.
@@ -36,8 +107,15 @@ impl Participant for Glue {
             let job = name.as_str();
             let mut places: BTreeSet<String> = tx.get_json(kept(job))?.unwrap_or_default();
             let changes = tx.journal(job)?;
-            places.extend(undo(tx, &changes)?);
+            let gone_by = relied(job);
+            let of_others: BTreeSet<Vec<u8>> = tx
+                .scan_prefix(&gone_by, usize::MAX >> 1)?
+                .into_iter()
+                .filter_map(|(key, _)| Key::parts(&key).pop())
+                .collect();
+            places.extend(undo(tx, &changes, &of_others)?);
             tx.forget_journal(job)?;
+            scope::clear(tx, &gone_by)?;
             if !places.is_empty() {
                 tx.put_json(kept(job), &places)?;
             }
@@ -62,6 +140,7 @@ impl Participant for Glue {
             let job = job.to_owned();
             let forgotten = self.store.write(move |tx| {
                 tx.forget_journal(&job)?;
+                scope::clear(tx, &relied(&job))?;
                 tx.delete(kept(&job))
             });
             forgotten.await?;
@@ -153,13 +232,15 @@ fn places_of(record: &[u8]) -> Vec<String> {
 }
 
 /// Takes changes back; answers the places of Iceberg tables that the job has given a new state and others have changed since, or between
-/// two of its own: they may have built on it.
-fn undo(tx: &mut Tx<'_>, changes: &[Change]) -> Result<Vec<String>, store::Error> {
+/// two of its own: they may have built on it. `relied` are the records that others go by: a table of Hive's that the job has made, a
+/// partition whatever the job has made of it.
+fn undo(tx: &mut Tx<'_>, changes: &[Change], relied: &BTreeSet<Vec<u8>>) -> Result<Vec<String>, store::Error> {
     let (mut foreign, mut built_on) = (BTreeSet::new(), Vec::new());
     for change in changes {
         let Some(place) = UndoKey::of(&change.key).filter(|place| place.kind == "table") else { continue };
         let now = tx.get(&change.key)?;
-        let is_foreign = now != change.after;
+        let is_made = change.before.is_none() && change.after.as_deref().and_then(state).is_none();
+        let is_foreign = now != change.after || is_made && relied.contains(&change.key);
         let (before, after) = (change.before.as_deref(), change.after.as_deref());
         let made = after.and_then(state);
         if change.is_mixed || is_foreign && made.is_some() && made != before.and_then(state) {
@@ -172,7 +253,8 @@ fn undo(tx: &mut Tx<'_>, changes: &[Change]) -> Result<Vec<String>, store::Error
     let mut gone = Vec::new();
     for change in changes {
         let Some(place) = UndoKey::of(&change.key) else { continue };
-        if foreign.contains(&place.of_table()) || tx.get(&change.key)? != change.after {
+        let is_used = place.kind == "partition" && change.after.is_some() && relied.contains(&change.key);
+        if is_used || foreign.contains(&place.of_table()) || tx.get(&change.key)? != change.after {
             continue;
         }
         if let Some(before) = &change.before {

@@ -3,7 +3,8 @@
 //! A folder is folded after its children. What its children and its own files have in common goes up as one group,
 //! which the parent may merge further; what does not fit stays behind as a table of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::naming::key_value;
@@ -21,13 +22,22 @@ pub(super) struct File {
     pub(super) schema: Arc<FileSchema>,
 }
 
-pub(super) struct Rules {
+pub(super) struct Rules<'a> {
     /// Schemas need not be similar, only compatible.
     pub(super) combine: bool,
     /// One table at the include path, whatever lies below.
     pub(super) whole: bool,
     /// How many folders above a table's files belong to its own path.
     pub(super) table_depth: Option<usize>,
+    /// Folders that tables lie at already: those are not parts of others.
+    pub(super) roots: &'a BTreeSet<String>,
+}
+
+impl Rules<'_> {
+    fn has_roots_below(&self, path: &str) -> bool {
+        let next = self.roots.range::<str, _>((Bound::Excluded(path), Bound::Unbounded)).next();
+        next.is_some_and(|root| root.starts_with(path))
+    }
 }
 
 /// A future table.
@@ -54,7 +64,7 @@ pub(super) struct Leaf {
 }
 
 /// Groups the files below the folder `include` (with trailing slash, or empty).
-pub(super) fn group(include: &str, files: Vec<File>, rules: &Rules) -> Vec<Group> {
+pub(super) fn group(include: &str, files: Vec<File>, rules: &Rules<'_>) -> Vec<Group> {
     // An include path that names a file is a table of that one file.
     let (below, named): (Vec<File>, Vec<File>) = files.into_iter().partition(|f| f.key.starts_with(include));
     let mut tree = Folder { path: include.to_owned(), ..Folder::default() };
@@ -99,11 +109,13 @@ struct Folded {
     tables: Vec<Group>,
 }
 
-fn fold(folder: Folder, rules: &Rules) -> Folded {
+fn fold(folder: Folder, rules: &Rules<'_>) -> Folded {
     let depth = folder.depth();
     let path = folder.path;
     let forced = rules.whole || rules.table_depth.is_some_and(|level| depth >= level);
-    let may_merge = rules.whole || rules.table_depth.is_none_or(|level| depth >= level);
+    let is_root = rules.roots.contains(&path);
+    let is_deep = rules.table_depth.is_none_or(|level| depth >= level);
+    let may_merge = rules.whole || is_deep && (is_root || !rules.has_roots_below(&path));
     let mut out = Folded::default();
     let mut kids = Vec::new();
     for (name, child) in folder.children {
@@ -129,15 +141,15 @@ fn fold(folder: Folder, rules: &Rules) -> Folded {
         }
         Some(kids) => beside(&path, own, kids, rules, forced, &mut out.tables),
     };
-    // A table must not be merged above the level that the configuration names.
-    if rules.table_depth == Some(depth) && !rules.whole {
+    // A table must not be merged above the level that the configuration names, nor one that is there already into another.
+    if (rules.table_depth == Some(depth) || is_root) && !rules.whole {
         out.tables.extend(out.group.take());
     }
     out
 }
 
 /// The files right in a folder that are alike, if they are most; each of the others is a table.
-fn own_files(files: Vec<File>, rules: &Rules, forced: bool, tables: &mut Vec<Group>) -> Vec<File> {
+fn own_files(files: Vec<File>, rules: &Rules<'_>, forced: bool, tables: &mut Vec<Group>) -> Vec<File> {
     let same = |a: &File, b: &File| Arc::ptr_eq(&a.schema, &b.schema) || alike(&a.schema, &b.schema, rules, forced);
     let clusters = cluster(files, same);
     let total: usize = clusters.iter().map(Vec::len).sum();
@@ -156,12 +168,12 @@ fn own_files(files: Vec<File>, rules: &Rules, forced: bool, tables: &mut Vec<Gro
 fn merge_kids(
     path: &str,
     kids: Vec<(String, Group)>,
-    rules: &Rules,
+    rules: &Rules<'_>,
     forced: bool,
     tables: &mut Vec<Group>,
 ) -> Option<Group> {
     let total = kids.len();
-    let lone = total == 1 && path.is_empty() && !forced;
+    let lone = total == 1 && path.is_empty() && !forced && !rules.roots.contains(path);
     let clusters = cluster(kids, |a, b| same_table(a, b, rules, forced));
     let clusters_found = clusters.len();
     let most = clusters.iter().map(Vec::len).max()?;
@@ -186,7 +198,7 @@ fn beside(
     path: &str,
     own: Vec<File>,
     kids: Group,
-    rules: &Rules,
+    rules: &Rules<'_>,
     forced: bool,
     tables: &mut Vec<Group>,
 ) -> Option<Group> {
@@ -238,7 +250,7 @@ fn raise(path: &str, kids: Vec<(String, Group)>) -> Option<Group> {
     out
 }
 
-fn same_table(a: &(String, Group), b: &(String, Group), rules: &Rules, forced: bool) -> bool {
+fn same_table(a: &(String, Group), b: &(String, Group), rules: &Rules<'_>, forced: bool) -> bool {
     let (schema, other) = (&a.1.schema, &b.1.schema);
     let belong = match (key_value(&a.0), key_value(&b.0)) {
         // Folders of one key say themselves that they belong together.
@@ -249,7 +261,7 @@ fn same_table(a: &(String, Group), b: &(String, Group), rules: &Rules, forced: b
     belong && a.1.levels == b.1.levels
 }
 
-fn alike(a: &FileSchema, b: &FileSchema, rules: &Rules, forced: bool) -> bool {
+fn alike(a: &FileSchema, b: &FileSchema, rules: &Rules<'_>, forced: bool) -> bool {
     if rules.combine || forced { a.compatible(b) } else { a.similar(b) }
 }
 

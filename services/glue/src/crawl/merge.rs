@@ -4,6 +4,7 @@
 //! updated, and what is gone deleted or marked, as the policies say.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::naming::{disambiguated, table_name};
 use super::tables::{Column, CrawledPartition, CrawledTable, Report, Storage};
@@ -125,6 +126,13 @@ pub fn merge(report: &Report, known: &Known, policies: &Policies) -> Vec<Change>
                     crawled.storage.location
                 )));
             }
+            // Source: AWS Glue Developer Guide, "Incremental crawls for adding new partitions": no new tables after the first crawl.
+            None if policies.new_folders_only && known.tables.iter().any(|table| is_own(table, policies)) => {
+                changes.push(Change::Log(format!(
+                    "WARN : {} belongs to no table of this crawler; a crawl of new folders only adds partitions to those that are there",
+                    crawled.storage.location
+                )));
+            }
             None => {
                 let plain = table_name(&policies.table_prefix, &crawled.root);
                 let name =
@@ -136,8 +144,16 @@ pub fn merge(report: &Report, known: &Known, policies: &Policies) -> Vec<Change>
         }
     }
     for old in &known.tables {
-        if !found.contains(&old.name) && gone(old, report, policies) {
+        if found.contains(&old.name) || !is_own(old, policies) || policies.new_folders_only {
+            continue;
+        }
+        if is_missed(&old.storage.location, report) {
             delete(&mut changes, old, policies);
+        } else if has_files(&old.storage.location, report) {
+            changes.push(Change::Log(format!(
+                "WARN : The files of table {} are there and make other tables now; it stays as it is",
+                old.name
+            )));
         }
     }
     changes
@@ -195,7 +211,18 @@ fn update(
         table.storage.columns = with_new_columns(&old.storage.columns, table.storage.columns);
     }
     let schema = differs(old, &table);
-    let same_keys = old.partition_keys == table.partition_keys;
+    // Values are of keys by their places: keys of other names can have them.
+    let same_keys = old.partition_keys.len() == table.partition_keys.len();
+    let kept = old.partitions.iter().filter(|partition| !is_gone(partition, report, policies)).count();
+    if !same_keys && kept > 0 && policies.delete != Delete::Delete && !policies.new_folders_only {
+        changes.push(Change::Log(format!(
+            "WARN : The folders of table {} make {} partition keys now where it has {}, and {kept} partitions by those; it stays as it is",
+            old.name,
+            table.partition_keys.len(),
+            old.partition_keys.len()
+        )));
+        return;
+    }
     let storage = if frozen { old.storage.clone() } else { table.storage.clone() };
     if frozen {
         if schema {
@@ -256,8 +283,8 @@ fn is_gone(partition: &KnownPartition, report: &Report, policies: &Policies) -> 
     partition.created_ms < policies.began_ms && is_missed(&partition.storage.location, report)
 }
 
-/// Whether a place lies within what was crawled, and no file of it is there: neither one that was not read nor one that nobody
-/// recognises. Source: AWS Glue Developer Guide, "Setting crawler configuration options": it is about a *deleted* object.
+/// Whether a place lies within what was crawled, and no file of it is there: neither one that makes another table now, nor one that was
+/// left out or not read, nor one that nobody recognises. Source: AWS Glue Developer Guide, "Setting crawler configuration options": it is about a *deleted* object.
 fn is_missed(location: &str, report: &Report) -> bool {
     let place = format!("{}/", location.trim_end_matches('/'));
     let parent = place.trim_end_matches('/').rsplit_once('/').map_or("", |(parent, _)| parent);
@@ -268,6 +295,14 @@ fn is_missed(location: &str, report: &Report) -> bool {
     };
     report.crawled.iter().any(|folder| place.starts_with(folder.as_str()))
         && !report.unread.iter().any(|path| holds(path))
+        && !has_files(location, report)
+}
+
+/// Whether files below a place, or the file that it is, have been recognised.
+fn has_files(location: &str, report: &Report) -> bool {
+    let place = format!("{}/", location.trim_end_matches('/'));
+    let next = report.found.range::<str, _>((Bound::Included(place.as_str()), Bound::Unbounded)).next();
+    report.found.contains(location) || next.is_some_and(|folder| folder.starts_with(&place))
 }
 
 fn inherit(mut partition: CrawledPartition, table: &Storage, policies: &Policies) -> CrawledPartition {
@@ -308,11 +343,8 @@ fn differs(old: &KnownTable, new: &CrawledTable) -> bool {
         || before.contains_key(DEPRECATED_BY)
 }
 
-/// A table of this crawler, within what was crawled, of which nothing is left.
-fn gone(old: &KnownTable, report: &Report, policies: &Policies) -> bool {
-    old.parameters.get(UPDATED_BY) == Some(&policies.crawler)
-        && !policies.new_folders_only
-        && is_missed(&old.storage.location, report)
+fn is_own(table: &KnownTable, policies: &Policies) -> bool {
+    table.parameters.get(UPDATED_BY) == Some(&policies.crawler)
 }
 
 fn delete(changes: &mut Vec<Change>, old: &KnownTable, policies: &Policies) {

@@ -82,21 +82,22 @@ async fn crawl_target(
     let (globs, bad) = Exclusions::new(&target.exclusions);
     report.log.extend(bad.iter().map(|p| format!("WARN : Exclusion pattern {p} cannot be read and is ignored")));
     let known: Option<BTreeSet<&str>> = target.known_folders.as_ref().map(|k| k.iter().map(String::as_str).collect());
-    // Folders of files that are there and say nothing.
+    // Folders of files that are there and say nothing, or are not asked.
     let mut empty = BTreeSet::new();
     let objects: Vec<Object> = objects
         .into_iter()
         .filter(|object| belongs(target, &folder, &object.key))
         .filter(|object| {
             let relative = object.key.strip_prefix(&folder).unwrap_or(&object.key);
-            !hidden(relative) && !globs.excludes(relative)
-        })
-        .filter(|object| known.as_ref().is_none_or(|known| !known.contains(parent(&object.key))))
-        .filter(|object| {
-            if object.size == 0 {
+            if hidden(relative) {
+                return false;
+            }
+            let is_excluded = globs.excludes(relative);
+            let is_known = known.as_ref().is_some_and(|known| known.contains(parent(&object.key)));
+            if is_excluded || !is_known && object.size == 0 {
                 empty.insert(parent(&object.key).to_owned());
             }
-            object.size > 0
+            !is_excluded && !is_known && object.size > 0
         })
         .collect();
     report.log.push(format!("INFO : Crawling s3://{}/{}: {} objects", target.bucket, target.prefix, objects.len()));
@@ -129,11 +130,16 @@ async fn crawl_target(
         .filter_map(|(object, schema)| Some(File { key: object.key, size: object.size, schema: schema? }))
         .collect();
     files.sort_by(|a, b| a.key.cmp(&b.key));
+    for file in &files {
+        let key = if target.roots.contains(&file.key) { &file.key } else { parent(&file.key) };
+        report.found.insert(format!("s3://{}/{key}", target.bucket));
+    }
     let rules = Rules {
         combine: request.combine || target.whole,
         whole: target.whole,
         // The bucket is level 1, so a table at level n has n - 1 folders.
         table_depth: request.table_level.map(|level| level.saturating_sub(1)),
+        roots: &target.roots,
     };
     let groups = grouping::group(&folder, files, &rules);
     report.tables.extend(groups.into_iter().map(|group| tables::describe(target, &group)));

@@ -1,5 +1,7 @@
 //! What a crawl is told: targets, classifiers and the crawler's configuration, as they travel to the worker.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +29,10 @@ pub struct Target {
     pub whole: bool,
     /// Folders of earlier crawls, which `CRAWL_NEW_FOLDERS_ONLY` leaves alone.
     pub known_folders: Option<Vec<String>>,
+    /// Where the crawler's own tables lie in the bucket, folders (with a slash at their end) and files: a table that is there keeps its
+    /// files, whatever its siblings look like.
+    #[serde(default)]
+    pub roots: BTreeSet<String>,
 }
 
 impl Target {
@@ -41,7 +47,7 @@ impl Target {
     }
 
     /// The folder that bounds the crawl, with its trailing slash; empty for a whole bucket.
-    pub(super) fn folder(&self) -> String {
+    pub(crate) fn folder(&self) -> String {
         match self.prefix.trim_end_matches('/') {
             "" => String::new(),
             some => format!("{some}/"),

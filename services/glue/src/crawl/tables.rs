@@ -1,6 +1,6 @@
 //! Table and partition definitions as a crawler writes them, and the report of a crawl.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ pub struct Report {
     /// The folders that were crawled, as `s3://` paths with a slash at their end: of what lies elsewhere nothing is known.
     #[serde(default)]
     pub crawled: Vec<String>,
+    /// The folders in which files were recognised, as `s3://` paths with a slash at their end, and such files as are tables of this crawler.
+    #[serde(default)]
+    pub found: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -463,3 +463,126 @@ fn avro_orc_and_lines_by_a_grok_pattern() {
     assert_eq!(table("logs").parameters["classification"], "access");
     assert_eq!(table("logs").storage.serde, "com.amazonaws.glue.serde.GrokSerDe");
 }
+
+/// A table of the catalog for each that a crawl of `c` has found.
+fn in_catalog(report: Report) -> Known {
+    let partition = |partition: super::CrawledPartition| KnownPartition {
+        values: partition.values,
+        storage: partition.storage,
+        parameters: partition.parameters,
+        created_ms: 1,
+    };
+    let table = |table: super::CrawledTable| KnownTable {
+        name: table.root,
+        storage: table.storage,
+        partition_keys: table.partition_keys,
+        parameters: [("UPDATED_BY_CRAWLER".to_owned(), "c".to_owned())].into(),
+        partitions: table.partitions.into_iter().map(partition).collect(),
+        target: false,
+    };
+    Known { tables: report.tables.into_iter().map(table).collect(), ..Known::default() }
+}
+
+/// What a crawl changes, but for logs and counts.
+fn changes(report: &Report, known: &Known, policies: &Policies) -> Vec<String> {
+    let words = merge(report, known, policies).into_iter().filter_map(|change| match change {
+        Change::CreateTable { name, .. } => Some(format!("create {name}")),
+        Change::UpdateTable { name, schema: true, table } => {
+            let keys: Vec<_> = table.partition_keys.iter().map(|key| key.name.as_str()).collect();
+            Some(format!("update {name} by {}", keys.join(",")))
+        }
+        Change::DeleteTable { name } => Some(format!("delete {name}")),
+        Change::DeprecateTable { name, .. } => Some(format!("deprecate {name}")),
+        Change::PutPartition { table, partition, new: true } => {
+            Some(format!("add {table} {}", partition.values.join("/")))
+        }
+        Change::DeletePartition { table, values } => Some(format!("drop {table} {}", values.join("/"))),
+        _ => None,
+    });
+    words.collect()
+}
+
+fn policies(delete: Delete) -> Policies {
+    Policies { crawler: "c".into(), delete, now_ms: 9, began_ms: 9, ..Policies::default() }
+}
+
+/// Folders of the crawler's tables, as the crawler tells them.
+fn roots(known: &Known) -> std::collections::BTreeSet<String> {
+    known.tables.iter().map(|table| table.storage.location.replace("s3://b/", "")).collect()
+}
+
+#[test]
+fn new_folders_are_partitions_of_the_tables_that_are_there() {
+    let first = [("lake/orders/day=1/x.csv", A), ("lake/users/day=1/x.json", J)];
+    let known = in_catalog(crawl_with(&memory(&first), &request("s3://b/lake/")).unwrap());
+    let mut newer = request("s3://b/lake/");
+    newer.targets[0].known_folders = Some(vec!["lake/orders/day=1/".into(), "lake/users/day=1/".into()]);
+    newer.targets[0].roots = roots(&known);
+    let policies = Policies { new_folders_only: true, update_log: true, ..policies(Delete::Log) };
+    let mut files = first.to_vec();
+    files.push(("lake/orders/day=9/x.csv", A));
+    let report = crawl_with(&memory(&files), &newer).unwrap();
+    assert_eq!(changes(&report, &known, &policies), ["add orders 9"]);
+    // No new tables after the first crawl, whatever has come.
+    files.push(("lake/events/day=1/x.csv", B));
+    let report = crawl_with(&memory(&files), &newer).unwrap();
+    assert_eq!(changes(&report, &known, &policies), ["add orders 9"]);
+    assert_eq!(
+        changes(&report, &Known::default(), &policies),
+        ["create events", "add events 1", "create orders", "add orders 9"]
+    );
+}
+
+#[test]
+fn a_table_whose_files_are_there_stays_what_it_is() {
+    let days = [("lake/days/day=1/x.csv", B), ("lake/days/day=2/x.csv", B)];
+    let mut files = days.to_vec();
+    files.push(("lake/orders/1.csv", A));
+    let known = in_catalog(crawl_with(&memory(&files), &request("s3://b/lake/")).unwrap());
+    assert_eq!(known.tables.len(), 2);
+    let mut again = request("s3://b/lake/");
+    again.targets[0].roots = roots(&known);
+    // The sibling has been emptied, or its one file is broken: that says nothing of the other.
+    let report = crawl_with(&memory(&days), &again).unwrap();
+    let only = |words: Vec<String>| words.into_iter().filter(|word| !word.starts_with("update")).collect::<Vec<_>>();
+    assert_eq!(only(changes(&report, &known, &policies(Delete::Delete))), ["delete orders"]);
+    let mut broken = days.to_vec();
+    broken.push(("lake/orders/2.csv", "<html>\n"));
+    let report = crawl_with(&memory(&broken), &again).unwrap();
+    assert!(only(changes(&report, &known, &policies(Delete::Delete))).is_empty());
+    // Where another table takes the files, the one that had them stays.
+    let report = crawl_with(&memory(&days), &request("s3://b/lake/")).unwrap();
+    let words = only(changes(&report, &known, &policies(Delete::Delete)));
+    assert!(words.contains(&"delete orders".to_owned()) && !words.contains(&"delete days".to_owned()), "{words:?}");
+}
+
+#[test]
+fn what_an_exclusion_leaves_out_is_not_gone() {
+    let files = [("lake/archive/day=1/x.csv", B), ("lake/archive/day=2/x.csv", B), ("lake/orders/1.csv", A)];
+    let known = in_catalog(crawl_with(&memory(&files), &request("s3://b/lake/")).unwrap());
+    for pattern in ["archive/**", "archive/day=1/*"] {
+        let mut without = request("s3://b/lake/");
+        without.targets[0].roots = roots(&known);
+        without.targets[0].exclusions = vec![pattern.into()];
+        let report = crawl_with(&memory(&files), &without).unwrap();
+        let words = changes(&report, &known, &policies(Delete::Delete));
+        assert!(words.iter().all(|word| word.starts_with("update")), "{pattern}: {words:?}");
+    }
+}
+
+#[test]
+fn partitions_of_other_keys_go_only_where_deleting_is_said() {
+    let flat = [("d/day=1/x.csv", A), ("d/day=2/x.csv", A)];
+    let deep = [("d/day=1/part=1/x.csv", A), ("d/day=2/part=1/x.csv", A)];
+    let mut known = in_catalog(crawl_with(&memory(&flat), &request("s3://b/d/")).unwrap());
+    let report = crawl_with(&memory(&deep), &request("s3://b/d/")).unwrap();
+    for delete in [Delete::Log, Delete::Deprecate] {
+        assert!(changes(&report, &known, &policies(delete)).is_empty(), "{delete:?}");
+    }
+    let words = changes(&report, &known, &policies(Delete::Delete));
+    assert_eq!(words, ["update d by day,part", "add d 1/1", "add d 2/1", "drop d 1", "drop d 2"]);
+    // Keys of other names have the same values.
+    known.tables[0].partition_keys[0].name = "tag".into();
+    let report = crawl_with(&memory(&flat), &request("s3://b/d/")).unwrap();
+    assert_eq!(changes(&report, &known, &policies(Delete::Log)), ["update d by day"]);
+}

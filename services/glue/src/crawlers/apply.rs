@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use api_glue::{Column, Database, Partition, SerDeInfo, StorageDescriptor, Table};
+use api_glue::{
+    BatchCreatePartition, BatchDeletePartition, Column, CreateDatabase, CreateTable, Database, DeleteTable, Partition,
+    SerDeInfo, StorageDescriptor, Table, UpdatePartition, UpdateTable,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use store::Tx;
-use wire::Error;
+use wire::{Error, Operation as _, OperationSpec};
 
 use crate::catalog;
 use crate::crawl::{self, Change, CrawledPartition, CrawledTable, KnownPartition, KnownTable, Storage};
@@ -112,6 +116,29 @@ pub(super) fn write_ahead(
     Ok(())
 }
 
+/// The operations that the changes come to, with the members of their input that say on what, each once.
+pub(super) fn needed(database: &str, is_new: bool, changes: &[Change]) -> Vec<(&'static OperationSpec, Value)> {
+    let mut all: BTreeMap<(&str, &str), (&'static OperationSpec, Value)> = BTreeMap::new();
+    if is_new {
+        all.insert(("", ""), (CreateDatabase::SPEC, json!({ "DatabaseInput": { "Name": database } })));
+    }
+    for change in changes {
+        let (name, operation) = match change {
+            Change::CreateTable { name, .. } => (name, CreateTable::SPEC),
+            Change::UpdateTable { name, .. } | Change::DeprecateTable { name, .. } => (name, UpdateTable::SPEC),
+            Change::DeleteTable { name } => (name, DeleteTable::SPEC),
+            Change::PutPartition { table, new: true, .. } => (table, BatchCreatePartition::SPEC),
+            Change::PutPartition { table, .. } => (table, UpdatePartition::SPEC),
+            Change::DeletePartition { table, .. } => (table, BatchDeletePartition::SPEC),
+            Change::Log(_) => continue,
+        };
+        let input =
+            json!({ "DatabaseName": database, "Name": name, "TableName": name, "TableInput": { "Name": name } });
+        all.entry((operation.name, name)).or_insert((operation, input));
+    }
+    all.into_values().collect()
+}
+
 /// Carries out the changes of a crawl.
 pub(super) fn apply(tx: &mut Tx<'_>, writer: &Writer<'_>, changes: &[Change]) -> Result<Summary, Error> {
     let mut summary = Summary::default();
@@ -153,7 +180,17 @@ impl Writer<'_> {
                     summary.log.push(format!("INFO : Updated table {name} in database {db}"));
                     summary.tables_updated.push(name.clone());
                 } else {
-                    let same = Table { update_time: old.update_time, version_id: old.version_id.clone(), ..new };
+                    // Counts alone: its definition is as it was, with what only its owner knows of it (buckets, sort columns, the SerDe's name).
+                    let mut storage = old.storage_descriptor.clone();
+                    if let Some(storage) = &mut storage {
+                        storage.parameters.get_or_insert_default().extend(table.parameters.clone());
+                    }
+                    let same = Table {
+                        update_time: old.update_time,
+                        version_id: old.version_id.clone(),
+                        storage_descriptor: storage,
+                        ..new
+                    };
                     tx.put_json(scope.table(db, name), &same)?;
                 }
             }
@@ -236,18 +273,24 @@ impl Writer<'_> {
     ) -> Result<Put, Error> {
         let key = self.scope.partition(self.database, table, &partition.values);
         let old: Option<Partition> = tx.get_json(&key)?;
+        let before = old.as_ref().and_then(|old| old.storage_descriptor.as_ref());
+        let mut storage = descriptor(&partition.storage, &partition.parameters, before);
+        if let Some(same) = before.filter(|before| to_storage(before) == partition.storage) {
+            let parameters = storage.parameters.take();
+            storage = StorageDescriptor { parameters, ..same.clone() };
+        }
         let record = Partition {
             values: Some(partition.values.clone()),
             database_name: Some(self.database.to_owned()),
             table_name: Some(table.to_owned()),
             creation_time: old.as_ref().map_or_else(|| Some(self.now.into()), |old| old.creation_time),
             last_access_time: old.as_ref().map_or_else(|| Some(self.now.into()), |old| old.last_access_time),
-            storage_descriptor: Some(descriptor(&partition.storage, &partition.parameters, None)),
+            storage_descriptor: Some(storage),
             parameters: Some(partition.parameters.clone()),
             last_analyzed_time: None,
             catalog_id: Some(self.scope.account.clone()),
         };
-        let before = old.as_ref().and_then(|old| old.storage_descriptor.as_ref()).map(to_storage);
+        let before = before.map(to_storage);
         let put = if new && old.is_none() {
             Put::Created
         } else if before.as_ref() != Some(&partition.storage) {
@@ -327,6 +370,66 @@ mod tests {
     fn partition(day: usize) -> CrawledPartition {
         let storage = Storage { location: format!("s3://b/t/day={day}/"), ..Storage::default() };
         CrawledPartition { values: vec![day.to_string()], storage, parameters: BTreeMap::new() }
+    }
+
+    #[test]
+    fn a_crawl_needs_what_it_changes() {
+        let table = CrawledTable::default;
+        let changes = [
+            Change::CreateTable { name: "new".into(), table: table() },
+            Change::PutPartition { table: "new".into(), partition: partition(1), new: true },
+            Change::PutPartition { table: "new".into(), partition: partition(2), new: true },
+            Change::UpdateTable { name: "old".into(), table: table(), schema: false },
+            Change::PutPartition { table: "old".into(), partition: partition(1), new: false },
+            Change::DeletePartition { table: "old".into(), values: vec!["2".into()] },
+            Change::DeprecateTable { name: "idle".into(), at_ms: 1 },
+            Change::DeleteTable { name: "gone".into() },
+            Change::Log("nothing".into()),
+        ];
+        let words = |is_new: bool| -> Vec<String> {
+            let all = needed("db", is_new, &changes);
+            all.iter()
+                .map(|(operation, input)| format!("{} {}", operation.name, input["Name"].as_str().unwrap_or("db")))
+                .collect()
+        };
+        let expected = [
+            "BatchCreatePartition new",
+            "BatchDeletePartition old",
+            "CreateTable new",
+            "DeleteTable gone",
+            "UpdatePartition old",
+            "UpdateTable idle",
+            "UpdateTable old",
+        ];
+        assert_eq!(words(false), expected);
+        assert_eq!(words(true)[0], "CreateDatabase db");
+    }
+
+    /// Source: AWS Glue Developer Guide, "Setting crawler configuration options": what a crawler updates loses what it does not set.
+    #[tokio::test]
+    async fn counts_alone_leave_a_definition_as_it_is() {
+        let store = store::Store::memory();
+        let scope = Scope { account: "1".into(), region: "r".into() };
+        let buckets = store.write(move |tx| {
+            let writer = Writer { scope: &scope, database: "db", creator: "c", now: jiff::Timestamp::UNIX_EPOCH };
+            let crawled =
+                CrawledTable { parameters: [("objectCount".into(), "2".into())].into(), ..CrawledTable::default() };
+            let mut table = writer.new_table("t", &CrawledTable::default());
+            if let Some(storage) = &mut table.storage_descriptor {
+                (storage.number_of_buckets, storage.bucket_columns) = (Some(4), Some(vec!["id".into()]));
+            }
+            tx.put_json(scope.table("db", "t"), &table)?;
+            let mut seen = Vec::new();
+            for schema in [false, true] {
+                let change = Change::UpdateTable { name: "t".into(), table: crawled.clone(), schema };
+                writer.apply(tx, &change, &mut Summary::default())?;
+                let now = catalog::table(tx, &scope, "db", "t")?;
+                assert_eq!(now.parameters.unwrap_or_default()["objectCount"], "2");
+                seen.push(now.storage_descriptor.and_then(|storage| storage.number_of_buckets));
+            }
+            Ok::<_, Error>(seen)
+        });
+        assert_eq!(buckets.await.unwrap(), [Some(4), Some(-1)]);
     }
 
     #[tokio::test]

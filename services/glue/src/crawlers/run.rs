@@ -1,7 +1,7 @@
 //! A crawl as a job: plan it from the records, let a worker do it, write what it found in one transaction. Its lifecycle is
 //! `jobs`'.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use compute::worker;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use service::Cx;
 use service::attempts::Outcome;
 use store::Tx;
 use wire::{Error, Timestamp};
@@ -104,8 +105,12 @@ impl Kind for Crawls {
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         match answer {
             Ok(report) => match serde_json::from_value::<Box<Report>>(report) {
-                Ok(report) => match self.write_ahead(place, &report).await {
-                    Ok(()) => Worked::Ended(Came::Found(report)),
+                Ok(report) => match self.may_write(place, plan, &report).await {
+                    Ok(()) => match self.write_ahead(place, &report).await {
+                        Ok(()) => Worked::Ended(Came::Found(report)),
+                        Err(error) => Worked::Passing(Came::Failed(error.to_string())),
+                    },
+                    Err(error) if error.status() < 500 => Worked::Ended(Came::Failed(error.message().to_owned())),
                     Err(error) => Worked::Passing(Came::Failed(error.to_string())),
                 },
                 Err(error) => Worked::Passing(Came::Failed(error.to_string())),
@@ -162,6 +167,28 @@ impl Kind for Crawls {
 }
 
 impl Crawls {
+    /// Errs where the crawler's role may not make the changes that the crawl has found; then none is made. Source: AWS Glue Developer Guide,
+    /// "Crawler prerequisites": the role has permissions to write to the Data Catalog.
+    async fn may_write(&self, place: &Payload, plan: &Plan, report: &Report) -> Result<(), Error> {
+        let (scope, router) = (place.scope(), &self.0.platform.router);
+        let asked = self.0.store.read(|tx| {
+            let mut asked = Vec::new();
+            for (database, changes) in changes(tx, place, plan, report, router.now())? {
+                let is_new = tx.get(scope.database(&database))?.is_none();
+                asked.extend(apply::needed(&database, is_new, &changes));
+            }
+            Ok::<_, Error>(asked)
+        });
+        let asked = asked.await?;
+        let role = role_arn(&place.account, plan.record.crawler.role.as_deref().unwrap_or_default());
+        let principal = router.identity().role_session(&role, SESSION, None).await?;
+        let cx = Cx::new(Arc::clone(router), principal, &place.account, &place.region);
+        for (operation, input) in asked {
+            router.admit(&cx, operation, &input).await?;
+        }
+        Ok(())
+    }
+
     /// Writes the partitions of large new tables a few at a time, before the transaction that makes the tables: that one would hold up
     /// whatever else is written. Cut short, they are of no table, and the next crawl writes them anew.
     async fn write_ahead(&self, place: &Payload, report: &Report) -> Result<(), Error> {
@@ -277,13 +304,36 @@ fn plan(tx: &mut Tx<'_>, scope: &Scope, record: Record) -> Result<Plan, Error> {
             tables.entry(db.clone()).or_default().push(name);
         }
     }
-    if record.recrawl() == "CRAWL_NEW_FOLDERS_ONLY" {
+    let is_incremental = record.recrawl() == "CRAWL_NEW_FOLDERS_ONLY";
+    if is_incremental {
         let folders = known_folders(tx, scope, &record)?;
         for target in &mut request.targets {
             target.known_folders = Some(folders.get(&target.bucket).cloned().unwrap_or_default());
         }
     }
+    // Who says how folders become tables may say it anew.
+    if tables.is_empty() && (is_incremental || !request.combine && request.table_level.is_none()) {
+        let roots = roots(tx, scope, &record)?;
+        for target in &mut request.targets {
+            target.roots = roots.get(&target.bucket).cloned().unwrap_or_default();
+        }
+    }
     Ok(Plan { record, request, targets: tables })
+}
+
+/// Where the crawler's tables lie, by bucket.
+fn roots(tx: &mut Tx<'_>, scope: &Scope, record: &Record) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+    let mut roots = BTreeMap::<String, BTreeSet<String>>::new();
+    for table in apply::known(tx, scope, record.database(), &[], |_| false)? {
+        let is_own = table.parameters.get("UPDATED_BY_CRAWLER").map(String::as_str) == Some(record.name());
+        if is_own
+            && !table.parameters.contains_key("DEPRECATED_BY_CRAWLER")
+            && let Some(target) = Target::parse(&table.storage.location)
+        {
+            roots.entry(target.bucket).or_default().insert(target.prefix);
+        }
+    }
+    Ok(roots)
 }
 
 /// Folders by bucket that tables and partitions of this crawler already cover.
@@ -300,7 +350,8 @@ fn known_folders(tx: &mut Tx<'_>, scope: &Scope, record: &Record) -> Result<BTre
         let partitions = table.partitions.iter().map(|p| &p.storage.location);
         let own = table.partition_keys.is_empty().then_some(&table.storage.location);
         for target in partitions.chain(own).filter_map(|location| Target::parse(location)) {
-            folders.entry(target.bucket).or_default().push(target.prefix);
+            let folder = target.folder();
+            folders.entry(target.bucket).or_default().push(folder);
         }
     }
     Ok(folders)

@@ -38,6 +38,7 @@ mod get_table_version;
 mod get_table_versions;
 mod get_tables;
 mod get_trigger;
+mod own_tables;
 mod partition_indexes;
 mod resource_policies;
 mod search_tables;
@@ -71,6 +72,7 @@ mod prelude {
     pub(super) use wire::Error;
 
     pub(super) use super::{detail, partition_error};
+    pub(super) use crate::catalog::undo;
     pub(super) use crate::scope::{self, Scope};
     pub(super) use crate::{Glue, catalog, tags};
 }
@@ -100,7 +102,7 @@ pub(crate) fn register(router: &Router, service: &Arc<Glue>) {
         CreateWorkflow, DeleteWorkflow, GetWorkflow, GetWorkflowRun, GetWorkflowRunProperties, GetWorkflowRuns,
         ListWorkflows, PutWorkflowRunProperties, StartWorkflowRun, ResumeWorkflowRun, StopWorkflowRun, UpdateWorkflow,
         CreateSecurityConfiguration, DeleteSecurityConfiguration, GetSecurityConfiguration, GetSecurityConfigurations);
-    operations!(router, service, api_lakerun: NotifyWorkflow);
+    operations!(router, service, api_lakerun: NotifyWorkflow, RenameTable, DeleteTable);
 }
 
 fn detail(code: &str, message: &str) -> ErrorDetail {

@@ -426,6 +426,123 @@ async fn a_state_that_others_have_built_on_keeps_its_files() {
     }
 }
 
+/// A job makes a partition and a table, others go by them, and the job fails: their rows are in tables that are there.
+#[tokio::test]
+async fn what_others_go_by_is_not_taken_back() {
+    let partition = |day: &str| PartitionInput { values: Some(vec![day.to_owned()]), ..PartitionInput::default() };
+    let add = |table: &str, day: &str| BatchCreatePartitionRequest {
+        database_name: "db".into(),
+        table_name: table.into(),
+        partition_input_list: vec![partition(day)],
+        ..BatchCreatePartitionRequest::default()
+    };
+    for other in ["nobody", "writer", "somebody", "reader"] {
+        let world = world();
+        let router = Arc::clone(world.cx.router());
+        router.set_identity(Arc::new(Anybody));
+        world.database("db").await.unwrap();
+        let job = |name: &str| {
+            router.attempts().open(&format!("{name}#1"));
+            let attempt = Some(format!("{name}#1"));
+            world.cx.as_principal(Principal::role("arn:aws:iam::000000000000:role/r", "s", attempt))
+        };
+        let (one, two) = (job("one"), job("two"));
+        let table = |name: &str| CreateTableRequest {
+            database_name: "db".into(),
+            table_input: Some(input(name, &["day"])),
+            ..CreateTableRequest::default()
+        };
+        world.call::<CreateTable>(table("sales")).await.unwrap();
+        one.call::<BatchCreatePartition>(add("sales", "1")).await.unwrap();
+        one.call::<CreateTable>(table("made")).await.unwrap();
+        match other {
+            "writer" => {
+                let answer = two.call::<BatchCreatePartition>(add("sales", "1")).await.unwrap();
+                assert_eq!(answer.errors.unwrap().len(), 1);
+                // What an INSERT without new partitions says.
+                let none = BatchCreatePartitionRequest { partition_input_list: Vec::new(), ..add("made", "") };
+                two.call::<BatchCreatePartition>(none).await.unwrap();
+            }
+            "somebody" => {
+                world.call::<BatchCreatePartition>(add("sales", "1")).await.unwrap();
+                world.call::<BatchCreatePartition>(add("made", "2")).await.unwrap();
+            }
+            _ => {
+                let of = GetPartitionsRequest {
+                    database_name: "db".into(),
+                    table_name: "sales".into(),
+                    ..GetPartitionsRequest::default()
+                };
+                // A job's own looks are no reason to keep anything.
+                let cx = if other == "reader" { &two } else { &one };
+                assert_eq!(cx.call::<GetPartitions>(of).await.unwrap().partitions.unwrap().len(), 1);
+            }
+        }
+        for name in ["one", "two"] {
+            router.finish_attempts(name, service::attempts::Outcome::Rollback).await.unwrap();
+            assert!(!router.holds_attempts(name).await.unwrap());
+        }
+        let of = GetPartitionRequest {
+            database_name: "db".into(),
+            table_name: "sales".into(),
+            partition_values: vec!["1".into()],
+            ..GetPartitionRequest::default()
+        };
+        assert_eq!(world.call::<GetPartition>(of).await.is_ok(), other != "nobody", "{other}");
+        assert_eq!(world.get("made").await.is_ok(), ["writer", "somebody"].contains(&other), "{other}");
+    }
+}
+
+/// A table is renamed with all that it has, and renamed or deleted only in the state that the caller knows.
+#[tokio::test]
+async fn a_table_is_renamed_and_deleted_as_it_is_known() {
+    let world = world();
+    world.database("db").await.unwrap();
+    world.table("t", &["day"]).await.unwrap();
+    let add = BatchCreatePartitionRequest {
+        database_name: "db".into(),
+        table_name: "t".into(),
+        partition_input_list: vec![PartitionInput { values: Some(vec!["1".into()]), ..PartitionInput::default() }],
+        ..BatchCreatePartitionRequest::default()
+    };
+    world.call::<BatchCreatePartition>(add).await.unwrap();
+    let version = world.get("t").await.unwrap().version_id.unwrap();
+    let update = UpdateTableRequest {
+        database_name: "db".into(),
+        table_input: Some(input("t", &["day"])),
+        ..UpdateTableRequest::default()
+    };
+    world.call::<UpdateTable>(update).await.unwrap();
+    let rename = |version: &str, to: &str| api_lakerun::RenameTableRequest {
+        database_name: "DB".into(),
+        name: "T".into(),
+        new_name: to.into(),
+        version_id: version.into(),
+    };
+    let delete = |name: &str, version: &str| api_lakerun::DeleteTableRequest {
+        database_name: "db".into(),
+        name: name.into(),
+        version_id: version.into(),
+    };
+    let conflict = "ConcurrentModificationException";
+    assert_eq!(code(world.call::<api_lakerun::RenameTable>(rename(&version, "u")).await), conflict);
+    assert_eq!(code(world.call::<api_lakerun::DeleteTable>(delete("t", &version)).await), conflict);
+    let version = world.get("t").await.unwrap().version_id.unwrap();
+    world.table("other", &[]).await.unwrap();
+    let taken = world.call::<api_lakerun::RenameTable>(rename(&version, "other")).await;
+    assert_eq!(code(taken), "AlreadyExistsException");
+    world.call::<api_lakerun::RenameTable>(rename(&version, "U")).await.unwrap();
+    assert_eq!(code(world.get("t").await), "EntityNotFoundException");
+    assert_eq!(world.get("u").await.unwrap().name, "u");
+    let of =
+        GetPartitionsRequest { database_name: "db".into(), table_name: "u".into(), ..GetPartitionsRequest::default() };
+    let partitions = world.call::<GetPartitions>(of).await.unwrap().partitions.unwrap();
+    assert_eq!(partitions.iter().map(|p| p.table_name.as_deref()).collect::<Vec<_>>(), [Some("u")]);
+    let version = world.get("u").await.unwrap().version_id.unwrap();
+    world.call::<api_lakerun::DeleteTable>(delete("u", &version)).await.unwrap();
+    assert_eq!(code(world.get("u").await), "EntityNotFoundException");
+}
+
 #[tokio::test]
 async fn events_of_a_stopped_trigger_begin_no_run() {
     let world = world();

@@ -426,6 +426,8 @@ pub(super) const EXCEPTIONS: &[(&str, &[(&str, &str)])] = &[
         ("XksProxyVpcEndpointServiceNotFoundException", "XksProxyVpcEndpointServiceNotFoundException"),
     ]),
     ("lakerun", &[
+        ("AlreadyExistsException", "AlreadyExistsException"),
+        ("ConcurrentModificationException", "ConcurrentModificationException"),
         ("EntityNotFoundException", "EntityNotFoundException"),
         ("InvalidInputException", "InvalidInputException"),
         ("ResourceNotFoundException", "ResourceNotFoundException"),
