@@ -162,6 +162,7 @@ async fn call(
         Some("AWSStepFunctions") => "states",
         Some("Logs_20140328") => "logs",
         Some("Lineage") => "lineage",
+        Some("Lakerun") => "lakerun",
         _ => "glue",
     };
     let body = serde_json::to_vec(input).map_err(|e| broken(e.to_string()))?;

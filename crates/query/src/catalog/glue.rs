@@ -74,6 +74,15 @@ impl GlueCatalog {
         }
     }
 
+    /// A change of what is known: `false` where others have changed it.
+    async fn if_known(&self, operation: &'static str, input: Value) -> Result<bool> {
+        match (self.call)(operation, input).await {
+            Ok(_) => Ok(true),
+            Err((code, _)) if code == "ConcurrentModificationException" => Ok(false),
+            Err((code, message)) => Err(refused(&code, &message)),
+        }
+    }
+
     /// A change whose target must exist.
     async fn change(&self, operation: &'static str, input: Value) -> Result<Value> {
         (self.call)(operation, input).await.map_err(|(code, message)| refused(&code, &message))
@@ -163,6 +172,17 @@ impl Catalog for GlueCatalog {
         self.change("DeleteTable", json!({ "DatabaseName": database, "Name": name })).await.map(drop)
     }
 
+    async fn delete_known(&self, database: &str, table: &Table) -> Result<bool> {
+        let input = json!({ "DatabaseName": database, "Name": table.name, "VersionId": version(table) });
+        self.if_known("Lakerun.DeleteTable", input).await
+    }
+
+    async fn rename_table(&self, database: &str, table: &Table, to: &str) -> Result<bool> {
+        let (name, version) = (&table.name, version(table));
+        let input = json!({ "DatabaseName": database, "Name": name, "NewName": to, "VersionId": version });
+        self.if_known("Lakerun.RenameTable", input).await
+    }
+
     async fn partitions(&self, database: &str, table: &str) -> Result<Vec<Partition>> {
         self.partitions_where(database, table, None).await
     }
@@ -197,6 +217,17 @@ impl Catalog for GlueCatalog {
         Ok(existing)
     }
 
+    async fn written(&self, database: &str, table: &str) -> Result<()> {
+        let none: [Partition; 0] = [];
+        let input = json!({ "DatabaseName": database, "TableName": table, "PartitionInputList": none });
+        match (self.call)("BatchCreatePartition", input).await {
+            // INSERT without partitions needs no right to make them.
+            Err((code, _)) if code.starts_with("AccessDenied") => Ok(()),
+            Err((code, message)) => Err(refused(&code, &message)),
+            Ok(_) => Ok(()),
+        }
+    }
+
     async fn partition(&self, database: &str, table: &str, values: &[String]) -> Result<Option<Partition>> {
         let input = json!({ "DatabaseName": database, "TableName": table, "PartitionValues": values });
         self.one("GetPartition", input, "Partition").await
@@ -216,6 +247,10 @@ impl Catalog for GlueCatalog {
         let input = json!({ "DatabaseName": database, "TableName": table, "PartitionValues": values });
         Ok(self.call("DeletePartition", input).await?.is_some())
     }
+}
+
+fn version(table: &Table) -> &str {
+    table.version_id.as_deref().unwrap_or("0")
 }
 
 pub(in crate::catalog) fn refused(code: &str, message: &str) -> Error {

@@ -10,6 +10,19 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub struct MemoryCatalog {
     state: Mutex<State>,
+    meanwhile: Meanwhile,
+}
+
+/// What others do, by the call before which they do it.
+#[derive(Default)]
+struct Meanwhile(Mutex<BTreeMap<&'static str, Other>>);
+
+type Other = Box<dyn FnOnce(&MemoryCatalog) + Send>;
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meanwhile").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -19,6 +32,23 @@ struct State {
 }
 
 impl MemoryCatalog {
+    /// What somebody else does right before the next `table`, `create_partitions`, `rename_table` or `delete_known`.
+    pub fn meanwhile(&self, call: &'static str, other: impl FnOnce(&Self) + Send + 'static) {
+        self.meanwhile.0.lock().unwrap_or_else(PoisonError::into_inner).insert(call, Box::new(other));
+    }
+
+    fn others(&self, call: &str) {
+        let other = self.meanwhile.0.lock().unwrap_or_else(PoisonError::into_inner).remove(call);
+        if let Some(other) = other {
+            other(self);
+        }
+    }
+
+    /// Changes a table's record.
+    pub fn change(&self, database: &str, name: &str, change: impl FnOnce(&mut Table, &mut Vec<Partition>)) {
+        let _ = self.with_table(database, name, |(table, partitions)| change(table, partitions));
+    }
+
     fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -64,6 +94,7 @@ impl Catalog for MemoryCatalog {
     }
 
     async fn table(&self, database: &str, name: &str) -> Result<Option<Table>> {
+        self.others("table");
         Ok(self.with(|state| state.tables.get(&(database.to_owned(), name.to_owned())).map(|(table, _)| table.clone())))
     }
 
@@ -99,6 +130,34 @@ impl Catalog for MemoryCatalog {
         Ok(())
     }
 
+    async fn delete_known(&self, database: &str, table: &Table) -> Result<bool> {
+        self.others("delete_known");
+        let key = (database.to_owned(), table.name.clone());
+        Ok(self.with(|state| {
+            let is_known = state.tables.get(&key).is_some_and(|(now, _)| now == table);
+            if is_known {
+                state.tables.remove(&key);
+            }
+            is_known
+        }))
+    }
+
+    async fn rename_table(&self, database: &str, table: &Table, to: &str) -> Result<bool> {
+        self.others("rename_table");
+        let key = (database.to_owned(), table.name.clone());
+        Ok(self.with(|state| match state.tables.remove(&key) {
+            Some((now, partitions)) if now == *table => {
+                let renamed = Table { name: to.to_owned(), ..now };
+                state.tables.insert((database.to_owned(), to.to_owned()), (renamed, partitions));
+                true
+            }
+            other => {
+                state.tables.extend(other.map(|other| (key, other)));
+                false
+            }
+        }))
+    }
+
     async fn partitions(&self, database: &str, table: &str) -> Result<Vec<Partition>> {
         self.with_table(database, table, |entry| entry.1.clone())
     }
@@ -109,6 +168,7 @@ impl Catalog for MemoryCatalog {
         table: &str,
         partitions: Vec<Partition>,
     ) -> Result<Vec<Vec<String>>> {
+        self.others("create_partitions");
         self.with_table(database, table, |(_, known)| {
             let mut existing = Vec::new();
             for partition in partitions {

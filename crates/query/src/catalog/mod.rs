@@ -39,6 +39,10 @@ pub trait Catalog: Send + Sync + std::fmt::Debug {
     /// the catalog says of the table stays as it is now.
     async fn replace_table(&self, database: &str, table: Table, expected: &str) -> Result<bool>;
     async fn delete_table(&self, database: &str, name: &str) -> Result<()>;
+    /// Deletes a table that still is as it is known; `false` where it has been changed meanwhile.
+    async fn delete_known(&self, database: &str, table: &Table) -> Result<bool>;
+    /// Gives a table that still is as it is known another name, with all that it has; `false` where it has been changed meanwhile.
+    async fn rename_table(&self, database: &str, table: &Table, to: &str) -> Result<bool>;
     async fn partitions(&self, database: &str, table: &str) -> Result<Vec<Partition>>;
     /// At least the partitions that an expression of `GetPartitions` keeps.
     async fn partitions_where(&self, database: &str, table: &str, expression: Option<&str>) -> Result<Vec<Partition>> {
@@ -52,6 +56,10 @@ pub trait Catalog: Send + Sync + std::fmt::Debug {
         table: &str,
         partitions: Vec<Partition>,
     ) -> Result<Vec<Vec<String>>>;
+    /// Says that rows have been written by the table's record: whoever has made it and fails does not take it back any more.
+    async fn written(&self, _database: &str, _table: &str) -> Result<()> {
+        Ok(())
+    }
     async fn partition(&self, database: &str, table: &str, values: &[String]) -> Result<Option<Partition>>;
     /// Replaces the partition of those values, which may get others.
     async fn update_partition(&self, database: &str, table: &str, values: &[String], new: Partition) -> Result<()>;

@@ -28,6 +28,8 @@ use crate::storage::{Location, Storage};
 const MOST_PARTITIONS: usize = 100;
 /// Bounds of text are cut to this many characters, as Iceberg's writers do.
 const LONGEST_BOUND: usize = 16;
+/// What the row groups of all open files may hold in memory together, before the largest is written out.
+const MOST_BYTES: usize = 256 << 20;
 /// Where a file has got this long its rows go on in another.
 const FULL_FILE_BYTES: usize = 512 << 20;
 
@@ -42,7 +44,10 @@ pub(crate) struct DataWriter {
     partitioning: Vec<(usize, Primitive, Transform)>,
     compression: Compression,
     open: BTreeMap<Vec<u8>, Open>,
+    /// Whether the file that has waited longest for rows is closed where another partition needs its place.
+    is_rewriting: bool,
     started: usize,
+    batches: usize,
     written: Vec<DataFile>,
     pub(crate) rows: u64,
 }
@@ -54,6 +59,8 @@ struct Open {
     url: String,
     partition: Vec<ScalarValue>,
     writer: AsyncArrowWriter<BufWriter>,
+    /// The last batch that had rows for it.
+    used: usize,
 }
 
 impl DataWriter {
@@ -109,10 +116,19 @@ impl DataWriter {
             spec,
             compression,
             open: BTreeMap::new(),
+            is_rewriting: false,
             started: 0,
+            batches: 0,
             written: Vec::new(),
             rows: 0,
         })
+    }
+
+    /// The same for rows of files that are written anew: those come file by file, and there is no limit to the partitions that they are
+    /// of. Source: Athena User Guide, "Considerations and limitations for SQL queries": the limit is of CTAS and INSERT INTO.
+    pub(crate) fn rewriting(mut self) -> Self {
+        self.is_rewriting = true;
+        self
     }
 
     /// Writes rows whose columns stand in the table's order, as queries see them.
@@ -133,9 +149,12 @@ impl DataWriter {
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| Error::user(1203, "CONSTRAINT_VIOLATION", error))?;
+        self.batches += 1;
         for (key, partition, part) in self.split(&batch)? {
             if !self.open.contains_key(&key) {
-                if self.open.len() == MOST_PARTITIONS {
+                if self.open.len() == MOST_PARTITIONS && self.is_rewriting {
+                    self.close_idle().await?;
+                } else if self.open.len() == MOST_PARTITIONS {
                     return Err(Error::user(
                         1006,
                         "ICEBERG_TOO_MANY_OPEN_PARTITIONS",
@@ -147,6 +166,7 @@ impl DataWriter {
             }
             let mut full = false;
             if let Some(open) = self.open.get_mut(&key) {
+                open.used = self.batches;
                 open.writer.write(&part).await.map_err(Error::internal)?;
                 full = open.writer.bytes_written() + open.writer.in_progress_size() > FULL_FILE_BYTES;
             }
@@ -154,6 +174,28 @@ impl DataWriter {
                 let file = close(open, &self.table).await?;
                 self.written.push(file);
             }
+        }
+        self.spare_memory().await
+    }
+
+    /// Closes the file that has waited longest for rows.
+    async fn close_idle(&mut self) -> Result<()> {
+        let idle = self.open.iter().min_by_key(|(_, open)| open.used).map(|(key, _)| key.clone());
+        if let Some(open) = idle.and_then(|key| self.open.remove(&key)) {
+            let file = close(open, &self.table).await?;
+            self.written.push(file);
+        }
+        Ok(())
+    }
+
+    /// Writes out row groups, the largest first, while all together are too large.
+    async fn spare_memory(&mut self) -> Result<()> {
+        let size = |open: &Open| open.writer.in_progress_size();
+        let mut all: usize = self.open.values().map(size).sum();
+        while all > MOST_BYTES {
+            let Some(largest) = self.open.values_mut().max_by_key(|open| size(open)) else { break };
+            all -= size(largest);
+            largest.writer.flush().await.map_err(Error::internal)?;
         }
         Ok(())
     }
@@ -206,7 +248,7 @@ impl DataWriter {
         let sink = BufWriter::new(Arc::clone(&self.store), location.path()?);
         let writer =
             AsyncArrowWriter::try_new(sink, Arc::clone(&self.schema), Some(properties)).map_err(Error::internal)?;
-        Ok(Open { url: location.to_string(), partition, writer })
+        Ok(Open { url: location.to_string(), partition, writer, used: self.batches })
     }
 
     pub(crate) async fn finish(mut self) -> Result<Vec<DataFile>> {
@@ -219,7 +261,7 @@ impl DataWriter {
 }
 
 async fn close(open: Open, table: &Schema) -> Result<DataFile> {
-    let Open { url, partition, mut writer } = open;
+    let Open { url, partition, mut writer, .. } = open;
     let footer = writer.finish().await.map_err(Error::internal)?;
     let mut file = DataFile {
         content: DATA,

@@ -52,8 +52,8 @@ fn only_external(create: &CreateTable) -> Result<()> {
     Ok(())
 }
 
-/// The parameter that says under which name a table goes on, from the beginning of its renaming to its end.
-pub(super) const RENAMED: &str = "lakerun.renamed_to";
+/// How often a table that others change meanwhile is looked at again.
+const TRIES: usize = 5;
 
 impl Run<'_> {
     pub(super) async fn create_table(&mut self, create: CreateTable) -> Result<Answer> {
@@ -190,11 +190,25 @@ impl Run<'_> {
         Ok(done())
     }
 
-    /// Which files go is found out before the table goes: afterwards its place may be another's.
+    /// Which files go is found out before the table goes: afterwards its place may be another's. The table goes as it was then; where
+    /// others have changed it meanwhile, its files are found out again.
     async fn drop_one(&mut self, database: &str, table: &Table) -> Result<()> {
-        let files = if table.is_iceberg() { Box::pin(self.iceberg_files(table)).await? } else { BTreeSet::new() };
-        self.catalog.delete_table(database, &table.name).await?;
-        Box::pin(self.remove_all(&files)).await
+        let mut table = table.clone();
+        for _ in 0..TRIES {
+            let files = if table.is_iceberg() { Box::pin(self.iceberg_files(&table)).await? } else { BTreeSet::new() };
+            if self.catalog.delete_known(database, &table).await? {
+                return Box::pin(self.remove_all(&files)).await;
+            }
+            match self.catalog.table(database, &table.name).await? {
+                None => return Ok(()),
+                Some(now) if now.location() == table.location() && now.is_iceberg() == table.is_iceberg() => {
+                    table = now
+                }
+                // Another has been made under its name.
+                Some(_) => break,
+            }
+        }
+        Err(changed_meanwhile(database, &table.name))
     }
 
     pub(super) async fn create_database(&mut self, database: Database, if_not_exists: bool) -> Result<Answer> {
@@ -387,40 +401,26 @@ impl Run<'_> {
         Ok(done())
     }
 
-    /// The catalog has no renaming: the table is made again with its partitions under the new name, then the old one
-    /// goes. Data stays where it is.
+    /// One step of the catalog: what others commit is in the table before it, or finds no table of the old name. Data stays where it is.
     pub(super) async fn rename_table(&mut self, name: &Name, to: &Name) -> Result<Answer> {
         self.owned(to)?;
-        let (database, mut table) = self.changed(name).await?;
-        if to.database.as_ref().is_some_and(|other| *other != database) {
-            return Err(Error::ddl(format_args!("Unable to move table {} to another database", table.name)));
+        for _ in 0..TRIES {
+            let (database, table) = self.changed(name).await?;
+            if to.database.as_ref().is_some_and(|other| *other != database) {
+                return Err(Error::ddl(format_args!("Unable to move table {} to another database", table.name)));
+            }
+            if table.is_view() {
+                return Err(Error::ddl(format_args!("{} is a view", table.name)));
+            }
+            if self.catalog.table(&database, &to.name).await?.is_some() {
+                let text = format_args!("AlreadyExistsException(message:Table {} already exists)", to.name);
+                return Err(Error::ddl(text));
+            }
+            if self.catalog.rename_table(&database, &table, &to.name).await? {
+                return Ok(done());
+            }
         }
-        if table.is_view() {
-            return Err(Error::ddl(format_args!("{} is a view", table.name)));
-        }
-        if self.catalog.table(&database, &to.name).await?.is_some() {
-            return Err(Error::ddl(format_args!("AlreadyExistsException(message:Table {} already exists)", to.name)));
-        }
-        self.fence(&database, &table, &to.name).await?;
-        table.parameters.remove(RENAMED);
-        let old = std::mem::replace(&mut table.name, to.name.clone());
-        let partitions =
-            if table.partition_keys.is_empty() { Vec::new() } else { self.catalog.partitions(&database, &old).await? };
-        let partitions = partitions.into_iter().map(|partition| with_columns(partition, &table)).collect();
-        self.catalog.create_table(&database, table).await?;
-        self.catalog.create_partitions(&database, &to.name, partitions).await?;
-        self.catalog.delete_table(&database, &old).await?;
-        Ok(done())
-    }
-
-    /// Keeps others from adding to a table that goes on under another name: whoever commits to a table of Iceberg finds no metadata from
-    /// now on, and whoever adds a partition looks for the mark afterwards ([`RENAMED`]). The version that was read says that nobody has
-    /// been there in between; what a statement that ends here has changed is taken back with its attempt.
-    async fn fence(&self, database: &str, table: &Table, to: &str) -> Result<()> {
-        let mut fenced = table.clone();
-        fenced.parameters.insert(RENAMED.to_owned(), to.to_owned());
-        fenced.parameters.remove("metadata_location");
-        self.catalog.update_table(database, fenced).await
+        Err(changed_meanwhile(&self.database_of(name)?, &name.name))
     }
 
     pub(super) async fn rename_partition(
@@ -550,13 +550,10 @@ pub(super) fn partition(table: &Table, values: Vec<String>, location: Option<Str
     })
 }
 
-/// A partition as listed, which may lack the columns, with those of its table.
-fn with_columns(partition: Partition, table: &Table) -> Partition {
-    let storage = partition.storage_descriptor.map(|storage| {
-        let columns = if storage.columns.is_empty() { table.columns().to_vec() } else { storage.columns };
-        StorageDescriptor { columns, ..storage }
-    });
-    Partition { storage_descriptor: storage, ..partition }
+fn changed_meanwhile(database: &str, name: &str) -> Error {
+    Error::ddl(format_args!(
+        "ConcurrentModificationException(message:Table {database}.{name} has been changed meanwhile)"
+    ))
 }
 
 /// `:` → `%3A`: characters that Hive does not put into the names of folders.

@@ -207,7 +207,16 @@ impl Encoding {
         match library.rsplit('.').next().unwrap_or_default() {
             "ParquetHiveSerDe" => Self::named("PARQUET", compression("PARQUET").as_deref().or(Some("snappy")), None),
             "OrcSerde" => Self::named("ORC", compression("ORC").as_deref(), None),
-            "AvroSerDe" => Self::named("AVRO", compression("AVRO").as_deref(), None),
+            "AvroSerDe" => {
+                // Readers resolve files against it, by the names of its record and fields; arrow-avro's writer heads its files with
+                // a schema of its own making, whatever it is given.
+                for key in ["avro.schema.literal", "avro.schema.url"] {
+                    if get(key).is_some_and(|text| !text.is_empty() && text != "none") {
+                        return Err(Error::not_supported(format_args!("INSERT INTO a table with {key}")));
+                    }
+                }
+                Self::named("AVRO", compression("AVRO").as_deref(), None)
+            }
             "JsonSerDe" => {
                 let encoding = Self::named("JSON", compression("JSON").as_deref(), None)?;
                 let Self::Json { pack, .. } = encoding else { return Err(Error::internal("JSON is JSON")) };
@@ -480,6 +489,17 @@ impl FileWriter {
                 put(&mut to.out, &to.packer.take()).await
             }
         }
+    }
+
+    /// What waits in memory for its row group to be full.
+    pub(super) fn waiting(&self) -> usize {
+        if let Sink::Parquet(writer) = &self.sink { writer.in_progress_size() } else { 0 }
+    }
+
+    /// Writes out what waits.
+    pub(super) async fn flush(&mut self) -> Result<()> {
+        let Sink::Parquet(writer) = &mut self.sink else { return Ok(()) };
+        writer.flush().await.map_err(Error::internal)
     }
 
     pub(super) async fn close(self) -> Result<()> {

@@ -63,7 +63,7 @@ pub(super) fn fit(plan: LogicalPlan, table: &Schema, given_names: &[String]) -> 
 /// Rows of a table, some of them with values of an UPDATE or of MERGE's actions. The plan's first column is the number of the action
 /// that a row is taken by, or null; then come the actions' values, one for each of `values`, which says of which action it is and into
 /// which column it goes; then the table's own columns. The values alone are converted to their columns' types: a row that no action
-/// takes stays as it is, whatever type it has in common with the values.
+/// takes stays as it is, whatever type it has in common with the values. The action's number comes last.
 pub(super) fn replaced(plan: LogicalPlan, table: &Schema, values: &[(usize, String)]) -> Result<LogicalPlan> {
     let given = plan.schema().columns();
     let own = given.get(values.len() + 1..).unwrap_or_default();
@@ -84,6 +84,7 @@ pub(super) fn replaced(plan: LogicalPlan, table: &Schema, values: &[(usize, Stri
             if branches.is_empty() { current } else { Expr::Case(Case::new(None, branches, Some(Box::new(current)))) };
         expressions.push(value.alias(field.name()));
     }
+    expressions.push(Expr::Column(given[0].clone()).alias("lakerun action"));
     Ok(LogicalPlanBuilder::from(plan).project(expressions)?.build()?)
 }
 

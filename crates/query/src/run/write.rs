@@ -27,6 +27,8 @@ use crate::value::write_value;
 
 /// Athena's own limit.
 const MOST_PARTITIONS: usize = 100;
+/// What the row groups of all open files may hold in memory together, before the largest is written out.
+const MOST_BYTES: usize = 256 << 20;
 /// Properties of CTAS that a Hive table knows.
 const HIVE_PROPERTIES: &[&str] = &[
     "format",
@@ -235,6 +237,9 @@ impl Run<'_> {
         let target = Target { root: &root, keys, buckets: None, encoding: &encoding, table: Some(partitioned), header };
         let written = self.write(&session, plan, &target).await?;
         self.add_written(&database, &table, &written).await?;
+        if written.partitions.is_empty() {
+            self.catalog.written(&database, &table.name).await?;
+        }
         Ok(Answer::Files { kind: FilesKind::Insert, files: written.files, rows: written.rows })
     }
 
@@ -268,12 +273,6 @@ impl Run<'_> {
                     ),
                 ));
             }
-        }
-        // Partitions that come when those of a table that is renamed have been read stay behind.
-        let now = self.catalog.table(database, &table.name).await?;
-        if now.is_none_or(|now| now.parameters.contains_key(super::ddl::RENAMED)) {
-            let text = format!("Table {database}.{} was renamed or dropped while rows were inserted", table.name);
-            return Err(Error::user(1003, "TRANSACTION_CONFLICT", text));
         }
         Ok(())
     }
@@ -317,6 +316,7 @@ impl Run<'_> {
                     file.writer.write(&part).await?;
                 }
             }
+            spare_memory(&mut open).await?;
         }
         for (place, OpenFile { folder, location, writer }) in open {
             writer.close().await?;
@@ -378,6 +378,17 @@ impl Run<'_> {
         let key = if key.is_empty() { name } else { format!("{key}/{name}") };
         Location { bucket: folder.bucket.clone(), key }
     }
+}
+
+/// Writes out row groups, the largest first, while all together are too large.
+async fn spare_memory(open: &mut BTreeMap<PartitionBucket, OpenFile>) -> Result<()> {
+    let mut all: usize = open.values().map(|file| file.writer.waiting()).sum();
+    while all > MOST_BYTES {
+        let Some(largest) = open.values_mut().max_by_key(|file| file.writer.waiting()) else { break };
+        all -= largest.writer.waiting();
+        largest.writer.flush().await?;
+    }
+    Ok(())
 }
 
 /// A folder's URL without a slash at its end.

@@ -468,3 +468,129 @@ async fn texts_with_apostrophes_are_the_texts_that_are_written() {
     assert_eq!(lake.step(sql).await.update_count, 1);
     assert_eq!(lake.rows("SELECT id, s FROM q ORDER BY id").await, "\"2\",\"''''\"\n\"3\",\"C:\\'sname = ''\"\n");
 }
+
+/// The limit of open partitions is of CTAS and INSERT.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_any_number_of_partitions_are_written_anew() {
+    let lake = Lake::new().await;
+    lake.step("CREATE TABLE e (who int, day int) PARTITIONED BY (day) LOCATION 's3://b/e/' TBLPROPERTIES ('table_type'='ICEBERG')").await;
+    for from in [1, 61, 121] {
+        let days = format!("UNNEST(sequence({from}, {}))", from + 59);
+        lake.step(&format!("INSERT INTO e SELECT w, d FROM {days} AS t (d), UNNEST(ARRAY[7, 8]) AS u (w)")).await;
+    }
+    let many = "INSERT INTO e SELECT 1, d FROM UNNEST(sequence(1, 120)) AS t (d)";
+    assert!(lake.fails(many).await.contains("ICEBERG_TOO_MANY_OPEN_PARTITIONS"));
+    assert_eq!(lake.step("DELETE FROM e WHERE who = 7").await.update_count, 180);
+    assert_eq!(lake.step("UPDATE e SET who = 9 WHERE day > 20").await.update_count, 160);
+    let merge = "MERGE INTO e USING (VALUES 9) AS s (w) ON e.who = s.w WHEN MATCHED THEN UPDATE SET who = 10";
+    assert_eq!(lake.step(merge).await.update_count, 160);
+    lake.step("INSERT INTO e SELECT 10, d FROM UNNEST(sequence(1, 90)) AS t (d)").await;
+    lake.step("INSERT INTO e SELECT 10, d FROM UNNEST(sequence(91, 180)) AS t (d)").await;
+    lake.step("OPTIMIZE e REWRITE DATA USING BIN_PACK").await;
+    assert_eq!(lake.rows("SELECT count(*), count(DISTINCT \"$path\") FROM e").await, "\"360\",\"180\"\n");
+}
+
+/// What others do to another table between the two looks at it is in the count of rows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_counted_as_they_are_changed() {
+    for (sql, count, left) in [
+        ("DELETE FROM c WHERE id IN (SELECT id FROM h)", 2, "\"3\"\n"),
+        ("UPDATE c SET id = id + 10 WHERE id IN (SELECT id FROM h)", 2, "\"3\"\n\"11\"\n\"12\"\n"),
+    ] {
+        let lake = Lake::new().await;
+        lake.step("CREATE TABLE c (id int) LOCATION 's3://b/c/' TBLPROPERTIES ('table_type'='ICEBERG')").await;
+        lake.step("INSERT INTO c VALUES 1, 2, 3").await;
+        lake.table("h", "id int", "", crate::LAZY, &[]).await;
+        lake.put("h/1.csv", "1\n").await;
+        lake.put("h2/1.csv", "1\n2\n").await;
+        // The table's own record is looked up, then `h` for each of the two.
+        lake.catalog.meanwhile("table", |catalog| {
+            catalog.meanwhile("table", |catalog| {
+                catalog.meanwhile("table", |catalog| {
+                    catalog.change("db", "h", |table, _| {
+                        table.storage_descriptor.as_mut().unwrap().location = Some("s3://b/h2/".to_owned());
+                    });
+                });
+            });
+        });
+        assert_eq!(lake.step(sql).await.update_count, count, "{sql}");
+        assert_eq!(lake.rows("SELECT id FROM c ORDER BY 1").await, left, "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_is_renamed_and_dropped_as_it_is() {
+    let lake = Lake::new().await;
+    let create = |name: &str, place: &str| {
+        format!("CREATE TABLE {name} (a int) LOCATION 's3://b/{place}/' TBLPROPERTIES ('table_type'='ICEBERG')")
+    };
+    // What another commits while the table is renamed is in the table.
+    lake.step(&create("t", "t")).await;
+    lake.step("INSERT INTO t VALUES 1").await;
+    let before = lake.catalog.table("db", "t").await.unwrap().unwrap();
+    lake.step("INSERT INTO t VALUES 2").await;
+    let after = lake.catalog.table("db", "t").await.unwrap().unwrap();
+    lake.catalog.change("db", "t", |table, _| *table = before.clone());
+    lake.catalog.meanwhile("rename_table", move |catalog| catalog.change("db", "t", |table, _| *table = after));
+    lake.step("ALTER TABLE t RENAME TO u").await;
+    assert_eq!(lake.rows("SELECT a FROM u ORDER BY 1").await, "\"1\"\n\"2\"\n");
+    // The same while it is dropped: its files go, too.
+    let after = lake.catalog.table("db", "u").await.unwrap().unwrap();
+    lake.catalog.change("db", "u", |table, _| *table = query::catalog::Table { name: "u".to_owned(), ..before });
+    lake.catalog.meanwhile("delete_known", move |catalog| catalog.change("db", "u", |table, _| *table = after));
+    lake.step("DROP TABLE u").await;
+    assert!(lake.keys("t").await.is_empty(), "{:?}", lake.keys("t").await);
+    // A table that is made again under the name is another.
+    lake.step(&create("v", "v1")).await;
+    lake.step(&create("w", "v2")).await;
+    let other = lake.catalog.table("db", "w").await.unwrap().unwrap();
+    let other = query::catalog::Table { name: "v".to_owned(), ..other };
+    lake.catalog.meanwhile("delete_known", move |catalog| catalog.change("db", "v", |table, _| *table = other));
+    let error = lake.fails("DROP TABLE v").await;
+    assert!(error.contains("ConcurrentModificationException"), "{error}");
+    assert_eq!(lake.catalog.table("db", "v").await.unwrap().unwrap().location(), Some("s3://b/v2"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_is_written_as_its_properties_say() {
+    let lake = Lake::new().await;
+    lake.step("CREATE TABLE p (a int, b int) LOCATION 's3://b/p/' TBLPROPERTIES ('table_type'='ICEBERG')").await;
+    let place = async || lake.catalog.table("db", "p").await.unwrap().unwrap().parameters["metadata_location"].clone();
+    let key = place().await.strip_prefix("s3://b/").unwrap().to_owned();
+    let mut metadata: serde_json::Value = serde_json::from_str(&lake.get(&place().await).await).unwrap();
+    metadata["properties"]["write.metadata.path"] = "s3://b/states/p/".into();
+    metadata["properties"]["write.metadata.compression-codec"] = "gzip".into();
+    // An identifier of today's schema, which an earlier one lacks.
+    metadata["schemas"][0]["identifier-field-ids"] = serde_json::json!([]);
+    let mut now = metadata["schemas"][0].clone();
+    (now["schema-id"], now["identifier-field-ids"]) = (1.into(), serde_json::json!([1]));
+    metadata["schemas"].as_array_mut().unwrap().push(now);
+    metadata["current-schema-id"] = 1.into();
+    lake.put(&key, metadata.to_string()).await;
+    lake.step("INSERT INTO p VALUES (1, 2)").await;
+    let written = place().await;
+    assert!(written.starts_with("s3://b/states/p/00001-") && written.ends_with(".gz.metadata.json"), "{written}");
+    assert!(lake.keys("p/metadata").await.len() == 1 && lake.keys("states/p").await.len() == 3);
+    lake.step("ALTER TABLE p ADD COLUMNS (c int)").await;
+    lake.step("ALTER TABLE p DROP COLUMN c").await;
+    assert_eq!(lake.rows("SELECT a, b FROM p").await, "\"1\",\"2\"\n");
+    let folder = lake.storage.bucket("b").unwrap();
+    let state = place().await.strip_prefix("s3://b/").unwrap().into();
+    let bytes = folder.get_opts(&state, object_store::GetOptions::default()).await.unwrap().bytes().await.unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(bytes.as_ref()), &mut text).unwrap();
+    let state: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(state["current-schema-id"], 1);
+    // Version 1 is read and not changed.
+    metadata["format-version"] = 1.into();
+    lake.put(&key, metadata.to_string()).await;
+    lake.catalog.change("db", "p", |table, _| {
+        table.parameters.insert("metadata_location".to_owned(), format!("s3://b/{key}"));
+    });
+    for sql in
+        ["ALTER TABLE p ADD COLUMNS (d int)", "ALTER TABLE p SET TBLPROPERTIES ('vacuum_min_snapshots_to_keep'='2')"]
+    {
+        let error = lake.fails(sql).await;
+        assert!(error.contains("format version 1"), "{sql}: {error}");
+    }
+}

@@ -211,3 +211,51 @@ async fn input_formats_that_are_only_read_are_not_written() {
         lake.catalog.delete_table("db", "f").await.unwrap();
     }
 }
+
+/// Rows of a partition that another registers elsewhere meanwhile would be where nobody looks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_another_registers_elsewhere_is_told() {
+    let lake = Lake::new().await;
+    lake.table("t", "v int", "p string", LAZY, &[]).await;
+    let register = |place: &'static str| {
+        move |catalog: &query::catalog::MemoryCatalog| {
+            catalog.change("db", "t", |table, partitions| {
+                let storage = table.storage_descriptor.clone().unwrap();
+                partitions.push(query::catalog::Partition {
+                    values: vec!["1".to_owned()],
+                    storage_descriptor: Some(query::catalog::StorageDescriptor {
+                        location: Some(place.to_owned()),
+                        ..storage
+                    }),
+                    ..query::catalog::Partition::default()
+                });
+            });
+        }
+    };
+    lake.catalog.meanwhile("create_partitions", register("s3://b/elsewhere/"));
+    let error = lake.fails("INSERT INTO t VALUES (1, '1')").await;
+    assert!(
+        error.starts_with(
+            "HIVE_CONCURRENT_MODIFICATION_DETECTED: Partition p=1 of db.t lies at 's3://b/elsewhere/' now"
+        ),
+        "{error}"
+    );
+    lake.catalog.change("db", "t", |_, partitions| partitions.clear());
+    // At the same place it is the same partition, whoever has registered it.
+    lake.catalog.meanwhile("create_partitions", register("s3a://b/t/p=1"));
+    lake.step("INSERT INTO t VALUES (2, '1')").await;
+}
+
+/// Readers resolve a table's files against its schema: one that has another record's name would break the table.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn avro_tables_with_a_schema_of_their_own_are_not_written() {
+    const AVRO: &str = "org.apache.hadoop.hive.serde2.avro.AvroSerDe";
+    let lake = Lake::new().await;
+    let literal = r#"{"type":"record","name":"Event","fields":[{"name":"userId","type":"long"}]}"#;
+    lake.table("e", "userid bigint", "", AVRO, &[("avro.schema.literal", literal)]).await;
+    let error = lake.fails("INSERT INTO e VALUES 7").await;
+    assert_eq!(error, "NOT_SUPPORTED: INSERT INTO a table with avro.schema.literal");
+    lake.table("plain", "userid bigint", "", AVRO, &[]).await;
+    lake.step("INSERT INTO plain VALUES 7").await;
+    assert_eq!(lake.rows("SELECT userid FROM plain").await, "\"7\"\n");
+}

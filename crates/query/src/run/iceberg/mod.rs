@@ -257,6 +257,19 @@ impl Run<'_> {
         Ok((writer.finish().await?, rows))
     }
 
+    /// The same for rows of files that are written anew.
+    async fn rewrite_rows(
+        &self,
+        session: &Session,
+        plan: LogicalPlan,
+        loaded: &Loaded,
+    ) -> Result<(Vec<DataFile>, u64)> {
+        let mut writer = DataWriter::new(&self.storage, loaded, &self.job.id)?.rewriting();
+        self.write_into(session, plan, &mut writer).await?;
+        let rows = writer.rows;
+        Ok((writer.finish().await?, rows))
+    }
+
     async fn write_into(&self, session: &Session, plan: LogicalPlan, writer: &mut DataWriter) -> Result<()> {
         let physical = select::physical(session, plan).await?;
         let mut stream = execute_stream(physical, session.context().task_ctx())?;

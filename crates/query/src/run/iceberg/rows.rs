@@ -10,7 +10,8 @@ use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::physical_plan::collect;
+use datafusion::physical_plan::{collect, execute_stream};
+use futures::StreamExt;
 use trino_functions::Type;
 
 use super::{changed, column_list, exposed, fit, relation};
@@ -85,10 +86,15 @@ impl Run<'_> {
         if removed.is_empty() {
             return Ok(changed(rows));
         }
+        let text = format!("SELECT count(*) AS n FROM {TARGET} AS {name}");
+        let (session, plan) = self.changing(&text, &loaded, Some(removed.clone()), None).await?;
+        let all = self.count(&session, plan).await?;
         let columns = column_list(&loaded, &name);
         let text = format!("SELECT {columns} FROM {TARGET} AS {name} WHERE ({condition}) IS DISTINCT FROM TRUE");
         let (session, plan) = self.changing(&text, &loaded, Some(removed.clone()), None).await?;
-        let (added, _) = self.write_rows(&session, plan, &loaded).await?;
+        let (added, left) = self.rewrite_rows(&session, plan, &loaded).await?;
+        // Other tables that the condition asks may have changed between the two: what counts is which rows are there no more.
+        let rows = u64::try_from(all).unwrap_or_default().saturating_sub(left);
         let operation = if added.is_empty() { "delete" } else { "overwrite" };
         self.committer(&database).snapshot(&loaded, Change { operation, added, removed }).await?;
         Ok(changed(rows))
@@ -114,7 +120,9 @@ impl Run<'_> {
         if removed.is_empty() {
             return Ok(changed(rows));
         }
-        let (added, _) = self.write_rows(&session, plan, &loaded).await?;
+        let mut writer = DataWriter::new(&self.storage, &loaded, &self.job.id)?.rewriting();
+        let rows = self.write_taken(&session, plan, &mut writer).await?;
+        let added = writer.finish().await?;
         let change = Change { operation: "overwrite", added, removed };
         self.committer(&database).snapshot(&loaded, change).await?;
         Ok(changed(rows))
@@ -158,7 +166,7 @@ impl Run<'_> {
             (removed, rows) = self.touched(&session, plan).await?;
         }
         let fields = exposed(&loaded)?;
-        let mut writer = DataWriter::new(&self.storage, &loaded, &self.job.id)?;
+        let mut writer = DataWriter::new(&self.storage, &loaded, &self.job.id)?.rewriting();
         let (text, values) = rewritten(&loaded, &merge, &matched, &name)?;
         // Planned also where nothing matches: wrong types are said whatever the rows are.
         let (session, plan) = self.changing(&text, &loaded, Some(removed.clone()), Some(&source)).await?;
@@ -168,7 +176,7 @@ impl Run<'_> {
             format!("MERGE table column types don't match for MERGE case {clause}, SET expressions")
         })?;
         if !removed.is_empty() {
-            self.write_into(&session, plan, &mut writer).await?;
+            self.write_taken(&session, plan, &mut writer).await?;
         }
         let before = writer.rows;
         let inserts = clauses(&merge.clauses, false);
@@ -191,6 +199,20 @@ impl Run<'_> {
                 .await?;
         }
         Ok(changed(rows))
+    }
+
+    /// Writes the rows of [`replaced`], and answers how many of them an action has taken.
+    async fn write_taken(&self, session: &Session, plan: LogicalPlan, writer: &mut DataWriter) -> Result<u64> {
+        let physical = select::physical(session, plan).await?;
+        let mut stream = execute_stream(physical, session.context().task_ctx())?;
+        let mut taken = 0;
+        while let Some(batch) = stream.next().await {
+            let mut batch = batch?;
+            let action = batch.remove_column(batch.num_columns() - 1);
+            taken += (action.len() - action.logical_null_count()) as u64;
+            writer.write(&batch).await?;
+        }
+        Ok(taken)
     }
 
     async fn count(&self, session: &Session, plan: LogicalPlan) -> Result<i64> {

@@ -62,7 +62,7 @@ impl Run<'_> {
         }
         let text = format!("SELECT {} FROM {TARGET} AS {own}", column_list(&loaded, &own));
         let (session, plan) = self.changing(&text, &loaded, Some(chosen.clone()), None).await?;
-        let (added, _) = self.write_rows(&session, plan, &loaded).await?;
+        let (added, _) = self.rewrite_rows(&session, plan, &loaded).await?;
         // Deletes are of no use any more when no file is left that they are about.
         let all_rewritten = files.data.iter().all(|entry| chosen.contains(&entry.file.path));
         let mut removed = chosen;
