@@ -202,7 +202,7 @@ impl Run<'_> {
             match self.catalog.table(database, &table.name).await? {
                 None => return Ok(()),
                 Some(now) if now.location() == table.location() && now.is_iceberg() == table.is_iceberg() => {
-                    table = now
+                    table = now;
                 }
                 // Another has been made under its name.
                 Some(_) => break,

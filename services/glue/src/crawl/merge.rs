@@ -213,14 +213,7 @@ fn update(
     let schema = differs(old, &table);
     // Values are of keys by their places: keys of other names can have them.
     let same_keys = old.partition_keys.len() == table.partition_keys.len();
-    let kept = old.partitions.iter().filter(|partition| !is_gone(partition, report, policies)).count();
-    if !same_keys && kept > 0 && policies.delete != Delete::Delete && !policies.new_folders_only {
-        changes.push(Change::Log(format!(
-            "WARN : The folders of table {} make {} partition keys now where it has {}, and {kept} partitions by those; it stays as it is",
-            old.name,
-            table.partition_keys.len(),
-            old.partition_keys.len()
-        )));
+    if !same_keys && !policies.new_folders_only && holds_to_its_keys(changes, old, &table, (report, policies)) {
         return;
     }
     let storage = if frozen { old.storage.clone() } else { table.storage.clone() };
@@ -276,6 +269,26 @@ fn update(
             )));
         }
     }
+}
+
+/// Whether a table has partitions that the keys which its folders make now could not have, and deleting is not said: the log says so.
+fn holds_to_its_keys(
+    changes: &mut Vec<Change>,
+    old: &KnownTable,
+    table: &CrawledTable,
+    (report, policies): (&Report, &Policies),
+) -> bool {
+    let kept = old.partitions.iter().filter(|partition| !is_gone(partition, report, policies)).count();
+    if kept == 0 || policies.delete == Delete::Delete {
+        return false;
+    }
+    changes.push(Change::Log(format!(
+        "WARN : The folders of table {} make {} partition keys now where it has {}, and {kept} partitions by those; it stays as it is",
+        old.name,
+        table.partition_keys.len(),
+        old.partition_keys.len()
+    )));
+    true
 }
 
 /// Whether a partition that was not found is gone: what could not be read, or came into the catalog since the crawl began, may be there.
