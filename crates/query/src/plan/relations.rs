@@ -268,9 +268,9 @@ fn star(
     if fields {
         let row = arguments.into_iter().next().ok_or_else(|| refused("this form of .*"))?;
         let row = context.sql_to_expr(row, &schema)?;
-        let types = match trino_functions::Type::of(row.to_field(schema.as_ref())?.1.as_ref()) {
-            trino_functions::Type::Row(types) => types,
-            _ => return Err(Error::user(1006, "TYPE_MISMATCH", "line 1:1: expected expression of type Row").into()),
+        let field = row.to_field(schema.as_ref())?.1;
+        let trino_functions::Type::Row(types) = trino_functions::Type::of(field.as_ref()) else {
+            return Err(Error::user(1006, "TYPE_MISMATCH", "line 1:1: expected expression of type Row").into());
         };
         let DataType::Struct(stored) = row.get_type(schema.as_ref())? else { return Err(refused("this form of .*")) };
         for (own, stored) in types.iter().zip(&stored) {
