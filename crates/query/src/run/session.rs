@@ -51,13 +51,16 @@ impl<F: Future> Future for Grown<F> {
     }
 }
 
+/// A relation with its database and name.
+type Given = (String, String, Arc<dyn TableProvider>);
+
 /// A context and the catalogs of its queries. Queries that name other hidden columns (a view and who reads it) see other tables under
 /// one name, for `*` would show them: each set of hidden columns has a catalog of its own.
 pub(super) struct Session {
     context: SessionContext,
     catalogs: Mutex<BTreeMap<String, Arc<MemoryCatalogProvider>>>,
     /// What the statement itself made known.
-    given: Mutex<Vec<(String, String, Arc<dyn TableProvider>)>>,
+    given: Mutex<Vec<Given>>,
     threads: usize,
 }
 

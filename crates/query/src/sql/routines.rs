@@ -101,8 +101,7 @@ fn one(source: &Source<'_>, start: usize, known: &Routines) -> Result<(String, R
     }
     let ends =
         ["RETURN", "BEGIN", "LANGUAGE", "DETERMINISTIC", "NOT", "RETURNS", "CALLED", "SECURITY", "COMMENT", "WITH"];
-    let mut at = close + 2;
-    let ty = at;
+    let (ty, mut at) = (close + 2, close + 2);
     while at < tokens.len() && (at == ty || !ends.iter().any(|end| word(tokens, at, end))) {
         at = if tokens[at].token == Token::LParen {
             closing(tokens, at).map_or(tokens.len(), |end| end + 1)
@@ -231,7 +230,7 @@ impl VisitorMut for Scope<'_> {
                         at.column.max(1),
                         name.value
                     );
-                    self.error.get_or_insert(Error::user(1006, "COLUMN_NOT_FOUND", text));
+                    self.error.get_or_insert_with(|| Error::user(1006, "COLUMN_NOT_FOUND", text));
                     return ControlFlow::Break(());
                 }
             }
@@ -243,7 +242,7 @@ impl VisitorMut for Scope<'_> {
                     Expr::Value(Value::Placeholder(format!("${}", at + 1)).into())
                 } else {
                     let text = format!("line 1:1: Column '{}' cannot be resolved", first.value);
-                    self.error.get_or_insert(Error::user(1006, "COLUMN_NOT_FOUND", text));
+                    self.error.get_or_insert_with(|| Error::user(1006, "COLUMN_NOT_FOUND", text));
                     return ControlFlow::Break(());
                 };
                 *expr = std::mem::take(parts).into_iter().fold(root, |value, name| {
