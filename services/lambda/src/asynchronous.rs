@@ -161,6 +161,7 @@ impl Kind for Events {
             request_id: event.request_id.clone(),
             sink: None,
             durable: None,
+            hidden: None,
         };
         let outcome = Lambda::run(&self.0, &cx, call, Some(attempt.name())).await;
         let is_lost = outcome.as_ref().is_err_and(|error| error.is(NODE_LOST));

@@ -160,6 +160,12 @@ fn served(region: &str, target: Option<&str>, services: &[&str]) -> Result<(), E
                 "The destination ARN {target} is invalid. It must be of the function's region, {region}."
             )))
         }
+        // A record has no group. Source: Lambda Developer Guide, "Capturing records of asynchronous invocations" (standard queues and topics).
+        Some(arn) if matches!(arn.service.as_str(), "sqs" | "sns") && arn.resource.strip_suffix(".fifo").is_some() => {
+            Err(error::invalid_parameter_value_exception(format!(
+                "The destination ARN {target} is invalid. FIFO queues and topics are not supported."
+            )))
+        }
         Some(arn) if services.contains(&arn.service.as_str()) => Ok(()),
         Some(arn) if arn.service == "s3" => Err(Error::not_implemented("a bucket as the destination of a function")),
         _ => Err(error::invalid_parameter_value_exception(format!(
@@ -181,6 +187,8 @@ pub(crate) fn revision(wanted: Option<&str>, current: Option<&str>) -> Result<()
 
 #[cfg(test)]
 mod tests {
+    use api_lambda::OnFailure;
+
     use super::*;
 
     #[test]
@@ -204,5 +212,23 @@ mod tests {
         assert!(one("AWS_REGION", "b").unwrap_err().to_string().contains("reserved keys"));
         assert!(one("1A", "b").is_err());
         assert!(one("A", &"b".repeat(4096)).unwrap_err().to_string().contains("4KB"));
+    }
+
+    #[test]
+    fn records_go_to_standard_queues_and_topics() {
+        let to = |arn: &str| {
+            let failure = OnFailure { destination: Some(arn.to_owned()) };
+            let config = DestinationConfig { on_failure: Some(failure), ..DestinationConfig::default() };
+            let dead = DeadLetterConfig { target_arn: Some(arn.to_owned()) };
+            [
+                destinations("eu-west-1", Some(&config)).is_ok(),
+                stream_destination("eu-west-1", Some(&config)).is_ok(),
+                dead_letter("eu-west-1", Some(&dead)).is_ok(),
+            ]
+        };
+        for service in ["sqs", "sns"] {
+            assert_eq!(to(&format!("arn:aws:{service}:eu-west-1:000000000000:n")), [true; 3]);
+            assert_eq!(to(&format!("arn:aws:{service}:eu-west-1:000000000000:n.fifo")), [false; 3]);
+        }
     }
 }

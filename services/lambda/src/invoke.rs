@@ -13,6 +13,7 @@ use service::lineage::Worker;
 use service::meter::{Measured, Usage};
 use service::trace::TraceContext;
 use service::{Cx, Router};
+use sources::hidden::Hidden;
 use tokio::sync::mpsc;
 use wire::Error;
 
@@ -46,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) sink: Option<mpsc::Sender<Piece>>,
     /// The execution whose call this is; what is called otherwise of a durable function starts one.
     pub(crate) durable: Option<String>,
+    /// The batch of a queue that it brings, which is not to be visible again before the function is done with it.
+    pub(crate) hidden: Option<Arc<Hidden>>,
 }
 
 /// How an invocation ended.
@@ -197,6 +200,15 @@ impl Lambda {
         let found = tokio::time::timeout(ADMISSION, finding).await;
         let (found, mut place) = found
             .map_err(|_| throttled("this machine has no room for another environment", "CallerRateLimitExceeded"))?;
+        // It may have waited for longer than its messages are hidden.
+        if let Some(hidden) = &call.hidden
+            && let Err(gone) = hidden.begin(blueprint.timeout).await
+        {
+            if let Found::Warm(environment) = found {
+                self.pool.keep(&blueprint.key, *environment, None);
+            }
+            return Err(gone);
+        }
         let keeps_keys = blueprint.kind.keeps_keys();
         let keys = match &found {
             Found::Warm(_) if keeps_keys => None,

@@ -2,6 +2,7 @@
 //! a long poll, so an idle queue costs nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api_lambda::{EventSourceMappingConfiguration, error};
@@ -12,6 +13,7 @@ use api_sqs::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::Cx;
+use sources::hidden::Hidden;
 use store::{Done, NewTask, Task, Tx};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -121,11 +123,11 @@ pub(crate) async fn poll(lambda: &Lambda, task: &Task) -> Result<Done, Error> {
         };
         while running.0.try_join_next().is_some() {}
         match batch {
-            Ok((_, messages)) if messages.is_empty() => {}
-            Ok((role, messages)) => {
+            Ok((_, messages, _)) if messages.is_empty() => {}
+            Ok((role, messages, hidden)) => {
                 let (source, cx) = (source.clone(), cx.clone());
                 let Some(lambda) = lambda.me.upgrade() else { return Ok(Done::Finished) };
-                running.0.spawn(async move { source.deliver(&lambda, &cx, &role, messages).await });
+                running.0.spawn(async move { source.deliver(&lambda, &cx, &role, messages, hidden).await });
             }
             Err(error) => {
                 tracing::debug!(%error, mapping = wanted.uuid, "an event source cannot be polled; trying again");
@@ -175,19 +177,23 @@ impl Source {
         arn.map_or_else(|| Err(Error::validation("not an ARN of a queue")), |arn| queue_url(cx, &arn))
     }
 
-    /// The next messages, as many as came within the window; with the role in whose name they were taken.
-    async fn batch(&self, lambda: &Lambda, cx: &Cx) -> Result<(Cx, Vec<Message>), Error> {
+    /// The next messages, as many as came within the window; with the role in whose name they were taken. They are kept hidden in the name
+    /// of the service: AWS's own policy for such roles does not let them change a visibility.
+    async fn batch(&self, lambda: &Lambda, cx: &Cx) -> Result<(Cx, Vec<Message>, Arc<Hidden>), Error> {
         let place = Scope::of(cx);
         let name = Name::parse(&self.function_arn, None)?;
         let resolved = lambda.store.read(|tx| place.resolve(tx, &name, 0.0)).await?;
         let role = cx.assume(resolved.version.config.role.as_deref().unwrap_or_default(), &name.name).await?;
+        let queue = Arn::parse(&self.queue_arn).ok_or_else(|| Error::validation("not an ARN of a queue"))?;
+        let platform = Cx::platform(&lambda.router, &queue.account, &queue.region);
+        let hidden = Arc::new(Hidden::of(platform, self.url(cx)?).await?);
         let mut messages = Vec::new();
         let mut until = None;
         loop {
             let missing = self.batch - i32::try_from(messages.len()).unwrap_or(self.batch);
             let left = until.map(|until: Instant| until.saturating_duration_since(Instant::now()).as_secs());
             if missing <= 0 || left == Some(0) {
-                return Ok((role, messages));
+                return Ok((role, messages, hidden));
             }
             let wait =
                 left.and_then(|left| i32::try_from(left).ok()).unwrap_or(LONG_POLL_SECONDS).min(LONG_POLL_SECONDS);
@@ -199,11 +205,15 @@ impl Source {
                 message_attribute_names: Some(vec!["All".to_owned()]),
                 ..Default::default()
             };
-            let received = role.call::<ReceiveMessage>(request).await?.messages.unwrap_or_default();
+            let received = tokio::select! {
+                received = role.call::<ReceiveMessage>(request) => received?.messages.unwrap_or_default(),
+                never = hidden.keep() => match never {},
+            };
             let first = messages.is_empty();
+            hidden.add(received.iter().filter_map(|message| message.receipt_handle.clone()));
             messages.extend(received);
             if messages.is_empty() || self.window.is_zero() {
-                return Ok((role, messages));
+                return Ok((role, messages, hidden));
             }
             if first {
                 until = Some(Instant::now() + self.window);
@@ -212,7 +222,7 @@ impl Source {
     }
 
     /// Invokes the function; what it has done leaves the queue, the rest comes again after its visibility timeout.
-    async fn deliver(&self, lambda: &Lambda, cx: &Cx, role: &Cx, messages: Vec<Message>) {
+    async fn deliver(&self, lambda: &Lambda, cx: &Cx, role: &Cx, messages: Vec<Message>, hidden: Arc<Hidden>) {
         let shown = |message: &Message| record(message, &self.queue_arn, cx.region());
         // What is not wanted leaves the queue as if it had been dealt with.
         let (messages, unwanted): (Vec<_>, Vec<_>) =
@@ -221,11 +231,25 @@ impl Source {
         if messages.is_empty() {
             return;
         }
+        let gone: Vec<String> = unwanted.iter().filter_map(|message| message.receipt_handle.clone()).collect();
+        hidden.leave(&gone);
         let records: Vec<_> = messages.iter().map(shown).collect();
         let Ok(name) = Name::parse(&self.function_arn, None) else { return };
         let payload = json!({ "Records": records }).to_string().into();
-        let call = Call { name, payload, client_context: None, request_id: cx.uuid(), sink: None, durable: None };
-        let done = match lambda.run(cx, call, None).await {
+        let call = Call {
+            name,
+            payload,
+            client_context: None,
+            request_id: cx.uuid(),
+            sink: None,
+            durable: None,
+            hidden: Some(Arc::clone(&hidden)),
+        };
+        let run = tokio::select! {
+            run = lambda.run(cx, call, None) => run,
+            never = hidden.keep() => match never {},
+        };
+        let done = match run {
             Ok(finished) => self.done(&messages, &finished),
             Err(error) => {
                 tracing::debug!(%error, function = self.function_arn, "a batch could not be delivered");

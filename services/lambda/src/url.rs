@@ -155,6 +155,7 @@ impl Lambda {
             request_id: platform.request_id().to_owned(),
             sink: None,
             durable: None,
+            hidden: None,
         };
         Ok((platform, invocation))
     }

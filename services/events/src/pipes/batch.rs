@@ -10,6 +10,7 @@ use api_pipes::{DescribePipeResponse, PipeTargetEventBridgeEventBusParameters, P
 use pattern::Pattern;
 use serde_json::{Value, json};
 use service::Cx;
+use sources::cut;
 use wire::Error;
 use wire::arn::Arn;
 
@@ -63,46 +64,66 @@ impl Batch {
         self.filters.is_empty() || self.filters.iter().any(|pattern| pattern.matches(&opened))
     }
 
+    /// Whether the target gets the events of a batch in one call, and says itself which it did not deal with.
+    pub(super) fn is_called_with_all(&self) -> bool {
+        most_bytes(self.shown.target.as_deref().unwrap_or_default()).is_some()
+    }
+
+    /// What an enrichment makes of the events, in as many calls as their size asks for, and whether each of its events is one of theirs.
+    async fn enrich(
+        &self,
+        role: &Cx,
+        enrichment: &str,
+        events: &[Value],
+        known: &Known,
+    ) -> Result<(Vec<Value>, bool), Error> {
+        let parameters = self.shown.enrichment_parameters.as_ref();
+        let template = parameters.and_then(|given| given.input_template.as_deref());
+        let asked = changed(template, events.to_vec(), known);
+        let (mut made, mut is_one_each, mut rest) = (Vec::new(), true, (events, asked.as_slice()));
+        while !rest.1.is_empty() {
+            let count = fit(rest.1, most_bytes(enrichment));
+            let (now, later) = rest.1.split_at(count);
+            let (of, others) = rest.0.split_at(count);
+            let answer = if record::kind_of(enrichment) == "events:api-destination" {
+                self.ask(role, enrichment, of, &Value::Array(now.to_vec())).await.map_err(of_endpoint)?
+            } else {
+                call(role, enrichment, &Value::Array(now.to_vec()), false).await?
+            };
+            let some = enriched(answer).unwrap_or_default();
+            is_one_each &= some.len() == count;
+            made.extend(some);
+            rest = (others, later);
+        }
+        Ok((made, is_one_each))
+    }
+
     /// Deals with events, of which there is one at least. An error: none was dealt with.
     pub(super) async fn deliver(&self, role: &Cx, events: &[Event]) -> Result<Failures, Error> {
         let known = self.known(role);
-        let changed = |template: Option<&str>, events: Vec<Value>| match template {
-            Some(template) => events.iter().map(|event| apply(template, event, &known)).collect(),
-            None => events,
-        };
         let mut values: Vec<Value> = events.iter().map(|event| event.value.clone()).collect();
         let mut names: Vec<String> = events.iter().map(|event| event.id.clone()).collect();
         if let Some(enrichment) = &self.shown.enrichment {
-            let parameters = self.shown.enrichment_parameters.as_ref();
-            let asked = changed(parameters.and_then(|given| given.input_template.as_deref()), values.clone());
-            let answer = if record::kind_of(enrichment) == "events:api-destination" {
-                self.ask(role, enrichment, &values, &Value::Array(asked)).await?
-            } else {
-                call(role, enrichment, &Value::Array(asked), false).await?
-            };
-            let Some(enriched) = enriched(answer) else { return Ok(Failures::new()) };
-            values = enriched;
+            let (made, is_one_each) = self.enrich(role, enrichment, &values, &known).await?;
+            if made.is_empty() {
+                return Ok(Failures::new());
+            }
+            values = made;
             // Which of them came from which event nobody knows.
-            if values.len() != names.len() {
+            if !is_one_each {
                 names.clear();
             }
         }
         let target = self.shown.target_parameters.clone().unwrap_or_default();
-        let sent = changed(target.input_template.as_deref(), values.clone());
+        let sent = changed(target.input_template.as_deref(), values.clone(), &known);
         let values: Vec<Bound> = values.into_iter().zip(sent).map(|(from, sent)| Bound { from, sent }).collect();
         let all: Failures = events.iter().map(|event| event.id.clone()).collect();
-        let failed = self.bring(role, &target, &values, &all).await?;
-        match failed {
-            Failed::Named(failures) => Ok(failures),
-            Failed::From(at) if names.is_empty() => {
-                if at < values.len() {
-                    Ok(all)
-                } else {
-                    Ok(Failures::new())
-                }
-            }
-            Failed::From(at) => Ok(names.into_iter().skip(at).collect()),
+        let Failed { named, at } = self.bring(role, &target, &values, &all).await?;
+        if !at.is_empty() && names.is_empty() {
+            return Ok(all);
         }
+        let placed = at.into_iter().filter_map(|at| names.get(at).cloned());
+        Ok(named.into_iter().chain(placed).collect())
     }
 
     fn known(&self, cx: &Cx) -> Known {
@@ -130,16 +151,12 @@ impl Batch {
             "lambda:function" => {
                 let own = parameters.lambda_function_parameters.as_ref();
                 let forget = own.and_then(|own| own.invocation_type.as_deref()) == Some(FORGET);
-                let answer =
-                    call(role, target, &events.iter().map(|event| event.sent.clone()).collect(), forget).await?;
-                partial(&answer, names)
+                call_with(role, target, events, forget, names).await
             }
             "states:stateMachine" => {
                 let own = parameters.step_function_state_machine_parameters.as_ref();
                 let forget = own.and_then(|own| own.invocation_type.as_deref()) == Some(FORGET);
-                let answer =
-                    call(role, target, &events.iter().map(|event| event.sent.clone()).collect(), forget).await?;
-                partial(&answer, names)
+                call_with(role, target, events, forget, names).await
             }
             "events:event-bus" => {
                 let own = parameters.event_bridge_event_bus_parameters.clone().unwrap_or_default();
@@ -150,19 +167,21 @@ impl Batch {
                 for (at, event) in events.iter().enumerate() {
                     let sent = match kind {
                         "sns" => publish(role, target, &event.sent).await,
-                        "events:api-destination" => self.post(role, target, parameters, event).await,
+                        "events:api-destination" => {
+                            self.post(role, target, parameters, event).await.map_err(of_endpoint)
+                        }
                         _ => self.send(role, &arn, parameters, event).await,
                     };
                     match sent {
                         Err(error) if at == 0 => return Err(error),
                         Err(error) => {
                             tracing::debug!(%error, target, "a part of a batch could not be delivered");
-                            return Ok(Failed::From(at));
+                            return Ok(Failed::from(at, events.len()));
                         }
                         Ok(()) => {}
                     }
                 }
-                Ok(Failed::From(events.len()))
+                Ok(Failed::default())
             }
         }
     }
@@ -234,24 +253,29 @@ impl Batch {
                 ..api_events::PutEventsRequestEntry::default()
             }
         };
+        let mut refused = Failed::default();
         for (index, chunk) in events.chunks(PUT_AT_ONCE).enumerate() {
+            let begin = index * PUT_AT_ONCE;
             let entries = chunk.iter().map(entry).collect();
             let request = api_events::PutEventsRequest { entries, ..api_events::PutEventsRequest::default() };
             let answer = role.call::<api_events::PutEvents>(request).await;
             let answer = match answer {
                 Err(error) if index == 0 => return Err(error),
-                Err(_) => return Ok(Failed::From(index * PUT_AT_ONCE)),
+                Err(_) => {
+                    refused.at.extend(begin..events.len());
+                    return Ok(refused);
+                }
                 Ok(answer) => answer,
             };
-            let entries = answer.entries.unwrap_or_default();
-            let failed = entries.iter().position(|entry| entry.error_code.is_some());
-            if let Some(at) = failed {
-                let cause = entries.get(at).and_then(|entry| entry.error_message.as_deref());
-                tracing::warn!(cause, bus, "a bus did not take an event of a pipe");
-                return Ok(Failed::From(index * PUT_AT_ONCE + at));
+            // The bus tells of each entry whether it took it.
+            for (at, entry) in answer.entries.unwrap_or_default().into_iter().enumerate() {
+                if entry.error_code.is_some() {
+                    tracing::warn!(cause = entry.error_message, bus, "a bus did not take an event of a pipe");
+                    refused.at.insert(begin + at);
+                }
             }
         }
-        Ok(Failed::From(events.len()))
+        Ok(refused)
     }
 
     async fn log(
@@ -284,16 +308,78 @@ impl Batch {
             lines.into_iter().map(|(at, text)| json!({ "Timestamp": at, "Message": text })).collect();
         let put = json!({ "LogGroupName": name, "LogStreamName": stream, "LogEvents": lines });
         role.call_json("cloudwatchlogs", "putLogEvents", put).await?;
-        Ok(Failed::From(events.len()))
+        Ok(Failed::default())
     }
 }
 
 /// What a target did not take.
-enum Failed {
+#[derive(Debug, Default, PartialEq)]
+struct Failed {
     /// As it named them itself.
-    Named(Failures),
-    /// All from this one on.
-    From(usize),
+    named: Failures,
+    /// By their places.
+    at: BTreeSet<usize>,
+}
+
+impl Failed {
+    /// All from a place on.
+    fn from(at: usize, count: usize) -> Self {
+        Self { named: Failures::new(), at: (at..count).collect() }
+    }
+}
+
+/// What an invocation may be given. Sources: Lambda quotas, "Invocation payload"; Step Functions quotas, "Maximum input or output size".
+fn most_bytes(called: &str) -> Option<usize> {
+    match record::kind_of(called).as_str() {
+        "lambda:function" => Some(6 << 20),
+        "states:stateMachine" => Some(256 << 10),
+        _ => None,
+    }
+}
+
+/// How many events, from the first on, fit into one call: an array of them.
+fn fit(events: &[Value], most: Option<usize>) -> usize {
+    let Some(most) = most else { return events.len() };
+    // The brackets; a comma follows each.
+    cut::fit(events.iter().map(|event| event.to_string().len() + 1), most.saturating_sub(2))
+}
+
+/// Whether an error tells of what was called, and not of the platform that could not call it.
+pub(super) fn was_called(error: &Error) -> bool {
+    error.status() < 500 && error.status() != 429
+}
+
+/// An endpoint's failure is its own, whatever status it has.
+fn of_endpoint(error: Error) -> Error {
+    if was_called(&error) { error } else { Error::new(error.code().to_owned(), 424, error.message().to_owned()) }
+}
+
+fn changed(template: Option<&str>, events: Vec<Value>, known: &Known) -> Vec<Value> {
+    match template {
+        Some(template) => events.iter().map(|event| apply(template, event, known)).collect(),
+        None => events,
+    }
+}
+
+/// Calls a function or a machine with all events, in as many calls as their size asks for. An error: it dealt with none.
+async fn call_with(role: &Cx, target: &str, events: &[Bound], forget: bool, names: &Failures) -> Result<Failed, Error> {
+    let sent: Vec<Value> = events.iter().map(|event| event.sent.clone()).collect();
+    let (mut failed, mut at) = (Failed::default(), 0);
+    while at < sent.len() {
+        let count = fit(&sent[at..], most_bytes(target));
+        let input = Value::Array(sent[at..at + count].to_vec());
+        match call(role, target, &input, forget).await.and_then(|answer| partial(&answer, names)) {
+            Ok(named) => failed.named.extend(named),
+            Err(error) if at == 0 => return Err(error),
+            Err(error) => {
+                tracing::debug!(%error, target, "a part of a batch could not be delivered");
+                failed.at.extend(at..sent.len());
+                return Ok(failed);
+            }
+        }
+        at += count;
+    }
+    Ok(failed)
 }
 
 async fn publish(role: &Cx, topic: &str, event: &Value) -> Result<(), Error> {
@@ -356,16 +442,16 @@ fn enriched(answer: Value) -> Option<Vec<Value>> {
 }
 
 /// `{"batchItemFailures": [{"itemIdentifier": …}]}`; nothing means that all went well, and what is not understood that nothing did.
-fn partial(answer: &Value, names: &Failures) -> Result<Failed, Error> {
+fn partial(answer: &Value, names: &Failures) -> Result<Failures, Error> {
     let failures = match answer.get("batchItemFailures") {
-        None | Some(Value::Null) => return Ok(Failed::Named(Failures::new())),
+        None | Some(Value::Null) => return Ok(Failures::new()),
         Some(Value::Array(items)) => {
             items.iter().map(|item| item["itemIdentifier"].as_str().map(str::to_owned)).collect::<Option<Failures>>()
         }
         Some(_) => None,
     };
     match failures.filter(|failures| failures.is_subset(names)) {
-        Some(failures) => Ok(Failed::Named(failures)),
+        Some(failures) => Ok(failures),
         None => Err(Error::validation("batchItemFailures names what was not in the batch")),
     }
 }
@@ -399,13 +485,36 @@ mod tests {
     fn failures_are_named_or_all() {
         let batch: Failures = ["a", "b"].map(str::to_owned).into();
         let named = |answer: Value| match partial(&answer, &batch) {
-            Ok(Failed::Named(failures)) => Some(failures.into_iter().collect::<Vec<_>>().join(" ")),
-            _ => None,
+            Ok(failures) => Some(failures.into_iter().collect::<Vec<_>>().join(" ")),
+            Err(_) => None,
         };
         assert_eq!(named(json!(null)).as_deref(), Some(""));
         assert_eq!(named(json!({"batchItemFailures": [{"itemIdentifier": "b"}]})).as_deref(), Some("b"));
         assert_eq!(named(json!({"batchItemFailures": [{"itemIdentifier": "c"}]})), None);
         assert_eq!(named(json!({"batchItemFailures": [{}]})), None);
         assert_eq!(named(json!({"batchItemFailures": "b"})), None);
+    }
+
+    #[test]
+    fn batches_are_cut_to_what_is_called() {
+        let (function, machine) = (
+            "arn:aws:lambda:eu-west-1:000000000000:function:f",
+            "arn:aws:states:eu-west-1:000000000000:stateMachine:m",
+        );
+        let events: Vec<Value> = (0..300).map(|_| json!("x".repeat(50 << 10))).collect();
+        let sizes = |called: &str| {
+            let (mut rest, mut sizes) = (events.as_slice(), Vec::new());
+            while !rest.is_empty() {
+                let count = fit(rest, most_bytes(called));
+                let bytes = Value::Array(rest[..count].to_vec()).to_string().len();
+                assert!(bytes <= most_bytes(called).unwrap_or(usize::MAX), "{bytes}");
+                sizes.push(count);
+                rest = &rest[count..];
+            }
+            sizes
+        };
+        assert_eq!(sizes(function), [122, 122, 56]);
+        assert_eq!(sizes(machine).len(), 60);
+        assert_eq!(sizes("arn:aws:sqs:eu-west-1:000000000000:q"), [300]);
     }
 }

@@ -10,6 +10,7 @@ use api_sqs::{
 };
 use serde_json::{Value, json};
 use service::Cx;
+use sources::hidden::Hidden;
 use store::Task;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -44,6 +45,7 @@ pub(super) async fn follow(role: &Cx, record: &Record, batch: &Arc<Batch>, task:
     let queue = Queue {
         url: format!("{}/{}/{}", batch.endpoint.trim_end_matches('/'), arn.account, arn.resource),
         region: arn.region,
+        account: arn.account,
         arn: source,
         size: own.batch_size.unwrap_or(10),
         window: Duration::from_secs(seconds.unwrap_or(0)),
@@ -58,10 +60,12 @@ pub(super) async fn follow(role: &Cx, record: &Record, batch: &Arc<Batch>, task:
         if Instant::now() >= until {
             return Err(Error::new("SessionExpired", 400, "the role is taken anew"));
         }
-        let messages = unless_stopped(task, queue.receive(role)).await??;
+        let platform = Cx::platform(role.router(), &queue.account, &queue.region);
+        let hidden = Hidden::of(platform, queue.url.clone()).await?;
+        let messages = unless_stopped(task, queue.receive(role, &hidden)).await??;
         if !messages.is_empty() {
             let (queue, role, batch) = (queue.clone(), role.clone(), Arc::clone(batch));
-            running.0.spawn(async move { queue.deliver(&role, &batch, messages).await });
+            running.0.spawn(async move { queue.deliver(&role, &batch, messages, &hidden).await });
         }
     }
 }
@@ -71,13 +75,14 @@ struct Queue {
     url: String,
     arn: String,
     region: String,
+    account: String,
     size: i32,
     window: Duration,
 }
 
 impl Queue {
     /// The next messages, as many as came within the window.
-    async fn receive(&self, role: &Cx) -> Result<Vec<Message>, Error> {
+    async fn receive(&self, role: &Cx, hidden: &Hidden) -> Result<Vec<Message>, Error> {
         let mut messages = Vec::new();
         let mut until: Option<Instant> = None;
         loop {
@@ -96,7 +101,12 @@ impl Queue {
                 ..ReceiveMessageRequest::default()
             };
             let first = messages.is_empty();
-            messages.extend(role.call::<ReceiveMessage>(request).await?.messages.unwrap_or_default());
+            let received = tokio::select! {
+                received = role.call::<ReceiveMessage>(request) => received?.messages.unwrap_or_default(),
+                never = hidden.keep() => match never {},
+            };
+            hidden.add(received.iter().filter_map(|message| message.receipt_handle.clone()));
+            messages.extend(received);
             if messages.is_empty() || self.window.is_zero() {
                 return Ok(messages);
             }
@@ -106,7 +116,8 @@ impl Queue {
         }
     }
 
-    async fn deliver(&self, role: &Cx, batch: &Batch, messages: Vec<Message>) {
+    /// Brings a batch to its target. Its messages stay hidden until that has ended, however long it waits or takes.
+    async fn deliver(&self, role: &Cx, batch: &Batch, messages: Vec<Message>, hidden: &Hidden) {
         let (mut done, mut events, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         for message in messages {
             let value = self.event(&message);
@@ -118,7 +129,11 @@ impl Queue {
             }
         }
         if !events.is_empty() {
-            match batch.deliver(role, &events).await {
+            let delivered = tokio::select! {
+                delivered = batch.deliver(role, &events) => delivered,
+                never = hidden.keep() => match never {},
+            };
+            match delivered {
                 Ok(failures) => {
                     done.extend(
                         wanted

@@ -252,6 +252,11 @@ pub(super) fn source_parameters(source: &str, given: PipeSourceParameters) -> Re
             {
                 return Err(invalid("DeadLetterConfig.Arn must be of a queue or a topic."));
             }
+            if own.dead_letter_config.as_ref().and_then(|config| config.arn.as_deref()).is_some_and(is_fifo) {
+                return Err(invalid(
+                    "DeadLetterConfig.Arn must be of a standard queue or topic: FIFO is not supported.",
+                ));
+            }
             parameters.dynamo_db_stream_parameters = Some(PipeSourceDynamoDBStreamParameters {
                 batch_size: own.batch_size.or(Some(100)),
                 maximum_batching_window_in_seconds: own.maximum_batching_window_in_seconds.or(Some(0)),
@@ -264,6 +269,10 @@ pub(super) fn source_parameters(source: &str, given: PipeSourceParameters) -> Re
         _ => return Err(Error::not_implemented(format!("a pipe's source {source}"))),
     }
     Ok(parameters)
+}
+
+fn is_fifo(arn: &str) -> bool {
+    arn.strip_suffix(".fifo").is_some()
 }
 
 /// The patterns of which one must match; none: all is wanted.
@@ -294,6 +303,26 @@ mod tests {
             "arn:aws:pipes:us-east-1:000000000000:mine",
         ] {
             assert!(PipeKey::of_arn(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn dead_letters_are_standard() {
+        let source = "arn:aws:dynamodb:eu-west-1:000000000000:table/t/stream/2024-01-01T00:00:00.000";
+        for (arn, taken) in [
+            ("arn:aws:sqs:eu-west-1:000000000000:q", true),
+            ("arn:aws:sqs:eu-west-1:000000000000:q.fifo", false),
+            ("arn:aws:sns:eu-west-1:000000000000:t.fifo", false),
+        ] {
+            let config = api_pipes::DeadLetterConfig { arn: Some(arn.to_owned()) };
+            let own = PipeSourceDynamoDBStreamParameters {
+                starting_position: "LATEST".to_owned(),
+                dead_letter_config: Some(config),
+                ..PipeSourceDynamoDBStreamParameters::default()
+            };
+            let given =
+                PipeSourceParameters { dynamo_db_stream_parameters: Some(own), ..PipeSourceParameters::default() };
+            assert_eq!(source_parameters(source, given).is_ok(), taken, "{arn}");
         }
     }
 }

@@ -10,12 +10,13 @@ use api_pipes::PipeSourceDynamoDBStreamParameters;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::Cx;
+use sources::retries::{After, Outcome, Retries};
 use store::Task;
 use tokio::time::Instant;
 use wire::arn::Arn;
 use wire::{Error, reflect};
 
-use super::batch::{Batch, Event, Failures};
+use super::batch::{Batch, Event, Failures, was_called};
 use super::record::{self, position};
 use super::run::{Never, Piper, unless_stopped};
 
@@ -172,6 +173,8 @@ impl Source<'_> {
     /// Delivers the records, in pieces where they have to be, and does not return before all are done with.
     async fn deliver(&self, at: &mut Position, events: Vec<(Record, Event)>) -> Result<(), Error> {
         let mut pieces = vec![(events, 0)];
+        // Calls in a row that did not come about.
+        let mut undelivered = 0_u32;
         while let Some((piece, tries)) = pieces.pop() {
             unless_stopped(self.task, std::future::ready(())).await?;
             let young = piece.iter().position(|(record, _)| !self.too_old(record)).unwrap_or(piece.len());
@@ -182,38 +185,49 @@ impl Source<'_> {
                 continue;
             }
             let own: Vec<Event> = piece.iter().map(|(_, event)| event.clone()).collect();
-            let failures = match self.batch.deliver(self.role, &own).await {
-                Ok(failures) => failures,
+            let (failures, was_called) = match self.batch.deliver(self.role, &own).await {
+                Ok(failures) => (failures, true),
                 Err(error) => {
                     tracing::warn!(%error, source = self.stream, "a batch of a pipe could not be delivered");
-                    own.into_iter().map(|event| event.id).collect::<Failures>()
+                    (own.into_iter().map(|event| event.id).collect::<Failures>(), was_called(&error))
                 }
             };
-            // All from the first failure on come again, so that their order holds.
-            let Some(failed) = piece.iter().position(|(_, event)| failures.contains(&event.id)) else {
+            undelivered = if was_called { 0 } else { undelivered.saturating_add(1) };
+            let has_failed = |(_, event): &(Record, Event)| failures.contains(&event.id);
+            let Some(first) = piece.iter().position(has_failed) else {
                 self.done(at, &piece).await?;
                 continue;
             };
-            let (good, bad) = split(piece, failed);
+            // What goes to functions and machines comes again from the first failure on, so that its order holds; of others only what they
+            // did not take.
+            let (good, bad) = split(piece, first);
             self.done(at, &good).await?;
-            let tries = if good.is_empty() { tries + 1 } else { 1 };
-            if self.own.maximum_retry_attempts.is_some_and(|most| most >= 0 && tries > most) {
-                self.give_up(&bad, "RetryAttemptsExhausted").await?;
-                self.done(at, &bad).await?;
-                continue;
+            let count = bad.len();
+            let bad: Vec<_> =
+                if self.batch.is_called_with_all() { bad } else { bad.into_iter().filter(has_failed).collect() };
+            let some_are_done = !good.is_empty() || bad.len() < count;
+            let outcome = if was_called { Outcome::FailedAt(0) } else { Outcome::NotCalled };
+            let After { again, given_up, tries, .. } =
+                self.retries().after(bad, if some_are_done { 0 } else { tries }, outcome);
+            if !given_up.is_empty() {
+                self.give_up(&given_up, "RetryAttemptsExhausted").await?;
+                self.done(at, &given_up).await?;
             }
-            if self.own.on_partial_batch_item_failure.is_some() && bad.len() > 1 {
-                let half = bad.len() / 2;
-                let (first, second) = split(bad, half);
-                pieces.push((second, tries));
-                pieces.push((first, tries));
-            } else {
-                pieces.push((bad, tries));
+            if !again.is_empty() {
+                pieces.extend(again);
+                let failures = u32::try_from(tries).unwrap_or(0).max(undelivered);
+                let wait = Duration::from_millis(200 << failures.min(9));
+                unless_stopped(self.task, tokio::time::sleep(wait.min(MAX_WAIT))).await?;
             }
-            let wait = Duration::from_millis(200 << u32::try_from(tries).unwrap_or(0).min(9));
-            unless_stopped(self.task, tokio::time::sleep(wait.min(MAX_WAIT))).await?;
         }
         Ok(())
+    }
+
+    fn retries(&self) -> Retries {
+        Retries {
+            most: self.own.maximum_retry_attempts.filter(|most| *most >= 0),
+            bisect: self.own.on_partial_batch_item_failure.is_some(),
+        }
     }
 
     fn too_old(&self, record: &Record) -> bool {

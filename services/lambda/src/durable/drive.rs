@@ -92,6 +92,7 @@ async fn drive(lambda: &Lambda, id: &Id) -> Result<Done, Error> {
             request_id: request_id.clone(),
             sink: None,
             durable: Some(id.arn()),
+            hidden: None,
         };
         let outcome = lambda.run(&cx, call, None).await;
         let (of, now) = (id.clone(), Timestamp(lambda.router.now()));

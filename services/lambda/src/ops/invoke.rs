@@ -33,7 +33,7 @@ impl Handle<Invoke> for Lambda {
         let is_clients = cx.task_id().is_none() && cx.origin().is_some();
         let request_id = if is_clients { cx.request_id().to_owned() } else { cx.uuid() };
         let context = req.client_context.map(|context| decode_context(&context)).transpose()?;
-        let call = Call { name, payload, client_context: context, request_id, sink: None, durable: None };
+        let call = Call { name, payload, client_context: context, request_id, sink: None, durable: None, hidden: None };
         let kind = req.invocation_type.as_deref();
         // A plain call finds out by itself: one look at the function less.
         let may_differ = kind == Some("Event") || req.durable_execution_name.is_some() || cx.task_id().is_some();
@@ -177,7 +177,7 @@ impl Handle<InvokeWithResponseStream> for Lambda {
         }
         let context = req.client_context.map(|context| decode_context(&context)).transpose()?;
         let request_id = cx.request_id().to_owned();
-        let call = Call { name, payload, client_context: context, request_id, sink: None, durable: None };
+        let call = Call { name, payload, client_context: context, request_id, sink: None, durable: None, hidden: None };
         let version = self.stream(cx, call, req.log_type.as_deref() == Some("Tail")).await?;
         Ok(InvokeWithResponseStreamResponse {
             status_code: Some(200),

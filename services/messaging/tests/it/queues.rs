@@ -1,6 +1,7 @@
 //! Queues as time passes: what expired hides nothing, ids are known for five minutes, a purge leaves no stale handles. And whose queues
 //! a move may fill.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -193,4 +194,69 @@ async fn a_move_fills_no_queue_that_its_caller_may_not_send_to() {
         let refused = cx.call_json("sqs", operation, input).await.unwrap_err();
         assert_eq!(refused.code(), "AccessDeniedException", "{operation}: {refused}");
     }
+}
+
+/// A clock on which time passes only where somebody waits for it, or a test says so.
+#[derive(Debug, Default)]
+struct Waited(AtomicI64);
+
+impl Clock for Waited {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(1_700_000_000_000 + self.0.load(Ordering::Relaxed)).unwrap()
+    }
+    fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        // What the service does each minute is not waited for.
+        if time >= Duration::from_secs(30) {
+            return Box::pin(std::future::pending());
+        }
+        self.0.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
+        Box::pin(tokio::task::yield_now())
+    }
+    fn random(&self) -> u128 {
+        SystemClock.random()
+    }
+}
+
+/// A batch that waits for room, for longer than its messages are hidden, is nobody else's meanwhile; one that is, is not begun.
+#[tokio::test]
+async fn what_waits_stays_hidden() {
+    let clock = Arc::new(Waited::default());
+    let bench = bench_on(&json!({}), Router::with_clock(clock.clone()));
+    let url = bench.queue("q", json!({"VisibilityTimeout": "30"})).await;
+    for body in 0..12 {
+        bench.send(&url, &body.to_string(), json!({})).await;
+    }
+    let hide = async || {
+        let platform = Cx::platform(&bench.platform.router, "000000000000", "eu-west-1");
+        let hidden = sources::hidden::Hidden::of(platform, url.clone()).await.unwrap();
+        let received = bench.receive(&url, 10, 0).await;
+        let receipts = received.iter().map(|message| message["ReceiptHandle"].as_str().unwrap().to_owned());
+        let receipts: Vec<String> = receipts.collect();
+        hidden.add(receipts.clone());
+        (hidden, receipts)
+    };
+    let (hidden, receipts) = hide().await;
+    assert_eq!(receipts.len(), 10);
+    // It waits for ten minutes.
+    tokio::select! {
+        never = hidden.keep() => match never {},
+        () = async {
+            while clock.0.load(Ordering::Relaxed) < 600_000 {
+                tokio::task::yield_now().await;
+            }
+        } => {}
+    }
+    let (others, rest) = hide().await;
+    assert_eq!(rest.len(), 2, "the others are hidden");
+    hidden.begin(Duration::from_secs(3)).await.unwrap();
+    // Just before they are visible it begins, and takes up to 20 seconds.
+    clock.0.fetch_add(29_000, Ordering::Relaxed);
+    others.begin(Duration::from_secs(20)).await.unwrap();
+    clock.0.fetch_add(19_000, Ordering::Relaxed);
+    let free: BTreeSet<String> =
+        bench.receive(&url, 10, 0).await.iter().map(|message| message["Body"].to_string()).collect();
+    assert!(free.len() <= 10 && !free.is_empty(), "those of the first batch, whose function is done: {free:?}");
+    // One that is visible again is not begun.
+    clock.0.fetch_add(31_000, Ordering::Relaxed);
+    assert_eq!(others.begin(Duration::from_secs(20)).await.unwrap_err().code(), "MessagesVisible");
 }
