@@ -16,4 +16,4 @@ mod pinned;
 pub use connection::{Additions, Connection, Tokens};
 pub use door::{Door, Refused, told};
 pub use exchange::{Failed, Received, Request};
-pub use pace::Pace;
+pub use pace::{Pace, TooLate};

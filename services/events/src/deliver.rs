@@ -18,6 +18,8 @@ use crate::destination::{CALL, Http, Tries};
 use crate::metrics::{self, Met};
 
 pub(crate) const DELIVER: &str = "events:deliver";
+/// The same where any operation is called: it may take as long as it likes, and other targets do not wait for it.
+pub(crate) const OPERATION: &str = "events:operation";
 /// As policies of targets name it.
 const SERVICE: &str = "events.amazonaws.com";
 
@@ -88,6 +90,9 @@ pub(crate) struct Delivery {
     pub(crate) http: Option<Http>,
     #[serde(default)]
     pub(crate) tries: Tries,
+    /// For when a schedule's was.
+    #[serde(default)]
+    pub(crate) scheduled: Option<String>,
     /// To the first of its rule's targets.
     #[serde(default)]
     pub(crate) is_first: bool,
@@ -111,8 +116,17 @@ impl Exhausted {
 }
 
 impl Delivery {
+    fn is_scheduled(&self) -> bool {
+        Arn::parse(&self.source_arn).is_some_and(|arn| arn.service == "scheduler")
+    }
+
     pub(crate) fn enqueue(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
-        let kind = if self.http.is_some() { CALL } else { DELIVER };
+        let target = Arn::parse(&self.target_arn).and_then(|arn| Kind::of(&arn));
+        let kind = match target {
+            _ if self.http.is_some() => CALL,
+            Some(Kind::Operation) => OPERATION,
+            _ => DELIVER,
+        };
         Ok(tx.enqueue(NewTask::new(kind, format!("{kind}/{}", self.id)).payload(self)?)?)
     }
 }
@@ -313,9 +327,13 @@ impl Deliverer {
         (retries, exhausted): (u32, Option<Exhausted>),
     ) -> Result<(), Error> {
         let Some(target) = delivery.dead_letter_arn.as_deref().and_then(Arn::parse) else { return Ok(()) };
-        let cx = Cx::platform(&self.router, &delivery.account, &target.region)
-            .as_service(SERVICE, &delivery.source_arn)
-            .with_task(&format!("{task}/dead"));
+        let own = Cx::platform(&self.router, &delivery.account, &target.region).with_task(&format!("{task}/dead"));
+        // A schedule's role sends its dead letters, a rule's are the service's. Sources: Scheduler User Guide, "Configuring a schedule's
+        // dead-letter queue"; EventBridge User Guide, "Using dead-letter queues to process undelivered events".
+        let cx = match (&delivery.role_arn, delivery.is_scheduled()) {
+            (Some(role), true) => own.assume(role, "scheduler").await?,
+            _ => own.as_service(SERVICE, &delivery.source_arn),
+        };
         let attribute = |(name, kind, value): (&str, &str, &str)| {
             let value = api_sqs::MessageAttributeValue {
                 data_type: kind.to_owned(),
@@ -326,12 +344,19 @@ impl Deliverer {
         };
         let retries = retries.to_string();
         let mut attributes = vec![
-            ("RULE_ARN", "String", delivery.source_arn.as_str()),
             ("TARGET_ARN", "String", delivery.target_arn.as_str()),
             ("ERROR_CODE", "String", error.code()),
             ("ERROR_MESSAGE", "String", if error.message().is_empty() { "-" } else { error.message() }),
             ("RETRY_ATTEMPTS", "Number", retries.as_str()),
         ];
+        if delivery.is_scheduled() {
+            attributes.push(("SCHEDULE_ARN", "String", delivery.source_arn.as_str()));
+            attributes.push(("EXECUTION_ID", "String", delivery.id.split('/').next().unwrap_or_default()));
+            attributes.push(("IS_PAYLOAD_TRUNCATED", "String", "false"));
+            attributes.extend(delivery.scheduled.as_deref().map(|time| ("SCHEDULED_TIME", "String", time)));
+        } else {
+            attributes.push(("RULE_ARN", "String", delivery.source_arn.as_str()));
+        }
         attributes.extend(exhausted.map(|condition| ("EXHAUSTED_RETRY_CONDITION", "String", condition.name())));
         let attributes = attributes.into_iter().map(attribute).collect();
         let group = target.resource.strip_suffix(".fifo").map(|_| "dead".to_owned());

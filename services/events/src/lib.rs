@@ -20,6 +20,11 @@ use std::sync::Arc;
 
 use service::Platform;
 
+/// Calls of targets that are done with an event as soon as they have it.
+const DELIVERIES_AT_ONCE: usize = 16;
+/// Operations of any service, some of which wait: for a function's end, for messages.
+const OPERATIONS_AT_ONCE: usize = 64;
+
 /// Adds the operations to the router and the tasks to the queue.
 ///
 /// # Errors
@@ -28,7 +33,8 @@ pub fn register(platform: &Platform) -> Result<(), String> {
     let (router, endpoint) = (platform.router.clone(), platform.endpoint.clone());
     let deliverer = Arc::new(deliver::Deliverer { router, endpoint, store: platform.control.store().clone() });
     let destinations = destination::Destinations::new(platform)?;
-    platform.control.register(deliver::DELIVER, 16, deliverer.clone());
+    platform.control.register(deliver::DELIVER, DELIVERIES_AT_ONCE, deliverer.clone());
+    platform.control.register(deliver::OPERATION, OPERATIONS_AT_ONCE, deliverer.clone());
     bridge::register(platform);
     connection::register(platform);
     destination::register(platform, &destinations, &deliverer);

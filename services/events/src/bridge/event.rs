@@ -63,6 +63,9 @@ pub(crate) fn pass_on(
 ) -> Result<(), Error> {
     for rule in home.all(tx)? {
         if matches(&rule, event) {
+            // Source: EventBridge User Guide, "Sending and receiving events between event buses": what came from another bus goes to no third one.
+            let targets = rule.targets.iter().filter(|target| !is_bus(&target.arn));
+            let rule = Rule { targets: targets.cloned().collect(), ..rule.clone() };
             send_as(tx, &rule, event, &format!("{}/{via}", name(event)), now)?;
         }
     }
@@ -83,6 +86,10 @@ pub(crate) fn replay(
         }
     }
     Ok(())
+}
+
+fn is_bus(target: &str) -> bool {
+    Arn::parse(target).and_then(|arn| Kind::of(&arn)) == Some(Kind::Bus)
 }
 
 pub(super) fn matches(rule: &Rule, event: &Value) -> bool {
@@ -122,6 +129,7 @@ fn send_as(tx: &mut Tx<'_>, rule: &Rule, event: &Value, id: &str, now: jiff::Tim
             max_age_seconds: i64::from(retry.maximum_event_age_in_seconds.unwrap_or(MAX_AGE_SECONDS)),
             http: http(target, event),
             tries: Tries::default(),
+            scheduled: None,
             is_first: position == 0,
         };
         delivery.enqueue(tx)?;

@@ -24,9 +24,21 @@ pub(super) fn plan(tx: &mut Tx<'_>, rule: &Rule, now: Timestamp) -> Result<(), E
     let id = task_id(&rule.home(), &rule.name);
     let next = if rule.is_enabled() { next(rule, now)? } else { None };
     match next {
-        Some(at) => Ok(tx.enqueue(NewTask::new(FIRE, id).payload(&(rule.home(), &rule.name))?.at(at))?),
+        Some(at) => {
+            let payload = (rule.home(), &rule.name, at.as_millisecond());
+            Ok(tx.enqueue(NewTask::new(FIRE, id).payload(&payload)?.at(at))?)
+        }
         None => cancel(tx, &rule.home(), &rule.name),
     }
+}
+
+/// Whose firing a task is, and for when it is, whenever it is tried; tasks of before do not tell it.
+fn read(task: &Task) -> Result<(Home, String, Timestamp), Error> {
+    let (home, name, due_ms) = match task.payload::<(Home, String, i64)>() {
+        Ok(read) => read,
+        Err(_) => task.payload::<(Home, String)>().map(|(home, name)| (home, name, task.at_ms))?,
+    };
+    Ok((home, name, Timestamp::from_millisecond(due_ms).map_err(Error::internal)?))
 }
 
 /// When it would fire after `after`: of a disabled rule too, as if it were enabled.
@@ -38,9 +50,12 @@ pub(super) fn next(rule: &Rule, after: Timestamp) -> Result<Option<Timestamp>, E
 
 /// Fires what is due already of a rule that is about to be changed: the change is for the times after it.
 pub(super) fn catch_up(tx: &mut Tx<'_>, rule: &Rule, event_id: &str, now: Timestamp) -> Result<(), Error> {
-    let waiting = tx.task(&task_id(&rule.home(), &rule.name))?.filter(|task| task.at_ms <= now.as_millisecond());
+    let waiting = tx.task(&task_id(&rule.home(), &rule.name))?;
     let Some(task) = waiting.filter(|_| rule.is_enabled()) else { return Ok(()) };
-    let due = Timestamp::from_millisecond(task.at_ms).map_err(Error::internal)?;
+    let (_, _, due) = read(&task)?;
+    if due > now {
+        return Ok(());
+    }
     match to_fire(rule, due, now)? {
         Some(due) => tell(tx, rule, event_id, due, now),
         None => Ok(()),
@@ -89,8 +104,7 @@ impl Runner for Firer {
 
 impl Firer {
     async fn fire(&self, task: &Task) -> Result<(), Error> {
-        let (home, name): (Home, String) = task.payload()?;
-        let due = Timestamp::from_millisecond(task.at_ms).map_err(Error::internal)?;
+        let (home, name, due) = read(task)?;
         let event_id = self.0.clock().uuid();
         let now = self.0.clock().now();
         let asked = task.clone();

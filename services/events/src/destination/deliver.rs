@@ -56,6 +56,12 @@ impl Runner for Caller {
                 let tries = Tries { has_turn, ..delivery.tries };
                 self.again(&task, Delivery { tries, ..delivery }, at_micros / 1000).await
             }
+            Ok(Step::TooOld) => {
+                let cause = "The event is too old: so many wait for their turn at the destination's rate";
+                let error = Error::new("ThrottlingException", 429, cause);
+                let tries = (delivery.tries.failures.saturating_sub(1), Some(Exhausted::Age));
+                self.deliverer.give_up(&task, &delivery, &error, tries).await
+            }
             Err(fault) => self.failed(&task, delivery, fault).await,
         }
     }
@@ -63,7 +69,19 @@ impl Runner for Caller {
 
 enum Step {
     Delivered,
-    Later { at_micros: i64, has_turn: bool },
+    Later {
+        at_micros: i64,
+        has_turn: bool,
+    },
+    /// It is older than the target's policy has events, or would be when its turn comes.
+    TooOld,
+}
+
+impl Delivery {
+    /// When the event is too old.
+    fn latest_ms(&self, task: &Task) -> i64 {
+        self.tries.born_ms.unwrap_or(task.created_ms).saturating_add(self.max_age_seconds.saturating_mul(1000))
+    }
 }
 
 impl Caller {
@@ -75,10 +93,17 @@ impl Caller {
         let role = own.assume(delivery.role_arn.as_deref().ok_or_else(missing)?, "events").await?;
         let destination = self.destinations.find(&role, arn).await?;
         let (pace, now) = (&self.destinations.pace, router.now().as_microsecond());
-        if !delivery.tries.has_turn
-            && let Some(at_micros) = pace.turn(arn, destination.interval_micros(), now)
-        {
-            return Ok(Step::Later { at_micros, has_turn: true });
+        let latest = delivery.latest_ms(task).saturating_mul(1000);
+        // What has waited until it is too old is not brought any more; what is looked at for the first time is tried, whenever that is.
+        if delivery.tries.born_ms.is_some() && now >= latest {
+            return Ok(Step::TooOld);
+        }
+        if !delivery.tries.has_turn {
+            match pace.turn_by(arn, destination.interval_micros(), now, latest) {
+                Ok(None) => {}
+                Ok(Some(at_micros)) => return Ok(Step::Later { at_micros, has_turn: true }),
+                Err(egress::TooLate) => return Ok(Step::TooOld),
+            }
         }
         let Some(_place) = pace.place(arn, EACH) else {
             let at_micros = pace.turn(&format!("busy {arn}"), BUSY_MICROS, now).unwrap_or(now + BUSY_MICROS);
@@ -97,9 +122,10 @@ impl Caller {
         let failures = delivery.tries.failures + 1;
         let now = self.deliverer.router.clock().now_ms();
         let born = delivery.tries.born_ms.unwrap_or(task.created_ms);
+        let latest = delivery.latest_ms(task);
         let exhausted = if failures > delivery.max_attempts {
             Some(Exhausted::Attempts)
-        } else if now - born >= delivery.max_age_seconds * 1000 {
+        } else if now >= latest {
             Some(Exhausted::Age)
         } else {
             None

@@ -23,6 +23,15 @@ const MAX_AGE_SECONDS: i32 = 86_400;
 struct Fire {
     place: ScheduleKey,
     generation: String,
+    /// For when it is, whenever it is tried.
+    #[serde(default)]
+    due_ms: Option<i64>,
+}
+
+impl Fire {
+    fn due(&self, task: &Task) -> Result<Timestamp, Error> {
+        Timestamp::from_millisecond(self.due_ms.unwrap_or(task.at_ms)).map_err(Error::internal)
+    }
 }
 
 fn task_id(place: &ScheduleKey) -> String {
@@ -36,7 +45,8 @@ pub(super) fn plan(tx: &mut Tx<'_>, place: &ScheduleKey, record: &Record, after:
         cancel(tx, place)?;
         return Ok(false);
     };
-    let fire = Fire { place: place.clone(), generation: record.generation.clone() };
+    let (generation, due_ms) = (record.generation.clone(), Some(at.as_millisecond()));
+    let fire = Fire { place: place.clone(), generation, due_ms };
     tx.enqueue(NewTask::new(FIRE, task_id(place)).payload(&fire)?.at(at))?;
     Ok(true)
 }
@@ -49,11 +59,10 @@ pub(super) fn catch_up(
     execution: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let waiting = tx.task(&task_id(place))?.filter(|task| task.at_ms <= now.as_millisecond());
-    let Some(task) = waiting else { return Ok(()) };
+    let Some(task) = tx.task(&task_id(place))? else { return Ok(()) };
     let fire: Fire = task.payload()?;
-    let due = Timestamp::from_millisecond(task.at_ms).map_err(Error::internal)?;
-    if fire.generation != record.generation {
+    let due = fire.due(&task)?;
+    if due > now || fire.generation != record.generation {
         return Ok(());
     }
     match to_fire(record, due, now)? {
@@ -115,7 +124,7 @@ impl Runner for Firer {
 impl Firer {
     async fn fire(&self, task: &Task) -> Result<(), Error> {
         let fire: Fire = task.payload()?;
-        let due = Timestamp::from_millisecond(task.at_ms).map_err(Error::internal)?;
+        let due = fire.due(task)?;
         let execution = self.0.clock().uuid();
         let now = self.0.clock().now();
         let asked = task.clone();
@@ -172,6 +181,7 @@ fn delivery(place: &ScheduleKey, record: &Record, execution: &str, due: Timestam
         max_age_seconds: i64::from(retry.maximum_event_age_in_seconds.unwrap_or(MAX_AGE_SECONDS)),
         http: None,
         tries: Tries::default(),
+        scheduled: Some(due.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         is_first: true,
     }
 }
@@ -251,6 +261,29 @@ mod tests {
         assert_eq!(delivered(&store).await.len(), 1);
         Firer(store.clone()).fire(&due).await.unwrap();
         assert_eq!(delivered(&store).await.len(), 1, "once");
+    }
+
+    /// A write that fails puts the task off by seconds, not what it is for.
+    #[tokio::test]
+    async fn what_is_tried_again_is_for_its_own_time() {
+        for change in [false, true] {
+            let store = Store::memory();
+            let old = record("g1", "rate(1 hour)");
+            let first = planned(&store, old.clone(), SignedDuration::from_hours(1)).await;
+            // As the queue stores a task that is tried again in a while.
+            let fire: Fire = first.payload().unwrap();
+            let again = NewTask::new(FIRE, task_id(&place())).payload(&fire).unwrap();
+            let at = now() + SignedDuration::from_secs(if change { 60 } else { 0 });
+            store.write(move |tx| tx.enqueue(again.clone().at(at))).await.unwrap();
+            if change {
+                store.write(move |tx| catch_up(tx, &place(), &old, "execution", now())).await.unwrap();
+            } else {
+                let task = waiting(&store).await.unwrap();
+                Firer(store.clone()).fire(&task).await.unwrap();
+            }
+            let told: Vec<_> = delivered(&store).await.into_iter().map(Timestamp::as_second).collect();
+            assert_eq!(told, [first.at_ms / 1000], "{change}");
+        }
     }
 
     #[tokio::test]

@@ -192,6 +192,11 @@ fn check(req: &CreateScheduleInput) -> Result<(), Error> {
     if !known {
         return Err(Error::validation(format!("Provided Target Arn {} is not supported.", req.target.arn)));
     }
+    // Source: Scheduler User Guide, "Configuring a schedule's dead-letter queue".
+    let dead = req.target.dead_letter_config.as_ref().and_then(|config| config.arn.as_deref());
+    if dead.is_some_and(|arn| arn.strip_suffix(".fifo").is_some()) {
+        return Err(Error::validation("A FIFO queue is not supported as a schedule's dead-letter queue."));
+    }
     Ok(())
 }
 

@@ -194,6 +194,27 @@ async fn what_fails_is_tried_again_or_goes_to_the_dead_letter_queue() {
     assert_eq!(server.0.lock().unwrap().len(), 3);
 }
 
+/// What would have to wait for longer than its age may be goes to the dead-letter queue at once, and takes no turn of the others.
+#[tokio::test]
+async fn a_backlog_gets_too_old() {
+    let (bench, server) = (bench(), Server::default());
+    let address = server.start().await;
+    let basic = json!({"BasicAuthParameters": {"Username": "u", "Password": "p"}});
+    let connection = bench.connected("api", "BASIC", basic).await;
+    let new = json!({"Name": "slow", "ConnectionArn": connection, "InvocationEndpoint": format!("{address}/slow"),
+        "HttpMethod": "POST", "InvocationRateLimitPerSecond": 1});
+    let slow = bench.call("eventbridge", "createApiDestination", new).await["ApiDestinationArn"].clone();
+    let retry = json!({"MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 60});
+    let more = json!({"RetryPolicy": retry, "DeadLetterConfig": {"Arn": queue("dead")}});
+    bench.target(slow.as_str().unwrap(), more).await;
+    for n in 0..80 {
+        bench.put(json!({"n": n})).await;
+    }
+    // In a minute some 60 can be brought; with a machine that is slow to begin some more.
+    let dead = bench.received(5).await;
+    assert!(dead.iter().all(|(queue, _)| queue == "dead"));
+}
+
 #[tokio::test]
 async fn a_token_is_got_and_got_again() {
     let (bench, server) = (bench(), Server::default());

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
+mod batches;
 mod connections;
 mod destinations;
 mod passing;
@@ -17,17 +18,19 @@ use service::{Cx, Handle, Platform, Principal, Router, Settings, operations};
 use store::{Queue, Store};
 use wire::Error;
 
-/// What was sent, and secrets by their ARNs.
+/// What was sent, secrets by their ARNs, and of each message its sender and the names of its attributes.
 #[derive(Default)]
-struct Sink(Mutex<Vec<(String, String)>>, Mutex<BTreeMap<String, String>>);
+struct Sink(Mutex<Vec<(String, String)>>, Mutex<BTreeMap<String, String>>, Mutex<Vec<(String, Vec<String>)>>);
 
 #[async_trait]
 impl Handle<api_sqs::SendMessage> for Sink {
-    async fn handle(&self, _: &Cx, req: api_sqs::SendMessageRequest) -> Result<api_sqs::SendMessageResult, Error> {
+    async fn handle(&self, cx: &Cx, req: api_sqs::SendMessageRequest) -> Result<api_sqs::SendMessageResult, Error> {
         let queue = req.queue_url.rsplit('/').next().unwrap_or_default().to_owned();
         if queue == "gone" {
             return Err(api_sqs::error::queue_does_not_exist("The specified queue does not exist."));
         }
+        let names = req.message_attributes.into_iter().flatten().map(|(name, _)| name).collect();
+        self.2.lock().unwrap().push((format!("{:?}", cx.principal()), names));
         self.0.lock().unwrap().push((queue, req.message_body));
         Ok(api_sqs::SendMessageResult::default())
     }

@@ -35,12 +35,50 @@ async fn an_event_stays_the_same_on_another_bus() {
     assert_eq!(refused.message(), "Parameter(s) SqsParameters must be specified for target: f.");
 }
 
+/// Two buses that pass their events on to one another: each event is passed on once.
+#[tokio::test]
+async fn events_do_not_go_round() {
+    let bench = bench();
+    bench.call("eventbridge", "createEventBus", json!({"Name": "second"})).await;
+    let pattern = json!({"account": ["000000000000"]}).to_string();
+    for (bus, other) in [("default", "second"), ("second", "default")] {
+        let other = format!("arn:aws:events:eu-west-1:000000000000:event-bus/{other}");
+        let targets = json!([{"Id": "bus", "Arn": other}, {"Id": "q", "Arn": queue(bus)}]);
+        let rule = json!({"Name": "all", "EventPattern": pattern, "EventBusName": bus});
+        bench.call("eventbridge", "putRule", rule).await;
+        bench.call("eventbridge", "putTargets", json!({"Rule": "all", "EventBusName": bus, "Targets": targets})).await;
+    }
+    let entry = json!({"Source": "my.app", "DetailType": "t", "Detail": "{}"});
+    bench.call("events", "putEvents", json!({"Entries": [entry]})).await;
+    // What is brought to the queue of the second bus comes behind all that its rule does.
+    let mut heard = Vec::new();
+    while heard.len() < 2 {
+        heard.extend(bench.received(1).await.into_iter().map(|(queue, _)| queue));
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    heard.extend(bench.sink.0.lock().unwrap().iter().map(|(queue, _)| queue.clone()));
+    heard.sort();
+    assert_eq!(heard, ["default", "second"]);
+}
+
 /// A queue with one message, and a function that answers when it is let.
 struct Source {
     message: Mutex<Option<String>>,
     begun: Notify,
     end: Semaphore,
     deleted: Notify,
+}
+
+#[async_trait]
+impl Handle<api_sqs::GetQueueAttributes> for Source {
+    async fn handle(
+        &self,
+        _: &Cx,
+        _: api_sqs::GetQueueAttributesRequest,
+    ) -> Result<api_sqs::GetQueueAttributesResult, Error> {
+        let attributes = [("VisibilityTimeout".to_owned(), "30".to_owned())].into();
+        Ok(api_sqs::GetQueueAttributesResult { attributes: Some(attributes) })
+    }
 }
 
 #[async_trait]
@@ -93,7 +131,7 @@ async fn a_batch_is_finished_when_its_pipe_is_stopped() {
         deleted: Notify::new(),
     });
     let router = bench.cx.router().clone();
-    operations!(router, source, api_sqs: ReceiveMessage, DeleteMessageBatch);
+    operations!(router, source, api_sqs: GetQueueAttributes, ReceiveMessage, DeleteMessageBatch);
     operations!(router, source, api_lambda: Invoke);
     let pipe = json!({"Name": "p", "Source": queue("q"), "Target": "arn:aws:lambda:eu-west-1:000000000000:function:f",
         "RoleArn": "arn:aws:iam::000000000000:role/r"});

@@ -64,6 +64,10 @@ fn check(target: &Target, home: &Home, rule_has_role: bool) -> Result<(), Error>
     if kind == Kind::Queue && arn.resource.strip_suffix(".fifo").is_some() && !has_group {
         return Err(Error::validation(format!("Parameter(s) SqsParameters must be specified for target: {id}.")));
     }
+    let dead = target.dead_letter_config.as_ref().and_then(|config| config.arn.as_deref());
+    if dead.is_some_and(|arn| arn.strip_suffix(".fifo").is_some()) {
+        return Err(Error::validation("SQS FIFO is not supported by Dead Letter Queues."));
+    }
     if target.http_parameters.is_some() && kind != Kind::ApiDestination {
         return Err(Error::validation(format!("Parameter(s) HttpParameters are not supported for target: {id}.")));
     }

@@ -63,8 +63,11 @@ impl Handle<DeleteScheduleGroup> for Scheduler {
         if place.group == DEFAULT_GROUP {
             return Err(Error::validation("The default schedule group cannot be deleted."));
         }
+        self.store.read(|tx| place.load_group(tx).map(drop)).await?;
+        self.empty(&place).await?;
         cx.write(&self.store, move |tx| {
             place.load_group(tx)?;
+            // What came since is little.
             for record in tx.list_json::<Record>(place.in_group(), usize::MAX)? {
                 let place = ScheduleKey { name: record.shown.name.unwrap_or_default(), ..place.clone() };
                 fire::cancel(tx, &place)?;
@@ -74,6 +77,30 @@ impl Handle<DeleteScheduleGroup> for Scheduler {
         })
         .await?;
         Ok(DeleteScheduleGroupOutput {})
+    }
+}
+
+/// Schedules deleted in one transaction.
+const DELETED_AT_ONCE: usize = 500;
+
+impl Scheduler {
+    /// Deletes a group's schedules, some at a time: those that write meanwhile do not wait for all of it.
+    async fn empty(&self, place: &ScheduleKey) -> Result<(), Error> {
+        loop {
+            let group = place.clone();
+            let deleted = self.store.write(move |tx| {
+                let some = tx.list_json::<Record>(group.in_group(), DELETED_AT_ONCE)?;
+                for record in &some {
+                    let place = ScheduleKey { name: record.shown.name.clone().unwrap_or_default(), ..group.clone() };
+                    fire::cancel(tx, &place)?;
+                    tx.delete(place.key())?;
+                }
+                Ok::<_, Error>(some.len())
+            });
+            if deleted.await? < DELETED_AT_ONCE {
+                return Ok(());
+            }
+        }
     }
 }
 
