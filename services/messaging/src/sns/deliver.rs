@@ -138,9 +138,12 @@ impl Deliverer {
             let topic = notification.topic_arn.clone();
             let arn = Arn::parse(&topic).ok_or_else(|| Refused::ForGood(format!("not an ARN: {topic}")))?;
             let cx = Cx::platform(&self.router, &arn.account, &arn.region);
-            // A key that cannot be used now may be used again later.
+            // Source: SNS Developer Guide, "Amazon SNS message delivery retries": what the topic's owner has to put right is not retried.
             let opened = self.sealer.open(&cx, of_topic(&topic), &sealed).await;
-            notification.message = opened.map_err(|error| Refused::ForNow(error.to_string()))?;
+            notification.message = opened.map_err(|error| match error.code().contains("Throttling") {
+                true => Refused::ForNow(error.to_string()),
+                false => Refused::from(error),
+            })?;
         }
         Ok(notification)
     }
@@ -254,8 +257,20 @@ impl Deliverer {
         self.mailer.send(mail).await
     }
 
-    /// Gives what cannot be delivered to the dead-letter queue, where there is one.
+    /// Gives what cannot be delivered to the dead-letter queue, where there is one. An error: it may be given there later.
     pub(super) async fn dead_letter(&self, task: &str, delivery: Delivery) -> Result<(), Refused> {
+        let topic = delivery.notification.topic_arn.clone();
+        match self.bury(task, delivery).await {
+            Err(Refused::ForGood(cause)) => {
+                self.metrics.ended(&topic, Ended::FailedToRedriveToDlq);
+                tracing::error!(task, cause, "the dead-letter queue did not get the message");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn bury(&self, task: &str, delivery: Delivery) -> Result<(), Refused> {
         let Delivery { subscription_arn, notification } = delivery;
         let Some(subscription) = self.subscription(&subscription_arn).await? else { return Ok(()) };
         let policy = subscription.attributes.get("RedrivePolicy");
@@ -265,19 +280,9 @@ impl Deliverer {
         let text = notification.text(&subscription.protocol);
         let raw = subscription.is_raw();
         let body = if raw { text } else { self.envelope(&notification, &text, &subscription.arn).await?.to_string() };
-        let ended = |ended| self.metrics.ended(&notification.topic_arn, ended);
-        match self.enqueue(&format!("{task}/dead"), target, &notification, body, true).await {
-            Ok(()) => {
-                ended(Ended::RedrivenToDlq);
-                Ok(())
-            }
-            Err(Refused::ForGood(cause)) => {
-                ended(Ended::FailedToRedriveToDlq);
-                tracing::error!(task, cause, "the dead-letter queue did not take the message");
-                Ok(())
-            }
-            again @ Err(_) => again,
-        }
+        self.enqueue(&format!("{task}/dead"), target, &notification, body, true).await?;
+        self.metrics.ended(&notification.topic_arn, Ended::RedrivenToDlq);
+        Ok(())
     }
 
     /// The JSON around a message that is not delivered raw, signed.

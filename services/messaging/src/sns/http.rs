@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use egress::{Door, Pace, told};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, USER_AGENT};
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::Digest as _;
 use store::{Done, NewTask, Task};
 
-use super::deliver::Deliverer;
+use super::deliver::{Deliverer, MAX_ATTEMPTS, pause};
 use super::mail::Refused;
 use super::metrics::Ended;
 use super::policy::Effective;
@@ -128,13 +128,24 @@ impl Deliverer {
                 return Done::Finished;
             }
         };
-        let soon = || Done::RetryAfter(SignedDuration::from_secs(5));
+        let soon = || Done::RetryAfter(pause(task.attempt));
         let (letter, policy) = match self.letter(&task, &post.what).await {
             Ok(Some(found)) => found,
             Ok(None) => return Done::Finished,
-            Err(Refused::ForNow(cause) | Refused::ForGood(cause)) => {
-                tracing::warn!(task = task.id, cause, "a message could not be made");
+            Err(Refused::ForNow(cause)) if task.attempt < MAX_ATTEMPTS => {
+                tracing::warn!(
+                    task = task.id,
+                    attempt = task.attempt,
+                    cause,
+                    "a message could not be made and is tried again"
+                );
                 return soon();
+            }
+            Err(Refused::ForNow(cause) | Refused::ForGood(cause)) => {
+                if let What::Message(delivery) = &post.what {
+                    self.metrics.ended(&delivery.notification.topic_arn, Ended::Failed);
+                }
+                return self.give_up(&task, post.what, &cause).await;
             }
         };
         let now = self.store.clock().now_ms();
@@ -162,11 +173,15 @@ impl Deliverer {
             let at = self.store.clock().now_ms() + pause;
             return self.again(&task, Post { failures: post.failures + 1, what: post.what, turn_ms: None }, at).await;
         }
+        self.give_up(&task, post.what, &cause).await
+    }
+
+    async fn give_up(&self, task: &Task, what: What, cause: &str) -> Done {
         tracing::error!(task = task.id, cause, "a delivery failed for good");
-        match post.what {
+        match what {
             What::Message(delivery) => match self.dead_letter(&task.id, *delivery).await {
                 Ok(()) => Done::Finished,
-                Err(_) => soon(),
+                Err(_) => Done::RetryAfter(pause(task.attempt)),
             },
             What::Confirmation(_) | What::Farewell(_) => Done::Finished,
         }

@@ -192,3 +192,71 @@ async fn mails_wait_apart_from_other_deliveries() {
     let kinds: BTreeSet<String> = waiting.into_iter().map(|task| task.kind).collect();
     assert_eq!(kinds.len(), 2, "a slow mail server holds up mails alone: {kinds:?}");
 }
+
+/// A KMS with two keys, of which one is disabled after it has made data keys.
+struct Keys;
+
+#[async_trait::async_trait]
+impl service::Handle<api_kms::GenerateDataKey> for Keys {
+    async fn handle(
+        &self,
+        _: &Cx,
+        req: api_kms::GenerateDataKeyRequest,
+    ) -> Result<api_kms::GenerateDataKeyResponse, wire::Error> {
+        Ok(api_kms::GenerateDataKeyResponse {
+            ciphertext_blob: Some(req.key_id.into_bytes().into()),
+            plaintext: Some(vec![7; 32].into()),
+            ..api_kms::GenerateDataKeyResponse::default()
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl service::Handle<api_kms::Decrypt> for Keys {
+    async fn handle(&self, _: &Cx, req: api_kms::DecryptRequest) -> Result<api_kms::DecryptResponse, wire::Error> {
+        if req.ciphertext_blob.unwrap_or_default().as_bytes() == b"gone" {
+            return Err(api_kms::error::disabled_exception("gone is disabled"));
+        }
+        let plaintext = Some(vec![7; 32].into());
+        Ok(api_kms::DecryptResponse { plaintext, ..api_kms::DecryptResponse::default() })
+    }
+}
+
+/// What was sealed under a key that is gone is given up, and does not stand before what comes after it.
+#[tokio::test]
+async fn a_key_that_is_gone_holds_up_nothing() {
+    let bench = bench(&json!({}));
+    let router = bench.platform.router.clone();
+    let keys = std::sync::Arc::new(Keys);
+    service::operations!(router, keys, api_kms: GenerateDataKey, Decrypt);
+    let running = bench.platform.control.start();
+    let url = bench.queue("q.fifo", json!({"FifoQueue": "true"})).await;
+    bench.queue("dead.fifo", json!({"FifoQueue": "true"})).await;
+    let topic = bench.topic("t.fifo", json!({"FifoTopic": "true", "ContentBasedDeduplication": "true"})).await;
+    let redrive = json!({"deadLetterTargetArn": queue("dead.fifo")}).to_string();
+    let attributes = json!({"RawMessageDelivery": "true", "RedrivePolicy": redrive});
+    bench.subscribe(&topic, "sqs", &queue("q.fifo"), attributes).await;
+    for key in ["gone", "good"] {
+        let set = json!({"TopicArn": topic, "AttributeName": "KmsMasterKeyId", "AttributeValue": key});
+        bench.call("sns", "setTopicAttributes", set).await;
+        let publish = json!({"TopicArn": topic, "Message": key, "MessageGroupId": "g"});
+        bench.call("sns", "publish", publish).await;
+    }
+    assert_eq!(bench.bodies(&url, 1).await, ["good"]);
+    running.abort();
+}
+
+/// Whether a topic is one of FIFO stands in its name.
+#[tokio::test]
+async fn the_kind_of_a_topic_stays() {
+    let bench = bench(&json!({}));
+    let fifo = bench.topic("t.fifo", json!({"FifoTopic": "true"})).await;
+    let standard = bench.topic("t", json!({})).await;
+    for (topic, value) in [(&fifo, "false"), (&fifo, ""), (&standard, "true")] {
+        let set = json!({"TopicArn": topic, "AttributeName": "FifoTopic", "AttributeValue": value});
+        let refused = bench.cx.call_json("sns", "setTopicAttributes", set).await.unwrap_err();
+        assert_eq!(refused.code(), "InvalidParameter", "{topic} {value}");
+    }
+    let shown = bench.call("sns", "getTopicAttributes", json!({"TopicArn": fifo})).await;
+    assert_eq!(shown["Attributes"]["FifoTopic"], "true");
+}

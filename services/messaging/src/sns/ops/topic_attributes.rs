@@ -12,7 +12,7 @@ use wire::types::Empty;
 
 use crate::sns::Sns;
 use crate::sns::policy::Effective;
-use crate::sns::topic::{Subscription, Topic};
+use crate::sns::topic::{Subscription, Topic, invalid};
 
 #[async_trait]
 impl Handle<GetTopicAttributes> for Sns {
@@ -68,6 +68,10 @@ impl Handle<SetTopicAttributes> for Sns {
     async fn handle(&self, cx: &Cx, req: SetTopicAttributesInput) -> Result<Empty, Error> {
         cx.write(&self.store, move |tx| {
             let mut topic = Topic::load(tx, &req.topic_arn)?;
+            // What a topic is, its name says. Source: API Reference, SetTopicAttributes, which does not know this attribute.
+            if req.attribute_name == "FifoTopic" && req.attribute_value.as_ref() != topic.attributes.get("FifoTopic") {
+                return Err(invalid("AttributeName"));
+            }
             topic.set(&req.attribute_name, req.attribute_value.as_deref().unwrap_or_default())?;
             topic.save(tx)
         })

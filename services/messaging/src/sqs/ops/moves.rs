@@ -43,6 +43,13 @@ impl Handle<StartMessageMoveTask> for Sqs {
         };
         let handle = handle(&task);
         self.may_move(cx, &task).await?;
+        // Counting takes as long as there are messages: those that write do not wait for it.
+        let source = task.source_arn.clone();
+        let count = |tx: &mut Tx<'_>| {
+            let queue = named(tx, "SourceArn", &source)?;
+            Ok::<_, Error>(message::counts(tx, &queue, now)?.0)
+        };
+        let to_move = i64::try_from(self.store.read(count).await?).unwrap_or(i64::MAX);
         cx.write(&self.store, move |tx| {
             let queue = named(tx, "SourceArn", &task.source_arn)?;
             if let Some(destination) = &task.destination_arn {
@@ -71,8 +78,7 @@ impl Handle<StartMessageMoveTask> for Sqs {
             for old in known.iter().skip(KNOWN - 1) {
                 old.forget(tx, &queue)?;
             }
-            let (visible, ..) = message::counts(tx, &queue, now)?;
-            task.to_move = i64::try_from(visible).unwrap_or(i64::MAX);
+            task.to_move = to_move;
             task.save(tx, &queue)?;
             let work = Work { source_arn: task.source_arn.clone(), id: task.id.clone() };
             Ok(tx.enqueue(NewTask::new(MOVE, format!("{MOVE}/{}", task.id)).payload(&work)?)?)
