@@ -54,6 +54,11 @@ pub(crate) fn pending(arn: &str) -> Key {
     Key::new(OWNER).push("pending").push(arn)
 }
 
+/// What is under way to the trail's bucket.
+pub(crate) fn cut(arn: &str) -> Key {
+    Key::new(OWNER).push("cut").push(arn)
+}
+
 pub(crate) fn pending_number() -> Key {
     Key::new(OWNER).push("pending-number")
 }
