@@ -369,7 +369,7 @@ async fn call_with(role: &Cx, target: &str, events: &[Bound], forget: bool, name
         let count = fit(&sent[at..], most_bytes(target));
         let input = Value::Array(sent[at..at + count].to_vec());
         match call(role, target, &input, forget).await.and_then(|answer| partial(&answer, names)) {
-            Ok(named) => failed.named.extend(named),
+            Ok(refused) => failed.named.extend(refused),
             Err(error) if at == 0 => return Err(error),
             Err(error) => {
                 tracing::debug!(%error, target, "a part of a batch could not be delivered");

@@ -140,9 +140,12 @@ impl Deliverer {
             let cx = Cx::platform(&self.router, &arn.account, &arn.region);
             // Source: SNS Developer Guide, "Amazon SNS message delivery retries": what the topic's owner has to put right is not retried.
             let opened = self.sealer.open(&cx, of_topic(&topic), &sealed).await;
-            notification.message = opened.map_err(|error| match error.code().contains("Throttling") {
-                true => Refused::ForNow(error.to_string()),
-                false => Refused::from(error),
+            notification.message = opened.map_err(|error| {
+                if error.code().contains("Throttling") {
+                    Refused::ForNow(error.to_string())
+                } else {
+                    Refused::from(error)
+                }
             })?;
         }
         Ok(notification)

@@ -118,7 +118,9 @@ impl Running {
         let now_ms = self.now_ms;
         let (alone, mut rest) = self.query.commands.split_at(self.alone);
         let mut shown: Option<Vec<String>> = None;
-        alone.iter().for_each(|command| show(command, &mut shown));
+        for command in alone {
+            show(command, &mut shown);
+        }
         let (mut rows, mut matched) = (std::mem::take(&mut self.rows), self.matched);
         let (mut counted, mut limited) = (false, false);
         if let (Some(groups), Some((Command::Stats(what, by), after))) = (self.groups.take(), rest.split_first()) {
@@ -269,15 +271,14 @@ impl Groups {
         for row in rows {
             let values: Vec<Value> = by.iter().map(|column| value(&column.value, row, now_ms)).collect();
             let key: Vec<Option<String>> = values.iter().map(Value::told).collect();
-            let at = match self.places.get(&key) {
-                Some(at) => *at,
-                None => {
-                    let texts: usize = key.iter().flatten().map(String::len).sum();
-                    self.held += 2 * texts + FIELD_BYTES * 2 * (by.len() + what.len() + 1);
-                    self.places.insert(key, self.all.len());
-                    self.all.push(Group::new(row.time(), values, what));
-                    self.all.len() - 1
-                }
+            let at = if let Some(at) = self.places.get(&key) {
+                *at
+            } else {
+                let texts: usize = key.iter().flatten().map(String::len).sum();
+                self.held += 2 * texts + FIELD_BYTES * 2 * (by.len() + what.len() + 1);
+                self.places.insert(key, self.all.len());
+                self.all.push(Group::new(row.time(), values, what));
+                self.all.len() - 1
             };
             let group = &mut self.all[at];
             group.latest = group.latest.max(row.time());
