@@ -510,7 +510,7 @@ mod tests {
             control: queue(),
             s3: queue(),
             dynamodb: queue(),
-            data: std::env::temp_dir(),
+            data: std::path::PathBuf::new(),
             objects: None,
             endpoint: "http://127.0.0.1:4566".to_owned(),
             account: "000000000000".to_owned(),
