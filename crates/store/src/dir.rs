@@ -17,6 +17,20 @@ pub struct DataDir {
     _lock: File,
 }
 
+/// How often the lock is tried, and the pause between two tries. A killed server's lock may outlive it by what it had forked and what had
+/// not become its own program yet.
+const TRIES: usize = 20;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+fn held(lock: &File) -> bool {
+    (0..TRIES).any(|tried| {
+        if tried > 0 {
+            std::thread::sleep(PAUSE);
+        }
+        lock.try_lock().is_ok()
+    })
+}
+
 /// A file that a data folder has while a backup is being copied into it.
 pub const RESTORING: &str = "restoring";
 
@@ -32,7 +46,7 @@ impl DataDir {
             .create(path)
             .map_err(|e| Error::Unusable(format!("cannot make data folder {}: {e}", path.display())))?;
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock"))?;
-        if lock.try_lock().is_err() {
+        if !held(&lock) {
             return Err(Error::Unusable(format!(
                 "another lakerun server holds the data folder {} (stop it, or choose another with --data)",
                 path.display()
