@@ -286,6 +286,13 @@ def types(version):
 
 # What is told of what was, and what is said of what is else left out: what of an answer is the same.
 SAME = {
+    # A setting that leaves the template is deleted; a new bucket is made with these two, and without a state of its versions.
+    "AWS::S3::Bucket": {
+        "get_bucket_ownership_controls": ("OwnershipControlsNotFoundError", {"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}}),
+        "get_bucket_versioning": ({"Status": "Suspended"},),
+        "get_public_access_block": ("NoSuchPublicAccessBlockConfiguration", {"PublicAccessBlockConfiguration": dict.fromkeys(
+            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)}),
+    },
     "AWS::DynamoDB::Table": {"LatestStreamArn": None, "TableClassSummary": {"TableClass": "STANDARD"}},
     "AWS::Glue::Classifier": {"Delimiter": ",", "QuoteSymbol": '"', "ContainsHeader": "UNKNOWN", "AllowSingleColumn": False, "DisableValueTrimming": False},
     "AWS::SNS::Subscription": {"FilterPolicyScope": "MessageAttributes"},
@@ -311,9 +318,12 @@ def plain(value, replaced):
 
 
 def without(value, same):
-    """Without the members that have such a value, or any where that is None."""
+    """Without the members that have such a value, one of several, or any where that is None."""
+    def left_out(key, one):
+        return key in same and (same[key] is None or one in (same[key] if isinstance(same[key], tuple) else (same[key],)))
+
     if isinstance(value, dict):
-        return {key: without(one, same) for key, one in value.items() if key not in same or same[key] not in (None, one)}
+        return {key: without(one, same) for key, one in value.items() if not left_out(key, one)}
     return [without(one, same) for one in value] if isinstance(value, list) else value
 
 

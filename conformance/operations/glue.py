@@ -456,12 +456,14 @@ def crawlers():
     equal(names(glue().list_crawls(CrawlerName=name)["Crawls"], "State"), ["COMPLETED"])
     # The role writes to the catalog, too.
     other = named("crawler")
-    glue().create_crawler(Name=other, Role=role("glue", "s3:*"), DatabaseName=db, Targets=target, TablePrefix="q_")
+    client("s3").put_object(Bucket=place, Key="u/a.csv", Body=b"id,name\n1,x\n2,y\n")
+    beside = {"S3Targets": [{"Path": f"s3://{place}/u/"}]}
+    glue().create_crawler(Name=other, Role=role("glue", "s3:*"), DatabaseName=db, Targets=beside, TablePrefix="q_")
     glue().start_crawler(Name=other)
     until(lambda: glue().get_crawler(Name=other)["Crawler"]["State"], lambda state: state == "READY")
     last = glue().get_crawler(Name=other)["Crawler"]["LastCrawl"]
-    equal((last["Status"], "glue:CreateTable" in last["ErrorMessage"]), ("FAILED", True))
-    refused(NOT_FOUND, "", glue().get_table, DatabaseName=db, Name="q_t")
+    assert last["Status"] == "FAILED" and "glue:CreateTable" in last["ErrorMessage"], last
+    refused(NOT_FOUND, "", glue().get_table, DatabaseName=db, Name="q_u")
     glue().delete_crawler(Name=other)
     refused("CrawlerNotRunningException", name, glue().stop_crawler, Name=name)
 
