@@ -20,6 +20,8 @@ const EVERY: Duration = Duration::from_mins(1);
 const ACTIVE_MS: i64 = 6 * 3600 * 1000;
 /// Messages of a queue are counted again after so long for each: a million of them once in fifty minutes, which is what AWS calls approximate.
 const COUNTED_MS: i64 = 3;
+/// Of an empty queue that at most is polled zeros are told once in so many minutes: a value a minute of each would be more than all else that is kept.
+const QUIET_MINUTES: i64 = 5;
 
 /// What is counted as it is done.
 #[derive(Clone, Copy, Debug)]
@@ -211,6 +213,13 @@ impl Sqs {
             return Ok(());
         };
         let metrics = &self.metrics;
+        metrics.looked(place, Some(held), now_ms);
+        let was_empty = known.held.is_some_and(|held| held.all() == 0);
+        // Who polls an empty queue is told of as it happens.
+        let is_quiet = was_empty && held.all() == 0 && known.done & !Done::EmptyReceive.bit() == 0;
+        if is_quiet && now_ms.div_euclid(60_000) % QUIET_MINUTES != 0 {
+            return Ok(());
+        }
         for done in Done::ALL.into_iter().filter(|done| known.done & done.bit() == 0) {
             metrics.tell(place, done.metric(), 0.0, "Count");
         }
@@ -220,7 +229,6 @@ impl Sqs {
         #[expect(clippy::cast_precision_loss, reason = "a metric is a float")]
         let age = oldest_ms.map_or(0.0, |sent| ((now_ms - sent).max(0) / 1000) as f64);
         metrics.tell(place, "ApproximateAgeOfOldestMessage", age, "Seconds");
-        metrics.looked(place, Some(held), now_ms);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,11 +38,12 @@ impl Heard {
 struct Minutes {
     passed: Arc<Semaphore>,
     waits: AtomicUsize,
+    now_ms: AtomicI64,
 }
 
 impl Clock for Minutes {
     fn now(&self) -> jiff::Timestamp {
-        SystemClock.now()
+        jiff::Timestamp::from_millisecond(self.now_ms.load(Ordering::SeqCst)).unwrap()
     }
     fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         self.waits.fetch_add(1, Ordering::SeqCst);
@@ -58,6 +59,7 @@ impl Minutes {
     /// Until who waited has done what it does each minute, and waits again.
     async fn pass(&self) {
         let before = self.waits.load(Ordering::SeqCst);
+        self.now_ms.fetch_add(60_000, Ordering::SeqCst);
         self.passed.add_permits(1);
         while self.waits.load(Ordering::SeqCst) <= before.max(1) {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -66,7 +68,9 @@ impl Minutes {
 }
 
 fn hearing() -> (Arc<Router>, Arc<Heard>, Arc<Minutes>) {
-    let minutes = Arc::new(Minutes { passed: Arc::new(Semaphore::new(0)), waits: AtomicUsize::new(0) });
+    let (passed, waits) = (Arc::new(Semaphore::new(0)), AtomicUsize::new(0));
+    // The first of five minutes.
+    let minutes = Arc::new(Minutes { passed, waits, now_ms: AtomicI64::new(5 * 60_000 * 1000 + 60_000) });
     let (router, heard) = (Router::with_clock(minutes.clone()), Arc::new(Heard::default()));
     router.set_meter(heard.clone());
     (router, heard, minutes)
@@ -112,6 +116,11 @@ async fn what_is_done_with_a_queue_is_counted_and_what_it_holds_told_each_minute
     bench.call("sqs", "deleteQueue", json!({ "QueueUrl": url })).await;
     minutes.pass().await;
     assert_eq!(heard.of("AWS/SQS NumberOfMessagesSent", "q"), [] as [f64; 0], "a deleted queue tells nothing");
+    let other = url.replace("/q", "/other");
+    assert!(bench.receive(&other, 1, 0).await.is_empty());
+    minutes.pass().await;
+    let zeros = heard.of("AWS/SQS ApproximateNumberOfMessagesVisible", "other");
+    assert_eq!(zeros, [0.0, 0.0], "first, and in the fifth minute: it is only polled");
 }
 
 #[tokio::test]
