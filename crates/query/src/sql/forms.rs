@@ -711,7 +711,8 @@ fn is_planned_here(join: &AstJoin) -> bool {
     is_unnest(&join.relation) || by_names(&join.join_operator)
 }
 
-fn by_names(operator: &JoinOperator) -> bool {
+/// USING and NATURAL.
+pub(super) fn by_names(operator: &JoinOperator) -> bool {
     use JoinOperator as On;
     let (On::Inner(constraint)
     | On::Join(constraint)

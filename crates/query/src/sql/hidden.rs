@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ExcludeSelectItem, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    ExcludeSelectItem, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, TableFactor,
+    TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
+
+use super::forms;
 
 /// Leaves hidden columns out of what each `*` shows. `hides` tells those of a table by its name.
 ///
@@ -115,7 +117,7 @@ impl Hiding<'_> {
     fn relations(&self, from: &TableWithJoins, found: &mut Vec<Relation>, by_names: &mut bool) {
         self.relation(&from.relation, found, by_names);
         for join in &from.joins {
-            *by_names |= is_by_names(join);
+            *by_names |= forms::by_names(&join.join_operator);
             self.relation(&join.relation, found, by_names);
         }
     }
@@ -142,21 +144,6 @@ impl Hiding<'_> {
             _ => found.push(Relation { name: None, hidden: Vec::new() }),
         }
     }
-}
-
-fn is_by_names(join: &Join) -> bool {
-    use JoinOperator as On;
-    let (On::Inner(constraint)
-    | On::Join(constraint)
-    | On::Left(constraint)
-    | On::LeftOuter(constraint)
-    | On::Right(constraint)
-    | On::RightOuter(constraint)
-    | On::FullOuter(constraint)) = &join.join_operator
-    else {
-        return false;
-    };
-    matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural)
 }
 
 fn without(mut options: WildcardAdditionalOptions, hidden: &[&str]) -> WildcardAdditionalOptions {
