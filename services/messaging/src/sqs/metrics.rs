@@ -142,14 +142,15 @@ impl Metrics {
     }
 
     /// After a look: what was seen is known, or the queue is active no more.
-    fn looked(&self, place: &QueueKey, held: Option<Held>, now_ms: i64) {
+    fn looked(&self, place: &QueueKey, seen: Active, held: Held, now_ms: i64) {
         let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = active.get_mut(place) else { return };
-        let is_idle = held.is_none_or(|held| held.all() == 0) && known.used_ms + ACTIVE_MS < now_ms;
+        let is_idle = held.all() == 0 && known.used_ms + ACTIVE_MS < now_ms;
         if is_idle {
             active.remove(place);
         } else {
-            *known = Active { held, done: 0, ..*known };
+            // What was done since it was begun is for the next one.
+            *known = Active { held: Some(held), done: known.done & !seen.done, ..*known };
         }
     }
 }
@@ -213,7 +214,7 @@ impl Sqs {
             return Ok(());
         };
         let metrics = &self.metrics;
-        metrics.looked(place, Some(held), now_ms);
+        metrics.looked(place, known, held, now_ms);
         let was_empty = known.held.is_some_and(|held| held.all() == 0);
         // Who polls an empty queue is told of as it happens.
         let is_quiet = was_empty && held.all() == 0 && known.done & !Done::EmptyReceive.bit() == 0;
