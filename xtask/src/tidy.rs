@@ -66,6 +66,7 @@ fn layer(manifest: &str) -> Option<&'static str> {
             "wire" => "wire",
             "asl" => "asl",
             "jsonata" | "jsonpath" | "meter" => "expressions",
+            "jsontext" => "jsontext",
             "store" => "store",
             "service" => "service",
             "trino-functions" => "functions",
@@ -75,17 +76,17 @@ fn layer(manifest: &str) -> Option<&'static str> {
 }
 
 /// The only edges between our crates: server (over server/front), sim → services → engine, compute, query → service → store → asl → wire,
-/// jsonata, jsonpath → meter; api → wire.
+/// jsonata, jsonpath → meter; api → wire; jsontext for whoever reads what others wrote.
 fn allowed(from: &str, to: &str) -> bool {
     let below: &[&str] = match from {
         "server" => &["server", "services", "platform", "service", "store", "wire"],
         "bench" | "sim" => {
             &["services", "api", "platform", "functions", "service", "store", "asl", "expressions", "wire"]
         }
-        "services" => &["api", "platform", "service", "store", "asl", "wire"],
-        "platform" => &["functions", "service", "store", "asl", "wire"],
+        "services" => &["api", "platform", "service", "store", "asl", "wire", "jsontext"],
+        "platform" => &["functions", "service", "store", "asl", "wire", "jsontext"],
         "service" => &["store", "wire"],
-        "asl" => &["expressions", "wire"],
+        "asl" => &["expressions", "wire", "jsontext"],
         "expressions" => &["expressions"],
         "store" | "api" => &["wire"],
         _ => &[],

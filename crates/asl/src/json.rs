@@ -22,9 +22,18 @@ pub fn json_problem(text: &str, error: &serde_json::Error) -> (usize, usize, Str
         return (line, start + word_length + 1, sentence);
     }
     let (line, column) = (error.line(), error.column());
+    let said = error.to_string();
+    if said.starts_with("recursion limit") {
+        // As Jackson says it of its own bound.
+        let (depth, most) = (jsontext::MAX_DEPTH + 1, jsontext::MAX_DEPTH);
+        return (line, column + 1, format!("Document nesting depth ({depth}) exceeds the maximum allowed ({most})"));
+    }
+    if said.starts_with("number out of range") {
+        return (line, column + 1, "Numeric value out of range of double".to_owned());
+    }
     let at = text.lines().nth(line.saturating_sub(1)).and_then(|line| line.chars().nth(column.saturating_sub(1)));
     let sentence = match at {
-        Some(c) if error.is_syntax() && error.to_string().starts_with("key must be a string") => {
+        Some(c) if error.is_syntax() && said.starts_with("key must be a string") => {
             format!(
                 "Unexpected character ('{c}' (code {})): was expecting double-quote to start field name",
                 u32::from(c)

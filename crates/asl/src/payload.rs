@@ -26,6 +26,17 @@ impl Payload {
         Self(Arc::new(Inner { text, value: OnceLock::new(), blob: None }))
     }
 
+    /// A text, with what was read in it when it was checked.
+    pub fn read(text: String) -> Result<Self, serde_json::Error> {
+        let value = OnceLock::from(jsontext::read::<Value>(&text)?);
+        Ok(Self(Arc::new(Inner { text, value, blob: None })))
+    }
+
+    /// The same payload, kept in the execution's blob `id`.
+    pub(crate) fn in_blob(&self, id: u64) -> Self {
+        Self(Arc::new(Inner { text: self.0.text.clone(), value: self.0.value.clone(), blob: Some(id) }))
+    }
+
     /// A value whose text is already known to be needed.
     pub(crate) fn of_value(value: Value, blob: impl FnOnce(usize) -> Option<u64>) -> Self {
         let text = value.to_string();
@@ -57,9 +68,14 @@ impl Payload {
         &self.0.text
     }
 
-    /// The parsed text. A text that is no JSON reads as null; texts are checked where they enter.
+    /// The parsed text. Texts are checked where they enter, with [`Self::is_readable`] or before: one that is no JSON would read as null.
     pub fn value(&self) -> &Value {
-        self.0.value.get_or_init(|| serde_json::from_str(&self.0.text).unwrap_or(Value::Null))
+        self.0.value.get_or_init(|| jsontext::read(&self.0.text).unwrap_or(Value::Null))
+    }
+
+    /// Whether the value is what the text says: a text may be no JSON, or nested too deeply.
+    pub fn is_readable(&self) -> bool {
+        !self.value().is_null() || self.0.text.trim() == "null"
     }
 
     /// Fetches the text of a blob that has only been referred to so far.

@@ -424,7 +424,7 @@ fn settle(version: &mut Version, why: Option<&str>) {
 fn record(told: &EventResult) -> Value {
     let EventResult { event, tried, .. } = told;
     let text = |bytes: &[u8]| {
-        serde_json::from_slice(bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(bytes).into_owned()))
+        jsontext::read_slice(bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(bytes).into_owned()))
     };
     let mut context = json!({ "statusCode": 200, "executedVersion": tried.version });
     if tried.failed {
@@ -454,7 +454,7 @@ async fn dead_letter(cx: &Cx, target: &str, told: &EventResult) -> Result<(), Er
     let event = &told.event;
     let body = String::from_utf8_lossy(&event.payload()).into_owned();
     let answer = STANDARD.decode(&told.tried.payload).unwrap_or_default();
-    let error: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    let error: Value = jsontext::read_slice(&answer).unwrap_or_default();
     let attribute = |kind: &str, value: &str| json!({ "DataType": kind, "StringValue": value });
     let attributes = json!({
         "RequestID": attribute("String", &event.request_id),

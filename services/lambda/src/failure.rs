@@ -15,7 +15,7 @@ pub(crate) fn of_request(request_id: &str, kind: &str, message: &str) -> Bytes {
 
 /// An error of the start, which the runtime reported without an invocation at hand.
 pub(crate) fn of_start(request_id: &str, error: &[u8]) -> Bytes {
-    match serde_json::from_slice(error) {
+    match jsontext::read_slice(error) {
         Ok(Value::Object(mut error)) => {
             error.insert("requestId".to_owned(), request_id.into());
             Value::Object(error).to_string().into()
@@ -26,5 +26,5 @@ pub(crate) fn of_start(request_id: &str, error: &[u8]) -> Bytes {
 
 /// The `errorType` of an error's payload.
 pub(crate) fn kind_of(payload: &[u8]) -> Option<String> {
-    serde_json::from_slice::<Value>(payload).ok()?.get("errorType")?.as_str().map(str::to_owned)
+    jsontext::read_slice::<Value>(payload).ok()?.get("errorType")?.as_str().map(str::to_owned)
 }

@@ -42,7 +42,7 @@ impl Filters {
         if self.0.is_empty() {
             return true;
         }
-        let body = message["body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok());
+        let body = message["body"].as_str().and_then(|body| jsontext::read::<Value>(body).ok());
         match body.filter(Value::is_object) {
             Some(body) => {
                 let mut message = message.clone();
@@ -74,6 +74,8 @@ mod tests {
             [wants(r#"{"n": 6}"#), wants(r#"{"n": 5}"#), wants("text"), wants("other")],
             [true, false, true, false]
         );
+        // Cut within an emoji, as JavaScript does.
+        assert!(wants(r#"{"n": 6, "t": "\ud83d"}"#));
         assert!(Filters::default().want_message(&json!({ "body": "any" })));
     }
 

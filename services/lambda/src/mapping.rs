@@ -292,7 +292,7 @@ impl Source {
 
 /// `{"batchItemFailures": [{"itemIdentifier": …}]}`; nothing means that all went well.
 pub(crate) fn failures(payload: &[u8]) -> Result<BTreeSet<String>, ()> {
-    let answer: Value = serde_json::from_slice(payload).map_err(drop)?;
+    let answer: Value = jsontext::read_slice(payload).map_err(drop)?;
     match answer.get("batchItemFailures") {
         None | Some(Value::Null) => Ok(BTreeSet::new()),
         Some(Value::Array(items)) => items

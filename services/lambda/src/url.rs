@@ -244,7 +244,7 @@ fn end_of_head(bytes: &[u8]) -> Option<usize> {
 
 /// Status, headers and cookies, as the head of a streamed response says them; the status is 200 where it says none.
 fn head_of(json: &[u8]) -> Option<Response<()>> {
-    let Ok(Value::Object(mut head)) = serde_json::from_slice(json) else { return None };
+    let Ok(Value::Object(mut head)) = jsontext::read_slice(json) else { return None };
     head.entry("statusCode").or_insert_with(|| 200.into());
     head.remove("body");
     let kind = head
@@ -416,7 +416,7 @@ fn response(finished: &Finished) -> Response<Bytes> {
     if finished.failed {
         return text(StatusCode::BAD_GATEWAY, "Internal Server Error");
     }
-    let value = serde_json::from_slice::<Value>(&finished.payload).ok();
+    let value = jsontext::read_slice::<Value>(&finished.payload).ok();
     match &value {
         Some(Value::Object(answer)) if answer.contains_key("statusCode") => {
             told(answer).unwrap_or_else(|| text(StatusCode::BAD_GATEWAY, "Internal Server Error"))

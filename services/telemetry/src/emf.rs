@@ -42,7 +42,7 @@ pub(crate) fn metrics(at_ms: i64, message: &str, now: i64) -> Vec<Measured> {
     if !message.trim_start().starts_with('{') || !message.contains("\"_aws\"") {
         return Vec::new();
     }
-    let Ok(Value::Object(mut root)) = serde_json::from_str(message) else { return Vec::new() };
+    let Ok(Value::Object(mut root)) = jsontext::read(message) else { return Vec::new() };
     let Some(Ok(metadata)) = root.remove("_aws").map(serde_json::from_value::<Metadata>) else { return Vec::new() };
     let at = metadata.timestamp.unwrap_or(at_ms);
     if !is_taken(at.div_euclid(1000), now) {

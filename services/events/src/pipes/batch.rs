@@ -88,7 +88,7 @@ impl Batch {
             let answer = if record::kind_of(enrichment) == "events:api-destination" {
                 self.ask(role, enrichment, of, &Value::Array(now.to_vec())).await.map_err(of_endpoint)?
             } else {
-                call(role, enrichment, &Value::Array(now.to_vec()), false).await?
+                answer_of(enrichment, &call(role, enrichment, &Value::Array(now.to_vec()), false).await?)?
             };
             let some = enriched(answer).unwrap_or_default();
             is_one_each &= some.len() == count;
@@ -208,7 +208,7 @@ impl Batch {
         let http = Http::new(own.path_parameter_values, own.header_parameters, own.query_string_parameters, value);
         let answer = self.destinations.call_in_turn(role, destination, &http, &asked.to_string()).await?;
         let text = String::from_utf8_lossy(&answer).into_owned();
-        Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        Ok(jsontext::read(&text).unwrap_or(Value::String(text)))
     }
 
     async fn send(
@@ -368,7 +368,10 @@ async fn call_with(role: &Cx, target: &str, events: &[Bound], forget: bool, name
     while at < sent.len() {
         let count = fit(&sent[at..], most_bytes(target));
         let input = Value::Array(sent[at..at + count].to_vec());
-        match call(role, target, &input, forget).await.and_then(|answer| partial(&answer, names)) {
+        match call(role, target, &input, forget)
+            .await
+            .and_then(|answer| partial(&jsontext::read_slice(&answer).unwrap_or_default(), names))
+        {
             Ok(refused) => failed.named.extend(refused),
             Err(error) if at == 0 => return Err(error),
             Err(error) => {
@@ -392,7 +395,7 @@ async fn publish(role: &Cx, topic: &str, event: &Value) -> Result<(), Error> {
 }
 
 /// Calls a function or a machine and waits for what it answers, unless it is to be forgotten.
-async fn call(role: &Cx, arn: &str, input: &Value, forget: bool) -> Result<Value, Error> {
+async fn call(role: &Cx, arn: &str, input: &Value, forget: bool) -> Result<Vec<u8>, Error> {
     if arn.split(':').nth(2) == Some("lambda") {
         let request = InvocationRequest {
             function_name: arn.to_owned(),
@@ -406,7 +409,7 @@ async fn call(role: &Cx, arn: &str, input: &Value, forget: bool) -> Result<Value
             let text = String::from_utf8_lossy(payload.as_bytes()).into_owned();
             return Err(Error::validation(format!("the function {arn} failed ({kind}): {text}")));
         }
-        return Ok(serde_json::from_slice(payload.as_bytes()).unwrap_or_default());
+        return Ok(payload.as_bytes().to_vec());
     }
     if forget {
         let request = api_states::StartExecutionInput {
@@ -414,7 +417,7 @@ async fn call(role: &Cx, arn: &str, input: &Value, forget: bool) -> Result<Value
             input: Some(input.to_string()),
             ..api_states::StartExecutionInput::default()
         };
-        return role.call::<api_states::StartExecution>(request).await.map(|_| Value::Null);
+        return role.call::<api_states::StartExecution>(request).await.map(|_| Vec::new());
     }
     let request = api_states::StartSyncExecutionInput {
         state_machine_arn: arn.to_owned(),
@@ -426,7 +429,15 @@ async fn call(role: &Cx, arn: &str, input: &Value, forget: bool) -> Result<Value
         let cause = answer.cause.unwrap_or_default();
         return Err(Error::validation(format!("the execution of {arn} ended {}: {cause}", answer.status)));
     }
-    Ok(answer.output.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    Ok(answer.output.unwrap_or_default().into_bytes())
+}
+
+/// An enrichment's answer; one that cannot be read is no empty one, with which its events would be gone.
+fn answer_of(arn: &str, answer: &[u8]) -> Result<Value, Error> {
+    if answer.is_empty() {
+        return Ok(Value::Null);
+    }
+    jsontext::read_slice(answer).map_err(|error| Error::validation(format!("the answer of {arn} is no JSON: {error}")))
 }
 
 /// The events of an enrichment's answer; none for an empty one, which no target is called with.
@@ -478,6 +489,9 @@ mod tests {
             assert_eq!(enriched(empty.clone()), None, "{empty}");
         }
         assert_eq!(enriched(json!([{}])), Some(vec![json!({})]));
+        assert_eq!(answer_of("f", b"").unwrap(), Value::Null);
+        assert_eq!(answer_of("f", br#"["\ud83d"]"#).unwrap(), json!(["\u{fffd}"]));
+        assert!(answer_of("f", b"[").is_err());
         assert_eq!(enriched(json!({"a": 1})), Some(vec![json!({"a": 1})]));
     }
 

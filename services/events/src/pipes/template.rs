@@ -70,7 +70,7 @@ pub(super) fn apply(template: &str, event: &Value, known: &Known) -> Value {
         },
     };
     let filled = fill_with(template, &lookup);
-    serde_json::from_str(&filled).unwrap_or(Value::String(filled))
+    jsontext::read(&filled).unwrap_or(Value::String(filled))
 }
 
 /// The value of a parameter that may be a path into the event, as text.
@@ -92,7 +92,7 @@ pub(super) fn lookup(parameter: &str, event: &Value) -> Option<String> {
 
 /// The event with its body read, where it is JSON.
 pub(super) fn opened(event: &Value) -> Value {
-    let body = event["body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok());
+    let body = event["body"].as_str().and_then(|body| jsontext::read::<Value>(body).ok());
     match body.filter(|body| body.is_object() || body.is_array()) {
         Some(body) => {
             let mut event = event.clone();
@@ -118,6 +118,8 @@ mod tests {
             target_arn: "arn:target".to_owned(),
             ingestion_time: "2024-01-01T00:00:00Z".to_owned(),
         };
+        let cut = json!({"body": r#"{"a":"\ud83d","n":7}"#});
+        assert_eq!(apply(r#"{"n": <$.body.n>}"#, &cut, &known), json!({"n": 7}));
         let event = json!({"messageId": "1", "body": r#"{"a":{"b":[1,"x"]}}"#});
         for (template, expected) in [
             (r#"{"id": <$.messageId>, "n": <$.body.a.b[0]>}"#, json!({"id": "1", "n": 1})),

@@ -247,7 +247,7 @@ fn settle(
 
 /// What the function answered: the end, or that it waits. Whether there is news for it already.
 fn answered(tx: &mut Tx<'_>, record: &mut Record, payload: &[u8], now: Timestamp) -> Result<bool, Error> {
-    let answer: Value = serde_json::from_slice(payload).unwrap_or_default();
+    let answer: Value = jsontext::read_slice(payload).unwrap_or_default();
     match answer.get("Status").and_then(Value::as_str) {
         Some("SUCCEEDED") => {
             let result = answer.get("Result").and_then(Value::as_str).map(str::to_owned);
@@ -275,7 +275,7 @@ fn answered(tx: &mut Tx<'_>, record: &mut Record, payload: &[u8], now: Timestamp
 
 /// A function's error as executions have it.
 fn error_of(payload: &[u8]) -> ErrorObject {
-    let value: Value = serde_json::from_slice(payload).unwrap_or_default();
+    let value: Value = jsontext::read_slice(payload).unwrap_or_default();
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let trace = value.get("stackTrace").and_then(Value::as_array);
     ErrorObject {

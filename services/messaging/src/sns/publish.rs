@@ -70,7 +70,7 @@ impl Notification {
         if !self.per_protocol {
             return self.message.clone();
         }
-        let texts: Map<String, Value> = serde_json::from_str(&self.message).unwrap_or_default();
+        let texts: Map<String, Value> = jsontext::read(&self.message).unwrap_or_default();
         let text = texts.get(protocol).or_else(|| texts.get("default"));
         text.and_then(Value::as_str).unwrap_or_default().to_owned()
     }
@@ -90,7 +90,7 @@ impl Notification {
             }
         }
         if self.per_protocol {
-            let texts: Option<Map<String, Value>> = serde_json::from_str(&self.message).ok();
+            let texts: Option<Map<String, Value>> = jsontext::read(&self.message).ok();
             let texts = texts.ok_or_else(|| invalid("Message Structure - JSON message body failed to parse"))?;
             if !texts.get("default").is_some_and(Value::is_string) {
                 return Err(invalid("Message Structure - No default entry in JSON message body"));

@@ -374,7 +374,7 @@ impl Subscription {
             return true;
         };
         if self.attributes.get("FilterPolicyScope").is_some_and(|scope| scope == "MessageBody") {
-            return serde_json::from_str(message).is_ok_and(|body: Value| body.is_object() && filter.matches(&body));
+            return jsontext::read(message).is_ok_and(|body: Value| body.is_object() && filter.matches(&body));
         }
         filter.matches(attributes)
     }

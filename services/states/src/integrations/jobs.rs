@@ -142,7 +142,7 @@ fn end_of(status: &str) -> Progress {
 
 fn parse_member(answer: &mut Map<String, Value>, name: &str) {
     if let Some(member) = answer.get_mut(name)
-        && let Some(parsed) = member.as_str().and_then(|text| serde_json::from_str(text).ok())
+        && let Some(parsed) = member.as_str().and_then(|text| jsontext::read(text).ok())
     {
         *member = parsed;
     }

@@ -1,5 +1,6 @@
 //! Functions: `lambda:invoke`, and a function's ARN as a Task's resource.
 
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use service::Cx;
 
@@ -22,12 +23,12 @@ pub(super) async fn invoke(cx: &Cx, parameters: Value) -> Result<Value, Failure>
     let answer = cx.call_json("lambda", "invoke", Value::Object(parameters)).await;
     let mut answer = answer.map_err(|error| failed_call(cx, "lambda", "invoke", ErrorStyle::Optimised, &error))?;
     // Here, unlike below, the cause has been read and written again: it has no spaces.
-    failed(&answer).map_err(|failure| match serde_json::from_str::<Value>(&failure.cause) {
+    failed(&answer).map_err(|failure| match jsontext::read::<Value>(&failure.cause) {
         Ok(cause) => Failure { cause: cause.to_string(), ..failure },
         Err(_) => failure,
     })?;
     if let Some(payload) = answer.get_mut("Payload") {
-        *payload = parsed(payload);
+        *payload = parsed(payload)?;
     }
     Ok(with_metadata(cx, answer))
 }
@@ -38,13 +39,19 @@ pub(super) async fn invoke_directly(cx: &Cx, arn: &str, input: Value) -> Result<
     let answer = cx.call_json("lambda", "invoke", parameters).await;
     let answer = answer.map_err(|error| failed_call(cx, "lambda", "invoke", ErrorStyle::Optimised, &error))?;
     failed(&answer)?;
-    Ok(answer.get("Payload").map_or(Value::Null, parsed))
+    answer.get("Payload").map_or(Ok(Value::Null), parsed)
 }
 
-fn parsed(payload: &Value) -> Value {
-    match payload {
-        Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| payload.clone()),
-        other => other.clone(),
+/// What a function returned. JSON that cannot be held here (numbers beyond a double, too deep a nesting) is not taken for a text.
+fn parsed(payload: &Value) -> Result<Value, Failure> {
+    let Value::String(text) = payload else { return Ok(payload.clone()) };
+    match jsontext::read(text) {
+        Ok(value) => Ok(value),
+        Err(error) if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
+            let cause = format!("What the function returned cannot be read: {error}");
+            Err(Failure::named("States.Runtime", cause))
+        }
+        Err(_) => Ok(payload.clone()),
     }
 }
 
@@ -54,7 +61,7 @@ fn failed(answer: &Value) -> Result<(), Failure> {
         return Ok(());
     }
     let text = answer.get("Payload").and_then(Value::as_str).unwrap_or_default();
-    let payload: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    let payload: Map<String, Value> = jsontext::read(text).unwrap_or_default();
     if let Some(kind) = payload.get("errorType").and_then(Value::as_str) {
         return Err(Failure::named(kind, text));
     }

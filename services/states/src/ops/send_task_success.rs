@@ -14,7 +14,7 @@ impl Handle<SendTaskSuccess> for States {
     async fn handle(&self, cx: &Cx, input: SendTaskSuccessInput) -> Result<SendTaskSuccessOutput, Error> {
         check_size("output", Some(&input.output))?;
         let (arn, task) = self.waiting(cx, &input.task_token).await?;
-        if let Err(problem) = serde_json::from_str::<serde::de::IgnoredAny>(&input.output) {
+        if let Err(problem) = jsontext::read::<serde_json::Value>(&input.output) {
             let (_, _, what) = asl::json_problem(&input.output, &problem);
             return Err(error::invalid_output(format!("Invalid Output: '{what}'")));
         }

@@ -70,7 +70,7 @@ impl States {
         let name = name.unwrap_or_else(|| cx.task_id().map_or_else(|| cx.uuid_in_order(), task_execution_name));
         check_name(&name)?;
         let input = input.unwrap_or_else(|| "{}".to_owned());
-        check_input(&input)?;
+        let input = read_input(input)?;
         let logging = logging::of(&machine.logging());
         let arn = execution_arn(cx, machine, &machine_arn, &name);
         let started = Timestamp(cx.now().as_millisecond());
@@ -90,7 +90,7 @@ impl States {
             state_machine_name: machine.name.clone(),
             region: machine_arn.region.clone(),
             started,
-            input: Payload::inline(input),
+            input,
             logged: logging.is_some(),
             ..Info::default()
         };
@@ -124,14 +124,11 @@ fn task_execution_name(task: &str) -> String {
     format!("{}-{}-{}-{}-{}", &digest[..8], &digest[8..12], &digest[12..16], &digest[16..20], &digest[20..32])
 }
 
-pub(super) fn check_input(input: &str) -> Result<(), Error> {
+pub(super) fn read_input(input: String) -> Result<Payload, Error> {
     let invalid =
         |what: &str| error::invalid_execution_input(format!("Invalid State Machine Execution Input: '{what}'"));
     if input.trim().is_empty() {
         return Err(invalid("Invalid execution input."));
     }
-    match serde_json::from_str::<serde::de::IgnoredAny>(input) {
-        Ok(_) => Ok(()),
-        Err(problem) => Err(invalid(&asl::json_problem(input, &problem).2)),
-    }
+    Payload::read(input.clone()).map_err(|problem| invalid(&asl::json_problem(&input, &problem).2))
 }

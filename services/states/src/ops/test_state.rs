@@ -17,7 +17,7 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use super::create_state_machine::check_role;
-use super::start_execution::check_input;
+use super::start_execution::read_input;
 use crate::distributed::items_in;
 use crate::integrations::{self, Called, Exchange, Roles, Taken};
 use crate::names::check_size;
@@ -74,8 +74,7 @@ impl States {
         let now = || Timestamp(cx.now().as_millisecond());
         let role_arn = input.role_arn.unwrap_or_default();
         let given = input.input.unwrap_or_else(|| "{}".to_owned());
-        check_input(&given)?;
-        let info = info(cx, &role_arn, &given, now());
+        let info = info(cx, &role_arn, read_input(given.clone())?, now());
         let with = input.state_configuration.unwrap_or_default();
         let mut setup = setup(given, state.reader(), input.variables.as_deref(), input.context.as_deref(), &with)?;
         if input.mock.is_none() {
@@ -232,11 +231,11 @@ fn check_iterations(test: &StateTest, mock: &MockInput, failed: u64, writes_resu
 }
 
 fn mocked_result(mock: &MockInput) -> Result<Option<Value>, Error> {
-    let result = mock.result.as_deref().map(serde_json::from_str).transpose();
+    let result = mock.result.as_deref().map(jsontext::read).transpose();
     result.map_err(|_| error::validation_exception("Mocked result must be valid JSON"))
 }
 
-fn info(cx: &Cx, role_arn: &str, input: &str, started: Timestamp) -> Info {
+fn info(cx: &Cx, role_arn: &str, input: Payload, started: Timestamp) -> Info {
     let (machine, name) = (cx.uuid(), cx.uuid());
     let base = format!("arn:aws:states:{}:{}", cx.region(), cx.account());
     Info {
@@ -247,7 +246,7 @@ fn info(cx: &Cx, role_arn: &str, input: &str, started: Timestamp) -> Info {
         state_machine_name: machine,
         region: cx.region().to_owned(),
         started,
-        input: Payload::inline(input.to_owned()),
+        input,
         ..Info::default()
     }
 }
@@ -260,7 +259,7 @@ fn setup(
     with: &TestStateConfiguration,
 ) -> Result<TestSetup, Error> {
     let variables: Option<Map<String, Value>> = variables
-        .map(serde_json::from_str)
+        .map(jsontext::read)
         .transpose()
         .map_err(|_| error::validation_exception("Variables must be a valid JSON object"))?;
     Ok(TestSetup {
@@ -277,7 +276,7 @@ fn setup(
 /// A context object that stands in for the execution's: it has only what AWS lets be mocked.
 fn mocked_context(text: &str) -> Result<Value, Error> {
     let invalid = |what: &str| error::validation_exception(format!("Invalid Context object provided: {what}"));
-    let context: Value = serde_json::from_str(text).map_err(|_| invalid("Context must be valid JSON"))?;
+    let context: Value = jsontext::read(text).map_err(|_| invalid("Context must be valid JSON"))?;
     let Value::Object(parts) = &context else { return Err(invalid("Context must be an object")) };
     for (part, members) in parts {
         if part == "Map" {

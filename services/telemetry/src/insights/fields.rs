@@ -33,7 +33,7 @@ pub(crate) fn told(event: &Event, log: &str, pointer: String) -> BTreeMap<String
 fn discover(message: &str, found: &mut BTreeMap<String, Value>) {
     let body = message.trim();
     if body.starts_with('{')
-        && let Ok(json) = serde_json::from_str::<Json>(body)
+        && let Ok(json) = jsontext::read::<Json>(body)
     {
         flatten("", &json, found);
     } else if let Some((kind, rest)) = body.split_once(" RequestId: ")

@@ -68,7 +68,7 @@ impl Json {
 }
 
 fn parse(message: &str) -> Option<Value> {
-    serde_json::from_str(message).ok().filter(Value::is_object)
+    jsontext::read(message).ok().filter(Value::is_object)
 }
 
 /// The text of what a selector finds first.

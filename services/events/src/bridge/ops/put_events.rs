@@ -84,7 +84,7 @@ fn event(cx: &Cx, entry: PutEventsRequestEntry) -> Result<Event, (&'static str, 
     }
     let detail_type = text(entry.detail_type, "DetailType")?;
     let detail = text(entry.detail, "Detail")?;
-    let detail: Value = serde_json::from_str(&detail)
+    let detail: Value = jsontext::read(&detail)
         .ok()
         .filter(Value::is_object)
         .ok_or_else(|| ("MalformedDetail", "Detail is malformed.".to_owned()))?;

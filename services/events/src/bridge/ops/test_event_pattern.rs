@@ -16,7 +16,7 @@ impl Handle<TestEventPattern> for Bridge {
             error::invalid_event_pattern_exception(format!("Event pattern is not valid. Reason: {reason}"))
         })?;
         let event: Value =
-            serde_json::from_str(&req.event).map_err(|_| Error::validation("Parameter Event is not valid."))?;
+            jsontext::read(&req.event).map_err(|_| Error::validation("Parameter Event is not valid."))?;
         let required = ["id", "account", "source", "time", "region", "resources", "detail-type"];
         if let Some(name) = required.iter().find(|name| event.get(**name).is_none()) {
             return Err(Error::validation(format!("Parameter Event is not valid. Reason: {name} is required.")));

@@ -35,7 +35,7 @@ impl JsonLines {
     fn item(&mut self, out: &mut VecDeque<Value>) -> Result<(), String> {
         self.number += 1;
         if !self.line.trim_ascii().is_empty() {
-            let item = serde_json::from_slice(&self.line)
+            let item = jsontext::read_slice(&self.line)
                 .map_err(|error| format!("Line {} is not valid JSON: {error}", self.number))?;
             out.push_back(item);
         }

@@ -51,7 +51,7 @@ pub(super) fn result(received: Received) -> Result<Value, Failure> {
         return Err(Failure::named("States.Runtime", "The response cannot be read as a text"));
     };
     let json = kind == "application/json" || kind.ends_with("+json");
-    let body = json.then(|| serde_json::from_str(&text).ok()).flatten();
+    let body = json.then(|| jsontext::read(&text).ok()).flatten();
     let mut headers = Map::new();
     for (name, value) in received.headers {
         let values = headers.entry(name).or_insert_with(|| json!([]));
