@@ -203,7 +203,11 @@ pub struct Store {
     clock: Arc<dyn Clock>,
     pub(crate) inbox: Arc<Inbox>,
     watches: Arc<RwLock<Arc<Vec<Watch>>>>,
+    resting: Arc<Mutex<Vec<Rest>>>,
 }
+
+/// Gives back memory that somebody keeps over a store.
+type Rest = Box<dyn Fn() + Send + Sync>;
 
 /// Where committed transactions leave tasks for the dispatcher.
 #[derive(Default)]
@@ -231,7 +235,7 @@ impl Store {
     }
     /// Over any backend, with any time.
     pub fn over(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> Self {
-        Self { backend, clock, inbox: Arc::default(), watches: Arc::default() }
+        Self { backend, clock, inbox: Arc::default(), watches: Arc::default(), resting: Arc::default() }
     }
 
     pub(crate) fn cut(&self, to: &Path, then: &mut dyn FnMut() -> Result<(), Error>) -> Result<Cut, Error> {
@@ -250,6 +254,12 @@ impl Store {
     /// Gives back memory that is kept for quick answers, when nothing is asked for a while.
     pub fn rest(&self) {
         self.backend.rest();
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|rest| rest());
+    }
+
+    /// What else is to be done then.
+    pub fn when_resting(&self, rest: impl Fn() + Send + Sync + 'static) {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(rest));
     }
 
     pub(crate) fn watch(&self, watch: Watch) {

@@ -4,12 +4,12 @@
 //!
 //! Rows: `now/<id>` holds a task that is due when it is put there; of a later one `task/<id>` holds the task and `due/<time>/<id>`
 //! orders it. The dispatcher keeps in memory what is due within a window, sleeps until the next one is, and costs nothing while
-//! there is none. Timers are tasks in the future.
+//! there is none. Timers are tasks in the future. What a task is to be done with stays on disk until it begins: much may wait.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,12 +21,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::Error;
 use crate::key::Key;
-use crate::kv::{Store, Tx};
+use crate::kv::{Store, Tx, decode};
 
 /// Tasks due later than this are left on disk.
 const WINDOW: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 /// Tasks read from disk at once.
 const LOAD: usize = 10_000;
+/// The same with all that they are to be done with, of which each may be some hundred KiB.
+const PAGE: usize = 256;
 /// Tasks kept in memory that are not running; more stay on disk.
 const MAX_HELD: usize = 10 * LOAD;
 
@@ -59,6 +61,12 @@ enum Row {
     Later,
 }
 
+/// One for all that wait.
+fn nothing() -> Arc<RawValue> {
+    static NOTHING: LazyLock<Arc<RawValue>> = LazyLock::new(|| RawValue::NULL.to_owned().into());
+    Arc::clone(&NOTHING)
+}
+
 fn never() -> watch::Receiver<bool> {
     watch::channel(false).1
 }
@@ -80,6 +88,11 @@ impl Task {
     pub fn is_cancelled(&self) -> bool {
         *self.stop.borrow()
     }
+
+    /// As it waits in memory: read anew when it begins.
+    fn without_payload(self) -> Self {
+        Self { payload: nothing(), ..self }
+    }
 }
 
 /// A task to be put on the queue.
@@ -95,7 +108,7 @@ pub struct NewTask {
 impl NewTask {
     /// `id` is unique in the store: enqueueing it again replaces a waiting task.
     pub fn new(kind: impl Into<String>, id: impl Into<String>) -> Self {
-        Self { id: id.into(), kind: kind.into(), payload: RawValue::NULL.to_owned().into(), at: None, is_new: false }
+        Self { id: id.into(), kind: kind.into(), payload: nothing(), at: None, is_new: false }
     }
     /// No task had this id before: nothing has to be looked for that it might replace.
     #[must_use]
@@ -361,6 +374,7 @@ struct Dispatcher {
 
 /// A task in memory that is not running.
 struct Held {
+    /// With its payload while it is fresh.
     task: Task,
     /// It was enqueued a moment ago and nothing was cancelled since: its row need not be looked for.
     is_fresh: bool,
@@ -429,6 +443,7 @@ impl Dispatcher {
         while self.due.get(&(at_ms, task.id.clone())).is_some_and(other) {
             at_ms += 1;
         }
+        let task = if is_fresh { task } else { task.without_payload() };
         self.due.insert((at_ms, task.id.clone()), Held { task, is_fresh });
     }
 
@@ -476,26 +491,7 @@ impl Dispatcher {
         let waiting: BTreeSet<String> =
             self.kinds.values().flat_map(|kind| &kind.waiting).map(|task| task.id.clone()).collect();
         if self.loaded_ms.is_none() {
-            let running: Vec<&Task> = self.running.values().map(|(task, _)| task).collect();
-            let (left, cancelled) = self
-                .store
-                .read(|tx| {
-                    let left = tx.list_json::<Task>(now_prefix(), usize::MAX >> 1)?;
-                    let mut cancelled = Vec::new();
-                    for task in &running {
-                        // Gone, or asked for anew: either way this run of it was to stop.
-                        if !find(tx, &task.id)?.is_some_and(|stored| same(&stored, task)) {
-                            cancelled.push(task.id.clone());
-                        }
-                    }
-                    Ok::<_, Error>((left, cancelled))
-                })
-                .await?;
-            for task in left.into_iter().filter(|task| !waiting.contains(&task.id)) {
-                self.hold(Task { row: Row::Now, ..task }, false);
-            }
-            self.stop(cancelled);
-            self.loaded_ms = Some(self.now_ms());
+            self.load_left(&waiting).await?;
         }
         let now = self.now_ms();
         let window = window_ms();
@@ -510,7 +506,7 @@ impl Dispatcher {
                     let mut tasks = Vec::with_capacity(found.len());
                     for (key, _) in &found {
                         let Some(id) = Key::parts(key).pop().and_then(|p| String::from_utf8(p).ok()) else { continue };
-                        tasks.extend(tx.get_json::<Task>(task_key(&id))?);
+                        tasks.extend(tx.get_json::<Task>(task_key(&id))?.map(Task::without_payload));
                     }
                     Ok::<_, Error>((found, tasks, later))
                 })
@@ -536,6 +532,40 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// What was left to be done at once, and what was cancelled meanwhile. What comes while it is read comes by the inbox, too.
+    async fn load_left(&mut self, waiting: &BTreeSet<String>) -> Result<(), Error> {
+        let running: Vec<&Task> = self.running.values().map(|(task, _)| task).collect();
+        let cancelled = self
+            .store
+            .read(|tx| {
+                let mut cancelled = Vec::new();
+                for task in &running {
+                    // Gone, or asked for anew: either way this run of it was to stop.
+                    if !find(tx, &task.id)?.is_some_and(|stored| same(&stored, task)) {
+                        cancelled.push(task.id.clone());
+                    }
+                }
+                Ok::<_, Error>(cancelled)
+            })
+            .await?;
+        let mut after = Vec::new();
+        loop {
+            let found = self.store.read(|tx| tx.scan_after(now_prefix(), &after, PAGE)).await?;
+            for (key, row) in &found {
+                let task = decode::<Task>(key, row)?;
+                if !waiting.contains(&task.id) {
+                    self.hold(Task { row: Row::Now, ..task }, false);
+                }
+            }
+            let is_last = found.len() < PAGE;
+            let Some((last, _)) = found.into_iter().next_back().filter(|_| !is_last) else { break };
+            after = last;
+        }
+        self.stop(cancelled);
+        self.loaded_ms = Some(self.now_ms());
+        Ok(())
+    }
+
     /// Nothing is left on disk beyond memory: new tasks may go to memory up to a window from now.
     fn widen(&mut self) {
         let (now, window) = (self.now_ms(), window_ms());
@@ -553,7 +583,7 @@ impl Dispatcher {
             }
             let held = entry.remove();
             if self.running.contains_key(&held.task.id) {
-                self.again.entry(held.task.id.clone()).or_default().push(held.task);
+                self.again.entry(held.task.id.clone()).or_default().push(held.task.without_payload());
             } else {
                 self.begin(held).await;
             }
@@ -581,21 +611,25 @@ impl Dispatcher {
 
     async fn begin(&mut self, held: Held) {
         let Held { task, is_fresh } = held;
-        match if is_fresh { Ok(true) } else { self.stored(&task).await } {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(e) => {
-                tracing::error!(error = %e, task = task.id, "the queue cannot be read");
-                self.hold_until(self.now_ms() + 1000, task, false);
-                return;
+        let task = if is_fresh {
+            task
+        } else {
+            match self.stored(&task).await {
+                Ok(Some(stored)) => stored,
+                Ok(None) => return,
+                Err(e) => {
+                    tracing::error!(error = %e, task = task.id, "the queue cannot be read");
+                    self.hold_until(self.now_ms() + 1000, task, false);
+                    return;
+                }
             }
-        }
+        };
         let Some(kind) = self.kinds.get_mut(&task.kind) else {
             tracing::error!(kind = task.kind, task = task.id, "no runner for this kind of task; it stays on the queue");
             return;
         };
         if kind.free == 0 {
-            kind.waiting.push_back(task);
+            kind.waiting.push_back(task.without_payload());
             kind.tell();
             self.waiting += 1;
             return;
@@ -605,9 +639,9 @@ impl Dispatcher {
         self.spawn(task);
     }
 
-    /// Is this very task (not a later one of the same id) still on the queue?
-    async fn stored(&self, task: &Task) -> Result<bool, Error> {
-        self.store.read(|tx| Ok(find(tx, &task.id)?.is_some_and(|t| same(&t, task)))).await
+    /// This very task (not a later one of the same id), while it is on the queue.
+    async fn stored(&self, task: &Task) -> Result<Option<Task>, Error> {
+        self.store.read(|tx| Ok(find(tx, &task.id)?.filter(|stored| same(stored, task)))).await
     }
 
     fn spawn(&mut self, mut task: Task) {
@@ -692,4 +726,83 @@ fn window_ms() -> i64 {
 
 fn same(a: &Task, b: &Task) -> bool {
     (a.created_ms, a.at_ms, a.attempt) == (b.created_ms, b.at_ms, b.attempt)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Runs one task at a time, when it is let; keeps what each was to be done with.
+    #[derive(Default)]
+    struct OneByOne {
+        let_go: Option<Arc<Semaphore>>,
+        done: Mutex<Vec<String>>,
+    }
+
+    #[async_trait]
+    impl Runner for OneByOne {
+        async fn run(&self, task: Task) -> Done {
+            if let Some(let_go) = &self.let_go {
+                let_go.acquire().await.unwrap().forget();
+            }
+            self.done.lock().unwrap().push(task.payload().unwrap());
+            Done::Finished
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_kept_on_disk_and_is_whole_when_it_begins() {
+        let queue = Queue::new(Store::memory());
+        let let_go = Arc::new(Semaphore::new(0));
+        let runner = Arc::new(OneByOne { let_go: Some(Arc::clone(&let_go)), ..OneByOne::default() });
+        queue.register("k", 1, runner.clone());
+        let left = NewTask::new("k", "a").payload(&"a").unwrap();
+        queue.store().write(move |tx| tx.enqueue(left.clone())).await.unwrap();
+        let dispatcher = queue.start();
+        let mut payloads = Vec::new();
+        for id in ["b", "c"] {
+            let task = NewTask::new("k", id).payload(&id).unwrap();
+            payloads.push(Arc::downgrade(&task.payload));
+            queue.store().write(move |tx| tx.enqueue(task.clone())).await.unwrap();
+        }
+        while queue.load()[0].waiting < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert!(payloads.iter().all(|payload| payload.upgrade().is_none()));
+        let_go.add_permits(3);
+        while runner.done.lock().unwrap().len() < 3 {
+            tokio::task::yield_now().await;
+        }
+        let mut done = runner.done.lock().unwrap().clone();
+        done.sort();
+        assert_eq!(done, ["a", "b", "c"]);
+        dispatcher.abort();
+    }
+
+    #[tokio::test]
+    async fn all_that_was_left_is_found_page_by_page() {
+        let queue = Queue::new(Store::memory());
+        let runner = Arc::new(OneByOne::default());
+        queue.register("k", 8, runner.clone());
+        let all = 2 * PAGE + 3;
+        queue
+            .store()
+            .write(move |tx| {
+                for number in 0..all {
+                    tx.enqueue(NewTask::new("k", format!("t{number:04}")).payload(&number.to_string())?)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await
+            .unwrap();
+        let _ = std::mem::take(&mut *queue.store().inbox.tasks.lock().unwrap());
+        let dispatcher = queue.start();
+        while runner.done.lock().unwrap().len() < all {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(runner.done.lock().unwrap().iter().collect::<BTreeSet<_>>().len(), all);
+        dispatcher.abort();
+    }
 }

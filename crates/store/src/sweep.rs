@@ -84,7 +84,7 @@ pub async fn turn(store: &Store, all: &[Store], after: &[u8], kept: Duration) ->
     Ok(turn)
 }
 
-/// Is a task on some queue that this memo is of? Its name is the memo's, up to the end or to a separator.
+/// Is a task on some queue that this memo is of? Its name is the memo's, up to the end or to a separator; or with what undoes it.
 async fn is_needed(memo: &[u8], all: &[Store]) -> Result<bool, Error> {
     let Some(name) = Key::parts(memo).into_iter().nth(1).and_then(|name| String::from_utf8(name).ok()) else {
         return Ok(false);
@@ -92,6 +92,9 @@ async fn is_needed(memo: &[u8], all: &[Store]) -> Result<bool, Error> {
     let ends: Vec<usize> = name.match_indices([':', '/']).map(|(at, _)| at).chain([name.len()]).collect();
     for store in all {
         let found = store.read(|tx| {
+            if tx.has_task(&format!("{name}/stop"))? {
+                return Ok(true);
+            }
             for end in ends.iter().rev() {
                 if tx.has_task(&name[..*end])? {
                     return Ok(true);
@@ -119,16 +122,17 @@ mod tests {
     #[tokio::test]
     async fn what_a_task_may_ask_for_stays() {
         let (store, other) = (Store::memory(), Store::memory());
-        for task in ["over", "waiting", "waiting:log", "other/2/receive"] {
+        for task in ["over", "waiting", "waiting:log", "other/2/receive", "stopping"] {
             memo(&store, task).await;
         }
         store.write(|tx| tx.enqueue(NewTask::new("k", "waiting"))).await.unwrap();
+        store.write(|tx| tx.enqueue(NewTask::new("k", "stopping/stop"))).await.unwrap();
         other.write(|tx| tx.enqueue(NewTask::new("k", "other/2"))).await.unwrap();
         let all = [store.clone(), other];
         let fresh = turn(&store, &all, &[], KEPT).await.unwrap();
-        assert_eq!((fresh.looked_at, fresh.forgotten), (4, 0));
+        assert_eq!((fresh.looked_at, fresh.forgotten), (5, 0));
         let old = turn(&store, &all, &[], Duration::ZERO).await.unwrap();
-        assert_eq!((old.looked_at, old.forgotten, old.next), (4, 1, None));
+        assert_eq!((old.looked_at, old.forgotten, old.next), (5, 1, None));
     }
 
     #[tokio::test]
