@@ -94,7 +94,8 @@ impl Log {
             Some(connection) => connection,
             None => match self.connect() {
                 Ok(Err(error)) if !is_gone(&error) => return Err(storage(error)),
-                Ok(Ok(connection)) => connection,
+                Ok(Ok((_, _, false))) => return Ok(Some(false)),
+                Ok(Ok((client, insert, true))) => (client, insert),
                 Ok(Err(error)) => return Ok(self.waits(&storage(error))),
                 Err(error) => return Ok(self.waits(&error)),
             },
@@ -127,12 +128,17 @@ impl Log {
         None
     }
 
-    /// `Err`: there is no connection to be had.
-    fn connect(&self) -> Result<Result<(Client, Statement), tokio_postgres::Error>, Error> {
+    /// A connection, and whether all that was committed is where it leads to: a replica that was made the server may lack the last of
+    /// it. To go on over the gap would take with it what stands before. `Err`: there is no connection to be had.
+    fn connect(&self) -> Result<Result<(Client, Statement, bool), tokio_postgres::Error>, Error> {
         let client = self.held.net.connect()?;
         let insert = format!(
             "INSERT INTO lakerun_log_{} (record, fence, is_mark, writes)
              SELECT $1, $2, false, $3 WHERE (SELECT fence FROM lakerun_fence) = $2",
+            self.store
+        );
+        let last = format!(
+            "SELECT greatest((SELECT record FROM lakerun_applied WHERE store = $1), (SELECT max(record) FROM lakerun_log_{}))",
             self.store
         );
         let ready = wait(async {
@@ -140,9 +146,17 @@ impl Log {
             if quick == "off" {
                 client.batch_execute("SET synchronous_commit = on").await?;
             }
-            client.prepare(&insert).await
+            let last: i64 = client.query_one(&last, &[&self.store]).await?.get(0);
+            Ok((client.prepare(&insert).await?, last))
         });
-        Ok(ready.map(|insert| (client, insert)))
+        Ok(ready.map(|(insert, last)| {
+            let is_whole = last >= self.next - 1;
+            if !is_whole {
+                let (store, next) = (&self.store, self.next);
+                tracing::error!(store, last, next, "the database has lost commits: giving the stores up");
+            }
+            (client, insert, is_whole)
+        }))
     }
 
     /// Is the row of the next number this owner's, and what is in the buffer?

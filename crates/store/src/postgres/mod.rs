@@ -152,6 +152,7 @@ impl Lease {
             store: name.to_owned(),
             place: Arc::clone(&place),
             client: Some(client),
+            known: Vec::new(),
         };
         home.bring(&left, crate::layered::Commits::last(&log))?;
         let threads = Threads::start(name, log, Base::new(Arc::clone(&place)), home)?;
@@ -198,6 +199,8 @@ struct Table {
     store: String,
     place: Arc<Shared>,
     client: Option<Client>,
+    /// Up to which record it has brought all; of two it is not known whether the later one was committed. Empty at first.
+    known: Vec<i64>,
 }
 
 impl Home for Table {
@@ -209,20 +212,25 @@ impl Home for Table {
             Some(client) if !client.is_closed() => client,
             _ => self.held.net.connect()?,
         };
+        let last = i64::try_from(last).unwrap_or(i64::MAX);
         let begun = Instant::now();
         let is_owner = wait(async {
             let tx = client.transaction().await?;
-            let is_owner = bring(&tx, (&self.store, self.held.fence), writes, last).await?;
+            let is_owner = bring(&tx, (&self.store, self.held.fence, &self.known), writes, last).await?;
             if is_owner {
                 tx.commit().await?;
             }
             Ok(is_owner)
         });
         metrics::TRIPS.bring.took(begun.elapsed());
+        if is_owner.is_err() && !self.known.is_empty() {
+            self.known.push(last);
+        }
         if !is_owner.map_err(storage)? {
             self.held.lose();
             return Err(Error::Closed);
         }
+        self.known = vec![last];
         self.client = Some(client);
         Ok(())
     }
@@ -236,16 +244,22 @@ impl Home for Table {
     }
 }
 
-/// Brings writes to the table and takes them from the log. False: another node owns the store; nothing was done. The lock on the fence
-/// makes a node that takes the lease wait for the end of this, or end it.
+/// Brings writes to the table and takes them from the log. False: another node owns the store, or the table is not as this one left it
+/// (a replica that lacked the last of it was made the server); nothing was done. The lock on the fence makes a node that takes the lease
+/// wait for the end of this, or end it.
 async fn bring(
     tx: &Transaction<'_>,
-    (store, fence): (&str, i64),
+    (store, fence, known): (&str, i64, &[i64]),
     writes: &Writes,
-    last: u64,
+    last: i64,
 ) -> Result<bool, tokio_postgres::Error> {
     let own = "SELECT 1 FROM lakerun_fence WHERE fence = $1 FOR SHARE";
     if tx.query_opt(own, &[&fence]).await?.is_none() {
+        return Ok(false);
+    }
+    let applied: i64 = tx.query_one("SELECT record FROM lakerun_applied WHERE store = $1", &[&store]).await?.get(0);
+    if !known.is_empty() && !known.contains(&applied) {
+        tracing::error!(store, applied, ?known, "the database has lost records: giving the stores up");
         return Ok(false);
     }
     let put = format!(
@@ -286,7 +300,6 @@ async fn bring(
     if !gone_heads.is_empty() {
         tx.execute(&delete, &[&gone_heads, &gone_rests]).await?;
     }
-    let last = i64::try_from(last).unwrap_or(i64::MAX);
     tx.execute("UPDATE lakerun_applied SET record = $1 WHERE store = $2", &[&last, &store]).await?;
     let forget = format!(
         "DELETE FROM lakerun_log_{store} WHERE record <= $1 AND (NOT is_mark OR made_at < now() - interval '1 day')"
