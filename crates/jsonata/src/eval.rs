@@ -636,9 +636,11 @@ impl<'a> Machine<'a> {
                 (Val::Undefined, Val::Undefined) => continue,
                 (Val::Undefined, _) => return Ok(true),
                 (_, Val::Undefined) => return Ok(false),
-                (Val::Number(first), Val::Number(second)) => first.partial_cmp(second),
+                (Val::Number(first) | Val::Long(first, _), Val::Number(second) | Val::Long(second, _)) => {
+                    first.partial_cmp(second)
+                }
                 (Val::Text(first), Val::Text(second)) => Some(first.cmp(second)),
-                (Val::Number(_) | Val::Text(_), Val::Number(_) | Val::Text(_)) => {
+                (Val::Number(_) | Val::Long(..) | Val::Text(_), Val::Number(_) | Val::Long(..) | Val::Text(_)) => {
                     let mut failure = Failure::at("T2007", node.position);
                     failure.value = Some(first.shown());
                     failure.value2 = Some(second.shown());
@@ -832,13 +834,13 @@ fn arithmetic<'a>(operator: &str, left: &Val<'a>, right: &Val<'a>) -> Result<Val
 }
 
 fn comparison<'a>(operator: &str, left: &Val<'a>, right: &Val<'a>) -> Result<Val<'a>> {
-    let comparable = |value: &Val<'a>| matches!(value, Val::Undefined | Val::Number(_) | Val::Text(_));
+    let comparable = |value: &Val<'a>| matches!(value, Val::Undefined | Val::Number(_) | Val::Long(..) | Val::Text(_));
     if !comparable(left) || !comparable(right) {
         return Err(Failure::of("T2010", if comparable(left) { right.shown() } else { left.shown() }));
     }
     let order = match (left, right) {
         (Val::Undefined, _) | (_, Val::Undefined) => return Ok(Val::Undefined),
-        (Val::Number(left), Val::Number(right)) => left.partial_cmp(right),
+        (Val::Number(left) | Val::Long(left, _), Val::Number(right) | Val::Long(right, _)) => left.partial_cmp(right),
         (Val::Text(left), Val::Text(right)) => Some(left.cmp(right)),
         _ => {
             let mut failure = Failure::of("T2009", left.shown());
@@ -859,7 +861,7 @@ fn includes(left: &Val<'_>, right: &Val<'_>) -> bool {
         (Val::Null, Val::Null) => true,
         (Val::Bool(left), Val::Bool(right)) => left == right,
         #[expect(clippy::float_cmp, reason = "the language compares numbers exactly")]
-        (Val::Number(left), Val::Number(right)) => left == right,
+        (Val::Number(left) | Val::Long(left, _), Val::Number(right) | Val::Long(right, _)) => left == right,
         (Val::Text(left), Val::Text(right)) => left == right,
         _ => false,
     };

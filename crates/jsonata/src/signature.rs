@@ -190,7 +190,7 @@ fn symbol(value: &Val<'_>) -> char {
         Val::Undefined => 'm',
         Val::Null => 'l',
         Val::Bool(_) => 'b',
-        Val::Number(_) => 'n',
+        Val::Number(_) | Val::Long(..) => 'n',
         Val::Text(_) => 's',
         Val::Function(_) => 'f',
         other if other.is_array() => 'a',

@@ -9,7 +9,7 @@ use super::chance::Drawn;
 use super::{Environment, Query, QueryError, Timestamp};
 
 fn eval(text: &str) -> Result<Option<Value>, QueryError> {
-    let states = json!({"input": {"a": [1, 2.5, 3], "s": "x"}});
+    let states = json!({"input": {"a": [1, 2.5, 3], "s": "x", "id": 1_234_567_890_123_456_789_u64}});
     let variables = Map::from_iter([("v".to_owned(), json!({"k": 7}))]);
     let environment = Environment {
         named: ("states", &states),
@@ -29,6 +29,26 @@ fn reads_states_and_variables() {
     assert_eq!(eval("function($x){$x}"), Err(QueryError::Unsupported));
     assert_eq!(eval("$fn := function($x){$x}"), Err(QueryError::Unsupported));
     assert_eq!(eval("($f := function($n){ $n = 0 ? 'done' : $f($n - 1) }; $f(10000))"), Ok(Some(json!("done"))));
+}
+
+/// An id is not reckoned with, and comes out as it went in; what is reckoned is a double, written without an exponent as JavaScript does.
+#[test]
+fn long_whole_numbers_stay_whole() {
+    let text = |query: &str| eval(query).unwrap().unwrap().to_string();
+    for (query, want) in [
+        ("$states.input.id", "1234567890123456789"),
+        ("{'id': $states.input.id}", r#"{"id":1234567890123456789}"#),
+        ("[$states.input.id, 1].$", "[1234567890123456789,1]"),
+        ("$sort([$states.input.id, 5])", "[5,1234567890123456789]"),
+        ("$states.input.id + 0", "1234567890123456800"),
+        ("1700000000123 * 1000000", "1700000000123000000"),
+        ("-9007199254740992", "-9007199254740992"),
+        ("$states.input.id > 1 and $type($states.input.id) = 'number'", "true"),
+        ("$states.input.id = $states.input.id", "true"),
+        ("2.5e22", "2.5e22"),
+    ] {
+        assert_eq!(text(query), want, "{query}");
+    }
 }
 
 #[test]

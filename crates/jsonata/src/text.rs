@@ -25,7 +25,7 @@ pub(super) fn write(value: &Val<'_>, indent: Option<usize>, level: usize, text: 
         Val::Undefined | Val::Null | Val::Tuples(_) => text.push_str("null"),
         Val::Bool(truth) => text.push_str(if *truth { "true" } else { "false" }),
         Val::Number(number) if !number.is_finite() => return Err(Failure::of("D1001", "null".to_owned())),
-        Val::Number(number) => text.push_str(&number_text(fifteen_digits(*number))),
+        Val::Number(number) | Val::Long(number, _) => text.push_str(&number_text(fifteen_digits(*number))),
         Val::Text(string) => text.push_str(&serde_json::Value::from(&**string).to_string()),
         Val::Function(_) => text.push_str("\"\""),
         other => {

@@ -20,6 +20,8 @@ pub(super) enum Val<'a> {
     Null,
     Bool(bool),
     Number(f64),
+    /// A whole number of the input that a double does not hold: reckoned with as a double, given back as it is.
+    Long(f64, &'a serde_json::Number),
     Text(Arc<str>),
     /// An array or object of the input.
     Json(&'a Value),
@@ -107,7 +109,14 @@ impl<'a> Val<'a> {
         match value {
             Value::Null => Self::Null,
             Value::Bool(truth) => Self::Bool(*truth),
-            Value::Number(number) => Self::Number(number.as_f64().unwrap_or(f64::NAN)),
+            Value::Number(number) => {
+                let double = number.as_f64().unwrap_or(f64::NAN);
+                if !number.is_f64() && double.abs() > MAX_SAFE {
+                    Self::Long(double, number)
+                } else {
+                    Self::Number(double)
+                }
+            }
             Value::String(text) => Self::Text(shared(text)),
             Value::Array(_) | Value::Object(_) => Self::Json(value),
         }
@@ -252,7 +261,7 @@ impl<'a> Val<'a> {
     }
 
     pub(super) fn as_number(&self) -> Option<f64> {
-        if let Self::Number(number) = self { Some(*number) } else { None }
+        if let Self::Number(number) | Self::Long(number, _) = self { Some(*number) } else { None }
     }
 
     pub(super) fn items(&self) -> Option<Items<'_, 'a>> {
@@ -324,6 +333,7 @@ impl<'a> Val<'a> {
             Self::Undefined | Self::Null | Self::Tuples(_) => Value::Null,
             Self::Bool(truth) => Value::Bool(*truth),
             Self::Number(number) => number_json(*number),
+            Self::Long(_, number) => Value::Number((*number).clone()),
             Self::Text(text) => Value::String(text.to_string()),
             Self::Json(value) => (*value).clone(),
             Self::Array(array) => {
@@ -422,11 +432,22 @@ impl<'v, 'a> Items<'v, 'a> {
     }
 }
 
-/// A number without a fraction is written without one.
+/// Whole numbers up to here are all different doubles.
+const MAX_SAFE: f64 = 9_007_199_254_740_992.0;
+
+/// A number without a fraction is written without one, and larger ones than doubles can tell apart as JavaScript writes them: with zeros.
 pub(super) fn number_json(number: f64) -> Value {
     #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within 2^53")]
-    if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
+    if number.fract() == 0.0 && number.abs() < MAX_SAFE {
         return Value::from(number as i64);
+    }
+    if number.fract() == 0.0 {
+        let written = number_text(number);
+        if let Some(whole) =
+            written.parse::<i64>().map(Value::from).or_else(|_| written.parse::<u64>().map(Value::from)).ok()
+        {
+            return whole;
+        }
     }
     serde_json::Number::from_f64(number).map_or_else(|| Value::String(number_text(number)), Value::Number)
 }
@@ -471,7 +492,7 @@ pub(super) fn same<'a>(left: &Val<'a>, right: &Val<'a>, fuel: &mut u64) -> Resul
         (Val::Undefined, Val::Undefined) | (Val::Null, Val::Null) => true,
         (Val::Bool(left), Val::Bool(right)) => left == right,
         #[expect(clippy::float_cmp, reason = "the language compares numbers exactly")]
-        (Val::Number(left), Val::Number(right)) => left == right,
+        (Val::Number(left) | Val::Long(left, _), Val::Number(right) | Val::Long(right, _)) => left == right,
         (Val::Text(left), Val::Text(right)) => left == right,
         (Val::Function(left), Val::Function(right)) => Rc::ptr_eq(left, right),
         _ => {
@@ -506,7 +527,7 @@ pub(super) fn truth(value: &Val<'_>) -> Result<Option<bool>> {
         Val::Undefined => return Ok(None),
         Val::Bool(truth) => *truth,
         Val::Text(text) => !text.is_empty(),
-        Val::Number(_) => numeric(value)? && value.as_number() != Some(0.0),
+        Val::Number(_) | Val::Long(..) => numeric(value)? && value.as_number() != Some(0.0),
         other => match other.items() {
             Some(items) if items.len() == 1 => match items.get(0) {
                 Some(item) => return truth(&item),
@@ -530,6 +551,7 @@ pub(super) fn numeric(value: &Val<'_>) -> Result<bool> {
     match value {
         Val::Number(number) if number.is_infinite() => Err(Failure::of("D1001", "null".to_owned())),
         Val::Number(number) => Ok(!number.is_nan()),
+        Val::Long(..) => Ok(true),
         _ => Ok(false),
     }
 }

@@ -140,7 +140,7 @@ pub(super) fn sort<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _: 
         machine.merge_sort(items, &mut |machine, left, right| {
             machine.charge(1)?;
             Ok(match (left, right) {
-                (Val::Number(left), Val::Number(right)) => left > right,
+                (Val::Number(left) | Val::Long(left, _), Val::Number(right) | Val::Long(right, _)) => left > right,
                 (Val::Text(left), Val::Text(right)) => left > right,
                 _ => false,
             })

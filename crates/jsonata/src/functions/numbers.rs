@@ -132,7 +132,7 @@ pub(super) fn number<'a>(_: &mut Machine<'a>, arguments: &Arguments<'a>, _: &Val
     let value = arguments.get(0);
     let parsed = match value {
         Val::Undefined => return Ok(Val::Undefined),
-        Val::Number(number) => Some(*number),
+        Val::Number(number) | Val::Long(number, _) => Some(*number),
         Val::Bool(truth) => Some(f64::from(u8::from(*truth))),
         Val::Text(text) => decimal(text).or_else(|| prefixed(text)),
         _ => None,

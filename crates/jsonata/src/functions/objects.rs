@@ -23,7 +23,7 @@ pub(super) fn kind<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _: 
     let kind = match arguments.get(0) {
         Val::Undefined => return Ok(Val::Undefined),
         Val::Null => "null",
-        Val::Number(_) => "number",
+        Val::Number(_) | Val::Long(..) => "number",
         Val::Text(_) => "string",
         Val::Bool(_) => "boolean",
         Val::Function(_) => "function",
