@@ -131,6 +131,9 @@ pub enum Details {
     ActivityTimedOut {
         error: Option<String>,
         cause: Option<String>,
+        /// For want of a heartbeat, which has no other name.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        heartbeat: bool,
     },
     TaskScheduled {
         of: TaskOf,
@@ -383,7 +386,7 @@ impl Details {
                 fields.failure(error.as_ref(), cause.as_ref());
                 "activityFailedEventDetails"
             }
-            Self::ActivityTimedOut { error, cause } => {
+            Self::ActivityTimedOut { error, cause, .. } => {
                 fields.failure(error.as_ref(), cause.as_ref());
                 "activityTimedOutEventDetails"
             }

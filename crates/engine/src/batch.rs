@@ -81,8 +81,8 @@ pub(crate) struct Batch {
     replaced: Vec<Vec<u8>>,
     /// The run's child that ended.
     ended_child: Option<(asl::ChildOf, Status)>,
-    /// Its history goes to a log as well.
-    log: Option<ExecutionArn>,
+    /// Their histories go to a log as well.
+    logs: Vec<ExecutionArn>,
     pub(crate) done: Option<String>,
     pub(crate) wait: Option<Wait>,
     /// What is counted once this is written.
@@ -209,7 +209,7 @@ impl Batch {
             }
         }
         if execution.info().logged && !history.is_empty() {
-            self.log = Some(arn.clone());
+            self.logs.push(arn.clone());
         }
         self.add_history(arn, history)?;
         self.add_dirty(arn, execution)
@@ -272,6 +272,11 @@ impl Batch {
         self.replaced.extend(keys);
     }
 
+    /// What it writes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.puts.iter().map(|(_, bytes)| bytes.len()).sum()
+    }
+
     /// The runs that have to look at their rows once this is written.
     pub(crate) fn runs_to_wake(&self) -> Vec<String> {
         let ended = self.ended_child.iter().map(|(of, _)| of.map_run_arn.clone());
@@ -330,7 +335,7 @@ impl Batch {
         if let Some((child, status)) = &self.ended_child {
             map_runs::child_ended(tx, child, *status)?;
         }
-        if let Some(arn) = &self.log {
+        for arn in &self.logs {
             logs::ask(tx, arn)?;
         }
         if let Some(wait) = &self.wait {

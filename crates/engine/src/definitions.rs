@@ -65,6 +65,11 @@ impl Definitions {
         lock(&self.known).get(&shard).is_some_and(|known| known.contains(key))
     }
 
+    /// They are parsed anew when they are needed.
+    pub(crate) fn rest(&self) {
+        lock(&self.parsed).clear();
+    }
+
     pub(crate) fn now_known(&self, shard: usize, key: Key) {
         let mut all = lock(&self.known);
         let known = all.entry(shard).or_default();

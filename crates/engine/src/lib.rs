@@ -23,7 +23,7 @@ pub mod traces;
 mod waits;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use asl::{Calls, Command, Event, Execution, Info, Status, TaskId, Timestamp};
@@ -55,6 +55,8 @@ pub use waits::{
 pub const TASK_KIND: &str = "states:task";
 /// Executions kept in memory between events.
 const MAX_LOADED: usize = 4096;
+/// Those that wait are given up when texts of so many bytes have been read or written since the last time: they are all in the store.
+const MAX_GROWN: usize = 64 << 20;
 /// Room for what most turns lead to.
 const USUAL_COMMANDS: usize = 8;
 /// Commands of one commit, about.
@@ -72,6 +74,8 @@ struct Inner {
     control: Store,
     router: Arc<Router>,
     loaded: Mutex<BTreeMap<String, Slot>>,
+    /// What loaded executions may have come to hold.
+    grown: AtomicUsize,
     definitions: Definitions,
     waiting: Mutex<BTreeMap<String, Vec<oneshot::Sender<()>>>>,
     /// Runs of Distributed Maps that are taken up, and what wakes them.
@@ -159,6 +163,7 @@ impl Engine {
             control: platform.control.store().clone(),
             router: Arc::clone(&platform.router),
             loaded: Mutex::default(),
+            grown: AtomicUsize::new(0),
             definitions: Definitions::default(),
             waiting: Mutex::default(),
             map_runs: Mutex::default(),
@@ -168,6 +173,13 @@ impl Engine {
             calls: OnceLock::new(),
         };
         let engine = Self { inner: Arc::new(inner) };
+        let resting = Arc::downgrade(&engine.inner);
+        platform.control.store().when_resting(move || {
+            if let Some(inner) = resting.upgrade() {
+                inner.rest();
+                inner.definitions.rest();
+            }
+        });
         for queue in if own.is_empty() { std::slice::from_ref(&platform.control) } else { own } {
             runners::register(&engine, queue);
         }
@@ -242,7 +254,7 @@ impl Engine {
         let mut batch = Box::new(Batch::begin(&new, &execution)?);
         let tells_events = self.tells_events(&new.arn).await?;
         batch.add(&new.arn, started, &mut execution, commands, tells_events)?;
-        let noted = std::mem::take(&mut batch.noted);
+        let (noted, bytes) = (std::mem::take(&mut batch.noted), batch.bytes());
         let shard = self.shard(&new.arn);
         let site = Arc::clone(&shard.site);
         let number = self.inner.shards.number_of(&new.arn);
@@ -255,7 +267,10 @@ impl Engine {
         let noting = Arc::clone(&self.inner);
         let reply = cx
             .write(&shard.store, move |tx| {
-                if !is_unseen && let Some(known) = read::summary(tx, &arn)? {
+                let known = if is_unseen { None } else { read::summary(tx, &arn)? };
+                if let Some(known) = known.as_ref().filter(|known| known.gives_up_name(started)) {
+                    read::forget(tx, &arn, known)?;
+                } else if let Some(known) = known {
                     let same = known.status == Status::Running
                         && read::info(tx, &arn)?.is_some_and(|info| info.input.text() == input.text());
                     return Ok::<_, Error>(if same { Started::At(known.started.0) } else { Started::NameTaken });
@@ -282,6 +297,7 @@ impl Engine {
         }
         if begun && execution.status() == Status::Running {
             *held = Some(execution);
+            self.inner.grow(bytes);
             return reply;
         }
         if begun {
@@ -355,7 +371,8 @@ impl Engine {
             (None, Event::MapRunEnded { task, .. }) => Some(*task),
             _ => only_for,
         };
-        let Some(execution) = held.as_mut() else {
+        // Taken out while it is between two states: what a panic or an error leaves of it is nobody's, and is read again.
+        let Some(mut execution) = held.take() else {
             self.forget(arn);
             if let Some(task) = done.filter(|_| waited_for.is_none()) {
                 shard.store.write(move |tx| tx.finish_task(&task)).await?;
@@ -363,18 +380,23 @@ impl Engine {
             return Ok(Delivery::NotRunning);
         };
         if waited_for.is_some_and(|task| !execution.waits_for(task)) {
+            *held = Some(execution);
             return Ok(Delivery::NotRunning);
         }
+        if matches!(event, Event::StateMachineDeleted) && execution.is_doomed() {
+            *held = Some(execution);
+            return Ok(Delivery::Delivered);
+        }
         let now = self.now();
-        let commands = steps(execution, now, event);
+        let commands = steps(&mut execution, now, event);
         let over = execution.status() != Status::Running;
         let mut batch = Box::<Batch>::default();
         let outcome = match if over { self.tells_events(arn).await } else { Ok(false) } {
-            Ok(tells_events) => batch.add(arn, now, execution, commands, tells_events).map_err(Error::from),
+            Ok(tells_events) => batch.add(arn, now, &mut execution, commands, tells_events).map_err(Error::from),
             Err(error) => Err(error),
         };
         (batch.done, batch.wait) = (done, wait);
-        let runs = batch.runs_to_wake();
+        let (runs, bytes) = (batch.runs_to_wake(), batch.bytes());
         let noted = std::mem::take(&mut batch.noted);
         let site = Arc::clone(&shard.site);
         let written = match outcome {
@@ -391,18 +413,16 @@ impl Engine {
         if over {
             self.wake(arn);
         }
-        if let Err(error) = written {
-            // What memory knows was not written: read it again next time.
-            *held = None;
-            return Err(error);
-        }
+        // Otherwise what memory knows was not written.
+        written?;
         self.count(arn, noted);
         if over {
             waits::forget(&shard.site, arn);
-            if let Some(execution) = held.take() {
-                self.inner.running.ended(arn, execution.info().started);
-            }
+            self.inner.running.ended(arn, execution.info().started);
             self.forget(arn);
+        } else {
+            *held = Some(execution);
+            self.inner.grow(bytes);
         }
         Ok(Delivery::Delivered)
     }
@@ -487,12 +507,27 @@ impl Engine {
 
     /// Reads a running execution.
     async fn load(&self, arn: &ExecutionArn) -> Result<Option<Execution>, Error> {
-        let Some(stored) = self.store_of(arn).read(|tx| read::stored(tx, arn)).await? else { return Ok(None) };
+        let Some(mut stored) = self.store_of(arn).read(|tx| read::stored(tx, arn)).await? else { return Ok(None) };
         if stored.root.status != Status::Running {
             return Ok(None);
         }
         let definition = self.parsed(&stored.definition)?;
+        self.inner.grow(stored.bytes());
         Ok(Some(Execution::load(definition, Arc::new(stored.info), stored.root, stored.frames)))
+    }
+}
+
+impl Inner {
+    /// Gives up executions that nobody has to do with just now.
+    fn rest(&self) {
+        self.grown.store(0, Ordering::Relaxed);
+        lock(&self.loaded).retain(|_, slot| Arc::strong_count(slot) > 1);
+    }
+
+    fn grow(&self, bytes: usize) {
+        if self.grown.fetch_add(bytes, Ordering::Relaxed) + bytes >= MAX_GROWN {
+            self.rest();
+        }
     }
 }
 

@@ -16,8 +16,9 @@ use crate::runners::again;
 use crate::{Engine, ExecutionArn, read};
 
 pub(crate) const LOG_KIND: &str = "states:log";
-/// Events read at once, and the bytes of one call of PutLogEvents.
+/// Events read at once, each with up to 256 KiB where data is asked for; and the bytes of one call of PutLogEvents.
 const EVENTS: usize = 1000;
+const EVENTS_WITH_DATA: usize = 100;
 const BATCH_BYTES: usize = 900_000;
 /// Source: PutLogEvents, "A batch of log events in a single request cannot span more than 24 hours".
 const BATCH_MS: i64 = 24 * 60 * 60 * 1000;
@@ -184,7 +185,9 @@ impl Deliver {
                 .await?;
             let redrives = summary.as_ref().map_or(0, |summary| summary.redrive.count);
             let logging = summary.and_then(|summary| summary.logging);
-            let events = self.0.history(arn, from + 1, EVENTS, (false, true)).await?;
+            let with_data = logging.as_ref().is_some_and(|logging| logging.include_data);
+            let most = if with_data { EVENTS_WITH_DATA } else { EVENTS };
+            let events = self.0.history(arn, from + 1, most, (false, with_data)).await?;
             let last = events.last().map_or(from, |event| event.id);
             if let Some(logging) = &logging {
                 let lines: Vec<_> = events.iter().filter_map(|event| logging.line(arn, event, redrives)).collect();

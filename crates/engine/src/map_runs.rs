@@ -20,7 +20,7 @@ pub use arn::MapRunArn;
 
 use crate::read::{self, Page};
 use crate::records::{self, Summary};
-use crate::{DefinitionText, Engine, ExecutionArn, lock};
+use crate::{DefinitionText, Engine, ExecutionArn, Logging, lock};
 
 /// The queue kind of a Distributed Map's run; its payload is the run's ARN.
 pub const MAP_RUN_KIND: &str = "states:map-run";
@@ -38,6 +38,8 @@ pub struct OpenRun {
     bench: Mutex<ItemEvaluator>,
     /// Of the execution whose Map it is.
     pub info: Arc<Info>,
+    /// Where that execution's history is logged, and with it that of its children.
+    logging: Option<Logging>,
     definition: Arc<Definition>,
     processor: DefinitionText,
 }
@@ -137,7 +139,7 @@ impl Engine {
     pub async fn open_map_run(&self, arn: &MapRunArn) -> Result<Option<OpenRun>, Error> {
         let Some(mut run) = self.map_run(arn).await? else { return Ok(None) };
         let Some(parent) = ExecutionArn::parse(&run.execution_arn) else { return Ok(None) };
-        let Some((_, info, definition)) = self.definition(&parent).await? else { return Ok(None) };
+        let Some((summary, info, definition)) = self.definition(&parent).await? else { return Ok(None) };
         self.store_of(&parent)
             .read(|tx| {
                 for payload in run.payloads_mut() {
@@ -150,7 +152,8 @@ impl Engine {
         let Some(bench) = ItemEvaluator::new(&definition, Arc::clone(&info), &run) else { return Ok(None) };
         let processor = DefinitionText::from(run.processor.as_str());
         let definition = self.ready(&processor)?;
-        Ok(Some(OpenRun { arn: arn.clone(), run, bench: Mutex::new(bench), info, definition, processor }))
+        let (arn, bench, logging) = (arn.clone(), Mutex::new(bench), summary.logging);
+        Ok(Some(OpenRun { arn, run, bench, info, logging, definition, processor }))
     }
 
     /// What a run has to take notice of.

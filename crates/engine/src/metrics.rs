@@ -133,9 +133,8 @@ fn arn_of(of: &TaskOf) -> String {
     ["arn:aws:states:::", &of.resource_type, ":", &of.resource].concat()
 }
 
-/// A timeout of the heartbeat is told by its error.
-fn time_out(error: Option<&str>) -> End {
-    if error == Some("States.HeartbeatTimeout") { End::HeartbeatTimedOut } else { End::TimedOut }
+fn time_out(heartbeat: bool) -> End {
+    if heartbeat { End::HeartbeatTimedOut } else { End::TimedOut }
 }
 
 impl Noted {
@@ -181,7 +180,7 @@ impl Noted {
             Details::ActivityStarted { .. } => Some(What::Started(&ACTIVITY)),
             Details::ActivitySucceeded { .. } => Some(What::Ended(&ACTIVITY, End::Succeeded, None)),
             Details::ActivityFailed { .. } => Some(What::Ended(&ACTIVITY, End::Failed, None)),
-            Details::ActivityTimedOut { error, .. } => Some(What::Ended(&ACTIVITY, time_out(error.as_deref()), None)),
+            Details::ActivityTimedOut { heartbeat, .. } => Some(What::Ended(&ACTIVITY, time_out(*heartbeat), None)),
             Details::TaskScheduled { of, .. } => Some(What::Scheduled(&SERVICE, arn_of(of))),
             Details::TaskStarted { .. } | Details::TaskSubmitted { .. } => Some(What::Started(&SERVICE)),
             Details::TaskSucceeded { of, .. } => Some(What::Ended(&SERVICE, End::Succeeded, Some(arn_of(of)))),
@@ -392,7 +391,7 @@ mod tests {
             (2, Details::LambdaFunctionFailed { error: None, cause: None }),
             (3, activity),
             (4, Details::ActivityStarted { worker_name: None }),
-            (5, Details::ActivityTimedOut { error: Some("States.HeartbeatTimeout".to_owned()), cause: None }),
+            (5, Details::ActivityTimedOut { error: Some("States.Timeout".to_owned()), cause: None, heartbeat: true }),
             // Of a task from before the server's start nothing is known.
             (90, Details::LambdaFunctionSucceeded { output: payload() }),
         ]);

@@ -15,6 +15,13 @@ pub(crate) struct Stored {
     pub(crate) definition: String,
 }
 
+impl Stored {
+    /// Of its texts, about: items of one Map are counted as often as they are referred to.
+    pub(crate) fn bytes(&mut self) -> usize {
+        self.frames.iter_mut().flat_map(Frame::payloads_mut).map(|payload| payload.text().len()).sum()
+    }
+}
+
 /// One execution of a list.
 #[derive(Debug)]
 pub struct Listed {
@@ -102,10 +109,20 @@ fn definition(tx: &mut Tx<'_>, arn: &ExecutionArn, summary: &Summary) -> Result<
 
 pub(crate) fn fetch(tx: &mut Tx<'_>, arn: &ExecutionArn, payload: &mut Payload) -> Result<(), store::Error> {
     payload.fetch(|id| {
-        let bytes = tx.get(records::blob(arn, id))?.unwrap_or_default();
-        String::from_utf8(bytes)
-            .map_err(|error| store::Error::Corrupt { key: format!("{arn}/blob/{id}"), cause: error.to_string() })
+        let corrupt = |cause: String| store::Error::Corrupt { key: format!("{arn}/blob/{id}"), cause };
+        let bytes = tx.get(records::blob(arn, id))?.ok_or_else(|| corrupt("it is not there".to_owned()))?;
+        String::from_utf8(bytes).map_err(|error| corrupt(error.to_string()))
     })
+}
+
+/// Takes an execution away that is over: another has its name.
+pub(crate) fn forget(tx: &mut Tx<'_>, arn: &ExecutionArn, known: &Summary) -> Result<(), store::Error> {
+    for all in [records::execution(arn), records::map_runs_of(arn)] {
+        for (key, _) in tx.scan_prefix(all, usize::MAX >> 1)? {
+            tx.delete(key)?;
+        }
+    }
+    tx.delete(records::listed(arn, known.started))
 }
 
 impl Engine {
@@ -148,7 +165,8 @@ impl Engine {
         Ok(payload)
     }
 
-    /// History from event `from` on, or back from it; at most `limit` events. Without data, large texts are not looked up.
+    /// History from event `from` on, or back from it; at most `limit` events, and fewer where their data is much. Without data, large
+    /// texts are not looked up.
     pub async fn history(
         &self,
         arn: &ExecutionArn,
@@ -159,10 +177,16 @@ impl Engine {
         self.store_of(arn)
             .read(|tx| {
                 let mut events = history_from(tx, arn, from, limit, reverse)?;
-                for event in events.iter_mut().filter(|_| with_data) {
+                let (mut bytes, mut whole) = (0, 0);
+                for event in events.iter_mut().filter(|_| with_data).take_while(|_| bytes < MAX_PAGE_BYTES) {
                     if let Some(payload) = event.payload_mut() {
                         fetch(tx, arn, payload)?;
+                        bytes += payload.text().len();
                     }
+                    whole += 1;
+                }
+                if with_data {
+                    events.truncate(whole);
                 }
                 Ok(events)
             })
@@ -234,6 +258,8 @@ fn merged<T>(mut found: Vec<Page<(Vec<u8>, T)>>, limit: usize) -> Page<(Vec<u8>,
     Page { items, next }
 }
 
+/// A page of history ends where its events' data is more.
+const MAX_PAGE_BYTES: usize = 8 << 20;
 /// Executions that are looked at in one read.
 const LOOKED_AT: usize = 200;
 /// Reads for one page.

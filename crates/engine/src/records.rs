@@ -50,6 +50,8 @@ pub struct Summary {
     pub redrive_tokens: Vec<(String, Timestamp)>,
 }
 
+const NAME_LASTS_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+
 fn is_default(redrive: &Redrive) -> bool {
     *redrive == Redrive::default()
 }
@@ -61,6 +63,12 @@ impl Summary {
             Some(created_ms) => created_ms == machine_created_ms,
             None => self.started.0 >= machine_created_ms,
         }
+    }
+
+    /// Its name may be another's by then. Source: API Reference, StartExecution: unique "for your AWS account, Region, and state machine for
+    /// 90 days".
+    pub(crate) fn gives_up_name(&self, now: Timestamp) -> bool {
+        self.status != Status::Running && self.stopped.is_some_and(|at| now.0 - at.0 > NAME_LASTS_MS)
     }
 
     pub(crate) fn end(&mut self, at: Timestamp, outcome: &Outcome, events: u64) {

@@ -54,9 +54,7 @@ impl RawTx for Records {
     }
 }
 
-#[tokio::test]
-async fn who_waits_for_an_end_is_told_of_one_in_doubt() {
-    let disk = Doubtful::default();
+fn engine_over(disk: &Doubtful) -> (Engine, Cx) {
     let router = Router::new();
     let store = Store::over(Arc::new(disk.clone()), Arc::new(SystemClock));
     let other = || Queue::new(Store::memory());
@@ -74,19 +72,30 @@ async fn who_waits_for_an_end_is_told_of_one_in_doubt() {
     };
     let engine = Engine::new(&platform);
     let cx = Cx::new(router, Principal::root("000000000000"), "000000000000", "us-east-1");
-    let arn = ExecutionArn::standard("000000000000", "us-east-1", "m", "e");
-    let new = NewExecution {
+    (engine, cx)
+}
+
+fn new_execution(arn: &ExecutionArn, definition: &str) -> NewExecution {
+    NewExecution {
         arn: arn.clone(),
         is_unseen: false,
         info: Info { execution_arn: arn.to_string(), input: Payload::inline("{}".to_owned()), ..Info::default() },
-        definition: r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":600,"End":true}}}"#.into(),
+        definition: definition.into(),
         state_machine_version_arn: None,
         state_machine_alias_arn: None,
         trace_header: None,
         logging: None,
         machine_created: None,
         machine: None,
-    };
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_an_end_is_told_of_one_in_doubt() {
+    let disk = Doubtful::default();
+    let (engine, cx) = engine_over(&disk);
+    let arn = ExecutionArn::standard("000000000000", "us-east-1", "m", "e");
+    let new = new_execution(&arn, r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":600,"End":true}}}"#);
     assert!(matches!(engine.start(&cx, new).await, Ok(Started::At(_))));
     let (waits, of) = (engine.clone(), arn.clone());
     let waits = tokio::spawn(async move { waits.finished(&of).await });
@@ -100,4 +109,89 @@ async fn who_waits_for_an_end_is_told_of_one_in_doubt() {
     assert!(engine.tell(&arn, stop, None).await.is_err());
     let told = tokio::time::timeout(std::time::Duration::from_mins(10), waits).await;
     assert!(told.is_ok_and(|ended| ended.unwrap().is_ok()));
+}
+
+/// Told again and again while it waits, it writes nothing.
+#[tokio::test]
+async fn what_an_execution_knows_already_costs_no_commit() {
+    let disk = Doubtful::default();
+    let (engine, cx) = engine_over(&disk);
+    let arn = ExecutionArn::standard("000000000000", "us-east-1", "m", "e");
+    let new = new_execution(&arn, r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":600,"End":true}}}"#);
+    assert!(matches!(engine.start(&cx, new).await, Ok(Started::At(_))));
+    engine.tell(&arn, Event::StateMachineDeleted, None).await.unwrap();
+    disk.doubt.store(true, Ordering::Relaxed);
+    engine.tell(&arn, Event::StateMachineDeleted, None).await.unwrap();
+}
+
+/// Panics at the first call that it looks at.
+#[derive(Debug, Default)]
+struct Panics(AtomicBool);
+
+impl asl::Calls for Panics {
+    fn faults(&self, _: &str, _: &serde_json::Value) -> Vec<String> {
+        assert!(self.0.swap(true, Ordering::Relaxed), "a fault of ours");
+        Vec::new()
+    }
+}
+
+#[tokio::test]
+async fn a_panic_within_a_turn_leaves_the_execution_as_it_was() {
+    let (engine, cx) = engine_over(&Doubtful::default());
+    engine.check_calls(Arc::new(Panics::default()));
+    let arn = ExecutionArn::standard("000000000000", "us-east-1", "m", "e");
+    let token = r#""Resource":"arn:aws:states:us-east-1:000000000000:activity:a""#;
+    let definition = format!(
+        r#"{{"StartAt":"W","States":{{"W":{{"Type":"Wait","Seconds":600,"Next":"T"}},"T":{{"Type":"Task",{token},"End":true}}}}}}"#
+    );
+    assert!(matches!(engine.start(&cx, new_execution(&arn, &definition)).await, Ok(Started::At(_))));
+    let timer = asl::TimerId { frame: 0, sequence: 1 };
+    let fired = || Event::TimerFired { timer };
+    assert!(engine.tell(&arn, fired(), None).await.is_err());
+    engine.tell(&arn, fired(), None).await.unwrap();
+    let history = engine.history(&arn, 1, 100, (false, true)).await.unwrap();
+    assert!(
+        history.iter().any(|event| matches!(event.details, asl::Details::StateEntered { ref name, .. } if name == "T")),
+        "{history:?}"
+    );
+}
+
+#[tokio::test]
+async fn executions_that_wait_are_given_up_and_found_again() {
+    let (engine, cx) = engine_over(&Doubtful::default());
+    let arn = ExecutionArn::standard("000000000000", "us-east-1", "m", "e");
+    let definition = r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":600,"End":true}}}"#;
+    assert!(matches!(engine.start(&cx, new_execution(&arn, definition)).await, Ok(Started::At(_))));
+    let loaded = || crate::lock(&engine.inner.loaded).len();
+    assert_eq!(loaded(), 1);
+    engine.inner.grow(crate::MAX_GROWN - 1);
+    assert_eq!(loaded(), 0);
+    engine.tell(&arn, Event::StateMachineDeleted, None).await.unwrap();
+    assert_eq!(loaded(), 1);
+    engine.inner.control.rest();
+    assert_eq!(loaded(), 0);
+    let timer = asl::TimerId { frame: 0, sequence: 1 };
+    engine.tell(&arn, Event::TimerFired { timer }, None).await.unwrap();
+    let (summary, _) = engine.describe(&arn).await.unwrap().unwrap();
+    assert_eq!(summary.status, asl::Status::Succeeded);
+}
+
+#[tokio::test]
+async fn a_name_may_be_used_again_after_ninety_days() {
+    let (engine, cx) = engine_over(&Doubtful::default());
+    let arn = ExecutionArn::standard("000000000000", "us-east-1", "m", "e");
+    let mut new = new_execution(&arn, r#"{"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}}"#);
+    new.info.started = engine.now();
+    let first = new.info.started.0;
+    assert!(matches!(engine.start(&cx, new.clone()).await, Ok(Started::At(_))));
+    let day = 24 * 60 * 60 * 1000;
+    new.info.started = asl::Timestamp(first + 89 * day);
+    assert!(matches!(engine.start(&cx, new.clone()).await, Ok(Started::NameTaken)));
+    new.info.started = asl::Timestamp(first + 91 * day);
+    new.info.input = Payload::inline("7".to_owned());
+    assert!(matches!(engine.start(&cx, new).await, Ok(Started::At(_))));
+    let (summary, info) = engine.describe(&arn).await.unwrap().unwrap();
+    assert_eq!((summary.started.0, info.input.text()), (first + 91 * day, "7"));
+    let listed = engine.list("000000000000", "us-east-1", "m", &crate::Filter::default(), None, 10).await.unwrap();
+    assert_eq!(listed.items.len(), 1);
 }

@@ -188,9 +188,9 @@ pub(crate) fn abandon(tx: &mut Tx<'_>, site: &Site, id: &str) -> Result<(), stor
         }
         TASK_KIND => {
             let payload = task.payload::<TaskPayload>()?;
-            // The start of its job is remembered, and what was to be waited for is not known yet: a fault came between. What stops the
-            // job looks once more, where all of it is that can be remembered.
-            if payload.resource.contains(".sync") && (!site.has_all || is_remembered(tx, id)?) {
+            // The start of its job is remembered or under way, and what was to be waited for is not known yet. What stops the job looks
+            // whether it was started.
+            if payload.resource.contains(".sync") {
                 tx.enqueue(NewTask::new(STOP_KIND, stop_name(id)).payload(&payload)?)?;
             }
             Ok(())
@@ -280,6 +280,12 @@ impl Engine {
             }
         }
         Ok(false)
+    }
+
+    /// Has the job stopped that a task has started and that nobody waits for.
+    pub async fn stop_job(&self, task: &str, wait: &WaitPayload) -> Result<(), Error> {
+        let stop = NewTask::new(STOP_KIND, stop_name(task)).payload(wait)?;
+        Ok(self.store_of(&wait.execution).write(move |tx| tx.enqueue(stop.clone())).await?)
     }
 
     /// Where the execution is whose task has that id.

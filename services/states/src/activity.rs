@@ -212,10 +212,12 @@ impl Tasks {
         while let Some((claim, row)) = self.claim(arn).await? {
             let taken = self.hand_out(&row, worker).await?;
             let place = claim.0.clone();
-            self.store.write(move |tx| tx.delete(&place)).await?;
+            let gone = self.store.write(move |tx| tx.delete(&place)).await;
+            // The worker has its task, whatever becomes of the place: one without its row is taken away by whoever finds it.
             if taken.is_some() {
                 return Ok(taken);
             }
+            gone?;
         }
         Ok(None)
     }

@@ -56,7 +56,7 @@ pub(crate) struct Remover(pub(crate) Arc<States>);
 impl Runner for Remover {
     async fn run(&self, task: Task) -> Done {
         let Ok(deletion) = task.payload::<Deletion>() else { return Done::Finished };
-        match self.0.delete_marked(&deletion).await {
+        match self.0.delete_marked(&deletion, task.attempt).await {
             Ok(true) => Done::Finished,
             Ok(false) => Done::RetryAfter(PAUSE),
             Err(error) => {
@@ -68,8 +68,8 @@ impl Runner for Remover {
 }
 
 impl States {
-    /// Whether the machine is gone: not while executions of it run.
-    async fn delete_marked(&self, deletion: &Deletion) -> Result<bool, Error> {
+    /// Whether the machine is gone: not while executions of it run. They are told at the first attempts, and at fewer and fewer later.
+    async fn delete_marked(&self, deletion: &Deletion, attempt: u32) -> Result<bool, Error> {
         let arn = MachineArn::parse(&deletion.arn)?;
         let created_ms = deletion.created_ms;
         let is_meant = move |machine: &StateMachine| {
@@ -79,7 +79,10 @@ impl States {
         if !self.store.read(|tx| tx.get_json::<StateMachine>(arn.key())).await?.as_ref().is_some_and(is_meant) {
             return Ok(true);
         }
-        if self.tell_running(&arn).await? > 0 && self.tell_running(&arn).await? > 0 {
+        if !attempt.is_power_of_two() && self.has_running(&arn, created_ms).await? {
+            return Ok(false);
+        }
+        if self.tell_running(&arn, created_ms).await? > 0 && self.tell_running(&arn, created_ms).await? > 0 {
             return Ok(false);
         }
         self.store
@@ -94,9 +97,9 @@ impl States {
     }
 
     /// Tells the running executions that their machine goes; how many there were.
-    async fn tell_running(&self, arn: &MachineArn) -> Result<usize, Error> {
+    async fn tell_running(&self, arn: &MachineArn, created_ms: Option<i64>) -> Result<usize, Error> {
         let (mut after, mut running) = (None, 0);
-        let filter = Filter { status: Some(Status::Running), ..Filter::default() };
+        let filter = Filter { status: Some(Status::Running), machine_created: created_ms, ..Filter::default() };
         loop {
             let page = self.engine.list(&arn.account, &arn.region, &arn.name, &filter, after, PAGE).await?;
             running += page.items.len();
@@ -111,8 +114,8 @@ impl States {
     }
 
     /// Whether any execution of the machine runs.
-    pub(crate) async fn has_running(&self, arn: &MachineArn) -> Result<bool, Error> {
-        let filter = Filter { status: Some(Status::Running), ..Filter::default() };
+    pub(crate) async fn has_running(&self, arn: &MachineArn, created_ms: Option<i64>) -> Result<bool, Error> {
+        let filter = Filter { status: Some(Status::Running), machine_created: created_ms, ..Filter::default() };
         Ok(!self.engine.list(&arn.account, &arn.region, &arn.name, &filter, None, 1).await?.items.is_empty())
     }
 }

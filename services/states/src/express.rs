@@ -230,7 +230,12 @@ impl Run {
             let gather = if self.log.lines.len() >= MAX_LINES { Duration::ZERO } else { GATHER };
             tokio::select! {
                 Some(joined) = self.tasks.join_next_with_id() => match joined {
-                    Ok((_, event)) => return event,
+                    Ok((_, event)) => {
+                        if let Event::TaskSucceeded { task, .. } | Event::TaskFailed { task, .. } = &event {
+                            self.handles.remove(task);
+                        }
+                        return event;
+                    }
                     Err(error) => if let Some(event) = self.broken(&error) { return event },
                 },
                 () = tokio::time::sleep(pause) => {

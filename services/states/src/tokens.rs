@@ -12,8 +12,12 @@ impl States {
     /// The task that waits for an answer to the token; or did, where the caller acts for a task that has given its answer before.
     pub(crate) async fn waiting(&self, cx: &Cx, token: &str) -> Result<(ExecutionArn, TaskId), Error> {
         let Some((arn, task)) = self.engine.read_token(token).await? else {
-            return Err(error::invalid_token("Invalid Token: 'Invalid token'"));
+            return Err(invalid());
         };
+        // Source: Developer Guide, "Wait for a Callback with Task Token": "from principals within the same AWS account".
+        if arn.account() != cx.account() {
+            return Err(invalid());
+        }
         if !self.engine.waits_for(&arn, task).await? && !self.engine.has_answered(cx, &arn).await? {
             return Err(timed_out());
         }
@@ -27,6 +31,10 @@ impl States {
             Delivery::NotRunning => Err(timed_out()),
         }
     }
+}
+
+fn invalid() -> Error {
+    error::invalid_token("Invalid Token: 'Invalid token'")
 }
 
 fn timed_out() -> Error {

@@ -12,6 +12,21 @@ use crate::payload::Payload;
 use crate::template::{Template, TemplateError};
 use crate::{MAX_PAYLOAD_BYTES, MAX_VARIABLES_BYTES};
 
+/// Seconds that a state waits for something, or for nothing. Source: Developer Guide, Task state: positive integers, at most 99,999,999.
+fn is_out_of_range(field: &str, amount: u64) -> bool {
+    match field {
+        "TimeoutSeconds" | "HeartbeatSeconds" => !(1..=MAX_SECONDS).contains(&amount),
+        "Seconds" => amount > MAX_SECONDS,
+        _ => false,
+    }
+}
+
+/// The longest time that a state can wait.
+pub(super) const MAX_SECONDS: u64 = 99_999_999;
+
+/// Variables are kept within the record of their frame, which is within another.
+const MAX_VARIABLE_DEPTH: usize = jsontext::MAX_DEPTH - 7;
+
 /// The variables that a state sets.
 pub(super) type Assigned = Map<String, Value>;
 
@@ -93,7 +108,7 @@ impl Execution {
                 let value = self
                     .scope(frame, whole.value(), View::default(), |scope| path.eval(scope))
                     .map_err(|error| Failure::invalid_path(frame, path, field, &error))?;
-                Ok(self.payload_of(value))
+                self.made(frame, value)
             }
         }
     }
@@ -108,7 +123,7 @@ impl Execution {
         let value = self
             .scope(frame, input.value(), view, |scope| template.eval(scope))
             .map_err(|error| Failure::template(frame, error, input))?;
-        Ok(self.payload_of(value))
+        self.made(frame, value)
     }
 
     /// What a state's Parameters, Arguments or ItemSelector make of its input, within AWS's bounds.
@@ -136,7 +151,7 @@ impl Execution {
             ResultPath::Replace => Ok(result),
             ResultPath::Discard => Ok(frame.input.clone()),
             ResultPath::Into(path) => match path.write(frame.input.value().clone(), result.value().clone()) {
-                Some(value) => Ok(self.payload_of(value)),
+                Some(value) => self.made(frame, value),
                 None => Err(Failure::result_path(frame, path.source())),
             },
         }
@@ -179,6 +194,9 @@ impl Execution {
         if new > MAX_PAYLOAD_BYTES || kept + new > MAX_VARIABLES_BYTES {
             return Err(Failure::too_large(&frame.state));
         }
+        if variables.values().any(|value| jsontext::is_deeper(value, MAX_VARIABLE_DEPTH)) {
+            return Err(Failure::too_deep(frame));
+        }
         Ok(variables)
     }
 
@@ -202,6 +220,9 @@ impl Execution {
                     _ => crate::value::written_integer(&value),
                 };
                 match (whole.map(u64::try_from), expr) {
+                    (Some(Ok(amount)), expr) if is_out_of_range(field, amount) => {
+                        Err(Failure::out_of_range(frame, field, expr, &value))
+                    }
                     (Some(Ok(amount)), _) => Ok(Some(amount)),
                     (Some(Err(_)), Expr::Query { .. }) => {
                         let what = format!("The {field} field refers to a negative value: {value}");

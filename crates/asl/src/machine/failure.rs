@@ -8,6 +8,7 @@ use super::data::{Assigned, View};
 use super::frame::{Frame, Phase};
 use super::inspect::Point;
 use super::{Execution, Outcome, Status, Turn};
+use crate::MAX_PAYLOAD_BYTES;
 use crate::definition::{Catcher, Retrier, State, StateKind};
 use crate::expr::{EvalError, Expr, type_name};
 use crate::history::Details;
@@ -17,6 +18,9 @@ use crate::template::TemplateError;
 
 /// A reference path that cannot be followed.
 const CONFLICT: &str = "States.ReferencePathConflict";
+
+/// Source: API Reference, `cause` of the events' details.
+const MAX_CAUSE_CHARS: usize = 32_768;
 
 /// An error with its cause, as Retry and Catch see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +45,7 @@ struct Evaluation {
 
 impl Failure {
     pub(super) fn new(error: Option<String>, cause: Option<String>) -> Self {
+        let cause = cause.map(cut);
         Self { error, cause, heartbeat: false, own: false, evaluation: None }
     }
 
@@ -121,6 +126,27 @@ impl Failure {
         Self::named("States.DataLimitExceeded", cause)
     }
 
+    /// The words are not AWS's.
+    pub(super) fn out_of_range(frame: &Frame, field: &str, expr: &Expr, value: &Value) -> Self {
+        let source = expr.source();
+        match expr {
+            Expr::Query { .. } => {
+                let what = format!("The {field} field refers to a value that is out of range: {value}");
+                Self::evaluation(frame, Some(field), &what, true)
+            }
+            _ => {
+                let what = format!("The {field}Path field refers to a value that is out of range: {source} == {value}");
+                Self::runtime(frame, &what)
+            }
+        }
+    }
+
+    /// The words are not AWS's, whose bound is not known.
+    pub(super) fn too_deep(frame: &Frame) -> Self {
+        let most = jsontext::MAX_DEPTH;
+        Self::runtime(frame, &format!("A value nests more than {most} arrays and objects in each other."))
+    }
+
     pub(super) fn result_path(frame: &Frame, path: &str) -> Self {
         Self::conflict(frame, &format!("ReferencePath {path}"), &frame.input)
     }
@@ -184,6 +210,7 @@ impl Failure {
     fn is_matched_by(&self, names: &[String]) -> bool {
         let error = self.error.as_deref().unwrap_or_default();
         names.iter().any(|name| match name.as_str() {
+            // Also `States.DataLimitExceeded`, of which the guide says otherwise. Source: a recorded execution.
             "States.ALL" => error != "States.Runtime",
             "States.TaskFailed" => !matches!(error, "States.Timeout" | "States.Runtime"),
             "States.HeartbeatTimeout" => self.heartbeat || error == name,
@@ -191,6 +218,16 @@ impl Failure {
             name => name == error,
         })
     }
+}
+
+/// A cause may be all that a function or a job has to say of its end.
+fn cut(mut cause: String) -> String {
+    if cause.len() > MAX_CAUSE_CHARS
+        && let Some((end, _)) = cause.char_indices().nth(MAX_CAUSE_CHARS)
+    {
+        cause.truncate(end);
+    }
+    cause
 }
 
 impl Execution {
@@ -294,11 +331,14 @@ impl Execution {
             Some(template) => self.filled(frame, template, error_output, view)?,
             None => self.merged(frame, &catcher.result_path, error_output.clone())?,
         };
+        if output.text().len() > MAX_PAYLOAD_BYTES {
+            return Err(Failure::too_large(&frame.state));
+        }
         Ok((output, self.assigned(frame, catcher.assign.as_ref(), error_output, view)?))
     }
 
     /// Nothing in the frame handles the failure: it fails the execution or the state above.
-    fn fail_frame(&mut self, turn: &mut Turn<'_>, frame: Frame, failure: Failure) {
+    pub(super) fn fail_frame(&mut self, turn: &mut Turn<'_>, frame: Frame, failure: Failure) {
         if self.is_test() {
             return self.fail_test(failure.without_place(&frame));
         }
@@ -338,6 +378,9 @@ impl Execution {
         result: &Payload,
     ) -> Result<(Payload, Assigned), Failure> {
         let work = state.work().expect("only states that start something complete");
+        if !result.is_readable() {
+            return Err(Failure::runtime(frame, "The result cannot be read as JSON, or is nested too deeply."));
+        }
         let view = View { result: Some(result.value()), ..View::default() };
         self.note(Point::Result, result);
         let selected = match &work.result_selector {

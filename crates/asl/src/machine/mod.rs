@@ -28,6 +28,7 @@ use crate::payload::Payload;
 use crate::random::Random;
 use crate::time::Timestamp;
 
+use failure::Failure;
 pub use frame::Frame;
 use frame::Phase;
 pub use inspect::{Inspection, Pending, StateTest, TestSetup, TestStatus, Tested, TestedState};
@@ -247,7 +248,7 @@ impl Execution {
         let mut blobs = Vec::new();
         let mut next_blob = 1;
         if info.input.text().len() > Payload::INLINE_BYTES {
-            info.input = Payload::blob(next_blob, info.input.text().to_owned());
+            info.input = info.input.in_blob(next_blob);
             blobs.push(info.input.clone());
             next_blob += 1;
         }
@@ -378,6 +379,11 @@ impl Execution {
         }
     }
 
+    /// It knows already that its state machine is being deleted.
+    pub fn is_doomed(&self) -> bool {
+        self.root.doomed
+    }
+
     /// True while the task's answer is waited for.
     pub fn waits_for(&self, task: TaskId) -> bool {
         self.frames.get(&task.frame).is_some_and(|frame| frame.runs(task))
@@ -390,6 +396,10 @@ impl Execution {
         self.set_deadline(turn);
         let body = Arc::clone(&self.definition.body);
         let frame = Frame::new(MAIN_FRAME, None, 0, body, input, 0);
+        if !frame.input.is_readable() {
+            let failure = Failure::named("States.Runtime", "The execution's input cannot be read as JSON.".to_owned());
+            return self.fail_frame(turn, frame, failure);
+        }
         self.make_ready(frame);
     }
 
@@ -493,6 +503,14 @@ impl Execution {
         self.root.next_blob += 1;
         self.blobs.push(payload.clone());
         payload
+    }
+
+    /// A value that the state has made. One that could not be read again fails it.
+    fn made(&mut self, frame: &Frame, value: serde_json::Value) -> Result<Payload, Failure> {
+        if jsontext::is_deeper(&value, jsontext::MAX_DEPTH) {
+            return Err(Failure::too_deep(frame));
+        }
+        Ok(self.payload_of(value))
     }
 
     fn payload_of(&mut self, value: serde_json::Value) -> Payload {

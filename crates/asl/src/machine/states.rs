@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::data::{Assigned, View};
+use super::data::{Assigned, MAX_SECONDS, View};
 use super::failure::Failure;
 use super::frame::{Children, Frame, Phase};
 use super::inspect::Point;
@@ -144,7 +144,7 @@ impl Execution {
                     None => input,
                 };
                 let result = if let Some(result) = result {
-                    let result = self.payload_of(result.clone());
+                    let result = self.made(frame, result.clone())?;
                     self.note(Point::Result, &result);
                     result
                 } else {
@@ -219,6 +219,9 @@ impl Execution {
                 if seconds < 0 {
                     let what = format!("The SecondsPath parameter references a negative value: {source} == {value}");
                     return Err(Failure::runtime(frame, &what));
+                }
+                if seconds.unsigned_abs() > MAX_SECONDS {
+                    return Err(Failure::out_of_range(frame, "Seconds", path, &value));
                 }
                 #[expect(clippy::cast_precision_loss, reason = "a double is near enough to any waiting time")]
                 Ok(now.plus_seconds(seconds as f64))
@@ -301,7 +304,7 @@ impl Execution {
                             _ => Failure::invalid_path(frame, path, "ItemsPath", &error),
                         }
                     })?;
-                Ok(self.payload_of(value))
+                self.made(frame, value)
             }
             Items::Template(template) => self.filled(frame, template, input, View::default()),
         }

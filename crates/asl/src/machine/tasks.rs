@@ -271,7 +271,7 @@ impl Execution {
         let (error, cause) = (failure.error.clone(), failure.cause.clone());
         let details = match &resource.family {
             Family::Lambda => Details::LambdaFunctionTimedOut { error, cause },
-            Family::Activity => Details::ActivityTimedOut { error, cause },
+            Family::Activity => Details::ActivityTimedOut { error, cause, heartbeat },
             Family::Service { .. } => Details::TaskTimedOut { of: resource.of(), error, cause },
         };
         self.log(turn, &mut frame, details);

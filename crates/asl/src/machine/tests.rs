@@ -375,6 +375,29 @@ fn timeouts_cancel_the_task_and_can_be_caught() {
 }
 
 #[test]
+fn times_out_of_range_fail_their_states() {
+    let wait = |fields: &Value| {
+        let mut state = json!({"Type": "Wait", "End": true});
+        state.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        json!({"StartAt": "W", "States": {"W": state}})
+    };
+    for (definition, input, error) in [
+        (task(&json!({"TimeoutSecondsPath": "$.t"})), r#"{"t":0}"#, "States.Runtime"),
+        (task(&json!({"TimeoutSecondsPath": "$.t"})), r#"{"t":100000000}"#, "States.Runtime"),
+        (wait(&json!({"SecondsPath": "$.t"})), r#"{"t":100000000}"#, "States.Runtime"),
+        (
+            wait(&json!({"QueryLanguage": "JSONata", "Seconds": "{% $states.input.t %}"})),
+            r#"{"t":1000000000000000}"#,
+            "States.QueryEvaluationError",
+        ),
+    ] {
+        let (found, cause) = Bench::start(&definition, input).failure();
+        assert!(found == error && cause.contains("out of range"), "{found}: {cause}");
+    }
+    assert!(Bench::start(&wait(&json!({"SecondsPath": "$.t"})), r#"{"t":99999999}"#).outcome.is_none());
+}
+
+#[test]
 fn heartbeats_put_the_timeout_off() {
     let definition = json!({"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
         "HeartbeatSeconds": 5, "Parameters": {"t.$": "$$.Task.Token"}, "Catch": [{"ErrorEquals": ["States.HeartbeatTimeout"], "Next": "After"}], "End": true},
@@ -388,6 +411,24 @@ fn heartbeats_put_the_timeout_off() {
     bench.tick();
     assert_eq!(bench.now, Timestamp(9000));
     assert_eq!(bench.output()["Error"], "States.Timeout");
+}
+
+/// Source: API Reference, `Cause`: 32,768 characters; Developer Guide, quotas: 256 KiB between states.
+#[test]
+fn what_catch_passes_on_is_bounded() {
+    let failed = |bench: &Bench| Event::TaskFailed {
+        task: bench.tasks[0].0,
+        error: Some("E".to_owned()),
+        cause: Some("é".repeat(3 << 20)),
+    };
+    let definition = task(&json!({"Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.e", "Next": "After"}]}));
+    let mut bench = Bench::start(&definition, r#"{"a":1}"#);
+    bench.tell(failed(&bench));
+    assert_eq!(bench.output(), json!({"a": 1, "e": {"Error": "E", "Cause": "é".repeat(32_768)}}));
+    let large = json!({ "a": "x".repeat(210_000) }).to_string();
+    let mut bench = Bench::start(&definition, &large);
+    bench.tell(failed(&bench));
+    assert_eq!(bench.failure().0, "States.DataLimitExceeded");
 }
 
 #[test]

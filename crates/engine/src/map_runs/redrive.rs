@@ -86,7 +86,7 @@ impl Engine {
                 Again::Standard(stored) => Self::redriven_child(open, stored, &arn, summary, &mut batch, now)?,
                 Again::Express { child, known } => {
                     let attempt = open.run.redrive.count;
-                    let (_, mut execution) = Self::child(open, child, now, attempt);
+                    let (_, mut execution) = self.child(open, child, now, attempt);
                     let mut commands = Vec::new();
                     execution.handle(now, Event::Started, &mut commands);
                     let new = Self::new_child(open, &arn, &execution);

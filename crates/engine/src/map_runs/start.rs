@@ -24,7 +24,7 @@ impl Engine {
         let mut running = Vec::new();
         for child in children {
             let (index, items) = (child.index, child.items);
-            let (arn, mut execution) = Self::child(open, child, now, 0);
+            let (arn, mut execution) = self.child(open, child, now, 0);
             let mut commands = Vec::new();
             execution.handle(now, Event::Started, &mut commands);
             let new = Self::new_child(open, &arn, &execution);
@@ -83,10 +83,17 @@ impl Engine {
         Ok(())
     }
 
-    /// A child's execution, in the attempt of that number.
-    pub(super) fn child(open: &OpenRun, child: Child, now: asl::Timestamp, attempt: u32) -> (ExecutionArn, Execution) {
+    /// A child's execution, in the attempt of that number. Its tokens are sealed with chance of its own: its name, which everybody may
+    /// know, must not give them away.
+    pub(super) fn child(
+        &self,
+        open: &OpenRun,
+        child: Child,
+        now: asl::Timestamp,
+        attempt: u32,
+    ) -> (ExecutionArn, Execution) {
         let arn = open.child_arn(child.index);
-        let seed = crate::seed(&child.name);
+        let seed = crate::seed(&self.router().uuid());
         let info = Info {
             execution_arn: arn.to_string(),
             name: child.name,
@@ -97,10 +104,10 @@ impl Engine {
             started: now,
             input: Payload::inline(child.input),
             map_run: Some(ChildOf { map_run_arn: open.run.arn.clone(), index: child.index, items: child.items }),
-            logged: false,
+            logged: open.logging.is_some(),
             trace: traces::of_child(&open.info),
         };
-        let mut execution = Execution::new(Arc::clone(&open.definition), info, [seed[0] ^ u64::from(attempt), seed[1]]);
+        let mut execution = Execution::new(Arc::clone(&open.definition), info, seed);
         execution.set_attempt(attempt);
         (arn, execution)
     }
@@ -114,7 +121,7 @@ impl Engine {
             state_machine_version_arn: None,
             state_machine_alias_arn: None,
             trace_header: None,
-            logging: None,
+            logging: open.logging.clone(),
             machine_created: None,
             machine: None,
         }

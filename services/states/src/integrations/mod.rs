@@ -90,7 +90,7 @@ impl Runner for Tasks {
             _ => self.work(&task).await,
         };
         done.unwrap_or_else(|error| {
-            tracing::error!(task = task.id, error = %error, "a task's end could not be written; it runs again");
+            tracing::error!(task = task.id, error = %error, "a task could not be brought to its end; it runs again");
             Done::RetryAfter(jiff::SignedDuration::from_secs(1))
         })
     }
@@ -214,7 +214,7 @@ impl Tasks {
             .collect();
         let cx = Cx::platform(&self.router, arn.account(), arn.region());
         let machine = format!("arn:aws:states:{}:{}:stateMachine:{}", arn.region(), arn.account(), arn.machine());
-        Ok(roles.assumed(&cx, &session, Some(&machine)).await)
+        roles.assumed(&cx, &session, Some(&machine)).await
     }
 }
 
@@ -238,15 +238,26 @@ impl<'a> Roles<'a> {
     /// The machine's role was given by its owner. Another is taken up by it as by `AssumeRole`, with the machine's ARN as external id: the
     /// machine's role needs `sts:AssumeRole` on it, its trust policy has to name the machine's role, and calls go to its account.
     /// Source: Step Functions Developer Guide, "Accessing resources in other AWS accounts".
-    async fn assumed(self, cx: &Cx, session: &str, machine: Option<&str>) -> Result<Cx, Failure> {
-        let refused = |role: &str, error: &Error| {
+    ///
+    /// A bad moment of who knows the roles says nothing about them: an error, after which it is tried again.
+    async fn assumed(self, cx: &Cx, session: &str, machine: Option<&str>) -> Result<Result<Cx, Failure>, Error> {
+        let refused = |role: &str, error: Error| {
+            if passes(&error) {
+                return Err(error);
+            }
             let cause = format!("The role {role} cannot be assumed: {}", error.message());
-            Failure::named("States.TaskFailed", cause)
+            Ok(Err(Failure::named("States.TaskFailed", cause)))
         };
-        let own = cx.assume(self.machine, session).await.map_err(|error| refused(self.machine, &error))?;
+        let own = match cx.assume(self.machine, session).await {
+            Ok(own) => own,
+            Err(error) => return refused(self.machine, error),
+        };
         match self.other.filter(|other| *other != self.machine) {
-            Some(other) => own.assume_other(other, session, machine).await.map_err(|error| refused(other, &error)),
-            None => Ok(own),
+            Some(other) => match own.assume_other(other, session, machine).await {
+                Ok(cx) => Ok(Ok(cx)),
+                Err(error) => refused(other, error),
+            },
+            None => Ok(Ok(own)),
         }
     }
 }

@@ -85,6 +85,7 @@ pub(crate) async fn call_once(
         return Err(("States.Runtime".to_owned(), format!("The resource '{resource}' cannot be called")));
     };
     let acting = roles.assumed(&cx.as_platform(), "TestState", None).await;
+    let acting = acting.map_err(|error| ("States.TaskFailed".to_owned(), error.message().to_owned()))?;
     let acting = acting.map_err(|failure| (failure.error, failure.cause))?;
     // There is no machine: the role must be able to call for any.
     let machine = cx.arn("states", "stateMachine:*");

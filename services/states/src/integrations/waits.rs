@@ -18,8 +18,11 @@ use super::jobs::{Job, Progress};
 use super::resource::{Resource, Target};
 use super::{Ending, Roles, Site, Tasks, call, events, failed_call, state_of};
 
-/// Attempts at stopping a job that nobody waits for.
-const STOP_ATTEMPTS: u32 = 5;
+/// Attempts at stopping a job that nobody waits for: some five hours of them.
+const STOP_ATTEMPTS: u32 = 64;
+const STOP_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+/// So often is looked for a start that was under way when nobody waited any more: for some four minutes.
+const LOOKS_FOR_START: u32 = 8;
 /// When a job is asked after again whose service had a bad moment: as soon as the first look at any.
 const MISSED: SignedDuration = SignedDuration::from_secs(5);
 
@@ -70,13 +73,17 @@ impl Tasks {
         let at = self.router.now() + job.delay(1);
         let told = self
             .engine
-            .submitted(&payload.execution, submitted, Wait { id: task.id.clone(), payload: wait, at })
+            .submitted(&payload.execution, submitted, Wait { id: task.id.clone(), payload: wait.clone(), at })
             .await?;
         if told == Delivery::Delivered {
             return Ok(Ending::Waiting);
         }
         if let Err(error) = stop(&cx.as_platform(), &how).await {
-            tracing::warn!(task = task.id, error = %error, "a job that nobody waits for could not be stopped");
+            if passes(&error) {
+                self.engine.stop_job(&task.id, &wait).await?;
+            } else {
+                tracing::warn!(task = task.id, error = %error, "a job that nobody waits for could not be stopped");
+            }
         }
         Ok(Ending::Cancelled)
     }
@@ -86,8 +93,13 @@ impl Tasks {
         let wait = task.payload::<WaitPayload>()?;
         let how = How::deserialize(&wait.how).map_err(Error::internal)?;
         let mut pause = how.job.delay(task.attempt + 1);
-        let ending = match self.acting(&wait.execution, Roles::of_wait(&wait), &wait.name).await? {
-            Ok(cx) => {
+        let ending = match self.acting(&wait.execution, Roles::of_wait(&wait), &wait.name).await {
+            Err(error) => {
+                tracing::warn!(task = task.id, %error, "a job could not be asked after; it is tried again");
+                pause = MISSED;
+                None
+            }
+            Ok(Ok(cx)) => {
                 let asked = self.router.call_styled(
                     &cx,
                     (how.job.service(), how.job.describes()),
@@ -106,7 +118,7 @@ impl Tasks {
                 }
                 how.ending(&cx, answer)
             }
-            Err(failure) => Some(Ending::Failed(failure)),
+            Ok(Err(failure)) => Some(Ending::Failed(failure)),
         };
         let Some(ending) = ending else {
             return Ok(Done::RetryAfter(pause));
@@ -120,17 +132,24 @@ impl Tasks {
         let Ok(wait) = task.payload::<WaitPayload>() else { return self.abandon_start(task).await };
         let how = How::deserialize(&wait.how).map_err(Error::internal)?;
         let cx = Cx::platform(&self.router, &wait.job.account, &wait.job.region).with_task(&task.id);
-        match stop(&cx, &how).await {
-            Err(error) if passes(&error) && task.attempt < STOP_ATTEMPTS => {
-                Ok(Done::RetryAfter(SignedDuration::from_secs(1 << task.attempt)))
-            }
-            Err(error) => {
-                tracing::warn!(task = task.id, error = %error, "a job that nobody waits for could not be stopped");
-                Ok(Done::Finished)
-            }
-            Ok(()) => Ok(Done::Finished),
+        Ok(stopped(task, stop(&cx, &how).await))
+    }
+}
+
+/// What becomes of the attempt at stopping a job.
+fn stopped(task: &Task, stopped: Result<(), Error>) -> Done {
+    match stopped {
+        Ok(()) => Done::Finished,
+        Err(error) if passes(&error) && task.attempt < STOP_ATTEMPTS => Done::RetryAfter(growing(task)),
+        Err(error) => {
+            tracing::warn!(task = task.id, %error, "a job that nobody waits for could not be stopped");
+            Done::Finished
         }
     }
+}
+
+fn growing(task: &Task) -> SignedDuration {
+    SignedDuration::from_secs(1 << task.attempt.min(20)).min(STOP_PAUSE)
 }
 
 impl Tasks {
@@ -139,7 +158,9 @@ impl Tasks {
     async fn abandon_start(&self, task: &Task) -> Result<Done, Error> {
         let payload = task.payload::<engine::TaskPayload>()?;
         if !self.engine.is_remembered(engine::stopped_task(&task.id)).await? {
-            return Ok(Done::Finished);
+            // The call may have been under way when nobody waited any more, and its server have died before it could be told so.
+            let again = task.attempt < LOOKS_FOR_START;
+            return Ok(if again { Done::RetryAfter(growing(task)) } else { Done::Finished });
         }
         let Some(resource) = Resource::parse(&payload.resource) else { return Ok(Done::Finished) };
         let job = match &resource.target {
@@ -147,9 +168,10 @@ impl Tasks {
             _ => None,
         };
         let Some(job) = job else { return Ok(Done::Finished) };
-        let cx = match self.acting(&payload.execution, Roles::of(&payload), &payload.name).await? {
-            Ok(cx) => cx.for_worker(state_of(&payload)),
-            Err(failure) => {
+        let cx = match self.acting(&payload.execution, Roles::of(&payload), &payload.name).await {
+            Err(error) => return Ok(stopped(task, Err(error))),
+            Ok(Ok(cx)) => cx.for_worker(state_of(&payload)),
+            Ok(Err(failure)) => {
                 tracing::warn!(
                     task = task.id,
                     cause = failure.cause,
@@ -162,14 +184,10 @@ impl Tasks {
         events::signed(&resource, &payload.execution, &mut parameters);
         let site = Site::of(&self.http, &payload.execution);
         let calling = cx.with_task(engine::stopped_task(&task.id));
-        if let Ok(answer) = call(&calling, &resource, parameters.clone(), &site).await {
-            let (describe, stops) = (job.describe(&parameters, &answer), job.stop(&parameters, &answer));
-            let how = How { job, describe, stop: stops, version: 1 };
-            if let Err(error) = stop(&cx.as_platform(), &how).await {
-                tracing::warn!(task = task.id, %error, "a job that nobody waits for could not be stopped");
-            }
-        }
-        Ok(Done::Finished)
+        let Ok(answer) = call(&calling, &resource, parameters.clone(), &site).await else { return Ok(Done::Finished) };
+        let (describe, stops) = (job.describe(&parameters, &answer), job.stop(&parameters, &answer));
+        let how = How { job, describe, stop: stops, version: 1 };
+        Ok(stopped(task, stop(&cx.as_platform(), &how).await))
     }
 }
 

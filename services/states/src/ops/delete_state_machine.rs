@@ -12,7 +12,7 @@ use crate::{States, deletion};
 impl Handle<DeleteStateMachine> for States {
     async fn handle(&self, cx: &Cx, input: DeleteStateMachineInput) -> Result<DeleteStateMachineOutput, Error> {
         let arn = MachineArn::parse_unqualified(&input.state_machine_arn)?;
-        let running = self.has_running(&arn).await?;
+        let running = self.has_running(&arn, None).await?;
         cx.write(&self.store, move |tx| {
             match tx.get_json::<StateMachine>(arn.key())? {
                 Some(mut machine) if running => {

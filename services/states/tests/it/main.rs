@@ -10,6 +10,7 @@
 mod api;
 mod buckets;
 mod credentials;
+mod documents;
 mod hostile;
 mod http;
 mod map_runs;
@@ -18,7 +19,10 @@ mod redrive;
 mod test_state;
 mod world;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use service::{Cx, Principal};
 use world::{World, text};
 
 fn task(resource: &str, parameters: &Value, more: &Value) -> Value {
@@ -171,6 +175,10 @@ async fn tokens_answer_the_task_that_waits() {
     assert_eq!(world.try_call("sendTaskSuccess", answer("nonsense")).await.unwrap_err().code(), "InvalidOutput");
     let forged = json!({"TaskToken": "forged", "Output": "1"});
     assert_eq!(world.try_call("sendTaskSuccess", forged).await.unwrap_err().code(), "InvalidToken");
+    // Of another account it is none.
+    let other = Cx::new(Arc::clone(world.cx.router()), Principal::root("111111111111"), "111111111111", "us-east-1");
+    let stolen = other.call_json("sfn", "sendTaskSuccess", answer("{\"ok\":2}")).await;
+    assert_eq!(stolen.unwrap_err().code(), "InvalidToken");
     world.call("sendTaskHeartbeat", json!({"TaskToken": message["token"]})).await;
     world.call("sendTaskSuccess", answer("{\"ok\":1}")).await;
     assert_eq!(text(&world.ended(&execution).await["Output"]), "{\"ok\":1}");
@@ -419,4 +427,18 @@ async fn a_thousand_items_take_one_turn_after_another() {
     let definition = json!({"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}, "End": true}}});
     let described = world.ended(&world.start(&definition, &json!(items)).await).await;
     assert_eq!(text(&described["Output"]), json!(items).to_string());
+}
+
+/// That a role cannot be looked up just now says nothing about it, nor about the job that is waited for.
+#[tokio::test]
+async fn a_bad_moment_of_the_roles_fails_nothing() {
+    let world = World::new();
+    *world.fakes.bad_roles.lock().unwrap() = 1;
+    assert_eq!(world.ended(&world.start(&invoke(&json!({})), &json!({})).await).await["Status"], "SUCCEEDED");
+    let job = task("arn:aws:states:::glue:startJobRun.sync", &json!({"JobName": "etl"}), &json!({}));
+    let execution = world.start(&job, &json!({})).await;
+    world.until_waiting(&execution).await;
+    *world.fakes.bad_roles.lock().unwrap() = 1;
+    world.end_runs("SUCCEEDED").await;
+    assert_eq!(world.ended(&execution).await["Status"], "SUCCEEDED");
 }

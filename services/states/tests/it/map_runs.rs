@@ -1,5 +1,7 @@
 //! Distributed Maps: where items come from, what children are given, where results go, what survives.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::world::{World, text};
@@ -602,5 +604,62 @@ async fn a_bad_moment_of_s3_is_waited_out() {
         *world.fakes.bad_moments.lock().unwrap() = 1;
         let ended = world.ended(&execution).await;
         assert_eq!(ended["Status"], "SUCCEEDED", "{ended}");
+    }
+}
+
+/// The seal of a token depends on what nobody can know of a child, not on its name.
+#[tokio::test]
+async fn nobody_can_make_the_token_of_a_childs_task() {
+    let world = World::new();
+    let mut machine = map(&json!({ "ItemsPath": "$.l" }));
+    machine["States"]["M"]["ItemProcessor"]["States"]["P"] = json!({
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        "Parameters": { "QueueUrl": "q", "MessageBody": { "token.$": "$$.Task.Token" } },
+        "End": true,
+    });
+    let execution = world.start(&machine, &json!({ "l": [1] })).await;
+    world.until(|fakes| !fakes.messages.lock().unwrap().is_empty()).await;
+    let message: Value = serde_json::from_str(&world.fakes.messages.lock().unwrap()[0]).unwrap();
+    let token = URL_SAFE_NO_PAD.decode(text(&message["token"])).unwrap();
+    let token = String::from_utf8(token).unwrap();
+    let (claim, seal) = token.rsplit_once('\n').unwrap();
+    let name = claim.lines().next().unwrap().rsplit(':').next().unwrap();
+    for secret in engine::seed(name) {
+        let forged = &asl::fingerprint(&format!("{secret:016x}\n{claim}"))[..32];
+        assert_ne!(forged, seal);
+    }
+    let answer = json!({ "TaskToken": message["token"], "Output": "\"done\"" });
+    world.call("sendTaskSuccess", answer).await;
+    assert_eq!(world.ended(&execution).await["Output"], "[\"done\"]");
+}
+
+/// Of Express children there is nothing else that tells what happened in them.
+#[tokio::test]
+async fn children_are_logged_where_their_execution_is() {
+    for kind in ["STANDARD", "EXPRESS"] {
+        let world = World::new();
+        let mut machine = map(&json!({ "ItemsPath": "$.l" }));
+        machine["States"]["M"]["ItemProcessor"]["ProcessorConfig"]["ExecutionType"] = json!(kind);
+        let group = "arn:aws:logs:us-east-1:000000000000:log-group:g:*";
+        let group = json!({ "CloudWatchLogsLogGroup": { "LogGroupArn": group } });
+        let input = json!({
+            "Name": "logged",
+            "Definition": machine.to_string(),
+            "RoleArn": "arn:aws:iam::000000000000:role/machine",
+            "LoggingConfiguration": { "Level": "ALL", "IncludeExecutionData": true, "Destinations": [group] },
+        });
+        let machine = world.call("createStateMachine", input).await["StateMachineArn"].clone();
+        let start = json!({ "StateMachineArn": machine, "Input": r#"{"l":["one","two"]}"# });
+        let execution = text(&world.call("startExecution", start).await["ExecutionArn"]);
+        assert_eq!(world.ended(&execution).await["Status"], "SUCCEEDED");
+        let of_children = |lines: &[(String, String)]| {
+            let lines = lines.iter().map(|(_, line)| serde_json::from_str::<Value>(line).unwrap());
+            lines.filter(|line| line["execution_arn"] != execution.as_str()).collect::<Vec<_>>()
+        };
+        // Each begins, enters and leaves its state, and ends.
+        world.until(|fakes| of_children(&fakes.lines.lock().unwrap()).len() == 8).await;
+        let lines = of_children(&world.fakes.lines.lock().unwrap());
+        assert!(lines.iter().any(|line| line["details"]["input"] == "\"two\""), "{lines:?}");
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Fakes {
     pub(crate) objects: Mutex<crate::buckets::Objects>,
     /// Calls of S3 that still have to fail in its bad moment.
     pub(crate) bad_moments: Mutex<u32>,
+    /// The same of who knows the roles.
+    pub(crate) bad_roles: Mutex<u32>,
     /// Objects that functions have worked off.
     pub(crate) drained: Mutex<Vec<String>>,
     /// What the secrets of connections hold.
@@ -67,7 +69,7 @@ impl World {
 
     fn over(store: Store, fakes: Arc<Fakes>) -> Self {
         let router = Router::new();
-        router.set_identity(Arc::new(Everyone));
+        router.set_identity(Arc::new(Everyone(Arc::clone(&fakes))));
         let queue = || Queue::new(Store::memory());
         let platform = Platform {
             router: Arc::clone(&router),
@@ -206,7 +208,7 @@ pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }
 
-struct Everyone;
+struct Everyone(Arc<Fakes>);
 
 #[async_trait]
 impl Identity for Everyone {
@@ -217,6 +219,11 @@ impl Identity for Everyone {
         Ok(())
     }
     async fn role_session(&self, role_arn: &str, session: &str, _: Option<&str>) -> Result<Principal, Error> {
+        let mut bad = self.0.bad_roles.lock().unwrap();
+        if *bad > 0 {
+            *bad -= 1;
+            return Err(Error::new("ServiceUnavailable", 503, "a bad moment"));
+        }
         let (role_arn, session) = (role_arn.to_owned(), session.to_owned());
         Ok(Principal::role(role_arn, session, None))
     }

@@ -265,6 +265,9 @@ impl MapRun {
         while taken < most_items {
             let Some(item) = queue.get_mut(taken) else { break };
             let length = self.select(bench, now, first + taken as u64, item)?;
+            if taken == 0 && bytes + length > MAX_PAYLOAD_BYTES {
+                return self.too_large();
+            }
             if taken > 0 && bytes + length + 1 > most_bytes {
                 full = true;
                 break;
@@ -302,12 +305,17 @@ impl MapRun {
         };
         let length = selected.len();
         if length > MAX_PAYLOAD_BYTES {
-            let cause = "The input of a child workflow execution exceeds the maximum number of bytes service limit.";
-            self.fail("States.DataLimitExceeded", cause);
-            return None;
+            return self.too_large();
         }
         item.selected = Some(selected);
         Some(length)
+    }
+
+    /// What a child would be given is more than it may be.
+    fn too_large<T>(&mut self) -> Option<T> {
+        let cause = "The input of a child workflow execution exceeds the maximum number of bytes service limit.";
+        self.fail("States.DataLimitExceeded", cause);
+        None
     }
 
     pub fn child_ended(&mut self, status: Status, items: u64) {
