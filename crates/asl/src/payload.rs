@@ -27,9 +27,8 @@ impl Payload {
     }
 
     /// A text, with what was read in it when it was checked.
-    pub fn read(text: String) -> Result<Self, serde_json::Error> {
-        let value = OnceLock::from(jsontext::read::<Value>(&text)?);
-        Ok(Self(Arc::new(Inner { text, value, blob: None })))
+    pub fn checked(text: String, value: Value) -> Self {
+        Self(Arc::new(Inner { text, value: OnceLock::from(value), blob: None }))
     }
 
     /// The same payload, kept in the execution's blob `id`.

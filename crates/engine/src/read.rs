@@ -177,17 +177,18 @@ impl Engine {
         self.store_of(arn)
             .read(|tx| {
                 let mut events = history_from(tx, arn, from, limit, reverse)?;
-                let (mut bytes, mut whole) = (0, 0);
-                for event in events.iter_mut().filter(|_| with_data).take_while(|_| bytes < MAX_PAGE_BYTES) {
+                let (mut bytes, mut whole) = (0, events.len());
+                for (at, event) in events.iter_mut().enumerate().filter(|_| with_data) {
+                    if bytes >= MAX_PAGE_BYTES {
+                        whole = at;
+                        break;
+                    }
                     if let Some(payload) = event.payload_mut() {
                         fetch(tx, arn, payload)?;
                         bytes += payload.text().len();
                     }
-                    whole += 1;
                 }
-                if with_data {
-                    events.truncate(whole);
-                }
+                events.truncate(whole);
                 Ok(events)
             })
             .await

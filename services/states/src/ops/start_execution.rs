@@ -130,5 +130,6 @@ pub(super) fn read_input(input: String) -> Result<Payload, Error> {
     if input.trim().is_empty() {
         return Err(invalid("Invalid execution input."));
     }
-    Payload::read(input.clone()).map_err(|problem| invalid(&asl::json_problem(&input, &problem).2))
+    let value = jsontext::read(&input).map_err(|problem| invalid(&asl::json_problem(&input, &problem).2))?;
+    Ok(Payload::checked(input, value))
 }
