@@ -443,9 +443,8 @@ pub(super) fn number_json(number: f64) -> Value {
     }
     if number.fract() == 0.0 {
         let written = number_text(number);
-        if let Some(whole) =
-            written.parse::<i64>().map(Value::from).or_else(|_| written.parse::<u64>().map(Value::from)).ok()
-        {
+        let whole = written.parse::<i64>().map(Value::from).or_else(|_| written.parse::<u64>().map(Value::from));
+        if let Ok(whole) = whole {
             return whole;
         }
     }
