@@ -45,7 +45,7 @@ fn long_whole_numbers_stay_whole() {
         ("-9007199254740992", "-9007199254740992"),
         ("$states.input.id > 1 and $type($states.input.id) = 'number'", "true"),
         ("$states.input.id = $states.input.id", "true"),
-        ("2.5e22", "2.5e22"),
+        ("2.5e22", "2.5e+22"),
     ] {
         assert_eq!(text(query), want, "{query}");
     }
