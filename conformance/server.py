@@ -9,10 +9,11 @@ import tempfile
 REQUIREMENTS = "boto3==1.43.11"
 
 
-def python(requirements=REQUIREMENTS):
-    """A Python with boto3, or with what else is required, made once in the user's cache."""
+def python(requirements=REQUIREMENTS, name=None):
+    """A Python with boto3, or with what else is required, made once in the user's cache (under `name`, where the requirements are many)."""
     caches = pathlib.Path(os.environ.get("LAKERUN_CACHE") or pathlib.Path.home() / ".cache/lakerun")
-    cache = caches / ("conformance" if requirements == REQUIREMENTS else f"conformance-{requirements.replace('==', '-').replace(' ', '-')}")
+    usual = "" if requirements == REQUIREMENTS else f"-{requirements.replace('==', '-').replace(' ', '-')}"
+    cache = caches / f"conformance{usual if name is None else '-' + name}"
     python, stamp = cache / "bin/python", cache / "requirements.txt"
     if not (python.exists() and stamp.exists() and stamp.read_text() == requirements):
         subprocess.run([os.environ.get("LAKERUN_PYTHON", "python3"), "-m", "venv", "--clear", cache], check=True)

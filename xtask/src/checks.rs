@@ -55,7 +55,7 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 }
 
 /// Suites of boto3 that run against a server of their own: the step's name, the folder, the flags before the binary.
-const SUITES: [(&str, &str, &[&str]); 12] = [
+const SUITES: [(&str, &str, &[&str]); 13] = [
     ("EventBridge by boto3", "events", &["--binary"]),
     ("policies of resources by boto3", "iam", &["--binary"]),
     ("deploy tools", "deploy", &["--binary"]),
@@ -63,6 +63,7 @@ const SUITES: [(&str, &str, &[&str]); 12] = [
     ("operations by boto3", "operations", &["--lakerun"]),
     ("DynamoDB by boto3", "dynamodb", &["--lakerun"]),
     ("S3 by boto3", "s3", &["--lakerun"]),
+    ("S3 by other clients", "s3/clients", &["--lakerun"]),
     ("a full disk", "s3/full_disk.py", &["--lakerun"]),
     ("Lambda by boto3", "lambda", &[]),
     ("SageMaker by boto3", "sagemaker", &[]),

@@ -1,0 +1,6 @@
+//go:build tools
+
+// Package tools pins the program that is built here.
+package tools
+
+import _ "github.com/peak/s5cmd/v2"
