@@ -73,6 +73,16 @@ impl Units {
         }
     }
 
+    /// Of the table with its local indexes.
+    pub(crate) fn of_table(&self) -> f64 {
+        self.table + self.local.values().sum::<f64>()
+    }
+
+    /// Of the global indexes.
+    pub(crate) fn of_indexes(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.global.iter().map(|(name, count)| (name.as_str(), *count))
+    }
+
     fn index(&mut self, index: &Index, count: f64) {
         let into = if index.global { &mut self.global } else { &mut self.local };
         into.insert(index.name.clone(), count);

@@ -9,9 +9,9 @@
 //!
 //! [`backups`] backups, snapshots and point-in-time recovery.
 //!
-//! [`policies`] policies of tables and streams · [`metrics`] what CloudWatch is told of requests.
+//! [`policies`] policies of tables and streams · [`throttle`] limits of throughput · [`metrics`] what CloudWatch is told of requests.
 //!
-//! [`transfer`] exports to S3 and imports from it.
+//! [`transfer`] exports to S3 and imports from it · [`strangers`] what `fuzz/` calls.
 //!
 //! Not here: global tables.
 
@@ -29,9 +29,11 @@ mod ops;
 mod partiql;
 mod policies;
 mod read;
+pub mod strangers;
 mod streams;
 mod table;
 mod tasks;
+mod throttle;
 mod transfer;
 mod value;
 mod write;

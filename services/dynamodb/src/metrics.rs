@@ -12,7 +12,7 @@ use service::meter::Measured;
 use service::{Cx, Handle};
 use wire::{Error, Operation};
 
-use crate::DynamoDb;
+use crate::{DynamoDb, throttle};
 
 /// The service, counting.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ where
         }
         let begun = Instant::now();
         let done = self.0.handle(cx, input).await;
-        let tell = Tell { cx, operation: O::SPEC.name };
+        let tell = Tell { cx, operation: O::SPEC.name, writes };
         let mut output = done.inspect_err(|error| tell.failed(table.as_deref(), error))?;
         let millis = begun.elapsed().as_secs_f64() * 1000.0;
         for used in O::used(&output) {
@@ -66,6 +66,7 @@ where
 struct Tell<'a> {
     cx: &'a Cx,
     operation: &'a str,
+    writes: bool,
 }
 
 impl Tell<'_> {
@@ -98,6 +99,10 @@ impl Tell<'_> {
         match (table, error.status()) {
             (Some(table), 400..500) if error.is("ConditionalCheckFailedException") => {
                 self.of_table(table, "ConditionalCheckFailedRequests", 1.0);
+            }
+            (Some(table), 400..500) if throttle::is_throttled(error) => {
+                self.of_operation(table, "ThrottledRequests", 1.0, "Count");
+                self.of_table(table, if self.writes { "WriteThrottleEvents" } else { "ReadThrottleEvents" }, 1.0);
             }
             (Some(table), 500..) => self.of_operation(table, "SystemErrors", 1.0, "Count"),
             (_, 400..500) => self.one("UserErrors", &[], 1.0, "Count"),

@@ -1,6 +1,7 @@
 //! Tables and their indexes as records, and how an item's keys become keys of the store.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use store::{Key, Tx};
@@ -10,6 +11,7 @@ use crate::Invalid;
 use crate::backups::Snapshot;
 use crate::backups::recovery::Recovery;
 use crate::backups::restore::Origin;
+use crate::throttle::Limits;
 use crate::value::{Item, Value};
 
 /// A table as stored.
@@ -70,6 +72,9 @@ pub(crate) struct Table {
     /// The ARN of the key that it names, see [`crate::encryption`].
     #[serde(default)]
     pub(crate) sse_key: Option<String>,
+    /// What it has left of its throughput, where that is limited: of what requests read, see [`crate::throttle`].
+    #[serde(skip)]
+    pub(crate) limits: Option<Arc<Limits>>,
 }
 
 /// The stream of a table.

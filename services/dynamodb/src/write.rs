@@ -14,6 +14,7 @@ use crate::convert::{self, Attributes};
 use crate::expr::{Condition, Placeholders, Update};
 use crate::items::{Cause, Change};
 use crate::table::Table;
+use crate::throttle::{Kind, Limits};
 use crate::value::Item;
 use crate::{DynamoDb, Invalid, items, legacy};
 
@@ -92,8 +93,11 @@ fn decoded(key: &[u8], bytes: Vec<u8>) -> Result<Arc<Table>, Error> {
     {
         return Ok(Arc::clone(table));
     }
-    let table: Arc<Table> = Arc::new(store::kv::decode(key, &bytes)?);
+    let mut table: Table = store::kv::decode(key, &bytes)?;
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    let before = known.get(key).filter(|(_, before)| before.id == table.id);
+    table.limits = Limits::of(&table, before.and_then(|(_, before)| before.limits.as_deref())).map(Arc::new);
+    let table = Arc::new(table);
     if known.len() >= MAX_KNOWN {
         known.clear();
     }
@@ -244,13 +248,15 @@ impl DynamoDb {
         capacity: Option<String>,
         metrics: Option<String>,
     ) -> Result<WriteResult, Error> {
-        let home = Home::of(cx);
+        let (home, now_ms) = (Home::of(cx), cx.now().as_millisecond());
         let measured =
             metrics.filter(|asked| asked == "SIZE").map(|_| (write.table.clone(), write.action.item().clone()));
         let own = home.clone();
         let done = cx.write(&self.store, move |tx| {
             let table = own.table(tx, &write.table)?;
+            table.admit(Kind::Write, None, now_ms)?;
             let written = write.apply(tx, &table)?;
+            table.charge(Kind::Write, || Units::of_write(&table, &written, 1.0));
             let capacity = match capacity.as_deref() {
                 None | Some("NONE") => None,
                 asked => Units::of_write(&table, &written, 1.0).answer(&write.table, asked),

@@ -9,6 +9,7 @@ use wire::Error;
 
 use super::get_item::{projection, read};
 use crate::capacity::{Units, read_factor};
+use crate::throttle::Kind;
 use crate::value::item_size;
 use crate::write::Home;
 use crate::{DynamoDb, convert};
@@ -35,7 +36,8 @@ impl Handle<BatchGetItem> for DynamoDb {
                  must have length greater than or equal to 1",
             ));
         }
-        let home = Home::of(cx);
+        let (home, now_ms) = (Home::of(cx), cx.now().as_millisecond());
+        let mut throttled = None;
         let (mut responses, mut left, mut consumed) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let mut bytes = 0;
         for (name, part) in req.request_items {
@@ -45,7 +47,7 @@ impl Handle<BatchGetItem> for DynamoDb {
                 part.expression_attribute_names.clone(),
             )?;
             let keys = part.keys.iter().cloned().map(convert::item).collect::<Result<Vec<_>, _>>()?;
-            let found = self
+            let (admitted, table, found) = self
                 .store
                 .read(|tx| {
                     let table = home.table(tx, &name)?;
@@ -57,9 +59,15 @@ impl Handle<BatchGetItem> for DynamoDb {
                         }
                         found.push(read(tx, &table, key)?);
                     }
-                    Ok(found)
+                    Ok((table.admit(Kind::Read, None, now_ms), table, found))
                 })
                 .await?;
+            // What nothing is left for is to be asked for again.
+            if let Err(error) = admitted {
+                throttled = Some(error);
+                left.insert(name, part);
+                continue;
+            }
             let (mut items, mut units) = (Vec::new(), Units::default());
             let mut unread = Vec::new();
             for (key, item) in part.keys.iter().zip(found) {
@@ -75,8 +83,12 @@ impl Handle<BatchGetItem> for DynamoDb {
             if !unread.is_empty() {
                 left.insert(name.clone(), KeysAndAttributes { keys: unread, ..part });
             }
+            table.charge(Kind::Read, || units.clone());
             consumed.extend(units.answer(&name, req.return_consumed_capacity.as_deref()));
             responses.insert(name, items.into_iter().map(convert::attributes).collect());
+        }
+        if let (Some(error), true) = (throttled, responses.is_empty()) {
+            return Err(error);
         }
         Ok(BatchGetItemOutput {
             responses: Some(responses),

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api_dynamodb::{
-    BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, ConsumedCapacity, ItemCollectionMetrics,
+    BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, ConsumedCapacity, DeleteRequest, ItemCollectionMetrics,
+    PutRequest, WriteRequest,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
@@ -11,6 +12,7 @@ use store::Tx;
 use wire::Error;
 
 use crate::capacity::{Transaction, Units, collection_metrics};
+use crate::throttle::Kind;
 use crate::value::Item;
 use crate::write::{Action, Home, Write};
 use crate::{DynamoDb, convert};
@@ -56,9 +58,10 @@ impl Handle<BatchWriteItem> for DynamoDb {
             }
         }
         let (home, asked) = (Home::of(cx), req.return_consumed_capacity);
+        let now_ms = cx.now().as_millisecond();
         let sizes = req.return_item_collection_metrics.as_deref() == Some("SIZE");
         let (touched, own) = (sizes.then(|| touched(&writes)), home.clone());
-        let consumed = cx
+        let (consumed, unprocessed) = cx
             .write(&self.store, move |tx| {
                 let mut seen = BTreeSet::new();
                 for write in &writes {
@@ -67,12 +70,12 @@ impl Handle<BatchWriteItem> for DynamoDb {
                         return Err(Error::validation("Provided list of item keys contains duplicates"));
                     }
                 }
-                run(tx, &own, &writes, 1.0, asked.as_deref())
+                run(tx, &own, &writes, (asked.as_deref(), now_ms))
             })
             .await?;
         let metrics = self.collections(&home, touched).await?;
         Ok(BatchWriteItemOutput {
-            unprocessed_items: Some(BTreeMap::new()),
+            unprocessed_items: Some(unprocessed),
             consumed_capacity: consumed,
             item_collection_metrics: metrics,
         })
@@ -107,20 +110,39 @@ impl DynamoDb {
 }
 
 /// Carries out all writes; the first that fails ends it.
-fn run(
-    tx: &mut Tx<'_>,
-    home: &Home,
-    writes: &[Write],
-    factor: f64,
-    asked: Option<&str>,
-) -> Result<Option<Vec<ConsumedCapacity>>, Error> {
-    let mut units: BTreeMap<String, Units> = BTreeMap::new();
+fn run(tx: &mut Tx<'_>, home: &Home, writes: &[Write], (asked, now_ms): (Option<&str>, i64)) -> Result<Done, Error> {
+    let (mut units, mut left): (BTreeMap<String, Units>, Requests) = (BTreeMap::new(), BTreeMap::new());
+    let mut throttled = None;
     for write in writes {
         let table = home.table(tx, &write.table)?;
+        if let Err(error) = table.admit(Kind::Write, None, now_ms) {
+            throttled = Some(error);
+            left.entry(write.table.clone()).or_default().push(request(&write.action));
+            continue;
+        }
         let written = write.apply(tx, &table)?;
-        units.entry(write.table.clone()).or_default().add(Units::of_write(&table, &written, factor));
+        table.charge(Kind::Write, || Units::of_write(&table, &written, 1.0));
+        units.entry(write.table.clone()).or_default().add(Units::of_write(&table, &written, 1.0));
     }
-    Ok(counted(units, asked, None))
+    match throttled {
+        Some(error) if units.is_empty() => Err(error),
+        _ => Ok((counted(units, asked, None), left)),
+    }
+}
+
+/// What was asked for of tables.
+type Requests = BTreeMap<String, Vec<WriteRequest>>;
+
+/// What the writes of a batch count, and those that nothing was left for.
+type Done = (Option<Vec<ConsumedCapacity>>, Requests);
+
+/// The request that a write of a batch was.
+fn request(action: &Action) -> WriteRequest {
+    let item = convert::attributes(action.item().clone());
+    match action {
+        Action::Put(_) => WriteRequest { put_request: Some(PutRequest { item }), delete_request: None },
+        _ => WriteRequest { put_request: None, delete_request: Some(DeleteRequest { key: item }) },
+    }
 }
 
 pub(super) fn counted(

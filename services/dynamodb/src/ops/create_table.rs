@@ -94,6 +94,7 @@ pub(super) fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
         origin: None,
         importing: false,
         sse_key: None,
+        limits: None,
     };
     table.check_definitions()?;
     check_indexes(&table.indexes, billing)?;

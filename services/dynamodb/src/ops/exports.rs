@@ -17,7 +17,7 @@ use crate::backups::{self, Then, recovery};
 use crate::table::Table;
 use crate::transfer::changes::Window;
 use crate::transfer::export::{Export, Target, TransferKey};
-use crate::transfer::{State, only};
+use crate::transfer::{State, is_kept, only, stands_for};
 use crate::write::{Home, check_table_arn, table_name};
 
 #[async_trait]
@@ -43,7 +43,8 @@ impl Handle<ExportTableToPointInTime> for DynamoDb {
         let caller = cx.principal().clone();
         let export = cx
             .write(&self.store, move |tx| {
-                if let Some(known) = known(tx, &home, req.client_token.as_deref())? {
+                forget_old(tx, &home, now)?;
+                if let Some(known) = known(tx, &home, req.client_token.as_deref(), now)? {
                     return if known.request == request {
                         Ok(known)
                     } else {
@@ -199,10 +200,17 @@ fn check_recoverable(table: &Table, at_ms: i64, now_ms: i64) -> Result<(), Error
 }
 
 /// The export that a token stands for.
-fn known(tx: &mut Tx<'_>, home: &Home, token: Option<&str>) -> Result<Option<Export>, Error> {
+fn known(tx: &mut Tx<'_>, home: &Home, token: Option<&str>, now_ms: i64) -> Result<Option<Export>, Error> {
     let Some(token) = token else { return Ok(None) };
+    let mut all = tx.list_json::<Export>(Export::all(home), usize::MAX)?.into_iter();
+    Ok(all.find(|export| export.token.as_deref() == Some(token) && stands_for(export.ended_ms, now_ms)))
+}
+
+/// Removes those that nobody is told of any more.
+fn forget_old(tx: &mut Tx<'_>, home: &Home, now_ms: i64) -> Result<(), Error> {
     let all = tx.list_json::<Export>(Export::all(home), usize::MAX)?;
-    Ok(all.into_iter().find(|export| export.token.as_deref() == Some(token)))
+    let mut old = all.iter().filter(|export| !is_kept(export.ended_ms, now_ms));
+    old.try_for_each(|export| export.place.forget(tx))
 }
 
 #[async_trait]
@@ -218,7 +226,11 @@ impl Handle<DescribeExport> for DynamoDb {
             id: id.to_owned(),
         });
         let found = match place {
-            Some(place) => self.store.read(|tx| place.load(tx)).await?,
+            Some(place) => self
+                .store
+                .read(|tx| place.load(tx))
+                .await?
+                .filter(|export| is_kept(export.ended_ms, cx.now().as_millisecond())),
             None => None,
         };
         let Some(export) = found else {
@@ -234,6 +246,8 @@ impl Handle<ListExports> for DynamoDb {
         let home = Home::of(cx);
         let mut all =
             self.store.read(|tx| Ok::<_, Error>(tx.list_json::<Export>(Export::all(&home), usize::MAX)?)).await?;
+        let now = cx.now().as_millisecond();
+        all.retain(|export| is_kept(export.ended_ms, now));
         if let Some(arn) = &req.table_arn {
             all.retain(|export| export.table_arn == *arn);
         }

@@ -11,6 +11,7 @@ use wire::Error;
 use crate::capacity::{Units, read_factor};
 use crate::expr::{Placeholders, Projection};
 use crate::table::Table;
+use crate::throttle::Kind;
 use crate::value::{Item, item_size};
 use crate::write::Home;
 use crate::{DynamoDb, Invalid, convert, items, legacy};
@@ -20,12 +21,17 @@ impl Handle<GetItem> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: GetItemInput) -> Result<GetItemOutput, Error> {
         let projection = projection(req.projection_expression, req.attributes_to_get, req.expression_attribute_names)?;
         let key = convert::item(req.key)?;
-        let home = Home::of(cx);
+        let (home, now_ms) = (Home::of(cx), cx.now().as_millisecond());
         let found = self
             .store
             .read(|tx| {
                 let table = home.table(tx, &req.table_name)?;
-                read(tx, &table, &key)
+                table.admit(Kind::Read, None, now_ms)?;
+                let found = read(tx, &table, &key)?;
+                let units =
+                    || Units::of_read(None, found.as_ref().map_or(0, item_size), read_factor(req.consistent_read));
+                table.charge(Kind::Read, units);
+                Ok::<_, Error>(found)
             })
             .await?;
         let consumed_capacity = match req.return_consumed_capacity.as_deref() {

@@ -14,7 +14,7 @@ use wire::{Error, Timestamp};
 use super::create_table::table;
 use crate::DynamoDb;
 use crate::transfer::import::{Counts, Import, TransferKey};
-use crate::transfer::{State, only};
+use crate::transfer::{State, is_kept, only, stands_for};
 use crate::write::Home;
 
 /// A token has this many hexadecimal digits at least, and a multiple of sixteen.
@@ -64,7 +64,8 @@ impl Handle<ImportTable> for DynamoDb {
         };
         let import = cx
             .write(&self.store, move |tx| {
-                if let Some(known) = known(tx, &home, import.token.as_deref())? {
+                forget_old(tx, &home, now)?;
+                if let Some(known) = known(tx, &home, import.token.as_deref(), now)? {
                     return if known.request == import.request {
                         Ok(known)
                     } else {
@@ -104,16 +105,26 @@ fn all(tx: &mut Tx<'_>, home: &Home) -> Result<Vec<Import>, Error> {
 }
 
 /// The import that a token stands for.
-fn known(tx: &mut Tx<'_>, home: &Home, token: Option<&str>) -> Result<Option<Import>, Error> {
+fn known(tx: &mut Tx<'_>, home: &Home, token: Option<&str>, now_ms: i64) -> Result<Option<Import>, Error> {
     let Some(token) = token else { return Ok(None) };
-    Ok(all(tx, home)?.into_iter().find(|import| import.token.as_deref() == Some(token)))
+    let stands = |import: &Import| import.token.as_deref() == Some(token) && stands_for(import.ended_ms, now_ms);
+    Ok(all(tx, home)?.into_iter().find(stands))
+}
+
+/// Removes those that nobody is told of any more.
+fn forget_old(tx: &mut Tx<'_>, home: &Home, now_ms: i64) -> Result<(), Error> {
+    let all = all(tx, home)?;
+    let mut old = all.iter().filter(|import| !is_kept(import.ended_ms, now_ms));
+    old.try_for_each(|import| import.place.forget(tx))
 }
 
 #[async_trait]
 impl Handle<DescribeImport> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: DescribeImportInput) -> Result<DescribeImportOutput, Error> {
         let home = Home::of(cx);
-        let found = self.store.read(|tx| all(tx, &home)).await?.into_iter().find(|one| one.arn == req.import_arn);
+        let now = cx.now().as_millisecond();
+        let is_meant = |one: &Import| one.arn == req.import_arn && is_kept(one.ended_ms, now);
+        let found = self.store.read(|tx| all(tx, &home)).await?.into_iter().find(is_meant);
         let Some(import) = found else {
             return Err(error::import_not_found_exception(format!("Import not found: {}", req.import_arn)));
         };
@@ -126,6 +137,8 @@ impl Handle<ListImports> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: ListImportsInput) -> Result<ListImportsOutput, Error> {
         let home = Home::of(cx);
         let mut all = self.store.read(|tx| all(tx, &home)).await?;
+        let now = cx.now().as_millisecond();
+        all.retain(|import| is_kept(import.ended_ms, now));
         if let Some(arn) = &req.table_arn {
             all.retain(|import| import.table_arn == *arn);
         }

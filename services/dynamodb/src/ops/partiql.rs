@@ -15,12 +15,13 @@ use store::Tx;
 use wire::Error;
 
 use super::query::check_types;
-use super::transact_write_items::Token;
+use super::transact_write_items::{Token, cancelled};
 use crate::capacity::{Transaction, Units, read_factor};
 use crate::expr::{Condition, Path, Projection};
 use crate::partiql::{Returning, Select, Statement};
 use crate::read::{Page, Range, Request, page};
 use crate::table::{Index, Projected, Table};
+use crate::throttle::Kind;
 use crate::value::{Item, item_size};
 use crate::write::{Home, Written};
 use crate::{DynamoDb, Invalid, convert};
@@ -141,15 +142,17 @@ impl DynamoDb {
         start: Option<Item>,
         consistent: Option<bool>,
     ) -> Result<Read, Error> {
-        let home = Home::of(cx);
+        let (home, now_ms) = (Home::of(cx), cx.now().as_millisecond());
         self.store
             .read(|tx| {
                 let table = home.table(tx, &select.table)?;
                 let index = select.index.as_deref().map(|name| table.readable_index(name)).transpose()?;
                 super::query::refuse_consistent(index, consistent)?;
+                table.admit(Kind::Read, index, now_ms)?;
                 let read = read(tx, &table, index, select, limit, start.as_ref())?;
                 let factor = read_factor(consistent);
                 let units = Units::of_read(index, read.bytes, factor).and_of_table(read.fetched * factor);
+                table.charge(Kind::Read, || units.clone());
                 Ok(Read { page: read, units })
             })
             .await
@@ -206,7 +209,7 @@ impl DynamoDb {
         statements: Vec<(Statement, bool)>,
         asked: Option<&str>,
     ) -> Result<ExecuteTransactionOutput, Error> {
-        let home = Home::of(cx);
+        let (home, now_ms) = (Home::of(cx), cx.now().as_millisecond());
         let found = self
             .store
             .read(|tx| {
@@ -220,13 +223,20 @@ impl DynamoDb {
                         ));
                     }
                     let page = read(tx, &table, None, select, None, None)?;
-                    found.push((select.table.clone(), page.items.into_iter().next()));
+                    let item = page.items.into_iter().next();
+                    let admitted = table.admit(Kind::Read, None, now_ms);
+                    table.charge(Kind::Read, || Units::of_read(None, item.as_ref().map_or(0, item_size), 2.0));
+                    found.push((select.table.clone(), item, admitted));
+                }
+                let reasons: Vec<_> = found.iter().map(|(_, _, admitted)| admitted.as_ref().err().cloned()).collect();
+                if reasons.iter().any(Option::is_some) {
+                    return Err(cancelled(&reasons));
                 }
                 Ok(found)
             })
             .await?;
         let mut units: std::collections::BTreeMap<String, Units> = std::collections::BTreeMap::new();
-        for (table, item) in &found {
+        for (table, item, _) in &found {
             let size = item.as_ref().map_or(0, item_size);
             units.entry(table.clone()).or_default().add(Units::of_read(None, size, 2.0));
         }
@@ -235,7 +245,7 @@ impl DynamoDb {
             .filter_map(|(table, units)| units.answer_transaction(&table, asked, Transaction::Reads))
             .collect();
         let responses =
-            found.into_iter().map(|(_, item)| ItemResponse { item: item.map(convert::attributes) }).collect();
+            found.into_iter().map(|(_, item, _)| ItemResponse { item: item.map(convert::attributes) }).collect();
         Ok(ExecuteTransactionOutput {
             responses: Some(responses),
             consumed_capacity: (!consumed.is_empty()).then_some(consumed),

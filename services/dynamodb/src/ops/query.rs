@@ -9,6 +9,7 @@ use crate::capacity::{Units, read_factor};
 use crate::expr::{Condition, KeyCondition, Placeholders, Projection, SortCondition};
 use crate::read::{Range, Request, page};
 use crate::table::{Index, KeySchema, Table};
+use crate::throttle::Kind;
 use crate::write::{Home, convert_values};
 use crate::{DynamoDb, Invalid, convert, legacy};
 
@@ -57,6 +58,7 @@ impl Handle<Query> for DynamoDb {
         let table = self.store.read(|tx| home.table(tx, &req.table_name)).await?;
         let index = req.index_name.as_deref().map(|name| table.readable_index(name)).transpose()?;
         refuse_consistent(index, req.consistent_read)?;
+        table.admit(Kind::Read, index, cx.now().as_millisecond())?;
         let schema = index.map_or(&table.key, |index| &index.key);
         let condition = match (req.key_condition_expression, req.key_conditions) {
             (Some(source), _) => KeyCondition::parse(&source, &placeholders, schema)?,
@@ -97,6 +99,7 @@ impl Handle<Query> for DynamoDb {
             .await?;
         let factor = read_factor(req.consistent_read);
         let units = Units::of_read(index, page.bytes, factor).and_of_table(page.fetched * factor);
+        table.charge(Kind::Read, || units.clone());
         Ok(QueryOutput {
             count: i32::try_from(page.items.len()).ok(),
             scanned_count: i32::try_from(page.scanned).ok(),

@@ -9,6 +9,7 @@ use super::query::{View, filter, limit, refuse_consistent};
 use crate::capacity::{Units, read_factor};
 use crate::expr::Placeholders;
 use crate::read::{Range, Request, page};
+use crate::throttle::Kind;
 use crate::write::{Home, convert_values};
 use crate::{DynamoDb, Invalid, convert, legacy};
 
@@ -41,6 +42,7 @@ impl Handle<Scan> for DynamoDb {
         let table = self.store.read(|tx| home.table(tx, &req.table_name)).await?;
         let index = req.index_name.as_deref().map(|name| table.readable_index(name)).transpose()?;
         refuse_consistent(index, req.consistent_read)?;
+        table.admit(Kind::Read, index, cx.now().as_millisecond())?;
         let view = View::new(
             &table,
             index,
@@ -74,6 +76,7 @@ impl Handle<Scan> for DynamoDb {
             .await?;
         let factor = read_factor(req.consistent_read);
         let units = Units::of_read(index, page.bytes, factor).and_of_table(page.fetched * factor);
+        table.charge(Kind::Read, || units.clone());
         Ok(ScanOutput {
             count: i32::try_from(page.items.len()).ok(),
             scanned_count: i32::try_from(page.scanned).ok(),

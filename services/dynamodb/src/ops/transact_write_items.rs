@@ -13,6 +13,7 @@ use wire::Error;
 
 use super::batch_write_item::{Counted, counted, touched};
 use crate::capacity::{Transaction, Units};
+use crate::throttle::Kind;
 use crate::value::item_size;
 use crate::write::{Action, Expressions, Home, Write};
 use crate::{DynamoDb, convert, items};
@@ -67,7 +68,7 @@ impl DynamoDb {
         asked: Option<String>,
         sizes: bool,
     ) -> Result<Counted, Error> {
-        let (home, own) = (Home::of(cx), Home::of(cx));
+        let (home, own, now_ms) = (Home::of(cx), Home::of(cx), cx.now().as_millisecond());
         let touched = sizes.then(|| touched(&writes));
         let consumed = cx.write(&self.store, move |tx| {
             let done = match &token {
@@ -75,7 +76,7 @@ impl DynamoDb {
                 None => false,
             };
             // A repeated transaction counts as reading what it wrote.
-            let units = if done { read_again(tx, &own, &writes)? } else { run(tx, &own, &writes)? };
+            let units = if done { read_again(tx, &own, &writes)? } else { run(tx, &own, &writes, now_ms)? };
             let kind = if done { Transaction::Reads } else { Transaction::Writes };
             Ok::<_, Error>(counted(units, asked.as_deref(), Some(kind)))
         });
@@ -181,7 +182,7 @@ fn remember(tx: &mut Tx<'_>, home: &Home, name: &str, token: &Token) -> Result<b
     Ok(true)
 }
 
-fn run(tx: &mut Tx<'_>, home: &Home, writes: &[Write]) -> Result<BTreeMap<String, Units>, Error> {
+fn run(tx: &mut Tx<'_>, home: &Home, writes: &[Write], now_ms: i64) -> Result<BTreeMap<String, Units>, Error> {
     let mut seen = BTreeSet::new();
     for write in writes {
         let table = home.table(tx, &write.table)?;
@@ -203,8 +204,9 @@ fn run(tx: &mut Tx<'_>, home: &Home, writes: &[Write]) -> Result<BTreeMap<String
     let mut reasons = Vec::with_capacity(writes.len());
     for write in writes {
         let table = home.table(tx, &write.table)?;
-        match write.apply(tx, &table) {
+        match table.admit(Kind::Write, None, now_ms).and_then(|()| write.apply(tx, &table)) {
             Ok(written) => {
+                table.charge(Kind::Write, || Units::of_write(&table, &written, 2.0));
                 bytes += written.new.as_ref().or(written.old.as_ref()).map_or(0, item_size);
                 units.entry(write.table.clone()).or_default().add(Units::of_write(&table, &written, 2.0));
                 reasons.push(None);
@@ -233,6 +235,8 @@ pub(super) fn cancelled(reasons: &[Option<Error>]) -> Error {
         None => "None",
         Some(error) if error.is("ConditionalCheckFailedException") => "ConditionalCheckFailed",
         Some(error) if error.is("DuplicateItemException") => "DuplicateItem",
+        Some(error) if error.is("ProvisionedThroughputExceededException") => "ProvisionedThroughputExceeded",
+        Some(error) if error.is("ThrottlingException") => "ThrottlingError",
         Some(_) => "ValidationError",
     };
     let codes: Vec<&str> = reasons.iter().map(code).collect();

@@ -94,6 +94,11 @@ impl TransferKey {
         Ok(tx.enqueue(NewTask::new(EXPORT, format!("{EXPORT}/{}", self.id)).payload(self)?)?)
     }
 
+    /// Nobody is told of it any more.
+    pub(crate) fn forget(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        Ok(tx.delete(self.key())?)
+    }
+
     pub(crate) fn load(&self, tx: &mut Tx<'_>) -> Result<Option<Export>, Error> {
         Ok(tx.get_json(self.key())?)
     }

@@ -63,6 +63,11 @@ pub(crate) struct TransferKey {
 }
 
 impl TransferKey {
+    /// Nobody is told of it any more.
+    pub(crate) fn forget(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        Ok(tx.delete(self.key())?)
+    }
+
     fn key(&self) -> Key {
         Import::all(&self.home()).push(&self.id)
     }

@@ -37,6 +37,18 @@ impl State {
     }
 }
 
+/// Whether a transfer that ended then is still told of: for 90 days. Source: API reference, ListExports and ListImports.
+pub(crate) fn is_kept(ended_ms: Option<i64>, now_ms: i64) -> bool {
+    ended_ms.is_none_or(|ended| now_ms - ended < 90 * 24 * HOUR_MS)
+}
+
+/// Whether its client token still stands for it: for eight hours after its end. Source: API reference, ExportTableToPointInTime.
+pub(crate) fn stands_for(ended_ms: Option<i64>, now_ms: i64) -> bool {
+    ended_ms.is_none_or(|ended| now_ms - ended < 8 * HOUR_MS)
+}
+
+const HOUR_MS: i64 = 3_600_000;
+
 /// Refuses a value that nothing here obeys, as members are that no code reads.
 pub(crate) fn only(member: &str, given: Option<&str>, served: &[&str]) -> Result<(), Error> {
     match given {

@@ -10,7 +10,7 @@ use super::*;
 
 /// The real time, and what a test has let pass.
 #[derive(Debug, Default)]
-struct Shifted(AtomicI64);
+pub(super) struct Shifted(AtomicI64);
 
 impl Clock for Shifted {
     fn now(&self) -> jiff::Timestamp {
@@ -25,12 +25,16 @@ impl Clock for Shifted {
 }
 
 impl Shifted {
-    fn pass(&self, days: i64) {
-        self.0.fetch_add(days * 86_400, Ordering::Relaxed);
+    pub(super) fn pass(&self, days: i64) {
+        self.pass_seconds(days * 86_400);
+    }
+
+    pub(super) fn pass_seconds(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
     }
 }
 
-fn shifted() -> (Bench, Arc<Shifted>) {
+pub(super) fn shifted() -> (Bench, Arc<Shifted>) {
     let clock = Arc::new(Shifted::default());
     (bench_on(&Router::with_clock(clock.clone())), clock)
 }

@@ -10,6 +10,7 @@ use service::Handle;
 use store::Key;
 use wire::Error;
 
+use super::ages::shifted;
 use super::*;
 
 const MINUTE_MS: i64 = 60_000;
@@ -238,4 +239,46 @@ async fn windows_that_are_none() {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     panic!("the export does not end");
+}
+
+#[tokio::test]
+async fn exports_are_told_of_for_ninety_days() {
+    let (bench, clock) = shifted();
+    bench.cx.router().register::<PutObject, _>(&Arc::new(Bucket::default()));
+    bench.table().await;
+    let recovery =
+        json!({"TableName": "flights", "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": true}});
+    bench.call("updateContinuousBackups", recovery).await;
+    let export = async || {
+        let input = json!({"TableArn": "arn:aws:dynamodb:eu-west-1:000000000000:table/flights", "S3Bucket": "lake",
+            "ClientToken": "again"});
+        let begun = bench.call("exportTableToPointInTime", input).await["ExportDescription"]["ExportArn"].clone();
+        let running = bench.platform.dynamodb.start();
+        let asked = json!({"ExportArn": begun});
+        while bench.call("describeExport", asked.clone()).await["ExportDescription"]["EndTime"].is_null() {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        running.abort();
+        begun
+    };
+    let listed = async || {
+        let told = bench.call("listExports", json!({})).await["ExportSummaries"].clone();
+        told.as_array().unwrap().iter().map(|one| one["ExportArn"].clone()).collect::<Vec<_>>()
+    };
+    let first = export().await;
+    assert_eq!(export().await, first, "a token stands for its export");
+    clock.pass(1);
+    let second = export().await;
+    assert_ne!(second, first, "for eight hours");
+    assert_eq!(listed().await, [first.clone(), second.clone()]);
+    clock.pass(89);
+    assert_eq!(listed().await, [second]);
+    let gone = bench.try_call("describeExport", json!({"ExportArn": first})).await.unwrap_err();
+    assert_eq!(gone.code(), "ExportNotFoundException");
+    let third = export().await;
+    clock.pass(88);
+    assert_eq!(listed().await, [third]);
+    let exports = Key::new("dynamodb").push("export");
+    let kept = bench.platform.dynamodb.store().read(move |tx| tx.scan_prefix(&exports, 9)).await.unwrap();
+    assert_eq!(kept.len(), 2, "what nobody is told of goes with the next export");
 }

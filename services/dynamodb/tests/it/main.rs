@@ -7,6 +7,7 @@ mod exports;
 mod metrics;
 mod names;
 mod statements;
+mod throttle;
 
 use std::sync::Arc;
 use std::time::Duration;
