@@ -197,6 +197,39 @@ def stopping():
     missing(cf().continue_update_rollback)
 
 
+@operations("cloudformation", "RollbackStack")
+def rolling_back():
+    body = json.loads(template())
+    body["Resources"]["B"] = {"Type": "AWS::SQS::Queue", "DependsOn": "Q", "Properties": {"QueueName": "not a name"}}
+    name = named("left")
+    id = cf().create_stack(StackName=name, TemplateBody=json.dumps(body), DisableRollback=True)["StackId"]
+    ended(id, "CREATE_FAILED")
+    equal(cf().rollback_stack(StackName=name)["StackId"], id)
+    ended(id, "ROLLBACK_COMPLETE")
+    refused("ValidationError", "is in ROLLBACK_COMPLETE state and can not be rolled back", cf().rollback_stack, StackName=name)
+    cf().delete_stack(StackName=name)
+    missing(cf().rollback_stack)
+    denied("AccessDenied", "cloudformation:RollbackStack", "rollback_stack", StackName=name)
+
+
+@operations("cloudformation", "SignalResource")
+def signals():
+    body = json.dumps({"Resources": {"W": {"Type": "AWS::CloudFormation::WaitCondition", "CreationPolicy": {"ResourceSignal": {"Count": 2, "Timeout": "PT5M"}}}}})
+    name = named("signal")
+    id = cf().create_stack(StackName=name, TemplateBody=body)["StackId"]
+    until(lambda: cf().describe_stacks(StackName=id)["Stacks"][0]["StackStatus"] and cf().list_stack_resources(StackName=name)["StackResourceSummaries"], bool)
+    given = {"StackName": name, "LogicalResourceId": "W", "Status": "SUCCESS"}
+    for number in ("1", "1", "2"):
+        cf().signal_resource(UniqueId=number, **given)
+    ended(id, "CREATE_COMPLETE")
+    told = [e.get("ResourceStatusReason") for e in cf().describe_stack_events(StackName=name)["StackEvents"]]
+    equal(told.count("Received SUCCESS signal with UniqueId 1"), 1)
+    refused("ValidationError", "can not be signaled", cf().signal_resource, UniqueId="3", **given)
+    refused("ValidationError", "status", cf().signal_resource, UniqueId="3", **(given | {"Status": "MAYBE"}))
+    missing(cf().signal_resource, LogicalResourceId="W", UniqueId="1", Status="SUCCESS")
+    denied("AccessDenied", "cloudformation:SignalResource", "signal_resource", UniqueId="3", **given)
+
+
 @operations("cloudformation", "DetectStackDrift", "DescribeStackDriftDetectionStatus", "DescribeStackResourceDrifts", "DetectStackResourceDrift")
 def drift():
     def detected(**given):

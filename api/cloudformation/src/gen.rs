@@ -105,7 +105,6 @@ impl wire::Operation for CreateChangeSet {
         ],
         refused: &[
             ("ResourceTypes", &[]),
-            ("RollbackConfiguration", &[]),
             ("DeploymentMode", &[]),
             ("DeploymentConfig.Mode", &["STANDARD"]),
             ("DeploymentConfig.DisableRollback", &["false"]),
@@ -145,9 +144,7 @@ impl wire::Operation for CreateStack {
             },
         ],
         refused: &[
-            ("RollbackConfiguration", &[]),
             ("ResourceTypes", &[]),
-            ("RetainExceptOnCreate", &["false"]),
             ("DeploymentConfig.Mode", &["STANDARD"]),
             ("DeploymentConfig.DisableRollback", &["false"]),
             ("DisableValidation", &["false"]),
@@ -475,7 +472,7 @@ impl wire::Operation for ExecuteChangeSet {
             when: None,
             passes: "",
         }],
-        refused: &[("RetainExceptOnCreate", &["false"])],
+        refused: &[],
     };
 }
 
@@ -672,6 +669,40 @@ impl wire::Operation for ListStacks {
     };
 }
 
+/// `cloudformation:RollbackStack`.
+#[derive(Debug)]
+pub struct RollbackStack;
+impl wire::Operation for RollbackStack {
+    type Input = RollbackStackInput;
+    type Output = RollbackStackOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "RollbackStack",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_ROLLBACK_STACK_INPUT,
+        output: &S_ROLLBACK_STACK_OUTPUT,
+        result_wrapper: "RollbackStackResult",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "cloudformation:RollbackStack",
+                resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:cloudformation:{region}:{account}:{RoleARN}",
+                when: None,
+                passes: "cloudformation.amazonaws.com",
+            },
+        ],
+        refused: &[("DeploymentConfig.Mode", &["STANDARD"]), ("DeploymentConfig.DisableRollback", &["false"])],
+    };
+}
+
 /// `cloudformation:SetStackPolicy`.
 #[derive(Debug)]
 pub struct SetStackPolicy;
@@ -690,6 +721,32 @@ impl wire::Operation for SetStackPolicy {
         readonly: false,
         needs: &[wire::operation::Need {
             action: "cloudformation:SetStackPolicy",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `cloudformation:SignalResource`.
+#[derive(Debug)]
+pub struct SignalResource;
+impl wire::Operation for SignalResource {
+    type Input = SignalResourceInput;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "SignalResource",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_SIGNAL_RESOURCE_INPUT,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "cloudformation:SignalResource",
             resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
             when: None,
             passes: "",
@@ -730,8 +787,6 @@ impl wire::Operation for UpdateStack {
         ],
         refused: &[
             ("ResourceTypes", &[]),
-            ("RollbackConfiguration", &[]),
-            ("RetainExceptOnCreate", &["false"]),
             ("DeploymentConfig.Mode", &["STANDARD"]),
             ("DeploymentConfig.DisableRollback", &["false"]),
             ("DisableValidation", &["false"]),
@@ -817,7 +872,9 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListImports as wire::Operation>::SPEC,
     <ListStackResources as wire::Operation>::SPEC,
     <ListStacks as wire::Operation>::SPEC,
+    <RollbackStack as wire::Operation>::SPEC,
     <SetStackPolicy as wire::Operation>::SPEC,
+    <SignalResource as wire::Operation>::SPEC,
     <UpdateStack as wire::Operation>::SPEC,
     <UpdateTerminationProtection as wire::Operation>::SPEC,
     <ValidateTemplate as wire::Operation>::SPEC,
@@ -1475,6 +1532,25 @@ pub struct RollbackConfiguration {
 }
 wire::shape!(RollbackConfiguration: "RollbackTriggers" rollback_triggers, "MonitoringTimeInMinutes" monitoring_time_in_minutes,);
 
+/// `RollbackStackInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RollbackStackInput {
+    pub stack_name: String,
+    pub role_arn: Option<String>,
+    pub client_request_token: Option<String>,
+    pub retain_except_on_create: Option<bool>,
+    pub deployment_config: Option<DeploymentConfig>,
+}
+wire::shape!(RollbackStackInput: "StackName" stack_name, "RoleARN" role_arn, "ClientRequestToken" client_request_token, "RetainExceptOnCreate" retain_except_on_create, "DeploymentConfig" deployment_config,);
+
+/// `RollbackStackOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RollbackStackOutput {
+    pub stack_id: Option<String>,
+    pub operation_id: Option<String>,
+}
+wire::shape!(RollbackStackOutput: "StackId" stack_id, "OperationId" operation_id,);
+
 /// `RollbackTrigger`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RollbackTrigger {
@@ -1491,6 +1567,16 @@ pub struct SetStackPolicyInput {
     pub stack_policy_url: Option<String>,
 }
 wire::shape!(SetStackPolicyInput: "StackName" stack_name, "StackPolicyBody" stack_policy_body, "StackPolicyURL" stack_policy_url,);
+
+/// `SignalResourceInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SignalResourceInput {
+    pub stack_name: String,
+    pub logical_resource_id: String,
+    pub unique_id: String,
+    pub status: String,
+}
+wire::shape!(SignalResourceInput: "StackName" stack_name, "LogicalResourceId" logical_resource_id, "UniqueId" unique_id, "Status" status,);
 
 /// `Stack`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4406,6 +4492,10 @@ static S_RESOURCE_PROPERTIES: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_RESOURCE_PROPERTY_PATH: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_RESOURCE_SIGNAL_STATUS: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["SUCCESS", "FAILURE"], sensitive: false };
+static S_RESOURCE_SIGNAL_UNIQUE_ID: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: None, values: &[], sensitive: false };
 static S_RESOURCE_STATUS: Shape = Shape::String {
     min: None,
     max: None,
@@ -4602,6 +4692,74 @@ static S_ROLLBACK_CONFIGURATION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_ROLLBACK_STACK_INPUT: Shape = Shape::Structure(Structure {
+    name: "RollbackStackInput",
+    members: &[
+        Member {
+            name: "StackName",
+            wire: "",
+            shape: &S_STACK_NAME_OR_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RoleARN",
+            wire: "",
+            shape: &S_ROLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientRequestToken",
+            wire: "",
+            shape: &S_CLIENT_REQUEST_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RetainExceptOnCreate",
+            wire: "",
+            shape: &S_RETAIN_EXCEPT_ON_CREATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DeploymentConfig",
+            wire: "",
+            shape: &S_DEPLOYMENT_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ROLLBACK_STACK_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "RollbackStackOutput",
+    members: &[
+        Member {
+            name: "StackId",
+            wire: "",
+            shape: &S_STACK_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OperationId",
+            wire: "",
+            shape: &S_OPERATION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ROLLBACK_TRIGGER: Shape = Shape::Structure(Structure {
     name: "RollbackTrigger",
     members: &[
@@ -4652,6 +4810,44 @@ static S_SET_STACK_POLICY_INPUT: Shape = Shape::Structure(Structure {
             wire: "",
             shape: &S_STACK_POLICY_URL,
             required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SIGNAL_RESOURCE_INPUT: Shape = Shape::Structure(Structure {
+    name: "SignalResourceInput",
+    members: &[
+        Member {
+            name: "StackName",
+            wire: "",
+            shape: &S_STACK_NAME_OR_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LogicalResourceId",
+            wire: "",
+            shape: &S_LOGICAL_RESOURCE_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UniqueId",
+            wire: "",
+            shape: &S_RESOURCE_SIGNAL_UNIQUE_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_RESOURCE_SIGNAL_STATUS,
+            required: true,
             location: Location::Body,
             idempotency_token: false,
         },

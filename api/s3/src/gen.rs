@@ -493,6 +493,32 @@ impl wire::Operation for GetBucketLocation {
     };
 }
 
+/// `s3:GetBucketLogging`.
+#[derive(Debug)]
+pub struct GetBucketLogging;
+impl wire::Operation for GetBucketLogging {
+    type Input = GetBucketLoggingRequest;
+    type Output = GetBucketLoggingOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetBucketLogging",
+        method: "GET",
+        uri: "/{Bucket}?logging",
+        success_status: 200,
+        input: &S_GET_BUCKET_LOGGING_REQUEST,
+        output: &S_GET_BUCKET_LOGGING_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "s3:GetBucketLogging",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `s3:GetBucketNotificationConfiguration`.
 #[derive(Debug)]
 pub struct GetBucketNotificationConfiguration;
@@ -980,6 +1006,32 @@ impl wire::Operation for PutBucketLifecycleConfiguration {
     };
 }
 
+/// `s3:PutBucketLogging`.
+#[derive(Debug)]
+pub struct PutBucketLogging;
+impl wire::Operation for PutBucketLogging {
+    type Input = PutBucketLoggingRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutBucketLogging",
+        method: "PUT",
+        uri: "/{Bucket}?logging",
+        success_status: 200,
+        input: &S_PUT_BUCKET_LOGGING_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketLogging",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `s3:PutBucketNotificationConfiguration`.
 #[derive(Debug)]
 pub struct PutBucketNotificationConfiguration;
@@ -1195,6 +1247,32 @@ impl wire::Operation for PutObject {
     };
 }
 
+/// `s3:PutObjectLockConfiguration`.
+#[derive(Debug)]
+pub struct PutObjectLockConfiguration;
+impl wire::Operation for PutObjectLockConfiguration {
+    type Input = PutObjectLockConfigurationRequest;
+    type Output = PutObjectLockConfigurationOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutObjectLockConfiguration",
+        method: "PUT",
+        uri: "/{Bucket}?object-lock",
+        success_status: 200,
+        input: &S_PUT_OBJECT_LOCK_CONFIGURATION_REQUEST,
+        output: &S_PUT_OBJECT_LOCK_CONFIGURATION_OUTPUT,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketObjectLockConfiguration",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("ObjectLockConfiguration.Rule.DefaultRetention.DefaultEventHold", &[]), ("Token", &[])],
+    };
+}
+
 /// `s3:PutObjectTagging`.
 #[derive(Debug)]
 pub struct PutObjectTagging;
@@ -1273,6 +1351,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetBucketEncryption as wire::Operation>::SPEC,
     <GetBucketLifecycleConfiguration as wire::Operation>::SPEC,
     <GetBucketLocation as wire::Operation>::SPEC,
+    <GetBucketLogging as wire::Operation>::SPEC,
     <GetBucketNotificationConfiguration as wire::Operation>::SPEC,
     <GetBucketOwnershipControls as wire::Operation>::SPEC,
     <GetBucketPolicy as wire::Operation>::SPEC,
@@ -1291,12 +1370,14 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <PutBucketCors as wire::Operation>::SPEC,
     <PutBucketEncryption as wire::Operation>::SPEC,
     <PutBucketLifecycleConfiguration as wire::Operation>::SPEC,
+    <PutBucketLogging as wire::Operation>::SPEC,
     <PutBucketNotificationConfiguration as wire::Operation>::SPEC,
     <PutBucketOwnershipControls as wire::Operation>::SPEC,
     <PutBucketPolicy as wire::Operation>::SPEC,
     <PutBucketTagging as wire::Operation>::SPEC,
     <PutBucketVersioning as wire::Operation>::SPEC,
     <PutObject as wire::Operation>::SPEC,
+    <PutObjectLockConfiguration as wire::Operation>::SPEC,
     <PutObjectTagging as wire::Operation>::SPEC,
     <PutPublicAccessBlock as wire::Operation>::SPEC,
 ];
@@ -1347,6 +1428,13 @@ pub struct BucketLifecycleConfiguration {
     pub rules: Vec<LifecycleRule>,
 }
 wire::shape!(BucketLifecycleConfiguration: "Rules" rules,);
+
+/// `BucketLoggingStatus`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BucketLoggingStatus {
+    pub logging_enabled: Option<LoggingEnabled>,
+}
+wire::shape!(BucketLoggingStatus: "LoggingEnabled" logging_enabled,);
 
 /// `CORSConfiguration`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1728,6 +1816,21 @@ pub struct GetBucketLocationRequest {
     pub expected_bucket_owner: Option<String>,
 }
 wire::shape!(GetBucketLocationRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
+
+/// `GetBucketLoggingOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetBucketLoggingOutput {
+    pub logging_enabled: Option<LoggingEnabled>,
+}
+wire::shape!(GetBucketLoggingOutput: "LoggingEnabled" logging_enabled,);
+
+/// `GetBucketLoggingRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetBucketLoggingRequest {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(GetBucketLoggingRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `GetBucketNotificationConfigurationRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2194,6 +2297,16 @@ pub struct LocationInfo {
 }
 wire::shape!(LocationInfo: "Type" r#type, "Name" name,);
 
+/// `LoggingEnabled`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoggingEnabled {
+    pub target_bucket: String,
+    pub target_grants: Option<Vec<TargetGrant>>,
+    pub target_prefix: String,
+    pub target_object_key_format: Option<TargetObjectKeyFormat>,
+}
+wire::shape!(LoggingEnabled: "TargetBucket" target_bucket, "TargetGrants" target_grants, "TargetPrefix" target_prefix, "TargetObjectKeyFormat" target_object_key_format,);
+
 /// `NoncurrentVersionExpiration`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NoncurrentVersionExpiration {
@@ -2291,6 +2404,13 @@ pub struct OwnershipControlsRule {
 }
 wire::shape!(OwnershipControlsRule: "ObjectOwnership" object_ownership,);
 
+/// `PartitionedPrefix`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PartitionedPrefix {
+    pub partition_date_source: Option<String>,
+}
+wire::shape!(PartitionedPrefix: "PartitionDateSource" partition_date_source,);
+
 /// `PublicAccessBlockConfiguration`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublicAccessBlockConfiguration {
@@ -2358,6 +2478,17 @@ pub struct PutBucketLifecycleConfigurationRequest {
 }
 wire::shape!(PutBucketLifecycleConfigurationRequest: "Bucket" bucket, "ChecksumAlgorithm" checksum_algorithm, "LifecycleConfiguration" lifecycle_configuration, "ExpectedBucketOwner" expected_bucket_owner, "TransitionDefaultMinimumObjectSize" transition_default_minimum_object_size,);
 
+/// `PutBucketLoggingRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutBucketLoggingRequest {
+    pub bucket: String,
+    pub bucket_logging_status: BucketLoggingStatus,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(PutBucketLoggingRequest: "Bucket" bucket, "BucketLoggingStatus" bucket_logging_status, "ContentMD5" content_md5, "ChecksumAlgorithm" checksum_algorithm, "ExpectedBucketOwner" expected_bucket_owner,);
+
 /// `PutBucketNotificationConfigurationRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutBucketNotificationConfigurationRequest {
@@ -2413,6 +2544,26 @@ pub struct PutBucketVersioningRequest {
     pub expected_bucket_owner: Option<String>,
 }
 wire::shape!(PutBucketVersioningRequest: "Bucket" bucket, "ContentMD5" content_md5, "ChecksumAlgorithm" checksum_algorithm, "MFA" mfa, "VersioningConfiguration" versioning_configuration, "ExpectedBucketOwner" expected_bucket_owner,);
+
+/// `PutObjectLockConfigurationOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutObjectLockConfigurationOutput {
+    pub request_charged: Option<String>,
+}
+wire::shape!(PutObjectLockConfigurationOutput: "RequestCharged" request_charged,);
+
+/// `PutObjectLockConfigurationRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutObjectLockConfigurationRequest {
+    pub bucket: String,
+    pub object_lock_configuration: Option<ObjectLockConfiguration>,
+    pub request_payer: Option<String>,
+    pub token: Option<String>,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(PutObjectLockConfigurationRequest: "Bucket" bucket, "ObjectLockConfiguration" object_lock_configuration, "RequestPayer" request_payer, "Token" token, "ContentMD5" content_md5, "ChecksumAlgorithm" checksum_algorithm, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `PutObjectOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2578,6 +2729,11 @@ pub struct ServerSideEncryptionRule {
 }
 wire::shape!(ServerSideEncryptionRule: "ApplyServerSideEncryptionByDefault" apply_server_side_encryption_by_default, "BucketKeyEnabled" bucket_key_enabled, "BlockedEncryptionTypes" blocked_encryption_types,);
 
+/// `SimplePrefix`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SimplePrefix {}
+wire::shape!(SimplePrefix:);
+
 /// `Tag`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
@@ -2592,6 +2748,22 @@ pub struct Tagging {
     pub tag_set: Vec<Tag>,
 }
 wire::shape!(Tagging: "TagSet" tag_set,);
+
+/// `TargetGrant`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TargetGrant {
+    pub grantee: Option<Grantee>,
+    pub permission: Option<String>,
+}
+wire::shape!(TargetGrant: "Grantee" grantee, "Permission" permission,);
+
+/// `TargetObjectKeyFormat`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TargetObjectKeyFormat {
+    pub simple_prefix: Option<SimplePrefix>,
+    pub partitioned_prefix: Option<PartitionedPrefix>,
+}
+wire::shape!(TargetObjectKeyFormat: "SimplePrefix" simple_prefix, "PartitionedPrefix" partitioned_prefix,);
 
 /// `TopicConfiguration`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2816,6 +2988,20 @@ static S_BUCKET_LOCATION_CONSTRAINT: Shape = Shape::String {
 };
 static S_BUCKET_LOCATION_NAME: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_BUCKET_LOGGING_STATUS: Shape = Shape::Structure(Structure {
+    name: "BucketLoggingStatus",
+    members: &[Member {
+        name: "LoggingEnabled",
+        wire: "",
+        shape: &S_LOGGING_ENABLED,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_BUCKET_LOGS_PERMISSION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["FULL_CONTROL", "READ", "WRITE"], sensitive: false };
 static S_BUCKET_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_BUCKET_NAMESPACE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["account-regional", "global"], sensitive: false };
@@ -4478,6 +4664,40 @@ static S_GET_BUCKET_LOCATION_OUTPUT: Shape = Shape::Structure(Structure {
 });
 static S_GET_BUCKET_LOCATION_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetBucketLocationRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_BUCKET_LOGGING_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "GetBucketLoggingOutput",
+    members: &[Member {
+        name: "LoggingEnabled",
+        wire: "",
+        shape: &S_LOGGING_ENABLED,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_BUCKET_LOGGING_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetBucketLoggingRequest",
     members: &[
         Member {
             name: "Bucket",
@@ -6774,6 +6994,44 @@ static S_LOCATION_NAME_AS_STRING: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_LOCATION_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["AvailabilityZone", "LocalZone"], sensitive: false };
+static S_LOGGING_ENABLED: Shape = Shape::Structure(Structure {
+    name: "LoggingEnabled",
+    members: &[
+        Member {
+            name: "TargetBucket",
+            wire: "",
+            shape: &S_TARGET_BUCKET,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TargetGrants",
+            wire: "",
+            shape: &S_TARGET_GRANTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TargetPrefix",
+            wire: "",
+            shape: &S_TARGET_PREFIX,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TargetObjectKeyFormat",
+            wire: "",
+            shape: &S_TARGET_OBJECT_KEY_FORMAT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_MFA: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MFA_DELETE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["Enabled", "Disabled"], sensitive: false };
@@ -7101,6 +7359,8 @@ static S_OBJECT_LOCK_RULE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_OBJECT_LOCK_TOKEN: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_OBJECT_OWNERSHIP: Shape = Shape::String {
     min: None,
     max: None,
@@ -7193,6 +7453,20 @@ static S_OWNERSHIP_CONTROLS_RULE: Shape = Shape::Structure(Structure {
 static S_OWNERSHIP_CONTROLS_RULES: Shape =
     Shape::List(List { member: &S_OWNERSHIP_CONTROLS_RULE, element: "member", flattened: true, min: None, max: None });
 static S_PART_NUMBER: Shape = Shape::Integer { min: None, max: None };
+static S_PARTITION_DATE_SOURCE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["EventTime", "DeliveryTime"], sensitive: false };
+static S_PARTITIONED_PREFIX: Shape = Shape::Structure(Structure {
+    name: "PartitionedPrefix",
+    members: &[Member {
+        name: "PartitionDateSource",
+        wire: "",
+        shape: &S_PARTITION_DATE_SOURCE,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_PARTS_COUNT: Shape = Shape::Integer { min: None, max: None };
 static S_PERMISSION: Shape = Shape::String {
     min: None,
@@ -7485,6 +7759,52 @@ static S_PUT_BUCKET_LIFECYCLE_CONFIGURATION_REQUEST: Shape = Shape::Structure(St
     ],
     payload: Some("LifecycleConfiguration"),
 });
+static S_PUT_BUCKET_LOGGING_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PutBucketLoggingRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BucketLoggingStatus",
+            wire: "BucketLoggingStatus",
+            shape: &S_BUCKET_LOGGING_STATUS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContentMD5",
+            wire: "Content-MD5",
+            shape: &S_CONTENT_MD5,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ChecksumAlgorithm",
+            wire: "x-amz-sdk-checksum-algorithm",
+            shape: &S_CHECKSUM_ALGORITHM,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: Some("BucketLoggingStatus"),
+});
 static S_PUT_BUCKET_NOTIFICATION_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structure {
     name: "PutBucketNotificationConfigurationRequest",
     members: &[
@@ -7722,6 +8042,80 @@ static S_PUT_BUCKET_VERSIONING_REQUEST: Shape = Shape::Structure(Structure {
         },
     ],
     payload: Some("VersioningConfiguration"),
+});
+static S_PUT_OBJECT_LOCK_CONFIGURATION_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "PutObjectLockConfigurationOutput",
+    members: &[Member {
+        name: "RequestCharged",
+        wire: "x-amz-request-charged",
+        shape: &S_REQUEST_CHARGED,
+        required: false,
+        location: Location::Header,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_PUT_OBJECT_LOCK_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PutObjectLockConfigurationRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ObjectLockConfiguration",
+            wire: "ObjectLockConfiguration",
+            shape: &S_OBJECT_LOCK_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequestPayer",
+            wire: "x-amz-request-payer",
+            shape: &S_REQUEST_PAYER,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Token",
+            wire: "x-amz-bucket-object-lock-token",
+            shape: &S_OBJECT_LOCK_TOKEN,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContentMD5",
+            wire: "Content-MD5",
+            shape: &S_CONTENT_MD5,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ChecksumAlgorithm",
+            wire: "x-amz-sdk-checksum-algorithm",
+            shape: &S_CHECKSUM_ALGORITHM,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: Some("ObjectLockConfiguration"),
 });
 static S_PUT_OBJECT_OUTPUT: Shape = Shape::Structure(Structure {
     name: "PutObjectOutput",
@@ -8627,6 +9021,7 @@ static S_SERVER_SIDE_ENCRYPTION_RULES: Shape = Shape::List(List {
     max: None,
 });
 static S_SETTING: Shape = Shape::Boolean;
+static S_SIMPLE_PREFIX: Shape = Shape::Structure(Structure { name: "SimplePrefix", members: &[], payload: None });
 static S_SIZE: Shape = Shape::Integer { min: None, max: None };
 static S_SKIP_VALIDATION: Shape = Shape::Boolean;
 static S_START_AFTER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
@@ -8692,6 +9087,54 @@ static S_TAGGING: Shape = Shape::Structure(Structure {
 static S_TAGGING_DIRECTIVE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["COPY", "REPLACE"], sensitive: false };
 static S_TAGGING_HEADER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TARGET_BUCKET: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TARGET_GRANT: Shape = Shape::Structure(Structure {
+    name: "TargetGrant",
+    members: &[
+        Member {
+            name: "Grantee",
+            wire: "",
+            shape: &S_GRANTEE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Permission",
+            wire: "",
+            shape: &S_BUCKET_LOGS_PERMISSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_TARGET_GRANTS: Shape =
+    Shape::List(List { member: &S_TARGET_GRANT, element: "Grant", flattened: false, min: None, max: None });
+static S_TARGET_OBJECT_KEY_FORMAT: Shape = Shape::Structure(Structure {
+    name: "TargetObjectKeyFormat",
+    members: &[
+        Member {
+            name: "SimplePrefix",
+            wire: "SimplePrefix",
+            shape: &S_SIMPLE_PREFIX,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PartitionedPrefix",
+            wire: "PartitionedPrefix",
+            shape: &S_PARTITIONED_PREFIX,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_TARGET_PREFIX: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TOPIC_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TOPIC_CONFIGURATION: Shape = Shape::Structure(Structure {

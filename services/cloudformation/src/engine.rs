@@ -228,6 +228,7 @@ impl Run<'_> {
             half_made: Mutex::default(),
             touched: std::sync::atomic::AtomicBool::default(),
             going_back: false,
+            is_signalled: false,
             until_ms: stack.operation.as_ref().and_then(|operation| operation.until_ms),
         }
     }
@@ -374,6 +375,7 @@ fn begin_rollback(tx: &mut store::Tx<'_>, stack: &mut StackRecord, now: i64, rea
     let Some(operation) = stack.operation.as_mut() else { return Ok(()) };
     let creating = operation.goal == Goal::Create;
     if operation.on_failure == "DO_NOTHING" {
+        stack.failed = Some(operation.clone());
         // What was to be replaced is what there is.
         for (name, before) in &operation.journal {
             if let (Some(before), Some(current)) = (before, stack.resources.get_mut(name))

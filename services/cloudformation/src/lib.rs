@@ -4,7 +4,7 @@
 //! [`start`] beginning operations · [`engine`] carrying them out, a durable task each · [`resources`] one file per type ·
 //! [`ops`] the API.
 //!
-//! [`process`] carrying out transforms, with [`serverless`] · [`policy`] which resources updates may touch.
+//! [`process`] carrying out transforms, with [`serverless`] and [`macros`] · [`policy`] which resources updates may touch.
 //!
 //! [`cloud_control`] the Cloud Control API: the same types of resources one by one, without stacks.
 //!
@@ -14,13 +14,16 @@
 //!
 //! [`answers`] links by which custom resources and wait conditions are answered.
 //!
-//! Not here: macros of one's own, stack sets.
+//! [`signals`] what resources wait for · [`triggers`] alarms by which operations go back.
+//!
+//! Not here: stack sets.
 
 mod answers;
 mod cloud_control;
 mod dynamic;
 mod engine;
 mod intrinsics;
+mod macros;
 mod notify;
 mod ongoing;
 mod ops;
@@ -30,10 +33,12 @@ mod process;
 mod records;
 mod resources;
 mod serverless;
+mod signals;
 mod stacks;
 mod start;
 mod sweep;
 mod template;
+mod triggers;
 
 use std::sync::Arc;
 
@@ -71,6 +76,11 @@ pub fn template_to_json(text: &str) -> Result<serde_json::Value> {
     template::to_json(text)
 }
 
+/// The names of all types of resources, but for those that templates make up (`Custom::…`).
+pub fn types() -> Vec<&'static str> {
+    resources::names()
+}
+
 pub use answers::ANSWERS;
 
 impl CloudFormation {
@@ -99,7 +109,8 @@ pub fn register(platform: &Platform, envs: Option<PythonEnvs>) -> Arc<CloudForma
     operations!(platform.router, service, api:
         CancelUpdateStack, ContinueUpdateRollback, CreateChangeSet, CreateStack, DeleteChangeSet, DeleteStack, DescribeChangeSet, DescribeStackDriftDetectionStatus, DescribeStackEvents,
         DescribeStackResource, DescribeStackResourceDrifts, DescribeStackResources, DescribeStacks, DetectStackDrift, DetectStackResourceDrift, ExecuteChangeSet, GetStackPolicy, GetTemplate,
-        GetTemplateSummary, ListChangeSets, ListExports, ListImports, ListStackResources, ListStacks, SetStackPolicy, UpdateStack,
+        GetTemplateSummary, ListChangeSets, ListExports, ListImports, ListStackResources, ListStacks, RollbackStack,
+        SetStackPolicy, SignalResource, UpdateStack,
         UpdateTerminationProtection, ValidateTemplate);
     let operations = Arc::new(ongoing::Job(engine::Operations(service.clone())));
     jobs::register(&platform.control, &platform.router, operations, OPERATIONS_AT_ONCE);

@@ -5,29 +5,15 @@ use serde_json::{Map, Value};
 use service::Cx;
 use wire::Error;
 
-use crate::template::{Template, extensions, rules, to_json, validation};
+use crate::macros::{self, Caller};
+use crate::start::Wanted;
+use crate::template::{Template, extensions, rules, to_json};
 use crate::{CloudFormation, Result, parameters, serverless};
-
-/// The transforms that a template declares, in their order.
-pub(crate) fn declared(template: &Value) -> Vec<String> {
-    match template.get("Transform") {
-        Some(Value::String(one)) => vec![one.clone()],
-        Some(Value::Array(many)) => many
-            .iter()
-            .map(|one| match one {
-                Value::String(name) => name.clone(),
-                other => other.get("Name").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            })
-            .collect(),
-        Some(other) => vec![other.get("Name").and_then(Value::as_str).unwrap_or_default().to_owned()],
-        None => Vec::new(),
-    }
-}
 
 /// The parameters that a template declares, whatever else is in it.
 pub(crate) fn outline(text: &str) -> Result<(Template, Vec<String>)> {
     let value = to_json(text)?;
-    let transforms = declared(&value);
+    let transforms = macros::declared(&value);
     if transforms.is_empty() {
         return Ok((Template::parse(text)?, transforms));
     }
@@ -44,6 +30,7 @@ impl CloudFormation {
     pub(crate) async fn process(
         &self,
         cx: &Cx,
+        wanted: &Wanted,
         text: &str,
         parameters: &IndexMap<String, String>,
     ) -> Result<Option<String>> {
@@ -51,32 +38,50 @@ impl CloudFormation {
         if let Some(checked) = value.get("Rules") {
             rules::check(checked, parameters)?;
         }
-        let transforms = declared(&value);
-        if !transforms.iter().any(|name| name == extensions::NAME) {
+        let transforms = macros::of_template(&value);
+        if !transforms.iter().any(|one| one.name == extensions::NAME) {
             for part in ["Resources", "Outputs", "Conditions"] {
                 value.get(part).map_or(Ok(()), extensions::check_unused)?;
             }
         }
-        if transforms.is_empty() {
+        if macros::declared(&value).is_empty() {
             return Ok(None);
         }
         let values: Map<String, Value> =
             parameters.iter().map(|(name, given)| (name.clone(), as_value(&value, name, given))).collect();
-        for name in &transforms {
-            value = match name.as_str() {
+        let caller = Caller {
+            cx,
+            stack_name: &wanted.stack_name,
+            role: wanted.role_arn.as_deref(),
+            parameters,
+            values: &values,
+        };
+        value = self.transform_parts(&caller, value).await?;
+        for transform in &transforms {
+            value = match transform.name.as_str() {
                 extensions::NAME => {
                     let parameter = |name: &str| values.get(name).cloned();
-                    extensions::expand(value, &parameter)?
+                    policies(&caller, extensions::expand(value, &parameter)?)?
                 }
                 serverless::NAME => {
                     let Some(envs) = &self.envs else {
+                        let name = &transform.name;
                         return Err(Error::not_implemented(format!("the transform {name} without Python")));
                     };
                     // The translator takes lists of parameters as they are written.
                     let plain = parameters.iter().map(|(k, v)| (k.clone(), Value::String(v.clone()))).collect();
                     serverless::transform(envs, cx, value, Value::Object(plain)).await?
                 }
-                other => return Err(validation(format!("No transform named {other} found."))),
+                // Of the whole template but for its transforms.
+                _ => {
+                    let mut rest = value;
+                    let own = rest.as_object_mut().and_then(|map| map.shift_remove("Transform"));
+                    let mut made = self.transform(&caller, transform, (&rest.clone(), rest)).await?;
+                    if let (Some(map), Some(own)) = (made.as_object_mut(), own) {
+                        map.insert("Transform".to_owned(), own);
+                    }
+                    made
+                }
             };
         }
         if let Some(map) = value.as_object_mut() {
@@ -85,6 +90,22 @@ impl CloudFormation {
         }
         Ok(Some(value.to_string()))
     }
+}
+
+/// What becomes of resources may be said by a function, with the language extensions. Source: Template Reference, "DeletionPolicy attribute".
+fn policies(caller: &Caller<'_>, mut template: Value) -> Result<Value> {
+    let mut said = Vec::new();
+    for (name, resource) in template.get("Resources").and_then(Value::as_object).into_iter().flatten() {
+        for attribute in ["DeletionPolicy", "UpdateReplacePolicy"] {
+            if let Some(function) = resource.get(attribute).filter(|given| given.is_object()) {
+                said.push((name.clone(), attribute, macros::resolved(caller, &template, function)?));
+            }
+        }
+    }
+    for (name, attribute, policy) in said {
+        template["Resources"][name][attribute] = policy;
+    }
+    Ok(template)
 }
 
 /// A list where the parameter is one.

@@ -71,6 +71,12 @@ pub(crate) struct StackRecord {
     /// What it was made of before the last update, as it was given: what a stack around it goes back to.
     #[serde(default)]
     pub(crate) previous: Option<String>,
+    /// The alarms by which its operations go back.
+    #[serde(default)]
+    pub(crate) triggers: Option<Triggers>,
+    /// An operation that has failed and left everything as far as it came, to be rolled back.
+    #[serde(default)]
+    pub(crate) failed: Option<Operation>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +171,20 @@ pub(crate) struct Operation {
     /// When a making that is not done by then has failed.
     #[serde(default)]
     pub(crate) until_ms: Option<i64>,
+    /// What it has made goes when it is rolled back, whatever its deletion policy.
+    #[serde(default)]
+    pub(crate) forgets_created: bool,
+    /// Until when alarms are looked at, once all resources are there.
+    #[serde(default)]
+    pub(crate) watched_until_ms: Option<i64>,
+}
+
+/// Alarms that are looked at during an operation, and for so long after its resources are there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Triggers {
+    /// ARNs and types.
+    pub(crate) alarms: Vec<(String, String)>,
+    pub(crate) minutes: Option<i32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,6 +241,8 @@ pub(crate) struct ChangeSetRecord {
     pub(crate) operations: Option<u32>,
     #[serde(default)]
     pub(crate) notified: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) triggers: Option<Triggers>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,6 +268,17 @@ pub(crate) fn stacks(account: &str, region: &str) -> Key {
 }
 pub(crate) fn stack(account: &str, region: &str, name: &str) -> Key {
     stacks(account, region).push(name)
+}
+/// Signals to a resource that one operation makes, by their ids.
+pub(crate) fn signals(account: &str, region: &str, (stack_id, operation, name): (&str, u32, &str)) -> Key {
+    signals_of(account, region, stack_id).push_u64(u64::from(operation)).push(name)
+}
+pub(crate) fn signals_of(account: &str, region: &str, stack_id: &str) -> Key {
+    base(account, region, "signal").push(stack_id)
+}
+/// Macros by name.
+pub(crate) fn macros(account: &str, region: &str) -> Key {
+    base(account, region, "macro")
 }
 /// Deleted stacks by id.
 pub(crate) fn deleted(account: &str, region: &str) -> Key {

@@ -10,9 +10,9 @@ use wire::Error;
 use crate::engine::{Operations, Work};
 use crate::ongoing::Job;
 use crate::parameters::{self, Given, text};
-use crate::records::{Goal, Operation, Phase, StackRecord, VERSION};
+use crate::records::{Goal, Operation, Phase, StackRecord, Triggers, VERSION};
 use crate::stacks::{self, StackScope};
-use crate::template::{Template, validation};
+use crate::template::{Template, attributes, to_json, validation};
 use crate::{CloudFormation, Result, dynamic, policy, process, resources};
 
 /// What a caller wants of a stack.
@@ -35,6 +35,9 @@ pub(crate) struct Wanted {
     /// Topics that are told of events; `None` leaves those that there are.
     pub(crate) notified: Option<Vec<String>>,
     pub(crate) timeout_minutes: Option<i32>,
+    /// `None` leaves those that there are.
+    pub(crate) triggers: Option<Triggers>,
+    pub(crate) forgets_created: bool,
 }
 
 /// The same, checked.
@@ -80,11 +83,14 @@ impl CloudFormation {
         before.extend(previous.iter().flat_map(|s| s.fetched.clone()));
         let mut bound = parameters::bind(&declared, &wanted.parameters, &before)?;
         let fetched = self.fetch_parameters(cx, &declared, &mut bound).await?;
-        let processed = self.process(cx, &body, &bound).await?;
+        let processed = self.process(cx, wanted, &body, &bound).await?;
         let (body, original) = match processed {
             Some(processed) => (processed, Some(body)),
             None => (body, None),
         };
+        if !wanted.use_previous_template {
+            attributes::check(&to_json(&body)?)?;
+        }
         let template = Template::parse(&body)?;
         let mut unknown: Vec<&str> =
             template.resources.values().map(|r| r.kind.as_str()).filter(|k| resources::find(k).is_none()).collect();
@@ -131,7 +137,7 @@ impl CloudFormation {
 }
 
 /// A template in a bucket: `https://bucket.s3.region.amazonaws.com/key`, `http://endpoint/bucket/key`, `s3://bucket/key`.
-async fn fetch(cx: &Cx, url: &str) -> Result<String> {
+pub(crate) async fn fetch(cx: &Cx, url: &str) -> Result<String> {
     let invalid = || validation("TemplateURL must be a supported URL.");
     let mut version = None;
     let (bucket, key) = if let Some(rest) = url.strip_prefix("s3://") {
@@ -195,6 +201,8 @@ pub(crate) fn new_stack(cx: &Cx, wanted: &Wanted, status: &str) -> StackRecord {
         notified: wanted.notified.clone().unwrap_or_default(),
         timeout_minutes: wanted.timeout_minutes,
         previous: None,
+        triggers: wanted.triggers.clone(),
+        failed: None,
     }
 }
 
@@ -209,6 +217,7 @@ pub(crate) fn begin(tx: &mut Tx<'_>, stack: &mut StackRecord, now_ms: i64, mut o
     stack.operations += 1;
     stack.hidden.extend(hidden(&operation));
     stack.principal = Some(operation.principal.clone());
+    stack.failed = None;
     if goal == Goal::Update {
         stack.updated_ms = Some(now_ms);
         stack.previous = None;
@@ -244,6 +253,7 @@ pub(crate) fn resume(
 ) -> Result<()> {
     stack.operations += 1;
     stack.principal = Some(operation.principal.clone());
+    stack.failed = None;
     stack.operation = Some(operation);
     stacks::set_status(tx, stack, now_ms, status, Some("User Initiated"))?;
     let work = Work {
@@ -286,6 +296,8 @@ pub(crate) fn operation(cx: &Cx, goal: Goal, prepared: Option<Prepared>, on_fail
         cancelled: false,
         adopted: std::collections::BTreeMap::new(),
         until_ms: None,
+        forgets_created: false,
+        watched_until_ms: None,
     }
 }
 
@@ -361,7 +373,8 @@ impl CloudFormation {
         wanted.policy.as_deref().map_or(Ok(()), policy::check)?;
         let prepared = self.prepare(cx, &wanted, None).await?;
         let fresh = new_stack(cx, &wanted, "CREATE_IN_PROGRESS");
-        let operation = operation(cx, Goal::Create, Some(prepared), wanted.on_failure);
+        let mut operation = operation(cx, Goal::Create, Some(prepared), wanted.on_failure);
+        operation.forgets_created = wanted.forgets_created;
         let place = StackScope::of(cx);
         cx.write(&self.store, move |tx| {
             if stacks::find(tx, (&place.account, &place.region), &fresh.name)?.is_some() {
@@ -393,7 +406,8 @@ impl CloudFormation {
         }
         let mut operation = operation(cx, Goal::Update, Some(prepared), wanted.on_failure);
         operation.policy = wanted.policy_of_update;
-        let (given_policy, notified) = (wanted.policy, wanted.notified);
+        operation.forgets_created = wanted.forgets_created;
+        let (given_policy, notified, triggers) = (wanted.policy, wanted.notified, wanted.triggers);
         let (place, id, capabilities, role) = (StackScope::of(cx), stack.id, wanted.capabilities, wanted.role_arn);
         cx.write(&self.store, move |tx| {
             let mut stack = stacks::require(tx, &place, &id)?;
@@ -404,6 +418,7 @@ impl CloudFormation {
             if let Some(topics) = &notified {
                 stack.notified.clone_from(topics);
             }
+            stack.triggers = triggers.clone().or(stack.triggers);
             begin(tx, &mut stack, place.now_ms, operation.clone())?;
             Ok::<_, Error>(stack.id)
         })

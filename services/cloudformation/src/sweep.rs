@@ -97,7 +97,11 @@ fn forget(tx: &mut Tx<'_>, page: &Page, now_ms: i64) -> Result<()> {
 
 /// Deletes what is known of a stack beside its record, some of it at a time; whether all is gone.
 fn forget_stack(tx: &mut Tx<'_>, (account, region): &(String, String), id: &str) -> Result<bool> {
-    for prefix in [records::events(account, region, id), records::change_sets(account, region, id)] {
+    for prefix in [
+        records::events(account, region, id),
+        records::change_sets(account, region, id),
+        records::signals_of(account, region, id),
+    ] {
         let page = tx.scan_prefix(&prefix, AT_ONCE)?;
         for (key, _) in &page {
             tx.delete(key)?;

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use wire::Error;
 
-use crate::errors::{Result, invalid_argument, invalid_request};
+use crate::errors::{Result, invalid_argument, invalid_request, malformed_xml};
 use crate::records::ObjectRecord;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,21 @@ pub(crate) struct DefaultRetention {
 const DAY_MS: i64 = 86_400_000;
 
 impl DefaultRetention {
+    /// What a configuration asks for.
+    pub(crate) fn checked(mode: Option<&str>, days: Option<i32>, years: Option<i32>) -> Result<Self> {
+        let mode = mode.and_then(Mode::parse).ok_or_else(malformed_xml)?;
+        if days.is_some() == years.is_some() {
+            return Err(malformed_xml());
+        }
+        if days.or(years).is_some_and(|n| n <= 0) {
+            return Err(invalid_argument("Default retention period must be a positive integer value."));
+        }
+        if days.is_some_and(|n| n > 36_500) || years.is_some_and(|n| n > 100) {
+            return Err(invalid_argument("Default retention period too large"));
+        }
+        Ok(Self { mode, days, years })
+    }
+
     pub(crate) fn from(self, now_ms: i64) -> Retention {
         let days = self.days.map(i64::from).or_else(|| self.years.map(|y| i64::from(y) * 365)).unwrap_or(0);
         Retention { mode: self.mode, until_ms: now_ms + days * DAY_MS }

@@ -63,6 +63,7 @@ impl CloudFormation {
             half_made: Mutex::default(),
             touched: std::sync::atomic::AtomicBool::default(),
             going_back: false,
+            is_signalled: false,
             until_ms: None,
         }
     }

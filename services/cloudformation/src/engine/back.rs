@@ -71,7 +71,7 @@ impl Run<'_> {
         let before = operation.journal[&name].clone();
         let current = stack.resources.get(&name).cloned();
         let made = current.as_ref().filter(|record| before.is_none() && record.status.ends_with("_COMPLETE"));
-        let stays = made.is_some_and(|record| record.retain_created);
+        let stays = made.is_some_and(|record| record.retain_created) && !operation.forgets_created;
         let outcome =
             if stays { Ok(None) } else { self.restore(&stack, &name, current.as_ref(), before.as_ref()).await };
         let created = operation.goal == Goal::Create;

@@ -12,8 +12,9 @@ use crate::dynamic::Filled;
 use crate::policy::Action;
 use crate::records::{Goal, Operation, Phase, ResourceRecord, StackRecord};
 use crate::resources::{self, Made, Updated};
+use crate::signals::{self, Signals};
 use crate::template::{Resource, Template};
-use crate::{Result, stacks};
+use crate::{Result, stacks, triggers};
 
 /// The stack's exports cannot be what they would be.
 const REFUSED: &str = "ExportsRefused";
@@ -25,6 +26,8 @@ struct Step<'a> {
     properties: &'a Value,
     operation: &'a Operation,
     generation: u32,
+    /// What it waits for.
+    signals: Option<Signals>,
 }
 
 impl Step<'_> {
@@ -68,6 +71,9 @@ impl Run<'_> {
             if operation.until_ms.is_some_and(|until| self.cx.now().as_millisecond() > until) {
                 return self.fail("Stack creation time exceeded the specified timeout. ").await;
             }
+            if let Some(reason) = triggers::pulled(&self.cx, &stack).await? {
+                return self.fail(&reason).await;
+            }
             let resource = &template.resources[&name];
             match self.step(&mut stack, (&template, &exports), &name, resource).await {
                 Ok(()) => {}
@@ -78,7 +84,48 @@ impl Run<'_> {
                 Err(Stop::Broken(error)) => return Err(error),
             }
         }
+        if let Some(reason) = self.watch(stack.clone()).await? {
+            return self.fail(&reason).await;
+        }
         self.conclude(&stack, &operation, &template, &exports).await
+    }
+
+    /// Looks at the alarms for as long as it is to be done after the last resource; the reason to go back, where one goes off.
+    async fn watch(&self, mut stack: StackRecord) -> Result<Option<String>> {
+        let minutes = stack.triggers.as_ref().filter(|t| !t.alarms.is_empty()).and_then(|t| t.minutes).unwrap_or(0);
+        if minutes > 0 && stack.operation.as_ref().is_some_and(|operation| operation.watched_until_ms.is_none()) {
+            stack = self
+                .change(move |_, stack, now| {
+                    if let Some(operation) = stack.operation.as_mut() {
+                        operation.watched_until_ms = Some(now + i64::from(minutes) * 60_000);
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        loop {
+            if let Some(reason) = triggers::pulled(&self.cx, &stack).await? {
+                return Ok(Some(reason));
+            }
+            let until = stack.operation.as_ref().and_then(|operation| operation.watched_until_ms).unwrap_or(0);
+            if self.cx.now().as_millisecond() >= until {
+                return Ok(None);
+            }
+            self.service.router.clock().sleep(triggers::EVERY).await;
+            stack = self.load().await?;
+            self.still(&stack)?;
+            if stack.operation.as_ref().is_some_and(|operation| operation.cancelled) {
+                return Ok(Some("User Initiated".to_owned()));
+            }
+        }
+    }
+
+    /// Fails where another operation has begun meanwhile.
+    fn still(&self, stack: &StackRecord) -> Result<()> {
+        if stack.operations == self.work.number {
+            return Ok(());
+        }
+        Err(Error::new(SUPERSEDED, 409, "another operation has begun"))
     }
 
     /// All resources are there: the stack becomes what the operation says, and what it has left is to be deleted.
@@ -181,7 +228,7 @@ impl Run<'_> {
         let current = stack.resources.get(name).cloned();
         let touched = operation.journal.contains_key(name);
         let done = current.as_ref().is_some_and(|c| c.status.ends_with("_COMPLETE"));
-        let properties = {
+        let (properties, signals) = {
             let known = known(stack);
             let scope = scope(stack, template, &operation.parameters, (&known, exports));
             if let Some(condition) = &resource.condition
@@ -192,7 +239,9 @@ impl Run<'_> {
             if touched && done {
                 return Ok(());
             }
-            scope.resolve(&resource.properties).map_err(Stop::failed)?
+            let policy = resource.creation_policy.as_ref().map(|policy| scope.resolve(policy)).transpose();
+            let signals = policy.and_then(|policy| Signals::of(policy.as_ref())).map_err(Stop::failed)?;
+            (scope.resolve(&resource.properties).map_err(Stop::failed)?, signals)
         };
         // One whose update failed and was not rolled back is there, as far as that update came.
         let there =
@@ -202,8 +251,14 @@ impl Run<'_> {
         } else {
             current.clone().filter(there).map(ResourceRecord::into_settled)
         };
-        let step =
-            Step { name, resource, properties: &properties, operation: &operation, generation: self.work.number };
+        let step = Step {
+            name,
+            resource,
+            properties: &properties,
+            operation: &operation,
+            generation: self.work.number,
+            signals,
+        };
         if !touched
             && before.is_none()
             && let Some(left) = current.as_ref().filter(|left| !left.physical_id.is_empty())
@@ -333,7 +388,7 @@ impl Run<'_> {
         before: Option<ResourceRecord>,
         touched: bool,
     ) -> Result<(), Stop> {
-        let Step { name, resource, properties, operation, generation } = *step;
+        let Step { name, resource, properties, operation, generation, signals } = *step;
         let kind = resources::find(&resource.kind)
             .ok_or_else(|| Stop::Failed(format!("Unrecognized resource type: {}", resource.kind)))?;
         if let (None, Some(id)) = (&before, operation.adopted.get(name)) {
@@ -354,7 +409,8 @@ impl Run<'_> {
         *stack = self.note(name, under_way, before.clone(), None).await?;
         let left = Mutex::new(None);
         let create = || async {
-            let at = self.place(stack, name, generation, "create");
+            let mut at = self.place(stack, name, generation, "create");
+            at.is_signalled = signals.is_some();
             let made = kind.create(&at, &filled.properties).await;
             *left.lock().unwrap_or_else(PoisonError::into_inner) = at.left_behind();
             made
@@ -370,6 +426,11 @@ impl Run<'_> {
                 });
             }
         };
+        if let Some(signals) = signals
+            && let Some(reason) = self.wait_for(name, signals).await.map_err(Stop::Broken)?
+        {
+            return Err(Stop::HalfMade(reason, made));
+        }
         let made = step.record(made, generation, &format!("{status}_COMPLETE"));
         match self.note(name, made.clone(), before.clone(), before).await {
             Ok(noted) => {
@@ -384,6 +445,31 @@ impl Run<'_> {
                 }
                 Err(error.into())
             }
+        }
+    }
+
+    /// Waits until a resource has got its signals; the reason where it does not.
+    async fn wait_for(&self, name: &str, wanted: Signals) -> Result<Option<String>> {
+        let since = self.cx.now().as_millisecond();
+        let place = (self.work.account.as_str(), self.work.region.as_str());
+        let place = signals::Place { place, of: (&self.work.stack_id, self.work.number, name) };
+        let since = signals::since(&self.service.store, &place, since).await?;
+        loop {
+            if let Some(reason) = signals::outcome(&self.service.store, &place, wanted).await? {
+                return Ok(reason.err());
+            }
+            let stack = self.load().await?;
+            self.still(&stack)?;
+            let now = self.cx.now().as_millisecond();
+            let operation = stack.operation.as_ref();
+            if operation.is_some_and(|operation| operation.cancelled || operation.until_ms.is_some_and(|ms| now > ms)) {
+                return Ok(Some("Resource creation cancelled".to_owned()));
+            }
+            if now - since > wanted.timeout_ms {
+                let count = wanted.count;
+                return Ok(Some(format!("Failed to receive {count} resource signal(s) within the specified duration")));
+            }
+            self.service.router.clock().sleep(signals::EVERY).await;
         }
     }
 

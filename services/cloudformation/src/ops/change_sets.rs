@@ -15,7 +15,7 @@ use crate::resources::{self, existing};
 use crate::stacks::{self, StackScope};
 use crate::start::{self, Prepared, Wanted};
 use crate::template::{Template, validation};
-use crate::{CloudFormation, Result, notify};
+use crate::{CloudFormation, Result, notify, triggers};
 
 #[async_trait]
 impl Handle<api::CreateChangeSet> for CloudFormation {
@@ -34,6 +34,7 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
             on_failure: input.on_stack_failure,
             by_change_set: true,
             notified: notify::topics(input.notification_ar_ns)?,
+            triggers: triggers::given(input.rollback_configuration)?,
             ..Wanted::default()
         };
         let existing = self.stack_if_there(cx, &wanted.stack_name).await?;
@@ -105,6 +106,7 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
             adopted,
             operations: Some(stack.operations),
             notified: wanted.notified,
+            triggers: wanted.triggers,
             template: prepared.text,
             original: prepared.original,
             parameters: prepared.parameters,
@@ -145,6 +147,7 @@ impl Handle<api::DescribeChangeSet> for CloudFormation {
         let parameters = shown_parameters(&template, &record.parameters, &record.fetched);
         let notified = record.notified.clone().or_else(|| stack.as_ref().map(|stack| stack.notified.clone()));
         let execution_status = execution_status(stack.as_ref(), &record);
+        let watched = record.triggers.clone().or_else(|| stack.as_ref().and_then(|stack| stack.triggers.clone()));
         Ok(api::DescribeChangeSetOutput {
             change_set_name: Some(record.name),
             change_set_id: Some(record.id),
@@ -161,6 +164,7 @@ impl Handle<api::DescribeChangeSet> for CloudFormation {
             tags: Some(tag_list(&record.tags)),
             changes: Some(record.changes.iter().map(change).collect()),
             include_nested_stacks: Some(false),
+            rollback_configuration: Some(triggers::told(watched.as_ref())),
             ..Default::default()
         })
     }
@@ -172,6 +176,7 @@ impl Handle<api::ExecuteChangeSet> for CloudFormation {
         let record = self.change_set(cx, &input.change_set_name, input.stack_name.as_deref()).await?;
         let place = StackScope::of(cx);
         let (principal, no_rollback) = (cx.clone(), input.disable_rollback == Some(true));
+        let forgets_created = input.retain_except_on_create.unwrap_or(false);
         cx.write(&self.store, move |tx| {
             let key = records::change_sets(&place.account, &place.region, &record.stack_id).push(&record.name);
             let mut record: ChangeSetRecord = tx.get_json(&key)?.ok_or_else(|| not_found(&record.name))?;
@@ -207,6 +212,8 @@ impl Handle<api::ExecuteChangeSet> for CloudFormation {
             operation.fetched.clone_from(&record.fetched);
             operation.tags.clone_from(&record.tags);
             operation.adopted.clone_from(&record.adopted);
+            operation.forgets_created = forgets_created;
+            stack.triggers = record.triggers.clone().or(stack.triggers);
             if fresh {
                 stack.template.clone_from(&record.template);
                 stack.original.clone_from(&record.original);
@@ -372,6 +379,7 @@ impl CloudFormation {
             half_made: std::sync::Mutex::default(),
             touched: std::sync::atomic::AtomicBool::default(),
             going_back: false,
+            is_signalled: false,
             until_ms: None,
         }
     }

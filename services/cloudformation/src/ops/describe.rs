@@ -235,7 +235,7 @@ fn stack(record: &StackRecord, drifts: Option<&Drifts>) -> api::Stack {
         creation_time: Timestamp::from_millis(record.created_ms),
         deletion_time: record.deleted_ms.map(Timestamp::from_millis),
         last_updated_time: record.updated_ms.map(Timestamp::from_millis),
-        rollback_configuration: Some(api::RollbackConfiguration::default()),
+        rollback_configuration: Some(crate::triggers::told(record.triggers.as_ref())),
         stack_status: record.status.clone(),
         stack_status_reason: record.reason.clone(),
         disable_rollback: Some(false),

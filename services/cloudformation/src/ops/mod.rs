@@ -4,6 +4,8 @@ mod change_sets;
 mod control;
 mod describe;
 mod drift;
+mod rollback_stack;
+mod signal_resource;
 mod stacks;
 mod templates;
 

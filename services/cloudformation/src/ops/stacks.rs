@@ -7,7 +7,7 @@ use wire::types::Empty;
 
 use super::{given, tags};
 use crate::start::Wanted;
-use crate::{CloudFormation, Result, notify};
+use crate::{CloudFormation, Result, notify, triggers};
 
 #[async_trait]
 impl Handle<api::CreateStack> for CloudFormation {
@@ -30,6 +30,8 @@ impl Handle<api::CreateStack> for CloudFormation {
             policy: self.policy_text(cx, input.stack_policy_body, input.stack_policy_url).await?,
             notified: notify::topics(input.notification_ar_ns)?,
             timeout_minutes: input.timeout_in_minutes,
+            triggers: triggers::given(input.rollback_configuration)?,
+            forgets_created: input.retain_except_on_create.unwrap_or(false),
             ..Wanted::default()
         };
         let stack_id = self.create(cx, wanted).await?;
@@ -55,6 +57,8 @@ impl Handle<api::UpdateStack> for CloudFormation {
                 .policy_text(cx, input.stack_policy_during_update_body, input.stack_policy_during_update_url)
                 .await?,
             notified: notify::topics(input.notification_ar_ns)?,
+            triggers: triggers::given(input.rollback_configuration)?,
+            forgets_created: input.retain_except_on_create.unwrap_or(false),
             ..Wanted::default()
         };
         let stack_id = self.update(cx, wanted).await?;

@@ -7,7 +7,7 @@ use service::{Cx, Handle};
 
 use crate::parameters::{no_echo, text};
 use crate::start::Wanted;
-use crate::template::{Template, to_json, validation};
+use crate::template::{Template, attributes, to_json, validation};
 use crate::{CloudFormation, Result, process};
 
 #[async_trait]
@@ -15,6 +15,9 @@ impl Handle<api::ValidateTemplate> for CloudFormation {
     async fn handle(&self, cx: &Cx, input: api::ValidateTemplateInput) -> Result<api::ValidateTemplateOutput> {
         let body = self.template_text(cx, input.template_body, input.template_url).await?;
         let (template, transforms) = process::outline(&body)?;
+        if transforms.is_empty() {
+            attributes::check(&to_json(&body)?)?;
+        }
         let parameters = template.parameters.iter().map(|(name, declaration)| api::TemplateParameter {
             parameter_key: Some(name.clone()),
             default_value: declaration.get("Default").map(text),

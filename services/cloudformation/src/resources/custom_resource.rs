@@ -20,9 +20,11 @@ const EVERY: Duration = Duration::from_millis(100);
 /// Seconds until an answer is waited for no more, where the template does not say. Source: the property `ServiceTimeout`.
 const TIMEOUT: i64 = 3600;
 
+pub(super) const NAME: &str = "AWS::CloudFormation::CustomResource";
+
 /// Is it a type of this kind?
 pub(super) fn is_custom(kind: &str) -> bool {
-    kind == "AWS::CloudFormation::CustomResource" || kind.strip_prefix("Custom::").is_some_and(|name| !name.is_empty())
+    kind == NAME || kind.strip_prefix("Custom::").is_some_and(|name| !name.is_empty())
 }
 
 #[async_trait]

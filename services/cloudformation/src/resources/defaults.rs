@@ -11,9 +11,21 @@ fn of(kind: &str) -> &'static [Default] {
     match kind {
         "AWS::DynamoDB::Table" => &[
             ("DeletionProtectionEnabled", || false.into()),
+            ("OnDemandThroughput", || json!({ "MaxReadRequestUnits": -1, "MaxWriteRequestUnits": -1 })),
             ("SSESpecification", || json!({ "Enabled": false })),
             ("TableClass", || "STANDARD".into()),
         ],
+        "AWS::CloudTrail::Trail" => &[
+            ("CloudWatchLogsLogGroupArn", || "".into()),
+            ("CloudWatchLogsRoleArn", || "".into()),
+            ("EnableLogFileValidation", || false.into()),
+            ("IncludeGlobalServiceEvents", || true.into()),
+            ("IsMultiRegionTrail", || false.into()),
+            ("IsOrganizationTrail", || false.into()),
+            ("S3KeyPrefix", || "".into()),
+            ("SnsTopicName", || "".into()),
+        ],
+        "AWS::Glue::DataQualityRuleset" => &[("Description", || "".into())],
         "AWS::Glue::Crawler" => &[
             ("Classifiers", || json!([])),
             ("Configuration", || "".into()),
@@ -79,8 +91,10 @@ fn of(kind: &str) -> &'static [Default] {
             ("KmsKeyArn", || "".into()),
             ("Layers", || json!([])),
             ("MemorySize", || 128.into()),
+            ("SnapStart", || json!({ "ApplyOn": "None" })),
             ("Timeout", || 3.into()),
             ("TracingConfig", || json!({ "Mode": "PassThrough" })),
+            ("VpcConfig", || json!({ "SecurityGroupIds": [], "SubnetIds": [] })),
         ],
         _ => &[],
     }

@@ -1,40 +1,75 @@
 //! AWS::DynamoDB::Table: Ref is its name; Arn, StreamArn.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::{Context, Kind, Made, Updated, defaults, differ, only, pick, text};
+use super::{Context, Kind, Made, Updated, defaults, differ, document, only, pick, text};
 use crate::Result;
+use crate::template::validation;
 
 pub(super) struct Table;
 
-const CREATE: [&str; 9] = [
+const CREATE: [&str; 11] = [
     "AttributeDefinitions",
     "BillingMode",
     "DeletionProtectionEnabled",
     "GlobalSecondaryIndexes",
     "KeySchema",
     "LocalSecondaryIndexes",
+    "OnDemandThroughput",
     "ProvisionedThroughput",
     "SSESpecification",
     "TableClass",
+    "WarmThroughput",
 ];
+
+/// What an import makes a table with; the rest is added when it is there.
+const IMPORT: [&str; 8] = [
+    "AttributeDefinitions",
+    "BillingMode",
+    "GlobalSecondaryIndexes",
+    "KeySchema",
+    "OnDemandThroughput",
+    "ProvisionedThroughput",
+    "SSESpecification",
+    "TableName",
+];
+
+/// Between two looks at whether an import has ended.
+const EVERY: Duration = Duration::from_millis(500);
+
+fn check(properties: &Value) -> Result<()> {
+    let mut known = CREATE.to_vec();
+    known.extend([
+        "ContributorInsightsSpecification",
+        "ImportSourceSpecification",
+        "PointInTimeRecoverySpecification",
+        "ResourcePolicy",
+        "StreamSpecification",
+        "TableName",
+        "Tags",
+        "TimeToLiveSpecification",
+    ]);
+    only(properties, &known)?;
+    let imported = properties.get("ImportSourceSpecification").is_some();
+    if imported && properties.get("LocalSecondaryIndexes").is_some() {
+        return Err(validation("LocalSecondaryIndexes cannot be specified together with ImportSourceSpecification"));
+    }
+    Ok(())
+}
 
 #[async_trait]
 impl Kind for Table {
     async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
-        let mut known = CREATE.to_vec();
-        known.extend([
-            "TableName",
-            "Tags",
-            "TimeToLiveSpecification",
-            "PointInTimeRecoverySpecification",
-            "StreamSpecification",
-        ]);
-        only(properties, &known)?;
+        check(properties)?;
         let name = at.name(properties, "TableName", 255);
         let mut input = pick(properties, &CREATE);
         encryption(&mut input);
+        if let Some(indexes) = properties.get("GlobalSecondaryIndexes") {
+            input.insert("GlobalSecondaryIndexes".to_owned(), plain(indexes));
+        }
         if let Some(stream) = properties.get("StreamSpecification") {
             let mut stream = stream.clone();
             stream["StreamEnabled"] = true.into();
@@ -44,25 +79,31 @@ impl Kind for Table {
             input.insert("BillingMode".to_owned(), "PAY_PER_REQUEST".into());
         }
         input.insert("TableName".to_owned(), name.clone().into());
-        input.insert("Tags".to_owned(), at.tag_list(properties));
-        let output = at.call("dynamodb", "CreateTable", input.into()).await?;
-        let table = &output["TableDescription"];
-        let mut attributes = json!({ "Arn": table["TableArn"] });
-        if let Some(arn) = table.get("LatestStreamArn") {
-            attributes["StreamArn"] = arn.clone();
-        }
-        let made = Made::new(name, attributes);
-        at.begun(&made);
+        let made = match properties.get("ImportSourceSpecification") {
+            Some(source) => import(at, properties, input, source).await?,
+            None => {
+                input.extend(policy(properties).map(|text| ("ResourcePolicy".to_owned(), text.into())));
+                input.insert("Tags".to_owned(), at.tag_list(properties));
+                let output = at.call("dynamodb", "CreateTable", input.into()).await?;
+                let made = made(&name, &output["TableDescription"]);
+                at.begun(&made);
+                made
+            }
+        };
         apply(at, &made.physical_id, &json!({}), properties).await?;
         Ok(made)
     }
 
     async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
-        if differ(old, new, &["TableName", "KeySchema", "LocalSecondaryIndexes"]) {
+        check(new)?;
+        if differ(old, new, &["TableName", "KeySchema", "LocalSecondaryIndexes", "ImportSourceSpecification"]) {
             return Ok(Updated::Replace);
         }
         let name = &made.physical_id;
-        let mut input = pick(new, &["DeletionProtectionEnabled", "SSESpecification", "TableClass"]);
+        let mut input = pick(
+            new,
+            &["DeletionProtectionEnabled", "OnDemandThroughput", "SSESpecification", "TableClass", "WarmThroughput"],
+        );
         input.retain(|member, _| differ(old, new, &[member.as_str()]));
         encryption(&mut input);
         defaults::reset(&mut input, "AWS::DynamoDB::Table", old, new);
@@ -79,6 +120,9 @@ impl Kind for Table {
             made.attributes = stream(at, name, new).await?;
         }
         apply(at, name, old, new).await?;
+        if policy(old) != policy(new) {
+            put_policy(at, &made, new).await?;
+        }
         let (gone, set) = at.changed_tags(old, new);
         let arn = made.attribute("Arn");
         if !gone.is_empty() {
@@ -93,6 +137,112 @@ impl Kind for Table {
     async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("dynamodb", "DeleteTable", json!({ "TableName": made.physical_id })).await
     }
+}
+
+/// A table as Ref and GetAtt answer it.
+fn made(name: &str, table: &Value) -> Made {
+    let mut attributes = json!({ "Arn": table["TableArn"] });
+    if let Some(arn) = table.get("LatestStreamArn").filter(|arn| !arn.is_null()) {
+        attributes["StreamArn"] = arn.clone();
+    }
+    Made::new(name, attributes)
+}
+
+/// Makes a table of what lies in a bucket, and waits until it is there. Source: Template Reference, "AWS::DynamoDB::Table",
+/// `ImportSourceSpecification`.
+async fn import(at: &Context, properties: &Value, all: Map<String, Value>, source: &Value) -> Result<Made> {
+    only(source, &["InputCompressionType", "InputFormat", "InputFormatOptions", "S3BucketSource"])?;
+    let name = text(&all["TableName"]);
+    let (parameters, mut rest): (Map<_, _>, Map<_, _>) =
+        all.into_iter().partition(|(member, _)| IMPORT.contains(&member.as_str()));
+    let mut input = source.clone();
+    input["TableCreationParameters"] = parameters.into();
+    let output = at.call("dynamodb", "ImportTable", input).await?;
+    let started = &output["ImportTableDescription"];
+    let unfinished = Made::new(name.clone(), json!({ "Arn": started["TableArn"] }));
+    at.begun(&unfinished);
+    loop {
+        let found = at.look("dynamodb", "describeImport", json!({ "ImportArn": started["ImportArn"] })).await?;
+        let found = &found["ImportTableDescription"];
+        match found["ImportStatus"].as_str() {
+            Some("COMPLETED") => break,
+            Some("IN_PROGRESS") => {}
+            _ => return Err(validation(format!("The import of the table failed: {}", text(&found["FailureMessage"])))),
+        }
+        at.in_time()?;
+        at.cx.router().clock().sleep(EVERY).await;
+    }
+    if !rest.is_empty() {
+        rest.insert("TableName".to_owned(), name.clone().into());
+        at.call("dynamodb", "UpdateTable", rest.into()).await?;
+    }
+    let tags = at.tag_list(properties);
+    at.call("dynamodb", "TagResource", json!({ "ResourceArn": started["TableArn"], "Tags": tags })).await?;
+    let found = at.look("dynamodb", "describeTable", json!({ "TableName": name })).await?;
+    let made = made(&name, &found["Table"]);
+    at.begun(&made);
+    if policy(properties).is_some() {
+        put_policy(at, &made, properties).await?;
+    }
+    Ok(made)
+}
+
+/// The table's policy as a text.
+fn policy(properties: &Value) -> Option<String> {
+    properties["ResourcePolicy"].get("PolicyDocument").map(document)
+}
+
+async fn put_policy(at: &Context, made: &Made, properties: &Value) -> Result<()> {
+    let arn = made.attribute("Arn");
+    match policy(properties) {
+        Some(text) => {
+            let input = json!({ "ResourceArn": arn, "Policy": text });
+            at.call("dynamodb", "PutResourcePolicy", input).await.map(drop)
+        }
+        None => at.call_if_there("dynamodb", "DeleteResourcePolicy", json!({ "ResourceArn": arn })).await,
+    }
+}
+
+/// Indexes as the operations have them: what contributor insights are to be had of them is asked for apart.
+fn plain(indexes: &Value) -> Value {
+    let mut indexes = indexes.clone();
+    for index in indexes.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        index.shift_remove("ContributorInsightsSpecification");
+    }
+    indexes
+}
+
+/// What contributor insights are wanted of the table (an empty name) and of its indexes.
+fn insights(properties: &Value) -> Vec<(String, Value)> {
+    let of = |name: String, of: &Value| of.get("ContributorInsightsSpecification").map(|wanted| (name, wanted.clone()));
+    let indexes = properties["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
+    let indexes = indexes.filter_map(|index| of(text(&index["IndexName"]), index));
+    of(String::new(), properties).into_iter().chain(indexes).collect()
+}
+
+async fn watch(at: &Context, table: &str, old: &Value, new: &Value) -> Result<()> {
+    let (old, wanted) = (insights(old), insights(new));
+    let indexes = new["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
+    let there: Vec<String> = indexes.map(|index| text(&index["IndexName"])).collect();
+    let off = json!({ "Enabled": false });
+    let kept = |(name, _): &&(String, Value)| name.is_empty() || there.contains(name);
+    let gone = old.iter().filter(kept).filter(|(name, _)| !wanted.iter().any(|(other, _)| other == name));
+    let changed = wanted.iter().filter(|one| !old.contains(one)).map(|(name, wanted)| (name, wanted));
+    for (name, wanted) in gone.map(|(name, _)| (name, &off)).chain(changed) {
+        only(wanted, &["Enabled", "Mode"])?;
+        let enabled = text(&wanted["Enabled"]).eq_ignore_ascii_case("true");
+        let mut input = json!({
+            "TableName": table, "ContributorInsightsAction": if enabled { "ENABLE" } else { "DISABLE" },
+        });
+        if !name.is_empty() {
+            input["IndexName"] = name.clone().into();
+        }
+        if let Some(mode) = wanted.get("Mode") {
+            input["ContributorInsightsMode"] = mode.clone();
+        }
+        at.call("dynamodb", "UpdateContributorInsights", input).await?;
+    }
+    Ok(())
 }
 
 /// The template's name of the switch, as the operations have it.
@@ -115,7 +265,7 @@ fn billing(properties: &Value) -> Map<String, Value> {
 /// Deletes, changes and makes indexes, one in each call. Which there are the table says: of an update that failed not all were made.
 /// Source: DynamoDB API Reference, UpdateTable.
 async fn indexes(at: &Context, name: &str, old: &Value, new: &Value) -> Result<()> {
-    let all = |p: &Value| p["GlobalSecondaryIndexes"].as_array().cloned().unwrap_or_default();
+    let all = |p: &Value| plain(&p["GlobalSecondaryIndexes"]).as_array().cloned().unwrap_or_default();
     let same = |a: &Value, b: &Value| a["IndexName"] == b["IndexName"];
     let (old, new_indexes) = (all(old), all(new));
     if old == new_indexes {
@@ -142,8 +292,14 @@ async fn indexes(at: &Context, name: &str, old: &Value, new: &Value) -> Result<(
     for index in &new_indexes {
         match old.iter().find(|other| same(index, other)) {
             Some(before) if !differ(before, index, &["KeySchema", "Projection"]) => {
-                if differ(before, index, &["ProvisionedThroughput"]) && index.get("ProvisionedThroughput").is_some() {
-                    let change = pick(index, &["IndexName", "ProvisionedThroughput"]);
+                let mut change = pick(index, &THROUGHPUT);
+                change.retain(|member, _| differ(before, index, &[member.as_str()]));
+                if before.get("OnDemandThroughput").is_some() && index.get("OnDemandThroughput").is_none() {
+                    let unlimited = json!({ "MaxReadRequestUnits": -1, "MaxWriteRequestUnits": -1 });
+                    change.insert("OnDemandThroughput".to_owned(), unlimited);
+                }
+                if !change.is_empty() {
+                    change.insert("IndexName".to_owned(), index["IndexName"].clone());
                     call(json!({ "Update": change })).await?;
                 }
             }
@@ -153,6 +309,9 @@ async fn indexes(at: &Context, name: &str, old: &Value, new: &Value) -> Result<(
     }
     Ok(())
 }
+
+/// What changes of an index in place.
+const THROUGHPUT: [&str; 3] = ["OnDemandThroughput", "ProvisionedThroughput", "WarmThroughput"];
 
 /// A stream of another kind is another stream. Answers the table's attributes.
 async fn stream(at: &Context, name: &str, new: &Value) -> Result<Value> {
@@ -208,5 +367,5 @@ async fn apply(at: &Context, name: &str, old: &Value, new: &Value) -> Result<()>
         let input = json!({ "TableName": name, "PointInTimeRecoverySpecification": recovery });
         at.call("dynamodb", "UpdateContinuousBackups", input).await?;
     }
-    Ok(())
+    watch(at, name, old, new).await
 }

@@ -49,8 +49,13 @@ pub(crate) fn naming(kind: &str) -> Option<&'static str> {
         | "AWS::Scheduler::Schedule"
         | "AWS::SecretsManager::Secret"
         | "AWS::StepFunctions::Activity" => "Name",
-        "AWS::DynamoDB::Table" => "TableName",
+        "AWS::CloudTrail::Trail" => "TrailName",
+        "AWS::DynamoDB::GlobalTable" | "AWS::DynamoDB::Table" => "TableName",
         "AWS::ECR::Repository" => "RepositoryName",
+        "AWS::Glue::DataQualityRuleset"
+        | "AWS::Glue::Registry"
+        | "AWS::Glue::Schema"
+        | "AWS::Glue::SecurityConfiguration" => "Name",
         "AWS::IAM::Group" => "GroupName",
         "AWS::IAM::ManagedPolicy" => "ManagedPolicyName",
         "AWS::IAM::Role" => "RoleName",
@@ -98,6 +103,12 @@ pub(crate) fn name_of(kind: &str, properties: &Value, at: &Context) -> Option<St
         "AWS::Events::EventBusPolicy" => {
             Some(format!("{}|{}", given("EventBusName").unwrap_or_else(|| "default".to_owned()), given("StatementId")?))
         }
+        "AWS::DynamoDB::GlobalTable" => given("TableName"),
+        "AWS::IAM::GroupPolicy" | "AWS::IAM::RolePolicy" | "AWS::IAM::UserPolicy" => {
+            let what = kind.trim_start_matches("AWS::IAM::").trim_end_matches("Policy");
+            Some(format!("{}|{what}/{}", given("PolicyName")?, given(&format!("{what}Name"))?))
+        }
+        "AWS::SQS::QueueInlinePolicy" => given("Queue"),
         "AWS::IAM::Policy" => {
             let holders = listed(properties).into_iter().map(|(what, holder)| format!("{what}/{holder}"));
             Some(format!("{}|{}", given("PolicyName")?, holders.collect::<Vec<_>>().join(",")))
@@ -122,7 +133,10 @@ pub(crate) fn is_taken_over(kind: &str) -> bool {
         "AWS::CloudWatch::Dashboard",
         "AWS::Events::EventBusPolicy",
         "AWS::Events::Rule",
+        "AWS::IAM::GroupPolicy",
         "AWS::IAM::Policy",
+        "AWS::IAM::RolePolicy",
+        "AWS::IAM::UserPolicy",
         "AWS::Lambda::EventInvokeConfig",
         "AWS::Logs::MetricFilter",
         "AWS::Logs::ResourcePolicy",
@@ -131,6 +145,7 @@ pub(crate) fn is_taken_over(kind: &str) -> bool {
         "AWS::S3::BucketPolicy",
         "AWS::SNS::Topic",
         "AWS::SQS::Queue",
+        "AWS::SQS::QueueInlinePolicy",
         "AWS::SecretsManager::ResourcePolicy",
         "AWS::StepFunctions::Activity",
         "AWS::StepFunctions::StateMachine",
@@ -143,9 +158,12 @@ pub(crate) async fn find(at: &Context, kind: &str, id: &str) -> Result<Option<Fo
     let found = match kind {
         "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm" => return alarm(at, id).await,
         "AWS::CloudWatch::Dashboard" => dashboard(at, id).await,
-        "AWS::DynamoDB::Table" => table(at, id).await,
+        "AWS::DynamoDB::GlobalTable" | "AWS::DynamoDB::Table" => table(at, id).await,
         "AWS::Events::EventBusPolicy" => return bus_policy(at, id).await,
-        "AWS::IAM::Policy" => return inline_policy(at, id).await,
+        "AWS::IAM::GroupPolicy" | "AWS::IAM::Policy" | "AWS::IAM::RolePolicy" | "AWS::IAM::UserPolicy" => {
+            return inline_policy(at, id).await;
+        }
+        "AWS::SQS::QueueInlinePolicy" => return queue_policy(at, id).await,
         "AWS::Lambda::EventInvokeConfig" => invoke_config(at, id).await,
         "AWS::Logs::MetricFilter" => return filter(at, id, ("describeMetricFilters", "MetricFilters")).await,
         "AWS::Logs::SubscriptionFilter" => {
@@ -182,11 +200,45 @@ async fn table(at: &Context, id: &str) -> Result<Found> {
     let mut properties = same(table, &["TableName", "KeySchema", "AttributeDefinitions", "DeletionProtectionEnabled"]);
     let mode = table["BillingModeSummary"].get("BillingMode").cloned().unwrap_or_else(|| "PROVISIONED".into());
     properties.insert("BillingMode".to_owned(), mode);
+    properties.extend(settings_of_table(at, id, table).await?);
     let mut attributes = json!({ "Arn": table["TableArn"] });
     if let Some(stream) = table.get("LatestStreamArn").filter(|arn| !arn.is_null()) {
         attributes["StreamArn"] = stream.clone();
     }
     Ok(Found { made: Made::new(id, attributes), properties: properties.into() })
+}
+
+/// What is told of a table by operations of its own; what the caller may not ask is not told.
+pub(super) async fn settings_of_table(at: &Context, id: &str, table: &Value) -> Result<Map<String, Value>> {
+    let mut properties = Map::new();
+    properties.insert("OnDemandThroughput".to_owned(), limits(&table["OnDemandThroughput"]));
+    if let Ok(found) = at.look("dynamodb", "describeContributorInsights", json!({ "TableName": id })).await {
+        let enabled = found["ContributorInsightsStatus"] == "ENABLED";
+        let mut told = json!({ "Enabled": enabled });
+        if let Some(mode) = found.get("ContributorInsightsMode").filter(|mode| enabled && !mode.is_null()) {
+            told["Mode"] = mode.clone();
+        }
+        properties.insert("ContributorInsightsSpecification".to_owned(), told);
+    }
+    match at.look("dynamodb", "getResourcePolicy", json!({ "ResourceArn": table["TableArn"] })).await {
+        Ok(found) => {
+            let told = json!({ "PolicyDocument": json_of(&found["Policy"]) });
+            properties.insert("ResourcePolicy".to_owned(), told);
+        }
+        Err(error) if error.is("PolicyNotFoundException") => {
+            properties.insert("ResourcePolicy".to_owned(), Value::Null);
+        }
+        Err(_) => {}
+    }
+    Ok(properties)
+}
+
+/// -1 is no limit.
+fn limits(told: &Value) -> Value {
+    let limits = told.as_object().into_iter().flatten().filter(|(_, units)| **units != -1);
+    let limits: Map<String, Value> =
+        limits.filter(|(_, units)| !units.is_null()).map(|(name, units)| (name.clone(), units.clone())).collect();
+    if limits.is_empty() { Value::Null } else { limits.into() }
 }
 
 async fn repository(at: &Context, id: &str) -> Result<Found> {
@@ -232,8 +284,13 @@ async fn function(at: &Context, id: &str) -> Result<Found> {
         "PackageType",
         "EphemeralStorage",
         "TracingConfig",
+        "DurableConfig",
+        "VpcConfig",
     ];
     let mut properties = same(&output, &members);
+    if let Some(vpc) = properties.get_mut("VpcConfig").and_then(Value::as_object_mut) {
+        vpc.shift_remove("VpcId");
+    }
     if let Some(variables) = output["Environment"].get("Variables") {
         properties.insert("Environment".to_owned(), json!({ "Variables": variables }));
     }
@@ -256,8 +313,14 @@ async fn bucket(at: &Context, id: &str) -> Result<Found> {
     properties.insert("BucketName".to_owned(), id.into());
     let versioning = at.look("s3", "getBucketVersioning", named.clone()).await?;
     properties.insert("VersioningConfiguration".to_owned(), json!({ "Status": versioning.get("Status") }));
-    if let Ok(block) = at.look("s3", "getPublicAccessBlock", named).await {
+    if let Ok(block) = at.look("s3", "getPublicAccessBlock", named.clone()).await {
         properties.insert("PublicAccessBlockConfiguration".to_owned(), block["PublicAccessBlockConfiguration"].clone());
+    }
+    if let Ok(logging) = at.look("s3", "getBucketLogging", named.clone()).await {
+        properties.insert("LoggingConfiguration".to_owned(), s3_bucket::logging_told(&logging));
+    }
+    if let Ok(lock) = at.look("s3", "getObjectLockConfiguration", named).await {
+        properties.insert("ObjectLockConfiguration".to_owned(), lock["ObjectLockConfiguration"].clone());
     }
     Ok(Found { made: s3_bucket::made(at, id), properties: properties.into() })
 }
@@ -271,11 +334,13 @@ async fn topic(at: &Context, id: &str) -> Result<Found> {
             "DisplayName",
             "FifoTopic",
             "ContentBasedDeduplication",
+            "FifoThroughputScope",
             "SignatureVersion",
             "TracingConfig",
             "KmsMasterKeyId",
         ],
     );
+    properties.insert("DeliveryStatusLogging".to_owned(), super::sns_topic::logging_told(&output["Attributes"]));
     properties.insert("TopicName".to_owned(), name.into());
     Ok(Found { made: Made::new(id, json!({ "TopicArn": id, "TopicName": name })), properties: properties.into() })
 }
@@ -419,6 +484,17 @@ async fn bus_policy(at: &Context, id: &str) -> Result<Option<Found>> {
     let policy = json_of(&output["Policy"]);
     let found = policy["Statement"].as_array().into_iter().flatten().any(|statement| statement["Sid"] == sid);
     Ok(found.then(|| there(id)))
+}
+
+/// The policy of a queue, by its link.
+async fn queue_policy(at: &Context, id: &str) -> Result<Option<Found>> {
+    let asked = json!({ "QueueUrl": id, "AttributeNames": ["Policy"] });
+    let output = match at.look("sqs", "getQueueAttributes", asked).await {
+        Err(error) if is_missing(&error) => return Ok(None),
+        output => output?,
+    };
+    let policy = output["Attributes"].get("Policy").map(text).filter(|policy| !policy.is_empty());
+    Ok(policy.map(|_| there(id)))
 }
 
 /// An inline policy of one of those who are to have it, `NAME|WHAT/HOLDER,…`.

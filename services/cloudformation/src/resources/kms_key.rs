@@ -11,7 +11,7 @@ use crate::template::validation;
 
 pub(super) struct Key;
 
-const MEMBERS: [&str; 10] = [
+const MEMBERS: [&str; 11] = [
     "BypassPolicyLockoutSafetyCheck",
     "Description",
     "EnableKeyRotation",
@@ -21,8 +21,12 @@ const MEMBERS: [&str; 10] = [
     "KeyUsage",
     "MultiRegion",
     "PendingWindowInDays",
+    "RotationPeriodInDays",
     "Tags",
 ];
+
+/// Between two rotations where nothing is said.
+const DEFAULT_DAYS: i32 = 365;
 
 /// What a key keeps for good, with what it is where nothing is said.
 const FIXED: [(&str, &str); 3] =
@@ -109,7 +113,12 @@ async fn settle(at: &Context, id: &str, old: &Value, new: &Value) -> Result<()> 
         at.call("kms", "EnableKey", named.clone()).await?;
     }
     match (is(old, "EnableKeyRotation", false), is(new, "EnableKeyRotation", false)) {
-        (false, true) => drop(at.call("kms", "EnableKeyRotation", named.clone()).await?),
+        (rotated, true) if !rotated || differ(old, new, &["RotationPeriodInDays"]) => {
+            // A key that is rotated already keeps its days where none are said.
+            let days = new.get("RotationPeriodInDays").cloned().or_else(|| rotated.then(|| DEFAULT_DAYS.into()));
+            let input = json!({ "KeyId": id, "RotationPeriodInDays": days });
+            drop(at.call("kms", "EnableKeyRotation", input).await?);
+        }
         (true, false) => drop(at.call("kms", "DisableKeyRotation", named.clone()).await?),
         _ => {}
     }

@@ -10,9 +10,10 @@ pub(super) struct Function;
 
 use base64::Engine as _;
 
-const CONFIGURATION: [&str; 15] = [
+const CONFIGURATION: [&str; 18] = [
     "DeadLetterConfig",
     "Description",
+    "DurableConfig",
     "Environment",
     "EphemeralStorage",
     "FileSystemConfigs",
@@ -24,8 +25,10 @@ const CONFIGURATION: [&str; 15] = [
     "MemorySize",
     "Role",
     "Runtime",
+    "SnapStart",
     "Timeout",
     "TracingConfig",
+    "VpcConfig",
 ];
 
 #[async_trait]
@@ -49,7 +52,9 @@ impl Kind for Function {
 
     async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         check(new)?;
-        if differ(old, new, &["FunctionName", "PackageType"]) {
+        // Durable is what a function is made as, or never.
+        let durable = |properties: &Value| properties.get("DurableConfig").is_some();
+        if differ(old, new, &["FunctionName", "PackageType"]) || durable(old) != durable(new) {
             return Ok(Updated::Replace);
         }
         let name = &made.physical_id;

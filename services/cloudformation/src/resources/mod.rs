@@ -4,9 +4,12 @@
 mod athena_named_query;
 mod athena_work_group;
 mod cdk_metadata;
+mod cloudformation_macro;
 mod cloudformation_stack;
+mod cloudtrail_trail;
 mod custom_resource;
 mod defaults;
+mod dynamodb_global_table;
 mod dynamodb_table;
 mod ecr_repository;
 mod events_connection;
@@ -16,18 +19,26 @@ mod glue_classifier;
 mod glue_crawler;
 mod glue_database;
 mod glue_job;
+mod glue_schemas;
+mod glue_security_configuration;
 mod glue_table;
+mod iam_access_key;
 mod iam_group;
 mod iam_holders;
+mod iam_inline_policy;
 mod iam_instance_profile;
 mod iam_managed_policy;
+mod iam_membership;
 mod iam_oidc_provider;
 mod iam_policy;
 mod iam_role;
+mod iam_service_linked_role;
 mod iam_user;
+mod inline_policies;
 mod kms_key;
 mod lambda_function;
 mod lambda_permission;
+mod lambda_provisioned;
 mod logs_log_group;
 mod s3_bucket;
 mod s3_bucket_policy;
@@ -105,54 +116,83 @@ pub(crate) trait Kind: Sync {
     async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()>;
 }
 
+/// The types that have files of their own.
+static OWN: [(&str, &dyn Kind); 58] = [
+    ("AWS::Athena::NamedQuery", &athena_named_query::NamedQuery),
+    ("AWS::Athena::WorkGroup", &athena_work_group::WorkGroup),
+    ("AWS::CDK::Metadata", &cdk_metadata::Metadata),
+    ("AWS::CloudFormation::Macro", &cloudformation_macro::Macro),
+    ("AWS::CloudFormation::Stack", &cloudformation_stack::Stack),
+    ("AWS::CloudFormation::WaitCondition", &wait_condition::WaitCondition),
+    ("AWS::CloudFormation::WaitConditionHandle", &wait_condition::Handle),
+    ("AWS::CloudTrail::Trail", &cloudtrail_trail::Trail),
+    ("AWS::DynamoDB::GlobalTable", &dynamodb_global_table::GlobalTable),
+    ("AWS::DynamoDB::Table", &dynamodb_table::Table),
+    ("AWS::ECR::Repository", &ecr_repository::Repository),
+    ("AWS::Events::Connection", &events_connection::Connection),
+    ("AWS::Events::Rule", &events_rule::Rule),
+    ("AWS::Glue::Classifier", &glue_classifier::Classifier),
+    ("AWS::Glue::Crawler", &glue_crawler::Crawler),
+    ("AWS::Glue::Database", &glue_database::Database),
+    ("AWS::Glue::Job", &glue_job::Job),
+    ("AWS::Glue::Registry", &glue_schemas::Registry),
+    ("AWS::Glue::Schema", &glue_schemas::Schema),
+    ("AWS::Glue::SecurityConfiguration", &glue_security_configuration::SecurityConfiguration),
+    ("AWS::Glue::Table", &glue_table::Table),
+    ("AWS::IAM::AccessKey", &iam_access_key::AccessKey),
+    ("AWS::IAM::Group", &iam_group::Group),
+    ("AWS::IAM::GroupPolicy", &iam_inline_policy::InlinePolicy("Group")),
+    ("AWS::IAM::InstanceProfile", &iam_instance_profile::InstanceProfile),
+    ("AWS::IAM::ManagedPolicy", &iam_managed_policy::ManagedPolicy),
+    ("AWS::IAM::OIDCProvider", &iam_oidc_provider::OidcProvider),
+    ("AWS::IAM::Policy", &iam_policy::Policy),
+    ("AWS::IAM::Role", &iam_role::Role),
+    ("AWS::IAM::RolePolicy", &iam_inline_policy::InlinePolicy("Role")),
+    ("AWS::IAM::ServiceLinkedRole", &iam_service_linked_role::ServiceLinkedRole),
+    ("AWS::IAM::User", &iam_user::User),
+    ("AWS::IAM::UserPolicy", &iam_inline_policy::InlinePolicy("User")),
+    ("AWS::IAM::UserToGroupAddition", &iam_membership::UserToGroupAddition),
+    ("AWS::KMS::Key", &kms_key::Key),
+    ("AWS::Lambda::Alias", &lambda_provisioned::Provisioned("AWS::Lambda::Alias")),
+    ("AWS::Lambda::Function", &lambda_function::Function),
+    ("AWS::Lambda::Permission", &lambda_permission::Permission),
+    ("AWS::Lambda::Version", &lambda_provisioned::Provisioned("AWS::Lambda::Version")),
+    ("AWS::Logs::LogGroup", &logs_log_group::LogGroup),
+    ("AWS::S3::Bucket", &s3_bucket::Bucket),
+    ("AWS::S3::BucketPolicy", &s3_bucket_policy::BucketPolicy),
+    ("AWS::SNS::Subscription", &sns_subscription::Subscription),
+    ("AWS::SNS::Topic", &sns_topic::Topic),
+    ("AWS::SNS::TopicInlinePolicy", &inline_policies::TopicInlinePolicy),
+    ("AWS::SNS::TopicPolicy", &sns_topic_policy::TopicPolicy),
+    ("AWS::SQS::Queue", &sqs_queue::Queue),
+    ("AWS::SQS::QueueInlinePolicy", &inline_policies::QueueInlinePolicy),
+    ("AWS::SQS::QueuePolicy", &sqs_queue_policy::QueuePolicy),
+    ("AWS::SSM::Parameter", &ssm_parameter::Parameter),
+    ("AWS::SageMaker::Endpoint", &sagemaker_endpoint::Endpoint),
+    ("AWS::SageMaker::Model", &sagemaker_model::Model),
+    ("AWS::Scheduler::Schedule", &scheduler_schedule::Schedule),
+    ("AWS::SecretsManager::Secret", &secretsmanager_secret::Secret),
+    ("AWS::StepFunctions::Activity", &states_activity::Activity),
+    ("AWS::StepFunctions::StateMachine", &states_state_machine::StateMachine),
+    ("AWS::StepFunctions::StateMachineAlias", &states_state_machine_alias::StateMachineAlias),
+    ("AWS::StepFunctions::StateMachineVersion", &states_state_machine_version::StateMachineVersion),
+];
+
 /// The type of this name, where it exists.
 pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
-    Some(match name {
-        "AWS::Athena::NamedQuery" => &athena_named_query::NamedQuery,
-        "AWS::Athena::WorkGroup" => &athena_work_group::WorkGroup,
-        "AWS::CDK::Metadata" => &cdk_metadata::Metadata,
-        "AWS::CloudFormation::WaitCondition" => &wait_condition::WaitCondition,
-        "AWS::CloudFormation::WaitConditionHandle" => &wait_condition::Handle,
-        "AWS::ECR::Repository" => &ecr_repository::Repository,
-        "AWS::IAM::Group" => &iam_group::Group,
-        "AWS::IAM::InstanceProfile" => &iam_instance_profile::InstanceProfile,
-        "AWS::IAM::User" => &iam_user::User,
-        "AWS::CloudFormation::Stack" => &cloudformation_stack::Stack,
-        "AWS::DynamoDB::Table" => &dynamodb_table::Table,
-        "AWS::Events::Connection" => &events_connection::Connection,
-        "AWS::Events::Rule" => &events_rule::Rule,
-        "AWS::Glue::Classifier" => &glue_classifier::Classifier,
-        "AWS::Glue::Crawler" => &glue_crawler::Crawler,
-        "AWS::Glue::Database" => &glue_database::Database,
-        "AWS::Glue::Job" => &glue_job::Job,
-        "AWS::Glue::Table" => &glue_table::Table,
-        "AWS::KMS::Key" => &kms_key::Key,
-        "AWS::IAM::ManagedPolicy" => &iam_managed_policy::ManagedPolicy,
-        "AWS::IAM::OIDCProvider" => &iam_oidc_provider::OidcProvider,
-        "AWS::IAM::Policy" => &iam_policy::Policy,
-        "AWS::IAM::Role" => &iam_role::Role,
-        "AWS::Lambda::Function" => &lambda_function::Function,
-        "AWS::Lambda::Permission" => &lambda_permission::Permission,
-        "AWS::Logs::LogGroup" => &logs_log_group::LogGroup,
-        "AWS::S3::Bucket" => &s3_bucket::Bucket,
-        "AWS::S3::BucketPolicy" => &s3_bucket_policy::BucketPolicy,
-        "AWS::SNS::Subscription" => &sns_subscription::Subscription,
-        "AWS::SNS::Topic" => &sns_topic::Topic,
-        "AWS::SNS::TopicPolicy" => &sns_topic_policy::TopicPolicy,
-        "AWS::SQS::Queue" => &sqs_queue::Queue,
-        "AWS::SQS::QueuePolicy" => &sqs_queue_policy::QueuePolicy,
-        "AWS::SSM::Parameter" => &ssm_parameter::Parameter,
-        "AWS::SageMaker::Endpoint" => &sagemaker_endpoint::Endpoint,
-        "AWS::SageMaker::Model" => &sagemaker_model::Model,
-        "AWS::Scheduler::Schedule" => &scheduler_schedule::Schedule,
-        "AWS::SecretsManager::Secret" => &secretsmanager_secret::Secret,
-        "AWS::StepFunctions::Activity" => &states_activity::Activity,
-        "AWS::StepFunctions::StateMachine" => &states_state_machine::StateMachine,
-        "AWS::StepFunctions::StateMachineAlias" => &states_state_machine_alias::StateMachineAlias,
-        "AWS::StepFunctions::StateMachineVersion" => &states_state_machine_version::StateMachineVersion,
-        custom if custom_resource::is_custom(custom) => &custom_resource::CustomResource,
-        _ => return simple::find(name),
-    })
+    if custom_resource::is_custom(name) {
+        return Some(&custom_resource::CustomResource);
+    }
+    OWN.iter().find(|(own, _)| *own == name).map(|(_, kind)| *kind).or_else(|| simple::find(name))
+}
+
+/// The names of all types, but for those that templates make up (`Custom::…`).
+pub(crate) fn names() -> Vec<&'static str> {
+    let mut names: Vec<&str> = OWN.iter().map(|(name, _)| *name).chain(simple::names()).collect();
+    names.push(custom_resource::NAME);
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// Changes a resource, its tags too. A type that is not known stays as it is.
@@ -190,6 +230,7 @@ pub(crate) const NESTED: &str = "AWS::CloudFormation::Stack";
 fn targets(kind: &str) -> &'static [&'static str] {
     match kind {
         "AWS::IAM::Policy" => &["Groups", "Roles", "Users"],
+        "AWS::IAM::UserToGroupAddition" => &["Users"],
         "AWS::SNS::TopicPolicy" => &["Topics"],
         "AWS::SQS::QueuePolicy" => &["Queues"],
         _ => &[],
@@ -207,7 +248,7 @@ pub(crate) fn left_to(kind: &str, properties: &Value, others: &[&Value]) -> Opti
         return Some(properties.clone());
     }
     let others: Vec<&&Value> =
-        others.iter().filter(|other| other.get("PolicyName") == properties.get("PolicyName")).collect();
+        others.iter().filter(|other| !differ(other, properties, &["GroupName", "PolicyName"])).collect();
     let mut left = properties.clone();
     let mut some = false;
     for list in targets(kind) {
@@ -272,6 +313,8 @@ pub(crate) struct Context {
     pub(crate) touched: AtomicBool,
     /// An update is taken back.
     pub(crate) going_back: bool,
+    /// It is made when it has got signals.
+    pub(crate) is_signalled: bool,
     /// When what is waited for is waited for no more.
     pub(crate) until_ms: Option<i64>,
 }

@@ -5,21 +5,24 @@ use serde_json::{Value, json};
 
 use super::{Context, Kind, Made, Updated, differ, only, pick, text};
 use crate::Result;
+use crate::template::validation;
 
 pub(super) struct Bucket;
 
-const MEMBERS: [&str; 11] = [
+const MEMBERS: [&str; 13] = [
     "AccessControl",
     "BucketEncryption",
     "BucketName",
     "CorsConfiguration",
     "LifecycleConfiguration",
+    "LoggingConfiguration",
     "NotificationConfiguration",
+    "ObjectLockConfiguration",
+    "ObjectLockEnabled",
     "OwnershipControls",
     "PublicAccessBlockConfiguration",
     "Tags",
     "VersioningConfiguration",
-    "ObjectLockEnabled",
 ];
 
 #[async_trait]
@@ -48,7 +51,8 @@ impl Kind for Bucket {
         at.call("s3", "CreateBucket", input).await?;
         let made = made(at, &name);
         at.begun(&made);
-        apply(at, &made.physical_id, &json!({}), properties).await?;
+        let so_far = Value::from(pick(properties, &["ObjectLockEnabled"]));
+        apply(at, &made.physical_id, &so_far, properties).await?;
         if acl.is_some_and(|acl| acl == LOGS) {
             open(at, &made.physical_id, LOGS).await?;
         }
@@ -60,9 +64,8 @@ impl Kind for Bucket {
         if differ(old, new, &["BucketName"]) {
             return Ok(Updated::Replace);
         }
-        let locked = |properties: &Value| properties.get("ObjectLockEnabled").is_some_and(|on| text(on) == "true");
-        if locked(old) != locked(new) {
-            return Err(wire::Error::not_implemented("the change of a bucket's ObjectLockEnabled"));
+        if locked(old) && !locked(new) && !at.going_back {
+            return Err(validation("Object Lock cannot be disabled once it is enabled for a bucket"));
         }
         let acl = |properties: &Value| properties.get("AccessControl").map_or_else(|| "Private".to_owned(), text);
         let changed = acl(old) != acl(new);
@@ -120,6 +123,12 @@ fn canned(acl: &str) -> String {
     out
 }
 
+/// Whether versions can be locked in it.
+fn locked(properties: &Value) -> bool {
+    properties.get("ObjectLockEnabled").is_some_and(|on| text(on) == "true")
+        || properties["ObjectLockConfiguration"]["ObjectLockEnabled"] == "Enabled"
+}
+
 /// A setting: its property, how it becomes the operation's input, the operation that puts it and the one that takes it away.
 type Setting = (&'static str, fn(&Value) -> Value, &'static str, &'static str);
 
@@ -155,6 +164,17 @@ async fn apply(at: &Context, name: &str, old: &Value, new: &Value) -> Result<()>
         let input = json!({ "Bucket": name, "VersioningConfiguration": { "Status": status } });
         at.call("s3", "PutBucketVersioning", input).await?;
     }
+    // What is locked has versions.
+    if locked(old) != locked(new) || locked(new) && differ(old, new, &["ObjectLockConfiguration"]) {
+        let mut lock = pick(&new["ObjectLockConfiguration"], &["Rule"]);
+        lock.insert("ObjectLockEnabled".to_owned(), "Enabled".into());
+        let input = json!({ "Bucket": name, "ObjectLockConfiguration": lock });
+        at.call("s3", "PutObjectLockConfiguration", input).await?;
+    }
+    if differ(old, new, &["LoggingConfiguration"]) {
+        let status = new.get("LoggingConfiguration").map_or_else(|| json!({}), |given| logging(name, given));
+        at.call("s3", "PutBucketLogging", json!({ "Bucket": name, "BucketLoggingStatus": status })).await?;
+    }
     for (property, shape, put, delete) in SETTINGS {
         if !differ(old, new, &[property]) {
             continue;
@@ -175,6 +195,15 @@ async fn apply(at: &Context, name: &str, old: &Value, new: &Value) -> Result<()>
     }
     at.call("s3", "PutBucketTagging", json!({ "Bucket": name, "Tagging": { "TagSet": tags } })).await?;
     Ok(())
+}
+
+/// Without a bucket to log to, a bucket logs to itself. Source: Template Reference, "AWS::S3::Bucket LoggingConfiguration".
+fn logging(bucket: &str, given: &Value) -> Value {
+    let mut enabled = pick(given, &["TargetObjectKeyFormat"]);
+    let target = given.get("DestinationBucketName").cloned().unwrap_or_else(|| bucket.into());
+    enabled.insert("TargetBucket".to_owned(), target);
+    enabled.insert("TargetPrefix".to_owned(), given.get("LogFilePrefix").map(text).unwrap_or_default().into());
+    json!({ "LoggingEnabled": enabled })
 }
 
 fn encryption(value: &Value) -> Value {
@@ -318,10 +347,12 @@ fn lifecycle_rule(rule: &Value) -> Value {
 /// A property, the operation that tells it, and how what that answers becomes the property.
 type Told = (&'static str, &'static str, fn(&Value) -> Value);
 
-pub(super) const TOLD: [Told; 5] = [
+pub(super) const TOLD: [Told; 7] = [
     ("BucketEncryption", "getBucketEncryption", encryption_told),
     ("CorsConfiguration", "getBucketCors", cors_told),
     ("LifecycleConfiguration", "getBucketLifecycleConfiguration", lifecycle_told),
+    ("LoggingConfiguration", "getBucketLogging", logging_told),
+    ("ObjectLockConfiguration", "getObjectLockConfiguration", |output| output["ObjectLockConfiguration"].clone()),
     ("NotificationConfiguration", "getBucketNotificationConfiguration", notification_told),
     ("OwnershipControls", "getBucketOwnershipControls", |output| output["OwnershipControls"].clone()),
 ];
@@ -346,6 +377,15 @@ fn encryption_told(output: &Value) -> Value {
     ];
     let rules = list(&output["ServerSideEncryptionConfiguration"]["Rules"]).map(|rule| renamed(rule, &names));
     json!({ "ServerSideEncryptionConfiguration": rules.collect::<Vec<_>>() })
+}
+
+pub(super) fn logging_told(output: &Value) -> Value {
+    let names = [
+        ("TargetBucket", "DestinationBucketName"),
+        ("TargetPrefix", "LogFilePrefix"),
+        ("TargetObjectKeyFormat", "TargetObjectKeyFormat"),
+    ];
+    renamed(&output["LoggingEnabled"], &names)
 }
 
 fn cors_told(output: &Value) -> Value {
@@ -469,6 +509,10 @@ mod tests {
         assert_eq!(notification_told(&notification(&given)), given);
         let given = json!({ "CorsRules": [{ "AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "ExposedHeaders": ["a"], "MaxAge": 3 }] });
         assert_eq!(cors_told(&cors(&given)["CORSConfiguration"]), given);
+        let given = json!({ "DestinationBucketName": "logs", "LogFilePrefix": "a/", "TargetObjectKeyFormat":
+            { "PartitionedPrefix": { "PartitionDateSource": "EventTime" } } });
+        assert_eq!(logging_told(&logging("own", &given)), given);
+        assert_eq!(logging("own", &json!({}))["LoggingEnabled"]["TargetBucket"], "own");
         let given = json!({ "ServerSideEncryptionConfiguration": [
             { "ServerSideEncryptionByDefault": { "SSEAlgorithm": "aws:kms" }, "BucketKeyEnabled": true },
         ] });

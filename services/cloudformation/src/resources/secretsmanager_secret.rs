@@ -19,6 +19,9 @@ impl Kind for Secret {
         if let Some(how) = properties.get("GenerateSecretString") {
             input.insert("SecretString".to_owned(), generate(at, how).await?.into());
         }
+        if let Some(replicas) = properties.get("ReplicaRegions").filter(|some| **some != json!([])) {
+            input.insert("AddReplicaRegions".to_owned(), replicas.clone());
+        }
         input.insert("Name".to_owned(), at.name(properties, "Name", 512).into());
         input.insert("Tags".to_owned(), at.tag_list(properties));
         let output = at.call("secretsmanager", "CreateSecret", input.into()).await?;
@@ -30,6 +33,11 @@ impl Kind for Secret {
         only(new, &MEMBERS)?;
         if differ(old, new, &["Name"]) {
             return Ok(Updated::Replace);
+        }
+        let replicas = |properties: &Value| properties["ReplicaRegions"].as_array().cloned().unwrap_or_default();
+        if replicas(old) != replicas(new) {
+            let input = json!({ "SecretId": made.physical_id, "AddReplicaRegions": replicas(new) });
+            at.call("secretsmanager", "ReplicateSecretToRegions", input).await?;
         }
         let mut input = pick(new, &["Description", "KmsKeyId"]);
         defaults::reset(&mut input, "AWS::SecretsManager::Secret", old, new);

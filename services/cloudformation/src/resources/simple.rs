@@ -156,6 +156,10 @@ pub(super) fn find(name: &str) -> Option<&'static dyn Kind> {
     TABLE.iter().find(|(kind, _)| *kind == name).map(|(_, simple)| simple as &dyn Kind)
 }
 
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|(kind, _)| *kind)
+}
+
 pub(super) const ALARM: &[&str] = &[
     "ActionsEnabled",
     "AlarmActions",
@@ -198,7 +202,7 @@ const MAPPING: &[&str] = &[
     "TumblingWindowInSeconds",
 ];
 
-static TABLE: [(&str, Simple); 32] = [
+static TABLE: [(&str, Simple); 33] = [
     (
         "AWS::Athena::DataCatalog",
         Simple {
@@ -319,6 +323,22 @@ static TABLE: [(&str, Simple); 32] = [
             shape: as_it_is,
             made: |_, properties, _, _| Made::new(text(&properties["ConnectionInput"]["Name"]), json!({})),
             key: |made, _| json!({ "ConnectionName": made.physical_id }),
+        },
+    ),
+    (
+        "AWS::Glue::DataQualityRuleset",
+        Simple {
+            service: "glue",
+            create: "CreateDataQualityRuleset",
+            update: Some("UpdateDataQualityRuleset"),
+            delete: "DeleteDataQualityRuleset",
+            name: None,
+            members: &["ClientToken", "Description", "Name", "Ruleset", "TargetTable"],
+            replace: &["ClientToken", "Name", "TargetTable"],
+            tags: Tags::Map,
+            shape: as_it_is,
+            made: |_, properties, _, _| Made::new(text(&properties["Name"]), json!({})),
+            key: |made, _| json!({ "Name": made.physical_id }),
         },
     ),
     (

@@ -20,9 +20,7 @@ const ATTRIBUTES: [&str; 6] = [
 #[async_trait]
 impl Kind for Subscription {
     async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
-        let mut known = ATTRIBUTES.to_vec();
-        known.extend(["Endpoint", "Protocol", "Region", "TopicArn"]);
-        only(properties, &known)?;
+        check(at, properties)?;
         let mut attributes = json!({});
         for name in ATTRIBUTES {
             if let Some(value) = properties.get(name) {
@@ -42,7 +40,8 @@ impl Kind for Subscription {
     }
 
     async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
-        if differ(old, new, &["Endpoint", "Protocol", "Region", "TopicArn"]) {
+        check(at, new)?;
+        if differ(old, new, &["Endpoint", "Protocol", "TopicArn"]) || region(at, old) != region(at, new) {
             return Ok(Updated::Replace);
         }
         for name in ATTRIBUTES.into_iter().filter(|name| differ(old, new, &[name])) {
@@ -60,5 +59,24 @@ impl Kind for Subscription {
 
     async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("sns", "Unsubscribe", json!({ "SubscriptionArn": made.physical_id })).await
+    }
+}
+
+/// Where the topic is to be: the stack's region, where nothing is said.
+fn region(at: &Context, properties: &Value) -> String {
+    properties.get("Region").map_or_else(|| at.cx.region().to_owned(), text)
+}
+
+/// A topic of another region is not to be subscribed to by chance.
+fn check(at: &Context, properties: &Value) -> Result<()> {
+    let mut known = ATTRIBUTES.to_vec();
+    known.extend(["Endpoint", "Protocol", "Region", "TopicArn"]);
+    only(properties, &known)?;
+    let topic = text(required(properties, "TopicArn")?);
+    match topic.split(':').nth(3) {
+        Some(own) if !own.is_empty() && own != region(at, properties) => {
+            Err(wire::Error::new("InvalidParameter", 400, "Invalid parameter: TopicArn"))
+        }
+        _ => Ok(()),
     }
 }

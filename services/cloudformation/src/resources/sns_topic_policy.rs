@@ -43,7 +43,7 @@ async fn put(at: &Context, properties: &Value) -> Result<()> {
 }
 
 /// Back to what a topic has by itself: its owner may do everything.
-async fn clear(at: &Context, topic: &str) -> Result<()> {
+pub(super) async fn clear(at: &Context, topic: &str) -> Result<()> {
     let policy = json!({
         "Version": "2008-10-17",
         "Id": "__default_policy_ID",

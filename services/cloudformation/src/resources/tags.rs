@@ -30,6 +30,7 @@ struct Change {
 pub(crate) fn takes_stack_tags(kind: &str) -> bool {
     let by_themselves = [
         super::NESTED,
+        "AWS::DynamoDB::GlobalTable",
         "AWS::DynamoDB::Table",
         "AWS::ECR::Repository",
         "AWS::IAM::Role",
@@ -57,7 +58,10 @@ pub(super) async fn apply(kind: &str, at: &Context, made: &Made, old: &Value, ne
         at.call(change.service, operation, input.into()).await.map(drop)
     };
     if !gone.is_empty() {
-        call(change.remove, keys, gone.into()).await?;
+        // CloudTrail takes the keys as tags.
+        let keys_alone = || gone.iter().map(|key| Value::String(key.clone())).collect::<Value>();
+        let named = || gone.iter().map(|key| json!({ "Key": key })).collect::<Value>();
+        call(change.remove, keys, if tags == keys { named() } else { keys_alone() }).await?;
     }
     if !set.is_empty() {
         let value = match change.form {
@@ -79,7 +83,14 @@ fn operations(kind: &str) -> Option<(&'static str, &'static str, &'static str)> 
         "AWS::Athena::DataCatalog" | "AWS::Athena::WorkGroup" => ("athena", set, remove),
         "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm" => ("cloudwatch", set, remove),
         "AWS::Events::EventBus" | "AWS::Events::Rule" => ("events", set, remove),
-        "AWS::Glue::Crawler" | "AWS::Glue::Job" | "AWS::Glue::Trigger" | "AWS::Glue::Workflow" => ("glue", set, remove),
+        "AWS::CloudTrail::Trail" => ("cloudtrail", "AddTags", "RemoveTags"),
+        "AWS::Glue::Crawler"
+        | "AWS::Glue::DataQualityRuleset"
+        | "AWS::Glue::Job"
+        | "AWS::Glue::Registry"
+        | "AWS::Glue::Schema"
+        | "AWS::Glue::Trigger"
+        | "AWS::Glue::Workflow" => ("glue", set, remove),
         "AWS::IAM::OIDCProvider" => ("iam", "TagOpenIDConnectProvider", "UntagOpenIDConnectProvider"),
         "AWS::KMS::Key" => ("kms", set, remove),
         "AWS::Lambda::EventSourceMapping" | "AWS::Lambda::Function" => ("lambda", set, remove),
@@ -116,6 +127,14 @@ fn change(kind: &str, at: &Context, made: &Made) -> Option<Change> {
             let what = kind.rsplit("::").next().unwrap_or_default().to_ascii_lowercase();
             let named = json!({ "ResourceArn": at.arn("glue", format!("{what}/{id}")) });
             (named, ("TagsToAdd", "TagsToRemove"), Form::Map)
+        }
+        "AWS::CloudTrail::Trail" => (json!({ "ResourceId": arn() }), ("TagsList", "TagsList"), Form::List),
+        "AWS::Glue::DataQualityRuleset" => {
+            let named = json!({ "ResourceArn": at.arn("glue", format!("dataQualityRuleset/{id}")) });
+            (named, ("TagsToAdd", "TagsToRemove"), Form::Map)
+        }
+        "AWS::Glue::Registry" | "AWS::Glue::Schema" => {
+            (json!({ "ResourceArn": id }), ("TagsToAdd", "TagsToRemove"), Form::Map)
         }
         "AWS::IAM::OIDCProvider" => (json!({ "OpenIDConnectProviderArn": id }), ("Tags", "TagKeys"), Form::List),
         "AWS::KMS::Key" => (json!({ "KeyId": id }), ("Tags", "TagKeys"), Form::OfKms),

@@ -43,6 +43,10 @@ fn token(url: &str) -> &str {
 impl Kind for WaitCondition {
     async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
         only(properties, &["Count", "Handle", "Timeout"])?;
+        if at.is_signalled && properties.get("Handle").is_none() {
+            let id = at.name(&Value::Null, "", 128);
+            return Ok(Made::new(id, json!({})));
+        }
         let handle = required_text(properties, "Handle")?;
         let whole = |name: &str, default: &str, most: i64| {
             let given = properties.get(name).map_or_else(|| default.to_owned(), text);

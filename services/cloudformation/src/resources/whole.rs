@@ -176,6 +176,7 @@ async fn table(at: &Context, id: &str) -> Result<Found> {
         properties.insert("SSESpecification".to_owned(), told.into());
     }
     properties.insert("TableClass".to_owned(), table["TableClassSummary"]["TableClass"].clone());
+    properties.extend(existing::settings_of_table(at, id, &table).await?);
     let named = json!({ "TableName": id });
     let ttl = at.look("dynamodb", "describeTimeToLive", named.clone()).await?;
     let ttl = &ttl["TimeToLiveDescription"];

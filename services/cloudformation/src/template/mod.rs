@@ -1,5 +1,6 @@
 //! A template, parsed and checked: parameters, mappings, conditions, resources in the order of their making, outputs.
 
+pub(crate) mod attributes;
 pub(crate) mod extensions;
 mod graph;
 pub(crate) mod rules;
@@ -38,6 +39,8 @@ pub(crate) struct Resource {
     pub(crate) kind: String,
     pub(crate) properties: Value,
     pub(crate) condition: Option<String>,
+    /// What it waits for before it counts as made.
+    pub(crate) creation_policy: Option<Value>,
     pub(crate) deletion_policy: Option<String>,
     pub(crate) update_replace_policy: Option<String>,
     /// Explicit and implicit, of this template's resources.
@@ -202,8 +205,10 @@ impl Template {
     pub(crate) fn needed_capability(&self) -> Option<&'static str> {
         let mut needed = None;
         for resource in self.resources.values().filter(|r| r.kind.starts_with("AWS::IAM::")) {
-            let named = ["RoleName", "ManagedPolicyName", "UserName", "GroupName", "InstanceProfileName"];
-            if named.iter().any(|n| resource.properties.get(n).is_some()) {
+            // Its own name: others name roles that there are.
+            let kind = resource.kind.trim_start_matches("AWS::IAM::");
+            let may_be_named = ["Group", "InstanceProfile", "ManagedPolicy", "Role", "User"].contains(&kind);
+            if may_be_named && resource.properties.get(format!("{kind}Name")).is_some() {
                 return Some("CAPABILITY_NAMED_IAM");
             }
             needed = Some("CAPABILITY_IAM");
@@ -255,6 +260,7 @@ fn resource(name: &str, body: Value, names: &[String]) -> Result<Resource> {
         kind,
         properties,
         condition: text(body.remove("Condition")),
+        creation_policy: body.remove("CreationPolicy").filter(|policy| !policy.is_null()),
         deletion_policy: policy(name, "DeletionPolicy", body.remove("DeletionPolicy"))?,
         update_replace_policy: policy(name, "UpdateReplacePolicy", body.remove("UpdateReplacePolicy"))?,
         depends_on,

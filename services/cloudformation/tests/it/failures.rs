@@ -56,6 +56,10 @@ impl Handle<api_lambda::Invoke> for Cloud {
         input: api_lambda::InvocationRequest,
     ) -> Result<api_lambda::InvocationResponse, Error> {
         let request: serde_json::Value = serde_json::from_slice(&input.payload.unwrap_or_default().0).unwrap();
+        if let Some(answer) = turning::transformed(self, &request) {
+            let payload = Some(wire::Blob(answer.to_string().into_bytes().into()));
+            return Ok(api_lambda::InvocationResponse { payload, ..Default::default() });
+        }
         let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
         let (was, old) = (text(&request["PhysicalResourceId"]), text(&request["OldResourceProperties"]["Id"]));
         let id = text(&request["ResourceProperties"]["Id"]);
@@ -77,7 +81,7 @@ impl World {
         self.cloud.calls.lock().unwrap().iter().filter(|call| call.starts_with(what)).cloned().collect()
     }
 
-    async fn update_and_stay(&self, template: &str) -> String {
+    pub(super) async fn update_and_stay(&self, template: &str) -> String {
         let input = api::UpdateStackInput {
             stack_name: "demo".into(),
             template_body: Some(template.into()),

@@ -94,6 +94,20 @@ impl Handle<api_s3::PutBucketAcl> for Cloud {
     }
 }
 
+#[async_trait]
+impl Handle<api_s3::PutObjectLockConfiguration> for Cloud {
+    async fn handle(
+        &self,
+        _: &Cx,
+        input: api_s3::PutObjectLockConfigurationRequest,
+    ) -> Result<api_s3::PutObjectLockConfigurationOutput, Error> {
+        let rule = input.object_lock_configuration.and_then(|lock| lock.rule);
+        let days = rule.and_then(|rule| rule.default_retention).and_then(|retention| retention.days);
+        self.call("PutObjectLockConfiguration", &format!("{days:?}"));
+        Ok(api_s3::PutObjectLockConfigurationOutput::default())
+    }
+}
+
 /// A bucket whose template no longer says that it is public is not; that it is locked cannot be changed, and is told.
 #[tokio::test]
 async fn a_bucket_is_closed_again() {
@@ -107,10 +121,15 @@ async fn a_bucket_is_closed_again() {
     assert_eq!(world.update(&lake(open)).await.unwrap(), "UPDATE_COMPLETE");
     assert_eq!(world.last("PutBucketAcl"), "PutBucketAcl public-read-write");
     let locked = format!("{open}, ObjectLockEnabled: true");
-    assert_eq!(world.update(&lake(&locked)).await.unwrap(), "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(world.update(&lake(&locked)).await.unwrap(), "UPDATE_COMPLETE");
+    assert_eq!(world.last("PutObjectLockConfiguration"), "PutObjectLockConfiguration None");
+    let days = ", ObjectLockConfiguration: {ObjectLockEnabled: Enabled, Rule: {DefaultRetention: {Mode: GOVERNANCE, Days: '3'}}}";
+    assert_eq!(world.update(&lake(&format!("{locked}{days}"))).await.unwrap(), "UPDATE_COMPLETE");
+    assert_eq!(world.last("PutObjectLockConfiguration"), "PutObjectLockConfiguration Some(3)");
+    assert_eq!(world.update(&lake(open)).await.unwrap(), "UPDATE_ROLLBACK_COMPLETE");
     let events = world.events().await;
     assert!(
-        events.iter().any(|event| event.starts_with("Lake UPDATE_FAILED") && event.contains("ObjectLockEnabled")),
+        events.iter().any(|event| event.starts_with("Lake UPDATE_FAILED Object Lock cannot be disabled")),
         "{events:#?}"
     );
 }

@@ -4,6 +4,7 @@
 mod failures;
 mod gone;
 mod times;
+mod turning;
 mod values;
 
 use std::collections::BTreeSet;
@@ -156,7 +157,8 @@ impl World {
         let service = cloudformation::register(&platform, None);
         let cloud = Arc::new(Cloud::default());
         assert!(cloud.service.set(service).is_ok());
-        operations!(router, cloud, api_s3: CreateBucket, DeleteBucket, DeletePublicAccessBlock, GetBucketLocation, GetBucketPolicy, PutBucketAcl, PutBucketPolicy, PutBucketTagging, PutBucketVersioning, PutPublicAccessBlock);
+        operations!(router, cloud, api_s3: CreateBucket, DeleteBucket, DeletePublicAccessBlock, GetBucketLocation, GetBucketPolicy, PutBucketAcl, PutBucketPolicy, PutBucketTagging, PutBucketVersioning, PutObjectLockConfiguration, PutPublicAccessBlock);
+        operations!(router, cloud, api_cloudwatch: DescribeAlarms);
         operations!(router, cloud, api_sqs: CreateQueue, DeleteQueue, GetQueueUrl, SetQueueAttributes, TagQueue, UntagQueue);
         operations!(router, cloud, api_dynamodb: CreateTable, DescribeTimeToLive, UpdateTable, UpdateTimeToLive);
         operations!(router, cloud, api_lambda: Invoke);

@@ -10,7 +10,13 @@ use super::*;
 
 /// The real time, and what a test has let pass.
 #[derive(Debug, Default)]
-struct Shifted(AtomicI64);
+pub(super) struct Shifted(AtomicI64);
+
+impl Shifted {
+    pub(super) fn pass(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
 
 impl Clock for Shifted {
     fn now(&self) -> jiff::Timestamp {

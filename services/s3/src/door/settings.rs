@@ -444,17 +444,8 @@ pub(super) async fn put_lock_configuration(
         None => None,
         Some(rule) => {
             let rule = rule.default_retention.ok_or_else(malformed)?;
-            let mode = rule.mode.and_then(|m| Mode::parse(m.as_str())).ok_or_else(malformed)?;
-            if rule.days.is_some() == rule.years.is_some() {
-                return Err(malformed());
-            }
-            if rule.days.or(rule.years).is_some_and(|n| n <= 0) {
-                return Err(s3_error!(InvalidArgument, "Default retention period must be a positive integer value."));
-            }
-            if rule.days.is_some_and(|n| n > 36_500) || rule.years.is_some_and(|n| n > 100) {
-                return Err(s3_error!(InvalidArgument, "Default retention period too large"));
-            }
-            Some(lock::DefaultRetention { mode, days: rule.days, years: rule.years })
+            let mode = rule.mode.as_ref().map(ObjectLockRetentionMode::as_str);
+            Some(lock::DefaultRetention::checked(mode, rule.days, rule.years).map_err(error)?)
         }
     };
     s3.put_object_lock(&cx, &req.input.bucket, default).await.map_err(error)?;

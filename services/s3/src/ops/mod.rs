@@ -22,7 +22,9 @@ pub(crate) fn register(router: &Router, service: &Arc<S3>) {
         HeadObject, ListBuckets, ListObjects, ListObjectsV2, PutBucketEncryption, PutBucketLifecycleConfiguration,
         DeleteBucketCors, DeleteBucketEncryption, DeleteBucketLifecycle, DeleteBucketOwnershipControls, DeletePublicAccessBlock,
         GetBucketCors, GetBucketEncryption, GetBucketLifecycleConfiguration, GetBucketNotificationConfiguration,
-        GetBucketOwnershipControls, GetObjectLockConfiguration, GetPublicAccessBlock, PutBucketAcl, PutBucketCors, PutBucketNotificationConfiguration, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
+        GetBucketLogging, GetBucketOwnershipControls, GetObjectLockConfiguration, GetPublicAccessBlock, PutBucketAcl, PutBucketCors,
+        PutBucketLogging, PutBucketNotificationConfiguration, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
+        PutObjectLockConfiguration,
         PutBucketVersioning, PutObject, PutObjectTagging, PutPublicAccessBlock);
 }
 

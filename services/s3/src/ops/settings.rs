@@ -12,7 +12,8 @@ use wire::types::Empty;
 
 use super::buckets::bad_member;
 use crate::S3;
-use crate::errors::{Result, internal, not_implemented};
+use crate::errors::{Result, internal, malformed_xml, not_implemented};
+use crate::lock::DefaultRetention;
 use crate::make::Grants;
 use crate::records::Versioning;
 use crate::settings::{
@@ -298,6 +299,74 @@ impl Handle<api::GetBucketOwnershipControls> for S3 {
 }
 
 #[async_trait]
+impl Handle<api::PutBucketLogging> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::PutBucketLoggingRequest) -> Result<Empty> {
+        super::guard_bucket::<api::PutBucketLogging>(self, cx, super::home!(input)).await?;
+        super::refuse(&[(
+            "TargetGrants",
+            input.bucket_logging_status.logging_enabled.as_ref().is_some_and(has_grants),
+        )])?;
+        let asked = input.bucket_logging_status.logging_enabled.map(|asked| dto::LoggingEnabled {
+            target_bucket: asked.target_bucket,
+            target_grants: None,
+            target_object_key_format: asked.target_object_key_format.map(|format| dto::TargetObjectKeyFormat {
+                partitioned_prefix: format.partitioned_prefix.map(|partitioned| dto::PartitionedPrefix {
+                    partition_date_source: partitioned.partition_date_source.map(Into::into),
+                }),
+                simple_prefix: format.simple_prefix.map(|_| dto::SimplePrefix::default()),
+            }),
+            target_prefix: asked.target_prefix,
+        });
+        self.put_logging(cx, &input.bucket, asked).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::GetBucketLogging> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::GetBucketLoggingRequest) -> Result<api::GetBucketLoggingOutput> {
+        super::guard_bucket::<api::GetBucketLogging>(self, cx, super::home!(input)).await?;
+        self.bucket(&input.bucket).await?;
+        let found = self.logging(&input.bucket).await?.map(crate::logging::Log::told);
+        let logging_enabled = found.map(|found| api::LoggingEnabled {
+            target_bucket: found.target_bucket,
+            target_grants: None,
+            target_object_key_format: found.target_object_key_format.map(|format| api::TargetObjectKeyFormat {
+                partitioned_prefix: format.partitioned_prefix.map(|partitioned| api::PartitionedPrefix {
+                    partition_date_source: partitioned.partition_date_source.map(|source| source.as_str().to_owned()),
+                }),
+                simple_prefix: format.simple_prefix.map(|_| api::SimplePrefix::default()),
+            }),
+            target_prefix: found.target_prefix,
+        });
+        Ok(api::GetBucketLoggingOutput { logging_enabled })
+    }
+}
+
+#[async_trait]
+impl Handle<api::PutObjectLockConfiguration> for S3 {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        input: api::PutObjectLockConfigurationRequest,
+    ) -> Result<api::PutObjectLockConfigurationOutput> {
+        super::guard_bucket::<api::PutObjectLockConfiguration>(self, cx, super::home!(input)).await?;
+        let config = input.object_lock_configuration.ok_or_else(malformed_xml)?;
+        if config.object_lock_enabled.as_deref() != Some("Enabled") {
+            return Err(malformed_xml());
+        }
+        let default = match config.rule {
+            None => None,
+            Some(rule) => {
+                let rule = rule.default_retention.ok_or_else(malformed_xml)?;
+                Some(DefaultRetention::checked(rule.mode.as_deref(), rule.days, rule.years)?)
+            }
+        };
+        self.put_object_lock(cx, &input.bucket, default).await?;
+        Ok(api::PutObjectLockConfigurationOutput::default())
+    }
+}
+
+#[async_trait]
 impl Handle<api::GetObjectLockConfiguration> for S3 {
     async fn handle(
         &self,
@@ -338,6 +407,10 @@ impl Handle<api::GetBucketNotificationConfiguration> for S3 {
         let found: Option<dto::NotificationConfiguration> = self.setting(&input.bucket, NOTIFICATION).await?;
         told::<api::GetBucketNotificationConfiguration>(&found.map_or_else(|| json!({}), |found| json!(found)))
     }
+}
+
+fn has_grants(asked: &api::LoggingEnabled) -> bool {
+    asked.target_grants.as_ref().is_some_and(|grants| !grants.is_empty())
 }
 
 /// What an operation answers, of s3s's types, by the names of the model.
