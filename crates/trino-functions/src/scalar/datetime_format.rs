@@ -231,13 +231,19 @@ pub(super) fn zone_name(zone: Zone, utc: i128) -> String {
 struct Read {
     year: Option<i32>,
     week_year: Option<i32>,
+    /// Whether the week's year stood behind the other.
+    week_year_last: bool,
     month: Option<u32>,
     day: Option<u32>,
     day_of_year: Option<u32>,
     week: Option<u32>,
     weekday: Option<u32>,
     hour: Option<u32>,
+    /// From 1 to 24.
+    clock_hour: Option<u32>,
     half_hour: Option<u32>,
+    /// From 1 to 12.
+    half_clock_hour: Option<u32>,
     afternoon: Option<bool>,
     minute: u32,
     second: u32,
@@ -302,7 +308,11 @@ fn read(steps: &[Step], text: &str, pivot: i32) -> Result<Read> {
                     value
                 };
                 at += used;
-                if letter == 'x' { found.week_year = Some(value) } else { found.year = Some(value) }
+                if letter == 'x' {
+                    (found.week_year, found.week_year_last) = (Some(value), found.year.is_some());
+                } else {
+                    found.year = Some(value);
+                }
             }
             'M' if count >= 3 => {
                 let (month, used) = names(&MONTHS).ok_or_else(wrong)?;
@@ -318,8 +328,8 @@ fn read(steps: &[Step], text: &str, pivot: i32) -> Result<Read> {
             'w' => found.week = Some(number(2)?),
             'e' => found.weekday = Some(number(1)?),
             'H' => found.hour = Some(number(2)?),
-            'k' => found.hour = Some(number(2)? % 24),
-            'h' => found.half_hour = Some(number(2)? % 12),
+            'k' => found.clock_hour = Some(number(2)?),
+            'h' => found.half_clock_hour = Some(number(2)?),
             'K' => found.half_hour = Some(number(2)?),
             'm' => found.minute = number(2)?,
             's' => found.second = number(2)?,
@@ -361,48 +371,129 @@ fn read(steps: &[Step], text: &str, pivot: i32) -> Result<Read> {
 }
 
 impl Read {
-    /// The local time that was read; what was not is as in 1970.
+    /// The local time that was read, as Joda computes it (`DateTimeParserBucket`): the fields are set one by one, the longest first, and
+    /// what is below each begins anew.
     fn local(&self, text: &str) -> Result<i128> {
-        let check = |value: u32, field: &str, low: u32, high: u32| {
-            if (low..=high).contains(&value) {
-                return Ok(());
+        let date = self.date(text)?;
+        let half = if self.afternoon == Some(true) { 12 } else { 0 };
+        let mut hour = half;
+        for (value, field, low, high) in [(self.hour, "hourOfDay", 0, 23), (self.clock_hour, "clockhourOfDay", 1, 24)] {
+            if let Some(value) = value {
+                hour = within(text, value, field, low, high)? % 24;
             }
-            Err(Error::argument(format!(
-                "Cannot parse \"{text}\": Value {value} for {field} must be in the range [{low},{high}]"
-            )))
-        };
-        let leap_day = self.month == Some(2) && self.day == Some(29);
-        let unsaid = if leap_day { 2000 } else { 1970 };
-        let year = self.year.unwrap_or(unsaid);
-        let date = if let Some(week) = self.week {
-            let year = self.week_year.unwrap_or(1970);
-            let weekday = chrono::Weekday::try_from(self.weekday.unwrap_or(1).clamp(1, 7) as u8 - 1)
-                .unwrap_or(chrono::Weekday::Mon);
-            let date = NaiveDate::from_isoywd_opt(year, week, weekday);
-            date.ok_or_else(|| check(week, "weekOfWeekyear", 1, 52).err().unwrap_or_else(|| malformed(text, 0)))?
-        } else if let Some(day) = self.day_of_year {
-            let most = if NaiveDate::from_yo_opt(year, 366).is_some() { 366 } else { 365 };
-            check(day, "dayOfYear", 1, most)?;
-            NaiveDate::from_yo_opt(year, day).ok_or_else(|| malformed(text, 0))?
-        } else {
-            let (month, day) = (self.month.unwrap_or(1), self.day.unwrap_or(1));
-            check(month, "monthOfYear", 1, 12)?;
-            let last = (28..=31).rev().find(|day| NaiveDate::from_ymd_opt(year, month, *day).is_some()).unwrap_or(31);
-            check(day, "dayOfMonth", 1, last)?;
-            NaiveDate::from_ymd_opt(year, month, day).ok_or_else(|| malformed(text, 0))?
-        };
-        let hour = match (self.hour, self.half_hour) {
-            (Some(hour), _) => hour,
-            (None, Some(hour)) => hour + if self.afternoon == Some(true) { 12 } else { 0 },
-            (None, None) => 0,
-        };
-        check(hour, "hourOfDay", 0, 23)?;
-        check(self.minute, "minuteOfHour", 0, 59)?;
-        check(self.second, "secondOfMinute", 0, 59)?;
+        }
+        for (value, field, low, high) in
+            [(self.half_hour, "hourOfHalfday", 0, 11), (self.half_clock_hour, "clockhourOfHalfday", 1, 12)]
+        {
+            if let Some(value) = value {
+                hour = hour / 12 * 12 + within(text, value, field, low, high)? % 12;
+            }
+        }
+        let minute = within(text, self.minute, "minuteOfHour", 0, 59)?;
+        let second = within(text, self.second, "secondOfMinute", 0, 59)?;
         let days = date.signed_duration_since(NaiveDate::default()).num_days();
-        let clock = i128::from(hour * 3600 + self.minute * 60 + self.second) * PICOS + self.millis * (PICOS / 1000);
+        let clock = i128::from(hour * 3600 + minute * 60 + second) * PICOS + self.millis * (PICOS / 1000);
         Ok(i128::from(days) * i128::from(PICOS_PER_DAY) + clock)
     }
+
+    fn date(&self, text: &str) -> Result<NaiveDate> {
+        let of_year = self.year.map(DateField::Year);
+        let of_weeks = self.week_year.map(DateField::WeekYear);
+        let years = if self.week_year_last { [of_year, of_weeks] } else { [of_weeks, of_year] };
+        let others = [
+            self.month.map(DateField::Month),
+            self.week.map(DateField::Week),
+            self.day_of_year.map(DateField::DayOfYear),
+            self.day.map(DateField::Day),
+            self.weekday.map(DateField::Weekday),
+        ];
+        let mut fields: Vec<DateField> = years.into_iter().chain(others).flatten().collect();
+        // Without a year a day is one of a leap year.
+        if years.iter().all(Option::is_none) && !fields.is_empty() {
+            fields.insert(0, DateField::Year(2000));
+        }
+        let mut date = NaiveDate::default();
+        for field in &fields {
+            date = field.start(field.set(date, text)?).ok_or_else(|| malformed(text, 0))?;
+        }
+        // Once more, for a short field may have led out of a longer one.
+        for (at, field) in fields.iter().enumerate() {
+            date = field.set(date, text)?;
+            if at + 1 == fields.len() {
+                date = field.start(date).ok_or_else(|| malformed(text, 0))?;
+            }
+        }
+        Ok(date)
+    }
+}
+
+/// What a text says of a date.
+#[derive(Clone, Copy)]
+enum DateField {
+    Year(i32),
+    WeekYear(i32),
+    Month(u32),
+    Week(u32),
+    DayOfYear(u32),
+    Day(u32),
+    Weekday(u32),
+}
+
+impl DateField {
+    /// A date with this field; what is longer and shorter stays as far as it can.
+    fn set(self, date: NaiveDate, text: &str) -> Result<NaiveDate> {
+        let by_days = |wanted: u32, now: u32, days: i64| {
+            date.checked_add_signed(chrono::TimeDelta::days((i64::from(wanted) - i64::from(now)) * days))
+        };
+        let week = date.iso_week();
+        let weeks_of =
+            |year| if NaiveDate::from_isoywd_opt(year, 53, chrono::Weekday::Mon).is_some() { 53 } else { 52 };
+        let set = match self {
+            Self::Year(year) => date.with_year(year).or_else(|| date.with_day(28)?.with_year(year)),
+            Self::WeekYear(year) => NaiveDate::from_isoywd_opt(year, week.week().min(weeks_of(year)), date.weekday()),
+            Self::Month(month) => {
+                let month = within(text, month, "monthOfYear", 1, 12)?;
+                (1..=date.day()).rev().find_map(|day| NaiveDate::from_ymd_opt(date.year(), month, day))
+            }
+            Self::Week(wanted) => {
+                by_days(within(text, wanted, "weekOfWeekyear", 1, weeks_of(week.year()))?, week.week(), 7)
+            }
+            Self::DayOfYear(day) => {
+                let most = if date.leap_year() { 366 } else { 365 };
+                date.with_ordinal(within(text, day, "dayOfYear", 1, most)?)
+            }
+            Self::Day(day) => {
+                let last = (28..=31).rev().find(|day| date.with_day(*day).is_some()).unwrap_or(31);
+                date.with_day(within(text, day, "dayOfMonth", 1, last)?)
+            }
+            Self::Weekday(day) => {
+                by_days(within(text, day, "dayOfWeek", 1, 7)?, date.weekday().number_from_monday(), 1)
+            }
+        };
+        set.ok_or_else(|| malformed(text, 0))
+    }
+
+    /// The first day of the date's year, month or week, as the field is one of those.
+    fn start(self, date: NaiveDate) -> Option<NaiveDate> {
+        match self {
+            Self::Year(_) => date.with_ordinal(1),
+            Self::WeekYear(_) => NaiveDate::from_isoywd_opt(date.iso_week().year(), 1, chrono::Weekday::Mon),
+            Self::Month(_) => date.with_day(1),
+            Self::Week(_) => {
+                let week = date.iso_week();
+                NaiveDate::from_isoywd_opt(week.year(), week.week(), chrono::Weekday::Mon)
+            }
+            _ => Some(date),
+        }
+    }
+}
+
+fn within(text: &str, value: u32, field: &str, low: u32, high: u32) -> Result<u32> {
+    if (low..=high).contains(&value) {
+        return Ok(value);
+    }
+    let text = format!("Cannot parse \"{text}\": Value {value} for {field} must be in the range [{low},{high}]");
+    Err(Error::argument(text))
 }
 
 const DATE_FORMAT: Rows = |_, a| Ok(print(&mysql(a[1].as_str())?, &a[0])?.into());
