@@ -82,6 +82,15 @@ impl Pattern {
         Ok(Self(pieces))
     }
 
+    /// As [`Self::parse`], of `java.time`'s letters alone: there `Y` is the year that a week belongs to, which is another at the turn of
+    /// a year.
+    pub(crate) fn parse_java(text: &str) -> Result<Self, String> {
+        if text.split('\'').step_by(2).any(|outside| outside.contains('Y')) {
+            return Err(format!("the letter 'Y' of '{text}', the year of a week, is not supported: 'y' is the year"));
+        }
+        Self::parse(text)
+    }
+
     /// Whether it tells hours or less apart, days, or only months.
     pub(crate) fn has(&self, letters: &str) -> bool {
         self.0.iter().any(|piece| matches!(piece, Piece::Field(c, _) if letters.contains(*c)))
@@ -175,7 +184,8 @@ impl Parts {
                 named(rest, &DAYS)?;
             }
             'd' => self.day = u32::try_from(digits(rest, 2)?.1).ok(),
-            'H' | 'h' => self.hour = u32::try_from(digits(rest, 2)?.1).ok()?,
+            'H' => self.hour = u32::try_from(digits(rest, 2)?.1).ok()?,
+            'h' => self.hour = u32::try_from(digits(rest, 2)?.1).ok().filter(|hour| (1..=12).contains(hour))?,
             'm' => self.minute = u32::try_from(digits(rest, 2)?.1).ok()?,
             's' => self.second = u32::try_from(digits(rest, 2)?.1).ok()?,
             'S' => {
@@ -286,6 +296,9 @@ mod tests {
         for text in ["2024-02-30", "2024-02", "2024-02-01x", "", "x"] {
             assert_eq!(pattern.read(text), None, "{text}");
         }
+        let halves = Pattern::parse("hh:mm a").unwrap();
+        assert!(halves.read("13:00 PM").is_none() && halves.read("00:30 AM").is_none());
+        assert!(Pattern::parse_java("YYYY-MM-dd").is_err() && Pattern::parse_java("'Year' yyyy").is_ok());
         assert!(Pattern::parse("yyyy-QQ").is_err() && Pattern::parse("'open").is_err());
     }
 }

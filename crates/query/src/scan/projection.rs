@@ -220,7 +220,7 @@ impl Column {
             }
             "date" => {
                 let text = need("format")?;
-                let format = Pattern::parse(text).map_err(|why| wrong("format", &why))?;
+                let format = Pattern::parse_java(text).map_err(|why| wrong("format", &why))?;
                 let (low, high) = range()?;
                 let bound = |text: &str| {
                     Bound::parse(text, &format).ok_or_else(|| {
