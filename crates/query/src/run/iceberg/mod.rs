@@ -9,6 +9,7 @@
 
 mod alter;
 mod rows;
+mod source;
 mod upkeep;
 
 pub(super) use upkeep::refuse;

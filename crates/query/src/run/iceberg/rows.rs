@@ -7,14 +7,14 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
-use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::{collect, execute_stream};
 use futures::StreamExt;
 use trino_functions::Type;
 
-use super::{changed, column_list, exposed, fit, relation};
+use super::{changed, column_list, exposed, fit, relation, source};
 use crate::error::{Error, Result};
 use crate::iceberg::Loaded;
 use crate::iceberg::commit::Change;
@@ -135,9 +135,7 @@ impl Run<'_> {
         let (session, plan) = self.plan(&select).await?;
         let plan = named(plan, &select)?;
         let physical = select::physical(&session, plan).await?;
-        let arrow = physical.schema();
-        let batches = collect(physical, session.context().task_ctx()).await?;
-        let source: Arc<dyn TableProvider> = Arc::new(MemTable::try_new(arrow, vec![batches])?);
+        let source = source::kept(physical, &session.context().task_ctx()).await?;
 
         let name = merge.alias.clone().unwrap_or_else(|| relation(&merge.table.name));
         let join = format!(
