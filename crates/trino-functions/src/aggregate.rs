@@ -168,7 +168,7 @@ const AVG_INTERVAL: Groups = |_, rows| {
     })
 };
 
-fn is_nan(value: &Value) -> bool {
+pub(crate) fn is_nan(value: &Value) -> bool {
     matches!(value, Value::Double(x) if x.is_nan()) || matches!(value, Value::Real(x) if x.is_nan())
 }
 
@@ -191,7 +191,7 @@ pub(crate) fn extreme<'a>(values: impl Iterator<Item = &'a Value>, wanted: Order
 const MIN: Groups = |_, rows| Ok(extreme(firsts(rows), Ordering::Less));
 const MAX: Groups = |_, rows| Ok(extreme(firsts(rows), Ordering::Greater));
 
-fn several(rows: &[Vec<Value>], n_at: usize, what: &str) -> Result<Option<usize>> {
+pub(crate) fn several(rows: &[Vec<Value>], n_at: usize, what: &str) -> Result<Option<usize>> {
     let Some(n) = rows.iter().map(|row| &row[n_at]).find(|n| !n.is_null()) else { return Ok(None) };
     let n = n.as_int();
     if n <= 0 {
@@ -389,7 +389,7 @@ fn weighted(rows: &[Vec<Value>], weight_at: Option<usize>) -> Result<Vec<(Value,
 }
 
 /// What Trino's digest of values takes.
-fn digestible(value: &Value, weight: f64) -> Result<()> {
+pub(crate) fn digestible(value: &Value, weight: f64) -> Result<()> {
     let java = |x: f64| {
         let mut text = String::new();
         crate::text::write_double(x, &mut text);
@@ -485,14 +485,19 @@ fn share(value: &Value) -> Result<f64> {
 fn percentile(rows: &[Vec<Value>], weight_at: Option<usize>, at: usize) -> Result<Value> {
     let Some(first) = rows.iter().find(|row| !row[0].is_null() && !row[at].is_null()) else { return Ok(Value::Null) };
     let sorted = weighted(rows, weight_at)?;
+    percentiles(&sorted, &first[at])
+}
+
+/// The values at one share or at several.
+pub(crate) fn percentiles(sorted: &[(Value, f64)], shares: &Value) -> Result<Value> {
     if sorted.is_empty() {
         return Ok(Value::Null);
     }
-    match &first[at] {
+    match shares {
         Value::Array(shares) => {
-            Ok(Value::Array(shares.iter().map(|s| Ok(quantile(&sorted, share(s)?))).collect::<Result<_>>()?))
+            Ok(Value::Array(shares.iter().map(|s| Ok(quantile(sorted, share(s)?))).collect::<Result<_>>()?))
         }
-        one => Ok(quantile(&sorted, share(one)?)),
+        one => Ok(quantile(sorted, share(one)?)),
     }
 }
 
@@ -552,62 +557,115 @@ fn doubles(rows: &[Vec<Value>], at: usize) -> Vec<f64> {
     rows.iter().map(|row| &row[at]).filter(|value| !value.is_null()).map(Value::as_double).collect()
 }
 
-fn float(call: &Aggregate, value: f64) -> Value {
+pub(crate) fn float(call: &Aggregate, value: f64) -> Value {
     if call.returns == Type::Real { Value::Real(value as f32) } else { Value::Double(value) }
 }
 
 /// Count, mean and sums of powers of what differs from it.
-fn moments(values: &[f64]) -> (f64, f64, f64, f64) {
-    // Updated value by value as Trino's states are, so that the last digits agree.
-    let (mut n, mut mean, mut m2, mut m3, mut m4) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for x in values {
-        let before = n;
-        n += 1.0;
-        let delta = x - mean;
+#[derive(Debug, Clone, Default)]
+pub struct Moments {
+    n: f64,
+    mean: f64,
+    m2: f64,
+    m3: f64,
+    m4: f64,
+}
+
+impl Moments {
+    /// Updated value by value as Trino's states are, so that the last digits agree.
+    pub(crate) fn add(&mut self, x: f64) {
+        let before = self.n;
+        self.n += 1.0;
+        let n = self.n;
+        let delta = x - self.mean;
         let delta_n = delta / n;
         let delta_n2 = delta_n * delta_n;
         let term = delta * delta_n * before;
-        mean += delta_n;
-        m4 += term * delta_n2 * (n * n - 3.0 * n + 3.0) + 6.0 * delta_n2 * m2 - 4.0 * delta_n * m3;
-        m3 += term * delta_n * (n - 2.0) - 3.0 * delta_n * m2;
-        m2 += term;
+        self.mean += delta_n;
+        self.m4 += term * delta_n2 * (n * n - 3.0 * n + 3.0) + 6.0 * delta_n2 * self.m2 - 4.0 * delta_n * self.m3;
+        self.m3 += term * delta_n * (n - 2.0) - 3.0 * delta_n * self.m2;
+        self.m2 += term;
     }
-    (n, m2, m3, m4)
+
+    /// Those of two sets of rows together (P. Pébay, "Formulas for robust, one-pass parallel computation of covariances and
+    /// arbitrary-order statistical moments", 2008).
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if other.n == 0.0 {
+            return;
+        }
+        if self.n == 0.0 {
+            *self = other.clone();
+            return;
+        }
+        let (a, b) = (self.n, other.n);
+        let n = a + b;
+        let delta = other.mean - self.mean;
+        let (delta2, delta3, delta4) = (delta * delta, delta.powi(3), delta.powi(4));
+        let m4 = delta4 * a * b * (a * a - a * b + b * b) / n.powi(3)
+            + 6.0 * delta2 * (a * a * other.m2 + b * b * self.m2) / (n * n)
+            + 4.0 * delta * (a * other.m3 - b * self.m3) / n;
+        let m3 = delta3 * a * b * (a - b) / (n * n) + 3.0 * delta * (a * other.m2 - b * self.m2) / n;
+        self.m4 += other.m4 + m4;
+        self.m3 += other.m3 + m3;
+        self.m2 += other.m2 + delta2 * a * b / n;
+        self.mean = (a * self.mean + b * other.mean) / n;
+        self.n = n;
+    }
+
+    pub(crate) fn figures(&self) -> [f64; 5] {
+        [self.n, self.mean, self.m2, self.m3, self.m4]
+    }
+
+    pub(crate) fn of([n, mean, m2, m3, m4]: [f64; 5]) -> Self {
+        Self { n, mean, m2, m3, m4 }
+    }
+
+    fn variance(&self, call: &Aggregate, sample: bool, root: bool) -> Value {
+        let divisor = if sample { self.n - 1.0 } else { self.n };
+        if self.n == 0.0 || divisor == 0.0 {
+            return Value::Null;
+        }
+        let value = self.m2 / divisor;
+        float(call, if root { value.sqrt() } else { value })
+    }
+
+    fn skewness(&self, call: &Aggregate) -> Value {
+        if self.n < 3.0 { Value::Null } else { float(call, self.n.sqrt() * self.m3 / self.m2.powf(1.5)) }
+    }
+
+    fn kurtosis(&self, call: &Aggregate) -> Value {
+        let n = self.n;
+        if n < 4.0 {
+            return Value::Null;
+        }
+        let variance = self.m2 / (n - 1.0);
+        let value = n * (n + 1.0) / ((n - 1.0) * (n - 2.0) * (n - 3.0)) * self.m4 / (variance * variance)
+            - 3.0 * (n - 1.0) * (n - 1.0) / ((n - 2.0) * (n - 3.0));
+        float(call, value)
+    }
 }
 
-fn variance(call: &Aggregate, rows: &[Vec<Value>], sample: bool, root: bool) -> Value {
-    let (n, m2, ..) = moments(&doubles(rows, 0));
-    let divisor = if sample { n - 1.0 } else { n };
-    if n == 0.0 || divisor == 0.0 {
-        return Value::Null;
+/// What an aggregate says of its values' moments.
+pub(crate) fn deviation(call: &Aggregate, moments: &Moments) -> Value {
+    match call.name {
+        "stddev" | "stddev_samp" => moments.variance(call, true, true),
+        "stddev_pop" => moments.variance(call, false, true),
+        "variance" | "var_samp" => moments.variance(call, true, false),
+        "var_pop" => moments.variance(call, false, false),
+        "skewness" => moments.skewness(call),
+        _ => moments.kurtosis(call),
     }
-    let value = m2 / divisor;
-    float(call, if root { value.sqrt() } else { value })
 }
 
-const VAR_SAMP: Groups = |call, rows| Ok(variance(call, rows, true, false));
-const VAR_POP: Groups = |call, rows| Ok(variance(call, rows, false, false));
-const STDDEV_SAMP: Groups = |call, rows| Ok(variance(call, rows, true, true));
-const STDDEV_POP: Groups = |call, rows| Ok(variance(call, rows, false, true));
-
-const SKEWNESS: Groups = |call, rows| {
-    let (n, m2, m3, _) = moments(&doubles(rows, 0));
-    Ok(if n < 3.0 { Value::Null } else { float(call, n.sqrt() * m3 / m2.powf(1.5)) })
-};
-
-const KURTOSIS: Groups = |call, rows| {
-    let (n, m2, _, m4) = moments(&doubles(rows, 0));
-    if n < 4.0 {
-        return Ok(Value::Null);
-    }
-    let variance = m2 / (n - 1.0);
-    let value = n * (n + 1.0) / ((n - 1.0) * (n - 2.0) * (n - 3.0)) * m4 / (variance * variance)
-        - 3.0 * (n - 1.0) * (n - 1.0) / ((n - 2.0) * (n - 3.0));
-    Ok(float(call, value))
+const DEVIATION: Groups = |call, rows| {
+    let mut moments = Moments::default();
+    doubles(rows, 0).into_iter().for_each(|x| moments.add(x));
+    Ok(deviation(call, &moments))
 };
 
 /// Sums over pairs without nulls: count, means, and products of differences from them.
-struct Pairs {
+#[derive(Debug, Clone, Default)]
+pub struct Pairs {
     n: f64,
     mean_y: f64,
     mean_x: f64,
@@ -616,48 +674,64 @@ struct Pairs {
     yy: f64,
 }
 
-fn pairs(rows: &[Vec<Value>]) -> Pairs {
-    let mut p = Pairs { n: 0.0, mean_y: 0.0, mean_x: 0.0, xy: 0.0, xx: 0.0, yy: 0.0 };
-    for row in rows.iter().filter(|row| !row[0].is_null() && !row[1].is_null()) {
-        let (y, x) = (row[0].as_double(), row[1].as_double());
-        p.n += 1.0;
-        let delta_x = x - p.mean_x;
-        let delta_y = y - p.mean_y;
-        p.mean_x += delta_x / p.n;
-        p.mean_y += delta_y / p.n;
-        p.xy += delta_x * (y - p.mean_y);
-        p.xx += delta_x * (x - p.mean_x);
-        p.yy += delta_y * (y - p.mean_y);
+impl Pairs {
+    pub(crate) fn add(&mut self, y: f64, x: f64) {
+        self.n += 1.0;
+        let delta_x = x - self.mean_x;
+        let delta_y = y - self.mean_y;
+        self.mean_x += delta_x / self.n;
+        self.mean_y += delta_y / self.n;
+        self.xy += delta_x * (y - self.mean_y);
+        self.xx += delta_x * (x - self.mean_x);
+        self.yy += delta_y * (y - self.mean_y);
     }
-    p
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if other.n == 0.0 {
+            return;
+        }
+        if self.n == 0.0 {
+            *self = other.clone();
+            return;
+        }
+        let (a, b) = (self.n, other.n);
+        let n = a + b;
+        let (delta_x, delta_y) = (other.mean_x - self.mean_x, other.mean_y - self.mean_y);
+        self.xy += other.xy + delta_x * delta_y * a * b / n;
+        self.xx += other.xx + delta_x * delta_x * a * b / n;
+        self.yy += other.yy + delta_y * delta_y * a * b / n;
+        self.mean_x = (a * self.mean_x + b * other.mean_x) / n;
+        self.mean_y = (a * self.mean_y + b * other.mean_y) / n;
+        self.n = n;
+    }
+
+    pub(crate) fn figures(&self) -> [f64; 6] {
+        [self.n, self.mean_y, self.mean_x, self.xy, self.xx, self.yy]
+    }
+
+    pub(crate) fn of([n, mean_y, mean_x, xy, xx, yy]: [f64; 6]) -> Self {
+        Self { n, mean_y, mean_x, xy, xx, yy }
+    }
+
+    /// What an aggregate says of them.
+    pub(crate) fn result(&self, call: &Aggregate) -> Value {
+        let value = match call.name {
+            "covar_pop" => return if self.n == 0.0 { Value::Null } else { float(call, self.xy / self.n) },
+            "covar_samp" => return if self.n < 2.0 { Value::Null } else { float(call, self.xy / (self.n - 1.0)) },
+            "corr" => self.xy / self.xx.sqrt() / self.yy.sqrt(),
+            "regr_slope" => self.xy / self.xx,
+            _ => self.mean_y - self.xy / self.xx * self.mean_x,
+        };
+        if self.n == 0.0 || !value.is_finite() { Value::Null } else { float(call, value) }
+    }
 }
 
-const COVAR_POP: Groups = |call, rows| {
-    let p = pairs(rows);
-    Ok(if p.n == 0.0 { Value::Null } else { float(call, p.xy / p.n) })
-};
-
-const COVAR_SAMP: Groups = |call, rows| {
-    let p = pairs(rows);
-    Ok(if p.n < 2.0 { Value::Null } else { float(call, p.xy / (p.n - 1.0)) })
-};
-
-const CORR: Groups = |call, rows| {
-    let p = pairs(rows);
-    let value = p.xy / p.xx.sqrt() / p.yy.sqrt();
-    Ok(if p.n == 0.0 || !value.is_finite() { Value::Null } else { float(call, value) })
-};
-
-const REGR_SLOPE: Groups = |call, rows| {
-    let p = pairs(rows);
-    let value = p.xy / p.xx;
-    Ok(if p.n == 0.0 || !value.is_finite() { Value::Null } else { float(call, value) })
-};
-
-const REGR_INTERCEPT: Groups = |call, rows| {
-    let p = pairs(rows);
-    let value = p.mean_y - p.xy / p.xx * p.mean_x;
-    Ok(if p.n == 0.0 || !value.is_finite() { Value::Null } else { float(call, value) })
+const PAIRS: Groups = |call, rows| {
+    let mut pairs = Pairs::default();
+    for row in rows.iter().filter(|row| !row[0].is_null() && !row[1].is_null()) {
+        pairs.add(row[0].as_double(), row[1].as_double());
+    }
+    Ok(pairs.result(call))
 };
 
 /// The prime that Trino's checksum multiplies with and takes for nulls.
@@ -669,14 +743,18 @@ const CHECKSUM: Groups = |call, rows| {
     }
     let mut sum = 0u64;
     for row in rows {
-        let hash = if row[0].is_null() { PRIME } else { hash(&row[0], &call.params[0])?.wrapping_mul(PRIME) };
-        sum = sum.wrapping_add(hash);
+        sum = sum.wrapping_add(hash(&row[0], &call.params[0])?);
     }
     Ok(Value::Bytes(sum.to_le_bytes().to_vec()))
 };
 
+/// What a value adds to the checksum.
+pub(crate) fn hash(value: &Value, ty: &Type) -> Result<u64> {
+    Ok(if value.is_null() { PRIME } else { bare_hash(value, ty)?.wrapping_mul(PRIME) })
+}
+
 /// `XX_HASH_64` of a value.
-fn hash(value: &Value, ty: &Type) -> Result<u64> {
+fn bare_hash(value: &Value, ty: &Type) -> Result<u64> {
     let of = |bytes: &[u8]| twox_hash::XxHash64::oneshot(0, bytes);
     let long = |value: i64| of(&value.to_le_bytes());
     Ok(match (value, ty) {
@@ -704,21 +782,21 @@ fn hash(value: &Value, ty: &Type) -> Result<u64> {
         (Value::Array(items), Type::Array(item)) => {
             let mut all = 0u64;
             for value in items {
-                all = all.wrapping_mul(31).wrapping_add(hash(value, item)?);
+                all = all.wrapping_mul(31).wrapping_add(bare_hash(value, item)?);
             }
             all
         }
         (Value::Row(items), Type::Row(fields)) => {
             let mut all = 1u64;
             for (value, (_, ty)) in items.iter().zip(fields) {
-                all = all.wrapping_mul(31).wrapping_add(hash(value, ty)?);
+                all = all.wrapping_mul(31).wrapping_add(bare_hash(value, ty)?);
             }
             all
         }
         (Value::Map(entries), Type::Map(key, item)) => {
             let mut all = 0u64;
             for (k, v) in entries {
-                all = all.wrapping_add(hash(k, key)? ^ hash(v, item)?);
+                all = all.wrapping_add(bare_hash(k, key)? ^ bare_hash(v, item)?);
             }
             all
         }
@@ -878,32 +956,32 @@ const TABLE: &[(&str, &str, Groups)] = &[
     ("tdigest_agg", "double, double -> tdigest(double)", DIGEST_WEIGHTED),
     ("make_set_digest", "T -> SetDigest(T)", SKETCH),
     ("merge_set_digest", "SetDigest(T) -> SetDigest(T)", MERGE),
-    ("corr", "real, real -> real", CORR),
-    ("corr", "double, double -> double", CORR),
-    ("covar_pop", "real, real -> real", COVAR_POP),
-    ("covar_pop", "double, double -> double", COVAR_POP),
-    ("covar_samp", "real, real -> real", COVAR_SAMP),
-    ("covar_samp", "double, double -> double", COVAR_SAMP),
-    ("regr_slope", "real, real -> real", REGR_SLOPE),
-    ("regr_slope", "double, double -> double", REGR_SLOPE),
-    ("regr_intercept", "real, real -> real", REGR_INTERCEPT),
-    ("regr_intercept", "double, double -> double", REGR_INTERCEPT),
-    ("kurtosis", "bigint -> double", KURTOSIS),
-    ("kurtosis", "double -> double", KURTOSIS),
-    ("skewness", "bigint -> double", SKEWNESS),
-    ("skewness", "double -> double", SKEWNESS),
-    ("stddev", "bigint -> double", STDDEV_SAMP),
-    ("stddev", "double -> double", STDDEV_SAMP),
-    ("stddev_samp", "bigint -> double", STDDEV_SAMP),
-    ("stddev_samp", "double -> double", STDDEV_SAMP),
-    ("stddev_pop", "bigint -> double", STDDEV_POP),
-    ("stddev_pop", "double -> double", STDDEV_POP),
-    ("variance", "bigint -> double", VAR_SAMP),
-    ("variance", "double -> double", VAR_SAMP),
-    ("var_samp", "bigint -> double", VAR_SAMP),
-    ("var_samp", "double -> double", VAR_SAMP),
-    ("var_pop", "bigint -> double", VAR_POP),
-    ("var_pop", "double -> double", VAR_POP),
+    ("corr", "real, real -> real", PAIRS),
+    ("corr", "double, double -> double", PAIRS),
+    ("covar_pop", "real, real -> real", PAIRS),
+    ("covar_pop", "double, double -> double", PAIRS),
+    ("covar_samp", "real, real -> real", PAIRS),
+    ("covar_samp", "double, double -> double", PAIRS),
+    ("regr_slope", "real, real -> real", PAIRS),
+    ("regr_slope", "double, double -> double", PAIRS),
+    ("regr_intercept", "real, real -> real", PAIRS),
+    ("regr_intercept", "double, double -> double", PAIRS),
+    ("kurtosis", "bigint -> double", DEVIATION),
+    ("kurtosis", "double -> double", DEVIATION),
+    ("skewness", "bigint -> double", DEVIATION),
+    ("skewness", "double -> double", DEVIATION),
+    ("stddev", "bigint -> double", DEVIATION),
+    ("stddev", "double -> double", DEVIATION),
+    ("stddev_samp", "bigint -> double", DEVIATION),
+    ("stddev_samp", "double -> double", DEVIATION),
+    ("stddev_pop", "bigint -> double", DEVIATION),
+    ("stddev_pop", "double -> double", DEVIATION),
+    ("variance", "bigint -> double", DEVIATION),
+    ("variance", "double -> double", DEVIATION),
+    ("var_samp", "bigint -> double", DEVIATION),
+    ("var_samp", "double -> double", DEVIATION),
+    ("var_pop", "bigint -> double", DEVIATION),
+    ("var_pop", "double -> double", DEVIATION),
 ];
 
 #[cfg(test)]

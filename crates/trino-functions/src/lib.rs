@@ -27,6 +27,7 @@ pub mod cast;
 pub mod clock;
 mod columns;
 mod error;
+pub mod fold;
 pub mod json;
 mod json_path;
 pub mod parse;

@@ -1,5 +1,5 @@
-//! Aggregates that keep the rows of each group until the end. Those that need not are DataFusion's own, see
-//! [`crate::analyze`].
+//! Aggregates that keep the rows of each group until the end, or what stands for them ([`trino_functions::fold`]). Those that need
+//! neither are DataFusion's own, see [`crate::analyze`].
 
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
@@ -13,6 +13,7 @@ use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, TypeSignature, Volatility};
 use trino_functions::aggregate::{Aggregate, resolve};
 use trino_functions::call::cast_array;
+use trino_functions::fold::{Running as Figures, compact};
 use trino_functions::value::{build, order, read_all};
 use trino_functions::{Type, Value};
 
@@ -69,7 +70,14 @@ impl TrinoAggregate {
             order: self.order.clone(),
             distinct: args.is_distinct || self.distinct,
             rows: Vec::new(),
+            heap: 0,
+            compacted: None,
         })
+    }
+
+    /// The figures of no rows, if a call of so many needs no more than figures.
+    fn figures(&self, call: &Aggregate, distinct: bool) -> Option<Figures> {
+        if distinct || self.is_ordered() { None } else { Figures::of(call) }
     }
 }
 
@@ -108,7 +116,12 @@ impl AggregateUDFImpl for TrinoAggregate {
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(self.collect(&args)?))
+        let collect = self.collect(&args)?;
+        if let Some(figures) = self.figures(&collect.call, args.is_distinct) {
+            let Collect { call, given, .. } = collect;
+            return Ok(Box::new(Reduce { call, given, figures }));
+        }
+        Ok(Box::new(Collect { compacted: Some(0), ..collect }))
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
@@ -118,6 +131,9 @@ impl AggregateUDFImpl for TrinoAggregate {
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         let given: Vec<Type> = args.input_fields.iter().map(|field| Type::of(field)).collect();
         let call = self.call(&given)?;
+        if self.figures(&call, args.is_distinct).is_some() {
+            return Ok(vec![field_of(&Type::array(Type::Bigint), &format!("{}[figures]", args.name))]);
+        }
         let kept = call.params.iter().chain(given.iter().skip(call.params.len())).cloned().collect();
         Ok(vec![field_of(&Type::array(Type::row(kept)), &format!("{}[rows]", args.name))])
     }
@@ -149,9 +165,38 @@ struct Collect {
     order: Vec<Order>,
     distinct: bool,
     rows: Vec<Vec<Value>>,
+    /// The bytes of texts and lists in the rows.
+    heap: usize,
+    /// How many rows were left when they were last made fewer; none where rows leave again.
+    compacted: Option<usize>,
 }
 
 impl Collect {
+    /// Makes the rows fewer, if there are twice as many as need be and fewer will do.
+    fn compact(&mut self) -> Result<()> {
+        const FEW: usize = 256;
+        if self.compacted.is_none_or(|left| self.rows.len() < FEW.max(2 * left)) {
+            return Ok(());
+        }
+        if self.distinct {
+            let width = self.call.params.len();
+            let mut seen = BTreeSet::new();
+            self.rows.retain(|row| seen.insert(row[..width.min(row.len())].to_vec()));
+        } else if self.order.is_empty() {
+            match compact(&self.call, std::mem::take(&mut self.rows)).map_err(failed)? {
+                Ok(fewer) => self.rows = fewer,
+                Err(all) => {
+                    self.rows = all;
+                    self.compacted = None;
+                    return Ok(());
+                }
+            }
+        }
+        self.compacted = Some(self.rows.len());
+        self.heap = self.rows.iter().flatten().map(heap).sum();
+        Ok(())
+    }
+
     fn sorted(&self) -> Vec<Vec<Value>> {
         let width = self.call.params.len();
         let mut rows = self.rows.clone();
@@ -195,6 +240,67 @@ fn compared(x: &Value, y: &Value, nan_first: bool) -> std::cmp::Ordering {
     }
 }
 
+/// The bytes that a value has beside itself.
+fn heap(value: &Value) -> usize {
+    match value {
+        Value::Str(text) => text.capacity(),
+        Value::Bytes(bytes) => bytes.capacity(),
+        Value::Array(items) | Value::Row(items) => items.iter().map(|item| size_of_val(item) + heap(item)).sum(),
+        Value::Map(entries) => entries.iter().map(|entry| size_of_val(entry) + heap(&entry.0) + heap(&entry.1)).sum(),
+        _ => 0,
+    }
+}
+
+/// The figures of a group.
+#[derive(Debug)]
+struct Reduce {
+    call: Aggregate,
+    given: Vec<Type>,
+    figures: Figures,
+}
+
+impl Accumulator for Reduce {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let mut columns = Vec::with_capacity(values.len());
+        for ((array, given), wanted) in values.iter().zip(&self.given).zip(&self.call.params) {
+            let array = cast_array(array, given, wanted).map_err(failed)?;
+            columns.push(read_all(array.as_ref(), wanted).into_iter());
+        }
+        let mut row = Vec::with_capacity(columns.len());
+        for _ in 0..values.first().map_or(0, |array| array.len()) {
+            row.clear();
+            row.extend(columns.iter_mut().map(|column| column.next().unwrap_or(Value::Null)));
+            self.figures.add(&self.call, &row).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let value = self.figures.finish(&self.call).map_err(failed)?;
+        scalar_of(&build(&self.call.returns, &[value]).map_err(failed)?)
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.figures.heap()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let numbers = self.figures.numbers().into_iter().map(Value::Int).collect();
+        let array = build(&Type::array(Type::Bigint), &[Value::Array(numbers)]).map_err(failed)?;
+        Ok(vec![scalar_of(&array)?])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        for value in
+            states.first().map(|array| read_all(array.as_ref(), &Type::array(Type::Bigint))).unwrap_or_default()
+        {
+            let numbers: Vec<i64> = value.items().iter().map(Value::as_int).collect();
+            self.figures.merge(Figures::read(&self.call, &numbers).map_err(failed)?);
+        }
+        Ok(())
+    }
+}
+
 impl Accumulator for Collect {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let count = values.first().map_or(0, |array| array.len());
@@ -205,9 +311,11 @@ impl Accumulator for Collect {
         }
         self.rows.reserve(count);
         for _ in 0..count {
-            self.rows.push(columns.iter_mut().map(|column| column.next().unwrap_or(Value::Null)).collect());
+            let row: Vec<Value> = columns.iter_mut().map(|column| column.next().unwrap_or(Value::Null)).collect();
+            self.heap += row.iter().map(heap).sum::<usize>();
+            self.rows.push(row);
         }
-        Ok(())
+        self.compact()
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
@@ -231,7 +339,7 @@ impl Accumulator for Collect {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.rows.len() * (24 + 48 * self.kept.len())
+        size_of_val(self) + self.heap + self.rows.len() * (24 + size_of::<Value>() * self.kept.len())
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
@@ -243,7 +351,11 @@ impl Accumulator for Collect {
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let ty = Type::array(Type::row(self.kept.clone()));
         for value in states.first().map(|array| read_all(array.as_ref(), &ty)).unwrap_or_default() {
-            self.rows.extend(value.items().iter().map(|row| row.items().to_vec()));
+            let rows = value.items().iter().map(|row| row.items().to_vec());
+            let before = self.rows.len();
+            self.rows.extend(rows);
+            self.heap += self.rows[before..].iter().flatten().map(heap).sum::<usize>();
+            self.compact()?;
         }
         Ok(())
     }
@@ -251,7 +363,8 @@ impl Accumulator for Collect {
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         // A frame only moves forward: what leaves it came first.
         let count = values.first().map_or(0, |array| array.len());
-        self.rows.drain(..count.min(self.rows.len()));
+        let gone: usize = self.rows.drain(..count.min(self.rows.len())).flatten().map(|value| heap(&value)).sum();
+        self.heap = self.heap.saturating_sub(gone);
         Ok(())
     }
 
