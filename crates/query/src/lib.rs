@@ -28,6 +28,7 @@ mod handed;
 mod iceberg;
 mod plan;
 mod result;
+mod routine;
 mod row_pattern;
 mod run;
 mod s3_lists;

@@ -33,6 +33,7 @@ pub(super) fn all() -> Vec<LambdaFunction> {
         "$array_sort_by",
         "$regexp_replace_by",
         "$try",
+        "$routine",
     ]
     .into_iter()
     .map(|name| LambdaFunction { name, signature: HigherOrderSignature::variadic_any(Volatility::Immutable) })
@@ -98,6 +99,11 @@ impl LambdaFunction {
             }
             ("$regexp_replace_by", [V(_), V(_), L(_)]) => Some(vec![vec![Type::array(Type::Varchar(None))]]),
             ("$try", [V(_), L(_)]) => Some(vec![vec![Type::Boolean]]),
+            ("$routine", [V(_), V(_), rest @ ..]) => {
+                let variables: Vec<Type> =
+                    rest.iter().filter_map(|given| if let V(ty) = given { Some(ty.clone()) } else { None }).collect();
+                Some(vec![variables.clone(); rest.len() - variables.len()])
+            }
             _ => None,
         };
         found.ok_or_else(|| self.mismatch(given))
@@ -124,6 +130,10 @@ impl LambdaFunction {
             "transform_values" | "map_zip_with" => Type::map(parameters[0][0].clone(), result.clone()),
             "$regexp_replace_by" if matches!(result, Type::Varchar(_)) => Type::Varchar(None),
             "$try" => result.clone(),
+            "$routine" => match given.get(1) {
+                Some(V(returns)) => returns.clone(),
+                _ => return Err(self.mismatch(given)),
+            },
             _ => return Err(self.mismatch(given)),
         })
     }
@@ -198,6 +208,7 @@ impl HigherOrderUDFImpl for LambdaFunction {
         }
         let values = match self.name {
             "$try" => return run.attempt().map(ColumnarValue::Array),
+            "$routine" => super::routine::run(&run)?,
             "reduce" => run.reduce()?,
             "$array_sort_by" => run.sort()?,
             "$regexp_replace_by" => run.replace()?,
@@ -218,8 +229,29 @@ fn given(fields: &[ValueOrLambda<FieldRef, FieldRef>]) -> Given {
         .collect()
 }
 
+/// Java sorts fewer items than these by insertion alone.
+const FEW: usize = 32;
+
+/// Two items of a row's array.
+struct Pair {
+    row: usize,
+    left: usize,
+    right: usize,
+}
+
+/// The search for an item's place among those of the other run.
+struct Search {
+    which: usize,
+    at: usize,
+    /// Where the other run begins, and between which places the item's may be.
+    first: usize,
+    low: usize,
+    high: usize,
+    of_left: bool,
+}
+
 /// One call over a batch.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     parameters: Vec<Vec<Type>>,
     returns: Type,
     values: Vec<ArrayRef>,
@@ -230,12 +262,21 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn read(&self, index: usize) -> Vec<Value> {
+    /// How many rows there are, and how many arguments that are values.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.values.len()
+    }
+
+    pub(super) fn read(&self, index: usize) -> Vec<Value> {
         read_all(self.values[index].as_ref(), &self.types[index])
     }
 
     /// Runs a lambda over columns of parameters; `rows` says of which row of the batch each is.
-    fn evaluate(&self, lambda: usize, columns: &[Vec<Value>], rows: &[u32]) -> Result<Vec<Value>> {
+    pub(super) fn evaluate(&self, lambda: usize, columns: &[Vec<Value>], rows: &[u32]) -> Result<Vec<Value>> {
         let arrays = columns
             .iter()
             .zip(&self.parameters[lambda])
@@ -313,47 +354,151 @@ impl Run<'_> {
         Ok(done)
     }
 
-    /// Sorts by comparing every two items beforehand, all in one go.
+    /// Sorts the arrays of so many rows at once that what is compared in one go is bounded.
     fn sort(&self) -> Result<Vec<Value>> {
-        const MOST: usize = 1000;
+        const AT_ONCE: usize = 1 << 18;
         let arrays = self.read(0);
-        let (mut rows, mut left, mut right) = (Vec::new(), Vec::new(), Vec::new());
-        for (row, array) in arrays.iter().enumerate() {
-            let items = array.items();
-            if items.len() > MOST {
-                return Err(failed(Error::not_supported(format!(
-                    "array_sort with a comparator sorts arrays of up to {MOST} items here"
-                ))));
-            }
-            for a in items {
-                for b in items {
-                    rows.push(u32::try_from(row).unwrap_or(0));
-                    left.push(a.clone());
-                    right.push(b.clone());
-                }
+        let mut sorted = vec![Value::Null; arrays.len()];
+        let (mut rows, mut work) = (Vec::new(), 0);
+        for (row, array) in arrays.iter().enumerate().filter(|(_, array)| !array.is_null()) {
+            let count = array.items().len();
+            work += if count < FEW { count * count } else { count };
+            rows.push(row);
+            if work >= AT_ONCE {
+                self.sort_some(&arrays, &std::mem::take(&mut rows), &mut sorted)?;
+                work = 0;
             }
         }
-        let mut compared = self.evaluate(0, &[left, right], &rows)?.into_iter();
-        let mut sorted = Vec::with_capacity(arrays.len());
-        for array in arrays {
-            if array.is_null() {
-                sorted.push(Value::Null);
-                continue;
-            }
-            let items = array.items();
-            let count = items.len();
-            let table: Vec<Value> = compared.by_ref().take(count * count).collect();
-            let wrong = table
-                .iter()
-                .enumerate()
-                .any(|(i, v)| i / count.max(1) != i % count.max(1) && !matches!(v, Value::Int(-1..=1)));
-            if wrong {
-                return Err(failed(Error::argument("Lambda comparator must return either -1, 0, or 1")));
-            }
-            let order = sorted_as_java(count, |a, b| table[a * count + b].as_int() < 0);
-            sorted.push(Value::Array(order.into_iter().map(|i| items[i].clone()).collect()));
-        }
+        self.sort_some(&arrays, &rows, &mut sorted)?;
         Ok(sorted)
+    }
+
+    fn sort_some(&self, arrays: &[Value], rows: &[usize], sorted: &mut [Value]) -> Result<()> {
+        let (few, many): (Vec<usize>, Vec<usize>) = rows.iter().partition(|row| arrays[**row].items().len() < FEW);
+        let pairs: Vec<Pair> = few
+            .iter()
+            .flat_map(|row| {
+                let count = arrays[*row].items().len();
+                (0..count * count).map(move |at| Pair { row: *row, left: at / count, right: at % count })
+            })
+            .filter(|pair| pair.left != pair.right)
+            .collect();
+        let mut less = self.less(arrays, &pairs)?.into_iter();
+        for row in few {
+            let items = arrays[row].items();
+            let count = items.len();
+            let table: Vec<bool> =
+                (0..count * count).map(|at| at / count != at % count && less.next().unwrap_or(false)).collect();
+            let order = sorted_as_java(count, |a, b| table[a * count + b]);
+            sorted[row] = Value::Array(order.into_iter().map(|at| items[at].clone()).collect());
+        }
+        for (row, order) in self.merged(arrays, &many)? {
+            let items = arrays[row].items();
+            sorted[row] = Value::Array(order.into_iter().map(|at| items[at].clone()).collect());
+        }
+        Ok(())
+    }
+
+    /// Whether the left item of each pair comes before the right one.
+    fn less(&self, arrays: &[Value], pairs: &[Pair]) -> Result<Vec<bool>> {
+        let rows: Vec<u32> = pairs.iter().map(|pair| u32::try_from(pair.row).unwrap_or(0)).collect();
+        let column = |at: fn(&Pair) -> usize| -> Vec<Value> {
+            pairs.iter().map(|pair| arrays[pair.row].items()[at(pair)].clone()).collect()
+        };
+        let compared = self.evaluate(0, &[column(|pair| pair.left), column(|pair| pair.right)], &rows)?;
+        compared
+            .iter()
+            .map(|value| match value {
+                Value::Int(order @ -1..=1) => Ok(*order < 0),
+                _ => Err(failed(Error::argument("Lambda comparator must return either -1, 0, or 1"))),
+            })
+            .collect()
+    }
+
+    /// The orders of arrays of many items, by merging runs of one, two, four, … items: the place of each item in the other run of its
+    /// two is searched for at once for all of them.
+    fn merged(&self, arrays: &[Value], rows: &[usize]) -> Result<Vec<(usize, Vec<usize>)>> {
+        let mut orders: Vec<(usize, Vec<usize>)> =
+            rows.iter().map(|row| (*row, (0..arrays[*row].items().len()).collect())).collect();
+        let next: Vec<Pair> = orders
+            .iter()
+            .flat_map(|(row, order)| (1..order.len()).map(|at| Pair { row: *row, left: at, right: at - 1 }))
+            .collect();
+        let mut falls = self.less(arrays, &next)?.into_iter();
+        let mut open = Vec::new();
+        for (at, (_, order)) in orders.iter_mut().enumerate() {
+            let falls: Vec<bool> = falls.by_ref().take(order.len() - 1).collect();
+            if falls.iter().all(|falls| *falls) {
+                order.reverse();
+            } else if falls.contains(&true) {
+                open.push(at);
+            }
+        }
+        let longest = open.iter().map(|at| orders[*at].1.len()).max().unwrap_or(0);
+        let mut width = 1;
+        while width < longest {
+            self.merge_runs(arrays, &mut orders, &open, width)?;
+            width *= 2;
+        }
+        Ok(orders)
+    }
+
+    fn merge_runs(
+        &self,
+        arrays: &[Value],
+        orders: &mut [(usize, Vec<usize>)],
+        open: &[usize],
+        width: usize,
+    ) -> Result<()> {
+        let mut searches = Vec::new();
+        for which in open {
+            let count = orders[*which].1.len();
+            for at in 0..count {
+                let start = at / (2 * width) * (2 * width);
+                let (middle, end) = ((start + width).min(count), (start + 2 * width).min(count));
+                let of_left = at < middle;
+                let (low, high) = if of_left { (middle, end) } else { (start, middle) };
+                searches.push(Search { which: *which, at, first: low, low, high, of_left });
+            }
+        }
+        loop {
+            let asked: Vec<usize> = (0..searches.len()).filter(|i| searches[*i].low < searches[*i].high).collect();
+            if asked.is_empty() {
+                break;
+            }
+            let pairs: Vec<Pair> = asked
+                .iter()
+                .map(|i| {
+                    let search = &searches[*i];
+                    let (row, order) = &orders[search.which];
+                    let (own, other) = (order[search.at], order[usize::midpoint(search.low, search.high)]);
+                    let (left, right) = if search.of_left { (other, own) } else { (own, other) };
+                    Pair { row: *row, left, right }
+                })
+                .collect();
+            for (i, less) in asked.into_iter().zip(self.less(arrays, &pairs)?) {
+                let search = &mut searches[i];
+                let middle = usize::midpoint(search.low, search.high);
+                // Equal items stay as they are: those of the left run first.
+                if less == search.of_left { search.low = middle + 1 } else { search.high = middle }
+            }
+        }
+        let mut placed: Vec<(usize, usize, usize)> = searches
+            .iter()
+            .map(|search| {
+                let before = search.low - search.first;
+                let place = if search.of_left { search.at + before } else { search.at - (width - before) };
+                (search.which, place, orders[search.which].1[search.at])
+            })
+            .collect();
+        placed.sort_by_key(|(which, place, _)| (*which, *place));
+        for which in open {
+            orders[*which].1.clear();
+        }
+        for (which, _, item) in placed {
+            orders[which].1.push(item);
+        }
+        Ok(())
     }
 
     fn replace(&self) -> Result<Vec<Value>> {

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod lambda;
+mod routine;
 mod running;
 mod scalar;
 
@@ -51,6 +52,8 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
         "$instant",
         "$named_row",
         "$case",
+        "$case_of",
+        "$among",
         "$in",
         "$between",
         "$like",

@@ -93,6 +93,6 @@ impl ScalarUDFImpl for TrinoScalar {
     }
 
     fn short_circuits(&self) -> bool {
-        matches!(self.name, "$case" | "coalesce" | "if")
+        matches!(self.name, "$case" | "$case_of" | "coalesce" | "if")
     }
 }

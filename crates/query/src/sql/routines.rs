@@ -1,5 +1,5 @@
-//! `WITH FUNCTION name(a type, …) RETURNS type RETURN expression`: the expression stands where the query calls the function. Trino's
-//! routines of statements (`BEGIN … END`) are refused.
+//! `WITH FUNCTION name(a type, …) RETURNS type RETURN expression`: the expression stands where the query calls the function. Of a routine
+//! of statements (`BEGIN … END`) a call of [`ROUTINE`] does, which does them ([`super::routine_body`]).
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -14,17 +14,18 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::Source;
 use super::aliases::parameters;
 use super::dialect::Trino;
+use super::forms::{held, holding, is_random};
 use super::grammar::{bare, closing, readable, text_of};
 use super::rewrite::{function, name_of, plain_arguments, template};
+use super::routine_body::{Program, program};
 use crate::error::{Error, Result};
 
 /// A value as one of a parameter's type, and as one of the type that a routine returns: coerced, else an error.
 pub(crate) const ARGUMENT: &str = "$argument";
 pub(crate) const RETURNED: &str = "$returned";
 
-/// What is said of a routine of statements.
-pub(super) const STATEMENTS: &str =
-    "WITH FUNCTION … BEGIN … END: routines are served that are RETURN and an expression";
+/// Does the steps of a routine: its text, a null of the type that it returns, its variables, and its expressions as lambdas over them.
+pub(crate) const ROUTINE: &str = "$routine";
 
 #[derive(Debug)]
 struct Routine {
@@ -32,12 +33,18 @@ struct Routine {
     returns: String,
     /// `RETURNS NULL ON NULL INPUT`
     strict: bool,
-    body: Expr,
+    body: Body,
 }
 
-/// The routines that a query begins with.
+#[derive(Debug)]
+enum Body {
+    Expression(Expr),
+    Statements(Program),
+}
+
+/// The routines that a query begins with, and how many names their lambdas have.
 #[derive(Debug, Default)]
-pub(super) struct Routines(BTreeMap<String, Routine>);
+pub(super) struct Routines(BTreeMap<String, Routine>, usize);
 
 /// Whether routines stand before the query that begins at a token.
 pub(super) fn begin(tokens: &[TokenWithSpan]) -> bool {
@@ -56,7 +63,7 @@ pub(super) fn read(source: &Source<'_>, start: usize) -> Result<(Routines, usize
     }
     let mut at = start + 1;
     loop {
-        let (name, routine, next) = one(source, at, &routines)?;
+        let (name, routine, next) = one(source, at, &mut routines)?;
         routines.0.insert(name, routine);
         if source.tokens.get(next).is_some_and(|token| token.token == Token::Comma) {
             at = next + 1;
@@ -67,7 +74,7 @@ pub(super) fn read(source: &Source<'_>, start: usize) -> Result<(Routines, usize
 }
 
 /// `FUNCTION name(a type, …) RETURNS type [characteristics] RETURN expression`
-fn one(source: &Source<'_>, start: usize, known: &Routines) -> Result<(String, Routine, usize)> {
+fn one(source: &Source<'_>, start: usize, known: &mut Routines) -> Result<(String, Routine, usize)> {
     let tokens = &source.tokens;
     let unread = |at: usize| match tokens.get(at) {
         Some(token) => source.mismatched(token),
@@ -112,7 +119,8 @@ fn one(source: &Source<'_>, start: usize, known: &Routines) -> Result<(String, R
     let returns = text_of(&tokens[ty..at.min(tokens.len())]);
     let strict = characteristics(source, &mut at)?;
     if word(tokens, at, "BEGIN") {
-        return Err(Error::not_supported(STATEMENTS));
+        let (program, end) = program(source, at, &parameters, &returns, known)?;
+        return Ok((name, Routine { parameters, returns, strict, body: Body::Statements(program) }, end));
     }
     if !word(tokens, at, "RETURN") {
         return Err(unread(at));
@@ -123,21 +131,49 @@ fn one(source: &Source<'_>, start: usize, known: &Routines) -> Result<(String, R
     let next = parser.peek_token();
     let place = tokens.iter().position(|token| next.token != Token::EOF && token.span == next.span);
     let place = place.ok_or_else(|| unread(tokens.len()))?;
-    if visit_expressions(&body, |expr| match expr {
+    let places = parameters
+        .iter()
+        .enumerate()
+        .map(|(at, (name, _))| (name.clone(), Expr::Value(Value::Placeholder(format!("${}", at + 1)).into())));
+    resolve(&mut body, places.collect(), known)?;
+    Ok((name, Routine { parameters, returns, strict, body: Body::Expression(body) }, place))
+}
+
+/// The tokens of an expression of a routine's, whose variables are called so and stand for those.
+pub(super) fn expression(
+    source: &Source<'_>,
+    tokens: &[TokenWithSpan],
+    names: Vec<(String, Expr)>,
+    known: &mut Routines,
+) -> Result<Expr> {
+    let tokens = readable(tokens.to_vec());
+    let mut parser = Parser::new(&Trino).with_recursion_limit(100).with_tokens_with_locations(tokens);
+    let mut body = parser.parse_expr().map_err(|error| source.parse_error(&error))?;
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(source.mismatched(&next));
+    }
+    resolve(&mut body, names, known)?;
+    Ok(body)
+}
+
+/// Puts what names stand for in their place, and routines where they are called.
+fn resolve(body: &mut Expr, names: Vec<(String, Expr)>, known: &mut Routines) -> Result<()> {
+    let asks = visit_expressions(body, |expr| match expr {
         Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
-    })
-    .is_break()
-    {
+    });
+    if asks.is_break() {
         return Err(Error::not_supported("line 1:1: Queries are not allowed in functions"));
     }
-    let mut scope = Scope { parameters: &parameters, lambdas: Vec::new(), count: 0, error: None };
-    let _ = VisitMut::visit(&mut body, &mut scope);
-    if let Some(error) = scope.error {
-        return Err(error);
+    // One routine's body may come to stand within a lambda of another's.
+    let mut scope = Scope { names, lambdas: Vec::new(), count: known.1, error: None };
+    let _ = VisitMut::visit(body, &mut scope);
+    known.1 = scope.count;
+    match scope.error {
+        Some(error) => Err(error),
+        None => known.call(body),
     }
-    known.call(&mut body)?;
-    Ok((name, Routine { parameters, returns, strict, body }, place))
 }
 
 /// Reads what stands between the type and the body; whether the result is null where an argument is.
@@ -185,15 +221,17 @@ fn listed(tokens: &[TokenWithSpan], from: usize, to: usize) -> Vec<(usize, usize
     items
 }
 
-/// Puts numbers in the place of a body's parameters, and gives its lambdas names that no argument has.
-struct Scope<'a> {
-    parameters: &'a [(String, String)],
+/// Puts numbers in the place of a body's parameters, and gives its lambdas names that no argument has, nor any other routine: not in
+/// lower case, as all names of a statement are.
+struct Scope {
+    /// The names of parameters and variables, the inner ones last, and what they stand for.
+    names: Vec<(String, Expr)>,
     lambdas: Vec<Vec<(String, String)>>,
     count: usize,
     error: Option<Error>,
 }
 
-impl Scope<'_> {
+impl Scope {
     fn renamed(&self, name: &Ident) -> Option<Ident> {
         let lower = name.value.to_lowercase();
         let found = self.lambdas.iter().rev().flatten().find(|(own, _)| *own == lower)?;
@@ -201,7 +239,7 @@ impl Scope<'_> {
     }
 }
 
-impl VisitorMut for Scope<'_> {
+impl VisitorMut for Scope {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
@@ -210,7 +248,7 @@ impl VisitorMut for Scope<'_> {
                 let mut names = Vec::new();
                 for own in parameters(lambda) {
                     self.count += 1;
-                    names.push((own, format!("routine_{}", self.count)));
+                    names.push((own, format!("Routine {}", self.count)));
                 }
                 rename(lambda, &names);
                 self.lambdas.push(names);
@@ -218,8 +256,8 @@ impl VisitorMut for Scope<'_> {
             Expr::Identifier(name) => {
                 if let Some(new) = self.renamed(name) {
                     *name = new;
-                } else if let Some(at) = self.position(name) {
-                    *expr = Expr::Value(Value::Placeholder(format!("${}", at + 1)).into());
+                } else if let Some(value) = self.value(name) {
+                    *expr = value;
                 } else if !["current_date", "current_timestamp", "current_time", "localtime", "localtimestamp"]
                     .contains(&name.value.to_lowercase().as_str())
                 {
@@ -238,8 +276,8 @@ impl VisitorMut for Scope<'_> {
                 let first = parts.remove(0);
                 let root = if let Some(new) = self.renamed(&first) {
                     Expr::Identifier(new)
-                } else if let Some(at) = self.position(&first) {
-                    Expr::Value(Value::Placeholder(format!("${}", at + 1)).into())
+                } else if let Some(value) = self.value(&first) {
+                    value
                 } else {
                     let text = format!("line 1:1: Column '{}' cannot be resolved", first.value);
                     self.error.get_or_insert_with(|| Error::user(1006, "COLUMN_NOT_FOUND", text));
@@ -264,9 +302,10 @@ impl VisitorMut for Scope<'_> {
     }
 }
 
-impl Scope<'_> {
-    fn position(&self, name: &Ident) -> Option<usize> {
-        self.parameters.iter().position(|(own, _)| name.value.eq_ignore_ascii_case(own))
+impl Scope {
+    fn value(&self, name: &Ident) -> Option<Expr> {
+        let found = self.names.iter().rev().find(|(own, _)| name.value.eq_ignore_ascii_case(own));
+        found.map(|(_, value)| value.clone())
     }
 }
 
@@ -281,6 +320,12 @@ fn rename(lambda: &mut LambdaFunction, names: &[(String, String)]) {
 }
 
 impl Routines {
+    /// A number that no other routine or lambda has.
+    pub(super) fn next(&mut self) -> usize {
+        self.1 += 1;
+        self.1
+    }
+
     /// Puts the routines' expressions where a query calls them.
     pub(super) fn inline(&self, query: &mut Query) -> Result<()> {
         if self.0.is_empty() { Ok(()) } else { self.call(query) }
@@ -328,37 +373,45 @@ impl Routine {
         };
         let text = |text: &str| Expr::Value(Value::EscapedStringLiteral(text.to_owned()).into());
         let mut arguments = Vec::with_capacity(given.len());
-        for (place, (value, ty)) in given.into_iter().zip(&types).enumerate() {
-            // An argument is evaluated once, however often its parameter is named.
-            if self.uses(place + 1) > 1 && is_random(&value) {
-                let text = format!("A random argument of {name}, which names the parameter more than once");
-                return Err(Error::not_supported(text));
-            }
+        for (value, ty) in given.into_iter().zip(&types) {
             let expected = format!("{name}({})", types.join(", "));
             arguments.push(function(ARGUMENT, vec![value, text(ty), text(&expected)]));
         }
         let unread = || Error::internal("a routine's body was not read");
-        let body = filled(&self.body, &arguments).ok_or_else(unread)?;
+        // An argument is evaluated once, however often its parameter is named.
+        let random = arguments.iter().any(is_random).then(|| std::mem::take(&mut arguments));
+        if let Some(random) = &random {
+            arguments = held(random.len()).ok_or_else(unread)?;
+        }
+        let body = self.with_arguments(arguments).ok_or_else(unread)?;
+        match random {
+            Some(random) => holding(random, body).ok_or_else(unread),
+            None => Ok(body),
+        }
+    }
+
+    fn with_arguments(&self, arguments: Vec<Expr>) -> Option<Expr> {
+        let text = |text: &str| Expr::Value(Value::EscapedStringLiteral(text.to_owned()).into());
+        let body = match &self.body {
+            Body::Expression(body) => filled(body, &arguments)?,
+            Body::Statements(program) => {
+                let null =
+                    |ty: &str| function(ARGUMENT, vec![Expr::Value(Value::Null.into()), text(ty), text("a variable")]);
+                let mut all = vec![text(&program.steps), null(&self.returns)];
+                all.extend(arguments.iter().cloned());
+                all.extend(program.declared.iter().map(|ty| null(ty)));
+                all.extend(program.expressions.iter().cloned());
+                function(ROUTINE, all)
+            }
+        };
         let body = function(RETURNED, vec![body, text(&self.returns)]);
         if !self.strict || arguments.is_empty() {
-            return Ok(body);
+            return Some(body);
         }
         let nulls: Vec<String> = (1..=arguments.len()).map(|i| format!("${i} IS NULL")).collect();
         let mut all = arguments;
         all.push(body);
         template(&format!("CASE WHEN {} THEN NULL ELSE ${} END", nulls.join(" OR "), all.len()), &all)
-            .ok_or_else(unread)
-    }
-
-    fn uses(&self, parameter: usize) -> usize {
-        let (name, mut count) = (format!("${parameter}"), 0);
-        let _ = visit_expressions(&self.body, |expr| {
-            if matches!(expr, Expr::Value(value) if matches!(&value.value, Value::Placeholder(own) if *own == name)) {
-                count += 1;
-            }
-            ControlFlow::<()>::Continue(())
-        });
-        count
     }
 }
 
@@ -383,16 +436,4 @@ fn filled(body: &Expr, arguments: &[Expr]) -> Option<Expr> {
     let mut fill = Fill(arguments, true);
     let _ = VisitMut::visit(&mut body, &mut fill);
     fill.1.then_some(body)
-}
-
-fn is_random(expr: &Expr) -> bool {
-    visit_expressions(expr, |expr| match expr {
-        Expr::Function(call)
-            if name_of(call).is_some_and(|name| ["random", "rand", "uuid", "shuffle"].contains(&name.as_str())) =>
-        {
-            ControlFlow::Break(())
-        }
-        _ => ControlFlow::Continue(()),
-    })
-    .is_break()
 }

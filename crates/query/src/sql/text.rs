@@ -30,8 +30,9 @@ impl<'a> Source<'a> {
         let source = Self { text, tokens, lines };
         if let Some(inner) = source.tokens.iter().find(|token| token.token == Token::SemiColon) {
             let at = inner.span.start;
+            // The statements of a routine end so.
             if super::routines::begin(&source.tokens) {
-                return Err(Error::not_supported(super::routines::STATEMENTS));
+                return Ok(source);
             }
             return Err(Error::syntax(at.line, at.column, "mismatched input ';'. Only one sql statement is allowed"));
         }
