@@ -24,6 +24,7 @@ use datafusion::sql::sqlparser::ast::{ObjectName, Query, Spanned, Statement as S
 use futures::FutureExt as _;
 
 use super::Run;
+use super::view::as_declared;
 use crate::catalog::{Table, ViewText, state};
 use crate::delta::DeltaTable;
 use crate::delta::scan::DeltaScan;
@@ -315,7 +316,7 @@ impl Run<'_> {
                 ),
                 ..error
             })?;
-        let plan = named(plan, &inner)?;
+        let plan = as_declared(named(plan, &inner)?, &view, &format!("{CATALOG}.{database}.{name}"))?;
         Ok(Some(Arc::new(ViewTable::new(plan, Some(view.original_sql)))))
     }
 

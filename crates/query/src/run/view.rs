@@ -1,11 +1,76 @@
 //! CREATE [OR REPLACE] VIEW and DROP VIEW.
 
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use trino_functions::Type;
+use trino_functions::types::can_coerce;
+
 use super::session::named;
 use super::{Answer, Run};
+use crate::analyze::cast_to;
 use crate::catalog::{ViewColumn, ViewText};
 use crate::error::{Error, Result};
 use crate::sql::{Name, Select};
 use crate::types::{hive_type, trino_type};
+
+/// What a view's query gives as the columns that the view was made with; their number, names and types may have changed since with
+/// those of its tables (Trino's `StatementAnalyzer.checkViewStaleness`).
+pub(super) fn as_declared(plan: LogicalPlan, view: &ViewText, name: &str) -> Result<LogicalPlan> {
+    if view.columns.is_empty() {
+        return Ok(plan);
+    }
+    let stale = |why: String| {
+        let text = format!("line 1:15: View '{name}' is stale or in invalid state: {why}");
+        Err(Error::user(1006, "VIEW_IS_STALE", text))
+    };
+    let (stored, derived) = (view.columns.len(), plan.schema().fields().len());
+    if stored != derived {
+        return stale(format!(
+            "stored view column count ({stored}) does not match column count derived from the view query analysis ({derived})"
+        ));
+    }
+    let mut shown = Vec::with_capacity(derived);
+    let mut changed = false;
+    for (at, (declared, (qualifier, field))) in view.columns.iter().zip(plan.schema().iter()).enumerate() {
+        let (own, stored) = (Type::of(field), &declared.name);
+        let what = format!("column [{}] of type {own} projected from query view at position {at}", field.name());
+        let of_stored = format!("column [{stored}] of type {} stored in view definition", declared.ty);
+        if !stored.eq_ignore_ascii_case(field.name()) {
+            return stale(format!("{what} has a different name from {of_stored}"));
+        }
+        let ty = Type::parse(&declared.ty).ok_or_else(|| {
+            let text = format!("line 1:15: Unknown type '{}' for column '{stored}' in view: {name}", declared.ty);
+            Error::user(1006, "INVALID_VIEW", text)
+        })?;
+        if trino_type(field) == declared.ty {
+            shown.push(Expr::Column((qualifier, field).into()));
+            continue;
+        }
+        if !can_coerce(&unnamed(&own), &unnamed(&ty)) {
+            return stale(format!("{what} cannot be coerced to {of_stored}"));
+        }
+        let column = Expr::Column((qualifier, field).into());
+        if own == ty {
+            shown.push(column);
+        } else {
+            changed = true;
+            shown.push(cast_to(column, &ty).alias_qualified(qualifier.cloned(), field.name()));
+        }
+    }
+    if !changed {
+        return Ok(plan);
+    }
+    Ok(LogicalPlanBuilder::from(plan).project(shown)?.build()?)
+}
+
+/// A type without the names of rows' fields.
+fn unnamed(ty: &Type) -> Type {
+    match ty {
+        Type::Array(item) => Type::array(unnamed(item)),
+        Type::Map(key, value) => Type::map(unnamed(key), unnamed(value)),
+        Type::Row(fields) => Type::row(fields.iter().map(|(_, ty)| unnamed(ty)).collect()),
+        other => other.clone(),
+    }
+}
 
 impl Run<'_> {
     pub(super) async fn create_view(
@@ -61,7 +126,7 @@ impl Run<'_> {
                     format_args!("line 1:1: Column name '{}' specified more than once", field.name()),
                 ));
             }
-            columns.push(ViewColumn { name: field.name().clone(), ty: trino_type(field) });
+            columns.push(ViewColumn { name: field.name().clone(), ty: Type::of(field).to_string() });
             hive.push(hive_type(field));
         }
         let text = ViewText {
