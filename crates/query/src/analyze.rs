@@ -9,6 +9,8 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, JoinType, NullEquality, Result, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::functions::core::expr_ext::FieldAccessor;
+use datafusion::functions_aggregate::bit_and_or_xor::{bit_and_udaf, bit_or_udaf, bit_xor_udaf};
+use datafusion::functions_aggregate::bool_and_or::{bool_and_udaf, bool_or_udaf};
 use datafusion::functions_aggregate::stddev::{stddev_pop_udaf, stddev_udaf};
 use datafusion::functions_aggregate::variance::{var_pop_udaf, var_samp_udaf};
 use datafusion::functions_aggregate::{average::avg_udaf, count::count_udaf, min_max, sum::sum_udaf};
@@ -18,7 +20,7 @@ use datafusion::logical_expr::expr::{
     ScalarFunction, WindowFunction,
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::{grouping_set_to_exprlist, merge_schema};
+use datafusion::logical_expr::utils::{grouping_set_to_exprlist, merge_schema, split_conjunction};
 use datafusion::logical_expr::{
     Aggregate, AggregateUDF, Distinct, Expr, ExprFunctionExt, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder,
     Operator, Projection, ScalarUDF, SortExpr, Union, Values, Window, WindowFrameBound, WindowFrameUnits,
@@ -74,6 +76,16 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             LogicalPlan::Sort(sort)
         }
         LogicalPlan::Aggregate(aggregate) => by_instants(aggregate)?,
+        LogicalPlan::Join(mut join) => {
+            join.filter = join.filter.map(|filter| hashable(filter, &schema)).transpose()?;
+            LogicalPlan::Join(join)
+        }
+        LogicalPlan::Filter(mut filter)
+            if matches!(filter.input.as_ref(), LogicalPlan::Join(_)) && !is_true(&filter.predicate) =>
+        {
+            filter.predicate = hashable(filter.predicate, &schema)?;
+            LogicalPlan::Filter(filter)
+        }
         LogicalPlan::Window(window) => native_windows(window)?,
         LogicalPlan::Values(values) => typed_values(values)?,
         LogicalPlan::Filter(filter) if is_true(&filter.predicate) => filter.input.as_ref().clone(),
@@ -200,6 +212,25 @@ fn equal_rows(mut join: Join) -> Result<LogicalPlan> {
     if bag { LogicalPlanBuilder::from(plan).project(columns)?.build() } else { Ok(plan) }
 }
 
+/// Equalities of doubles and moments, which Arrow's are not, imply some that are: by these rows are joined, and the others are asked of
+/// what meets.
+fn hashable(condition: Expr, schema: &DFSchema) -> Result<Expr> {
+    let mut implied = Vec::new();
+    for part in split_conjunction(&condition) {
+        let Expr::ScalarFunction(call) = part else { continue };
+        let is_eq = call.func.inner().downcast_ref::<TrinoScalar>().is_some_and(|own| own.trino() == "$eq");
+        let [left, right] = call.args.as_slice() else { continue };
+        if !is_eq || part.is_volatile() || left.column_refs().is_empty() || right.column_refs().is_empty() {
+            continue;
+        }
+        let (a, b) = (type_of(left, schema)?, type_of(right, schema)?);
+        if a == b && (is_moment(&a) || matches!(a, Type::Double | Type::Real)) {
+            implied.push(told_apart(left.clone(), schema)?.eq(told_apart(right.clone(), schema)?));
+        }
+    }
+    Ok(implied.into_iter().fold(condition, Expr::and))
+}
+
 /// INTERSECT ALL and EXCEPT ALL count equal rows: those of each side get numbers among their equals, by which they are joined, too.
 fn numbered(join: Join, columns: &[Expr]) -> Result<Join> {
     const NUMBER: &str = "$number";
@@ -312,7 +343,7 @@ pub(crate) fn type_of(expr: &Expr, schema: &DFSchema) -> Result<Type> {
     Ok(Type::of(expr.to_field(schema)?.1.as_ref()))
 }
 
-fn trino(name: &'static str, args: Vec<Expr>) -> Expr {
+pub(crate) fn trino(name: &'static str, args: Vec<Expr>) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(TrinoScalar::new(name))), args))
 }
 
@@ -328,7 +359,7 @@ pub(crate) fn assigned_to(expr: Expr, to: &Type) -> Expr {
 }
 
 /// An expression as one of another type that it may be coerced to.
-fn coerced(expr: Expr, from: &Type, to: &Type) -> Expr {
+pub(crate) fn coerced(expr: Expr, from: &Type, to: &Type) -> Expr {
     if from == to || (from.data_type() == to.data_type() && matches!((from, to), (Type::Varchar(_), Type::Varchar(_))))
     {
         return expr;
@@ -387,6 +418,7 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         "$in" => listed(args, schema)?,
         "$like" => like(args, schema)?,
         "$case" | "if" => case(&expr, args, schema)?,
+        "$case_of" => case_of(args, schema)?,
         "coalesce" => first_of(args, schema)?,
         _ => None,
     };
@@ -475,7 +507,11 @@ fn compared_with_decimal(args: &[Expr], op: Operator, schema: &DFSchema) -> Resu
     Ok(Some(Expr::BinaryExpr(BinaryExpr::new(wide(left), op, wide(right)))))
 }
 
+/// What would be written twice of an expression that goes by chance is computed as a whole.
 fn between(args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
+    if args[0].is_volatile() {
+        return Ok(None);
+    }
     Ok(sides(args, schema)?.and_then(|sides| {
         let [value, low, high] = <[Expr; 3]>::try_from(sides).ok()?;
         Some(Expr::Between(Between::new(Box::new(value), false, Box::new(low), Box::new(high))))
@@ -483,6 +519,9 @@ fn between(args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
 }
 
 fn listed(args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
+    if args[0].is_volatile() {
+        return Ok(None);
+    }
     Ok(sides(args, schema)?.map(|mut sides| {
         let value = sides.remove(0);
         Expr::InList(InList::new(Box::new(value), sides, false))
@@ -519,6 +558,24 @@ fn case(expr: &Expr, args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
     Ok(Some(typed(case, &result)))
 }
 
+/// `CASE operand WHEN value THEN …`, as comparisons of the operand, if it may be evaluated for each.
+fn case_of(args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
+    let Some((operand, pairs)) = args.split_first().filter(|(operand, _)| !operand.is_volatile()) else {
+        return Ok(None);
+    };
+    let mut whens = Vec::with_capacity(pairs.len());
+    for pair in pairs.chunks(2) {
+        if let [value, result] = pair {
+            let sides = vec![operand.clone(), value.clone()];
+            let equal = compared(&sides, Operator::Eq, schema)?;
+            whens.extend([equal.unwrap_or_else(|| trino("$eq", sides)), result.clone()]);
+        } else {
+            whens.extend_from_slice(pair);
+        }
+    }
+    case(&trino("$case", whens.clone()), &whens, schema)
+}
+
 fn condition(when: &Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(match type_of(when, schema)? {
         Type::Unknown => Expr::Literal(ScalarValue::Boolean(None), None),
@@ -527,7 +584,7 @@ fn condition(when: &Expr, schema: &DFSchema) -> Result<Expr> {
 }
 
 /// Says again of what type an expression is, where its Arrow type does not.
-fn typed(expr: Expr, ty: &Type) -> Expr {
+pub(crate) fn typed(expr: Expr, ty: &Type) -> Expr {
     if ty.field("").metadata().is_empty() {
         return expr;
     }
@@ -535,6 +592,9 @@ fn typed(expr: Expr, ty: &Type) -> Expr {
 }
 
 fn first_of(args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
+    if args.iter().rev().skip(1).any(Expr::is_volatile) {
+        return Ok(None);
+    }
     let types = args.iter().map(|arg| type_of(arg, schema)).collect::<Result<Vec<_>>>()?;
     let Some(result) = types.iter().try_fold(Type::Unknown, |all, ty| common(&all, ty)) else { return Ok(None) };
     let mut parts: Vec<Expr> = args.iter().zip(&types).map(|(arg, ty)| coerced(arg.clone(), ty, &result)).collect();
@@ -550,7 +610,7 @@ fn membership(query: InSubquery, schema: &DFSchema) -> Result<Expr> {
     let right = Type::of(&field);
     let Some(ty) = common(&left, &right) else {
         return Err(failed(Error::type_mismatch(format!(
-            "Value expression and result of subquery must be of the same type: {left} vs {right}"
+            "Value expression and result of subquery must be of the same type: row({left}) vs row({right})"
         ))));
     };
     let mut query = query;
@@ -900,6 +960,8 @@ fn narrowed(value: Expr, from: &Type, to: &Type) -> Expr {
     }
     if *to == Type::Bigint {
         trino("$sum_of_bigints", vec![value])
+    } else if !to.field("").metadata().is_empty() {
+        typed(value, to)
     } else if from == to {
         trino("$sum_of_decimals", vec![value])
     } else {
@@ -927,11 +989,26 @@ fn native_call(own: &TrinoAggregate, args: &[Expr], schema: &DFSchema) -> Result
     let (argument, ty) = (argument.clone(), type_of(argument, schema)?);
     let plain = |function, argument| Some(Native { function, argument, types: None });
     Ok(match (own.base(), &ty) {
-        ("min", ty) if is_native(ty) && !matches!(ty, Type::Char(_) | Type::Varchar(Some(_))) => {
-            plain(min_max::min_udaf(), argument)
+        ("min" | "max", ty) if is_native(ty) => {
+            let function = if own.base() == "min" { min_max::min_udaf() } else { min_max::max_udaf() };
+            let says_more = !ty.field("").metadata().is_empty();
+            let types = says_more.then(|| (Type::Varchar(None), ty.clone()));
+            Some(Native { function, argument, types })
         }
-        ("max", ty) if is_native(ty) && !matches!(ty, Type::Char(_) | Type::Varchar(Some(_))) => {
-            plain(min_max::max_udaf(), argument)
+        ("count_if", _) => {
+            let one = Box::new(Expr::Literal(ScalarValue::Int64(Some(1)), None));
+            let counted = Expr::Case(Case::new(None, vec![(Box::new(condition(&argument, schema)?), one)], None));
+            plain(count_udaf(), counted)
+        }
+        ("bool_and" | "every", Type::Boolean) => plain(bool_and_udaf(), argument),
+        ("bool_or", Type::Boolean) => plain(bool_or_udaf(), argument),
+        ("bitwise_and_agg", ty) if ty.is_integer() => plain(bit_and_udaf(), coerced(argument, ty, &Type::Bigint)),
+        ("bitwise_or_agg", ty) if ty.is_integer() => plain(bit_or_udaf(), coerced(argument, ty, &Type::Bigint)),
+        ("bitwise_xor_agg", ty) if ty.is_integer() => plain(bit_xor_udaf(), coerced(argument, ty, &Type::Bigint)),
+        ("sum" | "avg", Type::Real) => {
+            let function = if own.base() == "sum" { sum_udaf() } else { avg_udaf() };
+            let argument = coerced(argument, &ty, &Type::Double);
+            Some(Native { function, argument, types: Some((Type::Double, Type::Real)) })
         }
         ("sum", Type::Double) => plain(sum_udaf(), argument),
         ("sum", ty) if ty.is_integer() => {

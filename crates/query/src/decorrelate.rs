@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, NullEquality, Result, TableReference};
+use datafusion::common::{Column, DFSchema, NullEquality, Result, ScalarValue, TableReference};
 use datafusion::config::ConfigOptions;
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_window::row_number::row_number_udwf;
-use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction};
+use datafusion::logical_expr::expr::{AggregateFunction, BinaryExpr, InSubquery, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     Aggregate, AggregateUDF, Distinct, Expr, FetchType, Filter, Join, JoinType, Limit, LogicalPlan, LogicalPlanBuilder,
     Operator, Projection, ScalarUDF, SkipType, SortExpr, Subquery, SubqueryAlias, Union, WindowFunctionDefinition, lit,
+    when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -57,6 +58,19 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     }
 }
 
+/// What conditions ask of queries where only truth counts, which DataFusion joins: below nothing but AND.
+fn certain<'a>(condition: &'a Expr, found: &mut Vec<&'a Expr>) {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            certain(left, found);
+            certain(right, found);
+        }
+        Expr::InSubquery(_) => found.push(condition),
+        Expr::Not(inner) if matches!(inner.as_ref(), Expr::InSubquery(_)) => found.push(inner),
+        _ => {}
+    }
+}
+
 /// The subqueries among the expressions of a plan with one input.
 fn in_expressions(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut input = plan.inputs()[0].clone();
@@ -64,6 +78,10 @@ fn in_expressions(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let names = NamePreserver::new(&plan);
     let mut changed = false;
     let mut expressions = Vec::new();
+    let mut joined = Vec::new();
+    if let LogicalPlan::Filter(filter) = &plan {
+        certain(&filter.predicate, &mut joined);
+    }
     for expr in plan.expressions() {
         let saved = names.save(&expr);
         let new = expr.transform_up(|expr| match expr {
@@ -72,6 +90,14 @@ fn in_expressions(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
                 input = with;
                 changed = true;
                 Ok(Transformed::yes(Expr::Column(column)))
+            }
+            Expr::InSubquery(query)
+                if !joined.iter().any(|own| matches!(own, Expr::InSubquery(own) if *own == query)) =>
+            {
+                let (with, value) = membership(&input, query)?;
+                input = with;
+                changed = true;
+                Ok(Transformed::yes(value))
             }
             other => Ok(Transformed::no(other)),
         })?;
@@ -223,6 +249,53 @@ fn attach(outer: &LogicalPlan, query: &Subquery) -> Result<(LogicalPlan, Column)
     let column = Column::new_unqualified(&name);
     shown.push(Expr::Column(column.clone()));
     Ok((all.project(shown)?.build()?, column))
+}
+
+/// `value IN (query)` as a value: the outer query's plan with the value, evaluated once, and with what the query says of it, and
+/// the answer, which is null where the value or one of the query's is.
+fn membership(outer: &LogicalPlan, query: InSubquery) -> Result<(LogicalPlan, Expr)> {
+    let plan = query.subquery.subquery.as_ref();
+    let domain = Domain::of(outer, references(plan))?;
+    let dependent = domain.depend(plan)?;
+    let name = |what: &str| format!("{INTERNAL}{what}_{}", domain.id);
+    let column = |what: &str| Expr::Column(Column::new_unqualified(name(what)));
+    let item = Expr::Column(plan.schema().columns()[0].clone());
+    let shown = [item.clone().alias(name("item")), lit(true).alias(name("found"))];
+    let items = LogicalPlanBuilder::from(dependent.clone())
+        .filter(item.clone().is_not_null())?
+        .project(shown.into_iter().chain(domain.expressions()))?
+        .distinct()?
+        .build()?;
+    let rows = count_udaf().call(vec![lit(1i64)]).alias(name("rows"));
+    let known = count_udaf().call(vec![item]).alias(name("known"));
+    let counts = LogicalPlanBuilder::from(dependent).aggregate(domain.expressions(), vec![rows, known])?.build()?;
+
+    let mut shown: Vec<Expr> = outer.schema().columns().into_iter().map(Expr::Column).collect();
+    let with_value = shown.iter().cloned().chain([query.expr.alias(name("value"))]);
+    let left = LogicalPlanBuilder::from(outer.clone()).project(with_value)?;
+    let keys = (domain.outer.clone(), domain.columns());
+    let own = (Column::new_unqualified(name("value")), Column::new_unqualified(name("item")));
+    let with_item = (
+        keys.0.iter().cloned().chain([own.0]).collect::<Vec<_>>(),
+        keys.1.iter().cloned().chain([own.1]).collect::<Vec<_>>(),
+    );
+    // No item is null, so that no null is found.
+    let found = left.join_detailed(items, JoinType::Left, with_item, None, NullEquality::NullEqualsNull)?;
+    shown.extend([column("value"), column("found")]);
+    let found = found.project(shown.clone())?;
+    let all = if domain.outer.is_empty() {
+        found.cross_join(counts)?
+    } else {
+        found.join_detailed(counts, JoinType::Left, keys, None, NullEquality::NullEqualsNull)?
+    };
+    shown.extend([column("rows"), column("known")]);
+    let none = column("rows").is_null().or(column("rows").eq(lit(0i64)));
+    let open = column("value").is_null().or(column("rows").not_eq(column("known")));
+    let answer = when(none, lit(query.negated))
+        .when(column("found").is_not_null(), lit(!query.negated))
+        .when(open, lit(ScalarValue::Boolean(None)))
+        .otherwise(lit(query.negated))?;
+    Ok((all.project(shown)?.build()?, answer))
 }
 
 /// The distinct values of the columns that a subquery names of its outer query, under names of their own.
@@ -501,7 +574,7 @@ impl Domain {
             let renamed: Vec<Expr> = renamed.collect();
             let inner = LogicalPlanBuilder::from(inner).project(renamed)?.build()?;
             let same = self.expressions().into_iter().zip(&others).map(|(own, other)| {
-                Expr::BinaryExpr(datafusion::logical_expr::BinaryExpr::new(
+                Expr::BinaryExpr(BinaryExpr::new(
                     Box::new(own),
                     Operator::IsNotDistinctFrom,
                     Box::new(Expr::Column(Column::new_unqualified(other))),

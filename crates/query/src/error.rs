@@ -351,9 +351,15 @@ fn known_plan(text: &str) -> Option<(&'static str, String)> {
         let text = "WHERE clause cannot contain aggregations, window functions or grouping operations";
         ("EXPRESSION_NOT_SCALAR", text.to_owned())
     } else if text.contains("to grouping function is not in grouping columns") {
-        let text =
-            "The arguments to GROUPING() must be expressions referenced by the GROUP BY at the associated query level";
-        ("INVALID_ARGUMENTS", text.to_owned())
+        let argument = text.split(" to grouping function").next().and_then(|text| text.rsplit(' ').next());
+        let argument = argument.unwrap_or_default();
+        let text = format!(
+            "The arguments to GROUPING() must be expressions referenced by the GROUP BY at the associated query level. Mismatch due to {}.",
+            argument.rsplit('.').next().unwrap_or(argument)
+        );
+        ("INVALID_ARGUMENTS", text)
+    } else if text.starts_with("Too many columns! The subquery should only return one column") {
+        ("TYPE_MISMATCH", "Value expression and result of subquery must be of the same type".to_owned())
     } else if text.starts_with("For SELECT DISTINCT, ORDER BY expressions") {
         let text = "For SELECT DISTINCT, ORDER BY expressions must appear in select list";
         ("EXPRESSION_NOT_IN_DISTINCT", text.to_owned())

@@ -11,17 +11,20 @@ use datafusion::common::{
 };
 use datafusion::functions::core::expr_ext::FieldAccessor;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, Operator,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit, when,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
 use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, Function as SqlFunction, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join,
     JoinConstraint, JoinOperator, TableAlias, TableFactor, TableSampleKind, Value,
 };
 
+use trino_functions::Type;
+use trino_functions::types::common;
+
 use super::unnest::{Zip, columns_of};
+use crate::analyze::{coerced, trino, typed};
 use crate::error::Error;
 use crate::scan::HIDDEN;
 use crate::sql::{COLUMNS_OF, FIELDS_OF, INTERNAL, NAMES, SHARED};
@@ -126,26 +129,21 @@ fn joined(left: LogicalPlan, right: LogicalPlan, kind: JoinType, names: &[String
     let (mut conditions, mut shown, mut keys) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
         let (l, r) = (column(&left, name, "left")?, column(&right, name, "right")?);
-        let types = (
-            Expr::Column(l.clone()).get_type(left.schema().as_ref())?,
-            Expr::Column(r.clone()).get_type(right.schema().as_ref())?,
-        );
-        let (mut one, mut other) = (Expr::Column(l.clone()), Expr::Column(r.clone()));
-        if types.0 != types.1 {
-            let common =
-                comparison_coercion(&types.0, &types.1).filter(|_| types.0.is_numeric() == types.1.is_numeric());
-            let common = common.ok_or_else(|| {
-                let (a, b) = (trino_data_type(&types.0), trino_data_type(&types.1));
-                let text = format!("line 1:1: Column '{name}' cannot be joined: {a} vs {b}");
-                DataFusionError::from(Error::user(1006, "TYPE_MISMATCH", text))
-            })?;
-            one = datafusion::logical_expr::cast(one, common.clone());
-            other = datafusion::logical_expr::cast(other, common);
-        }
-        conditions.push(one.clone().eq(other.clone()));
+        let of = |plan: &LogicalPlan, column: &Column| -> Result<Type> {
+            let column = Expr::Column(column.clone());
+            Ok(Type::of(column.to_field(plan.schema().as_ref())?.1.as_ref()))
+        };
+        let (own, others) = (of(&left, &l)?, of(&right, &r)?);
+        let Some(ty) = common(&own, &others).filter(Type::is_comparable) else {
+            let text = format!("line 1:1: Cannot apply operator: {own} = {others}");
+            return Err(Error::user(1006, "TYPE_MISMATCH", text).into());
+        };
+        let one = of_type(Expr::Column(l.clone()), &own, &ty);
+        let other = of_type(Expr::Column(r.clone()), &others, &ty);
+        conditions.push(trino("$eq", vec![Expr::Column(l.clone()), Expr::Column(r.clone())]));
         let value = match kind {
             JoinType::Right => other,
-            JoinType::Full => when(one.clone().is_not_null(), one).otherwise(other)?,
+            JoinType::Full => trino("coalesce", vec![one, other]),
             _ => one,
         };
         shown.push(value.alias(name.as_str()));
@@ -154,6 +152,11 @@ fn joined(left: LogicalPlan, right: LogicalPlan, kind: JoinType, names: &[String
     let all = left.schema().columns().into_iter().chain(right.schema().columns());
     shown.extend(all.filter(|column| !keys.contains(column)).map(Expr::Column));
     LogicalPlanBuilder::from(left).join_on(right, kind, conditions)?.project(shown)?.build()
+}
+
+/// A value of one type as one of a type that it may be coerced to, which it then says to be.
+fn of_type(value: Expr, from: &Type, to: &Type) -> Expr {
+    if from == to { value } else { typed(coerced(value, from, to), to) }
 }
 
 /// Whether rows without elements are kept.
@@ -269,7 +272,7 @@ fn star(
         let row = arguments.into_iter().next().ok_or_else(|| refused("this form of .*"))?;
         let row = context.sql_to_expr(row, &schema)?;
         let field = row.to_field(schema.as_ref())?.1;
-        let trino_functions::Type::Row(types) = trino_functions::Type::of(field.as_ref()) else {
+        let Type::Row(types) = Type::of(field.as_ref()) else {
             return Err(Error::user(1006, "TYPE_MISMATCH", "line 1:1: expected expression of type Row").into());
         };
         let DataType::Struct(stored) = row.get_type(schema.as_ref())? else { return Err(refused("this form of .*")) };

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::dialect::Trino;
-use super::rewrite::{function, name_of, plain_arguments, template};
+use super::rewrite::{INTERNAL, function, name_of, plain_arguments, template};
 use crate::error::{Error, Result};
 
 /// Begins the part of a table's name that says which of its states is meant: `t$as of version 5`.
@@ -191,7 +191,50 @@ pub(super) fn quantified(expr: &Expr) -> Option<Expr> {
         .collect::<Option<Vec<_>>>()?;
     let mut arguments = vec![left];
     arguments.extend(figures);
-    template(&text, &arguments)
+    filled_once(&text, arguments)
+}
+
+/// A template whose arguments are named more than once. What goes by chance is put into a row first, from which each place takes it.
+fn filled_once(text: &str, arguments: Vec<Expr>) -> Option<Expr> {
+    if !arguments.iter().any(is_random) {
+        return template(text, &arguments);
+    }
+    let body = template(text, &held(arguments.len())?)?;
+    holding(arguments, body)
+}
+
+/// The places of so many values in the row that [`holding`] has for them.
+pub(super) fn held(count: usize) -> Option<Vec<Expr>> {
+    (1..=count).map(|i| template(&format!("{}[{i}]", made("held")), &[])).collect()
+}
+
+/// An expression that has values from a row, so that each is evaluated once.
+pub(super) fn holding(values: Vec<Expr>, body: Expr) -> Option<Expr> {
+    let body = super::lower::lambda(made_ident("held"), body);
+    template("element_at(transform(ARRAY[$1], $2), 1)", &[function("row", values), body])
+}
+
+/// Whether each evaluation may give another value.
+pub(super) fn is_random(expr: &Expr) -> bool {
+    visit_expressions(expr, |expr| match expr {
+        Expr::Function(call)
+            if name_of(call).is_some_and(|name| ["random", "rand", "uuid", "shuffle"].contains(&name.as_str())) =>
+        {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// A name for what is put into a statement here. Names of a statement's are in lower case, also those in quotes, so that nobody can
+/// mean it, nor can it hide what somebody means.
+pub(super) fn made_ident(name: &str) -> Ident {
+    Ident::with_quote('"', format!("{INTERNAL}Made {name}"))
+}
+
+fn made(name: &str) -> String {
+    made_ident(name).to_string()
 }
 
 /// `x IN (query)` among what is selected, by numbers of the query's values: DataFusion joins a query only for a condition.
@@ -279,15 +322,25 @@ fn counted(expr: &Expr) -> Option<Expr> {
     };
     let (found, missing) = if negated { ("FALSE", "TRUE") } else { ("TRUE", "FALSE") };
     if let Some(fields) = fields(left).filter(|fields| fields.len() > 1) {
+        if is_random(left) || is_gathered(left) {
+            let rows = figure_of(query, "array_agg(DISTINCT $)", fields.len())?;
+            let among = function(AMONG, vec![function("row", fields), rows]);
+            return template(&format!("CASE WHEN $1 THEN {found} ELSE {missing} END"), &[among]);
+        }
         let text = format!("CASE WHEN $1 > 0 THEN {found} ELSE {missing} END");
         return template(&text, &[rows_like(query, &fields)?]);
     }
     let text = format!(
         "CASE WHEN $2 = 0 THEN {missing} WHEN $1 IS NULL THEN NULL WHEN $4 > 0 THEN {found} WHEN $2 <> $3 THEN NULL ELSE {missing} END"
     );
+    // What no query within it may name, or may be evaluated once alone, is joined by `decorrelate`.
+    if is_random(left) || is_gathered(left) {
+        let (expr, subquery) = (left.clone(), query.clone());
+        return Some(Expr::InSubquery { expr, subquery, negated });
+    }
     let Expr::Subquery(mut equal) = figure_of(query, "count(*)", 1)? else { return None };
     if let SetExpr::Select(select) = equal.body.as_mut() {
-        select.selection = template("c = $1", std::slice::from_ref(left.as_ref()));
+        select.selection = template(&format!("{} = $1", made("value")), std::slice::from_ref(left.as_ref()));
     }
     template(
         &text,
@@ -300,10 +353,28 @@ fn counted(expr: &Expr) -> Option<Expr> {
     )
 }
 
+/// Whether a row is among those of an array, which is null where there are none.
+pub(crate) const AMONG: &str = "$among";
+
+/// Whether an expression is of groups or windows, so that a query within it cannot name it.
+fn is_gathered(expr: &Expr) -> bool {
+    visit_expressions(expr, |expr| match expr {
+        Expr::Function(call)
+            if call.over.is_some()
+                || name_of(call)
+                    .is_some_and(|name| trino_functions::aggregate::exists(&name) || name == "grouping") =>
+        {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
 /// How many rows of a query are these fields. Trino compares rows of a query whole there, nulls and all.
 fn rows_like(query: &Query, fields: &[Expr]) -> Option<Expr> {
-    let names: Vec<String> = (0..fields.len()).map(|i| format!("row_in_{i}")).collect();
-    let text = format!("SELECT count(*) FROM (SELECT 1) AS row_in ({})", names.join(", "));
+    let names: Vec<String> = (0..fields.len()).map(|i| made(&format!("field {i}"))).collect();
+    let text = format!("SELECT count(*) FROM (SELECT 1) AS {} ({})", made("rows"), names.join(", "));
     let mut outer = Parser::new(&Trino).try_with_sql(&text).ok()?.parse_query().ok()?;
     put_subquery(&mut outer, query)?;
     if let SetExpr::Select(select) = outer.body.as_mut() {
@@ -319,8 +390,8 @@ fn rows_like(query: &Query, fields: &[Expr]) -> Option<Expr> {
 
 /// How many rows a query has. A plain one counts them itself, so that what it names of the outer query stays near.
 fn counting(query: &Query) -> Option<Box<Query>> {
-    let mut outer =
-        Parser::new(&Trino).try_with_sql("SELECT count(*) FROM (SELECT 1) AS counting").ok()?.parse_query().ok()?;
+    let text = format!("SELECT count(*) FROM (SELECT 1) AS {}", made("rows"));
+    let mut outer = Parser::new(&Trino).try_with_sql(&text).ok()?.parse_query().ok()?;
     if let SetExpr::Select(select) = query.body.as_ref()
         && query.limit_clause.is_none()
         && query.fetch.is_none()
@@ -350,12 +421,13 @@ fn is_aggregate(item: &SelectItem) -> bool {
     .is_break()
 }
 
-/// `(SELECT <figure> FROM (<query>) AS quantified (c))`, where `$` is the query's column, or the row of so many.
+/// `(SELECT <figure> FROM (<query>) AS made (value))`, where `$` is the query's column, or the row of so many.
 fn figure_of(query: &Query, figure: &str, width: usize) -> Option<Expr> {
-    let columns: Vec<String> = (0..width).map(|i| if width == 1 { "c".to_owned() } else { format!("c{i}") }).collect();
+    let name = |i: usize| if width == 1 { made("value") } else { made(&format!("value {i}")) };
+    let columns: Vec<String> = (0..width).map(name).collect();
     let list = columns.join(", ");
     let value = if width == 1 { list.clone() } else { format!("ROW({list})") };
-    let text = format!("SELECT {} FROM (SELECT 1) AS quantified ({list})", figure.replace('$', &value));
+    let text = format!("SELECT {} FROM (SELECT 1) AS {} ({list})", figure.replace('$', &value), made("rows"));
     let mut outer = Parser::new(&Trino).try_with_sql(&text).ok()?.parse_query().ok()?;
     put_subquery(&mut outer, query)?;
     Some(Expr::Subquery(outer))
@@ -440,7 +512,11 @@ fn not(expr: Expr) -> Expr {
 /// `(a, b) = (c, d)`, `(a, b) < (c, d)`, `(a, b) IN ((1, 2), …)`: field by field.
 pub(super) fn rows(expr: &Expr) -> Option<Expr> {
     use BinaryOperator as Op;
+    // Rows of what goes by chance are compared whole, so that each field is evaluated once.
+    let random = |expr: &Expr| fields(expr).is_some_and(|fields| fields.iter().any(is_random));
     match expr {
+        Expr::BinaryOp { left, right, .. } if random(left) || random(right) => None,
+        Expr::InList { expr, .. } if random(expr) => None,
         Expr::BinaryOp { left, op, right } => {
             let (left, right) = (fields(left)?, fields(right)?);
             if left.len() != right.len() || left.is_empty() {
@@ -530,22 +606,25 @@ fn row_among(left: &Expr, right: &Expr, negated: bool) -> Option<Expr> {
 
 /// A row is in a query's rows if all fields are equal; it is not in them if none of them is the same, nulls and all: so Trino has it.
 fn exists(left: &[Expr], query: &Query, negated: bool) -> Option<Expr> {
-    let mut outer =
-        Parser::new(&Trino).try_with_sql("SELECT 1 FROM (SELECT 1) AS row_in WHERE TRUE").ok()?.parse_query().ok()?;
+    let text = format!("SELECT 1 FROM (SELECT 1) AS {} WHERE TRUE", made("rows"));
+    let mut outer = Parser::new(&Trino).try_with_sql(&text).ok()?.parse_query().ok()?;
     put_subquery(&mut outer, query)?;
-    let names: Vec<String> = (0..left.len()).map(|i| format!("row_in_{i}")).collect();
+    let names: Vec<String> = (0..left.len()).map(|i| format!("field {i}")).collect();
     if let SetExpr::Select(select) = outer.body.as_mut() {
         if let TableFactor::Derived { alias, .. } = &mut select.from.first_mut()?.relation {
             *alias = Some(TableAlias {
                 explicit: true,
-                name: Ident::new("row_in"),
-                columns: names.iter().map(TableAliasColumnDef::from_name).collect(),
+                name: made_ident("rows"),
+                columns: names
+                    .iter()
+                    .map(|name| TableAliasColumnDef { name: made_ident(name), data_type: None })
+                    .collect(),
                 at: None,
             });
         }
         let conditions = left.iter().zip(&names).map(|(field, name)| {
             let same = if negated { "IS NOT DISTINCT FROM" } else { "=" };
-            let text = format!("{name} {same} $1");
+            let text = format!("{} {same} $1", made(name));
             template(&text, std::slice::from_ref(field))
         });
         let conditions = conditions.collect::<Option<Vec<_>>>()?;
@@ -750,6 +829,46 @@ pub(super) fn not_trinos(select: &AstSelect) -> Result<()> {
     Ok(())
 }
 
+/// GROUPING says of rows of groups by which columns they are grouped, of nothing else and nowhere else.
+pub(super) fn grouping_calls(select: &AstSelect) -> Result<()> {
+    let of_condition = select.selection.as_ref().and_then(grouping_call);
+    if let Some(call) = of_condition {
+        let list = plain_arguments(&call).unwrap_or_default();
+        let list = list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let text = format!(
+            "line 1:1: WHERE clause cannot contain aggregations, window functions or grouping operations: [GROUPING ({list})]"
+        );
+        return Err(Error::user(1006, "EXPRESSION_NOT_SCALAR", text));
+    }
+    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(items, _) if items.is_empty());
+    let shown = select.projection.iter().filter_map(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
+    });
+    for call in shown.chain(&select.having).filter_map(grouping_call) {
+        if !grouped {
+            let text = "line 1:1: A GROUPING() operation can only be used with a corresponding GROUPING SET/CUBE/ROLLUP/GROUP BY clause";
+            return Err(Error::user(1006, "MISSING_GROUP_BY", text));
+        }
+        let is_name = |expr: &Expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        if let Some(other) = plain_arguments(&call).unwrap_or_default().iter().find(|expr| !is_name(expr)) {
+            let at = call.name.span().start;
+            return Err(Error::syntax(at.line.max(1), at.column.max(1), format_args!("mismatched input '{other}'")));
+        }
+    }
+    Ok(())
+}
+
+/// The first call of GROUPING in an expression, but for what stands in a query.
+fn grouping_call(expr: &Expr) -> Option<Function> {
+    let found = visit_expressions(expr, |expr| match expr {
+        Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(None),
+        Expr::Function(call) if name_of(call).as_deref() == Some("grouping") => ControlFlow::Break(Some(call.clone())),
+        _ => ControlFlow::Continue(()),
+    });
+    found.break_value().flatten()
+}
+
 /// `GROUP BY AUTO`: by all that is selected and is no aggregate.
 pub(super) fn group_by_auto(select: &mut AstSelect) {
     if let GroupByExpr::Expressions(items, modifiers) = &select.group_by
@@ -902,12 +1021,12 @@ pub(super) fn bags(body: &mut SetExpr) -> Result<()> {
     let unknown = || Error::not_supported(format_args!("{op} ALL of queries whose columns are not listed"));
     // Those whose columns only their tables tell are numbered when they are planned.
     let Some(names) = columns_of(left) else { return Ok(()) };
-    let columns: Vec<String> = (0..names.len()).map(|i| format!("bag_{i}")).collect();
+    let columns: Vec<String> = (0..names.len()).map(|i| made(&format!("column {i}"))).collect();
     let list = columns.join(", ");
-    let side = format!(
-        "SELECT {list}, row_number() OVER (PARTITION BY {list}) AS bag_row FROM (SELECT 1) AS bag_side ({list})"
-    );
-    let text = format!("SELECT {} FROM ({side} {op} {side}) AS bag", named_columns(&columns, &names));
+    let (row, rows) = (made("row"), made("rows"));
+    let side =
+        format!("SELECT {list}, row_number() OVER (PARTITION BY {list}) AS {row} FROM (SELECT 1) AS {rows} ({list})");
+    let text = format!("SELECT {} FROM ({side} {op} {side}) AS {rows}", named_columns(&columns, &names));
     let mut outer = Parser::new(&Trino).try_with_sql(&text).and_then(|mut parser| parser.parse_query());
     let done = outer.as_mut().ok().and_then(|outer| {
         let SetExpr::Select(select) = outer.body.as_mut() else { return None };
@@ -980,18 +1099,21 @@ fn with_ties(query: &mut Query, count: &Expr) -> Result<()> {
         }
         Some(_) => return Err(Error::syntax(1, 1, "mismatched input 'FETCH'")),
     };
-    let keys: Vec<String> = (0..items.len()).map(|i| format!("tie_key_{i}")).collect();
+    let keys: Vec<String> = (0..items.len()).map(|i| format!("key {i}")).collect();
     let sorted: Vec<String> = items
         .iter()
         .zip(&keys)
-        .map(|(item, key)| OrderByExpr { expr: Expr::Identifier(Ident::new(key)), ..item.clone() }.to_string())
+        .map(|(item, key)| OrderByExpr { expr: Expr::Identifier(made_ident(key)), ..item.clone() }.to_string())
         .collect();
     let order = sorted.join(", ");
     let text = format!(
-        "SELECT * EXCLUDE (\"{without}\", {keys}, tie_row, tie_rank) FROM (SELECT *, row_number() OVER (ORDER BY {order}) AS tie_row, \
-         rank() OVER (ORDER BY {order}) AS tie_rank FROM (SELECT 1) AS tie) AS ties \
-         WHERE tie_row > {offset} AND tie_rank <= {offset} + {count} ORDER BY tie_row",
-        keys = keys.join(", "),
+        "SELECT * EXCLUDE (\"{without}\", {keys}, {row}, {rank}) FROM (SELECT *, row_number() OVER (ORDER BY {order}) AS {row}, \
+         rank() OVER (ORDER BY {order}) AS {rank} FROM (SELECT 1) AS {rows}) AS {rows} \
+         WHERE {row} > {offset} AND {rank} <= {offset} + {count} ORDER BY {row}",
+        keys = keys.iter().map(|key| made(key)).collect::<Vec<_>>().join(", "),
+        row = made("row"),
+        rank = made("rank"),
+        rows = made("rows"),
         without = super::stars::WITHOUT,
     );
     let mut outer =
@@ -1018,14 +1140,17 @@ fn with_keys(query: &Query, items: &[OrderByExpr], keys: &[String]) -> Result<Qu
     if let (Some(projection), SetExpr::Select(select)) = (own, query.body.as_mut()) {
         for (item, key) in items.iter().zip(keys) {
             let expr = key_of(&item.expr, &projection)?;
-            select.projection.push(SelectItem::ExprWithAlias { expr, alias: Ident::new(key) });
+            if is_random(&expr) {
+                return Err(Error::not_supported("FETCH FIRST … WITH TIES by what goes by chance"));
+            }
+            select.projection.push(SelectItem::ExprWithAlias { expr, alias: made_ident(key) });
         }
         return Ok(query);
     }
     // Of rows that are distinct or come of several queries only the columns can be meant.
     let unknown = || Error::not_supported("FETCH FIRST … WITH TIES of a set of rows whose columns are not listed");
     let names = columns_of(&query.body).ok_or_else(unknown)?;
-    let columns: Vec<String> = (0..names.len()).map(|i| format!("tie_{i}")).collect();
+    let columns: Vec<String> = (0..names.len()).map(|i| made(&format!("column {i}"))).collect();
     let projection = match query.body.as_ref() {
         SetExpr::Select(select) => select.projection.clone(),
         _ => Vec::new(),
@@ -1044,9 +1169,9 @@ fn with_keys(query: &Query, items: &[OrderByExpr], keys: &[String]) -> Result<Qu
             let text = "line 1:1: For SELECT DISTINCT, ORDER BY expressions must appear in select list";
             Error::user(1006, "EXPRESSION_NOT_IN_DISTINCT", text)
         })?;
-        listed.push(format!("{column} AS {key}"));
+        listed.push(format!("{column} AS {}", made(key)));
     }
-    let text = format!("SELECT {} FROM (SELECT 1) AS tie ({})", listed.join(", "), columns.join(", "));
+    let text = format!("SELECT {} FROM (SELECT 1) AS {} ({})", listed.join(", "), made("rows"), columns.join(", "));
     let mut outer =
         Parser::new(&Trino).try_with_sql(&text).and_then(|mut parser| parser.parse_query()).map_err(|_| unknown())?;
     put_subquery(&mut outer, &Query { with: None, order_by: None, ..query }).ok_or_else(unknown)?;

@@ -113,6 +113,8 @@ pub(super) fn is_known(name: &str) -> bool {
             super::FIELDS_OF,
             super::ARGUMENT,
             super::RETURNED,
+            super::ROUTINE,
+            super::forms::AMONG,
         ]
         .contains(&name)
         || crate::row_pattern::is_marker(name)
@@ -464,14 +466,18 @@ impl Lowering {
                 };
                 return Err(Error::syntax(1, 1, format_args!("mismatched input '{word}'")));
             }
-            Expr::Case { operand, conditions, else_result, .. } => {
+            Expr::Case { operand: Some(operand), conditions, else_result, .. } => {
+                let mut args = vec![take(operand)];
+                for when in conditions {
+                    args.extend([take(&mut when.condition), take(&mut when.result)]);
+                }
+                args.extend(else_result.as_mut().map(|result| take(result)));
+                call("$case_of", args)
+            }
+            Expr::Case { operand: None, conditions, else_result, .. } => {
                 let mut args = Vec::new();
                 for when in conditions {
-                    args.push(match operand {
-                        Some(operand) => call("$eq", vec![operand.as_ref().clone(), take(&mut when.condition)]),
-                        None => take(&mut when.condition),
-                    });
-                    args.push(take(&mut when.result));
+                    args.extend([take(&mut when.condition), take(&mut when.result)]);
                 }
                 args.extend(else_result.as_mut().map(|result| take(result)));
                 call("$case", args)
@@ -545,7 +551,7 @@ impl Lowering {
             "try" => {
                 let args = arguments(function);
                 let [body] = &args[..] else { return Ok(None) };
-                let lambda = lambda("__try", body.clone());
+                let lambda = lambda(super::forms::made_ident("try"), body.clone());
                 return Ok(Some(call("$try", vec![Expr::Value(Value::Boolean(true).into()), lambda])));
             }
             "map" => function.name = named("$map"),
@@ -567,6 +573,13 @@ impl Lowering {
             "reduce_agg" if !windowed => {
                 let args = arguments(function);
                 let [value, init, merge, _] = &args[..] else { return Ok(None) };
+                if let FunctionArguments::List(list) = &function.args
+                    && list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
+                {
+                    let text = "line 1:8: DISTINCT can only be applied to comparable types (actual: a lambda)";
+                    return Err(Error::user(1006, "TYPE_MISMATCH", text));
+                }
+                // An order is not obeyed by Trino either, for which the function has none.
                 let mut collected = function.clone();
                 collected.name = named("array_agg");
                 collected.args = list(vec![value.clone()]);
@@ -575,7 +588,8 @@ impl Lowering {
                     Some(filter) => Expr::BinaryOp { left: filter, op: BinaryOperator::And, right: Box::new(known) },
                     None => known,
                 }));
-                let identity = lambda("__state", Expr::Identifier(Ident::new("__state")));
+                let state = super::forms::made_ident("state");
+                let identity = lambda(state.clone(), Expr::Identifier(state));
                 let args = vec![Expr::Function(collected), init.clone(), merge.clone(), identity];
                 return Ok(Some(call("reduce", args)));
             }
@@ -817,9 +831,9 @@ fn aggregated(body: &Expr) -> Option<String> {
     found
 }
 
-fn lambda(parameter: &str, body: Expr) -> Expr {
+pub(super) fn lambda(parameter: Ident, body: Expr) -> Expr {
     Expr::Lambda(LambdaFunction {
-        params: OneOrManyWithParens::One(LambdaFunctionParameter { name: Ident::new(parameter), data_type: None }),
+        params: OneOrManyWithParens::One(LambdaFunctionParameter { name: parameter, data_type: None }),
         body: Box::new(body),
         syntax: LambdaSyntax::Arrow,
     })

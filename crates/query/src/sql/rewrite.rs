@@ -256,6 +256,7 @@ impl VisitorMut for Rewriter {
     fn pre_visit_select(&mut self, select: &mut AstSelect) -> ControlFlow<()> {
         self.check(forms::not_trinos(select))?;
         self.check(reserved_alias(select))?;
+        self.check(forms::grouping_calls(select))?;
         forms::group_by_auto(select);
         self.check(stars::expand(select))?;
         aliases::source_names(select);
@@ -490,7 +491,8 @@ pub(super) fn template(text: &str, args: &[Expr]) -> Option<Expr> {
     struct Fill<'a>(&'a [Expr]);
     impl VisitorMut for Fill<'_> {
         type Break = ();
-        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        // Behind what it holds, so that what is put in is not visited: it may have places of its own.
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
             if let Expr::Value(value) = &*expr
                 && let Value::Placeholder(number) = &value.value
                 && let Some(arg) =
@@ -500,7 +502,6 @@ pub(super) fn template(text: &str, args: &[Expr]) -> Option<Expr> {
                     Expr::BinaryOp { .. } => Expr::Nested(Box::new(arg.clone())),
                     plain => plain.clone(),
                 };
-                // What was put in is done: it must not be filled again.
             }
             ControlFlow::Continue(())
         }

@@ -8,6 +8,7 @@ mod hidden;
 mod iceberg;
 mod inserts;
 mod language;
+mod once;
 mod projection;
 mod properties;
 mod queries;
@@ -156,6 +157,20 @@ impl Lake {
         match text.split_once('\n') {
             Some((_, rows)) if outcome.substatement_type == "SELECT" => rows.to_owned(),
             _ => text,
+        }
+    }
+
+    /// As [`Self::rows`], with so many bytes of memory.
+    pub(crate) async fn rows_within(&self, sql: &str, memory_bytes: usize) -> String {
+        let outcome = self.engine.run(&Job { memory_bytes, ..Self::job(sql, &[]) }).await;
+        let outcome = outcome.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        self.get(&outcome.output_location).await.split_once('\n').unwrap().1.to_owned()
+    }
+
+    pub(crate) async fn fails_within(&self, sql: &str, memory_bytes: usize) -> String {
+        match self.engine.run(&Job { memory_bytes, ..Self::job(sql, &[]) }).await {
+            Ok(outcome) => panic!("{sql} succeeded: {outcome:?}"),
+            Err(error) => error.message,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::parse;
 use crate::text::to_text;
 use crate::types::{Type, VARCHAR, can_coerce, common};
-use crate::value::{Value, compare, equal};
+use crate::value::{Value, compare, equal, same};
 
 /// Fields of `EXTRACT`, and the functions that answer for them.
 pub const EXTRACTED: &[(&str, &str)] = &[
@@ -56,6 +56,8 @@ pub(super) fn resolve(name: &str, arguments: &[Argument]) -> Option<Result<Call>
         }
         "$field" => field(&types, text(1)?),
         "$case" => case(types),
+        "$case_of" => case_of(&types),
+        "$among" => among_rows(&types),
         "$in" => among(types),
         "$between" => between(types),
         "$like" => like(types),
@@ -73,7 +75,7 @@ pub(super) fn resolve(name: &str, arguments: &[Argument]) -> Option<Result<Call>
         "least" => extreme("least", types),
         "concat" => concat(types),
         "format" => super::format::resolve(types),
-        "mod" if types.len() == 2 => return super::operator::resolve("$mod", arguments),
+        "mod" if types.len() == 2 => return modulus(arguments),
         "replace" => super::string::replace(&types)
             .map_or_else(|| wrong("replace", "varchar(x), varchar(y), varchar(z)", &types), Ok),
         "url_encode" => super::url::encode(&types).map_or_else(|| wrong("url_encode", "varchar(x)", &types), Ok),
@@ -406,10 +408,50 @@ fn case(types: Vec<Type>) -> Result<Call> {
     Ok(call("$case", params, result, Kernel::Nullable(kernel)))
 }
 
+/// An operand, values that it may equal and their results in turn, a last one for `ELSE`.
+fn case_of(types: &[Type]) -> Result<Call> {
+    let Some((operand, pairs)) = types.split_first() else { return Err(Error::internal("CASE without an operand")) };
+    let values = pairs.iter().step_by(2).take(pairs.len() / 2);
+    let mut compared = operand.clone();
+    for value in values {
+        if common(operand, value).is_none_or(|ty| !ty.is_comparable()) {
+            return Err(Error::type_mismatch(format!(
+                "CASE operand type does not match WHEN clause operand type: {operand} vs {value}"
+            )));
+        }
+        compared = common(&compared, value).unwrap_or(compared);
+    }
+    let is_value = |i: usize| i % 2 == 0 && i + 1 < pairs.len();
+    let own = pairs.iter().enumerate().map(|(i, ty)| if is_value(i) { Type::Boolean } else { ty.clone() });
+    let result = case(own.collect())?.returns;
+    let params = std::iter::once(compared.clone())
+        .chain((0..pairs.len()).map(|i| if is_value(i) { compared.clone() } else { result.clone() }));
+    let kernel: Rows = |_, args| {
+        let mut pairs = args[1..].chunks_exact(2);
+        let found = pairs.find(|pair| equal(&args[0], &pair[0]) == Some(true)).map(|pair| pair[1].clone());
+        Ok(found.or_else(|| args.last().filter(|_| args.len() % 2 == 0).cloned()).unwrap_or(Value::Null))
+    };
+    Ok(call("$case_of", params.collect(), result, Kernel::Nullable(kernel)))
+}
+
+/// Whether a row is among an array's, which is null where there are none: rows are the same or not, nulls and all.
+fn among_rows(types: &[Type]) -> Result<Call> {
+    let [row, Type::Array(item)] = types else { return Err(Error::internal("a row among others")) };
+    let Some(ty) = common(row, item) else {
+        return Err(Error::type_mismatch(format!(
+            "Value expression and result of subquery must be of the same type: {row} vs {item}"
+        )));
+    };
+    let kernel: Rows = |_, args| Ok(args[1].items().iter().any(|item| same(&args[0], item)).into());
+    Ok(call("$among", vec![ty.clone(), Type::array(ty)], Type::Boolean, Kernel::Nullable(kernel)))
+}
+
 fn among(types: Vec<Type>) -> Result<Call> {
     let ty = common_of(&types).map_err(|(a, b)| {
         Error::type_mismatch(format!(
-            "All IN list values must be the same type or coercible to a common type. Cannot find common type between {a} and {b}"
+            "IN value and list items must be the same type or coercible to a common type. Cannot find common type between {a} and {b}, \
+             all types (without duplicates): [{}]",
+            distinct(&types)
         ))
     })?;
     let params = vec![ty; types.len()];
@@ -425,6 +467,36 @@ fn among(types: Vec<Type>) -> Result<Call> {
         Ok(if open { Value::Null } else { false.into() })
     };
     Ok(call("$in", params, Type::Boolean, Kernel::Nullable(kernel)))
+}
+
+/// The types that there are, each once.
+fn distinct(types: &[Type]) -> String {
+    let mut all: Vec<String> = Vec::new();
+    for ty in types.iter().map(ToString::to_string) {
+        if !all.contains(&ty) {
+            all.push(ty);
+        }
+    }
+    all.join(", ")
+}
+
+/// `mod(a, b)`, as `a % b`; of integers it fails otherwise where that divides by zero.
+fn modulus(arguments: &[Argument]) -> Option<Result<Call>> {
+    let mut operator = match super::operator::resolve("$mod", arguments)? {
+        Ok(operator) => operator,
+        Err(error) => return Some(Err(error)),
+    };
+    if operator.returns.is_integer() {
+        let kernel: Arrays = |call, columns, rows| {
+            let arguments: Vec<_> = call.params.iter().map(|ty| Argument { ty: ty.clone(), literal: None }).collect();
+            let operator = super::operator::resolve("$mod", &arguments).ok_or_else(|| Error::internal("mod"))??;
+            operator.run(columns, &call.params, rows).map_err(|error| {
+                if error.code == "DIVISION_BY_ZERO" { Error::new("GENERIC_INTERNAL_ERROR", "/ by zero") } else { error }
+            })
+        };
+        operator.kernel = Kernel::Arrays(kernel);
+    }
+    Some(Ok(operator))
 }
 
 fn between(types: Vec<Type>) -> Result<Call> {
