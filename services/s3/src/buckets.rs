@@ -11,11 +11,12 @@ use crate::S3;
 use crate::account::DefaultEncryption;
 use crate::acl::Grant;
 use crate::admitted::Home;
-use crate::change::{self, Garbage};
+use crate::change::Garbage;
 use crate::errors::Result;
+use crate::gone;
 use crate::keys;
 use crate::lock::DefaultRetention;
-use crate::records::{BucketRecord, PartRecord, UploadRecord, VERSION, Versioning};
+use crate::records::{BucketRecord, VERSION, Versioning};
 use crate::settings::{ACL, ENCRYPTION, OBJECT_LOCK, OWNERSHIP, PUBLIC_ACCESS, TAGGING};
 use crate::tx::{any, delete_all, require_bucket};
 
@@ -89,6 +90,7 @@ impl S3 {
                     )),
                 };
             }
+            gone::check(tx, &record.name)?;
             tx.put_json(&key, &record)?;
             tx.put_json(keys::setting(&record.name, OWNERSHIP), &[made.ownership.as_str()])?;
             if block {
@@ -162,18 +164,10 @@ impl S3 {
                         "The bucket you tried to delete is not empty. You must delete all versions in the bucket.";
                     return Err(Error::new("BucketNotEmpty", 409, message).with("BucketName", name.as_str()));
                 }
-                // Uploads under way end with their bucket.
-                for upload in tx.list_json::<UploadRecord>(keys::uploads(&name), usize::MAX)? {
-                    for part in tx.list_json::<PartRecord>(keys::parts(&upload.id), usize::MAX)? {
-                        change::drop_segment(tx, &part.segment, &mut garbage)?;
-                    }
-                    delete_all(tx, &keys::parts(&upload.id))?;
-                }
-                delete_all(tx, &keys::uploads(&name))?;
                 tx.delete(&key)?;
-                delete_all(tx, &keys::log_lines(&name))?;
                 delete_all(tx, &keys::settings(&name))?;
-                delete_all(tx, &keys::deletions(&name))?;
+                // Uploads under way end with their bucket.
+                gone::begin(tx, &name, &mut garbage)?;
                 Ok::<_, Error>(garbage)
             })
             .await?;

@@ -459,6 +459,12 @@ impl Runner for S3 {
         if task.kind == crate::lifecycle::TASK {
             return self.run_lifecycle(&task).await;
         }
+        if task.kind == crate::gone::TASK {
+            return self.run_gone(&task).await;
+        }
+        if task.kind == crate::metrics::TASK {
+            return self.run_metrics().await;
+        }
         if task.kind == crate::logging::TASK {
             return self.run_logs().await;
         }

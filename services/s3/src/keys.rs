@@ -13,6 +13,10 @@ pub(crate) fn buckets() -> Key {
 pub(crate) fn bucket(name: &str) -> Key {
     buckets().push(name)
 }
+/// A deleted bucket of which something is left.
+pub(crate) fn gone(name: &str) -> Key {
+    base("gone").push(name)
+}
 /// All settings (policy, notification, …) of a bucket.
 pub(crate) fn settings(bucket: &str) -> Key {
     base("setting").push(bucket)

@@ -6,7 +6,8 @@
 //!
 //! Map: [`records`] what is stored and [`keys`] where · [`body`] bytes in and out · [`put`], [`copy`], [`delete`],
 //! [`multipart`] and what they share, [`change`] · [`conditions`], [`checksum`], [`list`] · [`buckets`], [`settings`] ·
-//! [`attempts`] undo of superseded attempts · [`events`] · [`sweep`] garbage after a crash.
+//! [`attempts`] undo of superseded attempts · [`events`] · [`sweep`] garbage after a crash · [`gone`] what a deleted bucket leaves ·
+//! [`metrics`] what CloudWatch is told · [`strangers`] what `fuzz/` calls.
 //!
 //! [`version`] the versions of a key · [`admitted`] which bucket a request was let to · [`access`], [`policy`] with [`actions`], [`acl`] who may · [`state`] what governs a bucket · [`lock`], [`sse`],
 //! [`kms`], [`archive`], [`account`].
@@ -28,6 +29,7 @@ mod delete;
 mod door;
 mod errors;
 mod events;
+mod gone;
 mod keys;
 mod kms;
 mod lifecycle;
@@ -36,6 +38,7 @@ mod list;
 mod lock;
 mod logging;
 mod make;
+mod metrics;
 mod multipart;
 mod notification;
 mod ops;
@@ -47,6 +50,7 @@ mod select;
 mod settings;
 mod sse;
 mod state;
+pub mod strangers;
 mod sweep;
 mod tags;
 mod tx;
@@ -162,6 +166,8 @@ fn enlist(platform: &Platform, service: Arc<S3>) -> Arc<S3> {
     platform.s3.register(events::TASK, 16, service.clone());
     platform.s3.register(lifecycle::TASK, 1, service.clone());
     platform.s3.register(logging::TASK, 1, service.clone());
+    platform.s3.register(gone::TASK, 1, service.clone());
+    platform.s3.register(metrics::TASK, 1, service.clone());
     platform.router.add_participant(service.clone());
     service
 }

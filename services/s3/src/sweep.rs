@@ -68,6 +68,7 @@ impl S3 {
     pub async fn sweep(&self, now_ms: i64) -> Result<usize> {
         // Every start plans the lifecycle rules' sweep too, unless it is on the queue already.
         self.plan_lifecycle().await?;
+        self.plan_metrics().await?;
         let (mut live, watch) = (BTreeSet::new(), self.restored.watch());
         // Bytes move from parts to objects, and between objects and undo: in this order none of them is missed.
         let previous = |r: UndoRecord| r.kept().flat_map(|p| p.segments).collect();

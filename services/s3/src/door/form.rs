@@ -313,6 +313,15 @@ fn check_policy(
     Ok(range)
 }
 
+/// A stranger's policy document, held against a form.
+pub(crate) fn hold(data: &[u8]) {
+    let Some(policy) = str::from_utf8(data).ok().and_then(|text| PostPolicy::from_json(text).ok()) else { return };
+    let fields = crate::strangers::fields();
+    if check_policy(&policy, &fields, "bucket", jiff::Timestamp::UNIX_EPOCH).is_ok() {
+        assert!(!policy.conditions.is_empty(), "a form has a bucket and a key, which its policy names");
+    }
+}
+
 /// The file, which fails when it is larger or smaller than it may be.
 fn bounded(file: Field<'static>, range: std::ops::RangeInclusive<u64>) -> impl Stream<Item = Result<Bytes>> {
     let seen = Arc::new(Mutex::new(0_u64));

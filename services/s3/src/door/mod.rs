@@ -21,6 +21,7 @@ mod uploads;
 
 pub(crate) use access::tag_keys;
 pub(crate) use cors::check as check_cors;
+pub(crate) use form::hold as hold_form;
 pub use host::names_bucket;
 pub(crate) use settings::set_bucket_acl;
 

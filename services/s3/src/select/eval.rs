@@ -2,11 +2,12 @@
 
 use std::cmp::Ordering;
 
+use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive as _, Zero as _};
 use jiff::{Span, Unit, Zoned};
 
 use super::Invalid;
 use super::sql::{Aggregate, Expr, Operator, Query, Step, Type};
-use super::value::{Value, boolean, moment};
+use super::value::{Value, boolean, moment, rounded};
 
 /// A function that is no aggregate, of so many arguments.
 pub(super) fn is_function(name: &str, arguments: usize) -> bool {
@@ -14,7 +15,7 @@ pub(super) fn is_function(name: &str, arguments: usize) -> bool {
         "LOWER" | "UPPER" | "CHAR_LENGTH" | "CHARACTER_LENGTH" | "TO_TIMESTAMP" => arguments == 1,
         "TRIM" | "LTRIM" | "RTRIM" => (1..=2).contains(&arguments),
         "SUBSTRING" => (2..=3).contains(&arguments),
-        "NULLIF" | "EXTRACT" => arguments == 2,
+        "NULLIF" | "EXTRACT" | "TO_STRING" => arguments == 2,
         "DATE_ADD" | "DATE_DIFF" => arguments == 3,
         "COALESCE" => arguments > 0,
         "UTCNOW" => arguments == 0,
@@ -57,6 +58,7 @@ impl Expr {
                 match value.number() {
                     Some(Value::Int(number)) => Value::Int(number.checked_neg().ok_or_else(overflow)?),
                     Some(Value::Float(number)) => Value::Float(-number),
+                    Some(Value::Decimal(number)) => Value::Decimal(-number),
                     _ => return Err(wrong("- wants a number")),
                 }
             }
@@ -215,6 +217,11 @@ fn arithmetic(operator: Operator, a: &Value, b: &Value) -> Result<Value, Invalid
         };
         return result.map(Value::Int).ok_or_else(overflow);
     }
+    if let (Value::Decimal(_), Value::Int(_) | Value::Decimal(_)) | (Value::Int(_), Value::Decimal(_)) = &numbers
+        && let (Some(a), Some(b)) = (numbers.0.decimal(), numbers.1.decimal())
+    {
+        return decimals(operator, &a, &b);
+    }
     let (Some(a), Some(b)) = (numbers.0.float(), numbers.1.float()) else { return Err(wrong("no numbers")) };
     let result = match operator {
         Operator::Add => a + b,
@@ -228,6 +235,27 @@ fn arithmetic(operator: Operator, a: &Value, b: &Value) -> Result<Value, Invalid
     } else {
         Err(wrong("A number is out of range, or a division by zero"))
     }
+}
+
+fn decimals(operator: Operator, a: &BigDecimal, b: &BigDecimal) -> Result<Value, Invalid> {
+    if b.is_zero() && matches!(operator, Operator::Divide | Operator::Modulo) {
+        return Err(wrong("A division by zero"));
+    }
+    let result = match operator {
+        Operator::Add => a + b,
+        Operator::Subtract => a - b,
+        Operator::Multiply => a * b,
+        Operator::Divide => a / b,
+        _ => a % b,
+    };
+    rounded(result).map(Value::Decimal).ok_or_else(|| wrong("A number is out of range"))
+}
+
+/// A number of so many digits, of which `scale` are behind the point.
+fn fitted(number: &BigDecimal, digits: Option<(u64, i64)>) -> Option<Value> {
+    let Some((precision, scale)) = digits else { return Some(Value::Decimal(number.clone())) };
+    let number = number.with_scale_round(scale, RoundingMode::HalfUp);
+    (number.is_zero() || number.digits() <= precision).then_some(Value::Decimal(number))
 }
 
 fn cast(value: &Value, kind: Type) -> Result<Value, Invalid> {
@@ -244,9 +272,11 @@ fn cast(value: &Value, kind: Type) -> Result<Value, Invalid> {
         (Type::Int, Value::Bool(value)) => Some(Value::Int(i64::from(*value))),
         (Type::Int, value) => match value.number() {
             Some(Value::Float(number)) => whole(number).map(Value::Int),
+            Some(Value::Decimal(number)) => number.with_scale_round(0, RoundingMode::Down).to_i64().map(Value::Int),
             number => number,
         },
         (Type::Float, value) => value.float().map(Value::Float),
+        (Type::Decimal(digits), value) => value.decimal().and_then(|number| fitted(&number, digits)),
         (Type::Time, Value::Time(at)) => Some(Value::Time(at.clone())),
         (Type::Time, Value::Text(text)) => moment(text).map(Value::Time),
         _ => None,
@@ -335,6 +365,7 @@ fn function(name: &str, mut values: Vec<Value>, scope: &Scope<'_>) -> Result<Val
         "UPPER" => Value::Text(text(0)?.to_uppercase()),
         "CHAR_LENGTH" | "CHARACTER_LENGTH" => Value::Int(i64::try_from(text(0)?.chars().count()).unwrap_or(i64::MAX)),
         "TO_TIMESTAMP" => Value::Time(time(0)?),
+        "TO_STRING" => Value::Text(super::time::text(&time(0)?, &text(1)?)?),
         "SUBSTRING" => {
             // Places before the first count towards the length.
             let from = int(1)?;
@@ -452,8 +483,12 @@ pub(super) fn take(query: &Query, totals: &mut [Total], scope: &Scope<'_>) -> Re
 pub(super) fn totals(query: &Query, totals: Vec<Total>) -> Result<Vec<Value>, Invalid> {
     let one = |((kind, _), total): (&(Aggregate, Option<Expr>), Total)| match kind {
         Aggregate::Count => Ok(Value::Int(total.count)),
-        Aggregate::Avg => match total.value.as_ref().and_then(Value::float) {
-            Some(sum) => arithmetic(Operator::Divide, &Value::Float(sum), &Value::Int(total.count)),
+        Aggregate::Avg => match total.value {
+            Some(sum @ Value::Decimal(_)) => arithmetic(Operator::Divide, &sum, &Value::Int(total.count)),
+            Some(sum) => match sum.float() {
+                Some(sum) => arithmetic(Operator::Divide, &Value::Float(sum), &Value::Int(total.count)),
+                None => Ok(Value::Null),
+            },
             None => Ok(Value::Null),
         },
         _ => Ok(total.value.unwrap_or(Value::Null)),
@@ -507,6 +542,19 @@ mod tests {
             ("CAST('x' AS STRING)", "x"),
             ("int(age) + float('0.5')", "42.5"),
             ("CAST('TRUE' AS BOOL)", "true"),
+            ("CAST('12.345' AS DECIMAL(5, 2))", "12.35"),
+            ("CAST(age AS NUMERIC(10, 3))", "42.000"),
+            ("CAST('-0.5' AS DECIMAL(4))", "-1"),
+            ("CAST('12345678901234567890123456789012345678' AS DECIMAL) + 1", "12345678901234567890123456789012345679"),
+            ("CAST('0.1' AS DECIMAL) + CAST('0.2' AS DECIMAL) = 0.3", "true"),
+            ("0.1 + 0.2", "0.3"),
+            ("10 / 4.0", "2.5"),
+            ("1.50 = 1.5 AND 1.5 < n AND 1.5 < f", "true"),
+            ("CAST(CAST('2.99' AS DECIMAL) AS INT)", "2"),
+            ("-1.5", "-1.5"),
+            ("TO_STRING(TO_TIMESTAMP('2010-01-31T'), 'd MMMM y')", "31 January 2010"),
+            ("TO_STRING(`2010-01-31T04:05Z`, 'HH:mm')", "04:05"),
+            ("`1.5` + `2`", "3.5"),
             ("EXTRACT(YEAR FROM CAST('2010-01-02T03:04:05Z' AS TIMESTAMP))", "2010"),
             ("DATE_ADD(day, 1, TO_TIMESTAMP('2010-01-31T'))", "2010-02-01T00:00:00Z"),
             ("DATE_DIFF(month, TO_TIMESTAMP('2010-01-01T'), TO_TIMESTAMP('2011-03-01T'))", "14"),
@@ -526,7 +574,12 @@ mod tests {
             ("FOO(1)", "UnsupportedFunction"),
             ("UPPER(1)", "EvaluatorInvalidArguments"),
             ("SUM(COUNT(*))", "UnsupportedSyntax"),
-            ("CAST(1 AS DECIMAL(3, 1))", "InvalidDataType"),
+            ("CAST(1000 AS DECIMAL(3, 1))", "CastFailed"),
+            ("CAST('1e999999999' AS DECIMAL)", "CastFailed"),
+            ("CAST(1 AS DECIMAL(39, 1))", "InvalidDataType"),
+            ("1.5 / 0", "EvaluatorInvalidArguments"),
+            ("TO_STRING(`2010T`, 'q')", "EvaluatorInvalidTimestampFormatPatternSymbol"),
+            ("`{a: 1}`", "UnsupportedSyntax"),
             ("a ESCAPE", "ParseSelectFailure"),
             ("(SELECT 1)", "UnsupportedSyntax"),
         ] {

@@ -4,6 +4,7 @@ use framing::{Delimited, Lines, Packing, ReaderBuilder, Terminator, Unpack};
 use s3s::dto::{CSVInput, InputSerialization};
 
 use super::Invalid;
+use super::marks::Marks;
 use super::value::Value;
 
 /// Longest record. Source: S3 User Guide, "Requirements and limits".
@@ -27,6 +28,8 @@ pub(super) enum Rows {
     Csv(Box<Csv>),
     Lines(Lines),
     Document(Vec<u8>),
+    /// Comes as records.
+    Parquet,
 }
 
 /// Which row the header is, if any.
@@ -39,6 +42,11 @@ enum Header {
 
 pub(super) struct Csv {
     rows: Delimited,
+    marks: Marks,
+    /// What ends a record, as it is written.
+    delimiter: Vec<u8>,
+    /// Fields may hold it between quotes.
+    quoted_delimiters: bool,
     header: Header,
     names: Vec<String>,
 }
@@ -57,9 +65,7 @@ impl Rows {
                     )),
                 }
             }
-            (None, None, Some(_)) => {
-                Err(Invalid::new("NotImplemented", "SelectObjectContent of Parquet is not implemented"))
-            }
+            (None, None, Some(_)) => Ok(Self::Parquet),
             (None, None, None) => Err(Invalid::new("MissingRequiredParameter", "InputSerialization says no format")),
             _ => Err(Invalid::new(
                 "ObjectSerializationConflict",
@@ -68,11 +74,21 @@ impl Rows {
         }
     }
 
+    /// What parts its records, and whether the first of them is a header; none where a range of bytes has no records of its own.
+    pub(super) fn parted(&self) -> Option<(&[u8], bool)> {
+        match self {
+            Self::Csv(csv) if !csv.quoted_delimiters => Some((&csv.delimiter, csv.header != Header::None)),
+            Self::Lines(_) => Some((b"\n", false)),
+            _ => None,
+        }
+    }
+
     /// More bytes; no bytes are the end.
     pub(super) fn feed(&mut self, bytes: &[u8], out: &mut Vec<Value>) -> Result<(), Invalid> {
         match self {
             Self::Csv(csv) => csv.feed(bytes, out),
             Self::Lines(lines) => lines.feed(bytes, too_long, |text| values(text, out)),
+            Self::Parquet => Ok(()),
             Self::Document(all) => {
                 all.extend_from_slice(bytes);
                 if all.len() > MAX_DOCUMENT {
@@ -134,8 +150,8 @@ impl Csv {
         };
         let quote = byte(input.quote_character.as_deref(), b'"', "QuoteCharacter")?;
         let escape = byte(input.quote_escape_character.as_deref(), quote, "QuoteEscapeCharacter")?;
-        let mut builder = ReaderBuilder::new();
-        builder.delimiter(byte(input.field_delimiter.as_deref(), b',', "FieldDelimiter")?).quote(quote);
+        let (mut builder, mut marks) = (ReaderBuilder::new(), Marks::default());
+        builder.delimiter(marks.field(input.field_delimiter.as_deref(), b',')?).quote(quote);
         if escape != quote {
             builder.double_quote(false).escape(Some(escape));
         }
@@ -143,7 +159,7 @@ impl Csv {
         match input.record_delimiter.as_deref() {
             None | Some("" | "\n" | "\r\n") => {}
             given => {
-                builder.terminator(Terminator::Any(byte(given, b'\n', "RecordDelimiter")?));
+                builder.terminator(Terminator::Any(marks.record(given, b'\n')?));
             }
         }
         builder.comment(match input.comments.as_deref() {
@@ -157,13 +173,35 @@ impl Csv {
             }
             given => Some(byte(given, b'#', "Comments")?),
         });
-        Ok(Self { rows: Delimited::new(builder.build(), MAX_RECORD), header, names: Vec::new() })
+        let delimiter = match input.record_delimiter.as_deref() {
+            None | Some("" | "\r\n") => b"\n".to_vec(),
+            Some(own) => own.as_bytes().to_vec(),
+        };
+        Ok(Self {
+            rows: Delimited::new(builder.build(), MAX_RECORD),
+            marks,
+            delimiter,
+            quoted_delimiters: input.allow_quoted_record_delimiter.unwrap_or(false),
+            header,
+            names: Vec::new(),
+        })
     }
 
     fn feed(&mut self, bytes: &[u8], out: &mut Vec<Value>) -> Result<(), Invalid> {
-        let (header, names) = (&mut self.header, &mut self.names);
+        if !self.marks.is_empty() {
+            let marked = self.marks.put(bytes)?;
+            if !marked.is_empty() {
+                self.read(&marked, out)?;
+            }
+            return if bytes.is_empty() { self.read(&[], out) } else { Ok(()) };
+        }
+        self.read(bytes, out)
+    }
+
+    fn read(&mut self, bytes: &[u8], out: &mut Vec<Value>) -> Result<(), Invalid> {
+        let (header, names, marks) = (&mut self.header, &mut self.names, &self.marks);
         self.rows.feed(bytes, too_long, |row| {
-            let row = texts(row)?;
+            let row = texts(row, marks)?;
             match header {
                 Header::Use if names.is_empty() => *names = row,
                 Header::Ignore => *header = Header::None,
@@ -174,14 +212,13 @@ impl Csv {
     }
 }
 
-fn texts(row: &[&[u8]]) -> Result<Vec<String>, Invalid> {
-    let text = |field: &&[u8]| {
-        let text = String::from_utf8(field.to_vec());
-        text.map_err(|_| {
-            Invalid::new("InvalidTextEncoding", "Invalid encoding type. Only UTF-8 encoding is supported.")
-        })
-    };
+fn texts(row: &[&[u8]], marks: &Marks) -> Result<Vec<String>, Invalid> {
+    let text = |field: &&[u8]| String::from_utf8(marks.take_off(field.to_vec())).map_err(|_| not_text());
     row.iter().map(text).collect()
+}
+
+pub(super) fn not_text() -> Invalid {
+    Invalid::new("InvalidTextEncoding", "Invalid encoding type. Only UTF-8 encoding is supported.")
 }
 
 /// Each field by the name of its column, or as `_1`, `_2`, ….

@@ -1,14 +1,19 @@
 //! SelectObjectContent: an SQL expression over one object, record by record, so that no object is ever whole in memory (a JSON document
-//! is). Rows are read by csv-core and serde_json, the expression by sqlparser; what it means is here, because its values have the types
+//! is). Rows are read by csv-core, serde_json and parquet, the expression by sqlparser; what it means is here, because its values have the types
 //! that each record has, which an engine of columns does not know.
 //!
 //! [`sql`] the expression · [`value`] values · [`eval`] what an expression is of a record · [`input`] records out of bytes ·
-//! [`output`] records as bytes. Source: Amazon S3 User Guide, "Querying data in place with Amazon S3 Select".
+//! [`scan`] those of a range · [`parquet`] rows of Parquet · [`marks`] long delimiters · [`time`] patterns of moments · [`output`] records
+//! as bytes. Source: Amazon S3 User Guide, "Querying data in place with Amazon S3 Select".
 
 mod eval;
 mod input;
+mod marks;
 mod output;
+mod parquet;
+mod scan;
 mod sql;
+mod time;
 mod value;
 
 use bytes::Bytes;
@@ -20,8 +25,10 @@ use eval::{Scope, Total};
 use framing::Unpack;
 use input::Rows;
 use output::Output;
+pub(crate) use parquet::{Ranges, Rows as ParquetRows};
+use scan::Window;
 use sql::Query;
-use value::Value;
+pub(crate) use value::Value;
 
 /// What is wrong with an expression, its parameters or the object, under AWS's code for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +57,10 @@ pub(crate) struct Select {
     query: Query,
     unpack: Unpack,
     rows: Rows,
+    /// None for all records.
+    window: Option<Window>,
+    /// What of a Parquet object is read.
+    wanted: Option<parquet::Wanted>,
     output: Output,
     now: Zoned,
     totals: Vec<Total>,
@@ -61,15 +72,13 @@ pub(crate) struct Select {
 }
 
 impl Select {
-    pub(crate) fn new(request: &SelectObjectContentRequest, now: jiff::Timestamp) -> Result<Self, Invalid> {
+    /// Of an object of so many bytes.
+    pub(crate) fn new(request: &SelectObjectContentRequest, size: u64, now: jiff::Timestamp) -> Result<Self, Invalid> {
         if !request.expression_type.as_str().eq_ignore_ascii_case("SQL") {
             return Err(Invalid::new(
                 "InvalidExpressionType",
                 "The ExpressionType is not valid. Only SQL expressions are supported.",
             ));
-        }
-        if request.scan_range.is_some() {
-            return Err(Invalid::new("NotImplemented", "ScanRange of SelectObjectContent is not implemented"));
         }
         let input = &request.input_serialization;
         let query = Query::parse(&request.expression)?;
@@ -77,8 +86,23 @@ impl Select {
         if matches!(rows, Rows::Csv(_)) && query.from.iter().any(|step| *step != sql::Step::Each) {
             return Err(Invalid::new("InvalidDataSource", "A path in FROM leads into JSON only"));
         }
+        let packing = input.compression_type.as_ref().map(s3s::dto::CompressionType::as_str);
+        let (plain, is_parquet) = (matches!(packing, None | Some("NONE")), matches!(rows, Rows::Parquet));
+        if is_parquet && !plain {
+            let told = "The file is not in a supported compression format: Parquet is compressed within.";
+            return Err(Invalid::new("InvalidCompressionFormat", told));
+        }
+        let range = request.scan_range.as_ref().map(|asked| scan::range(asked, size)).transpose()?;
+        let window = match (&range, rows.parted()) {
+            _ if is_parquet => None,
+            (None, _) => None,
+            (Some(range), Some((delimiter, header))) if plain => Some(Window::new(range.clone(), delimiter, header)),
+            _ => return Err(scan::unsupported()),
+        };
         Ok(Self {
-            unpack: input::unpack(input.compression_type.as_ref().map(s3s::dto::CompressionType::as_str))?,
+            unpack: input::unpack(packing)?,
+            window,
+            wanted: is_parquet.then(|| parquet::Wanted { range, columns: query.members() }),
             rows,
             output: Output::of(&request.output_serialization)?,
             now: now.to_zoned(jiff::tz::TimeZone::UTC),
@@ -96,8 +120,38 @@ impl Select {
         self.left == 0 && self.query.aggregates.is_empty()
     }
 
-    /// What the next piece of the object gives.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Bytes, Invalid> {
+    /// Whether no more of the object's bytes are looked at.
+    pub(crate) fn has_read(&self) -> bool {
+        self.is_done() || self.window.as_ref().is_some_and(Window::is_after)
+    }
+
+    /// The rows of a Parquet object of so many bytes; none of another.
+    pub(crate) fn parquet(&mut self, ranges: Ranges, size: u64) -> Option<ParquetRows> {
+        Some(ParquetRows::of(ranges, size, self.wanted.take()?))
+    }
+
+    /// Where the object is to be read from.
+    pub(crate) fn begin(&self) -> u64 {
+        self.window.as_ref().map_or(0, Window::at)
+    }
+
+    /// What the next piece of the object gives; and whether the bytes from [`Self::begin`] on come next, not those behind the piece.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(Bytes, bool), Invalid> {
+        let (bytes, jumps) = match &mut self.window {
+            Some(window) => window.cut(bytes),
+            None => (bytes, false),
+        };
+        Ok((self.plain(bytes)?, jumps))
+    }
+
+    /// What rows of a Parquet object give.
+    pub(crate) fn rows(&mut self, rows: Vec<Value>, read: u64) -> Result<Bytes, Invalid> {
+        (self.scanned, self.processed) = (read, read);
+        self.take(rows)?;
+        Ok(self.taken())
+    }
+
+    fn plain(&mut self, bytes: &[u8]) -> Result<Bytes, Invalid> {
         if self.is_done() {
             return Ok(Bytes::new());
         }
@@ -143,6 +197,10 @@ impl Select {
         self.processed += text.len() as u64;
         let mut records = Vec::new();
         self.rows.feed(text, &mut records)?;
+        self.take(records)
+    }
+
+    fn take(&mut self, records: Vec<Value>) -> Result<(), Invalid> {
         for record in records {
             for record in eval::sources(record, &self.query.from) {
                 if self.is_done() {

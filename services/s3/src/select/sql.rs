@@ -1,10 +1,12 @@
 //! The language of S3 Select, read by a general SQL parser: one SELECT without joins, groups or order.
 //! Source: Amazon S3 User Guide, "SQL reference for Amazon S3 Select".
 
+use std::collections::BTreeSet;
+
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, DataType, Expr as Sql, FunctionArg, FunctionArgExpr, FunctionArguments,
-    GroupByExpr, Ident, LimitClause, SelectItem, SetExpr, Statement, Subscript, TableFactor, TrimWhereField,
-    UnaryOperator, Value as Literal,
+    AccessExpr, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr as Sql, FunctionArg, FunctionArgExpr,
+    FunctionArguments, GroupByExpr, Ident, LimitClause, SelectItem, SetExpr, Statement, Subscript, TableFactor,
+    TrimWhereField, UnaryOperator, Value as Literal,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::keywords::Keyword;
@@ -12,7 +14,7 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::Invalid;
-use super::value::Value;
+use super::value::{Value, moment};
 
 /// Longest expression. Source: S3 User Guide, "Requirements and limits".
 const MAX_BYTES: usize = 256 * 1024;
@@ -110,6 +112,8 @@ pub(super) enum Type {
     Bool,
     Int,
     Float,
+    /// Of so many digits, so many of them behind the point.
+    Decimal(Option<(u64, i64)>),
     Text,
     Time,
 }
@@ -178,6 +182,46 @@ impl Query {
         let filter = select.selection.map(|filter| reader.expr(filter)).transpose()?;
         let aggregates = reader.aggregates;
         Ok(Self { from: path, columns, filter, limit, aggregates, names })
+    }
+}
+
+impl Query {
+    /// The names of the members that are looked at, in lower case; none where it may be any.
+    pub(super) fn members(&self) -> Option<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
+        let columns = self.columns.as_ref()?.iter().map(|column| &column.expr);
+        let aggregates = self.aggregates.iter().filter_map(|(_, argument)| argument.as_ref());
+        let known = columns.chain(&self.filter).chain(aggregates).all(|expr| self.reads(expr, &mut names));
+        (known && self.from.iter().all(|step| *step == Step::Each)).then_some(names)
+    }
+
+    fn reads(&self, expr: &Expr, names: &mut BTreeSet<String>) -> bool {
+        if let Expr::Path(steps) = expr {
+            let Some(Step::Name { name, .. }) = steps.first() else { return false };
+            // A place, or the record itself.
+            let other = name.starts_with('_') || self.names.iter().any(|own| own.eq_ignore_ascii_case(name));
+            names.insert(name.to_lowercase());
+            return !other;
+        }
+        expr.within().into_iter().all(|expr| self.reads(expr, names))
+    }
+}
+
+impl Expr {
+    /// What it is made of.
+    fn within(&self) -> Vec<&Self> {
+        match self {
+            Self::Literal(_) | Self::Aggregate(_) | Self::Path(_) => Vec::new(),
+            Self::Not(inner) | Self::Negate(inner) | Self::IsNull(inner) | Self::Cast(inner, _) => vec![inner.as_ref()],
+            Self::Binary(_, left, right) => vec![left.as_ref(), right.as_ref()],
+            Self::Like { text, pattern, .. } => vec![text.as_ref(), pattern.as_ref()],
+            Self::In(expr, list) => std::iter::once(expr.as_ref()).chain(list).collect(),
+            Self::Function(_, arguments) => arguments.iter().collect(),
+            Self::Case { operand, whens, otherwise } => {
+                let whens = whens.iter().flat_map(|(when, then)| [when, then]);
+                operand.iter().chain(otherwise).map(AsRef::as_ref).chain(whens).collect()
+            }
+        }
     }
 }
 
@@ -299,6 +343,7 @@ impl Reader<'_> {
     fn read(&mut self, expr: Sql) -> Result<Expr, Invalid> {
         Ok(match expr {
             Sql::Value(value) => Expr::Literal(literal(value.value)?),
+            Sql::Identifier(name) if name.quote_style == Some('`') => Expr::Literal(ion(&name.value)?),
             Sql::Identifier(name) => self.path(vec![name]),
             Sql::CompoundIdentifier(names) => self.path(names),
             Sql::CompoundFieldAccess { root, access_chain } => self.access(*root, access_chain)?,
@@ -499,28 +544,40 @@ fn negate(negated: bool, expr: Expr) -> Expr {
 
 /// Whether it needs a record, beside what aggregates have taken of them.
 fn reads_record(expr: &Expr) -> bool {
-    match expr {
-        Expr::Literal(_) | Expr::Aggregate(_) => false,
-        Expr::Path(_) => true,
-        Expr::Not(inner) | Expr::Negate(inner) | Expr::IsNull(inner) | Expr::Cast(inner, _) => reads_record(inner),
-        Expr::Binary(_, left, right) => reads_record(left) || reads_record(right),
-        Expr::Like { text, pattern, .. } => reads_record(text) || reads_record(pattern),
-        Expr::In(expr, list) => reads_record(expr) || list.iter().any(reads_record),
-        Expr::Function(_, arguments) => arguments.iter().any(reads_record),
-        Expr::Case { operand, whens, otherwise } => {
-            operand.iter().chain(otherwise).any(|expr| reads_record(expr))
-                || whens.iter().any(|(when, then)| reads_record(when) || reads_record(then))
-        }
-    }
+    matches!(expr, Expr::Path(_)) || expr.within().into_iter().any(reads_record)
 }
 
 fn literal(value: Literal) -> Result<Value, Invalid> {
     Ok(match value {
-        Literal::Number(text, _) => Value::Text(text).number().ok_or_else(|| unsupported("this number"))?,
+        Literal::Number(text, _) => number(text)?,
         Literal::SingleQuotedString(text) => Value::Text(text),
         Literal::Boolean(value) => Value::Bool(value),
         Literal::Null => Value::Null,
         other => return Err(unsupported(other)),
+    })
+}
+
+/// A number as it is written: what has a point and no exponent is exact.
+fn number(text: String) -> Result<Value, Invalid> {
+    let exact = text.contains('.') && !text.contains(['e', 'E']);
+    let value = Value::Text(text);
+    let number = if exact { value.decimal().map(Value::Decimal) } else { value.number() };
+    number.ok_or_else(|| unsupported("this number"))
+}
+
+/// A value of Ion between backticks: a moment, a number, a truth, text.
+fn ion(text: &str) -> Result<Value, Invalid> {
+    let text = text.trim();
+    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    Ok(match (text, quoted) {
+        ("null", _) => Value::Null,
+        ("true", _) => Value::Bool(true),
+        ("false", _) => Value::Bool(false),
+        (_, Some(within)) if !within.contains(['"', '\\']) => Value::Text(within.to_owned()),
+        _ => match moment(text) {
+            Some(at) => Value::Time(at),
+            None => number(text.to_owned()).map_err(|_| unsupported(format!("the Ion literal `{text}`")))?,
+        },
     })
 }
 
@@ -549,8 +606,22 @@ fn type_of(kind: &DataType) -> Result<Type, Invalid> {
         DataType::Bool | DataType::Boolean => Type::Bool,
         DataType::Int(None) | DataType::Integer(None) => Type::Int,
         DataType::Float(_) | DataType::Real | DataType::Double(_) | DataType::DoublePrecision => Type::Float,
+        DataType::Decimal(digits) | DataType::Numeric(digits) | DataType::Dec(digits) => Type::Decimal(exact(digits)?),
         DataType::String(None) | DataType::Varchar(None) | DataType::Char(None) | DataType::Text => Type::Text,
         DataType::Timestamp(None, _) => Type::Time,
         other => return Err(Invalid::new("InvalidDataType", format!("CAST to {other} is not supported"))),
     })
+}
+
+/// The digits of a decimal: at most 38, none of them behind the point where that is not said.
+fn exact(digits: &ExactNumberInfo) -> Result<Option<(u64, i64)>, Invalid> {
+    let (precision, scale) = match digits {
+        ExactNumberInfo::None => return Ok(None),
+        ExactNumberInfo::Precision(precision) => (*precision, 0),
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => (*precision, *scale),
+    };
+    if !(1..=38).contains(&precision) || !(0..=38).contains(&scale) || scale > i64::try_from(precision).unwrap_or(0) {
+        return Err(Invalid::new("InvalidDataType", format!("CAST to DECIMAL({precision}, {scale}) is not supported")));
+    }
+    Ok(Some((precision, scale)))
 }

@@ -42,10 +42,13 @@ fn to_json() -> OutputSerialization {
 fn answer(request: &SelectObjectContentRequest, object: &[u8]) -> Result<String, Invalid> {
     let mut answers = Vec::new();
     for piece in [1, 7, object.len().max(1)] {
-        let mut select = Select::new(request, jiff::Timestamp::UNIX_EPOCH)?;
-        let mut out = Vec::new();
-        for bytes in object.chunks(piece) {
-            out.extend_from_slice(&select.feed(bytes)?);
+        let mut select = Select::new(request, object.len() as u64, jiff::Timestamp::UNIX_EPOCH)?;
+        let (mut out, mut at) = (Vec::new(), usize::try_from(select.begin()).unwrap());
+        while at < object.len() && !select.has_read() {
+            let end = object.len().min(at + piece);
+            let (given, jumps) = select.feed(&object[at..end])?;
+            out.extend_from_slice(&given);
+            at = if jumps { usize::try_from(select.begin()).unwrap() } else { end };
         }
         out.extend_from_slice(&select.end()?);
         assert_eq!(select.returned, out.len() as u64);
@@ -98,6 +101,71 @@ fn documents_and_lines_of_json() {
         answer(&request("SELECT s.a, s.b FROM S3Object s", json("LINES"), to_csv()), lines.as_bytes()).unwrap(),
         wanted
     );
+}
+
+#[test]
+fn ranges_of_bytes() {
+    let ranged = |input: InputSerialization, start: i64, end: i64| SelectObjectContentRequest {
+        scan_range: Some(s3s::dto::ScanRange { start: Some(start), end: Some(end) }),
+        ..request("SELECT name FROM S3Object", input, to_csv())
+    };
+    let object = PEOPLE.as_bytes();
+    // Lines begin at 0, 14, 36 and 47; the header is read whatever the range.
+    for (start, end, wanted) in [
+        (0, 13, ""),
+        (0, 14, "Ann\n"),
+        (14, 35, "Ann\n"),
+        (15, 36, "Bob\n"),
+        (20, 99, "Bob\nCid\n"),
+        (48, 99, ""),
+        (99, 100, ""),
+    ] {
+        assert_eq!(answer(&ranged(csv("USE"), start, end), object).unwrap(), wanted, "{start}-{end}");
+    }
+    let last = SelectObjectContentRequest {
+        scan_range: Some(s3s::dto::ScanRange { start: None, end: Some(6) }),
+        ..request("SELECT _1 FROM S3Object", csv("IGNORE"), to_csv())
+    };
+    assert_eq!(answer(&last, object).unwrap(), "Cid\n");
+    let lines = "{\"name\": 1}\n{\"name\": 2}\n{\"name\": 3}\n";
+    assert_eq!(answer(&ranged(json("LINES"), 1, 13), lines.as_bytes()).unwrap(), "2\n");
+    assert_eq!(answer(&ranged(json("DOCUMENT"), 1, 13), b"").unwrap_err().code, "UnsupportedScanRangeInput");
+    assert_eq!(answer(&ranged(csv("USE"), 3, 2), object).unwrap_err().code, "InvalidScanRange");
+    let packed = InputSerialization {
+        compression_type: Some(CompressionType::from_static(CompressionType::GZIP)),
+        ..csv("USE")
+    };
+    assert_eq!(answer(&ranged(packed, 1, 2), object).unwrap_err().code, "UnsupportedScanRangeInput");
+}
+
+#[test]
+fn delimiters_of_several_bytes() {
+    let mut input = csv("USE");
+    input.csv = Some(CSVInput {
+        field_delimiter: Some("||".to_owned()),
+        record_delimiter: Some("~|~".to_owned()),
+        ..input.csv.unwrap()
+    });
+    let output = CSVOutput {
+        field_delimiter: Some("::".to_owned()),
+        record_delimiter: Some("$\n".to_owned()),
+        ..CSVOutput::default()
+    };
+    let output = OutputSerialization { csv: Some(output), json: None };
+    let text = "a||b~|~1||\"x||y~|~z\"~|~2||p::q:~|~";
+    assert_eq!(
+        answer(&request("SELECT a, b FROM S3Object", input, output), text.as_bytes()).unwrap(),
+        "1::x||y~|~z$\n2::\"p::q:\"$\n"
+    );
+}
+
+#[test]
+fn decimals_keep_their_digits() {
+    let text = "1.10,12345678901234567890.123456789\n2.2,0.000000001\n";
+    let sql = "SELECT SUM(CAST(_1 AS DECIMAL(5, 2))), AVG(CAST(_1 AS DECIMAL)), SUM(CAST(_2 AS DECIMAL(38, 9))) AS whole \
+               FROM S3Object";
+    let wanted = "{\"_1\":3.30,\"_2\":1.65,\"whole\":12345678901234567890.123456790}\n";
+    assert_eq!(answer(&request(sql, csv("NONE"), to_json()), text.as_bytes()).unwrap(), wanted);
 }
 
 #[test]

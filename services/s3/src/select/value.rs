@@ -1,19 +1,25 @@
-//! Values of S3 Select: those of JSON, what is missing, and moments. Text of a CSV field is text until it is cast or compared with a number.
+//! Values of S3 Select: those of JSON, what is missing, decimals, and moments. Text of a CSV field is text until it is cast or compared
+//! with a number.
 
 use std::cmp::Ordering;
 
+use bigdecimal::{BigDecimal, Context, RoundingMode, ToPrimitive as _};
 use jiff::tz::Offset;
 use jiff::{Timestamp, Zoned};
+use serde::ser::{Error as _, SerializeMap as _, SerializeSeq as _};
+use serde::{Serialize, Serializer};
 use serde_json::json;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// A path that leads nowhere.
     Missing,
     Null,
     Bool(bool),
     Int(i64),
     Float(f64),
+    /// Exact, of at most 38 digits: see [`rounded`].
+    Decimal(BigDecimal),
     Text(String),
     Time(Zoned),
     List(Vec<Value>),
@@ -38,24 +44,6 @@ impl Value {
         }
     }
 
-    /// As JSON; none where it is missing.
-    pub(super) fn json(&self) -> Option<serde_json::Value> {
-        Some(match self {
-            Self::Missing => return None,
-            Self::Null => serde_json::Value::Null,
-            Self::Bool(value) => json!(value),
-            Self::Int(number) => json!(number),
-            Self::Float(number) => json!(number),
-            Self::Text(text) => json!(text),
-            Self::Time(_) => json!(self.text()),
-            Self::List(list) => list.iter().filter_map(Self::json).collect(),
-            Self::Struct(members) => {
-                let members = members.iter().filter_map(|(name, value)| Some((name.clone(), value.json()?)));
-                serde_json::Value::Object(members.collect())
-            }
-        })
-    }
-
     /// As the field of a CSV row, and as text is made of it.
     pub(super) fn text(&self) -> String {
         match self {
@@ -63,9 +51,10 @@ impl Value {
             Self::Bool(value) => value.to_string(),
             Self::Int(number) => number.to_string(),
             Self::Float(number) => json!(number).to_string(),
+            Self::Decimal(number) => number.to_plain_string(),
             Self::Text(text) => text.clone(),
             Self::Time(at) => told(at),
-            Self::List(_) | Self::Struct(_) => self.json().unwrap_or_default().to_string(),
+            Self::List(_) | Self::Struct(_) => serde_json::to_string(self).unwrap_or_default(),
         }
     }
 
@@ -76,7 +65,7 @@ impl Value {
     /// The number that it is or that its text spells.
     pub(super) fn number(&self) -> Option<Self> {
         match self {
-            Self::Int(_) | Self::Float(_) => Some(self.clone()),
+            Self::Int(_) | Self::Float(_) | Self::Decimal(_) => Some(self.clone()),
             Self::Text(text) => {
                 let text = text.trim();
                 let whole = text.parse().ok().map(Self::Int);
@@ -91,6 +80,18 @@ impl Value {
             #[expect(clippy::cast_precision_loss, reason = "a float is asked for")]
             Self::Int(number) => Some(number as f64),
             Self::Float(number) => Some(number),
+            Self::Decimal(number) => number.to_f64().filter(|number| number.is_finite()),
+            _ => None,
+        }
+    }
+
+    /// The decimal that it is or that its text spells, exactly; of a float, the shortest that stands for it.
+    pub(super) fn decimal(&self) -> Option<BigDecimal> {
+        match self {
+            Self::Int(number) => Some(BigDecimal::from(*number)),
+            Self::Decimal(number) => Some(number.clone()),
+            Self::Float(number) => spelt(&json!(number).to_string()),
+            Self::Text(text) => spelt(text.trim()),
             _ => None,
         }
     }
@@ -108,10 +109,65 @@ impl Value {
             (Self::List(_) | Self::Struct(_), _) => (self == other).then_some(Ordering::Equal),
             _ => match (self.number()?, other.number()?) {
                 (Self::Int(a), Self::Int(b)) => Some(a.cmp(&b)),
+                (a @ Self::Decimal(_), b @ (Self::Decimal(_) | Self::Int(_)))
+                | (a @ Self::Int(_), b @ Self::Decimal(_)) => Some(a.decimal()?.cmp(&b.decimal()?)),
                 (a, b) => a.float()?.partial_cmp(&b.float()?),
             },
         }
     }
+}
+
+/// As JSON; members that are missing are left out.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Missing | Self::Null => to.serialize_unit(),
+            Self::Bool(value) => to.serialize_bool(*value),
+            Self::Int(number) => to.serialize_i64(*number),
+            Self::Float(number) => to.serialize_f64(*number),
+            // With all its digits.
+            Self::Decimal(_) => {
+                serde_json::value::RawValue::from_string(self.text()).map_err(S::Error::custom)?.serialize(to)
+            }
+            Self::Text(text) => to.serialize_str(text),
+            Self::Time(_) => to.serialize_str(&self.text()),
+            Self::List(list) => {
+                let mut out = to.serialize_seq(None)?;
+                list.iter().filter(|one| **one != Self::Missing).try_for_each(|one| out.serialize_element(one))?;
+                out.end()
+            }
+            Self::Struct(members) => {
+                let mut out = to.serialize_map(None)?;
+                let mut told = members.iter().filter(|(_, value)| *value != Self::Missing);
+                told.try_for_each(|(name, value)| out.serialize_entry(name, value))?;
+                out.end()
+            }
+        }
+    }
+}
+
+/// Digits of a decimal. Source: S3 User Guide, "Data types".
+const DIGITS: u64 = 38;
+/// Zeros that a decimal is written with at most, so that none is long.
+const MAX_SCALE: i64 = 400;
+
+fn spelt(text: &str) -> Option<BigDecimal> {
+    if text.len() > 1000 {
+        return None;
+    }
+    rounded(text.parse().ok()?)
+}
+
+/// With 38 digits; none where that is too large or too small a number.
+pub(super) fn rounded(number: BigDecimal) -> Option<BigDecimal> {
+    if number.fractional_digit_count().abs() > 2 * MAX_SCALE {
+        return None;
+    }
+    let number = match number.digits() {
+        ..=DIGITS => number,
+        _ => Context::default().with_prec(DIGITS)?.with_rounding_mode(RoundingMode::HalfEven).round_decimal(number),
+    };
+    (number.fractional_digit_count().abs() <= MAX_SCALE).then_some(number)
 }
 
 pub(super) fn boolean(text: &str) -> Option<bool> {
