@@ -161,7 +161,7 @@ impl wire::Operation for DescribeRepositories {
         readonly: true,
         needs: &[wire::operation::Need {
             action: "ecr:DescribeRepositories",
-            resource: "arn:aws:ecr:{region}:{account}:repository/{repositoryNames[]}",
+            resource: "arn:aws:ecr:{region}:{account}:repository/{repositoryNames[]} ; arn:aws:ecr:{region}:{account}:repository/*",
             when: None,
             passes: "",
         }],

@@ -273,6 +273,8 @@ pub struct Cx {
     worker: Option<Arc<Worker>>,
     service: Option<Arc<ActingService>>,
     trace: Option<TraceContext>,
+    /// It is signed with temporary keys.
+    temporary: bool,
 }
 
 impl Cx {
@@ -295,6 +297,7 @@ impl Cx {
             worker: None,
             service: None,
             trace: None,
+            temporary: false,
         }
     }
     /// The platform's own context, with all powers: for runners.
@@ -440,7 +443,12 @@ impl Cx {
     }
     #[must_use]
     pub fn as_principal(&self, principal: Principal) -> Self {
-        Self { principal: shared(principal.of_account(&self.account)), service: None, ..self.clone() }
+        let principal = shared(principal.of_account(&self.account));
+        Self { principal, service: None, temporary: false, ..self.clone() }
+    }
+    /// Whether the caller's keys are temporary: those of a session.
+    pub const fn is_temporary(&self) -> bool {
+        self.temporary
     }
     /// Acts with these credentials, in the account that they are of.
     #[must_use]
@@ -449,7 +457,8 @@ impl Cx {
         let account = Some(credentials.account).filter(|account| !account.is_empty() && **account != *self.account);
         let account = account.map_or_else(|| self.account.clone(), Into::into);
         let principal = shared(credentials.principal.of_account(&account));
-        Self { principal, account, attempt, service: None, ..self.clone() }
+        let temporary = credentials.session_token.is_some();
+        Self { principal, account, attempt, temporary, service: None, ..self.clone() }
     }
     /// Acts as a role that the caller's resource was given (a function's, job's or state machine's role).
     ///

@@ -5,6 +5,7 @@
 //! Not here: which policies there are, and what several kinds of them mean together.
 
 mod condition;
+mod form;
 mod glob;
 
 use std::borrow::Cow;
@@ -13,6 +14,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 pub use condition::OPERATORS;
+pub(crate) use condition::same_key;
+pub use form::{parse_policy_without_resource, parse_resource_policy};
 pub use glob::glob;
 
 /// What a set of policies says of an action.
@@ -65,16 +68,16 @@ fn weigh(policies: &[Value], asked: Asked<'_>, who: impl Fn(&Value) -> Option<Ve
     let mut verdict = Verdict::Silent;
     for statement in policies.iter().flat_map(versioned) {
         let statement = &*statement;
-        let applies = matches(statement, "Action", "NotAction", asked, true)
-            && matches(statement, "Resource", "NotResource", asked, false);
+        let denies = statement["Effect"] == "Deny";
+        // What cannot be told is taken for the worse.
+        let applies = matches(statement, "Action", "NotAction", asked, true).unwrap_or(denies)
+            && matches(statement, "Resource", "NotResource", asked, false).unwrap_or(denies);
         if !applies {
             continue;
         }
-        let denies = statement["Effect"] == "Deny";
         let Some(named) = who(statement) else { continue };
         let holds = statement.get("Condition").map_or(Some(true), |c| condition::holds(c, asked));
         match (denies, holds) {
-            // What cannot be told is taken for the worse.
             (true, Some(true) | None) => {
                 crate::audit::decided(statement);
                 return Verdict::Denied;
@@ -89,61 +92,22 @@ fn weigh(policies: &[Value], asked: Asked<'_>, who: impl Fn(&Value) -> Option<Ve
     verdict
 }
 
-/// The policy of a resource in its form: whom, what, and nothing that is not of the language.
-///
-/// # Errors
-/// What is wrong with it, in words.
-pub fn parse_resource_policy(text: &str) -> Result<Value, String> {
-    const FIELDS: [&str; 9] =
-        ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
-    let policy: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
-    let members = policy.as_object().ok_or("not a JSON object")?;
-    if let Some(other) = members.keys().find(|name| !["Version", "Id", "Statement"].contains(&name.as_str())) {
-        return Err(format!("unknown element {other}"));
-    }
-    if !matches!(policy.get("Version").map(Value::as_str), None | Some(Some("2012-10-17" | "2008-10-17"))) {
-        return Err("Version must be 2012-10-17 or 2008-10-17".to_owned());
-    }
-    if one_or_many(&policy["Statement"]).next().is_none() {
-        return Err("it has no Statement".to_owned());
-    }
-    for statement in one_or_many(&policy["Statement"]) {
-        let fields = statement.as_object().ok_or("a Statement is not an object")?;
-        if let Some(other) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
-            return Err(format!("unknown element {other} in a Statement"));
-        }
-        if !matches!(statement["Effect"].as_str(), Some("Allow" | "Deny")) {
-            return Err("Effect must be Allow or Deny".to_owned());
-        }
-        if statement.get("Principal").is_some() == statement.get("NotPrincipal").is_some() {
-            return Err("a Statement must have either Principal or NotPrincipal".to_owned());
-        }
-        if statement.get("Action").is_some() == statement.get("NotAction").is_some() {
-            return Err("a Statement must have either Action or NotAction".to_owned());
-        }
-        let operators = statement.get("Condition").map_or(Ok(Vec::new()), |condition| {
-            condition.as_object().map(|map| map.keys().collect()).ok_or("Condition must be an object")
-        })?;
-        if let Some(unknown) = operators.into_iter().find(|name| !condition::is_operator(name)) {
-            return Err(format!("unknown condition operator {unknown}"));
-        }
-    }
-    Ok(policy)
-}
-
 /// The condition keys that statements about an action ask for, in conditions and in variables.
 pub fn asked_about(policies: &[Value], action: &str) -> BTreeSet<String> {
+    policies.iter().flat_map(statements).filter(|s| is_about(s, action)).flat_map(keys_of).collect()
+}
+
+/// The condition keys that a statement asks for.
+fn keys_of(statement: &Value) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
-    for statement in policies.iter().flat_map(statements).filter(|s| is_about(s, action)) {
-        for member in ["Resource", "NotResource"] {
-            one_or_many(&statement[member])
-                .filter_map(Value::as_str)
-                .for_each(|text| condition::variables(text, &mut keys));
-        }
-        for (key, wanted) in conditions(statement) {
-            keys.insert(key.clone());
-            one_or_many(wanted).filter_map(Value::as_str).for_each(|text| condition::variables(text, &mut keys));
-        }
+    for member in ["Resource", "NotResource"] {
+        one_or_many(&statement[member])
+            .filter_map(Value::as_str)
+            .for_each(|text| condition::variables(text, &mut keys));
+    }
+    for (key, wanted) in conditions(statement) {
+        keys.insert(key.clone());
+        one_or_many(wanted).filter_map(Value::as_str).for_each(|text| condition::variables(text, &mut keys));
     }
     keys
 }
@@ -168,10 +132,11 @@ pub fn withheld(policies: &[Value], asked: Asked<'_>) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     for statement in policies.iter().flat_map(statements) {
         let applies = statement["Effect"] == "Allow"
-            && matches(statement, "Action", "NotAction", asked, true)
-            && matches(statement, "Resource", "NotResource", asked, false);
+            && matches(statement, "Action", "NotAction", asked, true) != Some(false)
+            && matches(statement, "Resource", "NotResource", asked, false) != Some(false);
         if applies {
-            keys.extend(conditions(statement).map(|(key, _)| key).filter(|key| asked.unknown.contains(key)).cloned());
+            let about = keys_of(statement).into_iter();
+            keys.extend(about.filter(|key| asked.unknown.contains(key)));
         }
     }
     keys
@@ -278,7 +243,7 @@ pub fn statements(policy: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// An element that may be one value or a list of them.
-pub fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> {
+pub fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> + Clone {
     match value {
         Value::Array(all) => all.as_slice(),
         Value::Null => &[],
@@ -287,17 +252,20 @@ pub fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> {
     .iter()
 }
 
-fn matches(statement: &Value, positive: &str, negative: &str, asked: Asked<'_>, action: bool) -> bool {
+/// Whether a statement is about it; `None` where a variable that is not known here decides.
+fn matches(statement: &Value, positive: &str, negative: &str, asked: Asked<'_>, action: bool) -> Option<bool> {
     let text = if action { asked.action } else { asked.resource };
     let any = |patterns: &Value| {
-        one_or_many(patterns).filter_map(Value::as_str).any(|pattern| {
+        let mut all = one_or_many(patterns).filter_map(Value::as_str);
+        let met = all.clone().any(|pattern| {
             if action { glob(pattern, text, true) } else { condition::like(pattern, text, asked, false) }
-        })
+        });
+        (met || action || all.all(|pattern| condition::is_known(pattern, asked))).then_some(met)
     };
     match (statement.get(positive), statement.get(negative)) {
         (Some(patterns), _) => any(patterns),
-        (None, Some(patterns)) => !any(patterns),
-        (None, None) => false,
+        (None, Some(patterns)) => any(patterns).map(|met| !met),
+        (None, None) => Some(false),
     }
 }
 
@@ -309,6 +277,23 @@ mod tests {
 
     fn asked<'a>(action: &'a str, keys: &'a [(&'a str, &'a str)]) -> Asked<'a> {
         Asked { action, resource: "arn:aws:s3:::b/k", keys, unknown: &[] }
+    }
+
+    #[test]
+    fn what_is_not_known_is_taken_for_the_worse() {
+        let unknown = ["x:y".to_owned()];
+        let say = |effect: &str, member: &str, pattern: &str| {
+            let policy =
+                json!({"Version": "2012-10-17", "Statement": {"Effect": effect, "Action": "*", member: pattern}});
+            evaluate(&[policy], Asked { unknown: &unknown, ..asked("s3:GetObject", &[]) })
+        };
+        for member in ["Resource", "NotResource"] {
+            assert_eq!(say("Deny", member, "arn:aws:s3:::b/${x:y}"), Verdict::Denied, "{member}");
+            assert_eq!(say("Allow", member, "arn:aws:s3:::b/${x:y}"), Verdict::Silent, "{member}");
+        }
+        // A key that is known and has no value is no key that is not known.
+        assert_eq!(say("Deny", "Resource", "arn:aws:s3:::b/${aws:username}"), Verdict::Silent);
+        assert_eq!(say("Deny", "NotResource", "arn:aws:s3:::b/${aws:username}"), Verdict::Denied);
     }
 
     #[test]

@@ -102,10 +102,10 @@ impl service::identity::Identity for Identity {
 
     async fn principal_tag(&self, principal: &Principal, key: &str) -> Result<Option<String>, Error> {
         // A session's tags come before those of its role. Source: IAM User Guide, "Pass session tags in AWS STS".
-        let of_session = principal.session().and_then(|session| session.tags.get(key)).cloned();
+        let of_session = principal.session().and_then(|session| tag(&session.tags, key));
         Ok(match of_session {
             Some(value) => Some(value),
-            None => self.known(principal).await?.and_then(|known| known.tags.get(key).cloned()),
+            None => self.known(principal).await?.and_then(|known| tag(&known.tags, key)),
         })
     }
 
@@ -475,6 +475,12 @@ const SWEPT_AT_ONCE: usize = 1000;
 const SWEEP_EVERY: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Account and name of a role's ARN (its path is no part of the name).
+/// A tag by its key, of which case says nothing where no key is written the same.
+fn tag(tags: &BTreeMap<String, String>, key: &str) -> Option<String> {
+    let any = || tags.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value);
+    tags.get(key).or_else(any).cloned()
+}
+
 pub(crate) fn split_role(arn: &str) -> Option<(String, String)> {
     let arn = ArnRef::parse(arn).filter(|a| a.service == "iam" && a.resource.starts_with("role/"))?;
     Some((arn.account.to_owned(), arn.name().to_owned()))

@@ -10,6 +10,7 @@ use wire::Error;
 
 use super::keys::KEYS;
 use super::names::FunctionName;
+use crate::policy::same_key;
 use crate::{Cx, Principal};
 
 /// Where a condition key's value comes from.
@@ -110,13 +111,13 @@ pub struct Request<'a> {
 impl Context for Request<'_> {
     async fn values(&self, key: &str) -> Result<Option<Vec<String>>, Error> {
         let given: Vec<String> =
-            self.keys.iter().filter(|(name, _)| same(name, key)).map(|(_, value)| (*value).to_owned()).collect();
+            self.keys.iter().filter(|(name, _)| same_key(name, key)).map(|(_, value)| (*value).to_owned()).collect();
         if !given.is_empty() {
             return Ok(Some(given));
         }
         let Some((source, rest)) = source(key) else { return Ok(None) };
         Ok(match source {
-            Source::Given => Some(self.general(&key.to_ascii_lowercase(), rest).await?),
+            Source::Given => self.general(&key.to_ascii_lowercase(), rest).await?,
             Source::Absent => Some(Vec::new()),
             Source::Member(path) => {
                 let (path, default) =
@@ -147,15 +148,6 @@ impl Context for Request<'_> {
     }
 }
 
-/// Names of condition keys ignore case; what follows the slash of a tag's key does not.
-fn same(a: &str, b: &str) -> bool {
-    match (a.split_once('/'), b.split_once('/')) {
-        (Some((a, x)), Some((b, y))) => a.eq_ignore_ascii_case(b) && x == y,
-        (None, None) => a.eq_ignore_ascii_case(b),
-        _ => false,
-    }
-}
-
 impl Request<'_> {
     /// Whether the resource is another account's than the caller's. What no account owns, such as AWS's own policies, is nobody else's.
     pub(super) fn is_foreign(&self) -> bool {
@@ -168,12 +160,15 @@ impl Request<'_> {
     }
 
     /// The keys that every request has.
-    async fn general(&self, key: &str, rest: &str) -> Result<Vec<String>, Error> {
+    async fn general(&self, key: &str, rest: &str) -> Result<Option<Vec<String>>, Error> {
         let cx = self.cx;
         let principal = cx.principal();
         let one = |text: &str| vec![text.to_owned()];
         let some = |text: Option<&str>| text.map(str::to_owned).into_iter().collect::<Vec<_>>();
-        Ok(match key {
+        if key.starts_with("aws:resourcetag/") {
+            return self.resource_tag(rest).await;
+        }
+        Ok(Some(match key {
             "aws:currenttime" => one(&cx.now().to_string()),
             "aws:epochtime" => one(&cx.now().as_second().to_string()),
             "aws:requestedregion" => one(if self.global() { "us-east-1" } else { cx.region() }),
@@ -229,15 +224,12 @@ impl Request<'_> {
                 one(account.unwrap_or_else(|| cx.account()))
             }
             "aws:tagkeys" => self.request_tags().into_iter().map(|(key, _)| key).collect(),
-            _ if key.starts_with("aws:requesttag/") => {
-                self.request_tags().into_iter().filter(|(key, _)| key == rest).map(|(_, value)| value).collect()
-            }
+            _ if key.starts_with("aws:requesttag/") => named(self.request_tags(), rest),
             _ if key.starts_with("aws:principaltag/") => {
                 cx.router().identity().principal_tag(principal, rest).await?.into_iter().collect()
             }
-            _ if key.starts_with("aws:resourcetag/") => self.resource_tag(rest).await?,
             _ => Vec::new(),
-        })
+        }))
     }
 
     /// IAM and STS's global endpoint are in us-east-1, whatever the request was signed for.
@@ -247,7 +239,8 @@ impl Request<'_> {
 
     /// The tags that a request sets, or the keys of those that it takes away.
     fn request_tags(&self) -> Vec<(String, String)> {
-        const MEMBERS: [&str; 7] = ["Tags", "tags", "TagsToAdd", "TagList", "TagKeys", "tagKeys", "TagsToRemove"];
+        const MEMBERS: [&str; 8] =
+            ["Tags", "tags", "TagsToAdd", "TagList", "TagsList", "TagKeys", "tagKeys", "TagsToRemove"];
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let mut found = Vec::new();
         for member in MEMBERS {
@@ -266,9 +259,9 @@ impl Request<'_> {
         found
     }
 
-    async fn resource_tag(&self, name: &str) -> Result<Vec<String>, Error> {
+    async fn resource_tag(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
         let tags = super::lookup::tags(self.cx, self.resource).await?;
-        Ok(tags.into_iter().filter(|(key, _)| key == name).map(|(_, value)| value).collect())
+        Ok(tags.map(|tags| named(tags, name)))
     }
 
     /// The keys that no member tells as it stands.
@@ -280,7 +273,7 @@ impl Request<'_> {
             "passed" => {
                 return Ok((!self.passes.is_empty()).then(|| vec![self.passes.to_owned()]).or(Some(Vec::new())));
             }
-            "resource-tags" => return Ok(Some(self.resource_tag(rest).await?)),
+            "resource-tags" => return self.resource_tag(rest).await,
             // The service that uses the key for somebody says so in the region's form.
             "via" => {
                 let name = cx.called_via().and_then(|via| via.split('.').next());
@@ -416,6 +409,12 @@ impl Request<'_> {
         let found = super::lookup::ask(self.cx, "iam", operation, json!({ member: name })).await.unwrap_or_default();
         Ok(at(&found, path).and_then(Value::as_str).map(str::to_owned).into_iter().collect())
     }
+}
+
+/// The values of the tags of a name, of which case says nothing. Source: IAM User Guide, "IAM JSON policy elements: Condition": "the
+/// condition matches a resource tag key named either `TagKey1` or `tagkey1`".
+fn named(tags: Vec<(String, String)>, name: &str) -> Vec<String> {
+    tags.into_iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
 }
 
 /// Tags of an object as a set, or as they stand in a query: `a=1&b=2`.

@@ -71,18 +71,22 @@ pub fn key_of_blob(blob: &[u8]) -> Option<String> {
 }
 
 /// How a service tells a resource's tags: the service in its ARN, the call, the member for the ARN, where the tags are in the answer.
-const TAGS: [(&str, &str, &str, &str, &str); 16] = [
+const TAGS: [(&str, &str, &str, &str, &str); 20] = [
     ("athena", "athena", "listTagsForResource", "ResourceARN", "Tags"),
     ("cloudwatch", "cloudwatch", "listTagsForResource", "ResourceARN", "Tags"),
     ("dynamodb", "dynamodb", "listTagsOfResource", "ResourceArn", "Tags"),
+    ("ecr", "ecr", "listTagsForResource", "resourceArn", "tags"),
     ("events", "eventbridge", "listTagsForResource", "ResourceARN", "Tags"),
     ("glue", "glue", "getTags", "ResourceArn", "Tags"),
+    ("iam:instance-profile", "iam", "listInstanceProfileTags", "InstanceProfileName", "Tags"),
+    ("iam:oidc-provider", "iam", "listOpenIDConnectProviderTags", "OpenIDConnectProviderArn", "Tags"),
     ("iam:policy", "iam", "listPolicyTags", "PolicyArn", "Tags"),
     ("iam:role", "iam", "listRoleTags", "RoleName", "Tags"),
     ("iam:user", "iam", "listUserTags", "UserName", "Tags"),
     ("kms", "kms", "listResourceTags", "KeyId", "Tags"),
     ("lambda", "lambda", "listTags", "Resource", "Tags"),
     ("logs", "cloudwatchlogs", "listTagsForResource", "ResourceArn", "Tags"),
+    ("pipes", "pipes", "listTagsForResource", "ResourceArn", "tags"),
     ("sagemaker", "sagemaker", "listTags", "ResourceArn", "Tags"),
     ("scheduler", "scheduler", "listTagsForResource", "ResourceArn", "Tags"),
     ("secretsmanager", "secretsmanager", "describeSecret", "SecretId", "Tags"),
@@ -90,20 +94,24 @@ const TAGS: [(&str, &str, &str, &str, &str); 16] = [
     ("states", "sfn", "listTagsForResource", "ResourceArn", "Tags"),
 ];
 
-/// A resource's tags, asked of its service as the platform; none where it has none or does not exist.
-pub(super) async fn tags(cx: &Cx, arn: &str) -> Result<Vec<(String, String)>, Error> {
+/// What has no tags on AWS either, though other kinds of its service have.
+const WITHOUT_TAGS: [&str; 3] = ["iam:group", "sts:federated-user", "cloudformation:resource"];
+
+/// A resource's tags, asked of its service as the platform: none where it has none or does not exist, `None` where nobody is known who
+/// would tell them.
+pub(super) async fn tags(cx: &Cx, arn: &str) -> Result<Option<Vec<(String, String)>>, Error> {
     let account = arn.split(':').nth(4).filter(|account| account.len() == 12).unwrap_or_else(|| cx.account());
     let cx = &cx.in_account(account);
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let [_, _, service, _, _, resource] = parts.as_slice() else { return Ok(Vec::new()) };
+    let [_, _, service, _, _, resource] = parts.as_slice() else { return Ok(Some(Vec::new())) };
     let last = resource.rsplit('/').next().unwrap_or_default();
+    let kind = format!("{service}:{}", resource.split('/').next().unwrap_or_default());
+    if WITHOUT_TAGS.contains(&kind.as_str()) {
+        return Ok(Some(Vec::new()));
+    }
     let (service, operation, asked, path) = match *service {
         "sqs" => ("sqs", "listQueueTags", json!({ "QueueUrl": last }), "Tags"),
-        "ssm" => {
-            let name = resource.strip_prefix("parameter").unwrap_or(resource);
-            let name = if name.matches('/').count() > 1 { name } else { name.trim_start_matches('/') };
-            ("ssm", "listTagsForResource", json!({ "ResourceType": "Parameter", "ResourceId": name }), "TagList")
-        }
+        "ssm" => return parameter_tags(cx, resource).await.map(Some),
         "s3" => ("s3", "getBucketTagging", json!({ "Bucket": resource.split('/').next() }), "TagSet"),
         // An index is tagged as its table, a log stream as its group, a qualified function as the function.
         "dynamodb" => {
@@ -121,27 +129,50 @@ pub(super) async fn tags(cx: &Cx, arn: &str) -> Result<Vec<(String, String)>, Er
         "cloudformation" => {
             ("cloudformation", "describeStacks", json!({ "StackName": stack(resource) }), "Stacks.Tags")
         }
+        "cloudtrail" => ("cloudtrail", "listTags", json!({ "ResourceIdList": [arn] }), "ResourceTagList.TagsList"),
         service => {
-            let kind = if service == "iam" {
-                format!("iam:{}", resource.split('/').next().unwrap_or_default())
-            } else {
-                service.to_owned()
-            };
-            let Some((_, service, operation, member, path)) = TAGS.iter().find(|(name, ..)| *name == kind) else {
-                return Ok(Vec::new());
+            let name = if service == "iam" { kind.as_str() } else { service };
+            let Some((_, service, operation, member, path)) = TAGS.iter().find(|(of, ..)| *of == name) else {
+                return Ok(None);
             };
             let named = if member.ends_with("Name") { last } else { arn };
             (*service, *operation, json!({ *member: named }), *path)
         }
     };
+    asked_for(cx, (service, operation), asked, path).await.map(Some)
+}
+
+/// The tags at a path of what a service answers; none where it refuses.
+async fn asked_for(
+    cx: &Cx,
+    (service, operation): (&str, &str),
+    asked: Value,
+    path: &str,
+) -> Result<Vec<(String, String)>, Error> {
     let answer = match ask(cx, service, operation, asked).await {
         Ok(answer) => answer,
         Err(error) if error.status() < 500 || error.is("NotImplemented") => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let answer = if path == "Stacks.Tags" { &answer["Stacks"][0] } else { &answer };
+    let answer = match path.split_once('.') {
+        Some((list, _)) => &answer[list][0],
+        None => &answer,
+    };
     let path = path.rsplit('.').next().unwrap_or(path);
     Ok(pairs(answer.get(path).or_else(|| answer.get(path.to_lowercase())).unwrap_or(&Value::Null)))
+}
+
+/// A parameter's tags. The ARN of one of a single level does not tell whether its name begins with a slash.
+async fn parameter_tags(cx: &Cx, resource: &str) -> Result<Vec<(String, String)>, Error> {
+    let path = resource.strip_prefix("parameter").unwrap_or(resource);
+    let name = path.trim_start_matches('/');
+    let names = if name.contains('/') { vec![path] } else { vec![name, path] };
+    let mut found = Vec::new();
+    for name in names {
+        let asked = json!({ "ResourceType": "Parameter", "ResourceId": name });
+        found.extend(asked_for(cx, ("ssm", "listTagsForResource"), asked, "TagList").await?);
+    }
+    Ok(found)
 }
 
 /// The name of a stack's resource: `stack/NAME/ID`.

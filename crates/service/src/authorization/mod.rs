@@ -11,9 +11,10 @@ mod lookup;
 mod names;
 mod resource;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use wire::{Error, OperationSpec};
 
 pub use context::{Context, Gathered, Nothing, Request, gather, known};
@@ -51,7 +52,32 @@ impl Router {
             return Ok(None);
         }
         let mut homes = BTreeSet::new();
+        for input in apart(spec, input).iter() {
+            self.admit_one(cx, spec, input, &mut homes).await?;
+        }
+        if EACH_BY_ITSELF.contains(&spec.name) {
+            return Ok(None);
+        }
+        let mut homes = homes.into_iter();
+        match (homes.next(), homes.next()) {
+            (Some(one), Some(other)) => {
+                Err(Error::validation(format!("One request cannot act on what the accounts {one} and {other} have")))
+            }
+            (home, _) => Ok(home.filter(|home| home != cx.account())),
+        }
+    }
+
+    /// Checks what one thing that a request asks for needs. Whatever that names, some resource is asked about.
+    async fn admit_one(
+        &self,
+        cx: &Cx,
+        spec: &OperationSpec,
+        input: &Value,
+        homes: &mut BTreeSet<String>,
+    ) -> Result<(), Error> {
+        let (mut own, mut weighed) = (None, false);
         for need in spec.needs {
+            own = own.or(need.passes.is_empty().then_some(need));
             if let Some((member, set)) = need.when {
                 let given = context::at(input, member).is_some_and(|v| !matches!(v, Value::Null | Value::Bool(false)));
                 if given != set {
@@ -75,19 +101,18 @@ impl Router {
                 reachable(cx, &resource)?;
                 self.weigh(&request).await?;
                 if need.passes.is_empty() {
+                    weighed = true;
                     homes.extend(request.owner().map(str::to_owned));
                 }
             }
         }
-        if EACH_BY_ITSELF.contains(&spec.name) {
-            return Ok(None);
-        }
-        let mut homes = homes.into_iter();
-        match (homes.next(), homes.next()) {
-            (Some(one), Some(other)) => {
-                Err(Error::validation(format!("One request cannot act on what the accounts {one} and {other} have")))
+        match own.filter(|_| !weighed) {
+            None => Ok(()),
+            Some(need) => {
+                let (action, operation) = (need.action, spec.name);
+                self.weigh(&Request { cx, action, resource: "*", keys: &[], input: Some(input), operation, passes: "" })
+                    .await
             }
-            (home, _) => Ok(home.filter(|home| home != cx.account())),
         }
     }
 
@@ -164,6 +189,23 @@ impl Router {
 
 /// Operations that find each of their resources by its own ARN, wherever the call is.
 const EACH_BY_ITSELF: [&str; 2] = ["PutEvents", "ReEncrypt"];
+
+/// A request taken apart where policies ask about each thing that it does by itself: an event's source is no other event's.
+fn apart<'a>(spec: &OperationSpec, input: &'a Value) -> Cow<'a, [Value]> {
+    let entries =
+        input.get("Entries").and_then(Value::as_array).filter(|all| spec.name == "PutEvents" && all.len() > 1);
+    let Some(entries) = entries else { return Cow::Borrowed(std::slice::from_ref(input)) };
+    let mut parts: Vec<Value> = Vec::new();
+    for entry in entries {
+        let asked = |name: &str| entry.get(name).cloned().unwrap_or_default();
+        let (source, kind, bus) = (asked("Source"), asked("DetailType"), asked("EventBusName"));
+        let part = json!({ "Entries": [{ "Source": source, "DetailType": kind, "EventBusName": bus }] });
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    Cow::Owned(parts)
+}
 
 /// A function of another region is not reached from here, whatever a policy says of its ARN.
 fn reachable(cx: &Cx, resource: &str) -> Result<(), Error> {

@@ -17,14 +17,18 @@ enum Part {
     Whole(String),
 }
 
-/// The ARNs that a template names for an input: `*` where it names a member that is not set; none where it names the elements of an
-/// empty list.
+/// The ARNs that a template names for an input: `*` where it names a member that is not set, or the elements of a list that is empty or
+/// not given; none where no element of a list has what it names.
 pub(super) async fn resources(template: &str, cx: &Cx, input: &Value) -> Result<Vec<String>, Error> {
     for alternative in template.split(" ; ") {
         let found = match root(alternative) {
             Some((list, keys)) => {
+                let items = items(input, list, keys);
+                if items.is_empty() {
+                    continue;
+                }
                 let mut found = Vec::new();
-                for item in items(input, list, keys) {
+                for item in items {
                     if let Some(arn) = fill(alternative, cx, input, Some((list, &item))).await?
                         && !found.contains(&arn)
                     {
@@ -176,9 +180,14 @@ async fn member(
         "iterator" => Some(Part::Arn(value.split('|').next().unwrap_or(value).to_owned())),
         "machine" => Some(Part::Arn(machine(value))),
         "parameter" => Some(parameter(value)),
+        // By its ARN, with or without the end that stands for its streams, it may be another region's or account's.
         "log-group" => {
-            let group = value.split_once(":log-group:").map_or(value, |(_, group)| group);
-            Some(Part::Text(group.trim_end_matches(":*").to_owned()))
+            let group = value.trim_end_matches(":*").to_owned();
+            Some(if Arn::parse(&group).is_some_and(|arn| arn.service == "logs") {
+                Part::Arn(group)
+            } else {
+                Part::Text(group)
+            })
         }
         _ => Some(match before {
             Some((before, bare)) if takes_place(value, before, bare) => {
@@ -269,7 +278,14 @@ mod tests {
                 json!({"Do": [{"Put": {"TableName": "a"}}, {"Get": {}}, {"Put": {"TableName": "a"}}]}),
                 vec![arn("table/a")],
             ),
-            (t("table/{Do[].Put.TableName}"), json!({"Do": []}), vec![]),
+            (t("table/{Do[].Put.TableName}"), json!({"Do": [{"Get": {}}]}), vec![]),
+            (t("table/{Do[].Put.TableName}"), json!({"Do": []}), vec!["*".to_owned()]),
+            (
+                t("a/{A} ; b/{B[]} ; c/{C[]}").replace(" ; ", &format!(" ; {}", t(""))),
+                json!({"C": ["x"]}),
+                vec![arn("c/x")],
+            ),
+            (t("a/{A[]}"), json!({}), vec!["*".to_owned()]),
             (
                 t("bus/{Entries[].Bus:default}"),
                 json!({"Entries": [{}, {"Bus": "b"}]}),
@@ -312,7 +328,7 @@ mod tests {
             (
                 t("g:{A|log-group}:log-stream:"),
                 json!({"A": "arn:aws:logs:r:1:log-group:/a/b:*"}),
-                vec![arn("g:/a/b:log-stream:")],
+                vec!["arn:aws:logs:r:1:log-group:/a/b:log-stream:".to_owned()],
             ),
             (
                 "arn:aws:s3:::{Bucket}/{Key}".to_owned(),

@@ -79,7 +79,7 @@ fn one(operator: &str, key: &str, wanted: &Value, asked: Asked<'_>) -> Option<bo
     }
     let wanted: Vec<String> = one_or_many(wanted).map(text).collect();
     if name == "Null" {
-        return Some(wanted.iter().any(|w| (w == "true") == values.is_empty()));
+        return Some(wanted.iter().any(|w| w.eq_ignore_ascii_case("true") == values.is_empty()));
     }
     let negated = name.contains("Not");
     if values.is_empty() {
@@ -89,21 +89,38 @@ fn one(operator: &str, key: &str, wanted: &Value, asked: Asked<'_>) -> Option<bo
         let any = wanted.iter().any(|wanted| compare(name, wanted, value, asked));
         any != negated
     };
-    Some(match set {
+    let met = match set {
         Some("ForAllValues") => values.iter().all(meets),
         // A negated operator on several values: none of them may be among those named.
         None if negated => values.iter().all(meets),
         _ => values.iter().any(meets),
-    })
+    };
+    // What a variable stands for that is not known here could make it otherwise.
+    let is_sure = met != negated || wanted.iter().all(|wanted| is_known(wanted, asked));
+    is_sure.then_some(met)
 }
 
-/// Names of condition keys ignore case; what follows the slash of a tag's key does not.
-fn same_key(known: &str, key: &str) -> bool {
-    match (known.split_once('/'), key.split_once('/')) {
-        (Some((a, tag)), Some((b, asked))) => a.eq_ignore_ascii_case(b) && tag == asked,
-        (None, None) => known.eq_ignore_ascii_case(key),
-        _ => false,
+/// Whether all variables of a text are known here, with a value or without.
+pub(super) fn is_known(text: &str, asked: Asked<'_>) -> bool {
+    if asked.unknown.is_empty() || !text.contains("${") {
+        return true;
     }
+    let mut keys = std::collections::BTreeSet::new();
+    variables(text, &mut keys);
+    !keys.iter().any(|key| asked.unknown.iter().any(|unknown| same_key(unknown, key)))
+}
+
+/// Names of condition keys ignore case, with the tag's key in them; S3's own tag keys do not.
+/// Source: IAM User Guide, "IAM JSON policy elements: Condition".
+pub(crate) fn same_key(known: &str, key: &str) -> bool {
+    match (known.split_once('/'), key.split_once('/')) {
+        (Some((a, tag)), Some((b, asked))) if is_of_object(a) => a.eq_ignore_ascii_case(b) && tag == asked,
+        _ => known.eq_ignore_ascii_case(key),
+    }
+}
+
+fn is_of_object(name: &str) -> bool {
+    name.get(..3).is_some_and(|service| service.eq_ignore_ascii_case("s3:"))
 }
 
 /// The positive form of an operator.
@@ -277,6 +294,8 @@ mod tests {
             ("s3:RequestObjectTagKeys", "a"),
             ("s3:RequestObjectTagKeys", "b"),
             ("aws:username", "ann"),
+            ("aws:ResourceTag/Env", "prod"),
+            ("aws:PrincipalTag/User", "ann"),
         ];
         let unknown = if complete { Vec::new() } else { vec!["s3:x-amz-acl".to_owned()] };
         holds(condition, Asked { action: "s3:ListBucket", resource: "arn:aws:s3:::b", keys: &keys, unknown: &unknown })
@@ -306,6 +325,12 @@ mod tests {
             (json!({"Bool": {"aws:SecureTransport": true}}), false),
             (json!({"Null": {"s3:x-amz-acl": "true"}}), true),
             (json!({"Null": {"s3:prefix": "true"}}), false),
+            (json!({"Null": {"s3:x-amz-acl": "True"}}), true),
+            (json!({"Null": {"s3:x-amz-acl": true}}), true),
+            (json!({"Null": {"s3:prefix": "False"}}), true),
+            (json!({"StringEquals": {"AWS:resourcetag/env": "prod"}}), true),
+            (json!({"StringNotEquals": {"aws:ResourceTag/ENV": "prod"}}), false),
+            (json!({"StringLike": {"s3:prefix": "home/${aws:principaltag/USER}"}}), true),
             (json!({"StringEquals": {"s3:x-amz-acl": "private"}}), false),
             (json!({"StringNotEquals": {"s3:x-amz-acl": "private"}}), true),
             (json!({"StringEqualsIfExists": {"s3:x-amz-acl": "private"}}), true),
@@ -320,5 +345,16 @@ mod tests {
         }
         assert_eq!(check(&json!({"StringEquals": {"s3:x-amz-acl": "private"}}), false), None);
         assert_eq!(check(&json!({"Sounds": {"s3:prefix": "private"}}), true), None);
+        // A variable that is not known here decides nothing, but where another value does.
+        let unknown = "${s3:x-amz-acl}";
+        for (condition, expected) in [
+            (json!({"StringEquals": {"s3:prefix": unknown}}), None),
+            (json!({"StringNotEquals": {"s3:prefix": unknown}}), None),
+            (json!({"StringLike": {"s3:prefix": format!("x{unknown}*")}}), None),
+            (json!({"StringEquals": {"s3:prefix": [unknown, "home/ann"]}}), Some(true)),
+            (json!({"StringNotEquals": {"s3:prefix": [unknown, "home/ann"]}}), Some(false)),
+        ] {
+            assert_eq!(check(&condition, false), expected, "{condition}");
+        }
     }
 }

@@ -305,6 +305,11 @@ impl Handle<GetSessionToken> for Identity {
     /// Temporary keys of the caller's own. They cannot be had with temporary keys.
     async fn handle(&self, cx: &Cx, req: GetSessionTokenRequest) -> Result<GetSessionTokenResponse, Error> {
         let issued_ms = Some(cx.now().as_millisecond());
+        let refused = || Error::new("AccessDenied", 403, "Cannot call GetSessionToken with session credentials");
+        // An owner's principal says nothing of its keys; those that are lent to a job's attempt end with it.
+        if cx.is_temporary() || (matches!(cx.principal(), Principal::Root { .. }) && cx.attempt().is_some()) {
+            return Err(refused());
+        }
         let (principal, longest) = match cx.principal() {
             Principal::User { user_arn, context: None, .. } => {
                 let holder_id = self.user_id(cx.principal()).await?;
@@ -315,9 +320,7 @@ impl Handle<GetSessionToken> for Identity {
             }
             // Source: STS API reference, GetSessionToken: keys of an owner's session are good for an hour.
             owner @ Principal::Root { .. } => (owner.clone(), 3600),
-            _ => {
-                return Err(Error::new("AccessDenied", 403, "Cannot call GetSessionToken with session credentials"));
-            }
+            _ => return Err(refused()),
         };
         let seconds = i64::from(req.duration_seconds.unwrap_or(43_200)).min(longest);
         let keys = self.issue(&principal, jiff::SignedDuration::from_secs(seconds)).await?;

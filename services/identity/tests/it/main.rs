@@ -88,6 +88,7 @@ pub(crate) fn all_operations() -> Vec<&'static wire::OperationSpec> {
         api_cloudwatch::OPERATIONS,
         api_dynamodb::OPERATIONS,
         api_dynamodbstreams::OPERATIONS,
+        api_ecr::OPERATIONS,
         api_events::OPERATIONS,
         api_glue::OPERATIONS,
         api_iam::OPERATIONS,

@@ -75,6 +75,22 @@ impl Handle<api_secretsmanager::DescribeSecret> for Others {
     }
 }
 
+#[async_trait]
+impl Handle<api_ssm::ListTagsForResource> for Others {
+    async fn handle(
+        &self,
+        _: &Cx,
+        req: api_ssm::ListTagsForResourceRequest,
+    ) -> Result<api_ssm::ListTagsForResourceResult, Error> {
+        if !["/db-password", "token", "/db/password", "plain"].contains(&req.resource_id.as_str()) {
+            return Err(api_ssm::error::invalid_resource_id("no such parameter"));
+        }
+        let value = if req.resource_id == "plain" { "open" } else { "secret" };
+        let tag = api_ssm::Tag { key: "class".to_owned(), value: value.to_owned() };
+        Ok(api_ssm::ListTagsForResourceResult { tag_list: Some(vec![tag]) })
+    }
+}
+
 #[derive(Deserialize)]
 struct Case {
     name: String,
@@ -107,6 +123,7 @@ async fn least_privilege() {
     router.register::<api_dynamodb::DescribeTable, _>(&others);
     router.register::<api_states::ListTagsForResource, _>(&others);
     router.register::<api_athena::GetQueryExecution, _>(&others);
+    router.register::<api_ssm::ListTagsForResource, _>(&others);
     router.register::<api_secretsmanager::DescribeSecret, _>(&others);
     let cases: Vec<Case> = serde_json::from_str(include_str!("policies.json")).unwrap();
     assert!(cases.len() >= 58);

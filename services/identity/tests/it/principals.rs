@@ -232,3 +232,27 @@ async fn denials_hold_for_names_of_any_case() {
     let open = json!({"DatabaseName": "OPEN", "Name": "SHOWN"});
     router(&world).admit(&cx, operation("glue", "GetTable"), &open).await.unwrap();
 }
+
+/// They end, and so does what they can get.
+#[tokio::test]
+async fn an_owners_temporary_keys_give_no_others() {
+    let world = World::new();
+    let own = service::identity::Credentials {
+        access_key: "AK".to_owned(),
+        secret_key: "secret".to_owned(),
+        session_token: None,
+        expires: None,
+        principal: service::Principal::root(ACCOUNT),
+        account: ACCOUNT.to_owned(),
+        attempt: None,
+    };
+    let asks = |keys: service::identity::Credentials| {
+        let cx = world.cx.with_credentials(keys);
+        async move { cx.call::<api_sts::GetSessionToken>(api_sts::GetSessionTokenRequest::default()).await }
+    };
+    asks(own.clone()).await.unwrap();
+    let temporary = service::identity::Credentials { session_token: Some("t".to_owned()), ..own.clone() };
+    assert_eq!(asks(temporary).await.unwrap_err().code(), "AccessDenied");
+    let lent = service::identity::Credentials { attempt: Some("job/1".to_owned()), ..own };
+    assert_eq!(asks(lent).await.unwrap_err().code(), "AccessDenied");
+}

@@ -15,7 +15,7 @@ use api_kms::{
 };
 use async_trait::async_trait;
 use serde_json::Value;
-use service::policy::{Asked, Caller, Verdict, evaluate_for, statements};
+use service::policy::{Asked, Caller, Verdict, evaluate_for, parse_resource_policy};
 use service::{Cx, Handle};
 use store::NewTask;
 use wire::types::Empty;
@@ -156,22 +156,14 @@ fn managed_service<'a>(cx: &Cx, id: &'a str) -> Option<&'a str> {
 
 /// Checks a key's policy: its form, and that whoever puts it can put another.
 fn check_policy(cx: &Cx, text: &str, arn: &str, bypass: bool) -> Result<(), Error> {
-    let malformed = malformed_policy_document_exception;
+    let malformed = |text: &str| malformed_policy_document_exception(text);
     let policy: Value = serde_json::from_str(text).map_err(|_| malformed("The policy is not valid JSON."))?;
-    if text.len() > MAX_POLICY || !policy.is_object() || statements(&policy).next().is_none() {
+    if text.len() > MAX_POLICY {
         return Err(malformed(
             "Policy contains a statement with one or more invalid principals, actions or resources.",
         ));
     }
-    for statement in statements(&policy) {
-        let allows = matches!(statement["Effect"].as_str(), Some("Allow" | "Deny"));
-        let who = statement.get("Principal").or_else(|| statement.get("NotPrincipal")).is_some();
-        let what = statement.get("Action").or_else(|| statement.get("NotAction")).is_some();
-        let on = statement.get("Resource").or_else(|| statement.get("NotResource")).is_some();
-        if !(allows && who && what && on) {
-            return Err(malformed("A statement of the policy lacks its Effect, Principal, Action or Resource."));
-        }
-    }
+    parse_resource_policy(text).map_err(|reason| malformed(&format!("The policy is not valid: {reason}.")))?;
     let account = cx.principal().account().unwrap_or_else(|| cx.account());
     let mut arns = cx.principal().arns(account);
     arns.push(format!("arn:aws:iam::{account}:root"));

@@ -59,7 +59,7 @@ fn no_lifecycle(name: &str, account: &str) -> Error {
 #[async_trait]
 impl Handle<SetRepositoryPolicy> for Registry {
     async fn handle(&self, cx: &Cx, req: SetRepositoryPolicyRequest) -> Result<SetRepositoryPolicyResponse, Error> {
-        service::policy::parse_resource_policy(&req.policy_text).map_err(|reason| {
+        service::policy::parse_policy_without_resource(&req.policy_text).map_err(|reason| {
             let what = "Invalid parameter at 'PolicyText' failed to satisfy constraint";
             invalid_parameter_exception(format!("{what}: 'Invalid repository policy provided' ({reason})"))
         })?;
