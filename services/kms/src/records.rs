@@ -144,13 +144,30 @@ impl KeyRecord {
             return Err(disabled_exception(format!("{} is disabled.", self.arn())));
         }
         if self.metadata.key_usage.as_deref() != Some(usage) {
-            return Err(invalid_key_usage_exception(format!(
-                "{} key usage is {} which is not valid for this operation.",
-                self.arn(),
-                self.metadata.key_usage.as_deref().unwrap_or_default()
-            )));
+            return Err(self.of_wrong_usage());
         }
         Ok(())
+    }
+
+    /// For an alias that goes from one key to another: both are of one type and one usage. Source: KMS API reference, UpdateAlias.
+    pub(crate) fn takes_the_place_of(&self, before: &Self) -> Result<(), Error> {
+        let kind = |key: &Self| match key.spec() {
+            "SYMMETRIC_DEFAULT" => "symmetric",
+            spec if spec.starts_with("HMAC_") => "HMAC",
+            _ => "asymmetric",
+        };
+        if self.metadata.key_usage != before.metadata.key_usage || kind(self) != kind(before) {
+            return Err(before.of_wrong_usage());
+        }
+        Ok(())
+    }
+
+    fn of_wrong_usage(&self) -> Error {
+        invalid_key_usage_exception(format!(
+            "{} key usage is {} which is not valid for this operation.",
+            self.arn(),
+            self.metadata.key_usage.as_deref().unwrap_or_default()
+        ))
     }
 
     /// AWS's own key of a service, which only that service changes.

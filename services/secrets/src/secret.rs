@@ -18,6 +18,7 @@ use crate::seal::{self, Context};
 pub(crate) const EXPIRE: &str = "secrets:expire";
 pub(crate) const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
+const PENDING: &str = "AWSPENDING";
 /// Versions of one secret. Source: Secrets Manager quotas.
 const MOST_VERSIONS: usize = 100;
 const DAY_MS: i64 = 86_400_000;
@@ -54,6 +55,9 @@ pub(crate) struct Version {
     pub(crate) stages: Vec<String>,
 }
 
+/// Versions by their ids, as they were when they were looked at and with the same value under another key.
+pub(crate) type Moved = BTreeMap<String, (Version, Version)>;
+
 pub(crate) fn prefix(cx: &Cx) -> Key {
     Key::new("secretsmanager").push(cx.account()).push(cx.region())
 }
@@ -69,13 +73,20 @@ fn names(id: &str) -> Vec<String> {
     }
 }
 
+/// What stands before a secret's name in its ARN: another region's or account's secret is not this one's of the name.
+fn place(arn: &str) -> &str {
+    arn.split(":secret:").next().unwrap_or_default()
+}
+
 /// The secret that an id names, deleted or not, and its key.
 pub(crate) fn find(tx: &mut Tx<'_>, prefix: &Key, id: &str) -> Result<(Key, Secret), Error> {
     for name in names(id) {
         let key = prefix.clone().push(&name);
         // A whole ARN is that secret's alone: the next one of its name has another suffix.
         let whole = !id.ends_with(&name);
-        if let Some(secret) = tx.get_json::<Secret>(&key)?.filter(|secret| !whole || secret.arn == id) {
+        let of_here = |secret: &Secret| !id.starts_with("arn:") || place(&secret.arn) == place(id);
+        let is_meant = |secret: &Secret| of_here(secret) && (!whole || secret.arn == id);
+        if let Some(secret) = tx.get_json::<Secret>(&key)?.filter(is_meant) {
             return Ok((key, secret));
         }
     }
@@ -173,6 +184,28 @@ impl Secret {
         for (_, id) in unstaged.into_iter().take(excess) {
             self.versions.remove(&id);
         }
+    }
+
+    /// The versions with AWS's own stages that have a value.
+    pub(crate) fn staged(&self) -> impl Iterator<Item = (&String, &Version)> {
+        let own = |stage: &String| [CURRENT, PENDING, PREVIOUS].contains(&stage.as_str());
+        self.versions.iter().filter(move |(_, version)| !version.is_empty() && version.stages.iter().any(own))
+    }
+
+    /// Takes values under another key; false, and nothing changed, where those are not the values that there are.
+    pub(crate) fn move_values(&mut self, moved: &Moved) -> bool {
+        let value = |version: &Version| (version.sealed.clone(), version.text.clone(), version.binary.clone());
+        let there: Vec<_> = self.staged().map(|(id, version)| (id.clone(), value(version))).collect();
+        if there != moved.iter().map(|(id, (before, _))| (id.clone(), value(before))).collect::<Vec<_>>() {
+            return false;
+        }
+        for (id, (_, after)) in moved {
+            if let Some(version) = self.versions.get_mut(id) {
+                let stages = std::mem::take(&mut version.stages);
+                *version = Version { stages, ..after.clone() };
+            }
+        }
+        true
     }
 
     fn stage(&mut self, stage: &str, id: &str) {

@@ -64,8 +64,8 @@ impl Handle<UpdateAlias> for Kms {
             let (place, record) = find(tx, &own, &req.target_key_id)?;
             record.lives()?;
             let (_, before) = find(tx, &own, &alias.target)?;
-            // Source: KMS API reference, UpdateAlias.
-            before.serves(record.metadata.key_usage.as_deref().unwrap_or_default())?;
+            // One that is disabled or about to be deleted is left, too. Source: KMS Developer Guide, "Key states of AWS KMS keys".
+            record.takes_the_place_of(&before)?;
             Ok::<_, Error>(tx.put_json(&key, &AliasRecord { target: place.id, updated: now, ..alias })?)
         })
         .await?;

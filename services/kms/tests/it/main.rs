@@ -236,6 +236,28 @@ async fn an_alias_is_named_by_its_name_alone() {
 }
 
 #[tokio::test]
+async fn an_alias_is_taken_off_a_key_that_is_out_of_use() {
+    let cx = world();
+    let [old, new] = [key(&cx, json!({})).await, key(&cx, json!({})).await];
+    let rsa = key(&cx, json!({"KeySpec": "RSA_2048", "KeyUsage": "ENCRYPT_DECRYPT"})).await;
+    let mac = key(&cx, json!({"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"})).await;
+    call(&cx, "createAlias", json!({"AliasName": "alias/prod", "TargetKeyId": old})).await;
+    let to = |id: &str| json!({"AliasName": "alias/prod", "TargetKeyId": id});
+    for other in [&rsa, &mac] {
+        assert_eq!(code(&cx, "updateAlias", to(other)).await, "InvalidKeyUsageException");
+    }
+    call(&cx, "disableKey", json!({"KeyId": old})).await;
+    call(&cx, "updateAlias", to(&new)).await;
+    call(&cx, "updateAlias", to(&old)).await;
+    call(&cx, "scheduleKeyDeletion", json!({"KeyId": old, "PendingWindowInDays": 7})).await;
+    call(&cx, "updateAlias", to(&new)).await;
+    // To one that is about to be deleted it is not put.
+    assert_eq!(code(&cx, "updateAlias", to(&old)).await, "KMSInvalidStateException");
+    let told = call(&cx, "describeKey", json!({"KeyId": "alias/prod"})).await;
+    assert_eq!(told["KeyMetadata"]["KeyId"], json!(new));
+}
+
+#[tokio::test]
 async fn a_reencryption_is_asked_about_by_both_its_contexts() {
     let cx = world();
     let policy = json!({"Version": "2012-10-17", "Statement": [

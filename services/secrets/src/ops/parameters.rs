@@ -2,7 +2,7 @@
 
 use api_ssm::error::{
     invalid_resource_id, parameter_already_exists, parameter_max_version_limit_exceeded, parameter_not_found,
-    parameter_pattern_mismatch_exception, parameter_version_not_found,
+    parameter_pattern_mismatch_exception, parameter_version_not_found, too_many_updates,
 };
 use api_ssm::{
     AddTagsToResource, AddTagsToResourceRequest, AddTagsToResourceResult, DeleteParameter, DeleteParameterRequest,
@@ -298,6 +298,21 @@ fn tier(old: Option<&str>, asked: Option<&str>, bytes: usize) -> Result<String, 
 #[async_trait]
 impl Handle<PutParameter> for Secrets {
     async fn handle(&self, cx: &Cx, req: PutParameterRequest) -> Result<PutParameterResult, Error> {
+        for _ in 0..MOST_TRIES {
+            if let Some(done) = self.put_parameter(cx, req.clone()).await? {
+                return Ok(done);
+            }
+        }
+        Err(too_many_updates("There are concurrent updates for a resource that supports one update at a time."))
+    }
+}
+
+/// How often a value is encrypted for a parameter that has changed meanwhile.
+const MOST_TRIES: usize = 5;
+
+impl Secrets {
+    /// None where the parameter is of another kind or key than when its value was encrypted, or was not.
+    async fn put_parameter(&self, cx: &Cx, req: PutParameterRequest) -> Result<Option<PutParameterResult>, Error> {
         check_name(&req.name)?;
         if req.overwrite == Some(true) && req.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
             // AWS's words.
@@ -321,6 +336,7 @@ impl Handle<PutParameter> for Secrets {
             return Err(Error::validation("A parameter type is required when you create a parameter."));
         }
         let tier = tier(before.as_ref().map(|old| old.tier.as_str()), req.tier.as_deref(), req.value.len())?;
+        let looked_at = before.as_ref().map(|old| (old.kind.clone(), old.key_id.clone()));
         let mut value = req.value.clone();
         if kind.as_deref() == Some("SecureString") {
             let key = req.key_id.clone().or_else(|| before.and_then(|old| old.key_id));
@@ -332,6 +348,9 @@ impl Handle<PutParameter> for Secrets {
             let old: Option<Record> = tx.get_json(&key)?;
             if old.is_some() && req.overwrite != Some(true) {
                 return Err(parameter_already_exists("The parameter already exists. To overwrite this value, set the overwrite option in the request to true."));
+            }
+            if old.as_ref().map(|old| (old.kind.clone(), old.key_id.clone())) != looked_at {
+                return Ok(None);
             }
             let mut record = old.unwrap_or_else(|| Record {
                 name: req.name.clone(),
@@ -361,7 +380,7 @@ impl Handle<PutParameter> for Secrets {
             let facts = record.facts();
             record.facts.insert(number, facts);
             tx.put_json(&key, &record)?;
-            Ok(PutParameterResult { version: Some(number), tier: Some(record.tier) })
+            Ok(Some(PutParameterResult { version: Some(number), tier: Some(record.tier) }))
         })
         .await
     }

@@ -1,8 +1,10 @@
 //! Secrets Manager's operations.
 
+use std::collections::BTreeMap;
+
 use api_secretsmanager::error::{
-    invalid_next_token_exception, invalid_parameter_exception, invalid_request_exception, resource_exists_exception,
-    resource_not_found_exception,
+    internal_service_error, invalid_next_token_exception, invalid_parameter_exception, invalid_request_exception,
+    resource_exists_exception, resource_not_found_exception,
 };
 use api_secretsmanager::{
     CreateSecret, CreateSecretRequest, CreateSecretResponse, DeleteSecret, DeleteSecretRequest, DeleteSecretResponse,
@@ -24,7 +26,7 @@ use wire::{Blob, Error};
 use super::rotation::check_token;
 use crate::Secrets;
 use crate::rotation::{self, Asked, Rules};
-use crate::secret::{CURRENT, EXPIRE, Secret, Version, find, find_live, prefix};
+use crate::secret::{CURRENT, EXPIRE, Moved, Secret, Version, find, find_live, prefix};
 
 /// The largest value. Source: Secrets Manager quotas.
 const MAX_VALUE: usize = 65_536;
@@ -74,9 +76,10 @@ impl Secrets {
             }
             None => false,
         };
+        // A secret that is there keeps its ARN, and its values are bound to that.
         let arn = match (&found, fresh) {
-            (_, Some(fresh)) => fresh.to_owned(),
-            (Some(secret), None) => secret.arn.clone(),
+            (Some(secret), _) => secret.arn.clone(),
+            (None, Some(fresh)) => fresh.to_owned(),
             // The handler says that there is none.
             (None, None) => return Ok((Some(new), false, secret_id.to_owned())),
         };
@@ -121,7 +124,7 @@ impl Secrets {
             ..Secret::default()
         };
         let (id, fresh) = ((new.name.as_str(), token.as_str()), (Some(new.arn.as_str()), new.kms_key_id.as_deref()));
-        let (first, same, _) = self.for_version(cx, id, first, fresh).await?;
+        let (first, same, sealed_for) = self.for_version(cx, id, first, fresh).await?;
         let prefix = prefix(cx);
         cx.write(&self.store, move |tx| {
             let key = prefix.clone().push(&new.name);
@@ -130,7 +133,8 @@ impl Secrets {
                 if old.deletion.is_some() {
                     return Err(invalid_request_exception("You can't create this secret because a secret with this name is already scheduled for deletion."));
                 }
-                if !old.versions.contains_key(&token) {
+                // One that was made since it was looked for is looked at again.
+                if !old.versions.contains_key(&token) || (first.is_some() && old.arn != sealed_for) {
                     let name = &new.name;
                     return Err(resource_exists_exception(format!("The operation failed because the secret {name} already exists.")));
                 }
@@ -230,18 +234,40 @@ impl Secrets {
 impl Handle<UpdateSecret> for Secrets {
     async fn handle(&self, cx: &Cx, req: UpdateSecretRequest) -> Result<UpdateSecretResponse, Error> {
         let token = req.client_request_token.clone().unwrap_or_else(|| cx.uuid());
-        twice(|| self.update(cx, req.clone(), token.clone())).await
+        for _ in 0..MOST_TRIES {
+            match twice(|| self.update(cx, req.clone(), token.clone())).await? {
+                Some(done) => return Ok(done),
+                None => {}
+            }
+        }
+        Err(internal_service_error("The secret's values change all the time; try again."))
     }
 }
 
+/// How often values are encrypted anew that have changed meanwhile.
+const MOST_TRIES: usize = 5;
+
 impl Secrets {
-    async fn update(&self, cx: &Cx, req: UpdateSecretRequest, token: String) -> Result<UpdateSecretResponse, Error> {
+    /// None where values have changed since they were encrypted with another key.
+    async fn update(
+        &self,
+        cx: &Cx,
+        req: UpdateSecretRequest,
+        token: String,
+    ) -> Result<Option<UpdateSecretResponse>, Error> {
         let new = version(cx, req.secret_string.clone(), req.secret_binary.clone())?;
+        let moved = match &req.kms_key_id {
+            Some(key) => self.with_key(cx, &req.secret_id, key).await?,
+            None => BTreeMap::new(),
+        };
         let key = (None, req.kms_key_id.as_deref());
         let (new, same, id) = self.for_version(cx, (&req.secret_id, &token), new, key).await?;
         let (prefix, now, home) = (prefix(cx), cx.now().into(), cx.clone());
         cx.write(&self.store, move |tx| {
             let (key, mut secret) = find_live(tx, &prefix, &id)?;
+            if req.kms_key_id.is_some() && !secret.move_values(&moved) {
+                return Ok(None);
+            }
             if let Some(new) = &new {
                 secret.put(&token, new.clone(), &[CURRENT.to_owned()], same)?;
                 rotation::changed(tx, &mut secret, &Asked::new(&home, &key))?;
@@ -251,9 +277,26 @@ impl Secrets {
             secret.changed = now;
             tx.put_json(key, &secret)?;
             let version_id = new.as_ref().map(|_| token.clone());
-            Ok(UpdateSecretResponse { arn: Some(secret.arn), name: Some(secret.name), version_id })
+            Ok(Some(UpdateSecretResponse { arn: Some(secret.arn), name: Some(secret.name), version_id }))
         })
         .await
+    }
+
+    /// The values that have AWS's stages, each with itself encrypted with another key. Without any, the key is tried all the same.
+    /// Source: Secrets Manager API reference, UpdateSecret, `KmsKeyId`.
+    async fn with_key(&self, cx: &Cx, secret_id: &str, key: &str) -> Result<Moved, Error> {
+        let prefix = prefix(cx);
+        let (_, secret) = self.store.read(|tx| find_live(tx, &prefix, secret_id)).await?;
+        let mut moved = BTreeMap::new();
+        for (id, version) in secret.staged() {
+            let opened = version.clone().opened(cx, &secret.arn, id).await?;
+            moved.insert(id.clone(), (version.clone(), opened.sealed(cx, Some(key), &secret.arn, id).await?));
+        }
+        if moved.is_empty() {
+            let nothing = Version { text: Some(String::new()), ..Version::default() };
+            nothing.sealed(cx, Some(key), &secret.arn, "").await?;
+        }
+        Ok(moved)
     }
 }
 

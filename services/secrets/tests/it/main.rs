@@ -11,6 +11,8 @@ use api_lambda::{
     InvocationResponse, Invoke,
 };
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use service::{Cx, Handle, Platform, Principal, Router};
 use store::{Key, Store};
@@ -22,6 +24,9 @@ struct Kms;
 #[async_trait]
 impl Handle<Encrypt> for Kms {
     async fn handle(&self, cx: &Cx, req: EncryptRequest) -> Result<EncryptResponse, Error> {
+        if req.key_id == "nonsense" {
+            return Err(api_kms::error::not_found_exception("Invalid keyId 'nonsense'"));
+        }
         let head = json!([req.key_id, req.encryption_context, cx.called_via()]).to_string();
         let turned = req.plaintext.as_bytes().iter().rev().copied();
         let blob = head.bytes().chain([0]).chain(turned).collect::<Vec<u8>>();
@@ -334,6 +339,64 @@ async fn secrets_are_kept_encrypted() {
     assert_eq!(secret("PutSecretValue", missing).await.unwrap_err().code(), "ResourceNotFoundException");
 }
 
+/// The old key may be deleted afterwards.
+#[tokio::test]
+async fn the_values_of_a_secret_go_with_its_key() {
+    let (cx, store) = world();
+    let secret = |name: &'static str, input: Value| {
+        let cx = &cx;
+        async move { call(cx, "secretsmanager", name, input).await }
+    };
+    let by = |key: &str| STANDARD.encode(format!("[\"{key}"));
+    secret("CreateSecret", json!({"Name": "db", "SecretString": "one", "KmsKeyId": "old-key"})).await.unwrap();
+    secret("PutSecretValue", json!({"SecretId": "db", "SecretString": "two"})).await.unwrap();
+    let pending = json!({"SecretId": "db", "SecretBinary": "AAEC", "VersionStages": ["AWSPENDING"]});
+    secret("PutSecretValue", pending).await.unwrap();
+    assert!(lies(&store, "secretsmanager", &by("old-key")).await);
+    let refused = secret("UpdateSecret", json!({"SecretId": "db", "KmsKeyId": "nonsense"})).await.unwrap_err();
+    assert_eq!(refused.code(), "NotFoundException");
+    assert_eq!(secret("DescribeSecret", json!({"SecretId": "db"})).await.unwrap()["KmsKeyId"], "old-key");
+    secret("UpdateSecret", json!({"SecretId": "db", "KmsKeyId": "new-key"})).await.unwrap();
+    assert_eq!(secret("DescribeSecret", json!({"SecretId": "db"})).await.unwrap()["KmsKeyId"], "new-key");
+    assert!(!lies(&store, "secretsmanager", &by("old-key")).await);
+    let value = |stage: &str| secret("GetSecretValue", json!({"SecretId": "db", "VersionStage": stage}));
+    assert_eq!(value("AWSCURRENT").await.unwrap()["SecretString"], "two");
+    assert_eq!(value("AWSPREVIOUS").await.unwrap()["SecretString"], "one");
+    assert_eq!(value("AWSPENDING").await.unwrap()["SecretBinary"], "AAEC");
+    // With a value of its own, what was current before goes along.
+    let both = json!({"SecretId": "db", "KmsKeyId": "third-key", "SecretString": "three"});
+    secret("UpdateSecret", both).await.unwrap();
+    assert!(!lies(&store, "secretsmanager", &by("new-key")).await);
+    assert_eq!(value("AWSCURRENT").await.unwrap()["SecretString"], "three");
+    assert_eq!(value("AWSPREVIOUS").await.unwrap()["SecretString"], "two");
+    // A secret that has no value has a key all the same.
+    secret("CreateSecret", json!({"Name": "empty"})).await.unwrap();
+    let refused = secret("UpdateSecret", json!({"SecretId": "empty", "KmsKeyId": "nonsense"})).await.unwrap_err();
+    assert_eq!(refused.code(), "NotFoundException");
+}
+
+#[tokio::test]
+async fn a_creation_that_comes_again_keeps_to_the_secret_that_is_there() {
+    let (cx, store) = world();
+    let secret = |name: &'static str, input: Value| {
+        let cx = &cx;
+        async move { call(cx, "secretsmanager", name, input).await }
+    };
+    secret("CreateSecret", json!({"Name": "db", "SecretString": "one"})).await.unwrap();
+    // A rotation that has put no value yet.
+    let token = "0123456789012345678901234567890123";
+    let key = Key::new("secretsmanager").push("000000000000").push("us-east-1").push("db");
+    let write = move |tx: &mut store::Tx<'_>| {
+        let mut record: Value = tx.get_json(&key)?.unwrap();
+        record["versions"][token] = json!({"text": null, "binary": null, "created": 0, "stages": ["AWSPENDING"]});
+        tx.put_json(&key, &record)
+    };
+    store.write(write).await.unwrap();
+    let again = json!({"Name": "db", "SecretString": "two", "ClientRequestToken": token});
+    secret("CreateSecret", again).await.unwrap();
+    assert_eq!(secret("GetSecretValue", json!({"SecretId": "db"})).await.unwrap()["SecretString"], "two");
+}
+
 #[tokio::test]
 async fn secure_strings_are_kept_encrypted() {
     let (cx, store) = world();
@@ -409,9 +472,12 @@ async fn a_whole_arn_is_one_secrets_alone() {
         let told = call(&cx, "secretsmanager", "GetSecretValue", json!({"SecretId": id})).await.unwrap();
         assert_eq!(told["SecretString"], "new", "{id}");
     }
-    for name in ["GetSecretValue", "DescribeSecret"] {
-        let refused = call(&cx, "secretsmanager", name, json!({"SecretId": old})).await.unwrap_err();
-        assert_eq!(refused.code(), "ResourceNotFoundException", "{name}");
+    // Nor is one of another region this one, though it has the name.
+    for id in [old.clone(), json!(partial.replace("us-east-1", "eu-west-1"))] {
+        for name in ["GetSecretValue", "DescribeSecret"] {
+            let refused = call(&cx, "secretsmanager", name, json!({"SecretId": id})).await.unwrap_err();
+            assert_eq!(refused.code(), "ResourceNotFoundException", "{name} {id}");
+        }
     }
     let put = json!({"SecretId": old, "SecretString": "x"});
     assert_eq!(
