@@ -390,7 +390,8 @@ impl CloudFormation {
         Ok((stack, Template::parse(&record.template)?))
     }
 
-    /// A change set by id, or by its stack and name.
+    /// A change set by id, or by its stack and name. One of another stack than the request names is none: policies are asked for the
+    /// stack that is named.
     pub(super) async fn change_set(&self, cx: &Cx, name: &str, stack: Option<&str>) -> Result<ChangeSetRecord> {
         let place = StackScope::of(cx);
         let by_id = name.starts_with("arn:");
@@ -406,7 +407,8 @@ impl CloudFormation {
                 }
                 let all: Vec<ChangeSetRecord> =
                     tx.list_json(records::base(&place.account, &place.region, "change-set"), usize::MAX)?;
-                all.into_iter().find(|r| r.id == name).ok_or_else(|| not_found(name))
+                let of_stack = |r: &ChangeSetRecord| stack.is_none_or(|s| s == r.stack_name || s == r.stack_id);
+                all.into_iter().find(|r| r.id == name && of_stack(r)).ok_or_else(|| not_found(name))
             })
             .await
     }

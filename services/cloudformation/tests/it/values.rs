@@ -237,6 +237,55 @@ Resources:
     assert_eq!(change.replacement.as_deref(), Some("True"));
 }
 
+/// Policies are asked for the stack that a request names.
+#[tokio::test]
+async fn a_change_set_is_of_the_stack_that_is_named() {
+    let world = World::running();
+    let template = "Resources: {Q: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: 1}}}";
+    world.create(template).await.unwrap();
+    let made = world.cx.call::<api::CreateChangeSet>(change_set("c", &template.replace('1', "2"), &[])).await.unwrap();
+    let other = api::CreateChangeSetInput {
+        stack_name: "other".into(),
+        change_set_type: Some("CREATE".into()),
+        ..change_set("d", template, &[])
+    };
+    let other = world.cx.call::<api::CreateChangeSet>(other).await.unwrap();
+    let (id, own) = (made.id.unwrap(), made.stack_id.unwrap());
+    for (stack, found) in [
+        (Some("demo".to_owned()), true),
+        (Some(own), true),
+        (None, true),
+        (Some("other".to_owned()), false),
+        (other.stack_id, false),
+        (Some("nobody".to_owned()), false),
+    ] {
+        let describe = api::DescribeChangeSetInput {
+            stack_name: stack.clone(),
+            change_set_name: id.clone(),
+            ..Default::default()
+        };
+        let told = world.cx.call::<api::DescribeChangeSet>(describe).await;
+        assert_eq!(told.as_ref().err().map(Error::code), (!found).then_some("ChangeSetNotFound"), "{stack:?}");
+        if found {
+            continue;
+        }
+        let execute =
+            api::ExecuteChangeSetInput { stack_name: stack.clone(), change_set_name: id.clone(), ..Default::default() };
+        let error = world.cx.call::<api::ExecuteChangeSet>(execute).await.unwrap_err();
+        assert_eq!(error.code(), "ChangeSetNotFound", "{stack:?}");
+        let read = api::GetTemplateInput {
+            stack_name: stack.clone(),
+            change_set_name: Some(id.clone()),
+            ..Default::default()
+        };
+        let error = world.cx.call::<api::GetTemplate>(read).await.unwrap_err();
+        assert_eq!(error.code(), "ChangeSetNotFound", "{stack:?}");
+        let delete = api::DeleteChangeSetInput { stack_name: stack, change_set_name: id.clone() };
+        world.cx.call::<api::DeleteChangeSet>(delete).await.unwrap();
+    }
+    assert_eq!(world.describe("c").await.execution_status.as_deref(), Some("AVAILABLE"));
+}
+
 #[tokio::test]
 async fn a_change_set_of_a_stack_that_has_changed_is_obsolete() {
     let world = World::running();
