@@ -6,6 +6,7 @@ use service::{Cx, Principal};
 use wire::Error;
 use wire::schema::Shape;
 
+use crate::hidden::{self, HIDDEN};
 use crate::kind::{self, Data};
 
 /// An event, and what selectors ask of it.
@@ -27,7 +28,6 @@ pub(crate) struct Event {
 
 /// The most of a text that is recorded.
 const LONGEST: usize = 2048;
-const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
 impl Event {
     pub(crate) async fn of(call: &Call<'_>) -> Self {
@@ -179,24 +179,8 @@ fn answered(call: &Call<'_>, data: Option<&Data>) -> Value {
     }
 }
 
-/// Members that hold secrets, whatever their model says of them.
-const SECRET: [&str; 12] = [
-    "AuthParameters",
-    "Environment",
-    "Password",
-    "Plaintext",
-    "PrivateKeyPlaintext",
-    "SecretAccessKey",
-    "SecretBinary",
-    "SecretString",
-    "SessionToken",
-    "Value",
-    "WebIdentityToken",
-    "ZipFile",
-];
-
 fn told(shape: Option<&'static Shape>, name: &str, value: &Value) -> Value {
-    if matches!(shape, Some(Shape::String { sensitive: true, .. })) || SECRET.contains(&name) {
+    if matches!(shape, Some(Shape::String { sensitive: true, .. })) || hidden::is_member(name) {
         return HIDDEN.into();
     }
     match (shape, value) {
@@ -209,19 +193,29 @@ fn told(shape: Option<&'static Shape>, name: &str, value: &Value) -> Value {
                 _ => None,
             };
             // The keys of maps are the caller's own.
-            let spelled = |name: &str| if structure.is_some() { lower_camel(name) } else { name.to_owned() };
-            Value::Object(members.iter().map(|(name, value)| (spelled(name), told(of(name), name, value))).collect())
+            let shown = |(key, value): (&String, &Value)| match structure {
+                Some(_) => (lower_camel(key), told(of(key), key, value)),
+                None if hidden::is_key(name, key) => (key.clone(), HIDDEN.into()),
+                // One of which the shape is not known may be a structure.
+                None => (key.clone(), told(of(key), if shape.is_some() { "" } else { key }, value)),
+            };
+            Value::Object(members.iter().map(shown).collect())
         }
         (_, Value::Array(items)) => {
             let of = if let Some(Shape::List(list)) = shape { Some(list.member) } else { None };
             items.iter().map(|item| told(of, "", item)).collect()
         }
-        (_, Value::String(text)) if text.len() > LONGEST => {
-            let cut: String = text.chars().take(LONGEST).collect();
-            format!("{cut}…").into()
-        }
+        (_, Value::String(text)) => shortened(hidden::in_url(text).unwrap_or_else(|| text.clone())).into(),
         (_, other) => other.clone(),
     }
+}
+
+fn shortened(text: String) -> String {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let cut: String = text.chars().take(LONGEST).collect();
+    format!("{cut}…")
 }
 
 /// `TableName` as `tableName`, `ARN` as `aRN`: CloudTrail writes names so.

@@ -3,7 +3,7 @@
 //! A call that a trail wants is answered when its record is in the store; a durable task brings what has gathered to the trail's bucket,
 //! and takes it from the store when the bucket has it: at least once. Where no trail logs, nothing is noted at all.
 //!
-//! Map: [`event`] a call as CloudTrail writes it · [`kind`] management or data, and which resources · [`selectors`] which events a trail
+//! Map: [`event`] a call as CloudTrail writes it · [`hidden`] what is not told of it · [`kind`] management or data, and which resources · [`selectors`] which events a trail
 //! wants · [`trail`] trails as records · [`keep`] the recorder · [`bucket`] whether a bucket lets it in · [`deliver`] the task · [`ops`] the operations.
 //!
 //! Not here: digests, Insights, Lake, organizations.
@@ -11,6 +11,7 @@
 mod bucket;
 mod deliver;
 mod event;
+mod hidden;
 mod keep;
 mod kind;
 mod ops;
