@@ -19,12 +19,15 @@ pub struct Params {
     children: BTreeMap<String, Params>,
 }
 
-/// Names nest no deeper than this; deeper ones are ignored.
-const MAX_DOTS: usize = 40;
+/// Names nest no deeper than this; deeper ones are ignored. (The deepest of the services' models has about ten parts.)
+const MAX_DOTS: usize = 20;
+/// The parts of names that are different, all together: each is about a kilobyte of the tree, which is made before a signature is looked
+/// at. A request of more names nothing at all.
+const MAX_NODES: usize = 100_000;
 
 impl Params {
     pub fn parse(request: &Request<'_>) -> Self {
-        let mut root = Self::default();
+        let (mut root, mut nodes) = (Self::default(), 0_usize);
         let body = std::str::from_utf8(request.body).unwrap_or_default();
         for pair in request.query.split('&').chain(body.trim_end().split('&')).filter(|p| !p.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -34,9 +37,15 @@ impl Params {
                 continue;
             }
             for part in name.split('.') {
-                node = node.children.entry(part.to_owned()).or_default();
+                node = node.children.entry(part.to_owned()).or_insert_with(|| {
+                    nodes += 1;
+                    Self::default()
+                });
             }
             node.text = Some(value);
+            if nodes > MAX_NODES {
+                return Self::default();
+            }
         }
         root
     }
@@ -236,5 +245,29 @@ impl Xml {
                 self.close(name);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(body: &str) -> Params {
+        let headers = http::HeaderMap::new();
+        Params::parse(&Request { method: "POST", path: "/", query: "", headers: &headers, body: body.as_bytes() })
+    }
+
+    #[test]
+    fn a_form_of_many_names_names_nothing() {
+        let values = |count: usize| {
+            (0..count).fold("Action=PutMetricData".to_owned(), |all, n| {
+                all + &format!("&MetricData.member.1.Values.member.{n}=1")
+            })
+        };
+        assert_eq!(parsed(&values(50_000)).action(), Some("PutMetricData"));
+        let deep = ".b".repeat(15);
+        let body = (0..20_000).fold("Action=PutMetricData".to_owned(), |all, n| all + &format!("&a{n}{deep}="));
+        let params = parsed(&body);
+        assert_eq!((params.action(), params.children.len()), (None, 0));
     }
 }
