@@ -108,7 +108,7 @@ impl Handle<GetLogEvents> for Telemetry {
         let group = req.log_group_name.or(req.log_group_identifier);
         let group =
             group.ok_or_else(|| invalid_parameter_exception("Either logGroupName or logGroupIdentifier is needed"))?;
-        let group = group_of(&group).to_owned();
+        let group = group_of(cx, &group)?;
         let scope = Scope::of(cx);
         self.store.read(|tx| scope.load_stream(tx, &group, &req.log_stream_name)).await?;
         // A token is a direction and the id of the event that the page ended with.
@@ -150,7 +150,7 @@ impl Handle<FilterLogEvents> for Telemetry {
         let group = req.log_group_name.or(req.log_group_identifier);
         let group =
             group.ok_or_else(|| invalid_parameter_exception("Either logGroupName or logGroupIdentifier is needed"))?;
-        let group = group_of(&group).to_owned();
+        let group = group_of(cx, &group)?;
         if req.log_stream_names.is_some() && req.log_stream_name_prefix.is_some() {
             return Err(invalid_parameter_exception(
                 "logStreamNames and logStreamNamePrefix cannot be given together.",

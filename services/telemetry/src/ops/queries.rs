@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use service::{Cx, Handle, Router};
 use store::{Done, NewTask, Runner, Task};
 use wire::Error;
+use wire::arn::Arn;
 
 use super::{limit, page};
 use crate::Telemetry;
@@ -107,7 +108,7 @@ impl Handle<StartQuery> for Telemetry {
             version: 1,
             id: cx.uuid(),
             text: req.query_string,
-            groups: names.iter().map(|name| group_of(name).to_owned()).collect(),
+            groups: names.iter().map(|name| group_of(cx, name)).collect::<Result<_, _>>()?,
             from_ms,
             to_ms,
             limit: req.limit.and_then(|n| usize::try_from(n).ok()),
@@ -148,11 +149,14 @@ fn forget(tx: &mut store::Tx<'_>, scope: &Scope, now_ms: i64) -> Result<(), Erro
     Ok(())
 }
 
-/// A group's name, or its ARN.
-/// The name of a log group, which may be told by its ARN.
-pub(super) fn group_of(identifier: &str) -> &str {
-    let name = identifier.split_once(":log-group:").map_or(identifier, |(_, name)| name);
-    name.strip_suffix(":*").unwrap_or(name)
+/// The name of a log group, which may be told by its ARN: another region's or account's group is not the one of its name here.
+pub(super) fn group_of(cx: &Cx, identifier: &str) -> Result<String, Error> {
+    let Some(arn) = Arn::parse(identifier) else { return Ok(identifier.to_owned()) };
+    let name = arn.resource.strip_prefix("log-group:").map(|name| name.strip_suffix(":*").unwrap_or(name));
+    match name.filter(|_| (arn.region.as_str(), arn.account.as_str()) == (cx.region(), cx.account())) {
+        Some(name) => Ok(name.to_owned()),
+        None => Err(resource_not_found_exception("The specified log group does not exist.")),
+    }
 }
 
 #[async_trait]
@@ -278,7 +282,7 @@ impl Handle<GetLogGroupFields> for Telemetry {
         let name = req.log_group_name.or(req.log_group_identifier);
         let name =
             name.ok_or_else(|| invalid_parameter_exception("Either logGroupName or logGroupIdentifier is needed"))?;
-        let group = group_of(&name).to_owned();
+        let group = group_of(cx, &name)?;
         let scope = Scope::of(cx);
         self.store.read(|tx| scope.load_group(tx, &group)).await?;
         // Eight minutes before and after; without a time, the last fifteen. Source: API Reference, GetLogGroupFields.

@@ -57,7 +57,7 @@ impl Handle<DescribeLogStreams> for Telemetry {
         let group = req.log_group_name.or(req.log_group_identifier);
         let group =
             group.ok_or_else(|| invalid_parameter_exception("Either logGroupName or logGroupIdentifier is needed"))?;
-        let group = group_of(&group).to_owned();
+        let group = group_of(cx, &group)?;
         let scope = Scope::of(cx);
         if req.order_by.as_deref() == Some("LastEventTime") && req.log_stream_name_prefix.is_some() {
             return Err(invalid_parameter_exception("Cannot order by LastEventTime with a logStreamNamePrefix."));

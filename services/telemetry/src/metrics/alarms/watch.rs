@@ -63,24 +63,28 @@ impl Watch {
         let alarms = self.0.store.read(all).await?;
         for alarm in &alarms {
             let Some(metric) = &alarm.metric else { continue };
-            match self.of_metric(alarm, metric).await {
-                Ok(Some(state)) => self.change(alarm, state).await?,
-                Ok(None) => {}
-                // What is wrong with one alarm is not to keep the others from being looked at.
-                Err(error) if error.status() < 500 => {
-                    tracing::warn!(alarm = alarm.name(), %error, "an alarm cannot be evaluated");
-                }
-                Err(error) => return Err(error),
+            // What is wrong with one alarm is not to keep the others from being looked at.
+            if let Err(error) = self.look_at(alarm, metric).await {
+                tracing::warn!(alarm = alarm.name(), %error, "an alarm cannot be evaluated");
             }
         }
         // Composite alarms of composite alarms follow at the next look.
         let now = self.0.store.read(all).await?;
         for alarm in &now {
-            if let Some(state) = of_composite(alarm, &now) {
-                self.change(alarm, state).await?;
+            if let Some(state) = of_composite(alarm, &now)
+                && let Err(error) = self.change(alarm, state).await
+            {
+                tracing::warn!(alarm = alarm.name(), %error, "an alarm cannot be changed");
             }
         }
         Ok(!alarms.is_empty())
+    }
+
+    async fn look_at(&self, alarm: &AlarmRecord, metric: &MetricAlarm) -> Result<(), Error> {
+        match self.of_metric(alarm, metric).await? {
+            Some(state) => self.change(alarm, state).await,
+            None => Ok(()),
+        }
     }
 
     async fn of_metric(&self, alarm: &AlarmRecord, metric: &MetricAlarm) -> Result<Option<State>, Error> {
