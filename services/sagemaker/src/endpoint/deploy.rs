@@ -99,7 +99,7 @@ impl SageMaker {
                 }
             }
         }
-        let (id, generation) = (task.id.clone(), wanted.generation);
+        let (id, generation, has_failed) = (task.id.clone(), wanted.generation, failure.is_some());
         let prefix = format!("{} ", endpoint_arn(&cx, &wanted.endpoint));
         let cx_of = cx.clone();
         let kept = self
@@ -119,9 +119,9 @@ impl SageMaker {
             })
             .await?;
         match kept {
-            // It was deleted meanwhile.
-            (false, _) => self.servers.retire(&format!("{prefix}{} ", pending.generation)),
-            (true, before) => before.iter().for_each(|old| self.servers.retire(&format!("{prefix}{old} "))),
+            // It was deleted meanwhile, or one of its models did not load: those that did are nobody's.
+            (kept, _) if !kept || has_failed => self.servers.retire(&format!("{prefix}{} ", pending.generation)),
+            (_, before) => before.iter().for_each(|old| self.servers.retire(&format!("{prefix}{old} "))),
         }
         Ok(Done::Committed)
     }

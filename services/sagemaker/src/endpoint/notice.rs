@@ -52,14 +52,21 @@ impl SageMaker {
     async fn tell(&self, task: &Task) -> Result<(), Error> {
         let told: Notification = task.payload()?;
         let cx = Cx::platform(&self.router, &told.call.account, &told.call.region);
-        // Of an endpoint that is gone nobody waits to hear.
-        let Ok(way) = self.way(&cx, &told.call.endpoint).await else { return Ok(()) };
+        let way = match self.way(&cx, &told.call.endpoint).await {
+            Ok(way) => way,
+            Err(error) if error.status() >= 500 => return Err(error),
+            // Of an endpoint that is gone nobody waits to hear.
+            Err(_) => return Ok(()),
+        };
         let config =
             way.deployment.asynchronous.as_ref().and_then(|config| config.output_config.notification_config.clone());
         let topic = config.and_then(|config| if told.failed { config.error_topic } else { config.success_topic });
-        let (Some(topic), Some(role)) = (topic, way.variant(None)?.model.execution_role_arn.clone()) else {
-            return Ok(());
+        // The role that read and wrote: the next variant by chance may have another.
+        let role = match told.call.role {
+            Some(role) => Some(role),
+            None => way.variant(None)?.model.execution_role_arn.clone(),
         };
+        let (Some(topic), Some(role)) = (topic, role) else { return Ok(()) };
         let cx = cx.assume(&role, "SageMaker").await?.with_task(&task.id);
         cx.call_json("sns", "publish", json!({ "TopicArn": topic, "Message": told.message })).await.map(drop)
     }

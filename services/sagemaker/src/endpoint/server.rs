@@ -198,7 +198,13 @@ impl Server {
         let ping = Request::get("/ping").header("host", "localhost").body(Full::default());
         let ping = ping.map_err(|error| error.to_string())?;
         loop {
-            if let Ok(answered) = exchange(&self.socket, ping.clone()).await {
+            // A program that takes the connection and says nothing has not loaded its model either.
+            let pinged = tokio::select! {
+                pinged = exchange(&self.socket, ping.clone()) => pinged,
+                () = self.meter.exceeds(Some(self.memory_mb)) => return Err(self.too_large()),
+                () = tokio::time::sleep_until(until.into()) => return Err(too_slow(limit)),
+            };
+            if let Ok(answered) = pinged {
                 return if answered.status == 200 {
                     Ok(())
                 } else {
@@ -213,13 +219,17 @@ impl Server {
                 return Err(end.map_or_else(|| format!("the model's program ended: {exit}"), |end| end.message));
             }
             if Instant::now() >= until {
-                return Err(format!("the model was not loaded after {} s", limit.as_secs()));
+                return Err(too_slow(limit));
             }
             tokio::select! {
-                () = self.meter.exceeds(Some(self.memory_mb)) => return Err(format!("the model took more than {} MB of memory", self.memory_mb)),
+                () = self.meter.exceeds(Some(self.memory_mb)) => return Err(self.too_large()),
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
+    }
+
+    fn too_large(&self) -> String {
+        format!("the model took more than {} MB of memory", self.memory_mb)
     }
 
     pub(crate) async fn call(&mut self, asked: Asked, limit: Duration) -> Result<Answered, Broken> {
@@ -242,6 +252,10 @@ impl Server {
         self.child.group().kill();
         why
     }
+}
+
+fn too_slow(limit: Duration) -> String {
+    format!("the model was not loaded after {} s", limit.as_secs())
 }
 
 /// One request on a connection of its own.
