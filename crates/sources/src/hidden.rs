@@ -63,6 +63,21 @@ impl Hidden {
         self.state().receipts.retain(|receipt| !receipts.contains(receipt));
     }
 
+    /// Two of it: those messages apart from the others, which go their own way.
+    #[must_use]
+    pub fn split(&self, apart: &[String]) -> (Self, Self) {
+        let state = self.state().clone();
+        let (later, first) = state.receipts.iter().cloned().partition(|receipt| apart.contains(receipt));
+        let with = |receipts: Vec<String>| Self {
+            cx: self.cx.clone(),
+            queue_url: self.queue_url.clone(),
+            visibility_ms: self.visibility_ms,
+            state: Mutex::new(State { receipts, ..state.clone() }),
+            begun: AtomicBool::new(false),
+        };
+        (with(first), with(later))
+    }
+
     /// Keeps them hidden until what has been called begins; does not return.
     pub async fn keep(&self) -> Infallible {
         loop {

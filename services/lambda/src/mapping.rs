@@ -25,6 +25,7 @@ use crate::asynchronous::queue_url;
 use crate::filters::Filters;
 use crate::function::{Name, Scope};
 use crate::invoke::{Call, Finished};
+use crate::runtime::MAX_RESPONSE_BYTES;
 use crate::stream;
 
 pub(crate) const POLL: &str = "lambda:poll";
@@ -32,6 +33,9 @@ pub(crate) const POLL: &str = "lambda:poll";
 const LONG_POLL_SECONDS: i32 = 20;
 const DEFAULT_CONCURRENCY: usize = 5;
 const DEFAULT_BATCH: i32 = 10;
+/// The records of one invocation, in bytes, without what stands around them. Source: Lambda Developer Guide, "Batching behavior": a
+/// batch is full when it "reaches the payload limit of 6 MB".
+const MOST_BYTES: usize = MAX_RESPONSE_BYTES - 1024;
 /// After a queue or a function was not there.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -187,12 +191,12 @@ impl Source {
         let queue = Arn::parse(&self.queue_arn).ok_or_else(|| Error::validation("not an ARN of a queue"))?;
         let platform = Cx::platform(&lambda.router, &queue.account, &queue.region);
         let hidden = Arc::new(Hidden::of(platform, self.url(cx)?).await?);
-        let mut messages = Vec::new();
+        let (mut messages, mut bytes) = (Vec::new(), 0);
         let mut until = None;
         loop {
             let missing = self.batch - i32::try_from(messages.len()).unwrap_or(self.batch);
             let left = until.map(|until: Instant| until.saturating_duration_since(Instant::now()).as_secs());
-            if missing <= 0 || left == Some(0) {
+            if missing <= 0 || bytes >= MOST_BYTES || left == Some(0) {
                 return Ok((role, messages, hidden));
             }
             let wait =
@@ -211,6 +215,7 @@ impl Source {
             };
             let first = messages.is_empty();
             hidden.add(received.iter().filter_map(|message| message.receipt_handle.clone()));
+            bytes += received.iter().map(|message| self.size(message, cx)).sum::<usize>();
             messages.extend(received);
             if messages.is_empty() || self.window.is_zero() {
                 return Ok((role, messages, hidden));
@@ -221,8 +226,32 @@ impl Source {
         }
     }
 
+    /// What a message takes in an event, with the comma after it.
+    fn size(&self, message: &Message, cx: &Cx) -> usize {
+        record(message, &self.queue_arn, cx.region()).to_string().len() + 1
+    }
+
+    /// Invokes the function with as many messages at once as an invocation takes.
+    async fn deliver(&self, lambda: &Lambda, cx: &Cx, role: &Cx, mut messages: Vec<Message>, mut hidden: Arc<Hidden>) {
+        loop {
+            let fits = sources::cut::fit(messages.iter().map(|message| self.size(message, cx)), MOST_BYTES);
+            let rest = messages.split_off(fits);
+            if rest.is_empty() {
+                return self.deliver_whole(lambda, cx, role, messages, hidden).await;
+            }
+            let receipts = |all: &[Message]| all.iter().filter_map(|m| m.receipt_handle.clone()).collect::<Vec<_>>();
+            // Each part is hidden by itself while it waits: what one fails at comes again though the next is at work.
+            let (first, later) = hidden.split(&receipts(&rest));
+            tokio::select! {
+                () = self.deliver_whole(lambda, cx, role, messages, Arc::new(first)) => {}
+                never = later.keep() => match never {},
+            }
+            (messages, hidden) = (rest, Arc::new(later));
+        }
+    }
+
     /// Invokes the function; what it has done leaves the queue, the rest comes again after its visibility timeout.
-    async fn deliver(&self, lambda: &Lambda, cx: &Cx, role: &Cx, messages: Vec<Message>, hidden: Arc<Hidden>) {
+    async fn deliver_whole(&self, lambda: &Lambda, cx: &Cx, role: &Cx, messages: Vec<Message>, hidden: Arc<Hidden>) {
         let shown = |message: &Message| record(message, &self.queue_arn, cx.region());
         // What is not wanted leaves the queue as if it had been dealt with.
         let (messages, unwanted): (Vec<_>, Vec<_>) =

@@ -2,7 +2,10 @@
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,6 +27,8 @@ use crate::streaming::{MAX_STREAM_BYTES, Piece};
 /// What a function may return, in bytes.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 6_291_556;
 const MAX_CONNECTIONS: usize = 64;
+/// A connection is the environment's by then, or goes: every process of the machine can open one.
+const PROVEN_WITHIN: Duration = Duration::from_secs(20);
 const PREFIX: &str = "/2018-06-01/runtime/";
 
 /// One invocation on its way to the runtime.
@@ -141,7 +146,11 @@ async fn accept(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>)
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => { connections.spawn(serve(stream, (peer, address), Arc::clone(&shared))); }
+                Ok((stream, peer)) => {
+                    // So many are not one runtime's: now each has to be the environment's by its process, and is closed else.
+                    let crowded = connections.len() >= MAX_CONNECTIONS / 2;
+                    connections.spawn(serve(stream, (peer, address), crowded, Arc::clone(&shared)));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the Runtime API cannot accept");
                     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -155,15 +164,28 @@ async fn accept(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>)
     }
 }
 
-async fn serve(stream: TcpStream, ends: (SocketAddr, SocketAddr), shared: Arc<Shared>) {
+async fn serve(stream: TcpStream, ends: (SocketAddr, SocketAddr), crowded: bool, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
-    let is_theirs = shared.token.is_some() || shared.is_owners(ends).await;
+    let is_theirs = (shared.token.is_some() && !crowded) || shared.is_owners(ends).await;
+    if crowded && !is_theirs {
+        return;
+    }
+    let proven = AtomicBool::new(is_theirs && (shared.token.is_none() || crowded));
     let service = service_fn(|request| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(if is_theirs { shared.handle(request).await } else { others() }) }
+        let (shared, proven) = (Arc::clone(&shared), &proven);
+        async move {
+            if !is_theirs || !shared.is_told(&request) {
+                return Ok::<_, Infallible>(others());
+            }
+            proven.store(true, Ordering::Relaxed);
+            Ok(shared.handle(request).await)
+        }
     });
     // A runtime that breaks the connection shows by its end.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    if tokio::time::timeout(PROVEN_WITHIN, connection.as_mut()).await.is_err() && proven.load(Ordering::Relaxed) {
+        let _ = connection.await;
+    }
 }
 
 impl Shared {
@@ -174,11 +196,13 @@ impl Shared {
         held.await.unwrap_or(false)
     }
 
-    async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    /// Whether a request has the token, where there is one.
+    fn is_told(&self, request: &Request<Incoming>) -> bool {
         let told = request.headers().get("lakerun-runtime-token").and_then(|value| value.to_str().ok());
-        if self.token.is_some() && self.token.as_deref() != told {
-            return others();
-        }
+        self.token.is_none() || self.token.as_deref() == told
+    }
+
+    async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
         let Some(path) = head.uri.path().strip_prefix(PREFIX) else { return unknown() };
         let parts: Vec<_> = path.split('/').collect();
