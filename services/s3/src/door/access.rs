@@ -104,7 +104,7 @@ impl S3Access for Access {
     async fn check(&self, acx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let cx = self.cx(acx).await?;
         let caller = acx.extensions_mut().get::<Caller>().cloned();
-        if let Some(super::audit::Asker(asker)) = acx.extensions_mut().get() {
+        if let Some(super::audit::Asker(asker, _)) = acx.extensions_mut().get() {
             drop(asker.set(cx.clone()));
         }
         self.may(acx, cx.clone()).await?;

@@ -13,9 +13,9 @@ use wire::Error;
 use super::{Target, gate, host};
 use crate::S3;
 
-/// Who was found to send a request, whether it may be made or not.
+/// Who was found to send a request, whether it may be made or not; and the key that a form names, which no address does.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Asker(pub(super) Arc<OnceLock<Cx>>);
+pub(super) struct Asker(pub(super) Arc<OnceLock<Cx>>, pub(super) Arc<OnceLock<String>>);
 
 /// A request that may be recorded.
 pub(super) struct Noted {
@@ -61,6 +61,7 @@ impl Noted {
         let path = self.uri.path().trim_start_matches('/');
         let key = if self.host_has_bucket { path } else { path.split_once('/').map_or("", |(_, key)| key) };
         let key = crate::put::url_decode(&key.replace('+', "%2B")).unwrap_or_else(|| key.to_owned());
+        let key = self.asker.1.get().cloned().unwrap_or(key);
         let mut input = json!({});
         for (member, value) in [("Bucket", self.bucket.clone().unwrap_or_default()), ("Key", key)] {
             if !value.is_empty() {

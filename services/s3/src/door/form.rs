@@ -16,9 +16,10 @@ use ring::hmac;
 use s3s::dto::Tagging;
 use s3s::post_policy::{PostPolicy, PostPolicyCondition};
 use s3s::{HttpRequest, HttpResponse, S3Result};
-use service::{Cx, Principal};
+use service::{Cx, Origin, Principal};
 use wire::Error;
 
+use super::audit::Asker;
 use super::{Peer, Target, answer, convert};
 use crate::S3;
 use crate::access::Ask;
@@ -50,7 +51,8 @@ impl S3 {
     async fn posted(&self, request: HttpRequest) -> Result<HttpResponse> {
         let target = Target::of(&request).ok_or_else(method_not_allowed)?;
         let host = request.headers().get(http::header::HOST).and_then(|h| h.to_str().ok()).map(str::to_owned);
-        let told = told_by(&request);
+        let (told, origin) = (told_by(&request), origin_of(&request));
+        let asker = request.extensions().get::<Asker>().cloned().unwrap_or_default();
         let kind = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let boundary = multer::parse_boundary(kind).map_err(|_| malformed())?;
         let limits = Constraints::new().size_limit(SizeLimit::new().whole_stream(crate::body::MAX_PUT + (1 << 20)));
@@ -73,6 +75,8 @@ impl S3 {
         fields.insert("key".to_owned(), key.clone());
         let bucket = self.governed(&target.bucket).await?;
         let (cx, policy) = self.form_author(&fields).await?;
+        let cx = cx.with_origin(origin);
+        drop((asker.0.set(cx.clone()), asker.1.set(key.clone())));
         let range = match &policy {
             Some(policy) => check_policy(policy, &fields, &target.bucket, self.router.now())?,
             None => 0..=u64::MAX,
@@ -223,6 +227,15 @@ impl S3 {
         }
         Ok(())
     }
+}
+
+/// Where the request came from.
+fn origin_of(request: &HttpRequest) -> Origin {
+    let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let peer = request.extensions().get::<Peer>();
+    let (agent, referer) = (header(http::header::USER_AGENT), header(http::header::REFERER));
+    let origin = Origin::new(peer.map(|peer| peer.address), agent, referer);
+    Origin { secure: peer.map_or(origin.secure, |peer| peer.secure), ..origin }
 }
 
 /// The condition keys that the request itself tells.

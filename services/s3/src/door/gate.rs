@@ -192,6 +192,37 @@ const COMMON: [&str; 10] = [
 /// Query keys of the older signature.
 const SIGNATURE_2: [&str; 3] = ["AWSAccessKeyId", "Signature", "Expires"];
 
+/// The query keys that tell an operation and that it covers, and one that changes nothing of what is permitted.
+/// Source: Amazon S3 User Guide, "Signing and authenticating REST requests", `CanonicalizedResource`; `INCLUDED_QUERY` of s3s.
+const TOLD_BY_SIGNATURE_2: [&str; 26] = [
+    "accelerate",
+    "acl",
+    "analytics",
+    "cors",
+    "delete",
+    "inventory",
+    "lifecycle",
+    "list-type",
+    "location",
+    "logging",
+    "metrics",
+    "notification",
+    "object-lock",
+    "partNumber",
+    "policy",
+    "replication",
+    "requestPayment",
+    "restore",
+    "select",
+    "select-type",
+    "tagging",
+    "uploadId",
+    "uploads",
+    "versioning",
+    "versions",
+    "website",
+];
+
 /// Headers that were signed with it, which SDKs write into the URL as well: of no meaning there.
 const SIGNED_2: [&str; 2] = ["content-type", "content-md5"];
 
@@ -224,6 +255,12 @@ pub(super) fn check(method: &Method, path: &S3Path, query: &str, headers: &Heade
     let operation = find(method.as_str(), target, &keys, headers)
         .ok_or_else(|| not_implemented(format!("{method} of {target:?} is no operation of S3")))?;
     let old = SIGNATURE_2.iter().all(|name| keys.iter().any(|(key, _)| key == name));
+    // Who was given a link to one request may not make another of it.
+    if old && let Some((key, _)) = operation.fixed.iter().find(|(key, _)| !TOLD_BY_SIGNATURE_2.contains(key)) {
+        let error =
+            crate::errors::access_denied("There were query parameters present in the request which were not signed");
+        return Err(super::convert::error(error.with("ParametersNotSigned", *key)));
+    }
     let signed = |key: &str| old && SIGNED_2.iter().any(|name| key.eq_ignore_ascii_case(name));
     if let Some((key, _)) = keys.iter().find(|(key, _)| !operation.takes_key(key) && !signed(key)) {
         return Err(not_implemented(format!("A query parameter you provided is not one of {}: {key}", operation.name)));
@@ -615,6 +652,22 @@ mod tests {
         assert_eq!(found("GET", Target::Bucket, "analytics&id=1", &[]), "GetBucketAnalyticsConfiguration");
         assert_eq!(found("GET", Target::Root, "", &[]), "ListBuckets");
         assert_eq!(found("POST", Target::Object, "", &[]), "");
+    }
+
+    #[test]
+    fn a_link_of_the_older_signature_is_good_for_one_operation() {
+        let path = S3Path::Object { bucket: "b".into(), key: "k".into() };
+        let headers = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("0"))]);
+        let link = "AWSAccessKeyId=AK&Signature=x&Expires=1";
+        let check = |query: &str, taken: &str| {
+            let refused = check(&Method::PUT, &path, query, &headers, taken).err();
+            refused.map_or(String::new(), |error| error.code().as_str().to_owned())
+        };
+        assert_eq!(check(link, "PutObject"), "");
+        assert_eq!(check(&format!("{link}&tagging"), "PutObjectTagging"), "");
+        assert_eq!(check(&format!("{link}&legal-hold"), "PutObjectLegalHold"), "AccessDenied");
+        assert_eq!(check(&format!("{link}&retention"), "PutObjectRetention"), "AccessDenied");
+        assert_eq!(check("retention", "PutObjectRetention"), "");
     }
 
     #[test]

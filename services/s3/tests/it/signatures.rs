@@ -185,3 +185,48 @@ async fn a_restoration_ends_with_the_calendar() {
     let listed = world.send("root", "secret", None, "GET", "/bucket?list-type=2", &wanted, bytes::Bytes::new()).await;
     assert!(listed.text().contains("<RestoreExpiryDate>9999-12-31T23:59:59"), "{}", listed.text());
 }
+
+/// Remembers what was recorded: the operation, who asked, and on what.
+#[derive(Default)]
+struct Recorder(std::sync::Mutex<Vec<(String, String, serde_json::Value)>>);
+
+#[async_trait::async_trait]
+impl service::audit::Audit for Recorder {
+    fn is_on(&self) -> bool {
+        true
+    }
+    async fn record(&self, call: service::audit::Call<'_>) -> Result<(), wire::Error> {
+        let who = call.cx.principal().arn(call.cx.account());
+        self.0.lock().unwrap().push((call.operation.to_owned(), who, call.input.clone()));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_browsers_upload_is_recorded_with_who_signed_it() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let world = crate::World::new();
+    assert_eq!(world.root("PUT", "/bucket", "").await.status, 200);
+    let recorder = std::sync::Arc::new(Recorder::default());
+    world.router.set_audit(recorder.clone());
+    let policy = STANDARD.encode(
+        serde_json::json!({"expiration": "2099-01-01T00:00:00Z", "conditions": [{"bucket": "bucket"}, {"key": "in/k"}]})
+            .to_string(),
+    );
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"secret");
+    let signature = STANDARD.encode(ring::hmac::sign(&key, policy.as_bytes()).as_ref());
+    let fields = [("key", "in/k"), ("AWSAccessKeyId", "root"), ("policy", &policy), ("signature", &signature)];
+    let field = |(name, value): &(&str, &str)| {
+        format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let mut body: String = fields.iter().map(field).collect();
+    body += "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\nhello\r\n--x--\r\n";
+    let kind = [("content-type", "multipart/form-data; boundary=x")];
+    let posted = world.plain("POST", "/bucket", &kind, bytes::Bytes::from(body)).await;
+    assert_eq!(posted.status, 204, "{}", posted.text());
+    let recorded = recorder.0.lock().unwrap().clone();
+    let input = serde_json::json!({"Bucket": "bucket", "Key": "in/k"});
+    let owner = format!("arn:aws:iam::{}:root", crate::ACCOUNT);
+    assert_eq!(recorded, [("PostObject".to_owned(), owner, input)]);
+}
