@@ -160,7 +160,11 @@ impl Console {
                 Ok(tx.put_json(&key, &session)?)
             })
             .await?;
-        Ok((answer, Some(format!("{COOKIE}={id}; Path=/console; HttpOnly; SameSite=Strict; Max-Age={seconds}"))))
+        let secure = secure(parts);
+        Ok((
+            answer,
+            Some(format!("{COOKIE}={id}; Path=/console; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")),
+        ))
     }
 
     async fn sign_out(&self, parts: &http::request::Parts) -> Result<(Value, Option<String>), Error> {
@@ -169,7 +173,8 @@ impl Console {
             let key = session_key(id);
             self.store.write(move |tx| tx.delete(&key)).await?;
         }
-        Ok((json!({}), Some(format!("{COOKIE}=; Path=/console; HttpOnly; SameSite=Strict; Max-Age=0"))))
+        let secure = secure(parts);
+        Ok((json!({}), Some(format!("{COOKIE}=; Path=/console; HttpOnly; SameSite=Strict; Max-Age=0{secure}"))))
     }
 
     async fn who(&self, parts: &http::request::Parts) -> Result<Value, Error> {
@@ -250,6 +255,13 @@ fn session_key(id: &str) -> Key {
 fn cookie(parts: &http::request::Parts) -> Option<&str> {
     let cookies = parts.headers.get(http::header::COOKIE)?.to_str().ok()?;
     cookies.split(';').find_map(|c| c.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+}
+
+/// Of a page that came by TLS, also where a proxy took that off: its cookie goes by TLS alone.
+fn secure(parts: &http::request::Parts) -> &'static str {
+    let by_tls =
+        parts.headers.get(http::header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
+    if by_tls { "; Secure" } else { "" }
 }
 
 /// A page of another site must not use the session, nor one that rebinds its name to this address.

@@ -86,7 +86,7 @@ impl Front {
         let given = s3_service::Files::default();
         let request = http::Request::get(asked.uri)
             .header(http::header::HOST, asked.host)
-            .extension(s3_service::Peer { address: std::net::Ipv4Addr::LOCALHOST.into(), secure: true })
+            .extension(s3_service::Peer { address: std::net::Ipv4Addr::LOCALHOST.into(), secure: true, by_tls: false })
             .extension(given.clone())
             .body(s3s::Body::empty())
             .map_err(io::Error::other)?;

@@ -1,8 +1,10 @@
 //! The Iceberg REST catalog's door: its requests are signed as AWS's are, or carry a token that the catalog has given for an access key.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use glue::iceberg::rest::{self, Request, token};
-use service::Cx;
+use service::{Cx, Router};
 use wire::Error;
 use wire::codec;
 use wire::sigv4::Claim;
@@ -24,6 +26,14 @@ fn bearer(headers: &http::HeaderMap) -> Option<&str> {
     let text = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = text.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whether a request has a token that the catalog has given.
+pub(crate) async fn has_token(router: &Arc<Router>, headers: &http::HeaderMap) -> bool {
+    match bearer(headers) {
+        Some(text) => token::check(router, text).await.is_ok(),
+        None => false,
+    }
 }
 
 impl Front {

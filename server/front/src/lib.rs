@@ -1,7 +1,8 @@
 //! One port, every protocol: finds the service and the operation, checks the signature, and passes on: S3 to its own door, the
 //! console's paths to the console, everything else through the codecs to the Router.
 //!
-//! Map: this file HTTP/1.1 and what every request passes through · [`console`] the console's bundle, sessions and calls ·
+//! Map: this file HTTP/1.1 and what every request passes through · [`body`] how much is taken of bodies · [`finish`] requests whose clients
+//! have gone · [`console`] the console's bundle, sessions and calls ·
 //! [`counted`] connections of other nodes · [`dynamodb`] what `DynamoDB`'s answers have that no other service's have · [`files`] open files of objects for workers ·
 //! [`forward`] connections that a node which stands by passes on, and what is said of a node's health · [`iceberg`] the Iceberg REST
 //! catalog's door · [`metrics`] what Prometheus reads · [`quiet`] a connection's own wakes · [`tls`] certificates and handshakes.
@@ -9,10 +10,12 @@
 //! A crate of its own, because it and what it makes of hyper run for every request and are worth optimising fully, while the rest of
 //! the binary is quicker to build without.
 
+mod body;
 mod console;
 mod counted;
 mod dynamodb;
 mod files;
+mod finish;
 mod forward;
 mod iceberg;
 mod metrics;
@@ -28,7 +31,7 @@ pub use tls::{Files, Tls};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,27 +40,36 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use service::{Cx, Origin, Platform, Principal, Router};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use wire::codec::{self, cbor, query, rest};
 use wire::sigv4::{Claim, Signable, SigningKey, sha256_hex};
 use wire::{Error, OperationSpec, Protocol};
+
+use crate::body::{collect, too_large};
+use crate::finish::{Begun, Finished};
 
 /// 2 KB of an object's metadata may be several hundred short headers; hyper takes 100 where nothing is said.
 const MAX_HEADERS: usize = 512;
 /// A request's head must come within this.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
-/// Between two pieces of a body.
-const BODY_IDLE: Duration = Duration::from_secs(30);
-/// Bodies of all protocols but S3 (a Lambda zip in base64 is the largest).
+/// The largest bodies but S3's: a Lambda zip in base64, what a model is asked, a commit of a table.
 const MAX_BODY: usize = 70 << 20;
+/// Those of other services.
+const MAX_ORDINARY_BODY: usize = 16 << 20;
+/// Form parameters, in which a letter may be written as three.
+const MAX_FORM: usize = 4 << 20;
+/// What a function's URL takes is bounded by what functions do.
+const MAX_URL_BODY: usize = 7 << 20;
 const MAX_CONNECTIONS: usize = 4096;
+/// Of one address, so that a single client shuts nobody out.
+const MAX_OF_ADDRESS: usize = 3072;
 /// Where the links of `GetFunction` lead.
 const LAMBDA_CODE: &str = "/_lakerun/lambda/code/";
 
@@ -81,9 +93,8 @@ pub struct Front {
     glue: Arc<glue::Glue>,
     console: console::Console,
     signing_keys: SigningKeys,
-    /// Connections.
-    open: AtomicUsize,
-    requests: AtomicUsize,
+    open: Connections,
+    requests: Arc<AtomicUsize>,
     stopping: AtomicBool,
     /// Set where several nodes take each other's place.
     term: Option<Term>,
@@ -122,8 +133,8 @@ impl Front {
             glue,
             console: console::Console::new(platform, token)?,
             signing_keys: SigningKeys::default(),
-            open: AtomicUsize::new(0),
-            requests: AtomicUsize::new(0),
+            open: Connections::default(),
+            requests: Arc::default(),
             stopping: AtomicBool::new(false),
             term: None,
             tls: None,
@@ -181,17 +192,14 @@ impl Front {
                     continue;
                 }
             };
-            if self.open.load(Ordering::Relaxed) >= MAX_CONNECTIONS {
-                continue;
-            }
+            let Some(place) = self.open.place(peer.ip()) else { continue };
             let _ = stream.set_nodelay(true);
-            self.open.fetch_add(1, Ordering::Relaxed);
             let front = self.clone();
             tokio::spawn(async move {
-                if let Err(e) = front.clone().connection(stream, peer).await {
+                let _place = place;
+                if let Err(e) = front.connection(stream, peer).await {
                     tracing::debug!(error = %e, "connection ended");
                 }
-                front.open.fetch_sub(1, Ordering::Relaxed);
             });
         }
     }
@@ -212,14 +220,14 @@ impl Front {
         // Of what another node passes on, its own address says nothing.
         let is_local = tls::is_local(&stream, peer);
         let secure = client.to_canonical().is_loopback() || (is_local && client == peer.ip());
-        let from = |secure| s3_service::Peer { address: client, secure };
-        let Some(tls) = &self.tls else { return self.requests(stream, from(secure)).await };
+        let from = |secure, by_tls| s3_service::Peer { address: client, secure, by_tls };
+        let Some(tls) = &self.tls else { return self.requests(stream, from(secure, false)).await };
         if tls::begins(&stream).await? {
             let stream = tls.accept(stream).await?;
-            return self.requests(stream, from(true)).await;
+            return self.requests(stream, from(true, true)).await;
         }
         if is_local {
-            return self.requests(stream, from(secure)).await;
+            return self.requests(stream, from(secure, false)).await;
         }
         // That and nothing else is answered in the clear.
         match tokio::time::timeout(HEADER_TIMEOUT, forward::health(&stream)).await?? {
@@ -236,7 +244,9 @@ impl Front {
         let service = service_fn(move |mut request: http::Request<Incoming>| {
             let front = self.clone();
             request.extensions_mut().insert(from);
-            async move { Ok::<_, Infallible>(front.answer(request).await) }
+            let begun = Begun::default();
+            request.extensions_mut().insert(begun.clone());
+            Finished::new(async move { Ok::<_, Infallible>(front.answer(request).await) }, begun)
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -271,7 +281,7 @@ impl Front {
         if !self.is_owner() {
             return unavailable(&request.into_parts().0, NOT_OWNER);
         }
-        let _under_way = UnderWay::new(&self.requests);
+        let _under_way = UnderWay::new(Arc::clone(&self.requests));
         let waits = request.headers().contains_key(http::header::EXPECT);
         let begun = Instant::now();
         let mut response = self.route(request).await;
@@ -294,11 +304,18 @@ impl Front {
     #[expect(clippy::too_many_lines, reason = "the order in which a request finds who answers it")]
     async fn route(&self, request: http::Request<Incoming>) -> http::Response<ResponseBody> {
         let (parts, body) = request.into_parts();
+        let begun = parts.extensions.get::<Begun>().cloned().unwrap_or_default();
+        let reads = matches!(parts.method, http::Method::GET | http::Method::HEAD | http::Method::OPTIONS);
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let claim = Claim::of(&parts.headers, &query);
         if matches!(claim, Ok(None)) && console::Console::is_meant(&parts) {
             return match collect(body, console::MAX_BODY).await {
-                Ok(body) => self.console.answer(&parts, body).await,
+                Ok(body) => {
+                    if !reads {
+                        begun.note();
+                    }
+                    self.console.answer(&parts, body).await
+                }
                 Err(e) => whole(codec::encode_error(Protocol::RestJson, &e, "")),
             };
         }
@@ -326,15 +343,27 @@ impl Front {
         let asks_by_token =
             parts.uri.path() == "/" && query.split('&').any(|pair| pair.strip_prefix("Action=") == Some(BY_TOKEN));
         if !is_iceberg && (named == Some("s3") || (named.is_none() && !asks_by_token && is_s3(&parts))) {
-            let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(ProgressingBody::new(body)));
+            if !reads {
+                begun.note();
+            }
+            let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(body::Progressing::new(body)));
             let asked = metrics::Asked("s3", method_name(request.method()));
             let mut response = self.s3.serve(request).await.map(|body| body.map_err(Into::into).boxed_unsync());
             response.extensions_mut().insert(asked);
             return response;
         }
-        let body = match collect(body, MAX_BODY).await {
+        // Nobody, until who has signed is known.
+        let (account, region) = (Arc::clone(&self.account), Arc::clone(&self.region));
+        let cx = Cx::of(self.router.clone(), Principal::Anonymous, account, region).with_origin(origin(&parts));
+        let is_dynamodb = dynamodb::is_meant(named, &parts.headers);
+        let limit = if is_iceberg { MAX_BODY } else { largest(named, is_dynamodb, &parts.headers) };
+        let body = match self.body(&cx, &parts, &claim, body, limit).await {
             Ok(body) => body,
-            Err(e) => return whole(codec::encode_error(asked(&parts.headers), &e, "")),
+            Err(e) if is_dynamodb && e.status() == 413 => return whole(dynamodb::too_large(cx.request_id())),
+            Err(e) => {
+                let protocol = asked(&parts.headers);
+                return whole(codec::encode_error(protocol, &renamed(e, protocol), cx.request_id()));
+            }
         };
         let request = codec::Request {
             method: parts.method.as_str(),
@@ -343,19 +372,15 @@ impl Front {
             headers: &parts.headers,
             body: &body,
         };
-        // Nobody, until who has signed is known.
-        let (account, region) = (Arc::clone(&self.account), Arc::clone(&self.region));
-        let cx = Cx::of(self.router.clone(), Principal::Anonymous, account, region).with_origin(origin(&parts));
         if is_iceberg {
+            if !reads {
+                begun.note();
+            }
             return whole(self.iceberg(&cx, &claim, &request, &body).await);
         }
         let id = cx.request_id().to_owned();
         let by_token = matches!(claim, Ok(None)) && named.is_none() && is_by_token(&request);
         let named = if by_token { Some("sts") } else { named };
-        let is_dynamodb = dynamodb::is_meant(named, request.headers);
-        if is_dynamodb && request.body.len() > dynamodb::MAX_BODY {
-            return whole(dynamodb::too_large(&id));
-        }
         let found = match self.find(named, &request) {
             Ok(spec) => spec,
             Err((protocol, e)) => {
@@ -377,9 +402,12 @@ impl Front {
             if let Ok(Some(claim)) = &claim {
                 check_scope(claim, found.service.name, request.headers)?;
             }
-            let unpacked = unpacked(&request, protocol, if is_dynamodb { dynamodb::MAX_BODY } else { MAX_BODY })?;
+            let unpacked = unpacked(&request, protocol, limit)?;
             let request = codec::Request { body: unpacked.as_deref().unwrap_or(request.body), ..request };
             let input = codec::decode_input(found, protocol, &request).map_err(|e| service::refusal(found, e))?;
+            if !found.readonly && !IS_WAITED_FOR.contains(&found.name) {
+                begun.note();
+            }
             self.router.call_canonical(&cx, found, input).await
         };
         let answer = match outcome.await {
@@ -420,7 +448,7 @@ impl Front {
         body: Incoming,
         claim: &Result<Option<Claim>, Error>,
     ) -> http::Response<ResponseBody> {
-        let body = match collect(body, MAX_BODY).await {
+        let body = match collect(body, MAX_URL_BODY).await {
             Ok(body) => body,
             Err(e) => return whole(codec::encode_error(Protocol::RestJson, &e, "")),
         };
@@ -431,10 +459,15 @@ impl Front {
         let cx = cx.with_origin(origin(parts));
         let caller = match claim {
             Ok(None) => Ok(None),
-            _ => self.authenticate(&cx, claim, &request).await.map(Some),
+            Ok(Some(signed)) => match check_scope(signed, "lambda", &http::HeaderMap::new()) {
+                Ok(()) => self.authenticate(&cx, claim, &request).await.map(Some),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error.clone()),
         };
         let (method, headers, origin) = (&parts.method, &parts.headers, origin(parts));
-        let call = lambda::UrlCall { method, path, query, headers, body: body.clone(), origin, caller };
+        let by_tls = parts.extensions.get::<s3_service::Peer>().is_some_and(|peer| peer.by_tls);
+        let call = lambda::UrlCall { method, path, query, headers, body: body.clone(), origin, by_tls, caller };
         self.lambda.call_url(call).await.map(|body| match body {
             lambda::UrlBody::Whole(bytes) => Full::new(bytes).map_err(|never| match never {}).boxed_unsync(),
             lambda::UrlBody::Pieces(pieces) => Written(pieces).boxed_unsync(),
@@ -453,7 +486,7 @@ impl Front {
             return None;
         }
         let request = codec::Request { method, path, query, headers: &parts.headers, body: b"" };
-        let operation = query::Params::parse(&request).action().unwrap_or_default().to_owned();
+        let operation = query::action(&request).unwrap_or_default();
         let found = self.router.find("sns", &operation)?;
         let cx = Cx::new(self.router.clone(), Principal::Anonymous, &self.account, &self.region);
         let followed = async {
@@ -526,9 +559,9 @@ impl Front {
         if service == "dynamodb" {
             return Err((Protocol::AwsJson10, Error::unknown_operation(service, "without X-Amz-Target")));
         }
-        let params = query::Params::parse(request);
+        let action = query::action(request);
         let rest = self.names.is_rest(service);
-        if rest || (params.action().is_none() && (request.method != "POST" || request.path != "/")) {
+        if rest || (action.is_none() && (request.method != "POST" || request.path != "/")) {
             let operations = self.router.operations();
             let own = operations.iter().filter(|o| rest && o.service.name == service);
             return rest::route(own, (request.method, request.path, request.query)).ok_or_else(|| {
@@ -536,14 +569,14 @@ impl Front {
                 (Protocol::RestJson, Error::unknown_operation(service, &operation))
             });
         }
-        let Some(action) = params.action() else {
+        let Some(action) = action else {
             return Err((
                 protocol,
                 Error::new("MissingAction", 400, "The request names no operation (X-Amz-Target or Action)"),
             ));
         };
         let invalid = |message| (Protocol::Query, Error::new("InvalidAction", 400, message));
-        let found = self.router.find(service, action);
+        let found = self.router.find(service, &action);
         let found = found.ok_or_else(|| invalid(format!("Could not find operation {action} of service {service}")))?;
         if found.service.protocol != Protocol::Query {
             return Err(invalid(format!(
@@ -551,6 +584,46 @@ impl Front {
             )));
         }
         Ok(found)
+    }
+
+    /// A request's body. Of somebody whose key is not known no more is taken than what that is told by.
+    async fn body(
+        &self,
+        cx: &Cx,
+        parts: &http::request::Parts,
+        claim: &Result<Option<Claim>, Error>,
+        body: Incoming,
+        limit: usize,
+    ) -> Result<Bytes, Error> {
+        let is_small = body.size_hint().upper().is_some_and(|n| n <= u64::try_from(body::FROM_ANYBODY).unwrap_or(0));
+        if is_small || self.is_known(cx, parts, claim).await {
+            return collect(body, limit).await;
+        }
+        match collect(body, limit.min(body::FROM_ANYBODY)).await {
+            Err(error) if error.status() == 413 => {
+                let request = codec::Request {
+                    method: parts.method.as_str(),
+                    path: parts.uri.path(),
+                    query: parts.uri.query().unwrap_or_default(),
+                    headers: &parts.headers,
+                    body: b"",
+                };
+                Err(self.authenticate(cx, claim, &request).await.err().unwrap_or(error))
+            }
+            collected => collected,
+        }
+    }
+
+    /// Whether the key that a request says it is signed with is one, of a session that lasts.
+    async fn is_known(&self, cx: &Cx, parts: &http::request::Parts, claim: &Result<Option<Claim>, Error>) -> bool {
+        match claim {
+            Ok(Some(claim)) => match self.router.identity().credentials(&claim.access_key).await {
+                Ok(Some(keys)) => keys.check_session(claim.session_token.as_deref(), cx.now()).is_ok(),
+                _ => false,
+            },
+            Ok(None) => false,
+            Err(_) => iceberg::has_token(&self.router, &parts.headers).await,
+        }
     }
 
     /// Checks signature, session and expiry; the context with the caller in it.
@@ -719,10 +792,24 @@ fn is_s3(parts: &http::request::Parts) -> bool {
         || keys.into_iter().any(|key| ["delete", "uploads", "uploadId", "select", "restore"].contains(&key))
 }
 
+/// The largest body that a request for a service may have.
+fn largest(named: Option<&str>, is_dynamodb: bool, headers: &http::HeaderMap) -> usize {
+    match named {
+        _ if is_dynamodb => dynamodb::MAX_BODY,
+        Some("lambda" | "sagemakerruntime") => MAX_BODY,
+        _ if asked(headers) == Protocol::Query => MAX_FORM,
+        _ => MAX_ORDINARY_BODY,
+    }
+}
+
+/// Operations that change something and wait for it to be there: nothing is given to a client that has gone. What a function answers in
+/// pieces is nobody else's either; its invocation goes on by itself.
+const IS_WAITED_FOR: [&str; 3] = ["ReceiveMessage", "GetActivityTask", "InvokeWithResponseStream"];
+
 /// A request that nobody signs: what it has of a token says who asks. Source: STS API reference, AssumeRoleWithWebIdentity.
 fn is_by_token(request: &codec::Request<'_>) -> bool {
     (request.method == "GET" || asked(request.headers) == Protocol::Query)
-        && query::Params::parse(request).action() == Some(BY_TOKEN)
+        && query::action(request).as_deref() == Some(BY_TOKEN)
 }
 
 const BY_TOKEN: &str = "AssumeRoleWithWebIdentity";
@@ -805,10 +892,6 @@ fn inflate(packed: impl std::io::Read, encoding: &str, limit: usize) -> Result<V
     if body.len() > limit { Err(too_large(limit)) } else { Ok(body) }
 }
 
-fn too_large(limit: usize) -> Error {
-    Error::new("RequestEntityTooLargeException", 413, format!("The request body is larger than {limit} bytes"))
-}
-
 /// What a node says that may no longer own the stores: it could not reach the database for too long.
 const NOT_OWNER: &str = "without its lease";
 
@@ -816,17 +899,47 @@ fn turned_away(what: &str) -> Error {
     Error::new("ServiceUnavailable", 503, format!("The server is {what}; try again"))
 }
 
-/// A request under way, counted until it is answered or its client has gone, which ends its future wherever that waits.
-struct UnderWay<'a>(&'a AtomicUsize);
+/// The connections that are open, by address.
+#[derive(Default)]
+struct Connections(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
 
-impl<'a> UnderWay<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
+/// A connection's place, which it gives back however it ends.
+struct Place(Arc<Mutex<BTreeMap<IpAddr, usize>>>, IpAddr);
+
+impl Connections {
+    /// None where there are as many as may be.
+    fn place(&self, of: IpAddr) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = open.get(&of).copied().unwrap_or_default();
+        if own >= MAX_OF_ADDRESS || open.values().sum::<usize>() >= MAX_CONNECTIONS {
+            return None;
+        }
+        open.insert(of, own + 1);
+        Some(Place(Arc::clone(&self.0), of))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match open.get_mut(&self.1) {
+            Some(own) if *own > 1 => *own -= 1,
+            _ => drop(open.remove(&self.1)),
+        }
+    }
+}
+
+/// A request under way, counted until it is answered or its future has ended otherwise.
+struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn new(count: Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -1000,64 +1113,37 @@ fn whole(response: http::Response<Bytes>) -> http::Response<ResponseBody> {
     response.map(|bytes| Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
 }
 
-async fn collect(body: Incoming, limit: usize) -> Result<Bytes, Error> {
-    match Limited::new(ProgressingBody::new(body), limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(e) if e.is::<http_body_util::LengthLimitError>() => Err(too_large(limit)),
-        Err(e) => Err(Error::new("RequestTimeoutException", 400, format!("The request body did not arrive: {e}"))),
-    }
-}
-
-/// A body whose pieces must keep coming.
-struct ProgressingBody {
-    inner: Incoming,
-    /// Set while nothing comes.
-    deadline: Option<Pin<Box<Sleep>>>,
-}
-
-impl ProgressingBody {
-    fn new(inner: Incoming) -> Self {
-        Self { inner, deadline: None }
-    }
-}
-
-impl Body for ProgressingBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
-            self.deadline = None;
-            return Poll::Ready(frame.map(|f| f.map_err(Into::into)));
-        }
-        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(BODY_IDLE)));
-        match deadline.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Some(Err("nothing came for 30 seconds".into()))),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-    fn size_hint(&self) -> hyper::body::SizeHint {
-        self.inner.size_hint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn a_request_whose_client_has_gone_counts_no_more() {
-        let count = AtomicUsize::new(0);
+        let count = Arc::<AtomicUsize>::default();
         let request = async {
-            let _under_way = UnderWay::new(&count);
+            let _under_way = UnderWay::new(Arc::clone(&count));
             std::future::pending::<()>().await;
         };
         let seen = tokio::time::timeout(Duration::from_millis(1), request).await;
         assert!(seen.is_err());
         assert_eq!(count.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_connection_gives_its_place_back_also_by_a_panic() {
+        let connections = Connections::default();
+        let [one, other] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        let places: Vec<_> = (0..MAX_OF_ADDRESS).map(|_| connections.place(one).unwrap()).collect();
+        assert!(connections.place(one).is_none());
+        let place = connections.place(other).unwrap();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _place = place;
+            std::panic::resume_unwind(Box::new("a handler"));
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(connections.0.lock().unwrap().get(&other), None);
+        drop(places);
+        assert!(connections.0.lock().unwrap().is_empty());
     }
 
     #[test]

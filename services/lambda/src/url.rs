@@ -36,6 +36,17 @@ const ACTION: &str = "lambda:InvokeFunctionUrl";
 /// What a caller is known by: a function that had them could call as its caller.
 const SIGNED_BY: [&str; 2] = ["authorization", "x-amz-security-token"];
 
+/// The same in the query of a presigned request, and what is of no use without it.
+const PRESIGNED_BY: [&str; 7] = [
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+];
+
 /// A function's URL, by function and by id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Url {
@@ -95,6 +106,7 @@ pub struct UrlCall<'a> {
     pub headers: &'a HeaderMap,
     pub body: Bytes,
     pub origin: Origin,
+    pub by_tls: bool,
     /// The caller where the request is signed well; none where it is not signed at all.
     pub caller: Result<Option<Cx>, Error>,
 }
@@ -346,9 +358,10 @@ fn event(url: &Url, path: &str, call: &UrlCall<'_>, caller: &Cx, platform: &Cx) 
         headers.remove("cookie").map(|cookie| cookie.split(';').map(|one| one.trim().to_owned()).collect());
     let address = call.origin.address.map(|address| address.to_string()).unwrap_or_default();
     headers.insert("x-forwarded-for", address.clone());
-    headers.insert("x-forwarded-proto", "http".to_owned());
+    headers.insert("x-forwarded-proto", if call.by_tls { "https" } else { "http" }.to_owned());
+    let query = if is_signed { without_signature(call.query) } else { call.query.to_owned() };
     let mut parameters: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in ::url::form_urlencoded::parse(call.query.as_bytes()) {
+    for (name, value) in ::url::form_urlencoded::parse(query.as_bytes()) {
         let all = parameters.entry(name.into_owned()).or_default();
         *all = if all.is_empty() { value.into_owned() } else { format!("{all},{value}") };
     }
@@ -380,7 +393,7 @@ fn event(url: &Url, path: &str, call: &UrlCall<'_>, caller: &Cx, platform: &Cx) 
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
-        "rawQueryString": call.query,
+        "rawQueryString": query,
         "headers": headers,
         "requestContext": context,
         "isBase64Encoded": false,
@@ -400,6 +413,15 @@ fn event(url: &Url, path: &str, call: &UrlCall<'_>, caller: &Cx, platform: &Cx) 
         }
     }
     event
+}
+
+/// A query without what a presigned request is signed by.
+fn without_signature(query: &str) -> String {
+    let is_own = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        !PRESIGNED_BY.contains(&name.as_str())
+    };
+    query.split('&').filter(is_own).collect::<Vec<_>>().join("&")
 }
 
 /// Whether a body is handed on as text. Source: API Gateway Developer Guide, "Working with binary media types for HTTP APIs".

@@ -31,7 +31,7 @@ pub struct Request<'a> {
 pub fn decode_input(spec: &OperationSpec, protocol: Protocol, request: &Request<'_>) -> Result<Value, Error> {
     let value = match protocol {
         Protocol::AwsJson10 | Protocol::AwsJson11 => json::decode(request.body)?,
-        Protocol::Query => query::decode(spec.input, &query::Params::parse(request))?,
+        Protocol::Query => query::decode(spec.input, &query::Params::parse(request)?)?,
         Protocol::RestJson | Protocol::RestXml => rest::decode(spec, request)?,
         Protocol::RpcV2Cbor => cbor::decode(spec, request.body)?,
     };

@@ -20,20 +20,32 @@ pub struct Params {
 }
 
 /// Names nest no deeper than this; deeper ones are ignored. (The deepest of the services' models has about ten parts.)
-const MAX_DOTS: usize = 20;
-/// The parts of names that are different, all together: each is about a kilobyte of the tree, which is made before a signature is looked
-/// at. A request of more names nothing at all.
-const MAX_NODES: usize = 100_000;
+const MAX_PARTS: usize = 20;
+/// The parts of names that are different, all together: each is about a kilobyte of the tree.
+const MAX_NODES: usize = 200_000;
+
+/// The pairs of a request in its query and its body, as they are written.
+fn pairs<'a>(request: &Request<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let body = std::str::from_utf8(request.body).unwrap_or_default();
+    let pairs = request.query.split('&').chain(body.trim_end().split('&')).filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// The operation that a request names, found without taking anything else apart.
+pub fn action(request: &Request<'_>) -> Option<String> {
+    let is_action = |name: &str| name == "Action" || (name.contains('%') && form_decode(name) == "Action");
+    pairs(request).filter(|(name, _)| is_action(name)).last().map(|(_, value)| form_decode(value))
+}
 
 impl Params {
-    pub fn parse(request: &Request<'_>) -> Self {
+    /// # Errors
+    /// Where there are more parameters than any request has.
+    pub fn parse(request: &Request<'_>) -> Result<Self, Error> {
         let (mut root, mut nodes) = (Self::default(), 0_usize);
-        let body = std::str::from_utf8(request.body).unwrap_or_default();
-        for pair in request.query.split('&').chain(body.trim_end().split('&')).filter(|p| !p.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        for (name, value) in pairs(request) {
             let (name, value) = (form_decode(name), form_decode(value));
             let mut node = &mut root;
-            if name.split('.').count() > MAX_DOTS {
+            if name.split('.').count() > MAX_PARTS {
                 continue;
             }
             for part in name.split('.') {
@@ -44,17 +56,10 @@ impl Params {
             }
             node.text = Some(value);
             if nodes > MAX_NODES {
-                return Self::default();
+                return Err(Error::new("RequestEntityTooLargeException", 413, "The request has too many parameters"));
             }
         }
-        root
-    }
-
-    pub fn action(&self) -> Option<&str> {
-        self.text_of("Action")
-    }
-    pub fn text_of(&self, name: &str) -> Option<&str> {
-        self.children.get(name)?.text.as_deref()
+        Ok(root)
     }
     fn items(&self) -> Vec<&Self> {
         let mut numbered: Vec<(u64, &Self)> =
@@ -252,22 +257,22 @@ impl Xml {
 mod tests {
     use super::*;
 
-    fn parsed(body: &str) -> Params {
-        let headers = http::HeaderMap::new();
-        Params::parse(&Request { method: "POST", path: "/", query: "", headers: &headers, body: body.as_bytes() })
+    fn asked(body: &str) -> Request<'_> {
+        static NONE: std::sync::LazyLock<http::HeaderMap> = std::sync::LazyLock::new(http::HeaderMap::new);
+        Request { method: "POST", path: "/", query: "", headers: &NONE, body: body.as_bytes() }
     }
 
     #[test]
-    fn a_form_of_many_names_names_nothing() {
+    fn a_form_of_many_names_is_refused() {
         let values = |count: usize| {
             (0..count).fold("Action=PutMetricData".to_owned(), |all, n| {
                 all + &format!("&MetricData.member.1.Values.member.{n}=1")
             })
         };
-        assert_eq!(parsed(&values(50_000)).action(), Some("PutMetricData"));
+        assert_eq!(action(&asked(&values(50_000))).as_deref(), Some("PutMetricData"));
+        assert!(Params::parse(&asked(&values(50_000))).is_ok());
         let deep = ".b".repeat(15);
         let body = (0..20_000).fold("Action=PutMetricData".to_owned(), |all, n| all + &format!("&a{n}{deep}="));
-        let params = parsed(&body);
-        assert_eq!((params.action(), params.children.len()), (None, 0));
+        assert_eq!(Params::parse(&asked(&body)).unwrap_err().status(), 413);
     }
 }

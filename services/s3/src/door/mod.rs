@@ -191,6 +191,7 @@ pub struct Peer {
     pub address: std::net::IpAddr,
     /// It came by TLS, or never left the machine.
     pub secure: bool,
+    pub by_tls: bool,
 }
 
 impl Peer {

@@ -38,7 +38,7 @@ async fn serve() {
                 let door = door.clone();
                 async move {
                     let (mut parts, body) = request.into_parts();
-                    parts.extensions.insert(Peer { address: peer.ip(), secure: false });
+                    parts.extensions.insert(Peer { address: peer.ip(), secure: false, by_tls: false });
                     let request = http::Request::from_parts(parts, s3s::Body::from(body));
                     Ok::<_, Infallible>(door.serve(request).await)
                 }
