@@ -153,7 +153,7 @@ async fn accept(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>)
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the Runtime API cannot accept");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
             Some(_) = connections.join_next() => {}
