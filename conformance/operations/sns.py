@@ -10,7 +10,7 @@ import threading
 import urllib.error
 import urllib.request
 
-from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused
+from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused, role, until
 
 GONE = f"arn:aws:sns:{REGION}:{ACCOUNT}:nothing-here"
 
@@ -314,3 +314,35 @@ def told_in(arn):
     told = json.loads(received(url, 1)[0]["Body"])
     equal((told["SignatureVersion"], is_signed(told)), ("2", True))
     return told
+
+
+@operations("sns", "SetTopicAttributes", "Publish")
+def delivery_status():
+    arn, logger = topic(), role("sns")
+    allow = {"Effect": "Allow", "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}
+    client("iam").put_role_policy(RoleName=logger.rsplit("/", 1)[1], PolicyName="logs", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": allow}))
+    for name, value in (("SQSSuccessFeedbackRoleArn", logger), ("SQSSuccessFeedbackSampleRate", "100"), ("SQSFailureFeedbackRoleArn", logger)):
+        sns().set_topic_attributes(TopicArn=arn, AttributeName=name, AttributeValue=value)
+    url, target = queue()
+    gone = target + "-gone"
+    for endpoint in (target, gone):
+        sns().subscribe(TopicArn=arn, Protocol="sqs", Endpoint=endpoint)
+    id = sns().publish(TopicArn=arn, Message="hello")["MessageId"]
+    at = f"sns/{REGION}/{ACCOUNT}/{arn.rsplit(':', 1)[1]}"
+
+    def logged(group):
+        def ask():
+            try:
+                return [json.loads(e["message"]) for e in client("logs").filter_log_events(logGroupName=group)["events"]]
+            except client("logs").exceptions.ResourceNotFoundException:
+                return []
+        return until(ask, bool)
+
+    good, = logged(at)
+    holds(good["notification"], messageId=id, topicArn=arn, messageMD5Sum="5d41402abc4b2a76b9719d911017c592")
+    holds(good["delivery"], destination=target, statusCode=200, attempts=1)
+    assert json.loads(good["delivery"]["providerResponse"])["sqsMessageId"] and good["status"] == "SUCCESS", good
+    bad, = logged(at + "/Failure")
+    holds(bad["delivery"], destination=gone, statusCode=400)
+    equal((bad["status"], json.loads(bad["delivery"]["providerResponse"])["ErrorCode"].split(".")[-1]), ("FAILURE", "NonExistentQueue"))
+    refused("InvalidParameter", "SQSSuccessFeedbackSampleRate", sns().set_topic_attributes, TopicArn=arn, AttributeName="SQSSuccessFeedbackSampleRate", AttributeValue="101")

@@ -70,6 +70,7 @@ fn layer(manifest: &str) -> Option<&'static str> {
             "store" => "store",
             "service" => "service",
             "trino-functions" => "functions",
+            "sealing" => "sealing",
             _ => "platform",
         },
     })
@@ -83,7 +84,8 @@ fn allowed(from: &str, to: &str) -> bool {
         "bench" | "sim" => {
             &["services", "api", "platform", "functions", "service", "store", "asl", "expressions", "wire"]
         }
-        "services" => &["api", "platform", "service", "store", "asl", "wire", "jsontext"],
+        "services" => &["api", "platform", "sealing", "service", "store", "asl", "wire", "jsontext"],
+        "sealing" => &["api", "service", "wire"],
         "platform" => &["functions", "service", "store", "asl", "wire", "jsontext"],
         "service" => &["store", "wire"],
         "asl" => &["expressions", "wire", "jsontext"],

@@ -1,7 +1,6 @@
 //! SQS and SNS: queues, topics, and their deliveries, e-mail among them.
 
 mod permissions;
-mod seal;
 mod sns;
 mod sqs;
 

@@ -11,6 +11,7 @@ use store::{Done, Runner, Store, Task};
 use wire::Error;
 use wire::arn::Arn;
 
+use super::feedback::{Outcome, Said};
 use super::http::{POST, Poster};
 use super::lapse::{CLEAR, LAPSE};
 use super::mail::{CONFIRM, Mail, Mailer, Refused};
@@ -20,7 +21,7 @@ use super::ordered::ORDERED;
 use super::publish::{Delivery, Notification};
 use super::sign::Signer;
 use super::topic::Subscription;
-use crate::seal::Sealer;
+use sealing::Sealer;
 
 pub(super) const DELIVER: &str = "sns:deliver";
 /// The same by e-mail: a mail server that is slow holds up mails alone.
@@ -54,7 +55,7 @@ impl Runner for Deliverer {
             self.ask(&task).await
         } else {
             match task.payload() {
-                Ok(delivery) => self.deliver(&task.id, delivery).await,
+                Ok(delivery) => self.deliver(&task.id, task.attempt, delivery).await,
                 Err(error) => Err(error.into()),
             }
         };
@@ -71,7 +72,7 @@ impl Runner for Deliverer {
         let buried = match task.payload::<Delivery>() {
             _ if task.kind == CONFIRM => return Done::Finished,
             Ok(delivery) => {
-                self.metrics.ended(&delivery.notification.topic_arn, Ended::Failed);
+                self.failed(&task.id, task.attempt, &delivery, Said::refused(&cause)).await;
                 self.dead_letter(&task.id, delivery).await
             }
             Err(error) => Err(error.into()),
@@ -106,30 +107,50 @@ impl From<store::Error> for Refused {
 
 impl Deliverer {
     /// `task` names the delivery: what it calls counts once under that name.
-    pub(super) async fn deliver(&self, task: &str, delivery: Delivery) -> Result<(), Refused> {
+    pub(super) async fn deliver(&self, task: &str, attempts: u32, delivery: Delivery) -> Result<(), Refused> {
         let Delivery { subscription_arn, notification } = delivery;
         let Some(subscription) = self.subscription(&subscription_arn).await? else { return Ok(()) };
         let notification = self.opened(notification).await?;
         let text = notification.text(&subscription.protocol);
         let delivered = match subscription.protocol.as_str() {
-            "email" => self.mail(task, &subscription, &notification, text).await,
+            "email" => self.mail(task, &subscription, &notification, text.clone()).await,
             "email-json" => {
                 let envelope = self.envelope(&notification, &text, &subscription.arn).await?.to_string();
                 self.mail(task, &subscription, &notification, envelope).await
             }
             "sqs" => {
                 let raw = subscription.is_raw();
-                let body =
-                    if raw { text } else { self.envelope(&notification, &text, &subscription.arn).await?.to_string() };
+                let body = if raw {
+                    text.clone()
+                } else {
+                    self.envelope(&notification, &text, &subscription.arn).await?.to_string()
+                };
                 self.enqueue(task, &subscription.endpoint, &notification, body, raw).await
             }
             "lambda" => self.invoke(task, &subscription, &notification, &text).await,
             other => Err(Refused::ForGood(format!("no deliveries to protocol {other}"))),
         };
-        if delivered.is_ok() {
-            self.metrics.ended(&notification.topic_arn, Ended::Delivered);
-        }
-        delivered
+        let said = delivered?;
+        self.metrics.ended(&notification.topic_arn, Ended::Delivered);
+        let (notification, subscription, text) = (&notification, &subscription, text.as_str());
+        self.tell(Outcome { task, notification, subscription, text, attempts, is_success: true, said }).await;
+        Ok(())
+    }
+
+    /// A delivery has failed for good: metrics and, where the topic wants it, the log say so.
+    pub(super) async fn failed(&self, task: &str, attempts: u32, delivery: &Delivery, said: Said) {
+        self.metrics.ended(&delivery.notification.topic_arn, Ended::Failed);
+        self.tell_failed(task, attempts, delivery, said).await;
+    }
+
+    pub(super) async fn tell_failed(&self, task: &str, attempts: u32, delivery: &Delivery, said: Said) {
+        let Ok(Some(subscription)) = self.subscription(&delivery.subscription_arn).await else { return };
+        // Of a message that cannot be opened the sum is of nothing.
+        let opened = self.opened(delivery.notification.clone()).await;
+        let notification = &opened.unwrap_or_else(|_| delivery.notification.clone());
+        let text = notification.text(&subscription.protocol);
+        let (subscription, text) = (&subscription, text.as_str());
+        self.tell(Outcome { task, notification, subscription, text, attempts, is_success: false, said }).await;
     }
 
     /// The message as it was published: SNS opens what was sealed for it.
@@ -169,10 +190,11 @@ impl Deliverer {
         subscription: &Subscription,
         notification: &Notification,
         text: String,
-    ) -> Result<(), Refused> {
+    ) -> Result<Said, Refused> {
         let subject = notification.subject.clone().unwrap_or_else(|| "AWS Notification Message".to_owned());
         let id = task.split_once('/').map_or(task, |(_, id)| id).replace('/', ".");
-        self.mailer.send(Mail { id, to: subscription.endpoint.clone(), subject, text }).await
+        self.mailer.send(Mail { id, to: subscription.endpoint.clone(), subject, text }).await?;
+        Ok(Said { status: 200, response: String::new() })
     }
 
     async fn enqueue(
@@ -182,7 +204,7 @@ impl Deliverer {
         notification: &Notification,
         body: String,
         with_attributes: bool,
-    ) -> Result<(), Refused> {
+    ) -> Result<Said, Refused> {
         let arn = Arn::parse(queue_arn).ok_or_else(|| Refused::ForGood(format!("not an ARN: {queue_arn}")))?;
         let attributes = notification.attributes.iter().filter(|_| with_attributes).map(|(name, value)| {
             let value = api_sqs::MessageAttributeValue {
@@ -202,8 +224,10 @@ impl Deliverer {
             message_deduplication_id: notification.duplicate.clone().filter(|_| fifo),
             ..api_sqs::SendMessageRequest::default()
         };
-        self.cx(task, &notification.topic_arn, queue_arn).call::<api_sqs::SendMessage>(request).await?;
-        Ok(())
+        let cx = self.cx(task, &notification.topic_arn, queue_arn);
+        let sent = cx.call::<api_sqs::SendMessage>(request).await?;
+        let response = json!({ "sqsRequestId": cx.request_id(), "sqsMessageId": sent.message_id });
+        Ok(Said { status: 200, response: response.to_string() })
     }
 
     async fn invoke(
@@ -212,7 +236,7 @@ impl Deliverer {
         subscription: &Subscription,
         notification: &Notification,
         text: &str,
-    ) -> Result<(), Refused> {
+    ) -> Result<Said, Refused> {
         let mut message = self.envelope(notification, text, &subscription.arn).await?;
         if let Value::Object(fields) = &mut message {
             // Functions know two of the names in another case. Source: Lambda Developer Guide, "Invoking Lambda functions with
@@ -237,8 +261,10 @@ impl Deliverer {
             payload: Some(event.to_string().into_bytes().into()),
             ..api_lambda::InvocationRequest::default()
         };
-        self.cx(task, &notification.topic_arn, &subscription.endpoint).call::<api_lambda::Invoke>(request).await?;
-        Ok(())
+        let cx = self.cx(task, &notification.topic_arn, &subscription.endpoint);
+        cx.call::<api_lambda::Invoke>(request).await?;
+        let response = json!({ "lambdaRequestId": cx.request_id() }).to_string();
+        Ok(Said { status: 202, response })
     }
 
     /// Asks an e-mail subscriber for confirmation.

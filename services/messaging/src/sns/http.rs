@@ -14,6 +14,7 @@ use sha2::Digest as _;
 use store::{Done, NewTask, Task};
 
 use super::deliver::{Deliverer, MAX_ATTEMPTS, pause};
+use super::feedback::{Outcome, Said};
 use super::mail::Refused;
 use super::metrics::Ended;
 use super::policy::Effective;
@@ -26,6 +27,8 @@ pub(super) const POST: &str = "sns:http";
 const EACH: usize = 16;
 /// Between two looks at an endpoint that has all its calls under way.
 const BUSY_MS: i64 = 10;
+/// How the cause of a refusal begins.
+const ANSWERED: &str = "the endpoint answered ";
 /// An endpoint has so long to answer.
 const LIMIT: Duration = Duration::from_secs(15);
 
@@ -87,7 +90,7 @@ impl Poster {
         Self { door, pace: Pace::default() }
     }
 
-    async fn post(&self, letter: &Letter) -> Result<(), Refused> {
+    async fn post(&self, letter: &Letter) -> Result<Said, Refused> {
         let url = Url::parse(&letter.url).map_err(|error| Refused::ForGood(error.to_string()))?;
         let request = self.door.request(Method::POST, &url).map_err(|refused| match refused {
             egress::Refused::Address(cause) => Refused::ForGood(cause),
@@ -108,9 +111,9 @@ impl Poster {
         }
         let answer = request.send().await.map_err(|error| Refused::ForNow(told(&error)))?;
         let status = answer.status();
-        let cause = || format!("the endpoint answered {status}");
+        let cause = || format!("{ANSWERED}{status}");
         if status.is_success() {
-            Ok(())
+            Ok(Said { status: status.as_u16(), response: String::new() })
         } else if status.is_server_error() || status.is_informational() || status.as_u16() == 429 {
             Err(Refused::ForNow(cause()))
         } else {
@@ -143,7 +146,7 @@ impl Deliverer {
             }
             Err(Refused::ForNow(cause) | Refused::ForGood(cause)) => {
                 if let What::Message(delivery) = &post.what {
-                    self.metrics.ended(&delivery.notification.topic_arn, Ended::Failed);
+                    self.failed(&task.id, task.attempt, delivery, Said::refused(&cause)).await;
                 }
                 return self.give_up(&task, post.what, &cause).await;
             }
@@ -164,7 +167,10 @@ impl Deliverer {
             self.metrics.ended(&letter.topic, if posted.is_ok() { Ended::Delivered } else { Ended::Failed });
         }
         let (cause, retry) = match posted {
-            Ok(()) => return Done::Finished,
+            Ok(said) => {
+                self.tell_posted(&task.id, &post, said).await;
+                return Done::Finished;
+            }
             Err(Refused::ForNow(cause)) => (cause, policy.pause_ms(post.failures + 1)),
             Err(Refused::ForGood(cause)) => (cause, None),
         };
@@ -173,7 +179,21 @@ impl Deliverer {
             let at = self.store.clock().now_ms() + pause;
             return self.again(&task, Post { failures: post.failures + 1, what: post.what, turn_ms: None }, at).await;
         }
+        if let What::Message(delivery) = &post.what {
+            let status = cause.strip_prefix(ANSWERED).and_then(|rest| rest.get(..3)?.parse().ok());
+            let said = Said { status: status.unwrap_or(0), response: cause.clone() };
+            self.tell_failed(&task.id, post.failures + 1, delivery, said).await;
+        }
         self.give_up(&task, post.what, &cause).await
+    }
+
+    async fn tell_posted(&self, task: &str, post: &Post, said: Said) {
+        let What::Message(delivery) = &post.what else { return };
+        let Ok(Some(subscription)) = self.subscription(&delivery.subscription_arn).await else { return };
+        let Ok(notification) = self.opened(delivery.notification.clone()).await else { return };
+        let text = notification.text(&subscription.protocol);
+        let (attempts, notification, subscription) = (post.failures + 1, &notification, &subscription);
+        self.tell(Outcome { task, notification, subscription, text: &text, attempts, is_success: true, said }).await;
     }
 
     async fn give_up(&self, task: &Task, what: What, cause: &str) -> Done {

@@ -7,6 +7,7 @@
 //! Not here: SMS, mobile push.
 
 mod deliver;
+mod feedback;
 mod guard;
 mod http;
 mod lapse;
@@ -27,13 +28,13 @@ use service::{Platform, Router, operations};
 use store::Store;
 use wire::Error;
 
-use crate::seal::{By, Of, Sealer};
 use deliver::{DELIVER, Deliverer, MAIL};
 use http::{POST, Poster};
 use lapse::{CLEAR, LAPSE};
 pub use links::Links;
 use mail::{CONFIRM, Smtp};
 use ordered::ORDERED;
+use sealing::{By, Of, Sealer};
 use sign::Signer;
 
 /// The service.
@@ -57,7 +58,7 @@ fn kms_error(error: &Error) -> Option<Error> {
     Some(named(error.message()))
 }
 
-const KMS: By = By { via: "sns.amazonaws.com", context: "aws:sns:topicArn", named: kms_error };
+const KMS: By = By { via: Some("sns.amazonaws.com"), context: "aws:sns:topicArn", named: kms_error };
 
 /// A topic's messages; their data keys are used for five minutes.
 fn of_topic(arn: &str) -> Of<'_> {

@@ -9,8 +9,8 @@ use store::{Done, Key, NewTask, Task, Tx};
 use wire::Error;
 
 use super::deliver::{Deliverer, MAX_ATTEMPTS, pause};
+use super::feedback::Said;
 use super::mail::Refused;
-use super::metrics::Ended;
 use super::publish::Delivery;
 
 pub(super) const ORDERED: &str = "sns:ordered";
@@ -78,7 +78,7 @@ impl Deliverer {
             let Pending { delivery, failures } = store::kv::decode(&key, &value)?;
             // The memos of what it calls begin with the task's name, and end with the message.
             let name = format!("{}/{}", task.id, delivery.notification.id);
-            let (cause, for_good) = match self.deliver(&name, delivery.clone()).await {
+            let (cause, for_good) = match self.deliver(&name, failures + 1, delivery.clone()).await {
                 Ok(()) => {
                     self.done(key, &name).await?;
                     continue;
@@ -88,7 +88,7 @@ impl Deliverer {
             };
             if for_good {
                 tracing::error!(task = task.id, cause, "a delivery failed for good");
-                self.metrics.ended(&delivery.notification.topic_arn, Ended::Failed);
+                self.failed(&name, failures + 1, &delivery, Said::refused(&cause)).await;
                 if self.dead_letter(&name, delivery).await.is_err() {
                     return Ok(Done::RetryAfter(pause(failures + 1)));
                 }

@@ -24,8 +24,8 @@ use store::{Done, Runner, Store, Task};
 use tokio::sync::Notify;
 use wire::Error;
 
-use crate::seal::{By, Sealer};
 use queue::Queue;
+use sealing::{By, Sealer};
 
 /// The service.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ fn kms_error(error: &Error) -> Option<Error> {
     Some(named.with_query_code(code))
 }
 
-const KMS: By = By { via: "sqs.amazonaws.com", context: "aws:sqs:arn", named: kms_error };
+const KMS: By = By { via: Some("sqs.amazonaws.com"), context: "aws:sqs:arn", named: kms_error };
 
 /// Receivers that wait, by queue.
 #[derive(Debug, Default)]

@@ -65,6 +65,19 @@ const EXECUTIONS: Columns = &[
     ("stopped", "stopDate", Time),
     ("redrives", "redriveCount", Number),
 ];
+const DELIVERIES: Columns = &[
+    ("topic", "Topic", Text),
+    ("topic_arn", "TopicArn", Text),
+    ("message_id", "MessageId", Text),
+    ("delivery_id", "DeliveryId", Text),
+    ("ended", "Time", Time),
+    ("destination", "Destination", Text),
+    ("status", "Status", Text),
+    ("status_code", "StatusCode", Number),
+    ("attempts", "Attempts", Number),
+    ("dwell_ms", "DwellMs", Number),
+    ("provider_response", "ProviderResponse", Text),
+];
 const HISTORY: Columns = &[
     ("execution_arn", "executionArn", Text),
     ("id", "id", Number),
@@ -152,6 +165,7 @@ const STATE_MACHINES: Columns = &[
 /// The tables, by name.
 const ALL: &[(&str, Columns)] = &[
     ("audit", AUDIT),
+    ("deliveries", DELIVERIES),
     ("executions", EXECUTIONS),
     ("history", HISTORY),
     ("invocations", INVOCATIONS),

@@ -43,11 +43,14 @@ const LIST_ACCESSES: List = List("Lineage.ListAccesses", "Accesses", "NextToken"
 
 /// Where Lambda's log groups begin.
 const LAMBDA_LOGS: &str = "/aws/lambda/";
+/// Where those of topics' deliveries begin.
+const SNS_LOGS: &str = "sns/";
 
 impl Reader {
     pub(super) async fn table(&self, name: &str) -> Result<()> {
         match name {
             "audit" => self.audit().await,
+            "deliveries" => self.deliveries().await,
             "executions" => self.each_execution(false).await,
             "history" => self.history().await,
             "invocations" => self.invocations(None).await,
@@ -264,39 +267,72 @@ impl Reader {
         let (groups, is_named) = if let Some(names) = self.asked.values("function_name") {
             (names.iter().map(|name| format!("{LAMBDA_LOGS}{name}")).collect(), true)
         } else {
-            let (mut all, mut pages) =
-                (Vec::new(), Pages::new(LOG_GROUPS, json!({ "logGroupNamePrefix": LAMBDA_LOGS })));
-            while let Some(page) = self.next(&mut pages).await? {
-                all.extend(page.iter().filter_map(|group| group["logGroupName"].as_str()).map(str::to_owned));
-            }
-            (all, false)
+            (self.log_groups(LAMBDA_LOGS).await?, false)
         };
-        let (from, to) = self.asked.between("ended");
         for group in groups {
             let function = group.strip_prefix(LAMBDA_LOGS).unwrap_or(&group).to_owned();
-            let mut input =
-                json!({ "logGroupName": group, "filterPattern": r#"?"REPORT RequestId" ?"platform.report""# });
-            if let Some(from) = from {
-                input["startTime"] = from.max(0).into();
-            }
-            if let Some(to) = to {
-                // The end itself is not searched.
-                input["endTime"] = to.saturating_add(1).max(0).into();
-            }
-            let mut pages = Pages::new(LOG_EVENTS, input);
-            loop {
-                match self.next_of_many(&mut pages, is_named).await {
-                    Ok(Some(page)) => {
-                        let rows = page.iter().filter_map(|event| invocation(&function, event)).collect();
-                        self.send_made(rows, make).await?;
-                    }
-                    Ok(None) => break,
-                    Err(error) if is_missing(&error) => break,
-                    Err(error) => return Err(error),
-                }
+            let of = |event: &Value| invocation(&function, event);
+            self.logged(&group, is_named, r#"?"REPORT RequestId" ?"platform.report""#, of, make).await?;
+        }
+        Ok(())
+    }
+
+    /// What SNS has logged of its deliveries, where topics have roles for that.
+    async fn deliveries(&self) -> Result<()> {
+        for group in self.log_groups(SNS_LOGS).await? {
+            let topic = group.strip_suffix("/Failure").unwrap_or(&group).rsplit('/').next().unwrap_or_default();
+            if self.asked.values("topic").is_none_or(|wanted| wanted.contains(topic)) {
+                self.logged(
+                    &group,
+                    false,
+                    r#"{ $.notification.topicArn = "*" }"#,
+                    |event| delivery(topic, event),
+                    None,
+                )
+                .await?;
             }
         }
         Ok(())
+    }
+
+    async fn log_groups(&self, prefix: &str) -> Result<Vec<String>> {
+        let (mut all, mut pages) = (Vec::new(), Pages::new(LOG_GROUPS, json!({ "logGroupNamePrefix": prefix })));
+        while let Some(page) = self.next(&mut pages).await? {
+            all.extend(page.iter().filter_map(|group| group["logGroupName"].as_str()).map(str::to_owned));
+        }
+        Ok(all)
+    }
+
+    /// Rows of a group's events: `ended` narrows which.
+    async fn logged(
+        &self,
+        group: &str,
+        is_named: bool,
+        pattern: &str,
+        row: impl Fn(&Value) -> Option<Value>,
+        make: Make,
+    ) -> Result<()> {
+        let (from, to) = self.asked.between("ended");
+        let mut input = json!({ "logGroupName": group, "filterPattern": pattern });
+        if let Some(from) = from {
+            input["startTime"] = from.max(0).into();
+        }
+        if let Some(to) = to {
+            // The end itself is not searched.
+            input["endTime"] = to.saturating_add(1).max(0).into();
+        }
+        let mut pages = Pages::new(LOG_EVENTS, input);
+        loop {
+            match self.next_of_many(&mut pages, is_named).await {
+                Ok(Some(page)) => {
+                    let rows = page.iter().filter_map(&row).collect();
+                    self.send_made(rows, make).await?;
+                }
+                Ok(None) => return Ok(()),
+                Err(error) if is_missing(&error) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     async fn lineage(&self) -> Result<()> {
@@ -460,6 +496,25 @@ fn invocation(function: &str, event: &Value) -> Option<Value> {
     row["Status"] = record["status"].clone();
     row["ErrorType"] = record["errorType"].clone();
     Some(row)
+}
+
+/// How a delivery of a topic ended. Source: SNS Developer Guide, "Amazon SNS message delivery status".
+fn delivery(topic: &str, event: &Value) -> Option<Value> {
+    let said: Value = serde_json::from_str(event["message"].as_str()?).ok()?;
+    let (notification, delivery) = (&said["notification"], &said["delivery"]);
+    Some(json!({
+        "Topic": topic,
+        "TopicArn": notification["topicArn"].as_str()?,
+        "MessageId": notification["messageId"],
+        "DeliveryId": delivery["deliveryId"],
+        "Time": event["timestamp"].as_f64().map(|time| time / 1000.0),
+        "Destination": delivery["destination"],
+        "Status": said["status"],
+        "StatusCode": delivery["statusCode"],
+        "Attempts": delivery["attempts"],
+        "DwellMs": delivery["dwellTimeMs"],
+        "ProviderResponse": delivery["providerResponse"],
+    }))
 }
 
 fn query_usage(query: &Value) -> Option<Value> {

@@ -33,6 +33,16 @@ fn call(asked: &Arc<Mutex<Vec<String>>>) -> JsonCall {
             "S3.ListBuckets" => Ok(json!({ "Buckets": [{ "Name": "x" }, { "Name": "y" }] })),
             "S3.ListObjectsV2" if input["Bucket"] == "none" => Err(("NoSuchBucket".to_owned(), "no".to_owned())),
             "S3.ListObjectsV2" => Ok(json!({ "Contents": [{ "Key": "a/b", "Size": 5, "LastModified": 1.0 }] })),
+            "Logs_20140328.FilterLogEvents" if input["logGroupName"] == "sns/eu-west-1/0/t/Failure" => {
+                let said = json!({ "notification": { "messageId": "m", "topicArn": "arn:aws:sns:eu-west-1:0:t" },
+                    "delivery": { "deliveryId": "d", "destination": "q", "attempts": 3, "statusCode": 403, "dwellTimeMs": 9 }, "status": "FAILURE" });
+                Ok(
+                    json!({ "events": [{ "timestamp": 1500, "message": said.to_string() }, { "timestamp": 1, "message": "{}" }] }),
+                )
+            }
+            "Logs_20140328.DescribeLogGroups" if input["logGroupNamePrefix"] == "sns/" => Ok(
+                json!({ "logGroups": [{ "logGroupName": "sns/eu-west-1/0/t/Failure" }, { "logGroupName": "sns/eu-west-1/0/other" }] }),
+            ),
             "Logs_20140328.FilterLogEvents" => Ok(json!({ "events": [
                 { "timestamp": 1500, "logStreamName": "2026/11/29/[$LATEST]f", "message":
                     "REPORT RequestId: r\tDuration: 1.23 ms\tBilled Duration: 2048 ms\tMemory Size: 512 MB\tMax Memory Used: 30 MB\tStatus: timeout\n" },
@@ -128,6 +138,15 @@ async fn reports_of_functions_become_rows() {
     assert!(text.contains("| lambda  | f        | r  | GB-second  | 1.024 "), "{text}");
     assert!(text.contains("| glue    | j        | 1  | DPU-second | 12.5 "), "{text}");
     assert_eq!(asked.len(), 4, "{asked:?}");
+}
+
+#[tokio::test]
+async fn logged_deliveries_become_rows() {
+    let sql = "SELECT topic, message_id, status, status_code, attempts, destination FROM deliveries WHERE topic = 't'";
+    let (text, asked) = ask(sql).await;
+    let text = text.unwrap();
+    assert!(text.contains("| t     | m          | FAILURE | 403         | 3        | q           |"), "{text}");
+    assert_eq!(asked.len(), 2, "{asked:?}");
 }
 
 #[test]

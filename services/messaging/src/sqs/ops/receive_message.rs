@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::seal::Of;
 use crate::sqs::message::{self, Message, Take, Taken, attributes_md5, sequence};
 use crate::sqs::metrics::Done;
 use crate::sqs::queue::{Queue, QueueKey, invalid_parameter, is_attribute};
 use crate::sqs::{Sqs, digest};
+use sealing::Of;
 
 /// What a receive that found nothing ends its transaction with, so that nothing is remembered of it.
 const NOTHING: &str = "NothingVisible";

@@ -11,10 +11,10 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use super::{check_batch, failed};
-use crate::seal::Of;
 use crate::sqs::Sqs;
 use crate::sqs::message::{self, New, Sent, attribute_size};
 use crate::sqs::queue::{Queue, QueueKey};
+use sealing::Of;
 
 const MAX_BATCH_BYTES: usize = 1_048_576;
 
