@@ -1,5 +1,8 @@
 """Parameter Store: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_Operations.html"""
-from harness import ACCOUNT, REGION, client, equal, holds, named, names, operations, pages, refused
+import datetime
+import json
+
+from harness import ACCOUNT, REGION, client, equal, holds, named, names, operations, pages, refused, until
 
 
 def ssm():
@@ -89,3 +92,58 @@ def history():
     for call, more in ((ssm().get_parameter_history, {}), (ssm().label_parameter_version, {"Labels": ["a"]}),
                        (ssm().unlabel_parameter_version, {"Labels": ["a"], "ParameterVersion": 1})):
         refused("ParameterNotFound", "", call, Name="nothing-here", **more)
+
+
+@operations("ssm", "GetParameter", "GetParameters", "GetParametersByPath")
+def public():
+    root = "/aws/service/global-infrastructure"
+    holds(ssm().get_parameter(Name=f"{root}/regions/us-east-1/longName")["Parameter"], Value="US East (N. Virginia)", Type="String", DataType="text",
+          ARN=f"arn:aws:ssm:{REGION}::parameter{root}/regions/us-east-1/longName")
+    found = ssm().get_parameters(Names=[f"{root}/current-region", "/aws/service/none"])
+    equal((names(found["Parameters"], "Value"), found["InvalidParameters"]), ([REGION], ["/aws/service/none"]))
+    image = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    holds(ssm().get_parameter(Name=image)["Parameter"], DataType="aws:ec2:image", Version=1)
+    assert ssm().get_parameter(Name=image)["Parameter"]["Value"].startswith("ami-0000"), "a placeholder"
+    regions = pages(ssm().get_parameters_by_path, "Parameters", "NextToken", "NextToken", Path=f"{root}/regions", MaxResults=10)[0]
+    assert REGION in names(regions, "Value") and all(p["Name"].startswith(root) for p in regions), regions
+    refused("ParameterNotFound", "", ssm().get_parameter, Name="/aws/service/none")
+
+
+@operations("ssm", "PutParameter", "DescribeParameters", "GetParameterHistory")
+def policies():
+    events, name = client("events"), "/" + named("p")
+    queue = client("sqs").create_queue(QueueName=named("queue"))["QueueUrl"]
+    target = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    rule = named("rule")
+    made = events.put_rule(Name=rule, EventPattern=json.dumps({"source": ["aws.ssm"]}))["RuleArn"]
+    allow = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": target,
+             "Condition": {"ArnEquals": {"aws:SourceArn": made}}}
+    client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": allow})})
+    events.put_targets(Rule=rule, Targets=[{"Id": "q", "Arn": target}])
+
+    def policy(kind, **attributes):
+        return {"Type": kind, "Version": "1.0", "Attributes": attributes}
+
+    soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    three = [policy("Expiration", Timestamp=soon), policy("ExpirationNotification", Before="1", Unit="Hours"), policy("NoChangeNotification", After="20", Unit="Days")]
+    put = ssm().put_parameter(Name=name, Value="x", Type="String", Tier="Intelligent-Tiering", Policies=json.dumps(three))
+    equal(put["Tier"], "Advanced")
+    described = ssm().describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [name]}])["Parameters"][0]["Policies"]
+    equal([(json.loads(p["PolicyText"]), p["PolicyType"]) for p in described], [(p, p["Type"]) for p in three])
+    until(lambda: ssm().describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [name]}])["Parameters"], lambda left: not left)
+    told = []
+    while len(told) < 4:
+        got = client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=20).get("Messages", [])
+        for message in got:
+            client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            event = json.loads(message["Body"])
+            if name in (event["detail"].get("name"), event["detail"].get("parameter-name")):
+                told.append((event["detail-type"], event["detail"].get("operation") or event["detail"]["policy-type"]))
+    change, action = "Parameter Store Change", "Parameter Store Policy Action"
+    equal(sorted(told), sorted([(change, "Create"), (change, "Delete"), (action, "ExpirationNotification"), (action, "Expiration")]))
+    given = {"Name": name, "Value": "x", "Type": "String", "Tier": "Advanced"}
+    refused("ValidationException", "advanced-parameter tier", ssm().put_parameter, **{**given, "Tier": "Standard"}, Policies=json.dumps(three))
+    refused("ValidationException", "Invalid policies input", ssm().put_parameter, **given, Policies="{}")
+    refused("IncompatiblePolicyException", "Expiration", ssm().put_parameter, **given, Policies=json.dumps(three[1:2]))
+    refused("InvalidPolicyTypeException", "Other", ssm().put_parameter, **given, Policies=json.dumps([policy("Other")]))
+    refused("InvalidPolicyAttributeException", "Unit", ssm().put_parameter, **given, Policies=json.dumps([policy("NoChangeNotification", After="1", Unit="Weeks")]))

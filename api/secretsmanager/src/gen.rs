@@ -295,7 +295,7 @@ impl wire::Operation for ListSecrets {
         result_wrapper: "",
         readonly: true,
         needs: &[wire::operation::Need { action: "secretsmanager:ListSecrets", resource: "*", when: None, passes: "" }],
-        refused: &[("SortOrder", &[]), ("SortBy", &[])],
+        refused: &[],
     };
 }
 

@@ -290,7 +290,7 @@ impl wire::Operation for PutParameter {
             when: None,
             passes: "",
         }],
-        refused: &[("Policies", &[])],
+        refused: &[],
     };
 }
 

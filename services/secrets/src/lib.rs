@@ -1,11 +1,12 @@
 //! Secrets Manager and SSM Parameter Store: small named values with versions.
 //!
 //! Map: [`secret`] what is stored of a secret and its rules · [`seal`] how values are encrypted · [`ops`] the operations, a file per
-//! resource · [`rotation`] rotation by function.
+//! resource · [`rotation`] rotation by function · [`parameters`] policies, events and AWS's own of parameters.
 //!
 //! Values of secrets and of parameters of type `SecureString` are kept encrypted by KMS. Not here: replication.
 
 mod ops;
+mod parameters;
 mod rotation;
 mod seal;
 mod secret;
@@ -36,6 +37,8 @@ pub fn register(platform: &Platform) -> Arc<Secrets> {
         AddTagsToResource, RemoveTagsFromResource, ListTagsForResource, GetParameterHistory, LabelParameterVersion,
         UnlabelParameterVersion);
     platform.control.register(secret::EXPIRE, 1, service.clone());
+    platform.control.register(parameters::policies::DUE, 1, service.clone());
+    platform.control.register(parameters::TELL, 1, service.clone());
     platform.control.register(rotation::DUE, 1, service.clone());
     platform.control.register(rotation::ROTATE, 8, service.clone());
     platform.control.register(rotation::TELL, 1, service.clone());
@@ -47,6 +50,19 @@ impl Runner for Secrets {
     async fn run(&self, task: Task) -> Done {
         if task.kind == secret::EXPIRE {
             return self.expire(task).await;
+        }
+        if task.kind == parameters::TELL {
+            return parameters::send(&self.router, &task).await;
+        }
+        if task.kind == parameters::policies::DUE {
+            let fresh = format!("{}/{}", task.id, task.at_ms);
+            return match parameters::policies::run(&self.store, &task, fresh).await {
+                Ok(()) => Done::Committed,
+                Err(error) => {
+                    tracing::error!(%error, task = task.id, "a parameter's policy could not be obeyed; trying again in a minute");
+                    Done::RetryAfter(jiff::SignedDuration::from_mins(1))
+                }
+            };
         }
         if task.kind == rotation::TELL {
             return rotation::send(&self.router, &task).await;

@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::parameters::{Record, Selector, load, load_selected, prefix, told};
+use super::parameters::{Record, Selector, load, load_selected, place, prefix, told};
 use crate::Secrets;
+use crate::parameters::{Change, changed, policies};
 
 /// Labels of one version.
 const MOST: usize = 10;
@@ -62,7 +63,7 @@ impl Handle<GetParameterHistory> for Secrets {
                 version: Some(*number),
                 labels: Some(labels(&record, *number)),
                 tier: Some(facts.tier),
-                policies: Some(Vec::new()),
+                policies: Some(policies::told(&record.policies)),
                 data_type: Some(facts.data_type),
             });
         }
@@ -74,7 +75,7 @@ impl Handle<GetParameterHistory> for Secrets {
 impl Handle<LabelParameterVersion> for Secrets {
     /// A label that another version has moves to this one.
     async fn handle(&self, cx: &Cx, req: LabelParameterVersionRequest) -> Result<LabelParameterVersionResult, Error> {
-        let prefix = prefix(cx);
+        let (prefix, place, fresh) = (prefix(cx), place(cx), cx.uuid());
         cx.write(&self.store, move |tx| {
             let mut record = load(tx, &prefix, &req.name)?;
             let selector = req.parameter_version.map_or(Selector::Newest, Selector::Version);
@@ -88,6 +89,7 @@ impl Handle<LabelParameterVersion> for Secrets {
                 )));
             }
             tx.put_json(prefix.clone().push(&record.name), &record)?;
+            changed(tx, &place, &record, Change::LabelParameterVersion, &fresh)?;
             Ok(LabelParameterVersionResult { invalid_labels: Some(invalid), parameter_version: Some(version) })
         })
         .await

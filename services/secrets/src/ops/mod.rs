@@ -2,7 +2,7 @@
 
 mod batch;
 mod labels;
-mod parameters;
+pub(crate) mod parameters;
 mod password;
 mod policies;
 mod rotation;

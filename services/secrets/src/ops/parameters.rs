@@ -24,6 +24,8 @@ use store::{Key, Tx};
 use wire::arn::Arn;
 use wire::{Blob, Error, Timestamp};
 
+use crate::parameters::policies::{self, Policy};
+use crate::parameters::{Change, changed, public};
 use crate::{Secrets, seal};
 
 /// Versions kept of one parameter. Source: Parameter Store quotas.
@@ -35,11 +37,11 @@ const STANDARD_BYTES: usize = 4096;
 const ADVANCED_BYTES: usize = 8192;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) name: String,
-    arn: String,
-    kind: String,
-    description: Option<String>,
+pub(crate) struct Record {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) kind: String,
+    pub(crate) description: Option<String>,
     pub(super) key_id: Option<String>,
     allowed_pattern: Option<String>,
     tier: String,
@@ -54,6 +56,8 @@ pub(super) struct Record {
     /// Labels, and the version that each is of.
     #[serde(default)]
     pub(super) labels: BTreeMap<String, i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) policies: Vec<Policy>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -109,7 +113,17 @@ pub(super) async fn told(
 }
 
 pub(super) fn prefix(cx: &Cx) -> Key {
-    Key::new("ssm").push(cx.account()).push(cx.region())
+    prefix_of(cx.account(), cx.region())
+}
+
+/// Where an account's parameters of a region are.
+pub(crate) fn prefix_of(account: &str, region: &str) -> Key {
+    Key::new("ssm").push(account).push(region)
+}
+
+/// The same as events and tasks name it.
+pub(super) fn place(cx: &Cx) -> (String, String) {
+    (cx.account().to_owned(), cx.region().to_owned())
 }
 
 pub(super) fn load(tx: &mut Tx<'_>, prefix: &Key, name: &str) -> Result<Record, Error> {
@@ -265,10 +279,10 @@ fn check_name(name: &str) -> Result<(), Error> {
 }
 
 /// The tier of a parameter with a value of that many bytes: the one asked for, or the one that it has, or `Standard`.
-fn tier(old: Option<&str>, asked: Option<&str>, bytes: usize) -> Result<String, Error> {
+fn tier(old: Option<&str>, asked: Option<&str>, bytes: usize, has_policies: bool) -> Result<String, Error> {
     let was_advanced = old == Some("Advanced");
     let tier = match asked {
-        Some("Intelligent-Tiering") if was_advanced || bytes > STANDARD_BYTES => "Advanced",
+        Some("Intelligent-Tiering") if was_advanced || has_policies || bytes > STANDARD_BYTES => "Advanced",
         Some("Intelligent-Tiering") => "Standard",
         Some("Standard") if was_advanced => {
             return Err(Error::validation(
@@ -281,6 +295,12 @@ fn tier(old: Option<&str>, asked: Option<&str>, bytes: usize) -> Result<String, 
         // As older records have it.
         None => old.filter(|old| *old != "Intelligent-Tiering").unwrap_or("Standard"),
     };
+    if has_policies && tier != "Advanced" {
+        return Err(Error::validation(
+            "Parameter policies are available for parameters that use the advanced-parameter tier. To assign policies, upgrade the \
+             parameter to use the advanced-parameter tier.",
+        ));
+    }
     let most = if tier == "Advanced" { ADVANCED_BYTES } else { STANDARD_BYTES };
     if bytes > most {
         return Err(Error::validation(if tier == "Advanced" {
@@ -335,7 +355,11 @@ impl Secrets {
         if kind.is_none() {
             return Err(Error::validation("A parameter type is required when you create a parameter."));
         }
-        let tier = tier(before.as_ref().map(|old| old.tier.as_str()), req.tier.as_deref(), req.value.len())?;
+        let given = req.policies.as_deref().map(policies::parse).transpose()?;
+        let kept = before.as_ref().map(|old| old.policies.as_slice()).unwrap_or_default();
+        let has_policies = !given.as_deref().unwrap_or(kept).is_empty();
+        let tier =
+            tier(before.as_ref().map(|old| old.tier.as_str()), req.tier.as_deref(), req.value.len(), has_policies)?;
         let looked_at = before.as_ref().map(|old| (old.kind.clone(), old.key_id.clone()));
         let mut value = req.value.clone();
         if kind.as_deref() == Some("SecureString") {
@@ -343,6 +367,7 @@ impl Secrets {
             let sealed = seal::seal(cx, seal::PARAMETERS, key.as_deref(), context(&arn), value.as_bytes()).await?;
             value = format!("{SEALED}{}", STANDARD.encode(sealed.as_bytes()));
         }
+        let (place, fresh) = (place(cx), cx.uuid());
         cx.write(&self.store, move |tx| {
             let key = prefix.clone().push(&req.name);
             let old: Option<Record> = tx.get_json(&key)?;
@@ -352,6 +377,7 @@ impl Secrets {
             if old.as_ref().map(|old| (old.kind.clone(), old.key_id.clone())) != looked_at {
                 return Ok(None);
             }
+            let change = if old.is_some() { Change::Update } else { Change::Create };
             let mut record = old.unwrap_or_else(|| Record {
                 name: req.name.clone(),
                 arn: arn.clone(),
@@ -366,6 +392,7 @@ impl Secrets {
                 versions: Vec::new(),
                 facts: BTreeMap::new(),
                 labels: BTreeMap::new(),
+                policies: Vec::new(),
             });
             let number = record.versions.last().map_or(1, |v| v.0 + 1);
             record.make_room()?;
@@ -379,6 +406,12 @@ impl Secrets {
             record.data_type = req.data_type.clone().unwrap_or(record.data_type);
             let facts = record.facts();
             record.facts.insert(number, facts);
+            let were = record.policies.len();
+            if let Some(given) = &given {
+                record.policies.clone_from(given);
+            }
+            policies::schedule(tx, &place, &mut record, were)?;
+            changed(tx, &place, &record, change, &fresh)?;
             tx.put_json(&key, &record)?;
             Ok(Some(PutParameterResult { version: Some(number), tier: Some(record.tier) }))
         })
@@ -389,6 +422,9 @@ impl Secrets {
 #[async_trait]
 impl Handle<GetParameter> for Secrets {
     async fn handle(&self, cx: &Cx, req: GetParameterRequest) -> Result<GetParameterResult, Error> {
+        if let Some(public) = public::find(cx.region(), &req.name) {
+            return Ok(GetParameterResult { parameter: Some(public) });
+        }
         let (record, version) = self.store.read(|tx| load_selected(tx, cx, &req.name)).await?;
         let decrypt = req.with_decryption == Some(true);
         let shown = told(cx, record.shown(&version)?, record.key_id.as_deref(), decrypt).await?;
@@ -404,6 +440,10 @@ impl Handle<GetParameters> for Secrets {
             .read(|tx| {
                 let (mut found, mut missing) = (Vec::new(), Vec::new());
                 for id in &req.names {
+                    if let Some(public) = public::find(cx.region(), id) {
+                        found.push((public, None));
+                        continue;
+                    }
                     match load_selected(tx, cx, id).and_then(|(r, version)| Ok((r.shown(&version)?, r.key_id))) {
                         Ok(parameter) => found.push(parameter),
                         Err(_) => missing.push(id.clone()),
@@ -459,6 +499,9 @@ impl Handle<GetParametersByPath> for Secrets {
             return Err(Error::validation(format!("The path {} must begin with a forward slash \"/\".", req.path)));
         }
         let path = req.path;
+        if public::is_path(&path) {
+            return Ok(public_page(cx, &path, req.recursive == Some(true), req.next_token.as_deref(), req.max_results));
+        }
         let recursive = req.recursive == Some(true);
         let mut filters = Vec::new();
         for filter in req.parameter_filters.unwrap_or_default() {
@@ -477,6 +520,23 @@ impl Handle<GetParametersByPath> for Secrets {
         }
         Ok(GetParametersByPathResult { parameters: Some(parameters), next_token })
     }
+}
+
+/// A page of public parameters; the token is the name of the last.
+fn public_page(
+    cx: &Cx,
+    path: &str,
+    recursive: bool,
+    after: Option<&str>,
+    limit: Option<i32>,
+) -> GetParametersByPathResult {
+    let limit = limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(10);
+    let mut found = public::below(cx.region(), path, recursive);
+    found.retain(|one| after.is_none_or(|after| one.name.as_deref().is_some_and(|name| name > after)));
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_token = found.last().filter(|_| more).and_then(|last| last.name.clone());
+    GetParametersByPathResult { parameters: Some(found), next_token }
 }
 
 /// What parameters below a path are chosen by. Source: Systems Manager API reference, `GetParametersByPath`: "The following Key values are
@@ -609,7 +669,7 @@ impl Handle<DescribeParameters> for Secrets {
                 allowed_pattern: r.allowed_pattern,
                 version: Some(version),
                 tier: Some(r.tier),
-                policies: Some(Vec::new()),
+                policies: Some(policies::told(&r.policies)),
                 data_type: Some(r.data_type),
             }
         });
@@ -621,9 +681,10 @@ impl Handle<DescribeParameters> for Secrets {
 impl Handle<DeleteParameter> for Secrets {
     async fn handle(&self, cx: &Cx, req: DeleteParameterRequest) -> Result<DeleteParameterResult, Error> {
         let prefix = prefix(cx);
+        let (place, fresh) = (place(cx), cx.uuid());
         cx.write(&self.store, move |tx| {
-            load(tx, &prefix, &req.name)?;
-            Ok::<_, Error>(tx.delete(prefix.clone().push(&req.name))?)
+            let record = load(tx, &prefix, &req.name)?;
+            delete(tx, &place, &prefix, &record, &fresh)
         })
         .await?;
         Ok(DeleteParameterResult {})
@@ -634,13 +695,13 @@ impl Handle<DeleteParameter> for Secrets {
 impl Handle<DeleteParameters> for Secrets {
     async fn handle(&self, cx: &Cx, req: DeleteParametersRequest) -> Result<DeleteParametersResult, Error> {
         let prefix = prefix(cx);
+        let (place, fresh) = (place(cx), cx.uuid());
         let (deleted, missing) = cx
             .write(&self.store, move |tx| {
                 let (mut deleted, mut missing) = (Vec::new(), Vec::new());
-                for name in &req.names {
-                    let key = prefix.clone().push(name);
-                    if tx.get(&key)?.is_some() {
-                        tx.delete(&key)?;
+                for (n, name) in req.names.iter().enumerate() {
+                    if let Some(record) = tx.get_json::<Record>(prefix.clone().push(name))? {
+                        delete(tx, &place, &prefix, &record, &format!("{fresh}/{n}"))?;
                         deleted.push(name.clone());
                     } else {
                         missing.push(name.clone());
@@ -651,6 +712,12 @@ impl Handle<DeleteParameters> for Secrets {
             .await?;
         Ok(DeleteParametersResult { deleted_parameters: Some(deleted), invalid_parameters: Some(missing) })
     }
+}
+
+fn delete(tx: &mut Tx<'_>, place: &(String, String), prefix: &Key, record: &Record, fresh: &str) -> Result<(), Error> {
+    policies::cancel(tx, place, &record.name, record.policies.len())?;
+    changed(tx, place, record, Change::Delete, fresh)?;
+    Ok(tx.delete(prefix.clone().push(&record.name))?)
 }
 
 impl Secrets {

@@ -454,8 +454,9 @@ async fn parameters_below_a_path_are_chosen_by_filters() {
     let tags = json!([{"Key": "a", "Value": "b"}]);
     let both = json!({"Name": "/a/text", "Value": "x", "Overwrite": true, "Tags": tags});
     assert_eq!(ssm("PutParameter", both).await.unwrap_err().code(), "ValidationException");
-    let policies = json!({"Name": "/a/p", "Value": "x", "Type": "String", "Policies": "[{}]"});
-    assert!(ssm("PutParameter", policies).await.is_err());
+    let end = r#"[{"Type":"Expiration","Version":"1.0","Attributes":{"Timestamp":"2027-06-30T00:00:00.000Z"}}]"#;
+    let policies = json!({"Name": "/a/p", "Value": "x", "Type": "String", "Policies": end});
+    assert!(ssm("PutParameter", policies).await.unwrap_err().message().contains("advanced-parameter tier"));
 }
 
 #[tokio::test]
