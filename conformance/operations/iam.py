@@ -1,7 +1,7 @@
 """IAM: https://docs.aws.amazon.com/IAM/latest/APIReference/API_Operations.html"""
 import json
 
-from harness import ACCOUNT, allow, client, denied, equal, holds, named, names, operations, pages, refused, trust
+from harness import ACCOUNT, allow, client, denied, equal, holds, named, names, operations, pages, refused, role, trust
 
 READ, WRITE = allow("s3:GetObject"), allow("s3:PutObject")
 NO = "cannot be found"
@@ -413,3 +413,51 @@ def account_settings():
     refused("NoSuchEntity", missing, iam().delete_account_password_policy)
     equal(iam().list_virtual_mfa_devices(AssignmentStatus="Assigned")["VirtualMFADevices"], [])
     refused("ValidationError", "assignmentStatus", iam().list_virtual_mfa_devices, AssignmentStatus="Perhaps")
+
+
+@operations("iam", "GenerateServiceLastAccessedDetails", "GetServiceLastAccessedDetails", "GetServiceLastAccessedDetailsWithEntities",
+            "ListPoliciesGrantingServiceAccess")
+def last_accessed():
+    name = named("user")
+    arn = iam().create_user(UserName=name)["User"]["Arn"]
+    iam().put_user_policy(UserName=name, PolicyName="own", PolicyDocument=allow(["sqs:ListQueues", "sns:*"]))
+    managed = "arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess"
+    iam().attach_user_policy(UserName=name, PolicyArn=managed)
+
+    def told(of):
+        job = iam().generate_service_last_accessed_details(Arn=of)["JobId"]
+        found = iam().get_service_last_accessed_details(JobId=job)
+        holds(found, JobStatus="COMPLETED", JobType="SERVICE_LEVEL", IsTruncated=False)
+        return job, {one["ServiceNamespace"]: one for one in found["ServicesLastAccessed"]}
+
+    job, found = told(arn)
+    equal((sorted(found), found["sqs"].get("LastAuthenticated"), found["sqs"]["TotalAuthenticatedEntities"]), (["sns", "sqs"], None, 0))
+    keys = iam().create_access_key(UserName=name)["AccessKey"]
+    client("sqs", keys["AccessKeyId"], keys["SecretAccessKey"]).list_queues()
+    job, found = told(arn)
+    holds(found["sqs"], ServiceName="Amazon SQS", LastAuthenticatedEntity=arn, TotalAuthenticatedEntities=1)
+    assert found["sqs"]["LastAuthenticated"] and "LastAuthenticated" not in found["sns"], found
+    entity, = iam().get_service_last_accessed_details_with_entities(JobId=job, ServiceNamespace="sqs")["EntityDetailsList"]
+    holds(entity["EntityInfo"], Arn=arn, Name=name, Type="USER", Path="/")
+    assert entity["LastAuthenticated"], entity
+    assert told(managed)[1]["sqs"]["LastAuthenticatedEntity"] == arn, "by the policy"
+    granting = iam().list_policies_granting_service_access(Arn=arn, ServiceNamespaces=["sqs", "s3"])["PoliciesGrantingServiceAccess"]
+    equal([(one["ServiceNamespace"], sorted(p["PolicyName"] for p in one["Policies"])) for one in granting], [("sqs", ["AmazonSQSReadOnlyAccess", "own"]), ("s3", [])])
+    inline = next(p for p in granting[0]["Policies"] if p["PolicyName"] == "own")
+    equal(inline, {"PolicyName": "own", "PolicyType": "INLINE", "EntityType": "USER", "EntityName": name})
+    refused("InvalidInput", "ACTION_LEVEL", iam().generate_service_last_accessed_details, Arn=arn, Granularity="ACTION_LEVEL")
+    gone = arn + "-gone"
+    for call, given in ((iam().generate_service_last_accessed_details, {"Arn": gone}), (iam().list_policies_granting_service_access, {"Arn": gone, "ServiceNamespaces": ["s3"]}),
+                        (iam().get_service_last_accessed_details, {"JobId": "0" * 36}),
+                        (iam().get_service_last_accessed_details_with_entities, {"JobId": "0" * 36, "ServiceNamespace": "s3"})):
+        refused("NoSuchEntity", NO, call, **given)
+
+
+@operations("iam", "GetRole")
+def roles_last_used():
+    made = role("lambda", "sqs:ListQueues")
+    name = made.rsplit("/", 1)[1]
+    assert "LastUsedDate" not in iam().get_role(RoleName=name)["Role"]["RoleLastUsed"]
+    keys = client("sts").assume_role(RoleArn=made, RoleSessionName="s")["Credentials"]
+    client("sqs", keys["AccessKeyId"], keys["SecretAccessKey"], aws_session_token=keys["SessionToken"]).list_queues()
+    assert iam().get_role(RoleName=name)["Role"]["RoleLastUsed"]["LastUsedDate"]

@@ -190,3 +190,14 @@ def wrong(call, **arguments):
         call(**arguments)
     except ClientError as error:
         return error.response["Error"]["Message"]
+
+
+@operations("sts", "GetAccessKeyInfo", "DecodeAuthorizationMessage")
+def lookups():
+    iam, name = client("iam"), named("user")
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
+    iam.update_access_key(UserName=name, AccessKeyId=key, Status="Inactive")
+    equal(client("sts").get_access_key_info(AccessKeyId=key)["Account"], ACCOUNT)
+    refused("ValidationError", "No account here", client("sts").get_access_key_info, AccessKeyId="AKIAIOSFODNN7NOTHERE")
+    refused("InvalidAuthorizationMessageException", "not valid", client("sts").decode_authorization_message, EncodedMessage="x")

@@ -947,6 +947,32 @@ impl wire::Operation for DetachUserPolicy {
     };
 }
 
+/// `iam:GenerateServiceLastAccessedDetails`.
+#[derive(Debug)]
+pub struct GenerateServiceLastAccessedDetails;
+impl wire::Operation for GenerateServiceLastAccessedDetails {
+    type Input = GenerateServiceLastAccessedDetailsRequest;
+    type Output = GenerateServiceLastAccessedDetailsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GenerateServiceLastAccessedDetails",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GENERATE_SERVICE_LAST_ACCESSED_DETAILS_REQUEST,
+        output: &S_GENERATE_SERVICE_LAST_ACCESSED_DETAILS_RESPONSE,
+        result_wrapper: "GenerateServiceLastAccessedDetailsResult",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "iam:GenerateServiceLastAccessedDetails",
+            resource: "arn:aws:iam::{account}:{Arn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `iam:GetAccessKeyLastUsed`.
 #[derive(Debug)]
 pub struct GetAccessKeyLastUsed;
@@ -1325,6 +1351,66 @@ impl wire::Operation for GetRolePolicy {
         needs: &[wire::operation::Need {
             action: "iam:GetRolePolicy",
             resource: "arn:aws:iam::{account}:role/{RoleName|role}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `iam:GetServiceLastAccessedDetails`.
+#[derive(Debug)]
+pub struct GetServiceLastAccessedDetails;
+impl wire::Operation for GetServiceLastAccessedDetails {
+    type Input = GetServiceLastAccessedDetailsRequest;
+    type Output = GetServiceLastAccessedDetailsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetServiceLastAccessedDetails",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_SERVICE_LAST_ACCESSED_DETAILS_REQUEST,
+        output: &S_GET_SERVICE_LAST_ACCESSED_DETAILS_RESPONSE,
+        result_wrapper: "GetServiceLastAccessedDetailsResult",
+        readonly: true,
+        needs: &[
+            wire::operation::Need {
+                action: "iam:GetServiceLastAccessedDetails",
+                resource: "*",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:GetServiceLastAccessedDetails",
+                resource: "*",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
+/// `iam:GetServiceLastAccessedDetailsWithEntities`.
+#[derive(Debug)]
+pub struct GetServiceLastAccessedDetailsWithEntities;
+impl wire::Operation for GetServiceLastAccessedDetailsWithEntities {
+    type Input = GetServiceLastAccessedDetailsWithEntitiesRequest;
+    type Output = GetServiceLastAccessedDetailsWithEntitiesResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetServiceLastAccessedDetailsWithEntities",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_SERVICE_LAST_ACCESSED_DETAILS_WITH_ENTITIES_REQUEST,
+        output: &S_GET_SERVICE_LAST_ACCESSED_DETAILS_WITH_ENTITIES_RESPONSE,
+        result_wrapper: "GetServiceLastAccessedDetailsWithEntitiesResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "iam:GetServiceLastAccessedDetailsWithEntities",
+            resource: "*",
             when: None,
             passes: "",
         }],
@@ -1802,6 +1888,40 @@ impl wire::Operation for ListPolicies {
         result_wrapper: "ListPoliciesResult",
         readonly: true,
         needs: &[wire::operation::Need { action: "iam:ListPolicies", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `iam:ListPoliciesGrantingServiceAccess`.
+#[derive(Debug)]
+pub struct ListPoliciesGrantingServiceAccess;
+impl wire::Operation for ListPoliciesGrantingServiceAccess {
+    type Input = ListPoliciesGrantingServiceAccessRequest;
+    type Output = ListPoliciesGrantingServiceAccessResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListPoliciesGrantingServiceAccess",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_POLICIES_GRANTING_SERVICE_ACCESS_REQUEST,
+        output: &S_LIST_POLICIES_GRANTING_SERVICE_ACCESS_RESPONSE,
+        result_wrapper: "ListPoliciesGrantingServiceAccessResult",
+        readonly: true,
+        needs: &[
+            wire::operation::Need {
+                action: "iam:ListPoliciesGrantingServiceAccess",
+                resource: "*",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:ListPoliciesGrantingServiceAccess",
+                resource: "arn:aws:iam::{account}:{Arn}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -2890,6 +3010,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DetachGroupPolicy as wire::Operation>::SPEC,
     <DetachRolePolicy as wire::Operation>::SPEC,
     <DetachUserPolicy as wire::Operation>::SPEC,
+    <GenerateServiceLastAccessedDetails as wire::Operation>::SPEC,
     <GetAccessKeyLastUsed as wire::Operation>::SPEC,
     <GetAccountAuthorizationDetails as wire::Operation>::SPEC,
     <GetAccountPasswordPolicy as wire::Operation>::SPEC,
@@ -2905,6 +3026,8 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetPolicyVersion as wire::Operation>::SPEC,
     <GetRole as wire::Operation>::SPEC,
     <GetRolePolicy as wire::Operation>::SPEC,
+    <GetServiceLastAccessedDetails as wire::Operation>::SPEC,
+    <GetServiceLastAccessedDetailsWithEntities as wire::Operation>::SPEC,
     <GetServiceLinkedRoleDeletionStatus as wire::Operation>::SPEC,
     <GetUser as wire::Operation>::SPEC,
     <GetUserPolicy as wire::Operation>::SPEC,
@@ -2924,6 +3047,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListOpenIDConnectProviderTags as wire::Operation>::SPEC,
     <ListOpenIDConnectProviders as wire::Operation>::SPEC,
     <ListPolicies as wire::Operation>::SPEC,
+    <ListPoliciesGrantingServiceAccess as wire::Operation>::SPEC,
     <ListPolicyTags as wire::Operation>::SPEC,
     <ListPolicyVersions as wire::Operation>::SPEC,
     <ListRolePolicies as wire::Operation>::SPEC,
@@ -3404,6 +3528,33 @@ pub struct DetachUserPolicyRequest {
 }
 wire::shape!(DetachUserPolicyRequest: "UserName" user_name, "PolicyArn" policy_arn,);
 
+/// `EntityDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EntityDetails {
+    pub entity_info: EntityInfo,
+    pub last_authenticated: Option<wire::Timestamp>,
+}
+wire::shape!(EntityDetails: "EntityInfo" entity_info, "LastAuthenticated" last_authenticated,);
+
+/// `EntityInfo`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EntityInfo {
+    pub arn: String,
+    pub name: String,
+    pub r#type: String,
+    pub id: String,
+    pub path: Option<String>,
+}
+wire::shape!(EntityInfo: "Arn" arn, "Name" name, "Type" r#type, "Id" id, "Path" path,);
+
+/// `ErrorDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ErrorDetails {
+    pub message: String,
+    pub code: String,
+}
+wire::shape!(ErrorDetails: "Message" message, "Code" code,);
+
 /// `EvaluationResult`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EvaluationResult {
@@ -3418,6 +3569,21 @@ pub struct EvaluationResult {
     pub resource_specific_results: Option<Vec<ResourceSpecificResult>>,
 }
 wire::shape!(EvaluationResult: "EvalActionName" eval_action_name, "EvalResourceName" eval_resource_name, "EvalDecision" eval_decision, "MatchedStatements" matched_statements, "MissingContextValues" missing_context_values, "OrganizationsDecisionDetail" organizations_decision_detail, "PermissionsBoundaryDecisionDetail" permissions_boundary_decision_detail, "EvalDecisionDetails" eval_decision_details, "ResourceSpecificResults" resource_specific_results,);
+
+/// `GenerateServiceLastAccessedDetailsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GenerateServiceLastAccessedDetailsRequest {
+    pub arn: String,
+    pub granularity: Option<String>,
+}
+wire::shape!(GenerateServiceLastAccessedDetailsRequest: "Arn" arn, "Granularity" granularity,);
+
+/// `GenerateServiceLastAccessedDetailsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GenerateServiceLastAccessedDetailsResponse {
+    pub job_id: Option<String>,
+}
+wire::shape!(GenerateServiceLastAccessedDetailsResponse: "JobId" job_id,);
 
 /// `GetAccessKeyLastUsedRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3635,6 +3801,52 @@ pub struct GetRoleResponse {
     pub role: Role,
 }
 wire::shape!(GetRoleResponse: "Role" role,);
+
+/// `GetServiceLastAccessedDetailsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetServiceLastAccessedDetailsRequest {
+    pub job_id: String,
+    pub max_items: Option<i32>,
+    pub marker: Option<String>,
+}
+wire::shape!(GetServiceLastAccessedDetailsRequest: "JobId" job_id, "MaxItems" max_items, "Marker" marker,);
+
+/// `GetServiceLastAccessedDetailsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetServiceLastAccessedDetailsResponse {
+    pub job_status: String,
+    pub job_type: Option<String>,
+    pub job_creation_date: wire::Timestamp,
+    pub services_last_accessed: Vec<ServiceLastAccessed>,
+    pub job_completion_date: wire::Timestamp,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+    pub error: Option<ErrorDetails>,
+}
+wire::shape!(GetServiceLastAccessedDetailsResponse: "JobStatus" job_status, "JobType" job_type, "JobCreationDate" job_creation_date, "ServicesLastAccessed" services_last_accessed, "JobCompletionDate" job_completion_date, "IsTruncated" is_truncated, "Marker" marker, "Error" error,);
+
+/// `GetServiceLastAccessedDetailsWithEntitiesRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetServiceLastAccessedDetailsWithEntitiesRequest {
+    pub job_id: String,
+    pub service_namespace: String,
+    pub max_items: Option<i32>,
+    pub marker: Option<String>,
+}
+wire::shape!(GetServiceLastAccessedDetailsWithEntitiesRequest: "JobId" job_id, "ServiceNamespace" service_namespace, "MaxItems" max_items, "Marker" marker,);
+
+/// `GetServiceLastAccessedDetailsWithEntitiesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetServiceLastAccessedDetailsWithEntitiesResponse {
+    pub job_status: String,
+    pub job_creation_date: wire::Timestamp,
+    pub job_completion_date: wire::Timestamp,
+    pub entity_details_list: Vec<EntityDetails>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+    pub error: Option<ErrorDetails>,
+}
+wire::shape!(GetServiceLastAccessedDetailsWithEntitiesResponse: "JobStatus" job_status, "JobCreationDate" job_creation_date, "JobCompletionDate" job_completion_date, "EntityDetailsList" entity_details_list, "IsTruncated" is_truncated, "Marker" marker, "Error" error,);
 
 /// `GetServiceLinkedRoleDeletionStatusRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3999,6 +4211,32 @@ pub struct ListOpenIDConnectProvidersResponse {
 }
 wire::shape!(ListOpenIDConnectProvidersResponse: "OpenIDConnectProviderList" open_id_connect_provider_list,);
 
+/// `ListPoliciesGrantingServiceAccessEntry`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListPoliciesGrantingServiceAccessEntry {
+    pub service_namespace: Option<String>,
+    pub policies: Option<Vec<PolicyGrantingServiceAccess>>,
+}
+wire::shape!(ListPoliciesGrantingServiceAccessEntry: "ServiceNamespace" service_namespace, "Policies" policies,);
+
+/// `ListPoliciesGrantingServiceAccessRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListPoliciesGrantingServiceAccessRequest {
+    pub marker: Option<String>,
+    pub arn: String,
+    pub service_namespaces: Vec<String>,
+}
+wire::shape!(ListPoliciesGrantingServiceAccessRequest: "Marker" marker, "Arn" arn, "ServiceNamespaces" service_namespaces,);
+
+/// `ListPoliciesGrantingServiceAccessResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListPoliciesGrantingServiceAccessResponse {
+    pub policies_granting_service_access: Vec<ListPoliciesGrantingServiceAccessEntry>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+wire::shape!(ListPoliciesGrantingServiceAccessResponse: "PoliciesGrantingServiceAccess" policies_granting_service_access, "IsTruncated" is_truncated, "Marker" marker,);
+
 /// `ListPoliciesRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListPoliciesRequest {
@@ -4346,6 +4584,17 @@ pub struct PolicyDetail {
 }
 wire::shape!(PolicyDetail: "PolicyName" policy_name, "PolicyDocument" policy_document,);
 
+/// `PolicyGrantingServiceAccess`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyGrantingServiceAccess {
+    pub policy_name: String,
+    pub policy_type: String,
+    pub policy_arn: Option<String>,
+    pub entity_type: Option<String>,
+    pub entity_name: Option<String>,
+}
+wire::shape!(PolicyGrantingServiceAccess: "PolicyName" policy_name, "PolicyType" policy_type, "PolicyArn" policy_arn, "EntityType" entity_type, "EntityName" entity_name,);
+
 /// `PolicyGroup`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyGroup {
@@ -4539,6 +4788,19 @@ pub struct SSHPublicKeyMetadata {
 }
 wire::shape!(SSHPublicKeyMetadata: "UserName" user_name, "SSHPublicKeyId" ssh_public_key_id, "Status" status, "UploadDate" upload_date,);
 
+/// `ServiceLastAccessed`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServiceLastAccessed {
+    pub service_name: String,
+    pub last_authenticated: Option<wire::Timestamp>,
+    pub service_namespace: String,
+    pub last_authenticated_entity: Option<String>,
+    pub last_authenticated_region: Option<String>,
+    pub total_authenticated_entities: Option<i32>,
+    pub tracked_actions_last_accessed: Option<Vec<TrackedActionLastAccessed>>,
+}
+wire::shape!(ServiceLastAccessed: "ServiceName" service_name, "LastAuthenticated" last_authenticated, "ServiceNamespace" service_namespace, "LastAuthenticatedEntity" last_authenticated_entity, "LastAuthenticatedRegion" last_authenticated_region, "TotalAuthenticatedEntities" total_authenticated_entities, "TrackedActionsLastAccessed" tracked_actions_last_accessed,);
+
 /// `ServiceSpecificCredentialMetadata`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServiceSpecificCredentialMetadata {
@@ -4683,6 +4945,16 @@ pub struct TagUserRequest {
     pub tags: Vec<Tag>,
 }
 wire::shape!(TagUserRequest: "UserName" user_name, "Tags" tags,);
+
+/// `TrackedActionLastAccessed`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrackedActionLastAccessed {
+    pub action_name: Option<String>,
+    pub last_accessed_entity: Option<String>,
+    pub last_accessed_time: Option<wire::Timestamp>,
+    pub last_accessed_region: Option<String>,
+}
+wire::shape!(TrackedActionLastAccessed: "ActionName" action_name, "LastAccessedEntity" last_accessed_entity, "LastAccessedTime" last_accessed_time, "LastAccessedRegion" last_accessed_region,);
 
 /// `UntagInstanceProfileRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4855,6 +5127,8 @@ pub struct VirtualMFADevice {
 }
 wire::shape!(VirtualMFADevice: "SerialNumber" serial_number, "Base32StringSeed" base32_string_seed, "QRCodePNG" qr_code_png, "User" user, "EnableDate" enable_date, "Tags" tags,);
 
+static S_ACCESS_ADVISOR_USAGE_GRANULARITY_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["SERVICE_LEVEL", "ACTION_LEVEL"], sensitive: false };
 static S_ACCESS_KEY: Shape = Shape::Structure(Structure {
     name: "AccessKey",
     members: &[
@@ -6090,6 +6364,74 @@ static S_DETACH_USER_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_ENTITY_DETAILS: Shape = Shape::Structure(Structure {
+    name: "EntityDetails",
+    members: &[
+        Member {
+            name: "EntityInfo",
+            wire: "",
+            shape: &S_ENTITY_INFO,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastAuthenticated",
+            wire: "",
+            shape: &S_DATE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ENTITY_INFO: Shape = Shape::Structure(Structure {
+    name: "EntityInfo",
+    members: &[
+        Member {
+            name: "Arn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_USER_NAME_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Type",
+            wire: "",
+            shape: &S_POLICY_OWNER_ENTITY_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Id",
+            wire: "",
+            shape: &S_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Path",
+            wire: "",
+            shape: &S_PATH_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ENTITY_TYPE: Shape = Shape::String {
     min: None,
     max: None,
@@ -6097,6 +6439,28 @@ static S_ENTITY_TYPE: Shape = Shape::String {
     values: &["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"],
     sensitive: false,
 };
+static S_ERROR_DETAILS: Shape = Shape::Structure(Structure {
+    name: "ErrorDetails",
+    members: &[
+        Member {
+            name: "Message",
+            wire: "",
+            shape: &S_STRING_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Code",
+            wire: "",
+            shape: &S_STRING_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_EVAL_DECISION_DETAILS_TYPE: Shape = Shape::Map(Map {
     key: &S_EVAL_DECISION_SOURCE_TYPE,
     value: &S_POLICY_EVALUATION_DECISION_TYPE,
@@ -6187,6 +6551,40 @@ static S_EVALUATION_RESULT: Shape = Shape::Structure(Structure {
 });
 static S_EVALUATION_RESULTS_LIST_TYPE: Shape =
     Shape::List(List { member: &S_EVALUATION_RESULT, element: "member", flattened: false, min: None, max: None });
+static S_GENERATE_SERVICE_LAST_ACCESSED_DETAILS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GenerateServiceLastAccessedDetailsRequest",
+    members: &[
+        Member {
+            name: "Arn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Granularity",
+            wire: "",
+            shape: &S_ACCESS_ADVISOR_USAGE_GRANULARITY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GENERATE_SERVICE_LAST_ACCESSED_DETAILS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GenerateServiceLastAccessedDetailsResponse",
+    members: &[Member {
+        name: "JobId",
+        wire: "",
+        shape: &S_JOB_ID_TYPE,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_GET_ACCESS_KEY_LAST_USED_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetAccessKeyLastUsedRequest",
     members: &[Member {
@@ -6757,6 +7155,206 @@ static S_GET_ROLE_RESPONSE: Shape = Shape::Structure(Structure {
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_GET_SERVICE_LAST_ACCESSED_DETAILS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetServiceLastAccessedDetailsRequest",
+    members: &[
+        Member {
+            name: "JobId",
+            wire: "",
+            shape: &S_JOB_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxItems",
+            wire: "",
+            shape: &S_MAX_ITEMS_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "",
+            shape: &S_MARKER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_SERVICE_LAST_ACCESSED_DETAILS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetServiceLastAccessedDetailsResponse",
+    members: &[
+        Member {
+            name: "JobStatus",
+            wire: "",
+            shape: &S_JOB_STATUS_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobType",
+            wire: "",
+            shape: &S_ACCESS_ADVISOR_USAGE_GRANULARITY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobCreationDate",
+            wire: "",
+            shape: &S_DATE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ServicesLastAccessed",
+            wire: "",
+            shape: &S_SERVICES_LAST_ACCESSED,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobCompletionDate",
+            wire: "",
+            shape: &S_DATE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IsTruncated",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "",
+            shape: &S_RESPONSE_MARKER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_ERROR_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_SERVICE_LAST_ACCESSED_DETAILS_WITH_ENTITIES_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetServiceLastAccessedDetailsWithEntitiesRequest",
+    members: &[
+        Member {
+            name: "JobId",
+            wire: "",
+            shape: &S_JOB_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ServiceNamespace",
+            wire: "",
+            shape: &S_SERVICE_NAMESPACE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxItems",
+            wire: "",
+            shape: &S_MAX_ITEMS_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "",
+            shape: &S_MARKER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_SERVICE_LAST_ACCESSED_DETAILS_WITH_ENTITIES_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetServiceLastAccessedDetailsWithEntitiesResponse",
+    members: &[
+        Member {
+            name: "JobStatus",
+            wire: "",
+            shape: &S_JOB_STATUS_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobCreationDate",
+            wire: "",
+            shape: &S_DATE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobCompletionDate",
+            wire: "",
+            shape: &S_DATE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EntityDetailsList",
+            wire: "",
+            shape: &S_ENTITY_DETAILS_LIST_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IsTruncated",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "",
+            shape: &S_RESPONSE_MARKER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_ERROR_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_GET_SERVICE_LINKED_ROLE_DELETION_STATUS_REQUEST: Shape = Shape::Structure(Structure {
@@ -7978,6 +8576,88 @@ static S_LIST_OPEN_ID_CONNECT_PROVIDERS_RESPONSE: Shape = Shape::Structure(Struc
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_LIST_POLICIES_GRANTING_SERVICE_ACCESS_ENTRY: Shape = Shape::Structure(Structure {
+    name: "ListPoliciesGrantingServiceAccessEntry",
+    members: &[
+        Member {
+            name: "ServiceNamespace",
+            wire: "",
+            shape: &S_SERVICE_NAMESPACE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Policies",
+            wire: "",
+            shape: &S_POLICY_GRANTING_SERVICE_ACCESS_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_POLICIES_GRANTING_SERVICE_ACCESS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListPoliciesGrantingServiceAccessRequest",
+    members: &[
+        Member {
+            name: "Marker",
+            wire: "",
+            shape: &S_MARKER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Arn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ServiceNamespaces",
+            wire: "",
+            shape: &S_SERVICE_NAMESPACE_LIST_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_POLICIES_GRANTING_SERVICE_ACCESS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListPoliciesGrantingServiceAccessResponse",
+    members: &[
+        Member {
+            name: "PoliciesGrantingServiceAccess",
+            wire: "",
+            shape: &S_LIST_POLICY_GRANTING_SERVICE_ACCESS_RESPONSE_LIST_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IsTruncated",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "",
+            shape: &S_RESPONSE_MARKER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_LIST_POLICIES_REQUEST: Shape = Shape::Structure(Structure {
@@ -9267,6 +9947,52 @@ static S_POLICY_EVALUATION_DECISION_TYPE: Shape = Shape::String {
 };
 static S_POLICY_EXCLUSIONS_LIST_TYPE: Shape =
     Shape::List(List { member: &S_POLICY_IDENTIFIER, element: "member", flattened: false, min: None, max: Some(256) });
+static S_POLICY_GRANTING_SERVICE_ACCESS: Shape = Shape::Structure(Structure {
+    name: "PolicyGrantingServiceAccess",
+    members: &[
+        Member {
+            name: "PolicyName",
+            wire: "",
+            shape: &S_POLICY_NAME_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PolicyType",
+            wire: "",
+            shape: &S_POLICY_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PolicyArn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EntityType",
+            wire: "",
+            shape: &S_POLICY_OWNER_ENTITY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EntityName",
+            wire: "",
+            shape: &S_ENTITY_NAME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_POLICY_GROUP: Shape = Shape::Structure(Structure {
     name: "PolicyGroup",
     members: &[
@@ -10021,6 +10747,68 @@ static S_SSH_PUBLIC_KEY_METADATA: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_SERVICE_LAST_ACCESSED: Shape = Shape::Structure(Structure {
+    name: "ServiceLastAccessed",
+    members: &[
+        Member {
+            name: "ServiceName",
+            wire: "",
+            shape: &S_SERVICE_NAME_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastAuthenticated",
+            wire: "",
+            shape: &S_DATE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ServiceNamespace",
+            wire: "",
+            shape: &S_SERVICE_NAMESPACE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastAuthenticatedEntity",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastAuthenticatedRegion",
+            wire: "",
+            shape: &S_STRING_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TotalAuthenticatedEntities",
+            wire: "",
+            shape: &S_INTEGER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TrackedActionsLastAccessed",
+            wire: "",
+            shape: &S_TRACKED_ACTIONS_LAST_ACCESSED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_SERVICE_SPECIFIC_CREDENTIAL_METADATA: Shape = Shape::Structure(Structure {
     name: "ServiceSpecificCredentialMetadata",
     members: &[
@@ -10098,6 +10886,8 @@ static S_SERVICE_SPECIFIC_CREDENTIALS_LIST_TYPE: Shape = Shape::List(List {
     min: None,
     max: None,
 });
+static S_SERVICES_LAST_ACCESSED: Shape =
+    Shape::List(List { member: &S_SERVICE_LAST_ACCESSED, element: "member", flattened: false, min: None, max: None });
 static S_SET_DEFAULT_POLICY_VERSION_REQUEST: Shape = Shape::Structure(Structure {
     name: "SetDefaultPolicyVersionRequest",
     members: &[
@@ -10603,6 +11393,51 @@ static S_TAG_USER_REQUEST: Shape = Shape::Structure(Structure {
         },
     ],
     payload: None,
+});
+static S_TRACKED_ACTION_LAST_ACCESSED: Shape = Shape::Structure(Structure {
+    name: "TrackedActionLastAccessed",
+    members: &[
+        Member {
+            name: "ActionName",
+            wire: "",
+            shape: &S_STRING_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastAccessedEntity",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastAccessedTime",
+            wire: "",
+            shape: &S_DATE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastAccessedRegion",
+            wire: "",
+            shape: &S_STRING_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_TRACKED_ACTIONS_LAST_ACCESSED: Shape = Shape::List(List {
+    member: &S_TRACKED_ACTION_LAST_ACCESSED,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
 });
 static S_UNTAG_INSTANCE_PROFILE_REQUEST: Shape = Shape::Structure(Structure {
     name: "UntagInstanceProfileRequest",
@@ -11265,8 +12100,12 @@ static S_CONTEXT_PROVIDER_TARGET_KEY_TYPE: Shape =
 static S_CUSTOM_SUFFIX_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
 static S_DATE_TYPE: Shape = Shape::Timestamp { iso: true };
+static S_ENTITY_DETAILS_LIST_TYPE: Shape =
+    Shape::List(List { member: &S_ENTITY_DETAILS, element: "member", flattened: false, min: None, max: None });
 static S_ENTITY_LIST_TYPE: Shape =
     Shape::List(List { member: &S_ENTITY_TYPE, element: "member", flattened: false, min: None, max: None });
+static S_ENTITY_NAME_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
 static S_EXISTING_USER_NAME_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
 static S_GROUP_DETAIL_LIST_TYPE: Shape =
@@ -11286,12 +12125,28 @@ static S_INSTANCE_PROFILE_LIST_TYPE: Shape =
 static S_INSTANCE_PROFILE_NAME_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
 static S_INTEGER_TYPE: Shape = Shape::Integer { min: None, max: None };
+static S_JOB_ID_TYPE: Shape =
+    Shape::String { min: Some(36), max: Some(36), pattern: None, values: &[], sensitive: false };
+static S_JOB_STATUS_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["IN_PROGRESS", "COMPLETED", "FAILED"],
+    sensitive: false,
+};
 static S_KEY_DEFINITION_LIST_TYPE: Shape = Shape::List(List {
     member: &S_CONTEXT_PROVIDER_KEY_DEFINITION,
     element: "member",
     flattened: false,
     min: Some(0),
     max: Some(10),
+});
+static S_LIST_POLICY_GRANTING_SERVICE_ACCESS_RESPONSE_LIST_TYPE: Shape = Shape::List(List {
+    member: &S_LIST_POLICIES_GRANTING_SERVICE_ACCESS_ENTRY,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
 });
 static S_MARKER_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(320), pattern: Some("[\\u0020-\\u00FF]+"), values: &[], sensitive: false };
@@ -11329,12 +12184,21 @@ static S_POLICY_DOCUMENT_TYPE: Shape = Shape::String {
 };
 static S_POLICY_DOCUMENT_VERSION_LIST_TYPE: Shape =
     Shape::List(List { member: &S_POLICY_VERSION, element: "member", flattened: false, min: None, max: None });
+static S_POLICY_GRANTING_SERVICE_ACCESS_LIST_TYPE: Shape = Shape::List(List {
+    member: &S_POLICY_GRANTING_SERVICE_ACCESS,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
 static S_POLICY_LIST_TYPE: Shape =
     Shape::List(List { member: &S_POLICY, element: "member", flattened: false, min: None, max: None });
 static S_POLICY_NAME_LIST_TYPE: Shape =
     Shape::List(List { member: &S_POLICY_NAME_TYPE, element: "member", flattened: false, min: None, max: None });
 static S_POLICY_NAME_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
+static S_POLICY_OWNER_ENTITY_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["USER", "ROLE", "GROUP"], sensitive: false };
 static S_POLICY_PATH_TYPE: Shape = Shape::String {
     min: Some(1),
     max: Some(512),
@@ -11344,6 +12208,8 @@ static S_POLICY_PATH_TYPE: Shape = Shape::String {
 };
 static S_POLICY_SCOPE_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["All", "AWS", "Local"], sensitive: false };
+static S_POLICY_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["INLINE", "MANAGED"], sensitive: false };
 static S_POLICY_VERSION_ID_TYPE: Shape = Shape::String {
     min: None,
     max: None,
@@ -11374,6 +12240,17 @@ static S_SERIAL_NUMBER_TYPE: Shape =
 static S_SERVICE_CREDENTIAL_ALIAS: Shape =
     Shape::String { min: Some(0), max: Some(200), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
 static S_SERVICE_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_SERVICE_NAME_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_SERVICE_NAMESPACE_LIST_TYPE: Shape = Shape::List(List {
+    member: &S_SERVICE_NAMESPACE_TYPE,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: Some(200),
+});
+static S_SERVICE_NAMESPACE_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\w-]*"), values: &[], sensitive: false };
 static S_SERVICE_SPECIFIC_CREDENTIAL_ID: Shape =
     Shape::String { min: Some(20), max: Some(128), pattern: Some("[\\w]+"), values: &[], sensitive: false };
 static S_SERVICE_USER_NAME: Shape =

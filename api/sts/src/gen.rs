@@ -60,6 +60,48 @@ impl wire::Operation for AssumeRoleWithWebIdentity {
     };
 }
 
+/// `sts:DecodeAuthorizationMessage`.
+#[derive(Debug)]
+pub struct DecodeAuthorizationMessage;
+impl wire::Operation for DecodeAuthorizationMessage {
+    type Input = DecodeAuthorizationMessageRequest;
+    type Output = DecodeAuthorizationMessageResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DecodeAuthorizationMessage",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DECODE_AUTHORIZATION_MESSAGE_REQUEST,
+        output: &S_DECODE_AUTHORIZATION_MESSAGE_RESPONSE,
+        result_wrapper: "DecodeAuthorizationMessageResult",
+        readonly: false,
+        needs: &[],
+        refused: &[],
+    };
+}
+
+/// `sts:GetAccessKeyInfo`.
+#[derive(Debug)]
+pub struct GetAccessKeyInfo;
+impl wire::Operation for GetAccessKeyInfo {
+    type Input = GetAccessKeyInfoRequest;
+    type Output = GetAccessKeyInfoResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetAccessKeyInfo",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_ACCESS_KEY_INFO_REQUEST,
+        output: &S_GET_ACCESS_KEY_INFO_RESPONSE,
+        result_wrapper: "GetAccessKeyInfoResult",
+        readonly: true,
+        needs: &[],
+        refused: &[],
+    };
+}
+
 /// `sts:GetCallerIdentity`.
 #[derive(Debug)]
 pub struct GetCallerIdentity;
@@ -106,6 +148,8 @@ impl wire::Operation for GetSessionToken {
 pub static OPERATIONS: &[&OperationSpec] = &[
     <AssumeRole as wire::Operation>::SPEC,
     <AssumeRoleWithWebIdentity as wire::Operation>::SPEC,
+    <DecodeAuthorizationMessage as wire::Operation>::SPEC,
+    <GetAccessKeyInfo as wire::Operation>::SPEC,
     <GetCallerIdentity as wire::Operation>::SPEC,
     <GetSessionToken as wire::Operation>::SPEC,
 ];
@@ -188,6 +232,34 @@ pub struct Credentials {
     pub expiration: wire::Timestamp,
 }
 wire::shape!(Credentials: "AccessKeyId" access_key_id, "SecretAccessKey" secret_access_key, "SessionToken" session_token, "Expiration" expiration,);
+
+/// `DecodeAuthorizationMessageRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DecodeAuthorizationMessageRequest {
+    pub encoded_message: String,
+}
+wire::shape!(DecodeAuthorizationMessageRequest: "EncodedMessage" encoded_message,);
+
+/// `DecodeAuthorizationMessageResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DecodeAuthorizationMessageResponse {
+    pub decoded_message: Option<String>,
+}
+wire::shape!(DecodeAuthorizationMessageResponse: "DecodedMessage" decoded_message,);
+
+/// `GetAccessKeyInfoRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetAccessKeyInfoRequest {
+    pub access_key_id: String,
+}
+wire::shape!(GetAccessKeyInfoRequest: "AccessKeyId" access_key_id,);
+
+/// `GetAccessKeyInfoResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetAccessKeyInfoResponse {
+    pub account: Option<String>,
+}
+wire::shape!(GetAccessKeyInfoResponse: "Account" account,);
 
 /// `GetCallerIdentityRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -651,6 +723,54 @@ static S_CREDENTIALS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DECODE_AUTHORIZATION_MESSAGE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DecodeAuthorizationMessageRequest",
+    members: &[Member {
+        name: "EncodedMessage",
+        wire: "",
+        shape: &S_ENCODED_MESSAGE_TYPE,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DECODE_AUTHORIZATION_MESSAGE_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DecodeAuthorizationMessageResponse",
+    members: &[Member {
+        name: "DecodedMessage",
+        wire: "",
+        shape: &S_DECODED_MESSAGE_TYPE,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_ACCESS_KEY_INFO_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetAccessKeyInfoRequest",
+    members: &[Member {
+        name: "AccessKeyId",
+        wire: "",
+        shape: &S_ACCESS_KEY_ID_TYPE,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_ACCESS_KEY_INFO_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetAccessKeyInfoResponse",
+    members: &[Member {
+        name: "Account",
+        wire: "",
+        shape: &S_ACCOUNT_TYPE,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_GET_CALLER_IDENTITY_REQUEST: Shape =
     Shape::Structure(Structure { name: "GetCallerIdentityRequest", members: &[], payload: None });
 static S_GET_CALLER_IDENTITY_RESPONSE: Shape = Shape::Structure(Structure {
@@ -901,7 +1021,11 @@ static S_CLIENT_TOKEN_TYPE: Shape =
 static S_CONTEXT_ASSERTION_TYPE: Shape =
     Shape::String { min: Some(4), max: Some(3072), pattern: None, values: &[], sensitive: false };
 static S_DATE_TYPE: Shape = Shape::Timestamp { iso: true };
+static S_DECODED_MESSAGE_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_DURATION_SECONDS_TYPE: Shape = Shape::Integer { min: Some(900), max: Some(129600) };
+static S_ENCODED_MESSAGE_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(10240), pattern: None, values: &[], sensitive: false };
 static S_EXTERNAL_ID_TYPE: Shape =
     Shape::String { min: Some(2), max: Some(1224), pattern: Some("[\\w+=,.@:\\/-]*"), values: &[], sensitive: false };
 static S_MINIMUM_SESSION_TOKEN_SIZE_TYPE: Shape = Shape::Integer { min: Some(0), max: Some(4096) };
@@ -990,6 +1114,10 @@ pub mod error {
     /// `IDPRejectedClaim`.
     pub fn idp_rejected_claim_exception(message: impl Into<String>) -> Error {
         Error::new("IDPRejectedClaim", 403, message)
+    }
+    /// `InvalidAuthorizationMessageException`.
+    pub fn invalid_authorization_message_exception(message: impl Into<String>) -> Error {
+        Error::new("InvalidAuthorizationMessageException", 400, message)
     }
     /// `InvalidContextAssertion`.
     pub fn invalid_context_assertion_exception(message: impl Into<String>) -> Error {

@@ -2,12 +2,13 @@
 //! [`service::identity::Identity`] port: who holds which keys, and who may do what.
 //!
 //! Map: [`ops`] the operations, a file per resource · [`federation`] tokens of OpenID Connect and who signs them · [`policy`] the policy language, pure · [`managed`] AWS's managed
-//! policies · [`records`] what is stored · [`port`] the port.
+//! policies · [`accessed`] who used which service · [`records`] what is stored · [`port`] the port.
 //!
 //! Enforced: identity policies of roles, users and groups (inline and attached), permission boundaries and session policies, with Allow,
 //! Deny, wildcards, resources and conditions; a condition on a key that is not known here is taken for the worse (an Allow gives
 //! nothing, a Deny denies). What an operation asks for, and resources' policies, are `service::authorization`'s. See docs/iam.md.
 
+mod accessed;
 mod federation;
 mod managed;
 mod ops;
@@ -37,6 +38,7 @@ pub struct Identity {
     /// Keys of processes that end with this server.
     lent: Mutex<BTreeMap<String, SessionRecord>>,
     issuers: federation::issuers::Issuers,
+    noted: accessed::Noted,
 }
 
 /// What is asked of a role or user again and again.
@@ -68,8 +70,8 @@ pub fn register(platform: &Platform, root: RootKeys) -> Arc<Identity> {
     let (account, lent) = (platform.account.clone(), Mutex::default());
     // S3, which gives accounts their names, refuses to start where they are set wrong.
     let accounts = platform.settings.accounts().unwrap_or_default();
-    let issuers = federation::issuers::Issuers::default();
-    let identity = Arc::new(Identity { store, account, root, accounts, principals, lent, issuers });
+    let (issuers, noted) = (federation::issuers::Issuers::default(), accessed::Noted::default());
+    let identity = Arc::new(Identity { store, account, root, accounts, principals, lent, issuers, noted });
     let router = &platform.router;
     operations!(router, identity, api_iam:
         AddClientIDToOpenIDConnectProvider, AddRoleToInstanceProfile, AddUserToGroup, AttachGroupPolicy,
@@ -79,7 +81,8 @@ pub fn register(platform: &Platform, root: RootKeys) -> Arc<Identity> {
         DeleteInstanceProfile, DeleteLoginProfile, DeleteOpenIDConnectProvider, DeletePolicy, DeletePolicyVersion,
         DeleteRole, DeleteRolePermissionsBoundary, DeleteRolePolicy, DeleteServiceLinkedRole, DeleteUser,
         DeleteUserPermissionsBoundary, DeleteUserPolicy, DetachGroupPolicy, DetachRolePolicy, DetachUserPolicy,
-        GetAccessKeyLastUsed, GetAccountAuthorizationDetails, GetAccountPasswordPolicy, GetAccountSummary,
+        GenerateServiceLastAccessedDetails, GetServiceLastAccessedDetails, GetServiceLastAccessedDetailsWithEntities,
+        ListPoliciesGrantingServiceAccess, GetAccessKeyLastUsed, GetAccountAuthorizationDetails, GetAccountPasswordPolicy, GetAccountSummary,
         GetContextKeysForCustomPolicy, GetContextKeysForPrincipalPolicy, GetGroup, GetGroupPolicy, GetInstanceProfile,
         GetLoginProfile, GetOpenIDConnectProvider, GetPolicy, GetPolicyVersion, GetRole, GetRolePolicy,
         GetServiceLinkedRoleDeletionStatus, GetUser, GetUserPolicy, ListAccessKeys, ListAccountAliases,
@@ -94,7 +97,8 @@ pub fn register(platform: &Platform, root: RootKeys) -> Arc<Identity> {
         TagOpenIDConnectProvider, TagPolicy, TagRole, TagUser, UntagInstanceProfile, UntagOpenIDConnectProvider,
         UntagPolicy, UntagRole, UntagUser, UpdateAccessKey, UpdateAccountPasswordPolicy, UpdateAssumeRolePolicy,
         UpdateGroup, UpdateOpenIDConnectProviderThumbprint, UpdateRole, UpdateRoleDescription, UpdateUser);
-    operations!(router, identity, api_sts: GetCallerIdentity, AssumeRole, AssumeRoleWithWebIdentity, GetSessionToken);
+    operations!(router, identity, api_sts: GetCallerIdentity, AssumeRole, AssumeRoleWithWebIdentity, GetSessionToken,
+        GetAccessKeyInfo, DecodeAuthorizationMessage);
     router.set_identity(identity.clone());
     identity
 }

@@ -86,6 +86,7 @@ impl service::identity::Identity for Identity {
         resource: &str,
         context: &dyn Context,
     ) -> Result<Judgement, Error> {
+        self.note(principal, action, resource).await;
         self.weigh(principal, (action, resource), context).await
     }
 
@@ -374,6 +375,12 @@ impl Identity {
             account: key.account,
             attempt: None,
         }))
+    }
+
+    /// The account of a user's key, active or not.
+    pub(crate) async fn account_of_key(&self, access_key: &str) -> Result<Option<String>, Error> {
+        let found = self.store.read(|tx| tx.get_json::<KeyRecord>(records::access_key(access_key))).await?;
+        Ok(found.map(|key| key.account))
     }
 
     fn lent(&self) -> MutexGuard<'_, BTreeMap<String, SessionRecord>> {

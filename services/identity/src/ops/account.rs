@@ -4,7 +4,7 @@ use api_iam::{
     GetAccountAuthorizationDetails, GetAccountAuthorizationDetailsRequest, GetAccountAuthorizationDetailsResponse,
     GetAccountSummary, GetAccountSummaryResponse, GroupDetail, InstanceProfile, ListEntitiesForPolicy,
     ListEntitiesForPolicyRequest, ListEntitiesForPolicyResponse, ManagedPolicyDetail, PolicyDetail, PolicyGroup,
-    PolicyRole, PolicyUser, PolicyVersion, RoleDetail, UserDetail,
+    PolicyRole, PolicyUser, PolicyVersion, RoleDetail, RoleLastUsed, UserDetail,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
@@ -99,7 +99,7 @@ fn group_detail(mut g: GroupRecord) -> Detail {
     }))
 }
 
-fn role_detail(mut r: RoleRecord, profiles: &[InstanceProfile]) -> Detail {
+fn role_detail(mut r: RoleRecord, profiles: &[InstanceProfile], last_used: RoleLastUsed) -> Detail {
     let mut own = profiles.to_vec();
     own.retain(|profile| profile.roles.iter().any(|role| role.role_name == r.role.role_name));
     let role_policy_list = Some(inline(&mut r));
@@ -115,7 +115,7 @@ fn role_detail(mut r: RoleRecord, profiles: &[InstanceProfile]) -> Detail {
         assume_role_policy_document: r.role.assume_role_policy_document.map(|text| encode(&text)),
         permissions_boundary: r.role.permissions_boundary,
         tags: r.role.tags,
-        role_last_used: None,
+        role_last_used: Some(last_used),
     }))
 }
 
@@ -139,7 +139,10 @@ impl Handle<GetAccountAuthorizationDetails> for Identity {
             all.extend(holders.groups.into_iter().map(group_detail));
         }
         if wanted("Role") {
-            all.extend(holders.roles.into_iter().map(|role| role_detail(role, &profiles)));
+            for role in holders.roles {
+                let last_used = self.last_used(&role.role.arn).await?;
+                all.push(role_detail(role, &profiles, last_used));
+            }
         }
         let mut policies = Vec::new();
         if wanted("LocalManagedPolicy") {

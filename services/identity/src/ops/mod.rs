@@ -1,10 +1,12 @@
 //! IAM's and STS's operations, a file per resource.
 
+mod accessed;
 mod account;
 mod groups;
 mod holders;
 mod keys;
 mod linked;
+mod lookups;
 mod oidc;
 mod page;
 mod policies;

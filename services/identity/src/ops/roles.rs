@@ -78,7 +78,8 @@ pub(super) fn encode(document: &str) -> String {
 #[async_trait]
 impl Handle<GetRole> for Identity {
     async fn handle(&self, cx: &Cx, req: GetRoleRequest) -> Result<GetRoleResponse, Error> {
-        let found = self.store.read(|tx| role(tx, cx.account(), &req.role_name)).await?;
+        let mut found = self.store.read(|tx| role(tx, cx.account(), &req.role_name)).await?;
+        found.role.role_last_used = Some(self.last_used(&found.role.arn).await?);
         Ok(GetRoleResponse { role: shown(found.role) })
     }
 }
