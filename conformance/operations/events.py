@@ -33,7 +33,11 @@ def buses():
     holds(events().describe_event_bus(Name=name), Name=name, Arn=arn, Description="one")
     holds(events().describe_event_bus(), Name="default", Arn=f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default")
     second = name + "-2"
-    events().create_event_bus(Name=second)
+    letters = {"Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:letters"}
+    log = {"IncludeDetail": "FULL", "Level": "ERROR"}
+    holds(events().create_event_bus(Name=second, DeadLetterConfig=letters, LogConfig=log), DeadLetterConfig=letters, LogConfig=log)
+    holds(events().describe_event_bus(Name=second), DeadLetterConfig=letters, LogConfig=log)
+    refused("ValidationException", "SQS queue", events().create_event_bus, Name=second + "-3", DeadLetterConfig={"Arn": arn})
     found, count = pages(events().list_event_buses, "EventBuses", "NextToken", "NextToken", NamePrefix=name, Limit=1)
     equal((names(found, "Name"), count), ([name, second], 2))
     refused("ResourceAlreadyExistsException", f"Event bus {name} already exists", events().create_event_bus, Name=name)

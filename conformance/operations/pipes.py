@@ -210,3 +210,28 @@ def api_destinations():
                 TargetParameters={"HttpParameters": {"PathParameterValues": ["a"]}})
     refused("NotFoundException", NO, pipes().describe_pipe, Name=NO)
     refused("NotFoundException", NO, pipes().delete_pipe, Name=NO)
+
+
+@operations("pipes", "CreatePipe", "UpdatePipe", "DescribePipe")
+def logs():
+    (url, source), (there, target) = queue(), queue()
+    group = "/ops/" + named("pipes")
+    client("logs").create_log_group(logGroupName=group)
+    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"
+    set_to = {"CloudwatchLogsLogDestination": {"LogGroupArn": arn}, "Level": "TRACE", "IncludeExecutionData": ["ALL"]}
+    name = made(source, target, LogConfiguration=set_to)
+    equal(pipes().describe_pipe(Name=name)["LogConfiguration"], set_to)
+    send(url, "one")
+    received(there, 1)
+    lines = until(lambda: [json.loads(e["message"]) for e in client("logs").filter_log_events(logGroupName=group)["events"]], bool)
+    kinds = [line["messageType"] for line in lines]
+    equal(kinds, ["EXECUTION_STARTED", "TARGET_STAGE_ENTERED", "TARGET_INVOCATION_STARTED", "TARGET_INVOCATION_SUCCEEDED", "TARGET_STAGE_EXITED", "EXECUTION_SUCCEEDED"])
+    equal(({line["executionId"] for line in lines} == {lines[0]["executionId"]}, json.loads(lines[0]["payload"])[0]["body"]), (True, "one"))
+    holds(lines[0], resourceArn=f"arn:aws:pipes:{REGION}:{ACCOUNT}:pipe/{name}", logLevel="INFO")
+    found = until(lambda: client("cloudwatch").list_metrics(Namespace="AWS/EventBridge/Pipes", Dimensions=[{"Name": "PipeName", "Value": name}])["Metrics"], bool)
+    assert {"Invocations", "EventCount", "Duration", "TargetStageDuration"} <= set(names(found, "MetricName")), found
+    pipes().update_pipe(Name=name, RoleArn=role("pipes"), LogConfiguration={"Level": "OFF"})
+    equal(pipes().describe_pipe(Name=name)["LogConfiguration"], {"Level": "OFF"})
+    given = {"Name": NO, "Source": source, "Target": target, "RoleArn": role("pipes")}
+    refused("ValidationException", "destination", pipes().create_pipe, **given, LogConfiguration={"Level": "INFO"})
+    refused("NotImplemented", "S3", pipes().create_pipe, **given, LogConfiguration={"Level": "INFO", "S3LogDestination": {"BucketName": "bucket", "BucketOwner": ACCOUNT}})

@@ -147,7 +147,7 @@ impl wire::Operation for CreateEventBus {
             when: None,
             passes: "",
         }],
-        refused: &[("KmsKeyIdentifier", &[]), ("DeadLetterConfig", &[]), ("LogConfig", &[])],
+        refused: &[("KmsKeyIdentifier", &[])],
     };
 }
 
@@ -1098,7 +1098,7 @@ impl wire::Operation for UpdateEventBus {
             when: None,
             passes: "",
         }],
-        refused: &[("KmsKeyIdentifier", &[]), ("DeadLetterConfig", &[]), ("LogConfig", &[])],
+        refused: &[("KmsKeyIdentifier", &[])],
     };
 }
 

@@ -57,7 +57,6 @@ impl wire::Operation for CreatePipe {
             ("TargetParameters.SageMakerPipelineParameters", &[]),
             ("TargetParameters.EventBridgeEventBusParameters.EndpointId", &[]),
             ("TargetParameters.TimestreamParameters", &[]),
-            ("LogConfiguration", &[]),
             ("KmsKeyIdentifier", &[]),
         ],
     };
@@ -310,7 +309,6 @@ impl wire::Operation for UpdatePipe {
             ("TargetParameters.SageMakerPipelineParameters", &[]),
             ("TargetParameters.EventBridgeEventBusParameters.EndpointId", &[]),
             ("TargetParameters.TimestreamParameters", &[]),
-            ("LogConfiguration", &[]),
             ("KmsKeyIdentifier", &[]),
         ],
     };

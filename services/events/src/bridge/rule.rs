@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api_events::{Target, error};
+use api_events::{LogConfig, Target, error};
 use serde::{Deserialize, Serialize};
 use service::Cx;
 use service::authorization::bus_name;
@@ -29,6 +29,9 @@ pub(crate) struct Bus {
     pub(super) modified_ms: Option<i64>,
     #[serde(default)]
     pub(super) dead_letter_arn: Option<String>,
+    /// How much of events is logged where logs of the bus are delivered to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) log_config: Option<LogConfig>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -126,6 +129,7 @@ impl Home {
             policy: None,
             modified_ms: None,
             dead_letter_arn: None,
+            log_config: None,
         };
         Ok(stored.or_else(|| (self.bus == DEFAULT_BUS).then(default)))
     }

@@ -11,11 +11,13 @@ use pattern::Pattern;
 use serde_json::{Value, json};
 use service::Cx;
 use sources::cut;
+use tokio::time::Instant;
 use wire::Error;
 use wire::arn::Arn;
 
 use super::record::{self, Record};
 use super::template::{Known, apply, dynamic, lookup, opened};
+use super::trace::Trace;
 use crate::destination::{Destinations, Http};
 
 /// Entries of one call of PutEvents.
@@ -100,12 +102,24 @@ impl Batch {
 
     /// Deals with events, of which there is one at least. An error: none was dealt with.
     pub(super) async fn deliver(&self, role: &Cx, events: &[Event]) -> Result<Failures, Error> {
+        let mut trace = Trace::begin(&self.shown, role, events);
+        let ended = self.pass(role, events, &mut trace).await;
+        trace.end(&ended).await;
+        ended
+    }
+
+    async fn pass(&self, role: &Cx, events: &[Event], trace: &mut Trace<'_>) -> Result<Failures, Error> {
         let known = self.known(role);
         let mut values: Vec<Value> = events.iter().map(|event| event.value.clone()).collect();
         let mut names: Vec<String> = events.iter().map(|event| event.id.clone()).collect();
         if let Some(enrichment) = &self.shown.enrichment {
-            let (made, is_one_each) = self.enrich(role, enrichment, &values, &known).await?;
+            let began = Instant::now();
+            trace.enter("ENRICHMENT");
+            let enriched = self.enrich(role, enrichment, &values, &known).await;
+            trace.stage("ENRICHMENT", began, &enriched);
+            let (made, is_one_each) = enriched?;
             if made.is_empty() {
+                trace.skip_target();
                 return Ok(Failures::new());
             }
             values = made;
@@ -118,7 +132,11 @@ impl Batch {
         let sent = changed(target.input_template.as_deref(), values.clone(), &known);
         let values: Vec<Bound> = values.into_iter().zip(sent).map(|(from, sent)| Bound { from, sent }).collect();
         let all: Failures = events.iter().map(|event| event.id.clone()).collect();
-        let Failed { named, at } = self.bring(role, &target, &values, &all).await?;
+        let began = Instant::now();
+        trace.enter("TARGET");
+        let brought = self.bring(role, &target, &values, &all).await;
+        trace.stage("TARGET", began, &brought);
+        let Failed { named, at } = brought?;
         if !at.is_empty() && names.is_empty() {
             return Ok(all);
         }

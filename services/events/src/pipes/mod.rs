@@ -1,10 +1,10 @@
 //! EventBridge Pipes: what comes out of a queue or a stream goes, filtered, changed and enriched, to a target.
 //!
 //! Map: [`record`] pipes as records, and what they may be · [`run`] the durable task that follows a pipe's source, [`queue`] or
-//! [`stream`] · [`batch`] what becomes of what came: filters, templates, enrichment, target · [`template`] input templates (pure) ·
+//! [`stream`] · [`batch`] what becomes of what came: filters, templates, enrichment, target · [`template`] input templates (pure) · [`trace`] metrics and logs ·
 //! `ops` the operations. Source: EventBridge User Guide, "Amazon EventBridge Pipes".
 //!
-//! Not here: Kinesis, Kafka and brokers as sources; logs of pipes.
+//! Not here: Kinesis, Kafka and brokers as sources; logs of pipes in S3 and Firehose.
 
 mod batch;
 mod ops;
@@ -13,6 +13,7 @@ mod record;
 mod run;
 mod stream;
 mod template;
+mod trace;
 
 use std::sync::Arc;
 

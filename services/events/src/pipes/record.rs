@@ -13,7 +13,7 @@ use wire::Error;
 use wire::arn::Arn;
 
 use super::run::RUN;
-use super::template;
+use super::{template, trace};
 
 const OWNER: &str = "pipes";
 pub(super) const RUNNING: &str = "RUNNING";
@@ -128,6 +128,7 @@ impl Record {
                 target_parameters: req.target_parameters,
                 role_arn: Some(req.role_arn),
                 tags: req.tags,
+                log_configuration: req.log_configuration.map(trace::configured).transpose()?,
                 creation_time: Some(now.into()),
                 ..DescribePipeResponse::default()
             },

@@ -10,7 +10,7 @@ use service::Cx;
 use wire::Error;
 
 use super::server::{Answered, Asked, Broken};
-use super::{Deployment, Variant, choose, invalid};
+use super::{Deployment, Variant, choose, invalid, metrics};
 use crate::SageMaker;
 use crate::records::{EndpointRecord, endpoint_arn, endpoint_key};
 
@@ -86,6 +86,20 @@ impl SageMaker {
         asked: Asked,
         limit: Duration,
     ) -> Result<Answered, Failed> {
+        let (began, mut model) = (Instant::now(), None);
+        let outcome = self.answer(cx, way, variant, (asked, limit), &mut model).await;
+        metrics::tell(cx, (&way.endpoint, variant.name()), &outcome, (began.elapsed(), model));
+        outcome
+    }
+
+    async fn answer(
+        &self,
+        cx: &Cx,
+        way: &Way,
+        variant: &Variant,
+        (asked, limit): (Asked, Duration),
+        model: &mut Option<Duration>,
+    ) -> Result<Answered, Failed> {
         if asked.body.len() > variant.max_bytes() {
             let message = format!(
                 "The request of {} bytes is larger than the {} bytes that the endpoint takes.",
@@ -114,9 +128,11 @@ impl SageMaker {
             } else {
                 taken.end();
             }
-            answered(outcome, stream, memory_mb)
+            (answered(outcome, stream, memory_mb), clock.elapsed())
         });
-        calling.await.map_err(Error::internal)?
+        let (answered, took) = calling.await.map_err(Error::internal)?;
+        *model = Some(took);
+        answered
     }
 }
 

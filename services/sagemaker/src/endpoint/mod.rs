@@ -6,11 +6,13 @@
 //! | [`deploy`] | from `Creating` to `InService` |
 //! | [`server`] | a model's process, and one call of it |
 //! | [`call`] | one invocation: variant, server, errors |
+//! | [`metrics`] | what CloudWatch is told of calls |
 //! | [`asynchronous`] | `InvokeEndpointAsync`: calls off the durable queue, from S3 to S3; [`notice`] tells their topics |
 
 pub(crate) mod asynchronous;
 pub(crate) mod call;
 pub(crate) mod deploy;
+mod metrics;
 pub(crate) mod notice;
 pub(crate) mod server;
 

@@ -1,13 +1,14 @@
 //! CreateEventBus, UpdateEventBus, DescribeEventBus, DeleteEventBus and ListEventBuses.
 
 use api_events::{
-    CreateEventBus, CreateEventBusRequest, CreateEventBusResponse, DeleteEventBus, DeleteEventBusRequest,
-    DescribeEventBus, DescribeEventBusRequest, DescribeEventBusResponse, EventBus, ListEventBuses,
-    ListEventBusesRequest, ListEventBusesResponse, UpdateEventBus, UpdateEventBusRequest, UpdateEventBusResponse,
-    error,
+    CreateEventBus, CreateEventBusRequest, CreateEventBusResponse, DeadLetterConfig, DeleteEventBus,
+    DeleteEventBusRequest, DescribeEventBus, DescribeEventBusRequest, DescribeEventBusResponse, EventBus,
+    ListEventBuses, ListEventBusesRequest, ListEventBusesResponse, UpdateEventBus, UpdateEventBusRequest,
+    UpdateEventBusResponse, error,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
+use wire::arn::Arn;
 use wire::types::Empty;
 use wire::{Error, Timestamp};
 
@@ -32,7 +33,8 @@ impl Handle<CreateEventBus> for Bridge {
             tags: req.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect(),
             policy: None,
             modified_ms: None,
-            dead_letter_arn: None,
+            dead_letter_arn: dead_letters(req.dead_letter_config)?,
+            log_config: req.log_config,
         };
         let bus = cx
             .write(&self.store, move |tx| {
@@ -49,9 +51,26 @@ impl Handle<CreateEventBus> for Bridge {
         Ok(CreateEventBusResponse {
             event_bus_arn: Some(bus.arn),
             description: bus.description,
+            dead_letter_config: told(bus.dead_letter_arn),
+            log_config: bus.log_config,
             ..CreateEventBusResponse::default()
         })
     }
+}
+
+/// The queue of a bus: an SQS queue's ARN.
+fn dead_letters(given: Option<DeadLetterConfig>) -> Result<Option<String>, Error> {
+    let arn = given.and_then(|given| given.arn);
+    match arn.as_deref().map(Arn::parse) {
+        Some(parsed) if parsed.as_ref().is_none_or(|arn| arn.service != "sqs") => {
+            Err(Error::validation("DeadLetterConfig.Arn must be the ARN of an SQS queue."))
+        }
+        _ => Ok(arn),
+    }
+}
+
+fn told(arn: Option<String>) -> Option<DeadLetterConfig> {
+    arn.map(|arn| DeadLetterConfig { arn: Some(arn) })
 }
 
 #[async_trait]
@@ -66,6 +85,8 @@ impl Handle<DescribeEventBus> for Bridge {
             creation_time: Some(Timestamp::from_millis(bus.created_ms)),
             last_modified_time: Some(Timestamp::from_millis(bus.modified_ms.unwrap_or(bus.created_ms))),
             policy: bus.policy,
+            dead_letter_config: told(bus.dead_letter_arn),
+            log_config: bus.log_config,
             ..DescribeEventBusResponse::default()
         })
     }
@@ -80,6 +101,8 @@ impl Handle<UpdateEventBus> for Bridge {
             .write(&self.store, move |tx| {
                 let mut bus = home.check_bus(tx)?;
                 bus.description.clone_from(&req.description);
+                bus.dead_letter_arn = dead_letters(req.dead_letter_config.clone())?;
+                bus.log_config.clone_from(&req.log_config);
                 bus.modified_ms = Some(now);
                 bus.save(tx, &home)?;
                 Ok::<_, Error>(bus)
@@ -89,6 +112,8 @@ impl Handle<UpdateEventBus> for Bridge {
             arn: Some(bus.arn),
             name: Some(bus.name),
             description: bus.description,
+            dead_letter_config: told(bus.dead_letter_arn),
+            log_config: bus.log_config,
             ..UpdateEventBusResponse::default()
         })
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::{check_connectivity, forget, keep};
+use super::{check_connectivity, forget, keep, try_key};
 use crate::connection::Connections;
 use crate::connection::credentials::Credentials;
 use crate::connection::record::{Connection, State, connections};
@@ -30,15 +30,17 @@ impl Handle<CreateConnection> for Connections {
         if self.store.read(|tx| tx.get_json::<Connection>(all.clone().push(&name))).await?.is_some() {
             return taken(&name);
         }
+        let key = req.kms_key_identifier.filter(|key| !key.is_empty());
+        try_key(cx, &name, key.as_deref()).await?;
         let id = cx.uuid();
-        let secret_arn = keep(cx, &name, &id, &credentials).await?;
+        let secret_arn = keep(cx, &name, &id, &credentials, key.as_deref()).await?;
         let now = cx.now().as_millisecond();
         let connection = Connection {
             version: 1,
             arn: cx.arn("events", format!("connection/{name}/{id}")),
             name: name.clone(),
             description: req.description,
-            kms_key: req.kms_key_identifier,
+            kms_key: key,
             kind: req.authorization_type,
             state: State::Authorized,
             secret_arn: Some(secret_arn.clone()),

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::{check_connectivity, keep};
+use super::{check_connectivity, keep, try_key};
 use crate::connection::Connections;
 use crate::connection::credentials::Credentials;
 use crate::connection::record::{State, connections, find};
@@ -19,15 +19,22 @@ impl Handle<UpdateConnection> for Connections {
         let old = self.store.read(|tx| find(tx, &all, &req.name)).await?;
         let kind = req.authorization_type.clone().unwrap_or_else(|| old.kind.clone());
         let mut changed = old.clone();
-        if req.auth_parameters.is_some() || kind != old.kind {
+        if let Some(key) = req.kms_key_identifier {
+            changed.kms_key = Some(key).filter(|key| !key.is_empty());
+            try_key(cx, &old.name, changed.kms_key.as_deref()).await?;
+        }
+        if req.auth_parameters.is_some() || kind != old.kind || changed.kms_key != old.kms_key {
             let kept = match &old.secret_arn {
                 Some(arn) => held(cx, arn).await?,
                 None => Credentials::default(),
             };
             let credentials = kept.with(&kind, given)?;
             match &old.secret_arn {
-                Some(arn) => replace(cx, arn, &credentials).await?,
-                None => changed.secret_arn = Some(keep(cx, &old.name, &cx.uuid(), &credentials).await?),
+                Some(arn) => replace(cx, arn, &credentials, changed.kms_key.as_deref()).await?,
+                None => {
+                    changed.secret_arn =
+                        Some(keep(cx, &old.name, &cx.uuid(), &credentials, changed.kms_key.as_deref()).await?)
+                }
             }
             changed.shown = Some(credentials.shown());
             changed.state = State::Authorized;
@@ -35,7 +42,6 @@ impl Handle<UpdateConnection> for Connections {
         }
         changed.kind = kind;
         changed.description = req.description.or(changed.description);
-        changed.kms_key = req.kms_key_identifier.or(changed.kms_key);
         changed.changed_ms = cx.now().as_millisecond();
         let changed = cx
             .write(&self.store, move |tx| {
@@ -60,11 +66,12 @@ async fn held(cx: &Cx, secret_arn: &str) -> Result<Credentials, Error> {
     Credentials::read(&found.secret_string.unwrap_or_default())
 }
 
-async fn replace(cx: &Cx, secret_arn: &str, credentials: &Credentials) -> Result<(), Error> {
-    let request = api_secretsmanager::PutSecretValueRequest {
+async fn replace(cx: &Cx, secret_arn: &str, credentials: &Credentials, key: Option<&str>) -> Result<(), Error> {
+    let request = api_secretsmanager::UpdateSecretRequest {
+        kms_key_id: Some(key.unwrap_or("alias/aws/secretsmanager").to_owned()),
         secret_id: secret_arn.to_owned(),
         secret_string: Some(credentials.text()?),
         ..Default::default()
     };
-    cx.as_platform().call::<api_secretsmanager::PutSecretValue>(request).await.map(drop)
+    cx.as_platform().call::<api_secretsmanager::UpdateSecret>(request).await.map(drop)
 }

@@ -14,6 +14,7 @@ use wire::Error;
 
 use crate::pipes::Pipes;
 use crate::pipes::record::{PipeKey, RUNNING, Record, STOPPED, position, source_parameters};
+use crate::pipes::trace;
 
 #[async_trait]
 impl Handle<CreatePipe> for Pipes {
@@ -97,6 +98,9 @@ impl Handle<UpdatePipe> for Pipes {
                 }
                 if req.description.is_some() {
                     shown.description = req.description;
+                }
+                if let Some(given) = req.log_configuration {
+                    shown.log_configuration = Some(trace::configured(given)?);
                 }
                 shown.role_arn = Some(req.role_arn);
                 let state = req.desired_state.or_else(|| record.shown.desired_state.clone()).unwrap_or_default();
