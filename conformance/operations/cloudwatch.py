@@ -191,3 +191,34 @@ def tags():
     no = arn.replace(name, "nothing-here")
     for call, given in ((cw().tag_resource, {"Tags": [{"Key": "a", "Value": "1"}]}), (cw().untag_resource, {"TagKeys": ["a"]}), (cw().list_tags_for_resource, {})):
         refused("ResourceNotFoundException", "nothing-here", call, ResourceARN=no, **given)
+
+
+@operations("cloudwatch", "PutCompositeAlarm", "DescribeAlarms")
+def suppressed_actions():
+    name, topic = named("alarm"), client("sns").create_topic(Name=named("topic"))["TopicArn"]
+    url = client("sqs").create_queue(QueueName=named("queue"))["QueueUrl"]
+    arn = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": allow})})
+    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    cause, holder, both = name + "-cause", name + "-holder", name + "-both"
+    for one in (cause, holder):
+        cw().put_metric_alarm(**alarm(one, MetricName=one, TreatMissingData="ignore"))
+    given = {"AlarmName": both, "AlarmRule": f"ALARM({cause})", "AlarmActions": [topic], "ActionsSuppressor": holder}
+    cw().put_composite_alarm(**given, ActionsSuppressorWaitPeriod=0, ActionsSuppressorExtensionPeriod=1)
+
+    def seen():
+        return cw().describe_alarms(AlarmNames=[both], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"][0]
+
+    holds(seen(), ActionsSuppressor=holder, ActionsSuppressorWaitPeriod=0, ActionsSuppressorExtensionPeriod=1, ActionsSuppressedBy=None)
+    cw().set_alarm_state(AlarmName=holder, StateValue="ALARM", StateReason="by hand")
+    until(seen, lambda found: found.get("ActionsSuppressedBy") == "Alarm")
+    cw().set_alarm_state(AlarmName=cause, StateValue="ALARM", StateReason="by hand")
+    until(seen, lambda found: found["StateValue"] == "ALARM")
+    equal(client("sqs").receive_message(QueueUrl=url).get("Messages"), None)
+    cw().set_alarm_state(AlarmName=holder, StateValue="OK", StateReason="by hand")
+    told = client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20).get("Messages") or client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    equal(json.loads(json.loads(told[0]["Body"])["Message"])["AlarmName"], both)
+    holds(seen(), ActionsSuppressedBy=None, StateValue="ALARM")
+    refused("ValidationException", "required", cw().put_composite_alarm, **given)
+    refused("ValidationException", "does not exist", cw().put_composite_alarm, **{**given, "ActionsSuppressor": "nobody"}, ActionsSuppressorWaitPeriod=1, ActionsSuppressorExtensionPeriod=1)

@@ -347,3 +347,40 @@ def durable_executions():
         refused("ResourceNotFoundException", "Callback not found", call, CallbackId="AAAA")
     refused("ValidationException", "durableExecutionArn", lam().get_durable_execution, DurableExecutionArn="arn:aws:lambda:us-east-1:000000000000:function:x")
     denied("AccessDeniedException", "lambda:GetDurableExecution", "get_durable_execution", DurableExecutionArn=at)
+
+
+@operations("lambda", "CreateFunction", "UpdateFunctionConfiguration", "Invoke")
+def variables_under_a_key():
+    kms = client("kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    secret = "plain-" + named("word")
+    name = function(Environment={"Variables": {"MODE": secret}}, KMSKeyArn=key)
+    holds(lam().get_function_configuration(FunctionName=name), KMSKeyArn=key, Environment={"Variables": {"MODE": secret}})
+    grant, = kms.list_grants(KeyId=key)["Grants"]
+    holds(grant, Operations=["Decrypt"], Constraints={"EncryptionContextEquals": {"aws:lambda:FunctionArn": arn(name)}})
+    equal(json.load(lam().invoke(FunctionName=name, Payload="1")["Payload"]), [1, secret, "$LATEST"])
+    # Who may not decrypt is told of everything else.
+    iam, user = client("iam"), named("reader")
+    iam.create_user(UserName=user)
+    allow = {"Effect": "Allow", "Action": "lambda:GetFunctionConfiguration", "Resource": "*"}
+    iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": allow}))
+    keys = iam.create_access_key(UserName=user)["AccessKey"]
+    shown = client("lambda", keys["AccessKeyId"], keys["SecretAccessKey"]).get_function_configuration(FunctionName=name)["Environment"]
+    equal((shown["Error"]["ErrorCode"], "Variables" in shown), ("AccessDeniedException", False))
+    # Another key, and what was there is under it; a disabled key makes both readers and invocations fail.
+    second = kms.create_key()["KeyMetadata"]["Arn"]
+    lam().update_function_configuration(FunctionName=name, KMSKeyArn=second)
+    until(lambda: lam().get_function_configuration(FunctionName=name)["LastUpdateStatus"], lambda status: status == "Successful")
+    kms.disable_key(KeyId=second)
+    equal(lam().get_function_configuration(FunctionName=name)["Environment"]["Error"]["ErrorCode"], "DisabledException")
+    refused("KMSDisabledException", "the KMS key used is disabled", lam().invoke, FunctionName=name, Payload="1")
+    kms.enable_key(KeyId=second)
+    lam().update_function_configuration(FunctionName=name, KMSKeyArn="")
+    until(lambda: lam().get_function_configuration(FunctionName=name)["LastUpdateStatus"], lambda status: status == "Successful")
+    found = lam().get_function_configuration(FunctionName=name)
+    equal(("KMSKeyArn" in found, found["Environment"]), (False, {"Variables": {"MODE": secret}}))
+    gone = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{'0' * 8}-0000-0000-0000-{'0' * 12}"
+    refused("InvalidParameterValueException", "KMS Exception: NotFoundException", lam().update_function_configuration, FunctionName=name, KMSKeyArn=gone)
+    lam().update_function_configuration(FunctionName=name, KMSKeyArn=second)
+    lam().delete_function(FunctionName=name)
+    equal(kms.list_grants(KeyId=second)["Grants"], [])

@@ -1,4 +1,6 @@
 """CloudWatch Logs: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_Operations.html"""
+import datetime
+import gzip
 import json
 import time
 
@@ -260,3 +262,111 @@ def queries():
     refused("InvalidParameterException", "pointer", logs.get_log_record, logRecordPointer="x")
     refused("ResourceNotFoundException", "", logs.get_log_group_fields, logGroupName=NO)
     refused("InvalidParameterException", "", logs.describe_queries, status="Nothing")
+
+
+def key_for(service=f"logs.{REGION}.amazonaws.com"):
+    """A key whose policy lets the account and CloudWatch Logs use it."""
+    allow = [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"},
+             {"Effect": "Allow", "Principal": {"Service": service}, "Resource": "*",
+              "Action": ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
+              "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/ops/*"}}}]
+    return client("kms").create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": allow}))["KeyMetadata"]["Arn"]
+
+
+@operations("logs", "AssociateKmsKey", "DisassociateKmsKey")
+def keys():
+    key = key_for()
+    name = group(kmsKeyId=key)
+    equal(logs().describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]["kmsKeyId"], key)
+    at = {"logGroupName": name, "logStreamName": "s"}
+    logs().create_log_stream(**at)
+    logs().put_log_events(**at, logEvents=[{"timestamp": NOW, "message": "sealed one"}])
+    equal(names(logs().get_log_events(**at, startFromHead=True)["events"], "message"), ["sealed one"])
+    equal(names(logs().filter_log_events(logGroupName=name, filterPattern="sealed")["events"], "message"), ["sealed one"])
+    logs().disassociate_kms_key(logGroupName=name)
+    assert "kmsKeyId" not in logs().describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]
+    logs().put_log_events(**at, logEvents=[{"timestamp": NOW + 1, "message": "open two"}])
+    equal(names(logs().get_log_events(**at, startFromHead=True)["events"], "message"), ["sealed one", "open two"])
+    logs().associate_kms_key(resourceIdentifier=f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}", kmsKeyId=key)
+    equal(logs().describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]["kmsKeyId"], key)
+    found = logs().start_query(logGroupName=name, startTime=NOW // 1000 - 60, endTime=NOW // 1000 + 60, queryString="fields @message | sort @message")
+    rows = until(lambda: logs().get_query_results(queryId=found["queryId"]), lambda r: r["status"] == "Complete")["results"]
+    equal([row[0]["value"] for row in rows], ["open two", "sealed one"])
+    other = client("kms").create_key()["KeyMetadata"]["Arn"]
+    refused("AccessDeniedException", f"not allowed to be used with Arn 'arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}'",
+            logs().associate_kms_key, logGroupName=name, kmsKeyId=other)
+    gone = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{'0' * 8}-0000-0000-0000-{'0' * 12}"
+    refused("InvalidParameterException", "could not be found", logs().create_log_group, logGroupName=NO, kmsKeyId=gone)
+    off = key_for()
+    client("kms").disable_key(KeyId=off)
+    refused("InvalidParameterException", "is disabled", logs().create_log_group, logGroupName=NO, kmsKeyId=off)
+    refused("InvalidParameterException", "ARN", logs().create_log_group, logGroupName=NO, kmsKeyId="alias/none")
+    refused("InvalidParameterException", "query results", logs().associate_kms_key, kmsKeyId=key, resourceIdentifier=f"arn:aws:logs:{REGION}:{ACCOUNT}:query-result:*")
+    for call, given in ((logs().associate_kms_key, {"kmsKeyId": key}), (logs().disassociate_kms_key, {})):
+        refused("ResourceNotFoundException", GONE, call, logGroupName=NO, **given)
+
+
+@operations("logs", "ListLogGroups")
+def listed():
+    name = group()
+    logs().create_log_group(logGroupName=name + "-2", logGroupClass="INFREQUENT_ACCESS")
+    found, count = pages(logs().list_log_groups, "logGroups", "nextToken", "nextToken", logGroupNamePattern=name, limit=1)
+    equal((names(found, "logGroupName"), names(found, "logGroupClass"), count), ([name, name + "-2"], ["STANDARD", "INFREQUENT_ACCESS"], 2))
+    equal(found[0]["logGroupArn"], f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}")
+    equal(names(logs().list_log_groups(logGroupNamePattern=f"^{name}$")["logGroups"], "logGroupName"), [name])
+    equal(names(logs().list_log_groups(logGroupNamePattern=name, logGroupClass="INFREQUENT_ACCESS")["logGroups"], "logGroupName"), [name + "-2"])
+    refused("InvalidParameterException", "", logs().list_log_groups, limit=1001)
+
+
+@operations("logs", "CreateExportTask", "DescribeExportTasks", "CancelExportTask")
+def exports():
+    name, bucket, s3 = written(["one", "two"], "a/b"), named("exports"), client("s3")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    asked = {"logGroupName": name, "fromTime": NOW, "to": NOW, "destination": bucket}
+    refused("InvalidParameterException", "GetBucketAcl call on the given bucket failed", logs().create_export_task, **asked)
+    service = {"Effect": "Allow", "Principal": {"Service": f"logs.{REGION}.amazonaws.com"}}
+    policy = [{**service, "Action": "s3:GetBucketAcl", "Resource": f"arn:aws:s3:::{bucket}"},
+              {**service, "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*",
+               "Condition": {"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control", "aws:SourceAccount": [ACCOUNT]},
+                             "ArnLike": {"aws:SourceArn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:*"}}}]
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": policy[:1]}))
+    refused("InvalidParameterException", "PutObject call on the given bucket failed", logs().create_export_task, **asked)
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": policy}))
+    id = logs().create_export_task(**asked, taskName="t", destinationPrefix="p")["taskId"]
+    done = until(lambda: logs().describe_export_tasks(taskId=id)["exportTasks"][0], lambda t: t["status"]["code"] == "COMPLETED")
+    holds(done, taskId=id, taskName="t", logGroupName=name, to=NOW, destination=bucket, destinationPrefix="p")
+    holds(done["status"], message="Completed successfully")
+    keys = [o["Key"] for o in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    equal(keys, [f"p/{id}/a-b/000000.gz", "p/aws-logs-write-test"])
+    text = gzip.decompress(s3.get_object(Bucket=bucket, Key=keys[0])["Body"].read()).decode()
+    at = datetime.datetime.fromtimestamp(NOW / 1000, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{NOW % 1000:03d}Z"
+    equal(text, f"{at} one\n")
+    assert id in names(logs().describe_export_tasks(statusCode="COMPLETED")["exportTasks"], "taskId")
+    refused("InvalidOperationException", "neither pending nor running", logs().cancel_export_task, taskId=id)
+    refused("ResourceNotFoundException", "does not exist", logs().cancel_export_task, taskId="none")
+    refused("ResourceNotFoundException", GONE, logs().create_export_task, **{**asked, "logGroupName": NO})
+    refused("InvalidParameterException", "time range", logs().create_export_task, **{**asked, "to": NOW - 1})
+
+
+@operations("logs", "StartLiveTail")
+def live_tail():
+    name = group()
+    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}"
+    for stream in ("a", "b"):
+        logs().create_log_stream(logGroupName=name, logStreamName=stream)
+    answer = logs().start_live_tail(logGroupIdentifiers=[arn], logEventFilterPattern="ERROR", logStreamNamePrefixes=["a"])
+    events = iter(answer["responseStream"])
+    holds(next(events)["sessionStart"], logGroupIdentifiers=[arn], logStreamNamePrefixes=["a"], logEventFilterPattern="ERROR")
+    for stream in ("a", "b"):
+        logs().put_log_events(logGroupName=name, logStreamName=stream, logEvents=[{"timestamp": NOW, "message": f"ERROR of {stream}"}, {"timestamp": NOW, "message": "fine"}])
+    found = []
+    while not found:
+        update = next(events)["sessionUpdate"]
+        equal(update["sessionMetadata"], {"sampled": False})
+        found = update["sessionResults"]
+    one, = found
+    holds(one, logStreamName="a", logGroupIdentifier=arn, message="ERROR of a", timestamp=NOW)
+    answer["responseStream"].close()
+    refused("ResourceNotFoundException", GONE, logs().start_live_tail, logGroupIdentifiers=[arn + "-no"])
+    refused("InvalidParameterException", "ARN", logs().start_live_tail, logGroupIdentifiers=[name])
+    refused("InvalidParameterException", "one log group", logs().start_live_tail, logGroupIdentifiers=[arn, arn], logStreamNames=["a"])

@@ -185,11 +185,17 @@ async fn serve(settings: Settings) -> Result<()> {
     });
     platform.router.set_monitor(Arc::new(metrics.clone()));
     let (telemetry, lineage) = (Arc::clone(&wired.telemetry), Arc::clone(&wired.lineage));
-    let front =
-        front::Front::new(&platform, wired.s3, (wired.lambda, wired.cloudformation, wired.glue), wired.links, token)
-            .map_err(|e| anyhow::anyhow!(e))?
-            .by_tls(tls.clone())
-            .shows(metrics, shown.token);
+    let front = front::Front::new(
+        &platform,
+        wired.s3,
+        (wired.lambda, wired.cloudformation, wired.glue),
+        wired.telemetry.clone(),
+        wired.links,
+        token,
+    )
+    .map_err(|e| anyhow::anyhow!(e))?
+    .by_tls(tls.clone())
+    .shows(metrics, shown.token);
     let front = match &term {
         None => front,
         Some(term) => {

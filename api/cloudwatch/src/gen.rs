@@ -358,12 +358,7 @@ impl wire::Operation for PutCompositeAlarm {
             when: None,
             passes: "",
         }],
-        refused: &[
-            ("ActionsSuppressor", &[]),
-            ("ActionsSuppressorWaitPeriod", &[]),
-            ("ActionsSuppressorExtensionPeriod", &[]),
-            ("ActionConfiguration", &[]),
-        ],
+        refused: &[("ActionConfiguration", &[])],
     };
 }
 

@@ -13,6 +13,79 @@ pub static SERVICE: ServiceSpec = ServiceSpec {
     iam_prefix: "logs",
 };
 
+/// `logs:AssociateKmsKey`.
+#[derive(Debug)]
+pub struct AssociateKmsKey;
+impl wire::Operation for AssociateKmsKey {
+    type Input = AssociateKmsKeyRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "AssociateKmsKey",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_ASSOCIATE_KMS_KEY_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "logs:AssociateKmsKey",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream: ; arn:aws:logs:{region}:{account}:{resourceIdentifier}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `logs:CancelExportTask`.
+#[derive(Debug)]
+pub struct CancelExportTask;
+impl wire::Operation for CancelExportTask {
+    type Input = CancelExportTaskRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CancelExportTask",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CANCEL_EXPORT_TASK_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need { action: "logs:CancelExportTask", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `logs:CreateExportTask`.
+#[derive(Debug)]
+pub struct CreateExportTask;
+impl wire::Operation for CreateExportTask {
+    type Input = CreateExportTaskRequest;
+    type Output = CreateExportTaskResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateExportTask",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_EXPORT_TASK_REQUEST,
+        output: &S_CREATE_EXPORT_TASK_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "logs:CreateExportTask",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `logs:CreateLogGroup`.
 #[derive(Debug)]
 pub struct CreateLogGroup;
@@ -237,6 +310,27 @@ impl wire::Operation for DeleteSubscriptionFilter {
     };
 }
 
+/// `logs:DescribeExportTasks`.
+#[derive(Debug)]
+pub struct DescribeExportTasks;
+impl wire::Operation for DescribeExportTasks {
+    type Input = DescribeExportTasksRequest;
+    type Output = DescribeExportTasksResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeExportTasks",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_EXPORT_TASKS_REQUEST,
+        output: &S_DESCRIBE_EXPORT_TASKS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "logs:DescribeExportTasks", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `logs:DescribeLogGroups`.
 #[derive(Debug)]
 pub struct DescribeLogGroups;
@@ -414,6 +508,32 @@ impl wire::Operation for DescribeSubscriptionFilters {
     };
 }
 
+/// `logs:DisassociateKmsKey`.
+#[derive(Debug)]
+pub struct DisassociateKmsKey;
+impl wire::Operation for DisassociateKmsKey {
+    type Input = DisassociateKmsKeyRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DisassociateKmsKey",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DISASSOCIATE_KMS_KEY_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "logs:DisassociateKmsKey",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream: ; arn:aws:logs:{region}:{account}:{resourceIdentifier}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `logs:FilterLogEvents`.
 #[derive(Debug)]
 pub struct FilterLogEvents;
@@ -531,6 +651,38 @@ impl wire::Operation for GetQueryResults {
         readonly: true,
         needs: &[wire::operation::Need { action: "logs:GetQueryResults", resource: "*", when: None, passes: "" }],
         refused: &[],
+    };
+}
+
+/// `logs:ListLogGroups`.
+#[derive(Debug)]
+pub struct ListLogGroups;
+impl wire::Operation for ListLogGroups {
+    type Input = ListLogGroupsRequest;
+    type Output = ListLogGroupsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListLogGroups",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_LOG_GROUPS_REQUEST,
+        output: &S_LIST_LOG_GROUPS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "logs:ListLogGroups",
+            resource: "arn:aws:logs:{region}:{account}:log-group::log-stream:",
+            when: None,
+            passes: "",
+        }],
+        refused: &[
+            ("includeLinkedAccounts", &["false"]),
+            ("accountIdentifiers", &[]),
+            ("dataSources", &[]),
+            ("fieldIndexNames", &[]),
+            ("logGroupTags", &[]),
+        ],
     };
 }
 
@@ -736,6 +888,32 @@ impl wire::Operation for PutSubscriptionFilter {
     };
 }
 
+/// `logs:StartLiveTail`.
+#[derive(Debug)]
+pub struct StartLiveTail;
+impl wire::Operation for StartLiveTail {
+    type Input = StartLiveTailRequest;
+    type Output = StartLiveTailResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StartLiveTail",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_START_LIVE_TAIL_REQUEST,
+        output: &S_START_LIVE_TAIL_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "logs:StartLiveTail",
+            resource: "arn:aws:logs:{region}:{account}:{logGroupIdentifiers[]}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `logs:StartQuery`.
 #[derive(Debug)]
 pub struct StartQuery;
@@ -884,6 +1062,9 @@ impl wire::Operation for UntagResource {
 
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
+    <AssociateKmsKey as wire::Operation>::SPEC,
+    <CancelExportTask as wire::Operation>::SPEC,
+    <CreateExportTask as wire::Operation>::SPEC,
     <CreateLogGroup as wire::Operation>::SPEC,
     <CreateLogStream as wire::Operation>::SPEC,
     <DeleteLogGroup as wire::Operation>::SPEC,
@@ -893,6 +1074,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteResourcePolicy as wire::Operation>::SPEC,
     <DeleteRetentionPolicy as wire::Operation>::SPEC,
     <DeleteSubscriptionFilter as wire::Operation>::SPEC,
+    <DescribeExportTasks as wire::Operation>::SPEC,
     <DescribeLogGroups as wire::Operation>::SPEC,
     <DescribeLogStreams as wire::Operation>::SPEC,
     <DescribeMetricFilters as wire::Operation>::SPEC,
@@ -900,11 +1082,13 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DescribeQueryDefinitions as wire::Operation>::SPEC,
     <DescribeResourcePolicies as wire::Operation>::SPEC,
     <DescribeSubscriptionFilters as wire::Operation>::SPEC,
+    <DisassociateKmsKey as wire::Operation>::SPEC,
     <FilterLogEvents as wire::Operation>::SPEC,
     <GetLogEvents as wire::Operation>::SPEC,
     <GetLogGroupFields as wire::Operation>::SPEC,
     <GetLogRecord as wire::Operation>::SPEC,
     <GetQueryResults as wire::Operation>::SPEC,
+    <ListLogGroups as wire::Operation>::SPEC,
     <ListTagsForResource as wire::Operation>::SPEC,
     <ListTagsLogGroup as wire::Operation>::SPEC,
     <PutLogEvents as wire::Operation>::SPEC,
@@ -913,6 +1097,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <PutResourcePolicy as wire::Operation>::SPEC,
     <PutRetentionPolicy as wire::Operation>::SPEC,
     <PutSubscriptionFilter as wire::Operation>::SPEC,
+    <StartLiveTail as wire::Operation>::SPEC,
     <StartQuery as wire::Operation>::SPEC,
     <StopQuery as wire::Operation>::SPEC,
     <TagLogGroup as wire::Operation>::SPEC,
@@ -920,6 +1105,42 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <TestMetricFilter as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
 ];
+
+/// `AssociateKmsKeyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssociateKmsKeyRequest {
+    pub log_group_name: Option<String>,
+    pub kms_key_id: String,
+    pub resource_identifier: Option<String>,
+}
+wire::shape!(AssociateKmsKeyRequest: "logGroupName" log_group_name, "kmsKeyId" kms_key_id, "resourceIdentifier" resource_identifier,);
+
+/// `CancelExportTaskRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CancelExportTaskRequest {
+    pub task_id: String,
+}
+wire::shape!(CancelExportTaskRequest: "taskId" task_id,);
+
+/// `CreateExportTaskRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateExportTaskRequest {
+    pub task_name: Option<String>,
+    pub log_group_name: String,
+    pub log_stream_name_prefix: Option<String>,
+    pub from: i64,
+    pub to: i64,
+    pub destination: String,
+    pub destination_prefix: Option<String>,
+}
+wire::shape!(CreateExportTaskRequest: "taskName" task_name, "logGroupName" log_group_name, "logStreamNamePrefix" log_stream_name_prefix, "from" from, "to" to, "destination" destination, "destinationPrefix" destination_prefix,);
+
+/// `CreateExportTaskResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateExportTaskResponse {
+    pub task_id: Option<String>,
+}
+wire::shape!(CreateExportTaskResponse: "taskId" task_id,);
 
 /// `CreateLogGroupRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -939,6 +1160,14 @@ pub struct CreateLogStreamRequest {
     pub log_stream_name: String,
 }
 wire::shape!(CreateLogStreamRequest: "logGroupName" log_group_name, "logStreamName" log_stream_name,);
+
+/// `DataSourceFilter`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataSourceFilter {
+    pub name: String,
+    pub r#type: Option<String>,
+}
+wire::shape!(DataSourceFilter: "name" name, "type" r#type,);
 
 /// `DeleteLogGroupRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1000,6 +1229,24 @@ pub struct DeleteSubscriptionFilterRequest {
     pub filter_name: String,
 }
 wire::shape!(DeleteSubscriptionFilterRequest: "logGroupName" log_group_name, "filterName" filter_name,);
+
+/// `DescribeExportTasksRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeExportTasksRequest {
+    pub task_id: Option<String>,
+    pub status_code: Option<String>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+}
+wire::shape!(DescribeExportTasksRequest: "taskId" task_id, "statusCode" status_code, "nextToken" next_token, "limit" limit,);
+
+/// `DescribeExportTasksResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeExportTasksResponse {
+    pub export_tasks: Option<Vec<ExportTask>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(DescribeExportTasksResponse: "exportTasks" export_tasks, "nextToken" next_token,);
 
 /// `DescribeLogGroupsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1137,6 +1384,14 @@ pub struct DescribeSubscriptionFiltersResponse {
 }
 wire::shape!(DescribeSubscriptionFiltersResponse: "subscriptionFilters" subscription_filters, "nextToken" next_token,);
 
+/// `DisassociateKmsKeyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisassociateKmsKeyRequest {
+    pub log_group_name: Option<String>,
+    pub resource_identifier: Option<String>,
+}
+wire::shape!(DisassociateKmsKeyRequest: "logGroupName" log_group_name, "resourceIdentifier" resource_identifier,);
+
 /// `Entity`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entity {
@@ -1144,6 +1399,37 @@ pub struct Entity {
     pub attributes: Option<std::collections::BTreeMap<String, String>>,
 }
 wire::shape!(Entity: "keyAttributes" key_attributes, "attributes" attributes,);
+
+/// `ExportTask`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExportTask {
+    pub task_id: Option<String>,
+    pub task_name: Option<String>,
+    pub log_group_name: Option<String>,
+    pub from: Option<i64>,
+    pub to: Option<i64>,
+    pub destination: Option<String>,
+    pub destination_prefix: Option<String>,
+    pub status: Option<ExportTaskStatus>,
+    pub execution_info: Option<ExportTaskExecutionInfo>,
+}
+wire::shape!(ExportTask: "taskId" task_id, "taskName" task_name, "logGroupName" log_group_name, "from" from, "to" to, "destination" destination, "destinationPrefix" destination_prefix, "status" status, "executionInfo" execution_info,);
+
+/// `ExportTaskExecutionInfo`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExportTaskExecutionInfo {
+    pub creation_time: Option<i64>,
+    pub completion_time: Option<i64>,
+}
+wire::shape!(ExportTaskExecutionInfo: "creationTime" creation_time, "completionTime" completion_time,);
+
+/// `ExportTaskStatus`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExportTaskStatus {
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+wire::shape!(ExportTaskStatus: "code" code, "message" message,);
 
 /// `FilterLogEventsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1267,6 +1553,29 @@ pub struct InputLogEvent {
 }
 wire::shape!(InputLogEvent: "timestamp" timestamp, "message" message,);
 
+/// `ListLogGroupsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListLogGroupsRequest {
+    pub log_group_name_pattern: Option<String>,
+    pub log_group_class: Option<String>,
+    pub include_linked_accounts: Option<bool>,
+    pub account_identifiers: Option<Vec<String>>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+    pub data_sources: Option<Vec<DataSourceFilter>>,
+    pub field_index_names: Option<Vec<String>>,
+    pub log_group_tags: Option<Vec<TagFilter>>,
+}
+wire::shape!(ListLogGroupsRequest: "logGroupNamePattern" log_group_name_pattern, "logGroupClass" log_group_class, "includeLinkedAccounts" include_linked_accounts, "accountIdentifiers" account_identifiers, "nextToken" next_token, "limit" limit, "dataSources" data_sources, "fieldIndexNames" field_index_names, "logGroupTags" log_group_tags,);
+
+/// `ListLogGroupsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListLogGroupsResponse {
+    pub log_groups: Option<Vec<LogGroupSummary>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListLogGroupsResponse: "logGroups" log_groups, "nextToken" next_token,);
+
 /// `ListTagsForResourceRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceRequest {
@@ -1295,6 +1604,44 @@ pub struct ListTagsLogGroupResponse {
 }
 wire::shape!(ListTagsLogGroupResponse: "tags" tags,);
 
+/// `LiveTailSessionLogEvent`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveTailSessionLogEvent {
+    pub log_stream_name: Option<String>,
+    pub log_group_identifier: Option<String>,
+    pub message: Option<String>,
+    pub timestamp: Option<i64>,
+    pub ingestion_time: Option<i64>,
+}
+wire::shape!(LiveTailSessionLogEvent: "logStreamName" log_stream_name, "logGroupIdentifier" log_group_identifier, "message" message, "timestamp" timestamp, "ingestionTime" ingestion_time,);
+
+/// `LiveTailSessionMetadata`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveTailSessionMetadata {
+    pub sampled: Option<bool>,
+}
+wire::shape!(LiveTailSessionMetadata: "sampled" sampled,);
+
+/// `LiveTailSessionStart`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveTailSessionStart {
+    pub request_id: Option<String>,
+    pub session_id: Option<String>,
+    pub log_group_identifiers: Option<Vec<String>>,
+    pub log_stream_names: Option<Vec<String>>,
+    pub log_stream_name_prefixes: Option<Vec<String>>,
+    pub log_event_filter_pattern: Option<String>,
+}
+wire::shape!(LiveTailSessionStart: "requestId" request_id, "sessionId" session_id, "logGroupIdentifiers" log_group_identifiers, "logStreamNames" log_stream_names, "logStreamNamePrefixes" log_stream_name_prefixes, "logEventFilterPattern" log_event_filter_pattern,);
+
+/// `LiveTailSessionUpdate`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveTailSessionUpdate {
+    pub session_metadata: Option<LiveTailSessionMetadata>,
+    pub session_results: Option<Vec<LiveTailSessionLogEvent>>,
+}
+wire::shape!(LiveTailSessionUpdate: "sessionMetadata" session_metadata, "sessionResults" session_results,);
+
 /// `LogGroup`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogGroup {
@@ -1322,6 +1669,15 @@ pub struct LogGroupField {
     pub percent: Option<i32>,
 }
 wire::shape!(LogGroupField: "name" name, "percent" percent,);
+
+/// `LogGroupSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogGroupSummary {
+    pub log_group_name: Option<String>,
+    pub log_group_arn: Option<String>,
+    pub log_group_class: Option<String>,
+}
+wire::shape!(LogGroupSummary: "logGroupName" log_group_name, "logGroupArn" log_group_arn, "logGroupClass" log_group_class,);
 
 /// `LogStream`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1569,6 +1925,47 @@ pub struct SearchedLogStream {
 }
 wire::shape!(SearchedLogStream: "logStreamName" log_stream_name, "searchedCompletely" searched_completely,);
 
+/// `SessionStreamingException`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SessionStreamingException {
+    pub message: Option<String>,
+}
+wire::shape!(SessionStreamingException: "message" message,);
+
+/// `SessionTimeoutException`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SessionTimeoutException {
+    pub message: Option<String>,
+}
+wire::shape!(SessionTimeoutException: "message" message,);
+
+/// `StartLiveTailRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartLiveTailRequest {
+    pub log_group_identifiers: Vec<String>,
+    pub log_stream_names: Option<Vec<String>>,
+    pub log_stream_name_prefixes: Option<Vec<String>>,
+    pub log_event_filter_pattern: Option<String>,
+}
+wire::shape!(StartLiveTailRequest: "logGroupIdentifiers" log_group_identifiers, "logStreamNames" log_stream_names, "logStreamNamePrefixes" log_stream_name_prefixes, "logEventFilterPattern" log_event_filter_pattern,);
+
+/// `StartLiveTailResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartLiveTailResponse {
+    pub response_stream: Option<StartLiveTailResponseStream>,
+}
+wire::shape!(StartLiveTailResponse: "responseStream" response_stream,);
+
+/// `StartLiveTailResponseStream`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartLiveTailResponseStream {
+    pub session_start: Option<LiveTailSessionStart>,
+    pub session_update: Option<LiveTailSessionUpdate>,
+    pub session_timeout_exception: Option<SessionTimeoutException>,
+    pub session_streaming_exception: Option<SessionStreamingException>,
+}
+wire::shape!(StartLiveTailResponseStream: "sessionStart" session_start, "sessionUpdate" session_update, "SessionTimeoutException" session_timeout_exception, "SessionStreamingException" session_streaming_exception,);
+
 /// `StartQueryRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartQueryRequest {
@@ -1620,6 +2017,14 @@ pub struct SubscriptionFilter {
 }
 wire::shape!(SubscriptionFilter: "filterName" filter_name, "logGroupName" log_group_name, "filterPattern" filter_pattern, "destinationArn" destination_arn, "roleArn" role_arn, "distribution" distribution, "applyOnTransformedLogs" apply_on_transformed_logs, "creationTime" creation_time, "fieldSelectionCriteria" field_selection_criteria, "emitSystemFields" emit_system_fields,);
 
+/// `TagFilter`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TagFilter {
+    pub key: String,
+    pub values: Option<Vec<String>>,
+}
+wire::shape!(TagFilter: "key" key, "values" values,);
+
 /// `TagLogGroupRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagLogGroupRequest {
@@ -1667,10 +2072,126 @@ static S_AMAZON_RESOURCE_NAME: Shape =
     Shape::String { min: Some(1), max: Some(1011), pattern: Some("[\\w+=/:,.@-]*"), values: &[], sensitive: false };
 static S_APPLY_ON_TRANSFORMED_LOGS: Shape = Shape::Boolean;
 static S_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ASSOCIATE_KMS_KEY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "AssociateKmsKeyRequest",
+    members: &[
+        Member {
+            name: "logGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "kmsKeyId",
+            wire: "",
+            shape: &S_KMS_KEY_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "resourceIdentifier",
+            wire: "",
+            shape: &S_RESOURCE_IDENTIFIER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_BEARER_TOKEN_AUTHENTICATION_ENABLED: Shape = Shape::Boolean;
 static S_BYTES_SCANNED_VALUE: Shape = Shape::Float;
+static S_CANCEL_EXPORT_TASK_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CancelExportTaskRequest",
+    members: &[Member {
+        name: "taskId",
+        wire: "",
+        shape: &S_EXPORT_TASK_ID,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_CLIENT_TOKEN: Shape =
     Shape::String { min: Some(36), max: Some(128), pattern: Some("\\S{36,128}"), values: &[], sensitive: false };
+static S_CREATE_EXPORT_TASK_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateExportTaskRequest",
+    members: &[
+        Member {
+            name: "taskName",
+            wire: "",
+            shape: &S_EXPORT_TASK_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logStreamNamePrefix",
+            wire: "",
+            shape: &S_LOG_STREAM_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "from",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "to",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "destination",
+            wire: "",
+            shape: &S_EXPORT_DESTINATION_BUCKET,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "destinationPrefix",
+            wire: "",
+            shape: &S_EXPORT_DESTINATION_PREFIX,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_EXPORT_TASK_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CreateExportTaskResponse",
+    members: &[Member {
+        name: "taskId",
+        wire: "",
+        shape: &S_EXPORT_TASK_ID,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_CREATE_LOG_GROUP_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateLogGroupRequest",
     members: &[
@@ -1746,6 +2267,37 @@ static S_DATA_PROTECTION_STATUS: Shape = Shape::String {
     values: &["ACTIVATED", "DELETED", "ARCHIVED", "DISABLED"],
     sensitive: false,
 };
+static S_DATA_SOURCE_FILTER: Shape = Shape::Structure(Structure {
+    name: "DataSourceFilter",
+    members: &[
+        Member {
+            name: "name",
+            wire: "",
+            shape: &S_DATA_SOURCE_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "type",
+            wire: "",
+            shape: &S_DATA_SOURCE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_SOURCE_FILTERS: Shape = Shape::List(List {
+    member: &S_DATA_SOURCE_FILTER,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: Some(5),
+});
+static S_DATA_SOURCE_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_DATA_SOURCE_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_DAYS: Shape = Shape::Integer { min: None, max: None };
 static S_DEFAULT_VALUE: Shape = Shape::Float;
 static S_DELETE_LOG_GROUP_REQUEST: Shape = Shape::Structure(Structure {
@@ -1894,6 +2446,66 @@ static S_DELETE_SUBSCRIPTION_FILTER_REQUEST: Shape = Shape::Structure(Structure 
 });
 static S_DELETION_PROTECTION_ENABLED: Shape = Shape::Boolean;
 static S_DESCENDING: Shape = Shape::Boolean;
+static S_DESCRIBE_EXPORT_TASKS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DescribeExportTasksRequest",
+    members: &[
+        Member {
+            name: "taskId",
+            wire: "",
+            shape: &S_EXPORT_TASK_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "statusCode",
+            wire: "",
+            shape: &S_EXPORT_TASK_STATUS_CODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "limit",
+            wire: "",
+            shape: &S_DESCRIBE_LIMIT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_EXPORT_TASKS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DescribeExportTasksResponse",
+    members: &[
+        Member {
+            name: "exportTasks",
+            wire: "",
+            shape: &S_EXPORT_TASKS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DESCRIBE_LIMIT: Shape = Shape::Integer { min: Some(1), max: Some(50) };
 static S_DESCRIBE_LOG_GROUPS_LOG_GROUP_IDENTIFIERS: Shape = Shape::List(List {
     member: &S_LOG_GROUP_IDENTIFIER,
@@ -2417,6 +3029,28 @@ static S_DIMENSIONS_KEY: Shape =
     Shape::String { min: None, max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_DIMENSIONS_VALUE: Shape =
     Shape::String { min: None, max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_DISASSOCIATE_KMS_KEY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DisassociateKmsKeyRequest",
+    members: &[
+        Member {
+            name: "logGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "resourceIdentifier",
+            wire: "",
+            shape: &S_RESOURCE_IDENTIFIER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DISTRIBUTION: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["Random", "ByLogStream"], sensitive: false };
 static S_EMIT_SYSTEM_FIELDS: Shape =
@@ -2491,6 +3125,147 @@ static S_EVENTS_LIMIT: Shape = Shape::Integer { min: Some(1), max: Some(10000) }
 static S_EVENTS_LIMIT_START_QUERY: Shape = Shape::Integer { min: Some(1), max: Some(100000) };
 static S_EXPECTED_REVISION_ID: Shape =
     Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
+static S_EXPORT_DESTINATION_BUCKET: Shape =
+    Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[], sensitive: false };
+static S_EXPORT_DESTINATION_PREFIX: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EXPORT_TASK: Shape = Shape::Structure(Structure {
+    name: "ExportTask",
+    members: &[
+        Member {
+            name: "taskId",
+            wire: "",
+            shape: &S_EXPORT_TASK_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "taskName",
+            wire: "",
+            shape: &S_EXPORT_TASK_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "from",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "to",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "destination",
+            wire: "",
+            shape: &S_EXPORT_DESTINATION_BUCKET,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "destinationPrefix",
+            wire: "",
+            shape: &S_EXPORT_DESTINATION_PREFIX,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "status",
+            wire: "",
+            shape: &S_EXPORT_TASK_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "executionInfo",
+            wire: "",
+            shape: &S_EXPORT_TASK_EXECUTION_INFO,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EXPORT_TASK_EXECUTION_INFO: Shape = Shape::Structure(Structure {
+    name: "ExportTaskExecutionInfo",
+    members: &[
+        Member {
+            name: "creationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "completionTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EXPORT_TASK_ID: Shape =
+    Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[], sensitive: false };
+static S_EXPORT_TASK_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[], sensitive: false };
+static S_EXPORT_TASK_STATUS: Shape = Shape::Structure(Structure {
+    name: "ExportTaskStatus",
+    members: &[
+        Member {
+            name: "code",
+            wire: "",
+            shape: &S_EXPORT_TASK_STATUS_CODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "message",
+            wire: "",
+            shape: &S_EXPORT_TASK_STATUS_MESSAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EXPORT_TASK_STATUS_CODE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["CANCELLED", "COMPLETED", "FAILED", "PENDING", "PENDING_CANCEL", "RUNNING"],
+    sensitive: false,
+};
+static S_EXPORT_TASK_STATUS_MESSAGE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EXPORT_TASKS: Shape =
+    Shape::List(List { member: &S_EXPORT_TASK, element: "member", flattened: false, min: None, max: None });
 static S_EXTRACTED_VALUES: Shape = Shape::Map(Map {
     key: &S_TOKEN,
     value: &S_VALUE,
@@ -2500,6 +3275,15 @@ static S_EXTRACTED_VALUES: Shape = Shape::Map(Map {
     max: None,
 });
 static S_FIELD: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_FIELD_INDEX_NAME: Shape = Shape::String {
+    min: Some(1),
+    max: Some(512),
+    pattern: Some("[\\.\\-_/#A-Za-z0-9]+"),
+    values: &[],
+    sensitive: false,
+};
+static S_FIELD_INDEX_NAMES: Shape =
+    Shape::List(List { member: &S_FIELD_INDEX_NAME, element: "member", flattened: false, min: Some(1), max: Some(20) });
 static S_FIELD_SELECTION_CRITERIA: Shape =
     Shape::String { min: Some(0), max: Some(2000), pattern: None, values: &[], sensitive: false };
 static S_FILTER_COUNT: Shape = Shape::Integer { min: None, max: None };
@@ -2995,7 +3779,109 @@ static S_INPUT_LOG_EVENTS: Shape = Shape::List(List {
 static S_INPUT_LOG_STREAM_NAMES: Shape =
     Shape::List(List { member: &S_LOG_STREAM_NAME, element: "member", flattened: false, min: Some(1), max: Some(100) });
 static S_INTERLEAVED: Shape = Shape::Boolean;
+static S_IS_SAMPLED: Shape = Shape::Boolean;
 static S_KMS_KEY_ID: Shape = Shape::String { min: None, max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_LIST_LIMIT: Shape = Shape::Integer { min: Some(1), max: Some(1000) };
+static S_LIST_LOG_GROUPS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListLogGroupsRequest",
+    members: &[
+        Member {
+            name: "logGroupNamePattern",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME_REGEX_PATTERN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupClass",
+            wire: "",
+            shape: &S_LOG_GROUP_CLASS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "includeLinkedAccounts",
+            wire: "",
+            shape: &S_INCLUDE_LINKED_ACCOUNTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "accountIdentifiers",
+            wire: "",
+            shape: &S_ACCOUNT_IDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "limit",
+            wire: "",
+            shape: &S_LIST_LIMIT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "dataSources",
+            wire: "",
+            shape: &S_DATA_SOURCE_FILTERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "fieldIndexNames",
+            wire: "",
+            shape: &S_FIELD_INDEX_NAMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupTags",
+            wire: "",
+            shape: &S_TAG_FILTERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_LOG_GROUPS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListLogGroupsResponse",
+    members: &[
+        Member {
+            name: "logGroups",
+            wire: "",
+            shape: &S_LOG_GROUP_SUMMARIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_TAGS_FOR_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListTagsForResourceRequest",
     members: &[Member {
@@ -3042,6 +3928,147 @@ static S_LIST_TAGS_LOG_GROUP_RESPONSE: Shape = Shape::Structure(Structure {
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_LIVE_TAIL_SESSION_LOG_EVENT: Shape = Shape::Structure(Structure {
+    name: "LiveTailSessionLogEvent",
+    members: &[
+        Member {
+            name: "logStreamName",
+            wire: "",
+            shape: &S_LOG_STREAM_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupIdentifier",
+            wire: "",
+            shape: &S_LOG_GROUP_IDENTIFIER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "message",
+            wire: "",
+            shape: &S_EVENT_MESSAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "timestamp",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ingestionTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIVE_TAIL_SESSION_METADATA: Shape = Shape::Structure(Structure {
+    name: "LiveTailSessionMetadata",
+    members: &[Member {
+        name: "sampled",
+        wire: "",
+        shape: &S_IS_SAMPLED,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_LIVE_TAIL_SESSION_RESULTS: Shape = Shape::List(List {
+    member: &S_LIVE_TAIL_SESSION_LOG_EVENT,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_LIVE_TAIL_SESSION_START: Shape = Shape::Structure(Structure {
+    name: "LiveTailSessionStart",
+    members: &[
+        Member {
+            name: "requestId",
+            wire: "",
+            shape: &S_REQUEST_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "sessionId",
+            wire: "",
+            shape: &S_SESSION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupIdentifiers",
+            wire: "",
+            shape: &S_START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logStreamNames",
+            wire: "",
+            shape: &S_INPUT_LOG_STREAM_NAMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logStreamNamePrefixes",
+            wire: "",
+            shape: &S_INPUT_LOG_STREAM_NAMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logEventFilterPattern",
+            wire: "",
+            shape: &S_FILTER_PATTERN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIVE_TAIL_SESSION_UPDATE: Shape = Shape::Structure(Structure {
+    name: "LiveTailSessionUpdate",
+    members: &[
+        Member {
+            name: "sessionMetadata",
+            wire: "",
+            shape: &S_LIVE_TAIL_SESSION_METADATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "sessionResults",
+            wire: "",
+            shape: &S_LIVE_TAIL_SESSION_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_LOG_EVENT_INDEX: Shape = Shape::Integer { min: None, max: None };
@@ -3212,8 +4239,47 @@ static S_LOG_GROUP_NAME_PATTERN: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_LOG_GROUP_NAME_REGEX_PATTERN: Shape = Shape::String {
+    min: Some(3),
+    max: Some(129),
+    pattern: Some("(\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24})(\\|\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24}){0,4}"),
+    values: &[],
+    sensitive: false,
+};
 static S_LOG_GROUP_NAMES: Shape =
     Shape::List(List { member: &S_LOG_GROUP_NAME, element: "member", flattened: false, min: None, max: None });
+static S_LOG_GROUP_SUMMARIES: Shape =
+    Shape::List(List { member: &S_LOG_GROUP_SUMMARY, element: "member", flattened: false, min: None, max: None });
+static S_LOG_GROUP_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "LogGroupSummary",
+    members: &[
+        Member {
+            name: "logGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupArn",
+            wire: "",
+            shape: &S_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupClass",
+            wire: "",
+            shape: &S_LOG_GROUP_CLASS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LOG_GROUPS: Shape =
     Shape::List(List { member: &S_LOG_GROUP, element: "member", flattened: false, min: None, max: None });
 static S_LOG_RECORD: Shape = Shape::Map(Map {
@@ -3301,6 +4367,7 @@ static S_LOG_STREAM_NAME: Shape =
 static S_LOG_STREAM_SEARCHED_COMPLETELY: Shape = Shape::Boolean;
 static S_LOG_STREAMS: Shape =
     Shape::List(List { member: &S_LOG_STREAM, element: "member", flattened: false, min: None, max: None });
+static S_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_METRIC_FILTER: Shape = Shape::Structure(Structure {
     name: "MetricFilter",
     members: &[
@@ -4206,6 +5273,15 @@ static S_REJECTED_LOG_EVENTS_INFO: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_REQUEST_ID: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_RESOURCE_IDENTIFIER: Shape = Shape::String {
+    min: Some(1),
+    max: Some(2048),
+    pattern: Some("[\\w+=/:,.@\\-\\*]*"),
+    values: &[],
+    sensitive: false,
+};
 static S_RESOURCE_POLICIES: Shape =
     Shape::List(List { member: &S_RESOURCE_POLICY, element: "member", flattened: false, min: None, max: None });
 static S_RESOURCE_POLICY: Shape = Shape::Structure(Structure {
@@ -4313,6 +5389,32 @@ static S_SEARCHED_LOG_STREAMS: Shape =
     Shape::List(List { member: &S_SEARCHED_LOG_STREAM, element: "member", flattened: false, min: None, max: None });
 static S_SEQUENCE_TOKEN: Shape =
     Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
+static S_SESSION_ID: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_SESSION_STREAMING_EXCEPTION: Shape = Shape::Structure(Structure {
+    name: "SessionStreamingException",
+    members: &[Member {
+        name: "message",
+        wire: "",
+        shape: &S_MESSAGE,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_SESSION_TIMEOUT_EXCEPTION: Shape = Shape::Structure(Structure {
+    name: "SessionTimeoutException",
+    members: &[Member {
+        name: "message",
+        wire: "",
+        shape: &S_MESSAGE,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_STANDARD_UNIT: Shape = Shape::String {
     min: None,
     max: None,
@@ -4349,6 +5451,101 @@ static S_STANDARD_UNIT: Shape = Shape::String {
     sensitive: false,
 };
 static S_START_FROM_HEAD: Shape = Shape::Boolean;
+static S_START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS: Shape = Shape::List(List {
+    member: &S_LOG_GROUP_IDENTIFIER,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: Some(10),
+});
+static S_START_LIVE_TAIL_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StartLiveTailRequest",
+    members: &[
+        Member {
+            name: "logGroupIdentifiers",
+            wire: "",
+            shape: &S_START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logStreamNames",
+            wire: "",
+            shape: &S_INPUT_LOG_STREAM_NAMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logStreamNamePrefixes",
+            wire: "",
+            shape: &S_INPUT_LOG_STREAM_NAMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logEventFilterPattern",
+            wire: "",
+            shape: &S_FILTER_PATTERN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_START_LIVE_TAIL_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "StartLiveTailResponse",
+    members: &[Member {
+        name: "responseStream",
+        wire: "",
+        shape: &S_START_LIVE_TAIL_RESPONSE_STREAM,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_START_LIVE_TAIL_RESPONSE_STREAM: Shape = Shape::Structure(Structure {
+    name: "StartLiveTailResponseStream",
+    members: &[
+        Member {
+            name: "sessionStart",
+            wire: "",
+            shape: &S_LIVE_TAIL_SESSION_START,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "sessionUpdate",
+            wire: "",
+            shape: &S_LIVE_TAIL_SESSION_UPDATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SessionTimeoutException",
+            wire: "",
+            shape: &S_SESSION_TIMEOUT_EXCEPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SessionStreamingException",
+            wire: "",
+            shape: &S_SESSION_STREAMING_EXCEPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_START_QUERY_REQUEST: Shape = Shape::Structure(Structure {
     name: "StartQueryRequest",
     members: &[
@@ -4547,6 +5744,46 @@ static S_SUBSCRIPTION_FILTERS: Shape =
     Shape::List(List { member: &S_SUBSCRIPTION_FILTER, element: "member", flattened: false, min: None, max: None });
 static S_SUCCESS: Shape = Shape::Boolean;
 static S_SYSTEM_FIELD: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TAG_FILTER: Shape = Shape::Structure(Structure {
+    name: "TagFilter",
+    members: &[
+        Member {
+            name: "key",
+            wire: "",
+            shape: &S_TAG_FILTER_KEY,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "values",
+            wire: "",
+            shape: &S_TAG_FILTER_VALUES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_TAG_FILTER_KEY: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$"),
+    values: &[],
+    sensitive: false,
+};
+static S_TAG_FILTER_VALUE: Shape = Shape::String {
+    min: Some(0),
+    max: Some(259),
+    pattern: Some("^!?\\*?([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)\\*?$"),
+    values: &[],
+    sensitive: false,
+};
+static S_TAG_FILTER_VALUES: Shape =
+    Shape::List(List { member: &S_TAG_FILTER_VALUE, element: "member", flattened: false, min: Some(0), max: Some(5) });
+static S_TAG_FILTERS: Shape =
+    Shape::List(List { member: &S_TAG_FILTER, element: "member", flattened: false, min: Some(1), max: Some(5) });
 static S_TAG_KEY: Shape = Shape::String {
     min: Some(1),
     max: Some(128),
@@ -4684,6 +5921,10 @@ static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], 
 /// The service's exceptions.
 pub mod error {
     use wire::Error;
+    /// `AccessDeniedException`.
+    pub fn access_denied_exception(message: impl Into<String>) -> Error {
+        Error::new("AccessDeniedException", 400, message)
+    }
     /// `DataAlreadyAcceptedException`.
     pub fn data_already_accepted_exception(message: impl Into<String>) -> Error {
         Error::new("DataAlreadyAcceptedException", 400, message)

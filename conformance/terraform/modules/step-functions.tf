@@ -69,10 +69,9 @@ resource "aws_sfn_state_machine" "this" {
   EOF
   type    = each.key
   publish = true
+  # The example's key of a customer is refused.
   encryption_configuration {
-    type                              = "CUSTOMER_MANAGED_KMS_KEY"
-    kms_key_id                        = aws_kms_key.this.arn
-    kms_data_key_reuse_period_seconds = 600
+    type = "AWS_OWNED_KEY"
   }
   logging_configuration {
     log_destination        = "${aws_cloudwatch_log_group.sfn.arn}:*"

@@ -91,6 +91,7 @@ pub struct Front {
     cloudformation: Arc<cloudformation::CloudFormation>,
     links: messaging::Links,
     glue: Arc<glue::Glue>,
+    telemetry: Arc<telemetry::Telemetry>,
     console: console::Console,
     signing_keys: SigningKeys,
     open: Connections,
@@ -118,6 +119,7 @@ impl Front {
         platform: &Platform,
         s3: s3_service::Door,
         (lambda, cloudformation, glue): (Arc<lambda::Lambda>, Arc<cloudformation::CloudFormation>, Arc<glue::Glue>),
+        telemetry: Arc<telemetry::Telemetry>,
         links: messaging::Links,
         token: String,
     ) -> Result<Self, String> {
@@ -131,6 +133,7 @@ impl Front {
             cloudformation,
             links,
             glue,
+            telemetry,
             console: console::Console::new(platform, token)?,
             signing_keys: SigningKeys::default(),
             open: Connections::default(),
@@ -413,8 +416,13 @@ impl Front {
         let answer = match outcome.await {
             Ok(output) => {
                 let head = codec::encode_output(found, protocol, &output, &id);
-                // The one answer that is sent while it is made.
-                match self.lambda.fetch_stream(&id).filter(|_| found.name == "InvokeWithResponseStream") {
+                // The answers that are sent while they are made.
+                let pieces = match found.name {
+                    "InvokeWithResponseStream" => self.lambda.fetch_stream(&id),
+                    "StartLiveTail" => self.telemetry.fetch_tail(&id),
+                    _ => None,
+                };
+                match pieces {
                     Some(events) => return asked_of(streamed(head, events), found),
                     None => head,
                 }

@@ -143,7 +143,8 @@ impl Lambda {
                 return Ok(finished(payload, true, why.as_bytes(), Duration::ZERO));
             }
         };
-        let blueprint = self.blueprint(cx, &resolved, ready);
+        let mut blueprint = self.blueprint(cx, &resolved, ready);
+        blueprint.variables = self.variables(cx, config).await?;
         let mut began = false;
         for _ in 0..MOVES {
             match self.invoke_once(cx, &resolved, &blueprint, &call, attempt, &mut began).await? {
@@ -315,6 +316,7 @@ impl Lambda {
         Ok(Keys { access_key: issued.access_key, secret_key: issued.secret_key, session_token: issued.session_token })
     }
 
+    /// All but the variables, which may have to be asked for.
     pub(crate) fn blueprint(&self, cx: &Cx, resolved: &Resolved, ready: Ready) -> Blueprint {
         let config = &resolved.version.config;
         let function = config.function_name.clone().unwrap_or_default();
@@ -343,7 +345,7 @@ impl Lambda {
             levels: levels(config.logging_config.as_ref()),
             memory_mb: config.memory_size.and_then(|size| u64::try_from(size).ok()).unwrap_or(128),
             timeout: Duration::from_secs(config.timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(3)),
-            variables: config.environment.as_ref().and_then(|env| env.variables.clone()).unwrap_or_default(),
+            variables: BTreeMap::new(),
             log_group: own_group.unwrap_or_else(|| format!("/aws/lambda/{function}")),
             region: cx.region().to_owned(),
             endpoint: self.endpoint.clone(),

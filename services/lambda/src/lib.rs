@@ -39,6 +39,7 @@ mod runtime;
 mod stream;
 mod streaming;
 mod url;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -49,6 +50,7 @@ use async_trait::async_trait;
 use compute::Compute;
 use compute::budget::Budget;
 use compute::pool::Pool;
+use sealing::Sealer;
 use service::authorization::{Guard, ResourcePolicy};
 use service::{Platform, Router, operations};
 use store::Store;
@@ -81,6 +83,7 @@ pub struct Lambda {
     budget: Budget,
     slots: Slots,
     answers: Answers,
+    sealer: Sealer,
     scratch: PathBuf,
     endpoint: String,
     /// Where its URLs lead.
@@ -118,6 +121,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
         budget: compute.budget.clone(),
         slots: Slots::default(),
         answers: Answers::default(),
+        sealer: Sealer::new(variables::BY),
         scratch,
         endpoint: platform.endpoint.clone(),
         shown: platform.shown_endpoint(),

@@ -118,11 +118,13 @@ impl Lambda {
             let version = &resolved.version;
             let runtime = version.config.runtime.clone().unwrap_or_default();
             let ready = self.preparer.ready(&version.code, &version.layers, &runtime).await;
-            let started = match ready {
+            let variables = self.variables(&cx, &version.config).await.map_err(|error| error.message().to_owned());
+            let started = match ready.and_then(|ready| Ok((ready, variables?))) {
                 Err(why) => Err(why),
-                Ok(ready) => {
+                Ok((ready, variables)) => {
                     let mut blueprint = self.blueprint(&cx, &resolved, ready);
                     blueprint.provisioned = true;
+                    blueprint.variables = variables;
                     if *held != blueprint.key {
                         // An alias that leads elsewhere now.
                         self.pool.pin(held, holder, 0);

@@ -13,6 +13,7 @@ use crate::logs::{Batch, Scope};
 use crate::metrics::series::{Home, Series};
 use crate::metrics::stat::Stat;
 use crate::pattern::Pattern;
+use crate::seal::Seal;
 
 /// The task that brings a batch to a subscription's destination.
 pub(crate) const PASS_ON: &str = "logs:pass-on";
@@ -38,8 +39,10 @@ pub(crate) struct PassOn {
     pub(crate) stream: String,
     pub(crate) filter: String,
     pub(crate) destination: String,
-    /// Id, time, message.
+    /// Id, time, message; none where they are sealed, as the group's are.
     pub(crate) events: Vec<(String, i64, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sealed: Option<String>,
 }
 
 /// A measurement: of what, in which minute.
@@ -52,7 +55,7 @@ pub(crate) fn apply(
     home: &Home,
     group: &str,
     batch: &Batch,
-    number: u64,
+    (number, seal): (u64, Option<&Seal>),
 ) -> Result<(), Error> {
     let counted: Vec<MetricFilterRecord> = tx.list_json(scope.metric_filters(group), usize::MAX)?;
     for record in &counted {
@@ -64,7 +67,7 @@ pub(crate) fn apply(
     }
     let subscribed: Vec<SubscriptionRecord> = tx.list_json(scope.subscriptions(group), usize::MAX)?;
     for record in &subscribed {
-        pass_on(tx, home, &record.filter, group, batch, number)?;
+        pass_on(tx, home, &record.filter, group, batch, (number, seal))?;
     }
     Ok(())
 }
@@ -121,7 +124,7 @@ fn pass_on(
     filter: &SubscriptionFilter,
     group: &str,
     batch: &Batch,
-    number: u64,
+    (number, seal): (u64, Option<&Seal>),
 ) -> Result<(), Error> {
     let pattern = Pattern::parse(filter.filter_pattern.as_deref().unwrap_or_default())?;
     let matching = batch.events.iter().enumerate().filter(|(_, (_, message))| pattern.matches(message));
@@ -133,6 +136,11 @@ fn pass_on(
     let (name, destination) =
         (filter.filter_name.clone().unwrap_or_default(), filter.destination_arn.clone().unwrap_or_default());
     let task = format!("{PASS_ON}/{}/{}/{group}/{name}/{number}", home.account, home.region);
+    let sealed = match seal {
+        Some(seal) => Some(seal.text(&serde_json::to_string(&events).map_err(Error::internal)?)?),
+        None => None,
+    };
+    let events = if sealed.is_some() { Vec::new() } else { events };
     let payload = PassOn {
         account: home.account.clone(),
         region: home.region.clone(),
@@ -141,6 +149,7 @@ fn pass_on(
         filter: name,
         destination,
         events,
+        sealed,
     };
     Ok(tx.enqueue(NewTask::new(PASS_ON, task).payload(&payload)?)?)
 }

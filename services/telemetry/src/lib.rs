@@ -3,7 +3,7 @@
 //! A `PutLogEvents` batch is one record, keyed by the time of its first event, so that a busy function costs few records.
 //!
 //! Map: [`logs`] what is stored and how it is read · [`ops`] the operations · [`pattern`] filter patterns · [`filters`] metric and
-//! subscription filters · [`emf`] metrics embedded in events · [`subscribe`] bringing events to functions · [`insights`] queries
+//! subscription filters · [`seal`] events under keys of KMS · [`emf`] metrics embedded in events · [`subscribe`] bringing events to functions · [`tail`] telling events as they come · [`insights`] queries
 //! · [`metrics`] CloudWatch's metrics, alarms and dashboards.
 
 mod emf;
@@ -13,12 +13,17 @@ mod logs;
 mod metrics;
 mod ops;
 mod pattern;
+mod seal;
 mod subscribe;
+mod tail;
+
+pub use tail::Pieces;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use metrics::Metrics;
+use sealing::Sealer;
 use service::{Platform, operations};
 use store::{Done, NewTask, Runner, Store, Task};
 
@@ -27,6 +32,8 @@ use store::{Done, NewTask, Runner, Store, Task};
 pub struct Telemetry {
     store: Store,
     metrics: Arc<Metrics>,
+    sealer: Arc<Sealer>,
+    tails: Arc<tail::Tails>,
 }
 
 /// Batches on their way to subscriptions' functions.
@@ -38,24 +45,35 @@ const RETAIN: &str = "logs:retain";
 /// Registers the operations and the retention task.
 pub fn register(platform: &Platform) -> Arc<Telemetry> {
     let metrics = metrics::register(platform);
-    let service = Arc::new(Telemetry { store: platform.control.store().clone(), metrics });
+    let sealer = Arc::new(Sealer::new(seal::BY));
+    let service =
+        Arc::new(Telemetry { store: platform.control.store().clone(), metrics, sealer, tails: Arc::default() });
     operations!(platform.router, service, api_logs:
         CreateLogGroup, DeleteLogGroup, DescribeLogGroups, PutRetentionPolicy, DeleteRetentionPolicy, ListTagsForResource,
         ListTagsLogGroup, TagResource, UntagResource, TagLogGroup, CreateLogStream, DeleteLogStream, DescribeLogStreams,
         PutLogEvents, GetLogEvents, FilterLogEvents, PutMetricFilter, DescribeMetricFilters, DeleteMetricFilter,
         TestMetricFilter, PutSubscriptionFilter, DescribeSubscriptionFilters, DeleteSubscriptionFilter, PutResourcePolicy,
         StartQuery, GetQueryResults, StopQuery, DescribeQueries, GetLogRecord, GetLogGroupFields,
-        DescribeResourcePolicies, DeleteResourcePolicy, PutQueryDefinition, DescribeQueryDefinitions, DeleteQueryDefinition);
+        DescribeResourcePolicies, DeleteResourcePolicy, AssociateKmsKey, DisassociateKmsKey, ListLogGroups, CreateExportTask,
+        DescribeExportTasks, CancelExportTask, StartLiveTail,
+        PutQueryDefinition, DescribeQueryDefinitions, DeleteQueryDefinition);
     platform.router.add_guard("logs", service.clone());
-    let subscriptions = Arc::new(subscribe::Subscriptions(Arc::clone(&platform.router)));
+    let subscriptions = Arc::new(subscribe::Subscriptions(Arc::clone(&platform.router), service.clone()));
     platform.control.register(filters::PASS_ON, DELIVERIES_AT_ONCE, subscriptions);
     let queries = Arc::new(ops::queries::Queries(service.clone(), Arc::clone(&platform.router)));
     platform.control.register(ops::queries::RUN, ops::queries::AT_ONCE, queries);
+    let exports = Arc::new(ops::exports::Exports(service.clone(), Arc::clone(&platform.router)));
+    platform.control.register(ops::exports::RUN, 1, exports);
     platform.control.register(RETAIN, 1, service.clone());
     service
 }
 
 impl Telemetry {
+    /// The answer of `StartLiveTail` to a request, once.
+    pub fn fetch_tail(&self, request_id: &str) -> Option<Pieces> {
+        self.tails.fetch(request_id)
+    }
+
     /// Writes the measurements that are still in memory: for who stops the server.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use store::{Key, Tx};
 use wire::Error;
 
 use crate::Telemetry;
+use crate::seal::Seal;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Group {
@@ -17,6 +18,9 @@ pub(crate) struct Group {
     pub(crate) retention_days: Option<i32>,
     pub(crate) class: Option<String>,
     pub(crate) kms_key_id: Option<String>,
+    /// Some of its events may be encrypted under a key.
+    #[serde(default)]
+    pub(crate) had_key: bool,
     pub(crate) tags: BTreeMap<String, String>,
 }
 
@@ -35,8 +39,17 @@ pub(crate) struct Stream {
 pub(crate) struct Batch {
     pub(crate) stream: String,
     pub(crate) ingested_ms: i64,
-    /// Time in milliseconds and message.
+    /// Time in milliseconds and message; none where they are sealed.
     pub(crate) events: Vec<(i64, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sealed: Option<Sealed>,
+}
+
+/// The events of a batch, encrypted, and what they count for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Sealed {
+    pub(crate) text: String,
+    pub(crate) bytes: i64,
 }
 
 /// An event as read.
@@ -100,6 +113,9 @@ impl Scope {
     pub(crate) fn answers(&self) -> Key {
         self.0.clone().push("answers")
     }
+    pub(crate) fn exports(&self) -> Key {
+        self.0.clone().push("export")
+    }
     /// How many bytes a group holds.
     pub(crate) fn bytes(&self, group: &str) -> Key {
         self.0.clone().push("bytes").push(group)
@@ -141,8 +157,19 @@ pub(crate) const EVENT_OVERHEAD: usize = 26;
 impl Batch {
     /// Its bytes, as they are counted.
     pub(crate) fn size(&self) -> i64 {
+        if let Some(sealed) = &self.sealed {
+            return sealed.bytes;
+        }
         let size: usize = self.events.iter().map(|(_, message)| message.len() + EVENT_OVERHEAD).sum();
         i64::try_from(size).unwrap_or(i64::MAX)
+    }
+
+    /// As it is kept: encrypted, where its group has a key.
+    pub(crate) fn kept(self, seal: Option<&Seal>) -> Result<Self, Error> {
+        let Some(seal) = seal else { return Ok(self) };
+        let text = seal.text(&serde_json::to_string(&self.events).map_err(Error::internal)?)?;
+        let bytes = self.size();
+        Ok(Self { events: Vec::new(), sealed: Some(Sealed { text, bytes }), ..self })
     }
 }
 
@@ -150,25 +177,26 @@ impl Telemetry {
     /// Events of a group with `from <= time < to` that `keep` wants, in order of time.
     pub(crate) async fn read_events(
         &self,
-        scope: &Scope,
+        cx: &Cx,
         group: &str,
         range: (i64, i64),
         keep: impl Fn(&str, &str) -> bool,
     ) -> Result<Vec<Event>, Error> {
         let wanted = Wanted { range, limit: usize::MAX, bytes: usize::MAX, ..Wanted::default() };
-        Ok(self.read_page(scope, group, wanted, |_| true, keep).await?.events)
+        Ok(self.read_page(cx, group, wanted, |_| true, keep).await?.events)
     }
 
     /// A page of such events. However much a group holds, only about a page of it is in memory at once.
     pub(crate) async fn read_page(
         &self,
-        scope: &Scope,
+        cx: &Cx,
         group: &str,
         wanted: Wanted<'_>,
         streams: impl Fn(&str) -> bool,
         keep: impl Fn(&str, &str) -> bool,
     ) -> Result<Page, Error> {
         let (from, to) = wanted.bounds();
+        let scope = Scope::of(cx);
         let prefix = scope.events(group);
         // A batch may begin up to its longest span before its last event.
         let mut first = prefix.clone().push_i64(from.saturating_sub(MAX_SPAN_MS)).into_bytes();
@@ -183,6 +211,8 @@ impl Telemetry {
                 first.clone_from(last);
                 first.push(0);
             }
+            let read = pairs.len();
+            let pairs = self.opened(cx, &scope, group, pairs).await?;
             for (key, value) in &pairs {
                 let parts = Key::parts(key);
                 let at = |n: usize| parts.get(parts.len().wrapping_sub(n));
@@ -199,7 +229,7 @@ impl Telemetry {
                     }
                 }
             }
-            if pairs.len() < BATCHES {
+            if read < BATCHES {
                 break;
             }
         }
@@ -209,11 +239,12 @@ impl Telemetry {
     /// Some batches of a group that may have events of a time, as they are stored, and where to go on: each is read once.
     pub(crate) async fn read_some(
         &self,
-        scope: &Scope,
+        cx: &Cx,
         group: &str,
         (from, to): (i64, i64),
         after: Option<&[u8]>,
     ) -> Result<(Vec<store::kv::Pair>, Option<Vec<u8>>), Error> {
+        let scope = Scope::of(cx);
         let prefix = scope.events(group);
         let first = prefix.clone().push_i64(from.saturating_sub(MAX_SPAN_MS)).into_bytes();
         let (first, end) = (after.unwrap_or(&first).to_vec(), prefix.push_i64(to).into_bytes());
@@ -223,7 +254,7 @@ impl Telemetry {
             next.push(0);
             next
         });
-        Ok((pairs, next))
+        Ok((self.opened(cx, &scope, group, pairs).await?, next))
     }
 
     /// Deletes what a stream holds, some at a time: those that write meanwhile do not wait for all of it.

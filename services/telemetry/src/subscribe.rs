@@ -15,6 +15,7 @@ use service::{Cx, Router};
 use store::{Done, Runner, Task};
 use wire::Error;
 
+use crate::Telemetry;
 use crate::filters::PassOn;
 
 /// A delivery is tried for that long. Source: the guide: "retried for up to 24 hours".
@@ -23,7 +24,7 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 /// What an asynchronous invocation takes. Source: Lambda Developer Guide, "Lambda quotas".
 const MAX_EVENT_BYTES: usize = 1 << 20;
 
-pub(crate) struct Subscriptions(pub(crate) Arc<Router>);
+pub(crate) struct Subscriptions(pub(crate) Arc<Router>, pub(crate) Arc<Telemetry>);
 
 #[async_trait]
 impl Runner for Subscriptions {
@@ -35,7 +36,7 @@ impl Runner for Subscriptions {
                 return Done::Finished;
             }
         };
-        let Err(error) = self.invoke(&task.id, &batch).await else { return Done::Finished };
+        let Err(error) = self.bring(&task.id, batch).await else { return Done::Finished };
         let now = self.0.now();
         let age = now.as_millisecond() - task.created_ms;
         let again = error.status() >= 500 || error.is("TooManyRequestsException");
@@ -48,6 +49,17 @@ impl Runner for Subscriptions {
 }
 
 impl Subscriptions {
+    async fn bring(&self, task: &str, mut batch: PassOn) -> Result<(), Error> {
+        if let Some(sealed) = batch.sealed.take() {
+            let cx = Cx::platform(&self.0, &batch.account, &batch.region);
+            let opened = self.1.open(&cx, &batch.group, &sealed).await;
+            // The key may be usable again before the delivery is given up.
+            let opened = opened.map_err(|error| Error::new(error.code(), 503, error.message().to_owned()))?;
+            batch.events = serde_json::from_str(&opened).map_err(Error::internal)?;
+        }
+        self.invoke(task, &batch).await
+    }
+
     async fn invoke(&self, task: &str, batch: &PassOn) -> Result<(), Error> {
         // Named in their order, so that each is brought once however often the task runs.
         for (count, payload) in payloads(batch).map_err(Error::internal)?.into_iter().enumerate() {
@@ -147,6 +159,7 @@ mod tests {
             filter: "f".to_owned(),
             destination: "arn:aws:lambda:eu-west-1:000000000000:function:f".to_owned(),
             events: sizes.iter().enumerate().map(event).collect(),
+            sealed: None,
         };
         let payloads = payloads(&batch).unwrap();
         assert!(payloads.iter().all(|payload| payload.len() <= MAX_EVENT_BYTES));

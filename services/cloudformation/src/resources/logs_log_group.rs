@@ -31,8 +31,11 @@ impl Kind for LogGroup {
 
     async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
-        if differ(old, new, &["LogGroupName", "LogGroupClass", "KmsKeyId"]) {
+        if differ(old, new, &["LogGroupName", "LogGroupClass"]) {
             return Ok(Updated::Replace);
+        }
+        if differ(old, new, &["KmsKeyId"]) {
+            key(at, &made.physical_id, new).await?;
         }
         retention(at, &made.physical_id, new).await?;
         Ok(Updated::InPlace(made.clone()))
@@ -41,6 +44,15 @@ impl Kind for LogGroup {
     async fn delete(&self, at: &Context, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("logs", "DeleteLogGroup", json!({ "logGroupName": made.physical_id })).await
     }
+}
+
+/// What its new events are encrypted with, from now on.
+async fn key(at: &Context, name: &str, properties: &Value) -> Result<()> {
+    let (operation, input) = match properties.get("KmsKeyId") {
+        Some(key) => ("AssociateKmsKey", json!({ "logGroupName": name, "kmsKeyId": key })),
+        None => ("DisassociateKmsKey", json!({ "logGroupName": name })),
+    };
+    at.call("logs", operation, input).await.map(|_| ())
 }
 
 async fn retention(at: &Context, name: &str, properties: &Value) -> Result<()> {

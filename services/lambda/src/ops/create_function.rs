@@ -40,6 +40,7 @@ impl Handle<CreateFunction> for Lambda {
         config.code_size = Some(code.bytes);
         config.code_sha256 = Some(code.sha256);
         touch(&mut config, cx.now(), &cx.uuid());
+        self.seal(cx, &mut config, None).await?;
         let function = Function {
             v: 1,
             latest: Version { config, code: code.name, layers: Vec::new(), unpacked_bytes: code.unpacked_bytes },
@@ -50,7 +51,7 @@ impl Handle<CreateFunction> for Lambda {
         let (account, region) = (cx.account().to_owned(), cx.region().to_owned());
         let wants_version = req.publish == Some(true);
         let (caller, layers) = (cx.clone(), req.layers.unwrap_or_default());
-        cx.write(&self.store, move |tx| {
+        let shown = cx.write(&self.store, move |tx| {
             let mut function = function.clone();
             set_layers(&mut function.latest, layer::resolve(&caller, tx, &layers, code.unpacked_bytes)?);
             let name = function.latest.config.function_name.clone().unwrap_or_default();
@@ -64,8 +65,8 @@ impl Handle<CreateFunction> for Lambda {
             tx.put_json(place.function(&name), &function)?;
             mapping::resume(tx, &place, &name)?;
             Ok(shown)
-        })
-        .await
+        });
+        Ok(self.told(cx, shown.await?).await)
     }
 }
 

@@ -1,6 +1,8 @@
 //! DeleteFunction: a function with everything of it, or one published version.
 
-use api_lambda::{AliasConfiguration, DeleteFunction, DeleteFunctionRequest, DeleteFunctionResponse, error};
+use api_lambda::{
+    AliasConfiguration, DeleteFunction, DeleteFunctionRequest, DeleteFunctionResponse, FunctionConfiguration, error,
+};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use store::Tx;
@@ -8,7 +10,7 @@ use wire::{Error, Timestamp};
 
 use super::delete_all;
 use crate::durable::Record;
-use crate::function::{Function, LATEST, Name, Scope, version_number};
+use crate::function::{Function, LATEST, Name, Scope, Version, version_number};
 use crate::url::Url;
 use crate::{Lambda, mapping, provision};
 
@@ -21,6 +23,8 @@ impl Handle<DeleteFunction> for Lambda {
             None => format!("{} ", place.arn(&name.name, None)),
         };
         let now = Timestamp(cx.now());
+        let granted =
+            if name.qualifier.is_none() { self.configurations(&place, &name.name).await? } else { Vec::new() };
         cx.write(&self.store, move |tx| {
             if tx.get_json::<Function>(place.function(&name.name))?.is_none() {
                 return Err(place.not_found(&name.name, name.qualifier.as_deref()));
@@ -35,8 +39,22 @@ impl Handle<DeleteFunction> for Lambda {
         })
         .await?;
         self.pool.retire(&prefix);
+        self.take_grants_back(cx, &granted).await;
         self.ended.notify_waiters();
         Ok(DeleteFunctionResponse { status_code: Some(204) })
+    }
+}
+
+impl Lambda {
+    /// Those of all versions.
+    async fn configurations(&self, place: &Scope, name: &str) -> Result<Vec<FunctionConfiguration>, Error> {
+        self.store
+            .read(|tx| {
+                let latest = tx.get_json::<Function>(place.function(name))?.map(|function| function.latest);
+                let versions: Vec<Version> = tx.list_json(place.versions(name), 10_000)?;
+                Ok::<_, Error>(latest.into_iter().chain(versions).map(|version| version.config).collect())
+            })
+            .await
     }
 }
 

@@ -21,7 +21,7 @@ impl Handle<GetFunction> for Lambda {
             ..Default::default()
         };
         Ok(GetFunctionResponse {
-            configuration: Some(configuration),
+            configuration: Some(self.told(cx, configuration).await),
             code: Some(code),
             tags: Some(resolved.function.tags).filter(|tags| !tags.is_empty()),
             concurrency: resolved

@@ -30,6 +30,7 @@ impl Handle<ListFunctions> for Lambda {
                 Ok::<_, Error>((shown, next))
             })
             .await?;
-        Ok(ListFunctionsResponse { functions: Some(functions), next_marker })
+        let functions = Some(self.all_told(cx, functions).await);
+        Ok(ListFunctionsResponse { functions, next_marker })
     }
 }

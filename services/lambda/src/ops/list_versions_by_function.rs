@@ -28,6 +28,7 @@ impl Handle<ListVersionsByFunction> for Lambda {
                 Ok::<_, Error>((versions, next))
             })
             .await?;
-        Ok(ListVersionsByFunctionResponse { versions: Some(versions), next_marker })
+        let versions = Some(self.all_told(cx, versions).await);
+        Ok(ListVersionsByFunctionResponse { versions, next_marker })
     }
 }

@@ -12,7 +12,7 @@ use crate::{Lambda, check};
 impl Handle<PublishVersion> for Lambda {
     async fn handle(&self, cx: &Cx, req: PublishVersionRequest) -> Result<FunctionConfiguration, Error> {
         let function_name = req.function_name.clone();
-        self.change(cx, &function_name, move |tx, place, function| {
+        let shown = self.change(cx, &function_name, move |tx, place, function| {
             let config = &function.latest.config;
             check::revision(req.revision_id.as_deref(), config.revision_id.as_deref())?;
             if req.code_sha256.as_ref().is_some_and(|wanted| config.code_sha256.as_ref() != Some(wanted)) {
@@ -21,7 +21,7 @@ impl Handle<PublishVersion> for Lambda {
                 return Err(error::invalid_parameter_value_exception(message));
             }
             publish(tx, place, function, req.description.clone().filter(|text| !text.is_empty()))
-        })
-        .await
+        });
+        Ok(self.told(cx, shown.await?).await)
     }
 }

@@ -42,6 +42,6 @@ impl Handle<UpdateFunctionCode> for Lambda {
         });
         let shown = shown.await?;
         self.pool.retire(&format!("{} $LATEST", shown.function_arn.as_deref().unwrap_or_default()));
-        Ok(shown)
+        Ok(self.told(cx, shown).await)
     }
 }

@@ -10,7 +10,7 @@ use wire::Error;
 
 use super::create_function::settled;
 use super::{prepare, set_layers, touch};
-use crate::function::Name;
+use crate::function::{Name, Scope};
 use crate::{Lambda, check, layer};
 
 #[async_trait]
@@ -39,13 +39,23 @@ impl Handle<UpdateFunctionConfiguration> for Lambda {
         let (now, revision) = (cx.now(), cx.uuid());
         let function_name = req.function_name.clone();
         let caller = cx.clone();
+        let sealed = self.sealed_anew(cx, &req).await?;
         let shown = self.change(cx, &function_name, move |tx, _, function| {
             let latest = &mut function.latest;
             check::revision(req.revision_id.as_deref(), latest.config.revision_id.as_deref())?;
             if let Some(arns) = &req.layers {
                 set_layers(latest, layer::resolve(&caller, tx, arns, latest.unpacked_bytes)?);
             }
+            let was = latest.config.revision_id.clone();
             apply(&mut latest.config, req.clone())?;
+            if let Some((revision, environment)) = &sealed {
+                // What was sealed is of the function as it was read.
+                if *revision != was {
+                    let text = "The operation cannot be performed at this time. An update is in progress for resource";
+                    return Err(error::resource_conflict_exception(text));
+                }
+                latest.config.environment.clone_from(environment);
+            }
             touch(&mut latest.config, now, &revision);
             latest.config.last_update_status = Some("InProgress".to_owned());
             latest.config.last_update_status_reason = Some("The function is being created.".to_owned());
@@ -55,9 +65,26 @@ impl Handle<UpdateFunctionConfiguration> for Lambda {
         });
         let shown = shown.await?;
         self.pool.retire(&format!("{} $LATEST", shown.function_arn.as_deref().unwrap_or_default()));
-        Ok(shown)
+        Ok(self.told(cx, shown).await)
     }
 }
+
+impl Lambda {
+    /// The environment as it is kept after the update, where a key has to do with it, and of which revision.
+    async fn sealed_anew(&self, cx: &Cx, req: &UpdateFunctionConfigurationRequest) -> Result<Sealed, Error> {
+        let (place, name) = (Scope::of(cx), Name::parse_unqualified(&req.function_name)?);
+        let before = self.store.read(|tx| place.load(tx, &name)).await?.latest.config;
+        let mut config = before.clone();
+        apply(&mut config, req.clone())?;
+        if before.kms_key_arn.is_none() && config.kms_key_arn.is_none() {
+            return Ok(None);
+        }
+        self.seal(cx, &mut config, Some(&before)).await?;
+        Ok(Some((before.revision_id, config.environment)))
+    }
+}
+
+type Sealed = Option<(Option<String>, Option<EnvironmentResponse>)>;
 
 fn apply(config: &mut FunctionConfiguration, req: UpdateFunctionConfigurationRequest) -> Result<(), Error> {
     fn set<T>(place: &mut Option<T>, new: Option<T>) {

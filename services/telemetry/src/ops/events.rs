@@ -1,6 +1,6 @@
 //! Log events: put, read a stream, search a group.
 
-use api_logs::error::invalid_parameter_exception;
+use api_logs::error::{invalid_parameter_exception, operation_aborted_exception};
 use api_logs::{
     FilterLogEvents, FilterLogEventsRequest, FilterLogEventsResponse, FilteredLogEvent, GetLogEvents,
     GetLogEventsRequest, GetLogEventsResponse, OutputLogEvent, PutLogEvents, PutLogEventsRequest, PutLogEventsResponse,
@@ -17,6 +17,7 @@ use crate::filters;
 use crate::logs::{Batch, EVENT_OVERHEAD, MAX_SPAN_MS, Page, Scope, Wanted};
 use crate::metrics::series::Home;
 use crate::pattern::Pattern;
+use crate::seal::{Seal, group_arn};
 
 /// Source: PutLogEvents: a batch is at most 1,048,576 bytes, counting 26 for each event.
 const MAX_BATCH_BYTES: usize = 1_048_576;
@@ -53,15 +54,24 @@ impl Handle<PutLogEvents> for Telemetry {
         let (scope, home, now) = (Scope::of(cx), Home::of(cx), cx.now().as_millisecond());
         let events: Vec<(i64, String)> = req.log_events.into_iter().map(|e| (e.timestamp, e.message)).collect();
         let (group, name) = (req.log_group_name, req.log_stream_name);
-        let rejected = cx
+        let seal = self.seal_of(cx, &scope, &group).await?;
+        // Nobody listens as a rule.
+        let told = (!self.tails.is_empty())
+            .then(|| (group_arn(cx.account(), cx.region(), &group), name.clone(), events.clone()));
+        let (rejected, taken) = cx
             .write(&self.store, move |tx| {
                 let mut stream = scope.load_stream(tx, &group, &name)?;
-                let retention_days = scope.load_group(tx, &group)?.retention_days;
-                let (rejected, taken) = timely(&events, now, retention_days);
-                let events = events.get(taken).unwrap_or_default();
-                let (Some((first, _)), Some((last, _))) = (events.first(), events.last()) else { return Ok(rejected) };
+                let found = scope.load_group(tx, &group)?;
+                if !Seal::is_of(seal.as_ref(), &found) {
+                    return Err(operation_aborted_exception("The log group's KMS key has just changed."));
+                }
+                let (rejected, taken) = timely(&events, now, found.retention_days);
+                let events = events.get(taken.clone()).unwrap_or_default();
+                let (Some((first, _)), Some((last, _))) = (events.first(), events.last()) else {
+                    return Ok((rejected, taken));
+                };
                 let (first, last) = (*first, *last);
-                let batch = Batch { stream: name.clone(), ingested_ms: now, events: events.to_vec() };
+                let batch = Batch { stream: name.clone(), ingested_ms: now, events: events.to_vec(), sealed: None };
                 stream.first_ms = Some(stream.first_ms.map_or(first, |t| t.min(first)));
                 stream.last_ms = Some(stream.last_ms.map_or(last, |t| t.max(last)));
                 stream.ingested_ms = Some(now);
@@ -69,11 +79,15 @@ impl Handle<PutLogEvents> for Telemetry {
                 stream.bytes += batch.size();
                 tx.put_json(scope.stream(&group, &batch.stream), &stream)?;
                 let number = tx.next_number(scope.counter())?;
-                tx.put_json(scope.batch(&group, first, &batch.stream, number), &batch)?;
-                filters::apply(tx, &scope, &home, &group, &batch, number)?;
-                Ok::<_, Error>(rejected)
+                filters::apply(tx, &scope, &home, &group, &batch, (number, seal.as_ref()))?;
+                let key = scope.batch(&group, first, &batch.stream, number);
+                tx.put_json(key, &batch.kept(seal.as_ref())?)?;
+                Ok::<_, Error>((rejected, taken))
             })
             .await?;
+        if let Some((group, stream, events)) = told {
+            self.tails.tell(&group, &stream, now, events.get(taken).unwrap_or_default());
+        }
         Ok(PutLogEventsResponse {
             next_sequence_token: Some(format!("{now}")),
             rejected_log_events_info: rejected,
@@ -128,7 +142,7 @@ impl Handle<GetLogEvents> for Telemetry {
             bytes: PAGE_BYTES,
         };
         let page =
-            self.read_page(&scope, &group, wanted, |stream| stream == req.log_stream_name, |_, _| true).await?.events;
+            self.read_page(cx, &group, wanted, |stream| stream == req.log_stream_name, |_, _| true).await?.events;
         let mark = |e: Option<&crate::logs::Event>| e.map(|e| e.id.clone()).or_else(|| at.clone()).unwrap_or_default();
         let (next, previous) = (mark(page.last()), mark(page.first()));
         let shown = page.into_iter().map(|e| OutputLogEvent {
@@ -171,7 +185,7 @@ impl Handle<FilterLogEvents> for Telemetry {
             bytes: PAGE_BYTES,
         };
         let Page { events, more } =
-            self.read_page(&scope, &group, wanted, streams, |_, message| pattern.matches(message)).await?;
+            self.read_page(cx, &group, wanted, streams, |_, message| pattern.matches(message)).await?;
         let next_token = events.last().filter(|_| more).map(|e| e.id.clone());
         let shown = events.into_iter().map(|e| FilteredLogEvent {
             log_stream_name: Some(e.stream),

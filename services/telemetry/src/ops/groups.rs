@@ -21,11 +21,15 @@ use crate::logs::{Group, Scope};
 impl Handle<CreateLogGroup> for Telemetry {
     async fn handle(&self, cx: &Cx, req: CreateLogGroupRequest) -> Result<Empty, Error> {
         let scope = Scope::of(cx);
+        if let Some(key) = &req.kms_key_id {
+            self.seal_with(cx, &req.log_group_name, key).await?;
+        }
         let new = Group {
             name: req.log_group_name,
             created_ms: cx.now().as_millisecond(),
             retention_days: None,
             class: req.log_group_class,
+            had_key: req.kms_key_id.is_some(),
             kms_key_id: req.kms_key_id,
             tags: req.tags.unwrap_or_default(),
         };

@@ -1,12 +1,16 @@
 //! The operations: groups, streams, events, filters, policies, queries and their definitions.
 
 mod events;
+pub(crate) mod exports;
 mod groups;
+mod keys;
+mod list;
 mod metric_filters;
 pub(crate) mod queries;
 mod stored;
 mod streams;
 mod subscriptions;
+mod tail;
 
 /// A page of at most `limit` records under a prefix, after the name in `token`; and the token of the next page.
 fn page<T>(

@@ -266,8 +266,7 @@ impl Handle<GetLogRecord> for Telemetry {
         let bytes = BASE64.decode(&req.log_record_pointer).map_err(|_| invalid())?;
         let (group, id): (String, String) = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
         let time: i64 = id.get(..20).and_then(|time| time.parse().ok()).ok_or_else(invalid)?;
-        let scope = Scope::of(cx);
-        let all = self.read_events(&scope, &group, (time, time + 1), |_, _| true).await?;
+        let all = self.read_events(cx, &group, (time, time + 1), |_, _| true).await?;
         let event = all.into_iter().find(|event| event.id == id);
         let event = event.ok_or_else(|| resource_not_found_exception("The specified log record does not exist."))?;
         let log = format!("{}:{group}", cx.account());
@@ -294,7 +293,7 @@ impl Handle<GetLogGroupFields> for Telemetry {
         let (mut counts, mut all) = (BTreeMap::<String, usize>::new(), 0_usize);
         let mut after = None;
         loop {
-            let (batches, next) = self.read_some(&scope, &group, (from, to), after.as_deref()).await?;
+            let (batches, next) = self.read_some(cx, &group, (from, to), after.as_deref()).await?;
             for (key, value) in &batches {
                 for event in events_of(key, value, (from, to))? {
                     all += 1;
@@ -341,7 +340,7 @@ impl Telemetry {
         let scope = Scope::of(cx);
         let key = scope.asked().push(id);
         let Some(record) = self.become_running(key.clone()).await? else { return Ok(()) };
-        let Some((end, scanned, bytes)) = self.search(cx, &scope, &record, stopped).await? else { return Ok(()) };
+        let Some((end, scanned, bytes)) = self.search(cx, &record, stopped).await? else { return Ok(()) };
         let answers = scope.answers().push(id);
         self.store
             .write(move |tx| {
@@ -368,7 +367,6 @@ impl Telemetry {
     async fn search(
         &self,
         cx: &Cx,
-        scope: &Scope,
         record: &Record,
         stopped: Stopped<'_>,
     ) -> Result<Option<(End, usize, usize)>, Error> {
@@ -386,7 +384,7 @@ impl Telemetry {
                 if cx.now().duration_since(began) > LONGEST {
                     return Ok(Some((End::Timeout, scanned, bytes)));
                 }
-                let (batches, next) = self.read_some(scope, group, range, after.as_deref()).await?;
+                let (batches, next) = self.read_some(cx, group, range, after.as_deref()).await?;
                 let log = (format!("{}:{group}", cx.account()), group.clone());
                 // It may take its time, and others want theirs.
                 let step = tokio::task::spawn_blocking(move || take(running, &batches, range, &log));

@@ -1,12 +1,13 @@
 //! Alarms: what is stored of them, and how their states change.
 //!
 //! Map: [`state`] the state that values give · [`math`] alarms on expressions · [`rule`] the rules of composite alarms · [`watch`] looking at all alarms now and then ·
-//! [`act`] carrying out actions · [`told`] the texts that tell of a change.
+//! [`act`] carrying out actions · [`suppress`] holding them back · [`told`] the texts that tell of a change.
 
 pub(super) mod act;
 pub(super) mod math;
 pub(super) mod rule;
 pub(super) mod state;
+pub(super) mod suppress;
 pub(super) mod told;
 pub(super) mod watch;
 
@@ -31,10 +32,13 @@ pub(super) struct AlarmRecord {
     pub(super) metric: Option<MetricAlarm>,
     pub(super) composite: Option<CompositeAlarm>,
     pub(super) tags: BTreeMap<String, String>,
+    /// Of composite alarms whose actions are held back now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) suppressed: Option<suppress::Suppressed>,
 }
 
 /// A state with its reason, as text and as data.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) value: String,
     pub(super) reason: String,
@@ -167,12 +171,18 @@ impl AlarmRecord {
             "oldState": told::history(&before),
             "newState": told::history(state),
         });
+        let held = self.holds_back(tx, &before, state, now)?;
         note(tx, self, "StateUpdate", &summary, Some(data.to_string()), now)?;
         jobs::event::enqueue(
             tx,
             &format!("{}:{}", self.arn(), now.as_millis()),
             &told::event(self, &before, state, now),
         )?;
+        if held { Ok(()) } else { self.act(tx, &before, state, now) }
+    }
+
+    /// Puts the actions of a state on the queue, where they are enabled.
+    fn act(&self, tx: &mut Tx<'_>, before: &State, state: &State, now: Timestamp) -> Result<(), Error> {
         if !self.acts() {
             return Ok(());
         }
@@ -180,7 +190,7 @@ impl AlarmRecord {
             let work = act::Act {
                 home: self.home.clone(),
                 alarm: self.name().to_owned(),
-                message: told::message(self, &action, &before, state, now),
+                message: told::message(self, &action, before, state, now),
                 subject: told::subject(self, state),
                 action,
             };

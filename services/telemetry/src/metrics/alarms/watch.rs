@@ -76,6 +76,9 @@ impl Watch {
             {
                 tracing::warn!(alarm = alarm.name(), %error, "an alarm cannot be changed");
             }
+            if alarm.composite.as_ref().is_some_and(|composite| composite.actions_suppressor.is_some()) {
+                self.look_at_suppressor(alarm).await?;
+            }
         }
         Ok(!alarms.is_empty())
     }
@@ -116,6 +119,17 @@ impl Watch {
         let values: Vec<(i64, Option<f64>)> =
             times().map(|at| (at, found.get(&at).and_then(|(stat, _)| stat.value(statistic)))).collect();
         Ok(evaluate(metric, &values, self.0.router.now()).filter(|state| state.value != alarm.state()))
+    }
+
+    async fn look_at_suppressor(&self, alarm: &AlarmRecord) -> Result<(), Error> {
+        let (home, name, now) = (alarm.home(), alarm.name().to_owned(), Timestamp(self.0.router.now()));
+        self.0
+            .store
+            .write(move |tx| match AlarmRecord::load(tx, &home, &name)? {
+                Some(mut alarm) => alarm.look_at_suppressor(tx, now),
+                None => Ok(()),
+            })
+            .await
     }
 
     async fn change(&self, alarm: &AlarmRecord, state: State) -> Result<(), Error> {
@@ -239,6 +253,7 @@ mod tests {
             metric: Some(shown.clone()),
             composite: None,
             tags: BTreeMap::new(),
+            suppressed: None,
         };
         let router = Router::with_clock(Arc::new(At(now)));
         let watch = Watch(Arc::new(Metrics { store, router, pending: Pending::default() }));

@@ -87,6 +87,7 @@ impl Handle<PutMetricAlarm> for Metrics {
             home: (cx.account().to_owned(), cx.region().to_owned()),
             metric: Some(alarm),
             composite: None,
+            suppressed: None,
             tags,
         };
         self.put(cx, record).await
@@ -191,6 +192,7 @@ impl Handle<PutCompositeAlarm> for Metrics {
                 missing.join(", ")
             )));
         }
+        self.check_suppressor(&home, &req).await?;
         let alarm = CompositeAlarm {
             alarm_arn: Some(cx.arn("cloudwatch", format!("alarm:{}", req.alarm_name))),
             alarm_name: Some(req.alarm_name),
@@ -201,6 +203,9 @@ impl Handle<PutCompositeAlarm> for Metrics {
             ok_actions: Some(req.ok_actions.unwrap_or_default()),
             alarm_actions: Some(req.alarm_actions.unwrap_or_default()),
             insufficient_data_actions: Some(req.insufficient_data_actions.unwrap_or_default()),
+            actions_suppressor: req.actions_suppressor,
+            actions_suppressor_wait_period: req.actions_suppressor_wait_period,
+            actions_suppressor_extension_period: req.actions_suppressor_extension_period,
             ..CompositeAlarm::default()
         };
         let record = AlarmRecord {
@@ -209,12 +214,41 @@ impl Handle<PutCompositeAlarm> for Metrics {
             metric: None,
             composite: Some(alarm),
             tags: tag_map(req.tags),
+            suppressed: None,
         };
         self.put(cx, record).await
     }
 }
 
 impl Metrics {
+    /// A suppressor is an alarm of here, and goes with both periods. Source: API Reference, PutCompositeAlarm.
+    async fn check_suppressor(&self, home: &Home, req: &PutCompositeAlarmInput) -> Result<(), Error> {
+        let periods = [req.actions_suppressor_wait_period, req.actions_suppressor_extension_period];
+        let Some(suppressor) = &req.actions_suppressor else {
+            if periods.iter().any(Option::is_some) {
+                return Err(Error::validation(
+                    "WaitPeriod and ExtensionPeriod are given with an ActionsSuppressor only.",
+                ));
+            }
+            return Ok(());
+        };
+        if periods.iter().any(|period| period.is_none_or(|seconds| seconds < 0)) {
+            return Err(Error::validation(
+                "ActionsSuppressorWaitPeriod and ActionsSuppressorExtensionPeriod are required with an ActionsSuppressor.",
+            ));
+        }
+        let name = suppressor.split_once(":alarm:").map_or(suppressor.as_str(), |(_, name)| name);
+        if name == req.alarm_name {
+            return Err(Error::validation("An alarm must not suppress itself."));
+        }
+        match self.store.read(|tx| AlarmRecord::load(tx, home, name)).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::validation(format!(
+                "Could not save the composite alarm as the suppressor alarm {suppressor} does not exist"
+            ))),
+        }
+    }
+
     /// Stores an alarm. One that is there keeps its state and its tags, as on AWS.
     async fn put(&self, cx: &Cx, record: AlarmRecord) -> Result<Empty, Error> {
         let now = Timestamp(cx.now());
