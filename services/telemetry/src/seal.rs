@@ -120,3 +120,108 @@ fn not_allowed(error: Error, arn: &str) -> Error {
     let text = format!("The specified KMS key does not exist or is not allowed to be used with Arn '{arn}'");
     Error::new("AccessDeniedException", 400, text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use api_kms::{
+        Decrypt, DecryptRequest, DecryptResponse, GenerateDataKey, GenerateDataKeyRequest, GenerateDataKeyResponse,
+    };
+    use async_trait::async_trait;
+    use serde_json::{Value, json};
+    use service::{Handle, Platform, Principal, Router, Settings};
+    use store::{Queue, Store};
+    use wire::Blob;
+
+    use super::*;
+
+    const KEY: &str = "arn:aws:kms:eu-west-1:000000000000:key/k";
+
+    /// One key, which may be disabled; it remembers the context that it was asked with.
+    #[derive(Default)]
+    struct Keys {
+        off: AtomicBool,
+    }
+
+    impl Keys {
+        fn check(&self, cx: &Cx, context: Option<&std::collections::BTreeMap<String, String>>) -> Result<(), Error> {
+            let arn = "arn:aws:logs:eu-west-1:000000000000:log-group:g";
+            assert_eq!(cx.service().map(|by| by.name.as_str()), Some("logs.eu-west-1.amazonaws.com"));
+            assert_eq!(context.and_then(|context| context.get("aws:logs:arn")).map(String::as_str), Some(arn));
+            if self.off.load(Ordering::SeqCst) { Err(api_kms::error::disabled_exception("off")) } else { Ok(()) }
+        }
+    }
+
+    #[async_trait]
+    impl Handle<GenerateDataKey> for Keys {
+        async fn handle(&self, cx: &Cx, req: GenerateDataKeyRequest) -> Result<GenerateDataKeyResponse, Error> {
+            self.check(cx, req.encryption_context.as_ref())?;
+            Ok(GenerateDataKeyResponse {
+                plaintext: Some(Blob::new(vec![7; 32])),
+                ciphertext_blob: Some(Blob::new(b"sealed".to_vec())),
+                ..GenerateDataKeyResponse::default()
+            })
+        }
+    }
+
+    #[async_trait]
+    impl Handle<Decrypt> for Keys {
+        async fn handle(&self, cx: &Cx, req: DecryptRequest) -> Result<DecryptResponse, Error> {
+            self.check(cx, req.encryption_context.as_ref())?;
+            Ok(DecryptResponse { plaintext: Some(Blob::new(vec![7; 32])), ..DecryptResponse::default() })
+        }
+    }
+
+    async fn call(cx: &Cx, operation: &str, input: Value) -> Result<Value, Error> {
+        cx.call_json("cloudwatchlogs", operation, input).await
+    }
+
+    #[tokio::test]
+    async fn events_of_a_group_with_a_key_are_kept_encrypted() {
+        let router = Router::new();
+        let queue = || Queue::new(Store::memory());
+        let platform = Platform {
+            router: router.clone(),
+            control: queue(),
+            s3: queue(),
+            dynamodb: queue(),
+            data: std::path::PathBuf::new(),
+            objects: None,
+            endpoint: "http://127.0.0.1:4566".to_owned(),
+            account: "000000000000".to_owned(),
+            region: "eu-west-1".to_owned(),
+            settings: Settings::default(),
+        };
+        let keys = Arc::new(Keys::default());
+        service::operations!(router, keys, api_kms: GenerateDataKey, Decrypt);
+        let service = crate::register(&platform);
+        let cx = Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1");
+        keys.off.store(true, Ordering::SeqCst);
+        let refused = call(&cx, "createLogGroup", json!({"LogGroupName": "g", "KmsKeyId": KEY})).await.unwrap_err();
+        assert!(refused.code().contains("InvalidParameter"), "{refused:?}");
+        keys.off.store(false, Ordering::SeqCst);
+        call(&cx, "createLogGroup", json!({"LogGroupName": "g", "KmsKeyId": KEY})).await.unwrap();
+        call(&cx, "createLogStream", json!({"LogGroupName": "g", "LogStreamName": "s"})).await.unwrap();
+        let put = |text: &str| {
+            let events = json!([{"Timestamp": cx.now().as_millisecond(), "Message": text}]);
+            json!({"LogGroupName": "g", "LogStreamName": "s", "LogEvents": events})
+        };
+        call(&cx, "putLogEvents", put("a secret")).await.unwrap();
+        let scope = Scope::of(&cx);
+        let kept = service.store.read(|tx| tx.scan_prefix(scope.events("g"), 10)).await.unwrap();
+        let text = String::from_utf8_lossy(&kept[0].1).into_owned();
+        assert!(!text.contains("a secret") && text.contains("sealed"), "{text}");
+        let read = json!({"LogGroupName": "g", "LogStreamName": "s", "StartFromHead": true});
+        let shown = call(&cx, "getLogEvents", read.clone()).await.unwrap();
+        assert_eq!(shown["Events"][0]["Message"], "a secret");
+        // Without a key what comes is in the clear, and what was sealed is still read.
+        call(&cx, "disassociateKmsKey", json!({"LogGroupName": "g"})).await.unwrap();
+        call(&cx, "putLogEvents", put("plain")).await.unwrap();
+        let shown = call(&cx, "getLogEvents", read).await.unwrap();
+        assert_eq!(
+            (&shown["Events"][0]["Message"], &shown["Events"][1]["Message"]),
+            (&json!("a secret"), &json!("plain"))
+        );
+    }
+}
