@@ -87,12 +87,12 @@ impl SageMaker {
         limit: Duration,
     ) -> Result<Answered, Failed> {
         let (began, mut model) = (Instant::now(), None);
-        let outcome = self.answer(cx, way, variant, (asked, limit), &mut model).await;
+        let outcome = self.passed_on(cx, way, variant, (asked, limit), &mut model).await;
         metrics::tell(cx, (&way.endpoint, variant.name()), &outcome, (began.elapsed(), model));
         outcome
     }
 
-    async fn answer(
+    async fn passed_on(
         &self,
         cx: &Cx,
         way: &Way,
