@@ -40,9 +40,28 @@ export const whoAmI = (): Promise<Session> => request("GET", "session");
 export const signIn = (secret: { token: string } | { accessKey: string; secretKey: string }): Promise<Session> => request("POST", "session", secret);
 export const signOut = (): Promise<unknown> => request("DELETE", "session");
 
-/** All items of a list operation, page by page, at most `limit`; `more` says that there are others. */
+/** What of this page's lists was cut: by operation, how many were read. The page says it (`Page` of ui.tsx); a new page begins without. */
+export const cut = { lists: new Map<string, number>(), changed: () => {} };
+
+/** All items of a list operation, page by page. Where there are more than `limit`, the page says so. */
 export async function all<T>(
   service: string, operation: string, input: object, member: string, token = "nextToken", limit = 1000,
+): Promise<{ items: T[]; more: boolean }> {
+  const page = here();
+  const found = await some<T>(service, operation, input, member, token, limit);
+  if (here() === page && cut.lists.get(operation) !== (found.more ? found.items.length : undefined)) {
+    if (found.more) cut.lists.set(operation, found.items.length); else cut.lists.delete(operation);
+    cut.changed();
+  }
+  return found;
+}
+
+/** The page, without its filters. */
+const here = (): string => location.hash.split("?")[0]!;
+
+/** The same for who says it himself that there are `more`. */
+export async function some<T>(
+  service: string, operation: string, input: object, member: string, token: string, limit: number,
 ): Promise<{ items: T[]; more: boolean }> {
   const items: T[] = [];
   let next: string | undefined;

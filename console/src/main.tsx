@@ -2,11 +2,11 @@
 // fetched when they are first shown.
 
 import { type ComponentType, render } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { session, signIn, signOut, whoAmI, type Session } from "./api.ts";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { cut, session, signIn, signOut, whoAmI, type Session } from "./api.ts";
 import { Palette } from "./palette.tsx";
 import Overview from "./pages/overview.tsx";
-import { type Route, useRoute } from "./route.ts";
+import { arnLink, type Route, useRoute } from "./route.ts";
 import { Failure, Loading, Page, Toasts } from "./ui.tsx";
 import "./app.css";
 
@@ -34,6 +34,7 @@ const PAGES: Record<string, () => Promise<{ default: View }>> = {
   rules: lazy(() => import("./pages/rules.tsx")),
   stacks: lazy(() => import("./pages/stacks.tsx")),
   roles: lazy(() => import("./pages/roles.tsx")),
+  things: lazy(() => import("./pages/things.tsx")),
   secrets: lazy(() => import("./pages/secrets.tsx")),
   logs: lazy(() => import("./pages/logs.tsx")),
   metrics: lazy(() => import("./pages/metrics.tsx")),
@@ -41,11 +42,11 @@ const PAGES: Record<string, () => Promise<{ default: View }>> = {
 
 export const NAVIGATION: [string, [string, string][]][] = [
   ["Pipelines", [["", "Overview"], ["machines", "State machines"]]],
-  ["Data", [["lake", "Lake"], ["lineage", "Lineage"], ["sql", "SQL"], ["tables", "Tables' items"]]],
-  ["Compute", [["functions", "Functions"], ["jobs", "Jobs and crawlers"], ["models", "Models"]]],
-  ["Messages", [["queues", "Queues"], ["topics", "Topics"], ["rules", "Schedules and rules"]]],
+  ["Data", [["lake", "Lake"], ["lineage", "Lineage"], ["sql", "SQL"], ["things/workgroups", "Workgroups"], ["tables", "Tables' items"]]],
+  ["Compute", [["functions", "Functions"], ["jobs", "Jobs and crawlers"], ["models", "Models"], ["things/repositories", "Image repositories"]]],
+  ["Messages", [["queues", "Queues"], ["topics", "Topics"], ["rules", "Schedules and rules"], ["things/pipes", "Pipes"], ["things/buses", "Event buses"], ["things/replays", "Replays"], ["things/destinations", "API destinations"], ["things/connections", "Connections"]]],
   ["Watch", [["logs", "Logs"], ["metrics", "Metrics"], ["alarms", "Alarms"], ["audit", "Audit"], ["costs", "Costs"]]],
-  ["Set up", [["stacks", "Stacks"], ["roles", "Roles"], ["secrets", "Secrets"]]],
+  ["Set up", [["stacks", "Stacks"], ["roles", "Roles"], ["secrets", "Secrets"], ["things/parameters", "Parameters"], ["things/keys", "Keys"]]],
 ];
 
 /** Which entry of the navigation a page belongs to. */
@@ -76,7 +77,7 @@ function SignIn({ onDone, said }: { onDone: (who: Session) => void; said?: strin
 function Side({ route, who, onOut }: { route: Route; who: Session; onOut: () => void }) {
   const [open, setOpen] = useState(false);
   useEffect(() => setOpen(false), [route.page, route.rest]);
-  const here = HOME[route.page] ?? route.page;
+  const here = route.page === "things" ? `things/${route.rest.split("/")[0]}` : (HOME[route.page] ?? route.page);
   return (
     <nav class="side" aria-label="Pages">
       <a class="brand" href="#/">Lakerun</a>
@@ -102,6 +103,7 @@ const known = new Map<string, View>();
 
 function Shown({ route }: { route: Route }) {
   const [, setLoaded] = useState(0);
+  const last = useRef("");
   const [error, setError] = useState<unknown>();
   const fetch = PAGES[route.page];
   const page = route.page === "" ? Overview : known.get(route.page);
@@ -110,9 +112,16 @@ function Shown({ route }: { route: Route }) {
     if (page || !fetch) return;
     fetch().then((module) => { known.set(route.page, module.default); setLoaded((n) => n + 1); }, setError);
   }, [route.page]);
+  // What `lakerun open ARN` opens.
+  const named = route.page === "arn" ? arnLink(route.rest) : undefined;
+  useEffect(() => { if (named) location.replace(named); }, [named]);
+  if (route.page === "arn") return named ? <Loading /> : <Page title="No page shows this"><p>The console has no page for <code>{route.rest}</code>. <a href="#/">Overview</a></p></Page>;
   if (route.page !== "" && !fetch) return <Page title="There is no such page"><p>Nothing is at <code>{location.hash}</code>. <a href="#/">Overview</a></p></Page>;
   if (error) return <Failure error={error} retry={() => location.reload()} />;
   const View = page;
+  // What was cut belongs to the page that was left.
+  const at = `${route.page}/${route.rest}`;
+  if (last.current !== at) { last.current = at; cut.lists.clear(); }
   return View ? <View key={`${route.page}/${route.rest}`} rest={route.rest} params={route.params} /> : <Loading />;
 }
 

@@ -1,15 +1,18 @@
 // Ctrl-K: goes to any page, state machine, execution, function, table, bucket, queue, or asks SQL.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { all } from "./api.ts";
+import { some } from "./api.ts";
 import { NAVIGATION } from "./main.tsx";
 import { arnLink, link } from "./route.ts";
 
 interface Found { name: string; kind: string; to: string }
 
+/** So many of each kind are looked through. */
+const MOST = 5000;
+
 type Row = Record<string, string>;
-const list = (service: string, operation: string, member: string, make: (row: Row) => Found, token?: string): Promise<Found[]> =>
-  all<Row>(service, operation, {}, member, token).then((r) => r.items.map(make), () => []);
+const list = (service: string, operation: string, member: string, make: (row: Row) => Found, token = "nextToken"): Promise<Found[]> =>
+  some<Row>(service, operation, {}, member, token, MOST).then((r) => r.items.map(make), () => []);
 
 /** Everything that has a name; asked for when the palette opens, and no sooner. */
 async function everything(): Promise<Found[]> {
@@ -19,8 +22,8 @@ async function everything(): Promise<Found[]> {
     list("glue", "GetJobs", "Jobs", (j) => ({ name: j.Name!, kind: "job", to: link("jobs", j.Name) }), "NextToken"),
     list("glue", "SearchTables", "TableList", (t) => ({ name: `${t.DatabaseName}.${t.Name}`, kind: "catalog table", to: link("lake", `catalog/${t.DatabaseName}/${t.Name}`) }), "NextToken"),
     list("s3", "ListBuckets", "Buckets", (b) => ({ name: b.Name!, kind: "bucket", to: link("lake", `s3/${b.Name}`) }), "ContinuationToken"),
-    all<string>("dynamodb", "ListTables", {}, "TableNames", "LastEvaluatedTableName").then((r) => r.items.map((name) => ({ name, kind: "table", to: link("tables", name) })), () => []),
-    all<string>("sqs", "ListQueues", {}, "QueueUrls", "NextToken").then((r) => r.items.map((url) => ({ name: url.split("/").pop()!, kind: "queue", to: link("queues", url.split("/").pop()) })), () => []),
+    some<string>("dynamodb", "ListTables", {}, "TableNames", "LastEvaluatedTableName", MOST).then((r) => r.items.map((name) => ({ name, kind: "table", to: link("tables", name) })), () => []),
+    some<string>("sqs", "ListQueues", {}, "QueueUrls", "NextToken", MOST).then((r) => r.items.map((url) => ({ name: url.split("/").pop()!, kind: "queue", to: link("queues", url.split("/").pop()) })), () => []),
   ]);
   return lists.flat();
 }
@@ -50,6 +53,7 @@ export function Palette() {
   if (text.startsWith("arn:") && arnLink(text)) found.unshift({ name: text, kind: "ARN", to: arnLink(text)! });
   if (/^\s*(select|with|show|describe|explain)\b/i.test(text)) found.unshift({ name: text, kind: "ask SQL", to: link("sql", "", { statement: text }) });
   const go = (f?: Found) => { if (!f) return; setOpen(false); location.hash = f.to; };
+  useEffect(() => { document.getElementById(`found-${at}`)?.scrollIntoView({ block: "nearest" }); }, [at]);
   const keys = (e: KeyboardEvent) => {
     if (e.key === "ArrowDown") setAt(Math.min(at + 1, found.length - 1));
     else if (e.key === "ArrowUp") setAt(Math.max(at - 1, 0));

@@ -42,7 +42,7 @@ export function setParams(changes: Record<string, string | undefined>): void {
 export const arnLink = (arn: string): string | undefined => {
   const [, , service, , , kind = "", ...names] = arn.split(":");
   const name = names.join(":");
-  if (service === "states") return { execution: link("execution", arn), stateMachine: link("machine", arn), mapRun: link("map-run", arn) }[kind];
+  if (service === "states") return { execution: link("execution", arn), express: link("execution", arn), stateMachine: link("machine", arn), mapRun: link("map-run", arn) }[kind];
   if (service === "lambda" && kind === "function") return link("functions", names[0]);
   if (service === "sqs") return link("queues", kind);
   if (service === "sns") return link("topics", arn);
@@ -57,6 +57,17 @@ export const arnLink = (arn: string): string | undefined => {
     const page = ({ model: "model", endpoint: "endpoint", "transform-job": "transform" } as Record<string, string>)[what];
     return page ? link("models", `${page}/${of.join("/")}`) : undefined;
   }
+  if (service === "glue" && kind.startsWith("table/")) return link("lake", `catalog/${kind.slice(6)}`);
+  if (service === "cloudformation" && kind.startsWith("stack/")) return link("stacks", kind.split("/")[1]);
+  if (service === "events" && kind.startsWith("rule/")) { const [, ...of] = kind.split("/"); return link("rules", `rule/${of.length === 1 ? `default/${of[0]}` : of.join("/")}`); }
+  if (service === "scheduler" && kind.startsWith("schedule/")) return link("rules", kind);
+  if (service === "pipes" && kind.startsWith("pipe/")) return link("things", `pipes/${kind.slice(5)}`);
+  if (service === "events" && kind.startsWith("event-bus/")) return link("things", `buses/${kind.slice(10)}`);
+  if (service === "kms" && kind.startsWith("key/")) return link("things", `keys/${kind.slice(4)}`);
+  if (service === "ssm" && kind.startsWith("parameter/")) return link("things", `parameters/${kind.slice(kind.indexOf("/", 10) < 0 ? 10 : 9)}`);
+  if (service === "athena" && kind.startsWith("workgroup/")) return link("things", `workgroups/${kind.slice(10)}`);
+  if (service === "ecr" && kind.startsWith("repository/")) return link("things", `repositories/${kind.slice(11)}`);
+  if (service === "secretsmanager") return link("secrets");
   if (service === "cloudwatch" && kind === "alarm") return link("alarms", names.join(":"));
   return undefined;
 };

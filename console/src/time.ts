@@ -1,6 +1,7 @@
 // How times, durations, sizes and numbers are shown. Times of the API are seconds since 1970.
 
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+/** The zone in which all times are shown but those that say another one. */
+export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const long = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
@@ -14,8 +15,16 @@ export const clock = (time?: number | string): string => {
 
 export const zoned = (time?: number | string): string => {
   const at = seconds(time);
-  return at === undefined || Number.isNaN(at) ? "" : `${full.format(at * 1000)} (${zone})`;
+  return at === undefined || Number.isNaN(at) ? "" : `${full.format(at * 1000)} (${ZONE})`;
 };
+
+const two = (n: number, digits = 2): string => String(n).padStart(digits, "0");
+
+/** A time in milliseconds, to the millisecond, in the zone of the browser. */
+export function instant(ms: number): string {
+  const at = new Date(ms);
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${two(at.getMilliseconds(), 3)}`;
+}
 
 export function duration(seconds: number): string {
   if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;

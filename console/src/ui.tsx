@@ -2,9 +2,12 @@
 
 import { type ComponentChildren, type ComponentType, Fragment, type VNode } from "preact";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ApiError, listen } from "./api.ts";
+import { ApiError, cut, listen } from "./api.ts";
 import { arnLink } from "./route.ts";
 import { clock, zoned } from "./time.ts";
+import { SIGNS, type Tone, toneOf } from "./tone.ts";
+
+export { SIGNS, type Tone, toneOf };
 
 /** A page's heading; it names the browser's tab too. */
 export function Page(props: { title: string; kind?: string; up?: [string, string]; actions?: ComponentChildren; note?: ComponentChildren; children: ComponentChildren }) {
@@ -19,9 +22,18 @@ export function Page(props: { title: string; kind?: string; up?: [string, string
         </div>
         {props.actions ? <div class="actions">{props.actions}</div> : null}
       </header>
+      <Cut />
       {props.children}
     </section>
   );
+}
+
+/** Says which lists of this page are longer than what was read of them. */
+function Cut() {
+  const [lists, setLists] = useState<[string, number][]>([...cut.lists]);
+  useEffect(() => { cut.changed = () => setLists([...cut.lists]); return () => { cut.changed = () => {}; }; }, []);
+  if (lists.length === 0) return null;
+  return <p class="cut" role="status">There is more than this page shows: {lists.map(([operation, n]) => `the first ${n.toLocaleString()} of ${operation}`).join(", ")} {lists.length === 1 ? "was" : "were"} read.</p>;
 }
 
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
@@ -92,21 +104,8 @@ export function Loaded<T>({ of, children }: { of: { value?: T; error?: unknown; 
 const WORDS: Record<string, string> = { TIMED_OUT: "timed out", PENDING_REDRIVE: "pending redrive" };
 
 /** A status is told by its word and its sign, never by colour alone. */
-export function Badge({ status }: { status: string }) {
-  const tone = toneOf(status);
+export function Badge({ status, tone = toneOf(status) }: { status: string; tone?: Tone }) {
   return <span class="badge" data-tone={tone} data-status={status}><span aria-hidden="true">{SIGNS[tone]}</span> {WORDS[status] ?? status.toLowerCase().replace(/_/g, " ")}</span>;
-}
-
-export type Tone = "running" | "succeeded" | "failed" | "caught" | "aborted" | "idle";
-export const SIGNS: Record<Tone, string> = { running: "●", succeeded: "✓", failed: "✕", caught: "↷", aborted: "■", idle: "○" };
-
-export function toneOf(status: string): Tone {
-  if (/^(aborted|cancell?ed|stopped)$/i.test(status)) return "aborted";
-  if (/caught/i.test(status)) return "caught";
-  if (/fail|error|denied|timed_?out|rollback|^(full|alarm|dead_letters)$/i.test(status)) return "failed";
-  if (/running|pending|progress|starting|stopping|queued|creating|deleting/i.test(status)) return "running";
-  if (/succe|complete|active|enabled|ready|ok|in_?service|in_sync/i.test(status)) return "succeeded";
-  return "idle";
 }
 
 export const Time = ({ at }: { at?: number | string }) => (at === undefined ? null : <time title={zoned(at)}>{clock(at)}</time>);
@@ -130,7 +129,7 @@ export interface Column<T> { name: string; cell: (row: T) => ComponentChildren; 
 const ROWS = 100;
 
 /** A table: sorted by a click, shown in parts of a hundred rows. */
-export function Table<T>(props: { rows: T[]; columns: Column<T>[]; label: string; key?: (row: T) => string; empty?: ComponentChildren; more?: () => void; mark?: (row: T) => boolean }) {
+export function Table<T>(props: { rows: T[]; columns: Column<T>[]; label: string; key?: (row: T) => string; empty?: ComponentChildren; more?: () => void; moreWords?: string; mark?: (row: T) => boolean }) {
   const [by, setBy] = useState<{ column: number; down: boolean }>();
   const [shown, setShown] = useState(ROWS);
   const sorted = useMemo(() => {
@@ -141,7 +140,10 @@ export function Table<T>(props: { rows: T[]; columns: Column<T>[]; label: string
       return (x < y ? -1 : x > y ? 1 : 0) * (by.down ? -1 : 1);
     });
   }, [props.rows, by]);
-  if (props.rows.length === 0) return <Empty>{props.empty ?? "There is nothing here yet."}</Empty>;
+  if (props.rows.length === 0) {
+    const more = props.more ? <p><button onClick={props.more}>{props.moreWords ?? "Load more"}</button></p> : null;
+    return <><Empty>{props.empty ?? "There is nothing here yet."}</Empty>{more}</>;
+  }
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={props.label}>
       <table>
@@ -165,13 +167,13 @@ export function Table<T>(props: { rows: T[]; columns: Column<T>[]; label: string
         </tbody>
       </table>
       {sorted.length > shown ? <p class="more"><button onClick={() => setShown(shown + 5 * ROWS)}>Show more</button> {shown.toLocaleString()} of {sorted.length.toLocaleString()}</p>
-        : props.more ? <p class="more"><button onClick={() => { setShown(shown + ROWS); props.more?.(); }}>Load more</button> {sorted.length.toLocaleString()} so far</p> : null}
+        : props.more ? <p class="more"><button onClick={() => { setShown(shown + ROWS); props.more?.(); }}>{props.moreWords ?? "Load more"}</button> {sorted.length.toLocaleString()} so far</p> : null}
     </div>
   );
 }
 
-/** Rows of one height, of which only those in sight are made. */
-export function Virtual<T>(props: { rows: T[]; height: number; label: string; row: (row: T, at: number) => ComponentChildren; head?: ComponentChildren }) {
+/** Rows of one height, of which only those in sight are made. `table`: it is one of so many columns. `seen` is told up to which row it is in sight. */
+export function Virtual<T>(props: { rows: T[]; height: number; label: string; row: (row: T, at: number) => ComponentChildren; head?: ComponentChildren; table?: number; seen?: (to: number) => void }) {
   const box = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ top: 0, height: 600 });
   useLayoutEffect(() => {
@@ -183,13 +185,17 @@ export function Virtual<T>(props: { rows: T[]; height: number; label: string; ro
   }, []);
   const from = Math.max(0, Math.floor(view.top / props.height) - 10);
   const to = Math.min(props.rows.length, Math.ceil((view.top + view.height) / props.height) + 10);
+  useEffect(() => { props.seen?.(to); }, [to, props.rows]);
+  const table = props.table === undefined ? {} : { role: "table" as const, "aria-label": props.label, "aria-rowcount": props.rows.length + 1, "aria-colcount": props.table };
   return (
     <div class="virtual" ref={box} tabIndex={0} role="region" aria-label={props.label}>
-      {props.head}
-      <div style={{ height: `${props.rows.length * props.height}px`, position: "relative" }}>
-        {props.rows.slice(from, to).map((row, i) => (
-          <div key={from + i} class="virtual-row" style={{ top: `${(from + i) * props.height}px`, height: `${props.height}px` }}>{props.row(row, from + i)}</div>
-        ))}
+      <div {...table}>
+        {props.head}
+        <div style={{ height: `${props.rows.length * props.height}px`, position: "relative" }} role={props.table === undefined ? undefined : "rowgroup"}>
+          {props.rows.slice(from, to).map((row, i) => (
+            <div key={from + i} class="virtual-row" role={props.table === undefined ? undefined : "row"} style={{ top: `${(from + i) * props.height}px`, height: `${props.height}px` }}>{props.row(row, from + i)}</div>
+          ))}
+        </div>
       </div>
     </div>
   );

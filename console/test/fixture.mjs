@@ -117,6 +117,11 @@ export async function fill({ call }) {
   await call("sns", "Subscribe", { TopicArn: topic.TopicArn, Protocol: "sqs", Endpoint: "arn:aws:sqs:us-east-1:000000000000:work" });
   await call("events", "PutRule", { Name: "nightly", ScheduleExpression: "rate(1 day)", Description: "Every night" });
   await call("scheduler", "CreateSchedule", { Name: "every-hour", ScheduleExpression: "rate(1 hour)", State: "DISABLED", FlexibleTimeWindow: { Mode: "OFF" }, Target: { Arn: made.orders.machine, RoleArn: ROLE, Input: "{}" } });
+  await call("ssm", "PutParameter", { Name: "/shop/limit", Value: "40", Type: "String" });
+  await call("ssm", "PutParameter", { Name: "/shop/limit", Value: "41", Type: "String", Overwrite: true });
+  made.key = (await call("kms", "CreateKey", { Description: "of the shop" })).KeyMetadata.KeyId;
+  await call("kms", "CreateAlias", { AliasName: "alias/shop", TargetKeyId: made.key });
+  await call("pipes", "CreatePipe", { Name: "to-topic", RoleArn: ROLE, Source: "arn:aws:sqs:us-east-1:000000000000:work", Target: topic.TopicArn, DesiredState: "STOPPED" });
   await call("secretsmanager", "CreateSecret", { Name: "warehouse/password", SecretString: "not shown" });
   await call("logs", "CreateLogGroup", { logGroupName: "/aws/vendedlogs/orders" });
   await call("logs", "CreateLogStream", { logGroupName: "/aws/vendedlogs/orders", logStreamName: "one" });
@@ -157,6 +162,9 @@ export async function queried({ call }, QueryExecutionId) {
     await new Promise((done) => setTimeout(done, 100));
   }
 }
+
+/** The Map Run of an execution that has one. */
+export const mapRunOf = async ({ call }, executionArn) => (await call("states", "ListMapRuns", { executionArn })).mapRuns[0].mapRunArn;
 
 /** Waits until an execution is over. */
 export async function ended({ call }, executionArn) {

@@ -5,7 +5,8 @@ import { after, before, test } from "node:test";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { ended, fill, signedIn } from "./fixture.mjs";
+import { strToU8, zipSync } from "fflate";
+import { ended, fill, mapRunOf, signedIn } from "./fixture.mjs";
 import { browser as chromium, lacking, serve } from "./server.mjs";
 
 const PATIENCE = Number(process.env.PATIENCE ?? 600_000);
@@ -23,6 +24,7 @@ before(async () => {
   api = await signedIn(server.endpoint, server.token);
   made = await fill(api);
   for (const name of ["orders", "caught", "retried", "many-files"]) await ended(api, made[name].execution);
+  made.mapRun = await mapRunOf(api, made["many-files"].execution);
   browser = await launcher.launch({ executablePath: chromium, args: ["--no-sandbox"] });
 });
 after(async () => { await browser?.close(); await server?.stop(); });
@@ -34,7 +36,7 @@ const address = (page, rest = "", query = "") => `#/${page}${rest ? `/${encodeUR
 async function open(scheme = "light", width = 1440) {
   const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height: 900 }, reducedMotion: "reduce" });
   const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE);
+  page.setDefaultTimeout(PATIENCE * 0.7);
   const wrong = [];
   page.on("console", (m) => { if (m.type() === "error") wrong.push(`${m.text()} ${m.location().url}`); });
   page.on("pageerror", (e) => wrong.push(String(e)));
@@ -64,6 +66,8 @@ const PAGES = () => {
     ["triggers", address("jobs", "", "?tab=Triggers")], ["workflow", address("jobs", "workflow/nightly")], ["alarms", address("alarms")], ["audit", address("audit", "", "?name=CreateWorkflow")], ["alarm", address("alarms", "too many dead letters")], ["stack-drift", address("stacks", "mail", "?tab=Drift")], ["jobs", address("jobs")], ["job", address("jobs", "refine")], ["crawler", address("jobs", "crawler/sales")],
     ["tables", address("tables")], ["table", address("tables", "files")], ["table-query", address("tables", "files", "?key=file-3")], ["queues", address("queues")], ["queue", address("queues", "work")], ["topics", address("topics")],
     ["rules", address("rules")], ["schedule", address("rules", "schedule/default/every-hour")], ["rule", address("rules", "rule/default/nightly")], ["stacks", address("stacks")], ["stack", address("stacks", "mail")],
+    ["pipes", address("things", "pipes")], ["pipe", address("things", "pipes/to-topic")], ["buses", address("things", "buses")], ["bus", address("things", "buses/default")], ["parameters", address("things", "parameters")], ["parameter", address("things", "parameters//shop/limit")], ["keys", address("things", "keys")], ["key", address("things", `keys/${made.key}`)], ["workgroups", address("things", "workgroups")], ["workgroup", address("things", "workgroups/primary")], ["repositories", address("things", "repositories")], ["replays", address("things", "replays")], ["destinations", address("things", "destinations")], ["connections", address("things", "connections")],
+    ["machine-metrics", address("machine", made.orders.machine, "?tab=Metrics")], ["machine-versions", address("machine", made.orders.machine, "?tab=Versions")], ["express", address("machine", made.quick.machine)], ["map-run", address("map-run", made.mapRun)], ["topic", address("topics", "arn:aws:sns:us-east-1:000000000000:alarms")], ["function-configuration", address("functions", "greet", "?tab=Configuration")], ["function-logs", address("functions", "greet", "?tab=Logs")], ["sql-result", address("sql", "", `?query=${made.packed}`)],
     ["roles", address("roles")], ["role", address("roles", "console")], ["secrets", address("secrets")], ["logs", address("logs")], ["metrics", address("metrics")], ["costs", address("costs")], ["nowhere", address("nowhere")],
   ];
 };
@@ -223,7 +227,7 @@ test("Parquet shows its rows, its schema and its row groups", { ...skip, timeout
 test("a plan shows rows and time of each operator", { ...skip, timeout: PATIENCE }, async () => {
   const { page, context } = await open();
   await show(page, address("sql", "", `?statement=${encodeURIComponent("SELECT count(*) AS n FROM sales.daily WHERE amount > 30")}`));
-  await page.getByRole("button", { name: "Explain", exact: true }).click();
+  await page.getByRole("button", { name: "Explain and run" }).click();
   await page.getByRole("region", { name: "Plan" }).waitFor();
   const rows = await page.getByRole("region", { name: "Plan" }).locator("tbody tr").evaluateAll((all) => all.map((r) => [...r.cells].map((c) => c.innerText)));
   assert.ok(rows.some(([name, out]) => name.startsWith("AggregateExec") && out === "1"), JSON.stringify(rows));
@@ -325,10 +329,18 @@ test("a long history opens, and its rows are made as they come into sight", { ..
   assert.equal((await ended(api, executionArn)).status, "SUCCEEDED");
   const { page, context } = await open();
   const began = performance.now();
+  const asked = counted(page);
   await show(page, address("execution", executionArn, "?tab=Events"));
   await page.getByText("24,008 of 24,008").waitFor();
   t.diagnostic(`24,008 events in ${Math.round(performance.now() - began)} ms`);
   assert.ok(await page.locator(".virtual-row").count() < 100);
+  assert.equal(asked().filter((url) => url.endsWith("GetExecutionHistory")).length, 25, "a page of a thousand each, once");
+  assert.ok(await nodes(page) < 1500, `${await nodes(page)} nodes`);
+  // What is there is not asked again, wherever one looks.
+  const before = asked().length;
+  await page.locator(".virtual").evaluate((box) => { box.scrollTop = box.scrollHeight; });
+  await page.getByRole("button", { name: /^Event 24008,/ }).waitFor();
+  assert.equal(asked().length, before);
   await context.close();
 });
 
@@ -363,6 +375,298 @@ test("SQL runs, shows its rows, and says what is wrong", { ...skip, timeout: PAT
   await page.reload();
   await page.getByRole("button", { name: /^Run/ }).click();
   await page.getByText(/COLUMN_NOT_FOUND/).first().waitFor();
+  await context.close();
+});
+
+/** Answers one operation of the console's door otherwise than the server. */
+const answering = (page, operation, answer) => page.route(`**/console/api/${operation}`, answer);
+const role = "arn:aws:iam::000000000000:role/console";
+const machineOf = async (name, definition, type = "STANDARD") => (await api.call("states", "CreateStateMachine", { name, definition: JSON.stringify(definition), roleArn: role, type })).stateMachineArn;
+
+test("a name is found among older executions too", { ...skip, timeout: PATIENCE }, async () => {
+  const stateMachineArn = await machineOf("many-runs", { StartAt: "A", States: { A: { Type: "Succeed" } } });
+  await api.call("states", "StartExecution", { stateMachineArn, name: "needle" });
+  await Promise.all(Array.from({ length: 105 }, () => api.call("states", "StartExecution", { stateMachineArn })));
+  const { page, context } = await open();
+  await show(page, address("machine", stateMachineArn, "?name=needle"));
+  await page.getByText("There are older ones.").waitFor();
+  await page.getByRole("button", { name: "Look through older ones" }).click();
+  await page.getByRole("link", { name: "needle" }).waitFor();
+  // All are read by now.
+  await show(page, address("machine", stateMachineArn, "?name=haystack"));
+  await page.getByText("No execution with “haystack” in its name was found.").waitFor();
+  await context.close();
+});
+
+test("a result is sorted whole, though a part of it was shown", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("sql", "", `?statement=${encodeURIComponent("SELECT n, CAST(n AS varchar) AS word FROM UNNEST(sequence(1, 2600)) AS t(n) ORDER BY n")}`));
+  await page.getByRole("button", { name: /^Run/ }).click();
+  const table = page.getByRole("table", { name: "Result" });
+  await table.getByRole("cell", { name: "1", exact: true }).first().waitFor();
+  await page.getByText("499 rows so far").waitFor();
+  await table.getByRole("button", { name: "n", exact: true }).click();
+  await table.getByRole("cell", { name: "2600" }).first().waitFor();
+  await page.getByText("2,600 rows").waitFor();
+  assert.ok(await table.getByRole("row").count() < 100, "rows are made as they come into sight");
+  await context.close();
+});
+
+test("the overview counts all that runs, and says what it has not looked at", { ...skip, timeout: PATIENCE }, async () => {
+  const stateMachineArn = await machineOf("many-waits", { StartAt: "W", States: { W: { Type: "Wait", Seconds: 3600, End: true } } });
+  await Promise.all(Array.from({ length: 55 }, () => api.call("states", "StartExecution", { stateMachineArn })));
+  const { executions } = await api.call("states", "ListExecutions", { stateMachineArn: made.waits.machine, statusFilter: "RUNNING" });
+  const { page, context } = await open();
+  const figure = (name) => page.locator(".figure", { hasText: name }).locator("b");
+  await page.waitForFunction((least) => Number([...document.querySelectorAll(".figure")].find((f) => f.textContent.startsWith("Running"))?.querySelector("b").textContent) >= least, 55 + executions.length);
+  assert.match(await figure("Succeeded, last day").innerText(), /^\d+\+$/, "of many-runs only the newest are counted, which the sign says");
+  await context.close();
+  // Before it has looked it does not say that nothing failed, and what it may not list it names.
+  const { page: other, context: second } = await open();
+  let go;
+  const held = new Promise((done) => { go = done; });
+  await answering(other, "glue/GetCrawlers", async (route) => { await held; await route.fulfill({ status: 400, contentType: "application/json", body: JSON.stringify({ __type: "AccessDeniedException", message: "no" }) }); });
+  await answering(other, "states/ListExecutions", (route) => route.fulfill({ contentType: "application/json", body: JSON.stringify({ executions: [] }) }));
+  await other.reload();
+  await other.getByText("Looking…").waitFor();
+  assert.equal(await other.getByText("failed within a day").count(), 0);
+  go();
+  await other.getByText("Not looked at: crawlers (AccessDeniedException).").waitFor();
+  await second.close();
+});
+
+test("a list that is longer than what was read of it says so", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  const secrets = Array.from({ length: 100 }, (_, n) => ({ ARN: `arn:aws:secretsmanager:us-east-1:000000000000:secret:s${n}`, Name: `s${n}` }));
+  await answering(page, "secretsmanager/ListSecrets", (route) => route.fulfill({ contentType: "application/json", body: JSON.stringify({ SecretList: secrets, NextToken: "more" }) }));
+  await show(page, address("secrets"));
+  await page.getByText("the first 1,000 of ListSecrets was read.").waitFor();
+  await show(page, address("roles"));
+  assert.equal(await page.locator(".cut").count(), 0);
+  await context.close();
+});
+
+test("an Express machine is started and waited for", { ...skip, timeout: PATIENCE }, async () => {
+  const arn = await machineOf("swift", { StartAt: "A", States: { A: { Type: "Pass", Result: { swift: "indeed" }, End: true } } }, "EXPRESS");
+  const { page, context } = await open();
+  await show(page, address("machine", arn));
+  await page.getByRole("button", { name: "Start…" }).click();
+  await page.getByRole("button", { name: "Start and wait" }).click();
+  await page.getByRole("dialog").getByText("indeed").waitFor();
+  await context.close();
+});
+
+test("times say their zone", { ...skip, timeout: PATIENCE }, async () => {
+  const context = await browser.newContext({ timezoneId: "Asia/Tokyo" });
+  const page = await context.newPage();
+  await page.goto(`${server.endpoint}/console/#token=${server.token}&to=${encodeURIComponent("/logs?group=/aws/vendedlogs/orders&span=86400")}`);
+  await page.getByRole("columnheader", { name: "Time (Asia/Tokyo)" }).waitFor();
+  const { events } = await api.call("logs", "FilterLogEvents", { logGroupName: "/aws/vendedlogs/orders" });
+  const local = new Date(events[0].timestamp + 9 * 3_600_000).toISOString().slice(0, 23).replace("T", " ");
+  await page.getByText(local).waitFor();
+  await context.close();
+});
+
+test("a plan is shown without running the statement, unless that is asked", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("sql", "", `?statement=${encodeURIComponent("SELECT count(*) AS cities FROM sales.daily")}`));
+  await page.getByRole("button", { name: "Explain", exact: true }).click();
+  await page.getByRole("region", { name: "Plan" }).waitFor();
+  const { QueryExecutionIds: [id] } = await api.call("athena", "ListQueryExecutions", { MaxResults: 1 });
+  const { QueryExecution } = await api.call("athena", "GetQueryExecution", { QueryExecutionId: id });
+  assert.equal(QueryExecution.Query, "EXPLAIN SELECT count(*) AS cities FROM sales.daily");
+  assert.equal(QueryExecution.Statistics.DataScannedInBytes ?? 0, 0);
+  await context.close();
+});
+
+test("a state's log is that of its own invocation", { ...skip, timeout: PATIENCE }, async () => {
+  // Three iterations at once, and an invocation of somebody else.
+  const code = "import time\ndef handler(event, context):\n    print('I am', event['who'])\n    time.sleep(1)\n    if event['who'] == 'three':\n        raise ValueError('three fails')\n    return event\n";
+  await api.call("lambda", "CreateFunction", { FunctionName: "who", Runtime: "python3.11", Handler: "app.handler", Role: role, Timeout: 30, Code: { ZipFile: Buffer.from(zipSync({ "app.py": strToU8(code) })).toString("base64") } });
+  const call = { Type: "Task", Resource: "arn:aws:states:::lambda:invoke", Parameters: { FunctionName: "who", "Payload.$": "$" }, Catch: [{ ErrorEquals: ["States.ALL"], Next: "Caught" }], End: true };
+  const arn = await machineOf("who", { StartAt: "Each", States: { Each: { Type: "Map", ItemsPath: "$.all", End: true, ItemProcessor: { StartAt: "Call", States: { Call: call, Caught: { Type: "Pass", End: true } } } } } });
+  const stranger = api.call("lambda", "Invoke", { FunctionName: "who", Payload: Buffer.from('{"who":"stranger"}').toString("base64") });
+  const { executionArn } = await api.call("states", "StartExecution", { stateMachineArn: arn, input: JSON.stringify({ all: ["one", "two", "three"].map((who) => ({ who })) }) });
+  assert.equal((await ended(api, executionArn)).status, "SUCCEEDED");
+  await stranger;
+  const { page, context } = await open();
+  for (const [n, who] of [[1, "two"], [2, "three"]]) {
+    await show(page, address("execution", executionArn, `?state=Call&pick=${encodeURIComponent(`Each#${n}`)}`));
+    const log = page.getByRole("region", { name: "Log" });
+    await log.getByText(`I am ${who}`).first().waitFor();
+    const told = (await log.allInnerTexts()).join();
+    assert.deepEqual(told.match(/I am \w+/g), [`I am ${who}`]);
+  }
+  await context.close();
+});
+
+test("a state is tried with another input and another answer", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("execution", made.orders.execution, "?state=Price&pick=Each+order%230"));
+  await page.locator("summary", { hasText: "Try this state" }).click();
+  const input = page.getByRole("textbox", { name: "Input of the trial" });
+  await input.click();
+  await page.keyboard.press("Control+a");
+  await page.keyboard.insertText('{"n": 41}');
+  await page.getByRole("button", { name: "Try it" }).click();
+  const trial = page.getByRole("group", { name: "What came of the trial" });
+  await trial.getByText("141").first().waitFor();
+  assert.match(await trial.innerText(), /Next state\s+Odd\?/);
+  await context.close();
+});
+
+test("a state machine has its figures of the last day, each with its plot", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("machine", made.orders.machine, "?tab=Metrics"));
+  const figure = (words) => page.locator(".figure", { hasText: words });
+  await figure("started, last day").waitFor();
+  assert.ok(Number(await figure("started, last day").locator("b").innerText()) >= 12);
+  assert.ok(Number((await figure("p95 of the slowest hour").locator("b").innerText()).replaceAll(",", "")) >= 1000, "one state waits a second");
+  await figure("succeeded, last day").getByRole("link", { name: "Plot" }).click();
+  await page.getByRole("heading", { name: "Metrics" }).waitFor();
+  assert.equal(new URLSearchParams(page.url().split("?")[1]).get("of"), made.orders.machine);
+  await page.getByRole("img", { name: "Plot of ExecutionsSucceeded" }).waitFor();
+  await context.close();
+});
+
+test("executions of an Express machine are read from its log", { ...skip, timeout: PATIENCE }, async () => {
+  const group = "/aws/vendedlogs/states/logged";
+  await api.call("logs", "CreateLogGroup", { logGroupName: group });
+  const definition = { StartAt: "A", States: { A: { Type: "Pass", Result: { a: 1 }, Next: "B" }, B: { Type: "Fail", Error: "Not.Good", Cause: "it is not" } } };
+  const { stateMachineArn } = await api.call("states", "CreateStateMachine", { name: "logged", definition: JSON.stringify(definition), roleArn: role, type: "EXPRESS",
+    loggingConfiguration: { level: "ALL", includeExecutionData: true, destinations: [{ cloudWatchLogsLogGroup: { logGroupArn: `arn:aws:logs:us-east-1:000000000000:log-group:${group}:*` } }] } });
+  await api.call("states", "StartSyncExecution", { stateMachineArn, name: "first", input: '{"x": 1}' });
+  const { page, context } = await open();
+  await show(page, address("machine", stateMachineArn));
+  await page.getByRole("link", { name: "first", exact: true }).click();
+  await page.locator('[data-state="B"][data-status="failed"]').waitFor();
+  await page.getByText("Not.Good").first().waitFor();
+  await page.getByRole("button", { name: /^A, Pass, succeeded/ }).click();
+  await page.locator(".value", { hasText: "Input" }).getByText("x").first().waitFor();
+  await context.close();
+});
+
+test("the console opens what an ARN names", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("arn", "arn:aws:lambda:us-east-1:000000000000:function:greet"));
+  await page.getByRole("heading", { name: /greet/, level: 1 }).waitFor();
+  await show(page, address("arn", "arn:aws:nothing:us-east-1:000000000000:thing"));
+  await page.getByText("The console has no page for").waitFor();
+  await context.close();
+});
+
+test("SQL asks in a workgroup, prepares statements, and hands over Parquet", { ...skip, timeout: PATIENCE }, async () => {
+  await api.call("athena", "CreateWorkGroup", { Name: "team", Configuration: { ResultConfiguration: { OutputLocation: "s3://console-lake/team/" } } });
+  await api.call("athena", "CreatePreparedStatement", { WorkGroup: "team", StatementName: "above", QueryStatement: "SELECT city FROM sales.daily WHERE amount > ?" });
+  const { page, context } = await open();
+  await show(page, address("sql", "", `?workgroup=team&statement=${encodeURIComponent("SELECT city, amount FROM sales.daily")}`));
+  await page.getByRole("button", { name: /^Run/ }).click();
+  await page.getByRole("cell", { name: "city c" }).waitFor();
+  const { QueryExecutionIds: [id] } = await api.call("athena", "ListQueryExecutions", { WorkGroup: "team" });
+  assert.ok(id, "it ran in the workgroup");
+  const coming = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download Parquet" }).click();
+  const bytes = readFileSync(await (await coming).path());
+  assert.equal(bytes.subarray(0, 4).toString(), "PAR1");
+  assert.equal((await api.call("s3", "ListObjectsV2", { Bucket: "lakerun-query-results", Prefix: "unload/" })).KeyCount, 0, "nothing of it is left");
+  await page.getByRole("button", { name: "above", exact: true }).click();
+  await page.getByText("EXECUTE above USING ?").waitFor();
+  await context.close();
+});
+
+test("kinds with a list alone have one, and what belongs to each", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  for (const [kind, name, told] of [["parameters", "/shop/limit", "41"], ["keys", made.key, "alias/shop"], ["buses", "default", "nightly"], ["workgroups", "primary", "None is prepared."], ["pipes", "to-topic", "arn:aws:sns:us-east-1:000000000000:alarms"]]) {
+    await show(page, address("things", kind));
+    await page.getByRole("link", { name, exact: true }).click();
+    await page.getByRole("heading", { name: new RegExp(name.replaceAll("/", "\\/")), level: 1 }).waitFor();
+    await page.getByText(told, { exact: true }).first().waitFor();
+  }
+  await context.close();
+});
+
+/** The requests that a page makes from now on. */
+function counted(page) {
+  const urls = [];
+  page.on("request", (r) => urls.push(r.url()));
+  return () => urls;
+}
+const nodes = (page) => page.evaluate(() => document.querySelectorAll("*").length);
+
+test("ten thousand executions cost what a hundred cost", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  const all = Array.from({ length: 10_000 }, (_, n) => ({ executionArn: `${made.orders.machine.replace("stateMachine", "execution")}:run-${n}`, stateMachineArn: made.orders.machine, name: `run-${n}`, status: "SUCCEEDED", startDate: 1.7e9 - n, stopDate: 1.7e9 - n + 1 }));
+  await answering(page, "states/ListExecutions", (route) => {
+    const { maxResults, nextToken } = route.request().postDataJSON();
+    const from = Number(nextToken ?? 0);
+    const to = from + maxResults;
+    return route.fulfill({ contentType: "application/json", body: JSON.stringify({ executions: all.slice(from, to), ...(to < all.length ? { nextToken: String(to) } : {}) }) });
+  });
+  const asked = counted(page);
+  await show(page, address("machine", made.orders.machine));
+  await page.getByRole("link", { name: "run-0", exact: true }).waitFor();
+  assert.equal(asked().filter((url) => url.endsWith("ListExecutions")).length, 1);
+  assert.ok(await nodes(page) < 2500, `${await nodes(page)} nodes`);
+  // All of them, a thousand at a time; what is not shown is not made.
+  await show(page, address("machine", made.orders.machine, "?name=run-9999"));
+  await page.getByRole("button", { name: "Look through older ones" }).click();
+  await page.getByRole("link", { name: "run-9999" }).waitFor();
+  assert.equal(asked().filter((url) => url.endsWith("ListExecutions")).length, 11);
+  await show(page, address("machine", made.orders.machine));
+  await page.getByText("10,000 executions").waitFor();
+  assert.ok(await nodes(page) < 2500, `${await nodes(page)} nodes`);
+  await context.close();
+});
+
+test("no page asks anything in a minute in which nothing changes", { ...skip, timeout: PATIENCE }, async () => {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE * 0.7);
+  // The page's own clock goes on by a minute at once.
+  await page.clock.install();
+  await page.goto(`${server.endpoint}/console/#token=${server.token}`);
+  await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+  const busy = [];
+  for (const [name, hash] of PAGES()) {
+    // What the server itself measures each minute shows there.
+    if (name.startsWith("alarm")) continue;
+    await show(page, hash);
+    await page.waitForLoadState("networkidle").catch(() => {});
+    await page.waitForTimeout(300);
+    const asked = counted(page);
+    await page.clock.runFor(60_000);
+    await page.waitForTimeout(50);
+    if (asked().length > 0) busy.push(`${name}: ${asked().map((url) => url.split("/api/").pop()).join(", ")}`);
+    page.removeAllListeners("request");
+  }
+  assert.deepEqual(busy, []);
+  await context.close();
+});
+
+test("everything on every page is reached by the Tab key", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  const lost = [];
+  for (const [name, hash] of PAGES()) {
+    await show(page, hash);
+    const wanted = await page.evaluate(() => {
+      const all = [...document.querySelectorAll("#content a[href], #content button, #content input, #content select, #content textarea, #content summary, #content [tabindex]")];
+      const stops = all.filter((e) => e.tabIndex >= 0 && !e.disabled && e.checkVisibility({ visibilityProperty: true }) && !(e.type === "radio" && !e.checked) && !e.closest(".cm-editor"));
+      stops.forEach((e, n) => e.setAttribute("data-stop", n));
+      document.activeElement?.blur();
+      document.getElementById("content").focus();
+      return stops.length;
+    });
+    const seen = new Set();
+    for (let n = 0; n < wanted + 80 && seen.size < wanted; n++) {
+      await page.keyboard.press("Tab");
+      const stop = await page.evaluate(() => (document.activeElement?.closest(".cm-editor") ? "editor" : document.activeElement?.getAttribute("data-stop")));
+      // The editor takes Tab; Escape gives it back.
+      if (stop === "editor") await page.keyboard.press("Escape");
+      else if (stop !== null) seen.add(stop);
+    }
+    if (seen.size < wanted) lost.push(`${name}: ${wanted - seen.size} of ${wanted}: ${await page.evaluate((known) => [...document.querySelectorAll("[data-stop]")].filter((e) => !known.includes(e.getAttribute("data-stop"))).slice(0, 3).map((e) => e.outerHTML.slice(0, 120)).join(" | "), [...seen])}`);
+  }
+  assert.deepEqual(lost, []);
   await context.close();
 });
 

@@ -2,6 +2,7 @@
 // only where they are looked at.
 
 import { call } from "../api.ts";
+import { described as ofLog, isExpress, read } from "./express.ts";
 import type { Machine } from "./graph.ts";
 import { History, type HistoryEvent } from "./states.ts";
 
@@ -25,11 +26,20 @@ export interface Described {
 
 interface Page { events: HistoryEvent[]; nextToken?: string }
 
-export const describe = (executionArn: string): Promise<Described> => call("states", "DescribeExecution", { executionArn });
+/** Of an Express execution there is its log alone. */
+export const describe = async (executionArn: string): Promise<Described> =>
+  (isExpress(executionArn) ? ofLog(executionArn, (await read(executionArn)).events, Date.now() / 1000) : call("states", "DescribeExecution", { executionArn }));
+
+/** The services that write when an execution goes on. */
+export const topicsOf = (executionArn: string): string[] => [isExpress(executionArn) ? "logs" : "states"];
 
 export async function definition(executionArn: string): Promise<Machine> {
-  const found = await call<{ definition: string }>("states", "DescribeStateMachineForExecution", { executionArn });
-  return JSON.parse(found.definition) as Machine;
+  if (isExpress(executionArn)) {
+    const { machine } = await read(executionArn);
+    return { ...(JSON.parse(machine.definition) as Machine), roleArn: machine.roleArn };
+  }
+  const found = await call<{ definition: string; roleArn: string }>("states", "DescribeStateMachineForExecution", { executionArn });
+  return { ...(JSON.parse(found.definition) as Machine), roleArn: found.roleArn };
 }
 
 const PAGE = 1000;
@@ -39,6 +49,12 @@ const SHOW_MS = 400;
 
 /** Reads the history from its beginning, without data; what is there is shown now and then. */
 export async function load(executionArn: string, into: History, data: Data, seen: () => void): Promise<void> {
+  if (isExpress(executionArn)) {
+    data.hold((await read(executionArn)).events);
+    into.add(data.held);
+    seen();
+    return;
+  }
   let nextToken: string | undefined;
   let shown = 0;
   const ask = (token?: string): Promise<Page> => call("states", "GetExecutionHistory", {
@@ -60,7 +76,12 @@ export async function load(executionArn: string, into: History, data: Data, seen
 }
 
 /** Reads what is new, from the end back to what is known. */
-export async function news(executionArn: string, into: History): Promise<void> {
+export async function news(executionArn: string, into: History, data: Data): Promise<void> {
+  if (isExpress(executionArn)) {
+    data.hold((await read(executionArn)).events);
+    into.add(data.held);
+    return;
+  }
   const found: HistoryEvent[] = [];
   let nextToken: string | undefined;
   do {
@@ -83,7 +104,13 @@ export class Data {
 
   mark(token: string | undefined): void { this.marks.push(token); }
 
+  /** Events that came with their data, as a log has them. */
+  held: HistoryEvent[] = [];
+
+  hold(events: HistoryEvent[]): void { this.held = events; }
+
   async event(id: number): Promise<HistoryEvent | undefined> {
+    if (this.held.length > 0) return this.held.find((event) => event.id === id);
     const piece = Math.floor((id - 1) / NEWS);
     const known = await this.piece(piece);
     if (known.has(id)) return known.get(id);
@@ -124,6 +151,11 @@ export const redrive = (executionArn: string): Promise<unknown> => call("states"
 
 export const start = (stateMachineArn: string, input: string, name?: string): Promise<{ executionArn: string }> =>
   call("states", "StartExecution", { stateMachineArn, input, ...(name ? { name } : {}) });
+
+export interface Synchronous { executionArn: string; name: string; status: string; startDate: number; stopDate: number; output?: string; error?: string; cause?: string; billingDetails?: { billedMemoryUsedInMB: number; billedDurationInMilliseconds: number } }
+
+export const startSync = (stateMachineArn: string, input: string, name?: string): Promise<Synchronous> =>
+  call("states", "StartSyncExecution", { stateMachineArn, input, ...(name ? { name } : {}) });
 
 export interface MapRun { mapRunArn: string; executionArn: string; status: string; startDate: number; stopDate?: number; maxConcurrency: number; toleratedFailurePercentage: number; toleratedFailureCount: number; itemCounts: Counts; executionCounts: Counts }
 export interface Counts { pending: number; running: number; succeeded: number; failed: number; timedOut: number; aborted: number; total: number; resultsWritten: number }

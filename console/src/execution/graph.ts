@@ -12,8 +12,9 @@ export interface State {
   Iterator?: Machine;
   ItemProcessor?: Machine;
   Resource?: string;
+  QueryLanguage?: string;
 }
-export interface Machine { StartAt: string; States: Record<string, State> }
+export interface Machine { StartAt: string; States: Record<string, State>; QueryLanguage?: string; /** The role that an execution runs as. */ roleArn?: string }
 
 export interface Box { id: string; name?: string; type: string; x: number; y: number; width: number; height: number; holds: number; collapsed: boolean }
 export interface Arrow { points: { x: number; y: number }[]; kind: "next" | "catch" }

@@ -5,7 +5,8 @@ import { listen } from "../api.ts";
 import { link, setParams } from "../route.ts";
 import { count, duration } from "../time.ts";
 import { Arn, Badge, Dialog, Failure, fail, KeyValues, late, Loading, Page, say, SIGNS, Table, Tabs, Time, Value, Virtual } from "../ui.tsx";
-import { counted, Data, definition, type Described, describe, load, mapRun, news, redrive, stop } from "./data.ts";
+import { counted, Data, definition, type Described, describe, load, mapRun, news, redrive, stop, topicsOf } from "./data.ts";
+import { isExpress } from "./express.ts";
 import { type Machine, states } from "./graph.ts";
 import { Graph } from "./graphview.tsx";
 import { Panel, words } from "./panel.tsx";
@@ -19,6 +20,8 @@ const Drawn = late(() => import("../pages/lineage.tsx").then((m) => m.Drawn));
 /** Tabs that take the whole width. */
 const WIDE = new Set(["Data", "Costs"]);
 const TABS = ["Graph", "Timeline", "States", "Events", "Data", "Costs"];
+/** Lineage and costs do not tell single Express executions apart. */
+const OF_EXPRESS = TABS.slice(0, 4);
 
 export default function Execution({ rest: arn, params }: { rest: string; params: URLSearchParams }) {
   const [described, setDescribed] = useState<Described>();
@@ -44,7 +47,7 @@ export default function Execution({ rest: arn, params }: { rest: string; params:
         do {
           missed = false;
           const before = history.last;
-          await news(arn, history);
+          await news(arn, history, data);
           await told();
           if (history.last !== before) seen();
           if (history.root.ended !== undefined) {
@@ -77,7 +80,7 @@ export default function Execution({ rest: arn, params }: { rest: string; params:
         await load(arn, history, data, seen);
         await told();
         if (!alive) return;
-        if (now.status === "RUNNING") { close = listen(["states"], follow); void follow(); }
+        if (now.status === "RUNNING") { close = listen(topicsOf(arn), follow); void follow(); }
       } catch (e) { if (alive) setError(e); }
     };
     void begin();
@@ -91,7 +94,9 @@ export default function Execution({ rest: arn, params }: { rest: string; params:
     return () => clearInterval(timer);
   }, [described?.status]);
 
-  const tab = TABS.includes(params.get("tab") ?? "") ? params.get("tab")! : "Graph";
+  const express = isExpress(arn);
+  const tabs = express ? OF_EXPRESS : TABS;
+  const tab = tabs.includes(params.get("tab") ?? "") ? params.get("tab")! : "Graph";
   const selected = params.get("state") ?? undefined;
   const picks = useMemo(() => new Map((params.get("pick") ?? "").split("~").filter(Boolean).map((pair): [string, number] => {
     const cut = pair.lastIndexOf("#");
@@ -115,17 +120,18 @@ export default function Execution({ rest: arn, params }: { rest: string; params:
     <Page title={described.name} kind="Execution" up={[machineName, link("machine", described.stateMachineArn)]}
       note={<p class="row"><Badge status={described.status} /> <span class="quiet"><Time at={described.startDate} /> · {duration(lasted)} · {count(history.events.length, "event")}{described.redriveCount ? ` · ${count(described.redriveCount, "redrive")}` : ""}</span></p>}
       actions={<>
-        {described.status === "RUNNING" ? <button class="danger" onClick={() => setAsking("stop")}>Stop…</button> : null}
+        {described.status === "RUNNING" && !express ? <button class="danger" onClick={() => setAsking("stop")}>Stop…</button> : null}
         {described.redriveStatus === "REDRIVABLE" ? <button onClick={() => redrive(arn).then(() => location.reload(), fail)}>Redrive</button> : null}
         <button onClick={() => setAsking("again")}>Run again…</button>
-        <a class="button" href={link("compare", arn)}>Compare</a>
+        {express ? null : <a class="button" href={link("compare", arn)}>Compare</a>}
       </>}>
       {error ? <Failure error={error} /> : null}
+      {express ? <p class="quiet">As its log tells it: nothing else is kept of an Express execution.</p> : null}
       {described.mapRunArn ? <p>A child of <a href={link("map-run", described.mapRunArn)}>a Map Run</a></p> : null}
       {described.error || described.cause ? <p class="error"><b>{described.error}</b> {words(described.cause)}</p> : null}
       <div class={WIDE.has(tab) ? "" : "split"}>
         <div>
-          <Tabs names={TABS} now={tab} onPick={(name) => setParams({ tab: name === "Graph" ? undefined : name })} />
+          <Tabs names={tabs} now={tab} onPick={(name) => setParams({ tab: name === "Graph" ? undefined : name })} />
           <div role="tabpanel" aria-labelledby={`tab-${tab}`}>
             {tab === "Graph" ? (machine ? <Graph machine={machine} summaries={summaries} notes={notes} selected={selected} onSelect={select} /> : <Loading />) : null}
             {tab === "Timeline" ? <Timeline history={history} version={version} onSelect={select} /> : null}
@@ -139,7 +145,7 @@ export default function Execution({ rest: arn, params }: { rest: string; params:
           {selected ? (
             <>
               <p><button class="quiet-button" onClick={() => setParams({ state: undefined })}>← The execution</button></p>
-              <Panel arn={arn} history={history} data={data} name={selected} picks={picks} onPick={pick} visit={Number(params.get("visit") ?? 0)} onVisit={(n) => setParams({ visit: String(n) })} size={version} />
+              <Panel arn={arn} history={history} data={data} name={selected} picks={picks} onPick={pick} visit={Number(params.get("visit") ?? 0)} onVisit={(n) => setParams({ visit: String(n) })} size={version} machine={machine} described={described} />
             </>
           ) : (
             <>
@@ -160,7 +166,7 @@ export default function Execution({ rest: arn, params }: { rest: string; params:
           </form>
         </Dialog>
       ) : null}
-      {asking === "again" ? <Start machine={described.stateMachineArn} input={described.input ?? "{}"} onClose={() => setAsking(undefined)} /> : null}
+      {asking === "again" ? <Start machine={described.stateMachineArn} input={described.input ?? "{}"} express={express} onClose={() => setAsking(undefined)} /> : null}
     </Page>
   );
 }

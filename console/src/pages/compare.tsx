@@ -38,6 +38,9 @@ export default function Compare({ rest: arn, params }: { rest: string; params: U
   );
 }
 
+/** Of several visits the last is shown. */
+const last = (visits?: Node[]): string => (visits && visits.length > 1 ? `, the last of ${visits.length} visits` : "");
+
 type Whole = Awaited<ReturnType<typeof read>>;
 interface Row { name: string; a?: Node[]; b?: Node[] }
 
@@ -65,7 +68,7 @@ function Both({ one, other }: { one: Whole; other: string }) {
             { name: two.described.name.slice(0, 18), cell: (r) => cell(r.b), sort: (r) => seconds(r.b) },
             { name: "Longer by", numeric: true, cell: (r) => (r.a && r.b ? `${seconds(r.b) >= seconds(r.a) ? "+" : "−"}${duration(Math.abs(seconds(r.b) - seconds(r.a)))}` : ""), sort: (r) => seconds(r.b) - seconds(r.a) },
           ]} />
-          {open ? <div class="halves"><div class="card"><h2>{open.name}, first</h2><Value title="Input" text={both.value?.[0]?.input} /><Value title="Output" text={both.value?.[0]?.output} /></div><div class="card"><h2>{open.name}, second</h2><Value title="Input" text={both.value?.[1]?.input} before={parsed(both.value?.[0]?.input)} compared /><Value title="Output" text={both.value?.[1]?.output} before={parsed(both.value?.[0]?.output)} compared /></div></div> : <p class="quiet">A state's name shows both inputs and outputs, what differs marked.</p>}
+          {open ? <div class="halves"><div class="card"><h2>{open.name}, first{last(open.a)}</h2><Value title="Input" text={both.value?.[0]?.input} /><Value title="Output" text={both.value?.[0]?.output} /></div><div class="card"><h2>{open.name}, second{last(open.b)}</h2><Value title="Input" text={both.value?.[1]?.input} before={parsed(both.value?.[0]?.input)} compared /><Value title="Output" text={both.value?.[1]?.output} before={parsed(both.value?.[0]?.output)} compared /></div></div> : <p class="quiet">A state's name shows input and output of its last visit in both, what differs marked.</p>}
         </>
       );
     }}</Loaded>

@@ -68,7 +68,7 @@ export default function Glance() {
   return (
     <div class="halves">
       <div class="card">
-        <h2><a href={link("costs")}>Costs, last {WEEK} days</a></h2>
+        <h2><a href={link("costs")}>Costs, last {WEEK} days</a> <span class="quiet">(days of UTC)</span></h2>
         <Loaded of={spent}>{({ total, byDay }) => (
           <>
             <p><b class="total">{money(total)}</b> <span class="quiet">at AWS's list prices of {prices.region}; today {money(byDay[byDay.length - 1]!)}. It costs nothing here.</span></p>

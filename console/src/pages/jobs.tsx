@@ -130,7 +130,7 @@ function OneWorkflow({ name }: { name: string }) {
           <div class="card"><KeyValues of={[["Description", workflow.Description], ["At once, at most", workflow.MaxConcurrentRuns], ["Changed", <Time at={workflow.LastModifiedOn} />], ...Object.entries(workflow.DefaultRunProperties ?? {})]} /></div>
           <h2>Runs</h2>
           <Table rows={runs} label="Runs" empty="It has not run yet." columns={[
-            { name: "Run", wide: true, cell: (r) => r.WorkflowRunId }, { name: "Status", cell: (r) => <Badge status={r.Status} /> }, { name: "Started", cell: (r) => <Time at={r.StartedOn} />, sort: (r) => r.StartedOn ?? 0 },
+            { name: "Run", wide: true, cell: (r) => r.WorkflowRunId }, { name: "Status", cell: (r) => <Badge status={r.Status} tone={r.Statistics?.FailedActions || r.Statistics?.TimeoutActions ? "failed" : undefined} /> }, { name: "Started", cell: (r) => <Time at={r.StartedOn} />, sort: (r) => r.StartedOn ?? 0 },
             { name: "Lasted", numeric: true, cell: (r) => (r.StartedOn && r.CompletedOn ? duration(r.CompletedOn - r.StartedOn) : "") },
             { name: "Actions", cell: (r) => (r.Statistics ? `${r.Statistics.SucceededActions ?? 0} of ${r.Statistics.TotalActions ?? 0} succeeded${r.Statistics.FailedActions ? `, ${r.Statistics.FailedActions} failed` : ""}` : "") },
             { name: "Why", wide: true, cell: (r) => <span class="error">{r.ErrorMessage}</span> },

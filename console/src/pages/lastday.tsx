@@ -7,12 +7,13 @@ import { read } from "./used.ts";
 const HOURS = 24;
 
 /** A metric, the statistic that is shown, and what it counts, in words. */
-export type Figure = [metric: string, stat: "Sum" | "Average" | "Maximum", words: string];
+export type Figure = [metric: string, stat: "Sum" | "Average" | "Maximum" | "p50" | "p95", words: string];
 
 /** The sum, the highest, or the average of the hours in which there was something. */
 function whole(values: number[], stat: Figure[1]): number {
   if (stat === "Sum") return values.reduce((a, b) => a + b, 0);
-  if (stat === "Maximum") return Math.max(...values);
+  // A percentile of the day is not made of those of its hours: the slowest hour's is told.
+  if (stat === "Maximum" || stat.startsWith("p")) return Math.max(...values);
   const seen = values.filter((v) => v > 0);
   return seen.length > 0 ? seen.reduce((a, b) => a + b, 0) / seen.length : 0;
 }
@@ -27,7 +28,7 @@ export function LastDay({ namespace, dimensions, figures }: { namespace: string;
   }, [namespace, JSON.stringify(dimensions)]);
   return <Loaded of={loaded}>{(series) => (
     <div class="cards">{figures.map(([metric, stat, words], n) => (
-      <div class="figure" key={metric}><span>{words}, last day</span><b>{whole(series[n]!, stat).toLocaleString(undefined, { maximumFractionDigits: 1 })}</b><Spark values={series[n]!} label={`${metric} by the hour`} /><br /><a href={link("metrics", "", { metric: `${namespace} ${metric}`, stat, span: "86400" })}>Plot</a></div>
+      <div class="figure" key={`${metric} ${stat}`}><span>{words}, last day</span><b>{whole(series[n]!, stat).toLocaleString(undefined, { maximumFractionDigits: 1 })}</b><Spark values={series[n]!} label={`${metric}, ${stat}, by the hour`} /><br /><a href={link("metrics", "", { metric: `${namespace} ${metric}`, stat, span: "86400", of: Object.values(dimensions).join(", ") })}>Plot</a></div>
     ))}</div>
   )}</Loaded>;
 }

@@ -1,9 +1,9 @@
 // Logs: any groups, any words, any span of time, in order of time.
 
 import { useState } from "preact/hooks";
-import { all, pool } from "../api.ts";
+import { all, pool, some } from "../api.ts";
 import { setParams } from "../route.ts";
-import { bytes, count } from "../time.ts";
+import { bytes, count, instant, ZONE, zoned } from "../time.ts";
 import { Loaded, Page, Table, useLoad } from "../ui.tsx";
 
 interface Group { logGroupName: string; storedBytes?: number; retentionInDays?: number }
@@ -21,7 +21,7 @@ export default function Logs({ params }: { rest: string; params: URLSearchParams
     const names = (groups.value ?? []).map((g) => g.logGroupName).filter((n) => !group || n === group);
     const startTime = Date.now() - Number(span) * 1000;
     const lists = await pool(names, 6, (logGroupName) =>
-      all<Event>("logs", "FilterLogEvents", { logGroupName, startTime, ...(words ? { filterPattern: words } : {}) }, "events", "nextToken", LIMIT).then((r) => ({ ...r, group: logGroupName })));
+      some<Event>("logs", "FilterLogEvents", { logGroupName, startTime, ...(words ? { filterPattern: words } : {}) }, "events", "nextToken", LIMIT).then((r) => ({ ...r, group: logGroupName })));
     return { events: lists.flatMap((l) => l.items.map((e) => ({ ...e, group: l.group }))).sort((a, b) => b.timestamp - a.timestamp), cut: lists.filter((l) => l.more).map((l) => l.group) };
   }, [groups.value, group, words, span]);
   return (
@@ -37,7 +37,7 @@ export default function Logs({ params }: { rest: string; params: URLSearchParams
         <>
           <p class="quiet">{count(events.length, "event")}, newest first{cut.length > 0 ? `; only the first ${LIMIT} of ${cut.join(", ")}: choose a shorter span` : ""}</p>
           <Table rows={events} label="Log events" key={(e) => e.group + e.eventId} empty={words ? `No event of this time has ${words}.` : "No events of this time."} columns={[
-            { name: "Time", cell: (e) => <code>{new Date(e.timestamp).toISOString().slice(0, 23).replace("T", " ")}</code> },
+            { name: `Time (${ZONE})`, cell: (e) => <code title={zoned(e.timestamp / 1000)}>{instant(e.timestamp)}</code> },
             { name: "Group", cell: (e) => <button class="quiet-button" onClick={() => setParams({ group: e.group })}>{e.group}</button> },
             { name: "Message", wide: true, cell: (e) => <span class={`mono ${/error|exception|traceback/i.test(e.message) ? "error" : ""}`} style="white-space:pre-wrap">{e.message.trimEnd()}</span> },
           ]} />

@@ -5,7 +5,8 @@ import { all, call, listen } from "../api.ts";
 import { setParams } from "../route.ts";
 import { count, duration } from "../time.ts";
 import { Arn, Badge, Failure, fail, late, Loaded, Page, Table, Tabs, Time, useLoad } from "../ui.tsx";
-import { figures, type Run, runColumns, runsOf, STATUSES } from "./runs.tsx";
+import type { Figure } from "./lastday.tsx";
+import { figures, type Run, runColumns, type Runs, runsOf, STATUSES } from "./runs.tsx";
 
 export interface Described { stateMachineArn: string; name: string; status: string; definition: string; roleArn: string; type: string; creationDate: number; revisionId?: string; description?: string; loggingConfiguration?: { level?: string; destinations?: { cloudWatchLogsLogGroup?: { logGroupArn?: string } }[] } }
 
@@ -14,7 +15,10 @@ const Start = late(() => import("../execution/start.tsx").then((m) => m.Start));
 const Defined = late(() => import("./definition.tsx").then((m) => m.Defined));
 const Times = late(() => import("./times.tsx").then((m) => m.Times));
 
-const TABS = ["Executions", "Definition", "Times", "Versions"];
+const Express = late(() => import("./express.tsx").then((m) => m.Express));
+const LastDay = late(() => import("./lastday.tsx").then((m) => m.LastDay));
+
+const TABS = ["Executions", "Definition", "Times", "Metrics", "Versions"];
 
 export default function Machine({ rest: arn, params }: { rest: string; params: URLSearchParams }) {
   const machine = useLoad(() => call<Described>("states", "DescribeStateMachine", { stateMachineArn: arn }), [arn]);
@@ -23,28 +27,30 @@ export default function Machine({ rest: arn, params }: { rest: string; params: U
   const base = arn.split(":").slice(0, 7).join(":");
   return (
     <Page title={base.split(":").pop() ?? arn} kind="State machine" up={["State machines", "#/machines"]}
-      actions={<button class="primary" onClick={() => setStarting(true)}>Start…</button>}
+      actions={<button class="primary" disabled={!machine.value} onClick={() => setStarting(true)}>Start…</button>}
       note={machine.value ? <p class="row"><span class="quiet">{machine.value.type.toLowerCase()} · <Arn arn={arn} /></span></p> : null}>
       <Loaded of={machine}>{(m) => (
         <>
           <Tabs names={TABS} now={tab} onPick={(name) => setParams({ tab: name === "Executions" ? undefined : name })} />
           <div role="tabpanel" aria-labelledby={`tab-${tab}`}>
-            {tab === "Executions" ? (m.type === "EXPRESS" ? <Express of={m} /> : <Executions arn={arn} params={params} />) : null}
+            {tab === "Executions" ? (m.type === "EXPRESS" ? <Express of={m} params={params} /> : <Executions arn={arn} params={params} />) : null}
             {tab === "Definition" ? <Defined of={m} onSaved={machine.again} /> : null}
-            {tab === "Times" ? (m.type === "EXPRESS" ? <Express of={m} /> : <Times of={m} />) : null}
+            {tab === "Times" ? (m.type === "EXPRESS" ? <p class="quiet">The times of Express executions are in their metrics, and state by state in each one's log.</p> : <Times of={m} />) : null}
+            {tab === "Metrics" ? <LastDay namespace="AWS/States" dimensions={{ StateMachineArn: base }} figures={FIGURES} /> : null}
             {tab === "Versions" ? <Versions arn={base} of={m} /> : null}
           </div>
         </>
       )}</Loaded>
-      {starting ? <Start machine={arn} input="{}" onClose={() => setStarting(false)} /> : null}
+      {starting ? <Start machine={arn} input="{}" express={machine.value?.type === "EXPRESS"} onClose={() => setStarting(false)} /> : null}
     </Page>
   );
 }
 
-function Express({ of }: { of: Described }) {
-  const group = of.loggingConfiguration?.destinations?.[0]?.cloudWatchLogsLogGroup?.logGroupArn?.split(":")[6];
-  return <p>Of Express executions only their logs are kept: {group ? <a href={`#/logs?group=${encodeURIComponent(group)}`}>{group}</a> : "this machine has no logging configured."}</p>;
-}
+/** Nothing is throttled here, so that there is no figure of it. */
+const FIGURES: Figure[] = [
+  ["ExecutionsStarted", "Sum", "started"], ["ExecutionsSucceeded", "Sum", "succeeded"], ["ExecutionsFailed", "Sum", "failed"], ["ExecutionsTimedOut", "Sum", "timed out"], ["ExecutionsAborted", "Sum", "aborted"],
+  ["ExecutionTime", "p50", "ms, median of the slowest hour"], ["ExecutionTime", "p95", "ms, p95 of the slowest hour"], ["ExecutionTime", "Maximum", "ms, the longest"],
+];
 
 function Executions({ arn, params }: { arn: string; params: URLSearchParams }) {
   const status = params.get("status") ?? "";
@@ -72,8 +78,25 @@ function Executions({ arn, params }: { arn: string; params: URLSearchParams }) {
     const close = listen(["states"], () => void read(false));
     return () => { alive = false; close(); };
   }, [arn, status]);
-  const more = next ? () => { runsOf(of, status, 1000, next).then((page) => { setRuns((old) => [...(old ?? []), ...page.executions]); setNext(page.nextToken); }, fail); } : undefined;
-  const shown = useMemo(() => (runs ?? []).filter((r) => r.name.toLowerCase().includes(name.toLowerCase())), [runs, name]);
+  const fits = (r: Run) => r.name.toLowerCase().includes(name.toLowerCase());
+  const [busy, setBusy] = useState(false);
+  /** Reads on; with a name, until one fits or there are no others: the server's list knows no names. */
+  const older = async () => {
+    setBusy(true);
+    try {
+      let token = next;
+      let page: Runs;
+      do {
+        page = await runsOf(of, status, 1000, token);
+        const { executions } = page;
+        setRuns((old) => [...(old ?? []), ...executions]);
+        setNext(token = page.nextToken);
+      } while (token && name && !page.executions.some(fits));
+    } catch (e) { fail(e); } finally { setBusy(false); }
+  };
+  const more = next && !busy ? () => void older() : undefined;
+  const shown = useMemo(() => (runs ?? []).filter(fits), [runs, name]);
+  const which = `${name ? `with “${name}” in its name ` : ""}${status ? `is ${status.toLowerCase().replace("_", " ")}` : "was found"}`;
   const told = figures(runs ?? []);
   return (
     <>
@@ -83,8 +106,8 @@ function Executions({ arn, params }: { arn: string; params: URLSearchParams }) {
         {runs ? <span class="quiet">{count(runs.length, "execution")}{next ? " so far" : ""}{told.rate === undefined ? "" : ` · ${Math.round(told.rate * 100)} % succeeded`}{told.p50 === undefined ? "" : ` · p50 ${duration(told.p50)} · p95 ${duration(told.p95!)}`}</span> : null}
       </div>
       {error ? <Failure error={error} /> : null}
-      {runs ? <Table rows={shown} label="Executions" columns={runColumns(false)} key={(r) => r.executionArn} more={more}
-        empty={status || name ? `No execution ${name ? `with “${name}” in its name ` : ""}${status ? `is ${status.toLowerCase().replace("_", " ")}` : "was found"}.` : "It has not run yet: Start… runs it."} /> : null}
+      {runs ? <Table rows={shown} label="Executions" columns={runColumns(false)} key={(r) => r.executionArn} more={more} moreWords={name ? "Look through older ones" : undefined}
+        empty={next ? `Among the newest ${count(runs.length, "execution")} none ${which}. There are older ones.` : status || name ? `No execution ${which}.` : "It has not run yet: Start… runs it."} /> : null}
     </>
   );
 }

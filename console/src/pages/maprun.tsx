@@ -6,7 +6,7 @@ import { type MapRun as Described, mapRun } from "../execution/data.ts";
 import { link, setParams } from "../route.ts";
 import { duration } from "../time.ts";
 import { Arn, Badge, Failure, fail, KeyValues, Loading, Page, Table, Time } from "../ui.tsx";
-import { type Run, runColumns, runsOf, STATUSES } from "./runs.tsx";
+import { OF_CHILDREN, type Run, runColumns, runsOf } from "./runs.tsx";
 
 export default function MapRun({ rest: arn, params }: { rest: string; params: URLSearchParams }) {
   const [run, setRun] = useState<Described>();
@@ -50,7 +50,7 @@ export default function MapRun({ rest: arn, params }: { rest: string; params: UR
         ["Tolerated failures", `${run.toleratedFailurePercentage} %, ${run.toleratedFailureCount} items`], ["Child executions", `${run.executionCounts.total} (${run.executionCounts.failed} failed)`],
       ]} /></div>
       <h2>Children</h2>
-      <p><label>Status <select value={status} onChange={(e) => setParams({ status: e.currentTarget.value || "" })}><option value="">all</option>{STATUSES.map((s) => <option value={s}>{s.toLowerCase().replace("_", " ")}</option>)}</select></label></p>
+      <p><label>Status <select value={status} onChange={(e) => setParams({ status: e.currentTarget.value || "" })}><option value="">all</option>{OF_CHILDREN.map((s) => <option value={s}>{s.toLowerCase().replace("_", " ")}</option>)}</select></label></p>
       <Table rows={children ?? []} label="Child executions" columns={runColumns(false)} key={(r) => r.executionArn}
         empty={status ? `No child is ${status.toLowerCase().replace("_", " ")}.` : "No children."}
         more={next ? () => { runsOf({ mapRunArn: arn }, status, 1000, next).then((page) => { setChildren((old) => [...(old ?? []), ...page.executions]); setNext(page.nextToken); }, fail); } : undefined} />

@@ -9,9 +9,10 @@ import { Empty, Failure, Loaded, Loading, Page, useLoad } from "../ui.tsx";
 interface Metric { Namespace: string; MetricName: string; Dimensions: { Name: string; Value: string }[] }
 
 const SPANS: [string, string, number][] = [["3600", "1 hour", 60], ["86400", "1 day", 300], ["604800", "1 week", 3600]];
-const STATS = ["Sum", "Average", "Maximum", "Minimum", "SampleCount"];
+const STATS = ["Sum", "Average", "Maximum", "Minimum", "SampleCount", "p50", "p90", "p95", "p99"];
 const SHOWN = 8;
 
+const whole = (m: Metric): string => m.Dimensions.map((d) => d.Value).join(", ");
 const short = (m: Metric): string => m.Dimensions.map((d) => d.Value.split(":").pop()).join(", ") || "all";
 
 export default function Metrics({ params }: { rest: string; params: URLSearchParams }) {
@@ -22,16 +23,19 @@ export default function Metrics({ params }: { rest: string; params: URLSearchPar
       <Loaded of={list}>{(metrics) => {
         const kinds = [...new Set(metrics.map((m) => `${m.Namespace} ${m.MetricName}`))].sort();
         const kind = params.get("metric") ?? (kinds.includes("AWS/States ExecutionsStarted") ? "AWS/States ExecutionsStarted" : kinds[0]);
-        const chosen = metrics.filter((m) => `${m.Namespace} ${m.MetricName}` === kind);
+        const series = metrics.filter((m) => `${m.Namespace} ${m.MetricName}` === kind);
+        const of = params.get("of") ?? "";
+        const chosen = series.filter((m) => !of || whole(m) === of);
         return kinds.length === 0 ? <Empty>No metric yet: runs make them.</Empty> : (
           <>
             <div class="row">
-              <label>Metric <select value={kind} onChange={(e) => setParams({ metric: e.currentTarget.value })}>{kinds.map((k) => <option>{k}</option>)}</select></label>
+              <label>Metric <select value={kind} onChange={(e) => setParams({ metric: e.currentTarget.value, of: undefined })}>{kinds.map((k) => <option>{k}</option>)}</select></label>
+              <label>Of <select value={of} onChange={(e) => setParams({ of: e.currentTarget.value || undefined })}><option value="">all</option>{series.map((m) => <option value={whole(m)}>{short(m)}</option>)}</select></label>
               <label>Statistic <select value={stat} onChange={(e) => setParams({ stat: e.currentTarget.value })}>{STATS.map((s) => <option>{s}</option>)}</select></label>
               <label>Of the last <select value={span} onChange={(e) => setParams({ span: e.currentTarget.value })}>{SPANS.map(([value, name]) => <option value={value}>{name}</option>)}</select></label>
             </div>
-            {chosen.length > SHOWN ? <p class="quiet">{SHOWN} of {chosen.length} series.</p> : null}
-            <Plot key={`${kind} ${stat} ${span}`} metrics={chosen.slice(0, SHOWN)} stat={stat} span={Number(span)} />
+            {chosen.length > SHOWN ? <p class="quiet">{SHOWN} of {chosen.length} series: “Of” chooses another one.</p> : null}
+            <Plot key={`${kind} ${of} ${stat} ${span}`} metrics={chosen.slice(0, SHOWN)} stat={stat} span={Number(span)} />
           </>
         );
       }}</Loaded>

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { all, call, pool } from "../api.ts";
-import { link } from "../route.ts";
+import { link, setParams } from "../route.ts";
 import { Arn, fail, KeyValues, Loaded, Page, say, Table, Time, useLoad, Value } from "../ui.tsx";
 import { type Figure, LastDay } from "./lastday.tsx";
 
@@ -13,22 +13,28 @@ const FIGURES: Figure[] = [["NumberOfMessagesSent", "Sum", "sent"], ["NumberOfMe
 
 const attributes = (QueueUrl: string) => call<{ Attributes: Attributes }>("sqs", "GetQueueAttributes", { QueueUrl, AttributeNames: ["All"] }).then((r) => r.Attributes);
 
-export default function Queues({ rest }: { rest: string; params: URLSearchParams }) {
-  return rest ? <One name={rest} /> : <List />;
+export default function Queues({ rest, params }: { rest: string; params: URLSearchParams }) {
+  return rest ? <One name={rest} /> : <List name={params.get("name") ?? ""} />;
 }
 
-function List() {
+/** So many queues are asked how many messages they hold. */
+const COUNTED = 300;
+
+function List({ name }: { name: string }) {
   const loaded = useLoad(async () => {
     const { items } = await all<string>("sqs", "ListQueues", { MaxResults: 1000 }, "QueueUrls", "NextToken");
-    return pool(items.slice(0, 300), 6, async (url) => ({ name: url.split("/").pop()!, of: await attributes(url) }));
-  }, [], ["sqs"]);
-  return <Page title="Queues"><Loaded of={loaded}>{(rows) => <Table rows={rows} label="Queues" empty="No queue yet." columns={[
+    const named = items.filter((url) => url.split("/").pop()!.toLowerCase().includes(name.toLowerCase()));
+    const counts = await pool(named.slice(0, COUNTED), 6, attributes);
+    return named.map((url, i) => ({ name: url.split("/").pop()!, of: counts[i] ?? {} }));
+  }, [name], ["sqs"]);
+  return <Page title="Queues" actions={<label>Name <input type="search" value={name} onInput={(e) => setParams({ name: e.currentTarget.value || undefined })} /></label>}>
+    <Loaded of={loaded}>{(rows) => <>{rows.length > COUNTED ? <p class="cut" role="status">The messages of the first {COUNTED} of {rows.length.toLocaleString()} queues are counted: a name shows those of others.</p> : null}<Table rows={rows} label="Queues" empty={name ? `No queue has “${name}” in its name.` : "No queue yet."} columns={[
     { name: "Queue", cell: (q) => <a href={link("queues", q.name)}>{q.name}</a>, sort: (q) => q.name, wide: true },
-    { name: "Waiting", numeric: true, cell: (q) => q.of.ApproximateNumberOfMessages, sort: (q) => Number(q.of.ApproximateNumberOfMessages) },
-    { name: "In flight", numeric: true, cell: (q) => q.of.ApproximateNumberOfMessagesNotVisible, sort: (q) => Number(q.of.ApproximateNumberOfMessagesNotVisible) },
+    { name: "Waiting", numeric: true, cell: (q) => q.of.ApproximateNumberOfMessages, sort: (q) => Number(q.of.ApproximateNumberOfMessages ?? -1) },
+    { name: "In flight", numeric: true, cell: (q) => q.of.ApproximateNumberOfMessagesNotVisible, sort: (q) => Number(q.of.ApproximateNumberOfMessagesNotVisible ?? -1) },
     { name: "Delayed", numeric: true, cell: (q) => q.of.ApproximateNumberOfMessagesDelayed },
     { name: "Failed messages go to", cell: (q) => (q.of.RedrivePolicy ? (JSON.parse(q.of.RedrivePolicy) as { deadLetterTargetArn: string }).deadLetterTargetArn.split(":").pop() : "") },
-  ]} />}</Loaded></Page>;
+  ]} /></>}</Loaded></Page>;
 }
 
 function One({ name }: { name: string }) {

@@ -8,7 +8,9 @@ import { Badge, type Column, SIGNS, Time, toneOf } from "../ui.tsx";
 export interface Machine { stateMachineArn: string; name: string; type: string; creationDate: number }
 export interface Run { executionArn: string; stateMachineArn: string; name: string; status: string; startDate: number; stopDate?: number; itemCount?: number; redriveCount?: number }
 
-export const STATUSES = ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"];
+export const STATUSES = ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"];
+/** Children of a Map Run alone wait for a redrive. Source: API Reference, ListExecutions, `statusFilter`. */
+export const OF_CHILDREN = [...STATUSES, "PENDING_REDRIVE"];
 
 export interface Runs { executions: Run[]; nextToken?: string }
 
@@ -17,9 +19,9 @@ export const runsOf = (of: { stateMachineArn: string } | { mapRunArn: string }, 
 
 const WIDTH = 6;
 
-/** The newest runs of each machine. */
-export const newest = (machines: Machine[], status = "", each = 30): Promise<Run[][]> =>
-  pool(machines, WIDTH, (m) => (m.type === "EXPRESS" ? Promise.resolve([]) : runsOf({ stateMachineArn: m.stateMachineArn }, status, each).then((r) => r.executions)));
+/** The newest runs of each machine, and whether it has others. */
+export const newest = (machines: Machine[], status = "", each = 30): Promise<Runs[]> =>
+  pool(machines, WIDTH, (m) => (m.type === "EXPRESS" ? Promise.resolve({ executions: [] }) : runsOf({ stateMachineArn: m.stateMachineArn }, status, each)));
 
 export const lasted = (run: Run): number => (run.stopDate ?? Date.now() / 1000) - run.startDate;
 

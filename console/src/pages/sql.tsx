@@ -9,14 +9,17 @@ import { Editor, replace } from "../editor/editor.tsx";
 import { link, setParams } from "../route.ts";
 import { bytes, duration } from "../time.ts";
 import { Badge, Failure, fail, late, Loaded, Loading, Page, save, say, Table, Time, useLoad } from "../ui.tsx";
+import { type Cells, Grid, isNumber, SORTED_MOST } from "./grid.tsx";
 import { operators } from "./plan.ts";
 
-interface Query { QueryExecutionId: string; Query: string; StatementType?: string; Status: { State: string; StateChangeReason?: string; SubmissionDateTime?: number }; Statistics?: { DataScannedInBytes?: number; TotalExecutionTimeInMillis?: number; QueryQueueTimeInMillis?: number }; ResultConfiguration?: { OutputLocation?: string } }
+interface Query { QueryExecutionId: string; Query: string; WorkGroup?: string; QueryExecutionContext?: { Database?: string }; StatementType?: string; Status: { State: string; StateChangeReason?: string; SubmissionDateTime?: number }; Statistics?: { DataScannedInBytes?: number; TotalExecutionTimeInMillis?: number; QueryQueueTimeInMillis?: number }; ResultConfiguration?: { OutputLocation?: string } }
 interface ResultPage { ResultSet: { Rows: { Data: { VarCharValue?: string }[] }[]; ResultSetMetadata: { ColumnInfo: { Name: string; Type: string }[] } }; NextToken?: string }
 interface Named { database: string; table: string; columns: { Name: string; Type?: string }[] }
 
 const RESULTS = "lakerun-query-results";
 const KEPT = "lakerun:sql:tabs";
+const PRIMARY = "primary";
+const LISTED = 20;
 const Chart = late(() => import("./chart.tsx").then((m) => m.Chart));
 
 async function catalog(): Promise<Named[]> {
@@ -29,12 +32,12 @@ async function catalog(): Promise<Named[]> {
 }
 
 /** Runs a statement; where its workgroup names no place for results, in a bucket that is made for them. */
-async function start(statement: string, database: string): Promise<string> {
-  const { WorkGroup } = await call<{ WorkGroup: { Configuration?: { ResultConfiguration?: { OutputLocation?: string } } } }>("athena", "GetWorkGroup", { WorkGroup: "primary" });
+async function start(statement: string, database: string, workgroup: string): Promise<string> {
+  const { WorkGroup } = await call<{ WorkGroup: { Configuration?: { ResultConfiguration?: { OutputLocation?: string } } } }>("athena", "GetWorkGroup", { WorkGroup: workgroup });
   const placed = Boolean(WorkGroup.Configuration?.ResultConfiguration?.OutputLocation);
   if (!placed) await call("s3", "CreateBucket", { Bucket: RESULTS }).catch(() => {});
   const { QueryExecutionId } = await call<{ QueryExecutionId: string }>("athena", "StartQueryExecution", {
-    QueryString: statement.trim().replace(/;+\s*$/, ""), QueryExecutionContext: { Database: database },
+    QueryString: statement.trim().replace(/;+\s*$/, ""), WorkGroup: workgroup, QueryExecutionContext: { Database: database },
     ...(placed ? {} : { ResultConfiguration: { OutputLocation: `s3://${RESULTS}/` } }),
   });
   return QueryExecutionId;
@@ -62,7 +65,8 @@ function opened(statement: string | null, query: string | undefined): { tabs: Ta
 
 export default function Sql({ params }: { rest: string; params: URLSearchParams }) {
   const tables = useLoad(catalog, [], ["glue"]);
-  const [database, setDatabase] = useState("default");
+  const [database, workgroup] = [params.get("database") ?? "default", params.get("workgroup") ?? PRIMARY];
+  const workgroups = useLoad(() => all<{ Name: string }>("athena", "ListWorkGroups", {}, "WorkGroups", "NextToken").then((r) => r.items.map((w) => w.Name)), [], ["athena"]);
   const asked = params.get("query") ?? undefined;
   const [{ tabs, at }, setOpen] = useState(() => opened(params.get("statement"), asked));
   const now = tabs.find((t) => t.id === at) ?? tabs[0]!;
@@ -87,12 +91,12 @@ export default function Sql({ params }: { rest: string; params: URLSearchParams 
   const send = (statement: string) => {
     setError(undefined);
     if (statement === "") { setError(new Error("There is no statement to run")); return; }
-    start(statement, database).then((query) => { change({ query }); setParams({ query, statement: undefined }); }, setError);
+    start(statement, database, workgroup).then((query) => { change({ query }); setParams({ query, statement: undefined }); }, setError);
   };
   const run = () => send(chosen());
-  const explain = () => { const statement = chosen(); send(/^explain\b/i.test(statement) || statement === "" ? statement : `EXPLAIN ANALYZE ${statement}`); };
+  const explain = (how: string) => { const statement = chosen(); send(/^explain\b/i.test(statement) || statement === "" ? statement : `${how} ${statement}`); };
   const insert = (text: string) => { const view = editor.current!; view.dispatch(view.state.replaceSelection(text)); view.focus(); };
-  const databases = [...new Set(["default", ...(tables.value ?? []).map((t) => t.database)])];
+  const databases = [...new Set(["default", database, ...(tables.value ?? []).map((t) => t.database)])];
   const language = useMemo(() => {
     const schema: Record<string, SQLNamespace> = {};
     for (const t of tables.value ?? []) ((schema[t.database] ??= {}) as Record<string, string[]>)[t.table] = t.columns.map((c) => c.Name);
@@ -100,8 +104,10 @@ export default function Sql({ params }: { rest: string; params: URLSearchParams 
   }, [tables.value, database]);
   return (
     <Page title="SQL" actions={<>
-      <label>Database <select value={database} onChange={(e) => setDatabase(e.currentTarget.value)}>{databases.map((d) => <option>{d}</option>)}</select></label>
-      <button onClick={explain} title="Runs the statement, and shows each operator with its rows and time">Explain</button>
+      <label>Database <select value={database} onChange={(e) => setParams({ database: e.currentTarget.value === "default" ? undefined : e.currentTarget.value })}>{databases.map((d) => <option>{d}</option>)}</select></label>
+      <label>Workgroup <select value={workgroup} onChange={(e) => setParams({ workgroup: e.currentTarget.value === PRIMARY ? undefined : e.currentTarget.value })}>{[...new Set([workgroup, ...(workgroups.value ?? [])])].map((w) => <option>{w}</option>)}</select></label>
+      <button onClick={() => explain("EXPLAIN")} title="Shows the plan; the statement is not run">Explain</button>
+      <button onClick={() => explain("EXPLAIN ANALYZE")} title="Runs the statement, and shows each operator with its rows and time">Explain and run</button>
       <button class="primary" onClick={run}>Run <span class="kbd">(Ctrl-Enter)</span></button>
     </>}>
       <div class="split">
@@ -123,8 +129,9 @@ export default function Sql({ params }: { rest: string; params: URLSearchParams 
               <ul><li><button class="quiet-button" onClick={() => insert(`"${t.database}"."${t.table}"`)}>insert name</button></li>{t.columns.map((c) => <li><button class="quiet-button" onClick={() => insert(c.Name)}>{c.Name}</button> <span class="quiet">{c.Type}</span></li>)}</ul>
             </details>
           ))}</>)}</Loaded>
-          <Saved text={now.text} onTake={(text) => replace(editor.current, text)} />
-          <History now={now.query} onTake={(text) => replace(editor.current, text)} />
+          <Saved text={now.text} database={database} workgroup={workgroup} onTake={(text) => replace(editor.current, text)} />
+          <Prepared text={now.text} workgroup={workgroup} onTake={(text) => replace(editor.current, text)} />
+          <History now={now.query} workgroup={workgroup} onTake={(text) => replace(editor.current, text)} />
         </aside>
       </div>
     </Page>
@@ -134,15 +141,15 @@ export default function Sql({ params }: { rest: string; params: URLSearchParams 
 interface NamedQuery { NamedQueryId: string; Name: string; QueryString: string; Database: string }
 
 /** Named queries of the workgroup: kept by the server, for everybody. */
-function Saved({ text, onTake }: { text: string; onTake: (text: string) => void }) {
+function Saved({ text, database, workgroup, onTake }: { text: string; database: string; workgroup: string; onTake: (text: string) => void }) {
   const loaded = useLoad(async () => {
-    const { items } = await all<string>("athena", "ListNamedQueries", {}, "NamedQueryIds", "NextToken", 50);
+    const { items } = await all<string>("athena", "ListNamedQueries", { WorkGroup: workgroup }, "NamedQueryIds", "NextToken", 50);
     if (items.length === 0) return [];
     return (await call<{ NamedQueries: NamedQuery[] }>("athena", "BatchGetNamedQuery", { NamedQueryIds: items.slice(0, 50) })).NamedQueries;
-  }, [], ["athena"]);
+  }, [workgroup], ["athena"]);
   const keep = () => {
     const Name = prompt("Save the statement as");
-    if (Name) call("athena", "CreateNamedQuery", { Name, Database: "default", QueryString: text }).then(() => { say("Saved for everybody"); loaded.again(); }, fail);
+    if (Name) call("athena", "CreateNamedQuery", { Name, Database: database, WorkGroup: workgroup, QueryString: text }).then(() => { say("Saved for everybody"); loaded.again(); }, fail);
   };
   const drop = (query: NamedQuery) => { if (confirm(`Delete the saved query ${query.Name}?`)) call("athena", "DeleteNamedQuery", { NamedQueryId: query.NamedQueryId }).then(loaded.again, fail); };
   return (
@@ -150,6 +157,27 @@ function Saved({ text, onTake }: { text: string; onTake: (text: string) => void 
       <h2>Saved</h2>
       <p><button class="quiet-button" onClick={keep}>Save this statement…</button></p>
       <Loaded of={loaded}>{(found) => <>{found.map((q) => <p key={q.NamedQueryId}><button class="quiet-button" title={q.QueryString} onClick={() => onTake(q.QueryString)}>{q.Name}</button> <button class="quiet-button" onClick={() => drop(q)}>delete</button></p>)}</>}</Loaded>
+    </>
+  );
+}
+
+/** Prepared statements of the workgroup: run by EXECUTE with a value for each question mark. */
+function Prepared({ text, workgroup, onTake }: { text: string; workgroup: string; onTake: (text: string) => void }) {
+  const loaded = useLoad(() => all<{ StatementName: string }>("athena", "ListPreparedStatements", { WorkGroup: workgroup }, "PreparedStatements", "NextToken", 200).then((r) => r.items), [workgroup], ["athena"]);
+  const keep = () => {
+    const StatementName = prompt("Prepare the statement as");
+    if (StatementName) call("athena", "CreatePreparedStatement", { StatementName, WorkGroup: workgroup, QueryStatement: text.trim().replace(/;+\s*$/, "") }).then(() => { say("Prepared"); loaded.again(); }, fail);
+  };
+  const take = (StatementName: string) => call<{ PreparedStatement: { QueryStatement: string } }>("athena", "GetPreparedStatement", { StatementName, WorkGroup: workgroup }).then(({ PreparedStatement: p }) => {
+    const values = p.QueryStatement.replace(/'(?:[^']|'')*'/g, "").split("?").length - 1;
+    onTake(`-- ${p.QueryStatement.replace(/\s+/g, " ")}\nEXECUTE ${StatementName}${values > 0 ? ` USING ${Array.from({ length: values }, () => "?").join(", ")}` : ""}`);
+  }, fail);
+  const drop = (StatementName: string) => { if (confirm(`Delete the prepared statement ${StatementName}?`)) call("athena", "DeletePreparedStatement", { StatementName, WorkGroup: workgroup }).then(loaded.again, fail); };
+  return (
+    <>
+      <h2>Prepared</h2>
+      <p><button class="quiet-button" onClick={keep}>Prepare this statement…</button></p>
+      <Loaded of={loaded}>{(found) => <>{found.map((p) => <p key={p.StatementName}><button class="quiet-button" onClick={() => take(p.StatementName)}>{p.StatementName}</button> <button class="quiet-button" onClick={() => drop(p.StatementName)}>delete</button></p>)}</>}</Loaded>
     </>
   );
 }
@@ -217,10 +245,32 @@ function Plan({ query }: { query: Query }) {
   );
 }
 
+/** Of so many bytes at once a browser takes a file. */
+const MOST_BYTES = 64 << 20;
+
+/** Has Athena write the result as Parquet, with the columns' types, and hands its files over; they are deleted then. */
+async function packed(query: Query): Promise<void> {
+  const prefix = `unload/${query.QueryExecutionId}-${Date.now()}/`;
+  await call("s3", "CreateBucket", { Bucket: RESULTS }).catch(() => {});
+  const id = await start(`UNLOAD (${query.Query}) TO 's3://${RESULTS}/${prefix}' WITH (format = 'PARQUET')`, query.QueryExecutionContext?.Database ?? "default", query.WorkGroup ?? PRIMARY);
+  let now = await describe(id);
+  for (let wait = 80; running(now); wait = Math.min(1000, wait * 1.5)) { await new Promise((done) => setTimeout(done, wait)); now = await describe(id); }
+  if (now.Status.State !== "SUCCEEDED") throw new Error(now.Status.StateChangeReason ?? now.Status.State);
+  const { items } = await all<{ Key: string; Size: number }>("s3", "ListObjectsV2", { Bucket: RESULTS, Prefix: prefix }, "Contents", "NextContinuationToken");
+  if (items.length === 0) throw new Error("The statement has no rows: no file is written.");
+  const large = items.find((o) => o.Size > MOST_BYTES);
+  if (large) throw new Error(`The files are too large for a browser to take; they are in s3://${RESULTS}/${prefix}: lakerun s3 cp brings them.`);
+  for (const [n, { Key }] of items.entries()) {
+    const { Body } = await call<{ Body: string }>("s3", "GetObject", { Bucket: RESULTS, Key });
+    save(new Blob([Uint8Array.from(atob(Body), (c) => c.charCodeAt(0))], { type: "application/vnd.apache.parquet" }), `${query.QueryExecutionId}${items.length > 1 ? `-${n + 1}` : ""}.parquet`);
+    await call("s3", "DeleteObject", { Bucket: RESULTS, Key });
+  }
+}
+
 const PAGE = 500;
 
 function Rows({ query }: { query: Query }) {
-  const [rows, setRows] = useState<(string | undefined)[][]>([]);
+  const [rows, setRows] = useState<Cells[]>([]);
   const [names, setNames] = useState<{ Name: string; Type: string }[]>();
   const [next, setNext] = useState<string>();
   const id = query.QueryExecutionId;
@@ -232,8 +282,26 @@ function Rows({ query }: { query: Query }) {
     if (!token && query.StatementType === "DML" && cells[0]?.every((cell, at) => cell === columns[at]?.Name)) cells = cells.slice(1);
     return { columns, cells, next: page.NextToken };
   };
-  const add = (token?: string) => read(token).then((page) => { setNames(page.columns); setRows((old) => [...(token ? old : []), ...page.cells]); setNext(page.next); }, fail);
-  useEffect(() => { void add(); }, [id]);
+  /** A page is read once, whoever asks. */
+  const asked = useRef(new Map<string, Promise<string | undefined>>());
+  const add = (token = "", size = PAGE): Promise<string | undefined> => {
+    const known = asked.current.get(token);
+    if (known) return known;
+    const reading = read(token || undefined, size).then((page) => {
+      setNames(page.columns);
+      setRows((old) => [...(token ? old : []), ...page.cells]);
+      setNext(page.next);
+      return page.next;
+    });
+    asked.current.set(token, reading);
+    reading.catch(() => asked.current.delete(token));
+    return reading;
+  };
+  const rest = async () => {
+    let held = rows.length;
+    for (let token = next; token && held < SORTED_MOST; held += 1000) token = await add(token, 1000);
+  };
+  useEffect(() => { add().catch(fail); }, [id]);
   const csv = async () => {
     const quoted = (text?: string) => (text === undefined ? "" : /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
     const lines: string[] = [];
@@ -246,32 +314,33 @@ function Rows({ query }: { query: Query }) {
     } while (token);
     save(new Blob([`${lines.join("\n")}\n`], { type: "text/csv" }), `${id}.csv`);
   };
+  const [packing, setPacking] = useState(false);
+  const parquet = async () => {
+    setPacking(true);
+    try { await packed(query); } catch (e) { fail(e); } finally { setPacking(false); }
+  };
   const [chart, setChart] = useState(false);
   if (!names) return <Loading />;
-  const numeric = (type: string) => /int|double|float|decimal|real/.test(type);
-  const drawable = rows.length > 1 && names.some((c) => numeric(c.Type));
+  const drawable = rows.length > 1 && names.some((c) => isNumber(c.Type));
   return (
     <>
-      <p class="row"><button onClick={() => void csv().catch(fail)}>Download CSV</button>{drawable ? <button aria-pressed={chart} onClick={() => setChart(!chart)}>Chart</button> : null} <span class="quiet">{rows.length.toLocaleString()} rows{next ? " so far" : ""}</span></p>
-      {chart && drawable ? <Chart names={names.map((c) => c.Name)} numeric={names.map((c) => numeric(c.Type))} rows={rows} /> : null}
-      <Table rows={rows} label="Result" empty="No rows." more={next ? () => void add(next) : undefined} columns={names.map((c, at) => ({
-        name: `${c.Name}`, numeric: numeric(c.Type), cell: (r: (string | undefined)[]) => r[at] ?? <span class="quiet">NULL</span>,
-        sort: (r: (string | undefined)[]) => (numeric(c.Type) ? Number(r[at] ?? Number.NEGATIVE_INFINITY) : (r[at] ?? "")),
-      }))} />
+      <p class="row"><button onClick={() => void csv().catch(fail)}>Download CSV</button>{/^\s*(select|with|values|table)\b/i.test(query.Query) ? <button disabled={packing} title="Runs the statement again, as UNLOAD" onClick={() => void parquet()}>{packing ? "Writing Parquet…" : "Download Parquet"}</button> : null}{drawable ? <button aria-pressed={chart} onClick={() => setChart(!chart)}>Chart</button> : null} <span class="quiet">{rows.length.toLocaleString()} rows{next ? " so far, more as you scroll" : ""}</span></p>
+      {chart && drawable ? <Chart names={names.map((c) => c.Name)} numeric={names.map((c) => isNumber(c.Type))} rows={rows} /> : null}
+      <Grid rows={rows} columns={names} more={next ? () => void add(next).catch(fail) : undefined} rest={() => rest().catch(fail)} />
     </>
   );
 }
 
-function History({ now, onTake }: { now?: string; onTake: (text: string) => void }) {
+function History({ now, workgroup, onTake }: { now?: string; workgroup: string; onTake: (text: string) => void }) {
   const loaded = useLoad(async () => {
-    const { QueryExecutionIds } = await call<{ QueryExecutionIds: string[] }>("athena", "ListQueryExecutions", { MaxResults: 20 });
+    const { QueryExecutionIds } = await call<{ QueryExecutionIds: string[] }>("athena", "ListQueryExecutions", { MaxResults: LISTED, WorkGroup: workgroup });
     if (QueryExecutionIds.length === 0) return [];
     const { QueryExecutions } = await call<{ QueryExecutions: Query[] }>("athena", "BatchGetQueryExecution", { QueryExecutionIds });
     return QueryExecutions.sort((a, b) => (b.Status.SubmissionDateTime ?? 0) - (a.Status.SubmissionDateTime ?? 0));
-  }, [now], ["athena"]);
+  }, [now, workgroup], ["athena"]);
   return (
     <>
-      <h2>History</h2>
+      <h2>History <span class="quiet">(the last {LISTED})</span></h2>
       <Loaded of={loaded}>{(found) => (found.length === 0 ? <p class="quiet">No query yet.</p> : <>{found.map((q) => (
         <div key={q.QueryExecutionId}>
           <p><a href={link("sql", "", { query: q.QueryExecutionId })}><code>{q.Query.slice(0, 90)}</code></a><br />

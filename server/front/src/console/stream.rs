@@ -18,7 +18,7 @@ use wire::Error;
 use crate::{BoxError, ResponseBody};
 
 /// Owners of records in the control store, by the name of what they concern.
-const CONTROL: [&str; 15] = [
+const CONTROL: [&str; 18] = [
     "states",
     "glue",
     "athena",
@@ -34,6 +34,9 @@ const CONTROL: [&str; 15] = [
     "secretsmanager",
     "lineage",
     "alarms",
+    "kms",
+    "ssm",
+    "ecr",
 ];
 /// How often the counts are looked at: a look is some reads of memory.
 const LOOK: Duration = Duration::from_millis(200);

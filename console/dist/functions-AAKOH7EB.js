@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-KBTWSA5L.js";import"./chunk-EUNHSVJ5.js";import"./chunk-I4UH3OLL.js";import"./chunk-RGBXG2KN.js";import"./chunk-YGLY2FDH.js";import"./chunk-MXWKQQRQ.js";import"./chunk-IIDRGJRD.js";import"./chunk-ONFQWQRN.js";export{b as Logs,a as default};
