@@ -50,6 +50,23 @@ impl Client {
         Ok((status, response.into_body().collect().await?.to_bytes()))
     }
 
+    /// Writes the body of a good answer as it comes; the text of a refusal is the error.
+    pub(crate) async fn stream(&self, call: Call<'_>, to: &mut dyn std::io::Write) -> Result<()> {
+        let response = self.answer(call).await?;
+        let status = response.status();
+        let mut body = response.into_body();
+        if !status.is_success() {
+            let text = String::from_utf8_lossy(&body.collect().await?.to_bytes()).into_owned();
+            bail!("{}", crate::objects::refusal(&text, status));
+        }
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                to.write_all(&data)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The headers of an object.
     pub(crate) async fn head(&self, path: &str) -> Result<Option<http::HeaderMap>> {
         let call = Call { service: "s3", method: "HEAD", path, headers: &[], body: Bytes::new() };
@@ -61,7 +78,7 @@ impl Client {
         }
     }
 
-    async fn answer(&self, call: Call<'_>) -> Result<http::Response<hyper::body::Incoming>> {
+    pub(crate) async fn answer(&self, call: Call<'_>) -> Result<http::Response<hyper::body::Incoming>> {
         let uri: http::Uri = format!("{}{}", self.server.endpoint, call.path).parse()?;
         let authority = uri.authority().context("the server's endpoint has no host")?.to_string();
         let mut request = http::Request::new(Full::new(call.body.clone()));
@@ -120,7 +137,7 @@ impl Client {
 }
 
 /// An error of a JSON protocol as a sentence: its name without the namespace that some services put before it, and what it says.
-fn in_words(error: &Value, status: &str) -> String {
+pub(crate) fn in_words(error: &Value, status: &str) -> String {
     let name = error["__type"].as_str().unwrap_or(status);
     let name = name.rsplit('#').next().unwrap_or(name);
     let message = error["message"].as_str().or_else(|| error["Message"].as_str()).unwrap_or_default();

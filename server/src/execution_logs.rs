@@ -46,7 +46,7 @@ pub(crate) async fn lines(client: &Client, execution: &str) -> Result<Vec<Line>>
 }
 
 /// What an execution has started, and what that has.
-fn descendants(graph: &Value, execution: &str) -> BTreeSet<String> {
+pub(crate) fn descendants(graph: &Value, execution: &str) -> BTreeSet<String> {
     let edges = graph["Edges"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut found = BTreeSet::from([execution.to_owned()]);
     loop {

@@ -257,7 +257,7 @@ impl Screen {
 /// A time of the API, in the machine's words for people.
 pub(crate) fn moment(seconds: f64) -> String {
     let at = jiff::Timestamp::from_nanosecond(nanoseconds(seconds)).unwrap_or_default();
-    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 fn nanoseconds(seconds: f64) -> i128 {

@@ -5,11 +5,12 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::client::{Call, Client};
+use crate::door::Door;
 use crate::output::{self, Format, say};
 
 pub(crate) fn complain(text: &str) {
@@ -76,15 +77,30 @@ fn counted(what: &str, n: &Value) -> String {
     format!("{n} {what}")
 }
 
+/// What is counted: its name, service and operation, the list's member, and what answer and input call the next page.
+type List = (&'static str, (&'static str, &'static str), &'static str, (&'static str, &'static str));
+const NEXT: (&str, &str) = ("NextToken", "NextToken");
+
 /// How many there are of what one would look for.
 async fn holds(client: &Client, buckets: &str) -> Result<Value> {
-    const LISTS: [(&str, &str, &str, &str, &str); 6] = [
-        ("databases", "glue", "AWSGlue.GetDatabases", "DatabaseList", "NextToken"),
-        ("Glue jobs", "glue", "AWSGlue.GetJobs", "Jobs", "NextToken"),
-        ("queues", "sqs", "AmazonSQS.ListQueues", "QueueUrls", "NextToken"),
-        ("rules", "events", "AWSEvents.ListRules", "Rules", "NextToken"),
-        ("secrets", "secretsmanager", "secretsmanager.ListSecrets", "SecretList", "NextToken"),
-        ("log groups", "logs", "Logs_20140328.DescribeLogGroups", "logGroups", "nextToken"),
+    const LISTS: [List; 17] = [
+        ("functions", ("lambda", "ListFunctions"), "Functions", ("NextMarker", "Marker")),
+        ("databases", ("glue", "GetDatabases"), "DatabaseList", NEXT),
+        ("catalog tables", ("glue", "SearchTables"), "TableList", NEXT),
+        ("Glue jobs", ("glue", "GetJobs"), "Jobs", NEXT),
+        ("crawlers", ("glue", "GetCrawlers"), "Crawlers", NEXT),
+        ("DynamoDB tables", ("dynamodb", "ListTables"), "TableNames", ("LastEvaluatedTableName", "ExclusiveStartTableName")),
+        ("models", ("sagemaker", "ListModels"), "Models", NEXT),
+        ("endpoints", ("sagemaker", "ListEndpoints"), "Endpoints", NEXT),
+        ("queues", ("sqs", "ListQueues"), "QueueUrls", NEXT),
+        ("topics", ("sns", "ListTopics"), "Topics", NEXT),
+        ("rules", ("events", "ListRules"), "Rules", NEXT),
+        ("schedules", ("scheduler", "ListSchedules"), "Schedules", NEXT),
+        ("alarms", ("cloudwatch", "DescribeAlarms"), "MetricAlarms", NEXT),
+        ("secrets", ("secretsmanager", "ListSecrets"), "SecretList", NEXT),
+        ("log groups", ("logs", "DescribeLogGroups"), "logGroups", ("nextToken", "nextToken")),
+        ("stacks", ("cloudformation", "DescribeStacks"), "Stacks", NEXT),
+        ("roles", ("iam", "ListRoles"), "Roles", ("Marker", "Marker")),
     ];
     let mut counts = serde_json::Map::new();
     let states = ("states", "AWSStepFunctions.ListStateMachines");
@@ -99,14 +115,11 @@ async fn holds(client: &Client, buckets: &str) -> Result<Value> {
     counts.insert("state machines".to_owned(), machines.len().into());
     counts.insert("running executions".to_owned(), running.into());
     counts.insert("buckets".to_owned(), buckets.matches("<Bucket>").count().into());
-    for (what, service, target, member, token) in LISTS {
-        let found = client.all((service, target), json!({}), (member, token), usize::MAX).await?;
-        counts.insert(what.to_owned(), found.len().into());
+    let door = Door::open(client).await?;
+    for (what, operation, member, tokens) in LISTS {
+        counts.insert(what.to_owned(), door.count(operation, member, tokens).await?.into());
     }
-    let functions = Call { path: "/2015-03-31/functions", service: "lambda", ..answers() };
-    let (_, body) = client.send(functions).await?;
-    let page: Value = serde_json::from_slice(&body).unwrap_or_default();
-    counts.insert("functions".to_owned(), page["Functions"].as_array().map_or(0, Vec::len).into());
+    door.close().await?;
     Ok(Value::Object(counts))
 }
 
@@ -118,7 +131,8 @@ pub(crate) async fn open(data: &Path, what: &str) -> Result<()> {
         "" => String::new(),
         arn if arn.contains(":execution:") => format!("&to=/execution/{arn}"),
         arn if arn.contains(":stateMachine:") => format!("&to=/machine/{arn}"),
-        arn if arn.starts_with("arn:") => bail!("executions and state machines are opened by their ARN, not {arn}"),
+        // The console knows which of its pages shows what.
+        arn if arn.starts_with("arn:") => format!("&to=/arn/{arn}"),
         page => format!("&to=/{}", page.trim_start_matches('/')),
     };
     let url = format!("{}/console/#token={}{place}", client.server.endpoint, client.server.console_token);

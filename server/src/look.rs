@@ -5,20 +5,68 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::client::{Call, Client};
+use crate::door::Door;
 use crate::executions;
 use crate::output::{self, Format};
 
 mod lineage;
 
-/// What is looked for by a name: service, target, the input's member, and what the answer has it in.
-const JSON: [(&str, &str, &str, &str, &str); 7] = [
-    ("Glue job", "glue", "AWSGlue.GetJob", "JobName", "Job"),
-    ("crawler", "glue", "AWSGlue.GetCrawler", "Name", "Crawler"),
-    ("Glue database", "glue", "AWSGlue.GetDatabase", "Name", "Database"),
-    ("DynamoDB table", "dynamodb", "DynamoDB_20120810.DescribeTable", "TableName", "Table"),
-    ("model", "sagemaker", "SageMaker.DescribeModel", "ModelName", ""),
-    ("rule", "events", "AWSEvents.DescribeRule", "Name", ""),
-    ("secret", "secretsmanager", "secretsmanager.DescribeSecret", "SecretId", ""),
+/// What is looked for by a name: its kind, the service as ARNs and as the Router name it, the operation, the input's member for the name, and
+/// where the answer has it.
+struct Kind {
+    name: &'static str,
+    arn: &'static str,
+    service: &'static str,
+    operation: &'static str,
+    member: &'static str,
+    place: &'static str,
+    /// The operation takes an ARN as well as a name.
+    by_arn: bool,
+}
+
+const fn kind(
+    name: &'static str,
+    (arn, service): (&'static str, &'static str),
+    operation: &'static str,
+    member: &'static str,
+    place: &'static str,
+) -> Kind {
+    Kind { name, arn, service, operation, member, place, by_arn: false }
+}
+
+const fn by_arn(of: Kind) -> Kind {
+    Kind { by_arn: true, ..of }
+}
+
+const GLUE: (&str, &str) = ("glue", "glue");
+const SAGEMAKER: (&str, &str) = ("sagemaker", "sagemaker");
+const ATHENA: (&str, &str) = ("athena", "athena");
+const EVENTS: (&str, &str) = ("events", "events");
+
+const KINDS: [Kind; 23] = [
+    kind("Glue job", GLUE, "GetJob", "JobName", "/Job"),
+    kind("crawler", GLUE, "GetCrawler", "Name", "/Crawler"),
+    kind("Glue workflow", GLUE, "GetWorkflow", "Name", "/Workflow"),
+    kind("trigger", GLUE, "GetTrigger", "Name", "/Trigger"),
+    kind("Glue database", GLUE, "GetDatabase", "Name", "/Database"),
+    kind("DynamoDB table", ("dynamodb", "dynamodb"), "DescribeTable", "TableName", "/Table"),
+    kind("function", ("lambda", "lambda"), "GetFunctionConfiguration", "FunctionName", ""),
+    kind("model", SAGEMAKER, "DescribeModel", "ModelName", ""),
+    kind("endpoint", SAGEMAKER, "DescribeEndpoint", "EndpointName", ""),
+    kind("transform", SAGEMAKER, "DescribeTransformJob", "TransformJobName", ""),
+    kind("workgroup", ATHENA, "GetWorkGroup", "WorkGroup", "/WorkGroup"),
+    kind("query", ATHENA, "GetQueryExecution", "QueryExecutionId", "/QueryExecution"),
+    kind("rule", EVENTS, "DescribeRule", "Name", ""),
+    kind("event bus", EVENTS, "DescribeEventBus", "Name", ""),
+    kind("schedule", ("scheduler", "scheduler"), "GetSchedule", "Name", ""),
+    kind("pipe", ("pipes", "pipes"), "DescribePipe", "Name", ""),
+    kind("role", ("iam", "iam"), "GetRole", "RoleName", "/Role"),
+    by_arn(kind("topic", ("sns", "sns"), "GetTopicAttributes", "TopicArn", "/Attributes")),
+    by_arn(kind("secret", ("secretsmanager", "secretsmanager"), "DescribeSecret", "SecretId", "")),
+    by_arn(kind("key", ("kms", "kms"), "DescribeKey", "KeyId", "/KeyMetadata")),
+    by_arn(kind("stack", ("cloudformation", "cloudformation"), "DescribeStacks", "StackName", "/Stacks/0")),
+    kind("alarm", ("cloudwatch", "cloudwatch"), "DescribeAlarms", "AlarmNames", "/MetricAlarms/0"),
+    kind("log group", ("logs", "logs"), "DescribeLogGroups", "logGroupNamePrefix", "/logGroups/0"),
 ];
 
 pub(crate) async fn describe(client: &Client, name: &str, format: Format) -> Result<()> {
@@ -78,8 +126,20 @@ async fn find(client: &Client, name: &str) -> Result<Vec<(&'static str, Value)>>
     if name.contains(":mapRun:") {
         return Ok(vec![("Map Run", executions::call(client, "DescribeMapRun", json!({ "mapRunArn": name })).await?)]);
     }
-    let short = name.rsplit([':', '/']).next().unwrap_or(name);
-    let only = |kind: &str| !name.starts_with("arn:") || name.contains(&format!(":{kind}:"));
+    let door = Door::open(client).await?;
+    let found = named(client, &door, name).await;
+    door.close().await?;
+    let found = found?;
+    if found.is_empty() {
+        let kinds: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+        bail!("there is no state machine, execution, bucket, catalog table, queue, {} {name}", kinds.join(", "));
+    }
+    Ok(found)
+}
+
+async fn named(client: &Client, door: &Door<'_>, name: &str) -> Result<Vec<(&'static str, Value)>> {
+    let short = short(name);
+    let only = |service: &str| !name.starts_with("arn:") || name.split(':').nth(2) == Some(service);
     let mut found = Vec::new();
     if only("states") {
         let arn = executions::machine_arn(client, name);
@@ -87,14 +147,8 @@ async fn find(client: &Client, name: &str) -> Result<Vec<(&'static str, Value)>>
             found.push(("state machine", machine));
         }
     }
-    for (kind, service, target, member, place) in JSON {
-        if !only(service) {
-            continue;
-        }
-        let asked = if service == "secretsmanager" { name } else { short };
-        if let Ok(mut answer) = client.json(service, target, &json!({ member: asked })).await {
-            found.push((kind, if place.is_empty() { answer } else { answer[place].take() }));
-        }
+    for kind in KINDS.iter().filter(|kind| only(kind.arn)) {
+        found.extend(one(client, door, kind, name, short).await.map(|value| (kind.name, value)));
     }
     if only("glue")
         && let Some((database, table)) = name.split_once('.')
@@ -102,10 +156,10 @@ async fn find(client: &Client, name: &str) -> Result<Vec<(&'static str, Value)>>
     {
         found.push(("catalog table", answer["Table"].take()));
     }
-    if only("lambda")
-        && let Some(function) = function(client, short).await?
-    {
-        found.push(("function", function));
+    if only("s3") {
+        let buckets = door.call("s3", "ListBuckets", &json!({ "Prefix": short })).await?;
+        let bucket = buckets["Buckets"].as_array().into_iter().flatten().find(|bucket| bucket["Name"] == *short);
+        found.extend(bucket.map(|bucket| ("bucket", bucket.clone())));
     }
     if only("sqs") {
         let url = client.json("sqs", "AmazonSQS.GetQueueUrl", &json!({ "QueueName": short })).await;
@@ -115,12 +169,47 @@ async fn find(client: &Client, name: &str) -> Result<Vec<(&'static str, Value)>>
             found.push(("queue", answer["Attributes"].take()));
         }
     }
-    if found.is_empty() {
-        bail!(
-            "there is no state machine, execution, function, job, crawler, database, table, model, rule, secret or queue {name}"
-        );
-    }
     Ok(found)
+}
+
+/// An ARN's own name for what it names; a name as it is.
+fn short(name: &str) -> &str {
+    match name.splitn(6, ':').nth(5) {
+        Some(rest) if name.starts_with("arn:") => match rest.split_once("log-group:") {
+            Some((_, group)) => group.trim_end_matches(":*"),
+            None => rest.rsplit([':', '/']).next().unwrap_or(rest),
+        },
+        _ => name,
+    }
+}
+
+/// What has this name, of one kind; a stack with its resources.
+async fn one(client: &Client, door: &Door<'_>, kind: &Kind, name: &str, short: &str) -> Option<Value> {
+    let asked = match kind.name {
+        "topic" if !name.starts_with("arn:") => {
+            json!(format!("arn:aws:sns:{}:{}:{name}", client.server.region, client.server.account))
+        }
+        "alarm" => json!([short]),
+        _ if kind.by_arn => json!(name),
+        _ => json!(short),
+    };
+    let answer = door.call(kind.service, kind.operation, &json!({ (kind.member): asked })).await.ok()?;
+    let mut value = answer.pointer(kind.place).filter(|value| !value.is_null())?.clone();
+    // A prefix has more than the one.
+    if kind.name == "log group" && value["logGroupName"] != *short {
+        return None;
+    }
+    if kind.name == "stack" {
+        let resources = door.call("cloudformation", "DescribeStackResources", &json!({ "StackName": name })).await.ok()?;
+        let told = |resource: &Value| {
+            let part = |member: &str| resource[member].as_str().unwrap_or_default().to_owned();
+            let text = format!("{} {} {}", part("ResourceStatus"), part("ResourceType"), part("PhysicalResourceId"));
+            (part("LogicalResourceId"), text.into())
+        };
+        let all = resources["StackResources"].as_array().into_iter().flatten();
+        value["Resources"] = Value::Object(all.map(told).collect());
+    }
+    Some(value)
 }
 
 async fn table_of(client: &Client, database: &str, table: &str) -> Result<Value> {
@@ -186,9 +275,16 @@ async fn object(client: &Client, place: &str) -> Result<Value> {
     Ok(Value::Object(told))
 }
 
-async fn function(client: &Client, name: &str) -> Result<Option<Value>> {
-    let path = format!("/2015-03-31/functions/{name}/configuration");
-    let call = Call { service: "lambda", method: "GET", path: &path, headers: &[], body: Bytes::new() };
-    let (status, body) = client.send(call).await?;
-    Ok(if status.is_success() { serde_json::from_slice(&body).ok() } else { None })
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_name_is_the_last_part_of_an_arn() {
+        let check = |name: &str, short: &str| assert_eq!(super::short(name), short);
+        check("arn:aws:lambda:us-east-1:1:function:f", "f");
+        check("arn:aws:logs:us-east-1:1:log-group:/aws/lambda/f:*", "/aws/lambda/f");
+        check("arn:aws:dynamodb:us-east-1:1:table/t", "t");
+        check("arn:aws:s3:::bucket", "bucket");
+        check("/aws/lambda/f", "/aws/lambda/f");
+        check("warehouse/password", "warehouse/password");
+    }
 }

@@ -13,6 +13,7 @@ mod client;
 mod cluster;
 mod deploy;
 mod dev;
+mod door;
 mod elsewhere;
 mod execution_logs;
 mod executions;
@@ -24,6 +25,7 @@ mod migrate;
 mod monitor;
 mod objects;
 mod output;
+mod s3;
 mod services;
 mod settings;
 mod sql;
@@ -89,7 +91,7 @@ enum Command {
     },
     /// Open the console in a browser, signed in
     Open {
-        /// What to open: an execution's or a state machine's ARN, or a page such as sql
+        /// What to open: the ARN of anything that has a page, or a page such as sql
         #[arg(default_value = "")]
         what: String,
         #[command(flatten)]
@@ -156,7 +158,7 @@ enum Command {
         #[command(flatten)]
         data: DataFlag,
     },
-    /// Show a state machine, an execution, a stack, a function, a job, a table, a queue: by ARN or by name
+    /// Show a state machine, an execution, a stack, a function, a job, a table, a queue, or another resource: by ARN or by name
     Describe {
         name: String,
         #[arg(short, long, value_enum, default_value_t)]
@@ -178,7 +180,14 @@ enum Command {
         #[command(flatten)]
         data: DataFlag,
     },
-    /// Copy a file to S3 or from it
+    /// List, copy and print objects
+    S3 {
+        #[command(subcommand)]
+        what: s3::S3,
+        #[command(flatten)]
+        data: DataFlag,
+    },
+    /// Copy a file to S3 or from it: lakerun s3 cp
     Cp {
         /// A file, or s3://BUCKET/KEY
         from: String,
@@ -297,6 +306,7 @@ fn plain(command: Command) -> anyhow::Result<()> {
         Command::Stop { stop, data } => {
             block(async { executions::stop(&client::Client::open(&data.path())?, stop).await })
         }
+        Command::S3 { what, data } => block(async { s3::run(&client::Client::open(&data.path())?, what).await }),
         Command::Cp { from, to, data } => {
             block(async { objects::copy(&client::Client::open(&data.path())?, &from, &to).await })
         }

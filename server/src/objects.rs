@@ -1,4 +1,4 @@
-//! `lakerun cp`: one file to or from S3, for who has no AWS CLI.
+//! `lakerun s3 cp`: one file to or from S3, for who has no AWS CLI.
 
 use std::path::Path;
 
@@ -40,15 +40,22 @@ async fn upload(client: &Client, from: &Path, to: &str) -> Result<()> {
 
 async fn download(client: &Client, from: &str, to: &Path) -> Result<()> {
     let path = path(from);
-    let body =
-        send(client, Call { service: "s3", method: "GET", path: &path, headers: &[], body: Bytes::new() }).await?;
     let to = if to.is_dir() { to.join(from.rsplit('/').next().unwrap_or_default()) } else { to.to_owned() };
-    std::fs::write(&to, body).with_context(|| format!("cannot write {}", to.display()))?;
+    // What is there stays until all of the object has come.
+    let mut part = to.clone().into_os_string();
+    part.push(".part");
+    let mut file = std::fs::File::create(&part).with_context(|| format!("cannot write {}", to.display()))?;
+    let call = Call { service: "s3", method: "GET", path: &path, headers: &[], body: Bytes::new() };
+    if let Err(error) = client.stream(call, &mut file).await {
+        let _ = std::fs::remove_file(&part);
+        return Err(error);
+    }
+    std::fs::rename(&part, &to).with_context(|| format!("cannot write {}", to.display()))?;
     say(&to.display().to_string());
     Ok(())
 }
 
-fn path(object: &str) -> String {
+pub(crate) fn path(object: &str) -> String {
     let parts: Vec<_> = object.split('/').map(escape).collect();
     format!("/{}", parts.join("/"))
 }
@@ -58,7 +65,11 @@ async fn send(client: &Client, call: Call<'_>) -> Result<Bytes> {
     if status.is_success() {
         return Ok(body);
     }
-    let text = String::from_utf8_lossy(&body).into_owned();
-    let part = |name| crate::deploy::one(&text, name).unwrap_or_default();
-    bail!("{}: {}", part("Code"), part("Message"))
+    bail!("{}", refusal(&String::from_utf8_lossy(&body), status))
+}
+
+/// S3's error in words.
+pub(crate) fn refusal(xml: &str, status: http::StatusCode) -> String {
+    let part = |name| crate::deploy::one(xml, name).unwrap_or_default();
+    if xml.is_empty() { status.to_string() } else { format!("{}: {}", part("Code"), part("Message")) }
 }

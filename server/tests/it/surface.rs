@@ -24,6 +24,16 @@ fn the_command_line_says_what_is() {
     let status = server.lakerun(&["status", "-o", "json"], "");
     let status: Value = serde_json::from_str(&status.out).unwrap();
     assert_eq!(status["holds"]["running executions"], 1);
+    // More than a page of them.
+    for n in 0..60 {
+        let body = json!({"AlarmName": format!("a{n}"), "Namespace": "N", "MetricName": "M", "Statistic": "Sum", "Period": 60,
+            "EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold"});
+        let answer = server.json(&root(), "monitoring", "GraniteServiceVersion20100801.PutMetricAlarm", &body.to_string());
+        assert_eq!(answer.0, 200, "{answer:?}");
+    }
+    let status = server.lakerun(&["status", "-o", "json"], "");
+    let status: Value = serde_json::from_str(&status.out).unwrap();
+    assert_eq!(status["holds"]["alarms"], 60);
     let stopped = server.lakerun(&["stop", "waits/one", "--cause", "enough"], "");
     assert_eq!(stopped.code, 0, "{}", stopped.err);
     let again = server.lakerun(&["stop", "waits/one"], "");
@@ -176,6 +186,24 @@ fn a_folder_is_deployed_run_looked_at_and_taken_away() {
 
     let full = server.lakerun(&["delete", "st"], "");
     assert!(full.code == 1 && full.err.contains("not empty"), "{}\n{}", full.out, full.err);
+    let stack = server.lakerun(&["describe", "st"], "");
+    let told = ["stack st", "CREATE_COMPLETE", "AWS::S3::Bucket st-lake"];
+    assert!(stack.code == 0 && told.iter().all(|text| stack.out.contains(text)), "{}\n{}", stack.out, stack.err);
+    let bucket = server.lakerun(&["describe", "arn:aws:s3:::st-lake", "-o", "json"], "");
+    assert_eq!(serde_json::from_str::<Value>(&bucket.out).unwrap()["Name"], "st-lake");
+    let written = server.lakerun(&["s3", "ls", "--execution", first], "");
+    assert!(written.code == 0 && written.out.contains("wrote") && written.out.contains("s3://st-lake/day=1/x.json"), "{}", written.out);
+    let none = server.lakerun(&["s3", "ls", "s3://elsewhere/", "--execution", first, "-o", "json"], "");
+    assert_eq!(none.out.trim(), "[]");
+    let listed = server.lakerun(&["s3", "ls", "s3://st-lake/", "-o", "json"], "");
+    assert_eq!(serde_json::from_str::<Value>(&listed.out).unwrap()[0]["Place"], "s3://st-lake/day=1/");
+    let printed = server.lakerun(&["s3", "cat", "s3://st-lake/day=1/x.json"], "");
+    assert!(printed.code == 0 && serde_json::from_str::<Value>(&printed.out).is_ok(), "{}", printed.out);
+    let missing = server.lakerun(&["s3", "cat", "s3://st-lake/nowhere"], "");
+    assert!(missing.code == 1 && missing.out.is_empty() && missing.err.contains("NoSuchKey"), "{}", missing.err);
+    let page = server.lakerun(&["open", "arn:aws:lambda:us-east-1:000000000000:function:f"], "");
+    assert!(page.out.contains("&to=/arn/arn:aws:lambda"), "{}", page.out);
+
     let gone = server.lakerun(&["delete", "st", "--force"], "");
     assert!(gone.code == 0 && gone.out.contains("1 objects of st-lake deleted"), "{}\n{}", gone.out, gone.err);
 }
