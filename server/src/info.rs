@@ -89,7 +89,12 @@ async fn holds(client: &Client, buckets: &str) -> Result<Value> {
         ("catalog tables", ("glue", "SearchTables"), "TableList", NEXT),
         ("Glue jobs", ("glue", "GetJobs"), "Jobs", NEXT),
         ("crawlers", ("glue", "GetCrawlers"), "Crawlers", NEXT),
-        ("DynamoDB tables", ("dynamodb", "ListTables"), "TableNames", ("LastEvaluatedTableName", "ExclusiveStartTableName")),
+        (
+            "DynamoDB tables",
+            ("dynamodb", "ListTables"),
+            "TableNames",
+            ("LastEvaluatedTableName", "ExclusiveStartTableName"),
+        ),
         ("models", ("sagemaker", "ListModels"), "Models", NEXT),
         ("endpoints", ("sagemaker", "ListEndpoints"), "Endpoints", NEXT),
         ("queues", ("sqs", "ListQueues"), "QueueUrls", NEXT),

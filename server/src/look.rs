@@ -200,7 +200,8 @@ async fn one(client: &Client, door: &Door<'_>, kind: &Kind, name: &str, short: &
         return None;
     }
     if kind.name == "stack" {
-        let resources = door.call("cloudformation", "DescribeStackResources", &json!({ "StackName": name })).await.ok()?;
+        let resources =
+            door.call("cloudformation", "DescribeStackResources", &json!({ "StackName": name })).await.ok()?;
         let told = |resource: &Value| {
             let part = |member: &str| resource[member].as_str().unwrap_or_default().to_owned();
             let text = format!("{} {} {}", part("ResourceStatus"), part("ResourceType"), part("PhysicalResourceId"));

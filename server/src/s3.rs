@@ -117,7 +117,12 @@ async fn below(door: &Door<'_>, place: &str, recursive: bool) -> Result<Vec<Valu
     Ok(folders)
 }
 
-async fn pages(door: &Door<'_>, operation: &str, mut input: Value, (member, token): (&str, &str)) -> Result<Vec<Value>> {
+async fn pages(
+    door: &Door<'_>,
+    operation: &str,
+    mut input: Value,
+    (member, token): (&str, &str),
+) -> Result<Vec<Value>> {
     let mut items = Vec::new();
     loop {
         let mut page = door.call("s3", operation, &input).await?;

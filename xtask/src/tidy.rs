@@ -47,9 +47,21 @@ pub(crate) fn run() -> Result<()> {
     for member in crate::members::unaccounted()? {
         faults.push(format!("models/no_effect.toml or models/refused.toml: {member}"));
     }
+    foreign(&std::fs::read_to_string(root().join("Cargo.lock"))?, &mut faults);
     faults.extend(crate::operations::untested()?);
     faults.extend(crate::book::faults()?);
     if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("\n")) }
+}
+
+/// Packages that are from nowhere but crates.io, with a checksum, and our own.
+fn foreign(lock: &str, faults: &mut Vec<String>) {
+    for package in lock.split("[[package]]").skip(1) {
+        let value = |key: &str| package.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
+        let Some(source) = value("source") else { continue };
+        if source != "\"registry+https://github.com/rust-lang/crates.io-index\"" || value("checksum").is_none() {
+            faults.push(format!("Cargo.lock: {} is from {source}", value("name").unwrap_or("a package")));
+        }
+    }
 }
 
 /// Which layer a crate of ours is in, by its folder.
@@ -196,4 +208,19 @@ fn sources(folder: &Path, faults: &mut Vec<String>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_from_elsewhere_are_told() {
+        let lock = "version = 4\n\n[[package]]\nname = \"own\"\nversion = \"0.1.0\"\n\n[[package]]\nname = \"good\"\n\
+                    source = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"00\"\n\n[[package]]\nname = \"bad\"\n\
+                    source = \"git+https://example.com/bad#0\"\n";
+        let mut faults = Vec::new();
+        foreign(lock, &mut faults);
+        assert_eq!(faults, ["Cargo.lock: \"bad\" is from \"git+https://example.com/bad#0\""]);
+    }
 }

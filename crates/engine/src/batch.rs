@@ -218,6 +218,7 @@ impl Batch {
     /// The events of a turn are one record, under the first one's number; those of a long turn several, so that a page of the
     /// history reads little more than itself.
     fn add_history(&mut self, arn: &ExecutionArn, mut events: Vec<HistoryEvent>) -> Result<(), store::Error> {
+        debug_assert!(events.windows(2).all(|two| two[0].id + 1 == two[1].id), "{arn}: a history with gaps");
         while let Some(first) = events.first() {
             let key = records::history(arn, first.id);
             let rest = events.split_off(events.len().min(history::MOST));

@@ -206,6 +206,7 @@ impl<K: Kind> Job<'_, K> {
             let written = self.jobs.store.write(move |tx| {
                 let life = Life::of(tx, &id)?;
                 let wanted = !life.stop && tx.has_task(&id)?;
+                debug_assert!(life.ended.is_none(), "{id}: its end is known, and its work was done again");
                 if wanted {
                     Life { ended: Some(noted.clone()), ..life }.put(tx, &id)?;
                 }

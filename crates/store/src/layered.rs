@@ -263,8 +263,9 @@ impl<C: Commits, B: Looked> Writer<C, B> {
         if written.is_empty() {
             return Ok(());
         }
-        let begun = Instant::now();
+        let (begun, last) = (Instant::now(), self.log.last());
         self.log.append(&written)?;
+        debug_assert_eq!(self.log.last(), last + 1, "a commit is one record of the log");
         let ended = Instant::now();
         self.takes = (self.takes * 3 + (ended - begun)) / 4;
         self.ended = Some(ended);
@@ -315,6 +316,7 @@ impl<C: Commits, B: Looked> Writer<C, B> {
     fn move_now(&mut self) {
         let leaving = {
             let mut layers = write(&self.layers);
+            debug_assert!(layers.leaving.is_none(), "what is still on its way among the records would be forgotten");
             let leaving = Arc::new(std::mem::take(&mut layers.active));
             layers.leaving = Some(Arc::clone(&leaving));
             leaving

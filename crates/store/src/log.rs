@@ -107,6 +107,8 @@ impl Log {
         }
         // Nothing of the record is written where there is no room for it.
         segment.reserve(self.buffer.len() as u64)?;
+        debug_assert!(segment.end + self.buffer.len() as u64 <= segment.length, "a record beyond its file");
+        debug_assert_eq!(number_of(&self.buffer), Some(self.next), "a record under another's number");
         let written = segment.file.write_all_at(&self.buffer, segment.end).and_then(|()| segment.file.sync_data());
         if let Err(error) = written {
             self.is_broken = true;

@@ -345,6 +345,7 @@ struct Kind {
 impl Kind {
     /// Shows what has changed.
     fn tell(&self) {
+        debug_assert!(self.free <= self.limit, "more places are free than there are");
         let oldest_ms = self.waiting.front().map_or(0, |task| task.at_ms);
         self.count.oldest_ms.store(oldest_ms, Ordering::Relaxed);
         self.count.waiting.store(self.waiting.len(), Ordering::Relaxed);
@@ -398,6 +399,8 @@ impl Dispatcher {
             }
             self.dispatch().await;
             self.put_off();
+            #[cfg(debug_assertions)]
+            self.check();
             self.counts.scheduled.store(self.due.len(), Ordering::Relaxed);
             let inbox = self.store.inbox.clone();
             // In order, for a run to be replayed; none can starve another, since every turn looks at all three.
@@ -413,6 +416,21 @@ impl Dispatcher {
                 () = self.sleep() => {}
             }
         }
+    }
+
+    /// What holds whenever the dispatcher goes to sleep.
+    #[cfg(debug_assertions)]
+    fn check(&self) {
+        let (mut waiting, mut taken) = (0, 0);
+        for (name, kind) in &self.kinds {
+            waiting += kind.waiting.len();
+            taken += kind.limit - kind.free;
+            assert!(kind.free == 0 || kind.waiting.is_empty(), "a task of kind {name} waits beside a free place");
+        }
+        assert_eq!(waiting, self.waiting, "tasks that wait for a place");
+        assert_eq!(taken, self.running.len(), "places that are taken, and tasks that run");
+        let known = |id: &String| self.running.contains_key(id);
+        assert!(self.again.keys().all(known), "a task waits for the end of one that does not run");
     }
 
     fn now_ms(&self) -> i64 {

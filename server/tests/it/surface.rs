@@ -28,7 +28,8 @@ fn the_command_line_says_what_is() {
     for n in 0..60 {
         let body = json!({"AlarmName": format!("a{n}"), "Namespace": "N", "MetricName": "M", "Statistic": "Sum", "Period": 60,
             "EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold"});
-        let answer = server.json(&root(), "monitoring", "GraniteServiceVersion20100801.PutMetricAlarm", &body.to_string());
+        let answer =
+            server.json(&root(), "monitoring", "GraniteServiceVersion20100801.PutMetricAlarm", &body.to_string());
         assert_eq!(answer.0, 200, "{answer:?}");
     }
     let status = server.lakerun(&["status", "-o", "json"], "");
@@ -192,7 +193,11 @@ fn a_folder_is_deployed_run_looked_at_and_taken_away() {
     let bucket = server.lakerun(&["describe", "arn:aws:s3:::st-lake", "-o", "json"], "");
     assert_eq!(serde_json::from_str::<Value>(&bucket.out).unwrap()["Name"], "st-lake");
     let written = server.lakerun(&["s3", "ls", "--execution", first], "");
-    assert!(written.code == 0 && written.out.contains("wrote") && written.out.contains("s3://st-lake/day=1/x.json"), "{}", written.out);
+    assert!(
+        written.code == 0 && written.out.contains("wrote") && written.out.contains("s3://st-lake/day=1/x.json"),
+        "{}",
+        written.out
+    );
     let none = server.lakerun(&["s3", "ls", "s3://elsewhere/", "--execution", first, "-o", "json"], "");
     assert_eq!(none.out.trim(), "[]");
     let listed = server.lakerun(&["s3", "ls", "s3://st-lake/", "-o", "json"], "");

@@ -348,9 +348,39 @@ impl Execution {
             Event::StateMachineDeleted => self.root.doomed = true,
         }
         if self.history_full {
-            return self.fill_history(&mut turn);
+            self.fill_history(&mut turn);
+        } else {
+            self.run(&mut turn);
         }
-        self.run(&mut turn);
+        #[cfg(debug_assertions)]
+        self.check(turn.out);
+    }
+
+    /// What holds between two turns, whatever came.
+    #[cfg(debug_assertions)]
+    fn check(&self, out: &[Command]) {
+        let of = &self.info.execution_arn;
+        let events =
+            || out.iter().filter_map(|command| if let Command::Record(event) = command { Some(event) } else { None });
+        assert!(events().zip(events().skip(1)).all(|(a, b)| a.id + 1 == b.id), "{of}: a history with gaps");
+        assert!(events().all(|event| event.previous_event_id < event.id), "{of}: an event that follows a later one");
+        assert!(
+            events().last().is_none_or(|event| event.id == self.root.event_count()),
+            "{of}: the last event is not the last that was counted"
+        );
+        let ends = out.iter().filter(|command| matches!(command, Command::Finish(_))).count();
+        assert!(ends <= 1, "{of}: it ends {ends} times");
+        let is_running = self.root.status == Status::Running;
+        assert!(ends == 0 || !is_running, "{of}: it has ended and runs");
+        assert!(is_running || self.ready.is_empty(), "{of}: it has ended, and a state is to be entered");
+        for (id, frame) in &self.frames {
+            assert!(*id == frame.id && *id < self.root.next_frame.max(1), "{of}: frame {id} is not one that was made");
+            let has_parent = frame.parent.is_none_or(|parent| self.frames.contains_key(&parent));
+            assert!(has_parent, "{of}: frame {id} without its parent");
+        }
+        for id in &self.ready {
+            assert!(self.frames.contains_key(id), "{of}: frame {id} is to go on, and there is none");
+        }
     }
 
     /// The turn was long: its effects are to be written before the next one.

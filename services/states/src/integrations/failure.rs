@@ -34,13 +34,13 @@ const OPTIMISED: &[(&str, &str, &str, &str)] = &[
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum ErrorStyle {
     Sdk,
-    Optimised,
+    Optimized,
 }
 
 pub(super) fn of_call(service: &ServiceSpec, style_of_errors: ErrorStyle, error: &Error, request_id: &str) -> Failure {
     let (code, message, status) = (error.code(), error.message(), error.status());
     let shape = shape_of(service.name, code);
-    if style_of_errors == ErrorStyle::Optimised
+    if style_of_errors == ErrorStyle::Optimized
         && let Some((_, prefix, general, name)) = OPTIMISED.iter().find(|(known, ..)| *known == service.name)
     {
         let exception = shape.map_or_else(|| (*general).to_owned(), with_exception);
@@ -117,13 +117,13 @@ mod tests {
         check(
             "lambda",
             "Lambda",
-            ErrorStyle::Optimised,
+            ErrorStyle::Optimized,
             "ResourceNotFoundException",
             "Lambda.ResourceNotFoundException",
         );
-        check("lambda", "Lambda", ErrorStyle::Optimised, "EC2ThrottledException", "Lambda.EC2ThrottledException");
+        check("lambda", "Lambda", ErrorStyle::Optimized, "EC2ThrottledException", "Lambda.EC2ThrottledException");
         check("lambda", "Lambda", ErrorStyle::Sdk, "EC2ThrottledException", "Lambda.Ec2ThrottledException");
-        check("dynamodb", "DynamoDB", ErrorStyle::Optimised, "ValidationException", "DynamoDB.AmazonDynamoDBException");
+        check("dynamodb", "DynamoDB", ErrorStyle::Optimized, "ValidationException", "DynamoDB.AmazonDynamoDBException");
         check(
             "dynamodb",
             "DynamoDB",
@@ -134,7 +134,7 @@ mod tests {
         check(
             "states",
             "SFN",
-            ErrorStyle::Optimised,
+            ErrorStyle::Optimized,
             "StateMachineDoesNotExist",
             "StepFunctions.StateMachineDoesNotExistException",
         );
@@ -149,7 +149,7 @@ mod tests {
         check("glue", "Glue", ErrorStyle::Sdk, "CrawlerRunningException", "Glue.CrawlerRunningException");
         check("cloudwatch", "CloudWatch", ErrorStyle::Sdk, "LimitExceeded", "CloudWatch.LimitExceededException");
         let missing = Error::new("ResourceNotFoundException", 400, "No.");
-        let failure = of_call(&service("dynamodb", "DynamoDB"), ErrorStyle::Optimised, &missing, "r");
+        let failure = of_call(&service("dynamodb", "DynamoDB"), ErrorStyle::Optimized, &missing, "r");
         assert_eq!(
             failure.cause,
             "No. (Service: AmazonDynamoDBv2; Status Code: 400; Error Code: ResourceNotFoundException; Request ID: r; Proxy: null)"

@@ -21,7 +21,7 @@ pub(super) async fn invoke(cx: &Cx, parameters: Value) -> Result<Value, Failure>
         *payload = Value::String(payload.to_string());
     }
     let answer = cx.call_json("lambda", "invoke", Value::Object(parameters)).await;
-    let mut answer = answer.map_err(|error| failed_call(cx, "lambda", "invoke", ErrorStyle::Optimised, &error))?;
+    let mut answer = answer.map_err(|error| failed_call(cx, "lambda", "invoke", ErrorStyle::Optimized, &error))?;
     // Here, unlike below, the cause has been read and written again: it has no spaces.
     failed(&answer).map_err(|failure| match jsontext::read::<Value>(&failure.cause) {
         Ok(cause) => Failure { cause: cause.to_string(), ..failure },
@@ -37,7 +37,7 @@ pub(super) async fn invoke(cx: &Cx, parameters: Value) -> Result<Value, Failure>
 pub(super) async fn invoke_directly(cx: &Cx, arn: &str, input: Value) -> Result<Value, Failure> {
     let parameters = json!({ "FunctionName": arn, "Payload": input.to_string() });
     let answer = cx.call_json("lambda", "invoke", parameters).await;
-    let answer = answer.map_err(|error| failed_call(cx, "lambda", "invoke", ErrorStyle::Optimised, &error))?;
+    let answer = answer.map_err(|error| failed_call(cx, "lambda", "invoke", ErrorStyle::Optimized, &error))?;
     failed(&answer)?;
     answer.get("Payload").map_or(Ok(Value::Null), parsed)
 }

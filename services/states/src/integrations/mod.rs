@@ -300,7 +300,7 @@ async fn call(cx: &Cx, resource: &Resource, mut parameters: Value, site: &Site<'
                 as_object(&mut parameters);
             }
             let (style, style_of_errors) =
-                if *sdk { (Style::Sdk, ErrorStyle::Sdk) } else { (Style::Optimized, ErrorStyle::Optimised) };
+                if *sdk { (Style::Sdk, ErrorStyle::Sdk) } else { (Style::Optimized, ErrorStyle::Optimized) };
             let answer = match absent(cx, service, action, &parameters) {
                 Some(error) => Err(error),
                 None => cx.router().call_styled(cx, (service, action), parameters, style).await,

@@ -215,7 +215,7 @@ impl How {
             }
             Err(error) if passes(&error) => None,
             Err(error) => {
-                let failed = failed_call(cx, self.job.service(), self.job.describes(), ErrorStyle::Optimised, &error);
+                let failed = failed_call(cx, self.job.service(), self.job.describes(), ErrorStyle::Optimized, &error);
                 Some(Ending::Failed(failed))
             }
         }
