@@ -14,7 +14,7 @@ use crate::logs::{Group, Scope};
 #[async_trait]
 impl Handle<AssociateKmsKey> for Telemetry {
     async fn handle(&self, cx: &Cx, req: AssociateKmsKeyRequest) -> Result<Empty, Error> {
-        let name = group_named(req.log_group_name, req.resource_identifier)?;
+        let name = group_named(cx, req.log_group_name, req.resource_identifier)?;
         let before = self.found(cx, &name).await?;
         self.seal_with(cx, &name, &req.kms_key_id).await?;
         self.set_key(cx, name, before, Some(req.kms_key_id)).await
@@ -24,17 +24,17 @@ impl Handle<AssociateKmsKey> for Telemetry {
 #[async_trait]
 impl Handle<DisassociateKmsKey> for Telemetry {
     async fn handle(&self, cx: &Cx, req: DisassociateKmsKeyRequest) -> Result<Empty, Error> {
-        let name = group_named(req.log_group_name, req.resource_identifier)?;
+        let name = group_named(cx, req.log_group_name, req.resource_identifier)?;
         let before = self.found(cx, &name).await?;
         self.set_key(cx, name, before, None).await
     }
 }
 
 /// Exactly one of both names the group. Source: API Reference, AssociateKmsKey.
-fn group_named(name: Option<String>, identifier: Option<String>) -> Result<String, Error> {
+fn group_named(cx: &Cx, name: Option<String>, identifier: Option<String>) -> Result<String, Error> {
     match (name, identifier) {
         (Some(name), None) => Ok(name),
-        (None, Some(arn)) if arn.contains(":log-group:") => Ok(group_of(&arn).to_owned()),
+        (None, Some(arn)) if arn.contains(":log-group:") => group_of(cx, &arn),
         (None, Some(arn)) => Err(invalid_parameter_exception(format!(
             "Keys of query results are not supported here: {arn} is not a log group"
         ))),

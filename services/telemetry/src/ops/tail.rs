@@ -29,7 +29,7 @@ impl Handle<StartLiveTail> for Telemetry {
         }
         let scope = Scope::of(cx);
         for arn in &req.log_group_identifiers {
-            let name = group_of(arn);
+            let name = &group_of(cx, arn)?;
             if *arn.trim_end_matches(":*") != group_arn(cx.account(), cx.region(), name) {
                 return Err(invalid_parameter_exception(format!("{arn} is not the ARN of a log group of here.")));
             }
