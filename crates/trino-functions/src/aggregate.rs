@@ -659,7 +659,9 @@ pub(crate) fn deviation(call: &Aggregate, moments: &Moments) -> Value {
 
 const DEVIATION: Groups = |call, rows| {
     let mut moments = Moments::default();
-    doubles(rows, 0).into_iter().for_each(|x| moments.add(x));
+    for x in doubles(rows, 0) {
+        moments.add(x);
+    }
     Ok(deviation(call, &moments))
 };
 

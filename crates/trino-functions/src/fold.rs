@@ -18,8 +18,11 @@ type Row = Vec<Value>;
 pub fn compact(call: &Aggregate, rows: Vec<Row>) -> Result<std::result::Result<Vec<Row>, Vec<Row>>> {
     let wanted = if call.name.starts_with("min") { Ordering::Less } else { Ordering::Greater };
     Ok(Ok(match (call.name, call.params.len()) {
-        ("min" | "max" | "any_value" | "arbitrary" | "bool_and" | "bool_or" | "every", 1)
-        | ("bitwise_and_agg" | "bitwise_or_agg" | "bitwise_xor_agg", 1) => one(call, &rows)?,
+        (
+            "min" | "max" | "any_value" | "arbitrary" | "bool_and" | "bool_or" | "every" | "bitwise_and_agg"
+            | "bitwise_or_agg" | "bitwise_xor_agg",
+            1,
+        ) => one(call, &rows)?,
         ("sum", 1) if matches!(call.returns, Type::IntervalDay | Type::IntervalYear) => one(call, &rows)?,
         ("min" | "max", 2) => best(rows, 0, 1, wanted, "second argument of max_n/min_n")?,
         ("min_by" | "max_by", 3) => best(rows, 1, 2, wanted, "third argument of max_by/min_by")?,

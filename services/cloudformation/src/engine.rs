@@ -109,7 +109,7 @@ impl CloudFormation {
             };
             match (operation.goal, operation.phase) {
                 (Goal::Delete, _) => run.delete(stack).await?,
-                (_, Phase::Forward) => run.forward(stack).await?,
+                (_, Phase::Forward) => Box::pin(run.forward(stack)).await?,
                 (_, Phase::Cleanup) => run.cleanup(stack).await?,
                 (_, Phase::Rollback) => run.roll_back(stack).await?,
             }

@@ -72,12 +72,12 @@ impl Place<'_> {
 pub(crate) async fn since(store: &Store, place: &Place<'_>, now_ms: i64) -> Result<i64> {
     let key = place.since();
     store
-        .write(move |tx| match tx.get_json::<i64>(&key)? {
-            Some(since) => Ok(since),
-            None => {
-                tx.put_json(&key, &now_ms)?;
-                Ok::<_, Error>(now_ms)
+        .write(move |tx| {
+            if let Some(since) = tx.get_json::<i64>(&key)? {
+                return Ok(since);
             }
+            tx.put_json(&key, &now_ms)?;
+            Ok::<_, Error>(now_ms)
         })
         .await
 }

@@ -16,6 +16,7 @@ use crate::template::{Template, attributes, to_json, validation};
 use crate::{CloudFormation, Result, dynamic, policy, process, resources};
 
 /// What a caller wants of a stack.
+#[expect(clippy::struct_excessive_bools, reason = "each is a parameter of the API")]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
     pub(crate) stack_name: String,

@@ -111,7 +111,7 @@ pub fn chunks(data: &[u8]) {
         ] {
             headers.insert(name, http::HeaderValue::from_static(value));
         }
-        door.asked("PUT", "/bucket/chunks", headers, data)
+        door.asked("PUT", "/bucket/chunks", headers, data);
     });
 }
 
@@ -124,7 +124,7 @@ pub fn form(data: &[u8]) {
     let Ok(kind) = http::HeaderValue::try_from(kind) else { return };
     with_door(|door| {
         let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, kind.clone())]);
-        door.asked("POST", "/bucket", headers, data)
+        door.asked("POST", "/bucket", headers, data);
     });
 }
 

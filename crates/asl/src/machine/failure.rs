@@ -129,15 +129,12 @@ impl Failure {
     /// The words are not AWS's.
     pub(super) fn out_of_range(frame: &Frame, field: &str, expr: &Expr, value: &Value) -> Self {
         let source = expr.source();
-        match expr {
-            Expr::Query { .. } => {
-                let what = format!("The {field} field refers to a value that is out of range: {value}");
-                Self::evaluation(frame, Some(field), &what, true)
-            }
-            _ => {
-                let what = format!("The {field}Path field refers to a value that is out of range: {source} == {value}");
-                Self::runtime(frame, &what)
-            }
+        if let Expr::Query { .. } = expr {
+            let what = format!("The {field} field refers to a value that is out of range: {value}");
+            Self::evaluation(frame, Some(field), &what, true)
+        } else {
+            let what = format!("The {field}Path field refers to a value that is out of range: {source} == {value}");
+            Self::runtime(frame, &what)
         }
     }
 

@@ -365,7 +365,7 @@ impl Execution {
         assert!(events().zip(events().skip(1)).all(|(a, b)| a.id + 1 == b.id), "{of}: a history with gaps");
         assert!(events().all(|event| event.previous_event_id < event.id), "{of}: an event that follows a later one");
         assert!(
-            events().last().is_none_or(|event| event.id == self.root.event_count()),
+            events().next_back().is_none_or(|event| event.id == self.root.event_count()),
             "{of}: the last event is not the last that was counted"
         );
         let ends = out.iter().filter(|command| matches!(command, Command::Finish(_))).count();

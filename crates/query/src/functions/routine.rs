@@ -98,7 +98,7 @@ fn step(call: &Run<'_>, step: &Step, rows: Vec<usize>, state: &mut State) -> Res
             }
         }
         Step::While(label, condition, steps) => {
-            ways = repeated(call, *label, Some(condition), steps, None, rows, state)?
+            ways = repeated(call, *label, Some(condition), steps, None, rows, state)?;
         }
         Step::Loop(label, steps) => ways = repeated(call, *label, None, steps, None, rows, state)?,
         Step::Repeat(label, steps, until) => ways = repeated(call, *label, None, steps, Some(until), rows, state)?,

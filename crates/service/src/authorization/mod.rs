@@ -77,7 +77,7 @@ impl Router {
     ) -> Result<(), Error> {
         let (mut own, mut weighed) = (None, false);
         for need in spec.needs {
-            own = own.or(need.passes.is_empty().then_some(need));
+            own = own.or_else(|| need.passes.is_empty().then_some(need));
             if let Some((member, set)) = need.when {
                 let given = context::at(input, member).is_some_and(|v| !matches!(v, Value::Null | Value::Bool(false)));
                 if given != set {

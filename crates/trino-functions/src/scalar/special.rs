@@ -421,7 +421,7 @@ fn case_of(types: &[Type]) -> Result<Call> {
         }
         compared = common(&compared, value).unwrap_or(compared);
     }
-    let is_value = |i: usize| i % 2 == 0 && i + 1 < pairs.len();
+    let is_value = |i: usize| i.is_multiple_of(2) && i + 1 < pairs.len();
     let own = pairs.iter().enumerate().map(|(i, ty)| if is_value(i) { Type::Boolean } else { ty.clone() });
     let result = case(own.collect())?.returns;
     let params = std::iter::once(compared.clone())

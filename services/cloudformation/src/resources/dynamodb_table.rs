@@ -79,16 +79,15 @@ impl Kind for Table {
             input.insert("BillingMode".to_owned(), "PAY_PER_REQUEST".into());
         }
         input.insert("TableName".to_owned(), name.clone().into());
-        let made = match properties.get("ImportSourceSpecification") {
-            Some(source) => import(at, properties, input, source).await?,
-            None => {
-                input.extend(policy(properties).map(|text| ("ResourcePolicy".to_owned(), text.into())));
-                input.insert("Tags".to_owned(), at.tag_list(properties));
-                let output = at.call("dynamodb", "CreateTable", input.into()).await?;
-                let made = made(&name, &output["TableDescription"]);
-                at.begun(&made);
-                made
-            }
+        let made = if let Some(source) = properties.get("ImportSourceSpecification") {
+            import(at, properties, input, source).await?
+        } else {
+            input.extend(policy(properties).map(|text| ("ResourcePolicy".to_owned(), text.into())));
+            input.insert("Tags".to_owned(), at.tag_list(properties));
+            let output = at.call("dynamodb", "CreateTable", input.into()).await?;
+            let made = made(&name, &output["TableDescription"]);
+            at.begun(&made);
+            made
         };
         apply(at, &made.physical_id, &json!({}), properties).await?;
         Ok(made)

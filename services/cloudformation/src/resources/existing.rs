@@ -43,6 +43,10 @@ pub(crate) fn naming(kind: &str) -> Option<&'static str> {
         "AWS::Athena::WorkGroup"
         | "AWS::Events::Rule"
         | "AWS::Glue::Crawler"
+        | "AWS::Glue::DataQualityRuleset"
+        | "AWS::Glue::Registry"
+        | "AWS::Glue::Schema"
+        | "AWS::Glue::SecurityConfiguration"
         | "AWS::Glue::Job"
         | "AWS::Pipes::Pipe"
         | "AWS::SSM::Parameter"
@@ -52,10 +56,6 @@ pub(crate) fn naming(kind: &str) -> Option<&'static str> {
         "AWS::CloudTrail::Trail" => "TrailName",
         "AWS::DynamoDB::GlobalTable" | "AWS::DynamoDB::Table" => "TableName",
         "AWS::ECR::Repository" => "RepositoryName",
-        "AWS::Glue::DataQualityRuleset"
-        | "AWS::Glue::Registry"
-        | "AWS::Glue::Schema"
-        | "AWS::Glue::SecurityConfiguration" => "Name",
         "AWS::IAM::Group" => "GroupName",
         "AWS::IAM::ManagedPolicy" => "ManagedPolicyName",
         "AWS::IAM::Role" => "RoleName",

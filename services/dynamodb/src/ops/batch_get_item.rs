@@ -19,6 +19,7 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 #[async_trait]
 impl Handle<BatchGetItem> for DynamoDb {
+    #[expect(clippy::too_many_lines, reason = "one step after the other")]
     async fn handle(&self, cx: &Cx, req: BatchGetItemInput) -> Result<BatchGetItemOutput, Error> {
         if req.request_items.is_empty() {
             return Err(Error::validation(

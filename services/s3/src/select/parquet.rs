@@ -122,13 +122,11 @@ fn check(group: &RowGroupMetaData) -> Result<(), Invalid> {
         use Compression::{GZIP, LZ4, LZ4_RAW, SNAPPY, UNCOMPRESSED, ZSTD};
         matches!(codec, UNCOMPRESSED | SNAPPY | GZIP(_) | ZSTD(_) | LZ4 | LZ4_RAW)
     };
-    match group.columns().iter().find(|column| !known(column.compression())) {
-        None => Ok(()),
-        Some(_) => {
-            let told = "The specified Parquet compression codec is not supported.";
-            Err(Invalid::new("ParquetUnsupportedCompressionCodec", told))
-        }
+    if group.columns().iter().all(|column| known(column.compression())) {
+        return Ok(());
     }
+    let told = "The specified Parquet compression codec is not supported.";
+    Err(Invalid::new("ParquetUnsupportedCompressionCodec", told))
 }
 
 /// The schema of the columns that are wanted; none for all.
@@ -166,7 +164,7 @@ fn value(field: &Field) -> Result<Value, Invalid> {
         },
         Field::Float16(value) => Value::Float(value.to_f64()),
         // As it is written, not as its bits are: 0.1 and not 0.10000000149011612.
-        Field::Float(value) => Value::Float(value.to_string().parse().unwrap_or(f64::from(*value))),
+        Field::Float(value) => Value::Float(value.to_string().parse().unwrap_or_else(|_| f64::from(*value))),
         Field::Double(value) => Value::Float(*value),
         Field::Decimal(value) => Value::Decimal(decimal(value)),
         Field::Str(text) => Value::Text(text.clone()),

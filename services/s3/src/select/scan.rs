@@ -83,19 +83,18 @@ impl Window {
                 }
                 None => (self.passed(bytes), false),
             },
-            Place::Before => match self.boundary(bytes, self.range.start) {
-                Some(begin) => {
+            Place::Before => {
+                if let Some(begin) = self.boundary(bytes, self.range.start) {
                     let starts = self.at + begin as u64;
                     self.place = if starts < self.range.end { Place::Within } else { Place::After };
                     self.at = starts;
                     self.tail.clear();
                     (self.cut(&bytes[begin..]).0, false)
-                }
-                None => {
+                } else {
                     self.passed(bytes);
                     (&[], false)
                 }
-            },
+            }
             Place::Within if self.range.is_empty() => {
                 self.place = Place::After;
                 (&[], false)

@@ -331,6 +331,7 @@ impl Handle<PutParameter> for Secrets {
 const MOST_TRIES: usize = 5;
 
 impl Secrets {
+    #[expect(clippy::too_many_lines, reason = "one step after the other")]
     /// None where the parameter is of another kind or key than when its value was encrypted, or was not.
     async fn put_parameter(&self, cx: &Cx, req: PutParameterRequest) -> Result<Option<PutParameterResult>, Error> {
         check_name(&req.name)?;

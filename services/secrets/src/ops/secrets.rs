@@ -235,9 +235,8 @@ impl Handle<UpdateSecret> for Secrets {
     async fn handle(&self, cx: &Cx, req: UpdateSecretRequest) -> Result<UpdateSecretResponse, Error> {
         let token = req.client_request_token.clone().unwrap_or_else(|| cx.uuid());
         for _ in 0..MOST_TRIES {
-            match twice(|| self.update(cx, req.clone(), token.clone())).await? {
-                Some(done) => return Ok(done),
-                None => {}
+            if let Some(done) = twice(|| self.update(cx, req.clone(), token.clone())).await? {
+                return Ok(done);
             }
         }
         Err(internal_service_error("The secret's values change all the time; try again."))

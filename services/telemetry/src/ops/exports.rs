@@ -303,10 +303,13 @@ impl Telemetry {
     }
 }
 
+/// Which object of a stream it is, and its bytes so far.
+type Part = (u32, Option<GzEncoder<Vec<u8>>>);
+
 /// The objects of an export that are being made, by stream: which one it is, and its bytes.
 struct Files<'a> {
     export: &'a Export,
-    open: BTreeMap<String, (u32, Option<GzEncoder<Vec<u8>>>)>,
+    open: BTreeMap<String, Part>,
 }
 
 impl Files<'_> {

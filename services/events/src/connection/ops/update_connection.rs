@@ -33,7 +33,7 @@ impl Handle<UpdateConnection> for Connections {
                 Some(arn) => replace(cx, arn, &credentials, changed.kms_key.as_deref()).await?,
                 None => {
                     changed.secret_arn =
-                        Some(keep(cx, &old.name, &cx.uuid(), &credentials, changed.kms_key.as_deref()).await?)
+                        Some(keep(cx, &old.name, &cx.uuid(), &credentials, changed.kms_key.as_deref()).await?);
                 }
             }
             changed.shown = Some(credentials.shown());

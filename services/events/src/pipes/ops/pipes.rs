@@ -43,6 +43,7 @@ impl Handle<CreatePipe> for Pipes {
 
 #[async_trait]
 impl Handle<UpdatePipe> for Pipes {
+    #[expect(clippy::too_many_lines, reason = "one step after the other")]
     /// What is not given stays, but for the parts of a parameter that is given.
     async fn handle(&self, cx: &Cx, req: UpdatePipeRequest) -> Result<UpdatePipeResponse, Error> {
         let place = PipeKey::new(cx, &req.name);
