@@ -34,6 +34,7 @@ const fn kind(
     Kind { name, arn, service, operation, member, place, by_arn: false }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is given away")]
 const fn by_arn(of: Kind) -> Kind {
     Kind { by_arn: true, ..of }
 }

@@ -16,7 +16,7 @@ use crate::BoxError;
 /// What is taken of a body, with its signature not looked at yet, from somebody whose key is not known; and of any without asking whose.
 pub(crate) const FROM_ANYBODY: usize = 256 << 10;
 /// All of that has come by then.
-const SMALL_WITHIN: Duration = Duration::from_secs(120);
+const SMALL_WITHIN: Duration = Duration::from_mins(2);
 /// Between two pieces of a body.
 const IDLE: Duration = Duration::from_secs(30);
 /// A body that has been waited for longer than [`IDLE`] in all has come at this rate at least. (What the server takes to look at what

@@ -337,7 +337,7 @@ mod tests {
         let request = http::Request::post("/console/api/sts/GetCallerIdentity");
         let request = cookie.into_iter().fold(request, |request, cookie| request.header(http::header::COOKIE, cookie));
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        parts.extensions.insert(s3_service::Peer { address: [203, 0, 113, 7].into(), secure: false });
+        parts.extensions.insert(s3_service::Peer { address: [203, 0, 113, 7].into(), secure: false, by_tls: false });
         parts
     }
 

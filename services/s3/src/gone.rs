@@ -125,7 +125,7 @@ mod tests {
         s3.create_bucket(&cx, "bucket", "us-east-1", s3.usual()).await.unwrap();
         let lines = 3 * PIECE + 1;
         let write = move |tx: &mut Tx<'_>| {
-            (0..lines).try_for_each(|n| tx.put_json(keys::log_lines("bucket").push(&format!("{n:04}")), &n))?;
+            (0..lines).try_for_each(|n| tx.put_json(keys::log_lines("bucket").push(format!("{n:04}")), &n))?;
             Ok::<_, Error>(())
         };
         s3.store.write(write).await.unwrap();

@@ -158,7 +158,7 @@ impl<'a> Reader<'a, '_> {
         let start = self.at;
         while self.at < self.tokens().len() && !self.is("DEFAULT") && !self.is_token(self.at, &Token::SemiColon) {
             self.at = match self.tokens()[self.at].token {
-                Token::LParen => closing(self.tokens(), self.at).map_or(self.tokens().len(), |end| end + 1),
+                Token::LParen => closing(self.tokens(), self.at).map_or_else(|| self.tokens().len(), |end| end + 1),
                 _ => self.at + 1,
             };
         }

@@ -38,7 +38,7 @@ struct Routine {
 
 #[derive(Debug)]
 enum Body {
-    Expression(Expr),
+    Expression(Box<Expr>),
     Statements(Program),
 }
 
@@ -136,7 +136,7 @@ fn one(source: &Source<'_>, start: usize, known: &mut Routines) -> Result<(Strin
         .enumerate()
         .map(|(at, (name, _))| (name.clone(), Expr::Value(Value::Placeholder(format!("${}", at + 1)).into())));
     resolve(&mut body, places.collect(), known)?;
-    Ok((name, Routine { parameters, returns, strict, body: Body::Expression(body) }, place))
+    Ok((name, Routine { parameters, returns, strict, body: Body::Expression(Box::new(body)) }, place))
 }
 
 /// The tokens of an expression of a routine's, whose variables are called so and stand for those.
@@ -393,7 +393,7 @@ impl Routine {
     fn with_arguments(&self, arguments: Vec<Expr>) -> Option<Expr> {
         let text = |text: &str| Expr::Value(Value::EscapedStringLiteral(text.to_owned()).into());
         let body = match &self.body {
-            Body::Expression(body) => filled(body, &arguments)?,
+            Body::Expression(body) => filled(body.as_ref(), &arguments)?,
             Body::Statements(program) => {
                 let null =
                     |ty: &str| function(ARGUMENT, vec![Expr::Value(Value::Null.into()), text(ty), text("a variable")]);

@@ -257,6 +257,7 @@ mod tests {
     use crate::Router;
 
     #[tokio::test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     async fn templates() {
         let cx = Cx::new(Router::new(), Principal::root("1"), "1", "r");
         let t = |rest: &str| format!("arn:aws:dynamodb:{{region}}:{{account}}:{rest}");

@@ -212,8 +212,8 @@ async fn an_owner_does_not_go_on_where_commits_are_missing() {
         store.rest();
         tokio::time::sleep(Duration::from_secs(3)).await;
         put(&store, "b", "2").await.unwrap();
-        let lost = std::process::Command::new("psql").args([url.as_str(), "-qAtc", &missing]).output();
-        if !lost.is_ok_and(|output| output.status.success()) {
+        let deleted = std::process::Command::new("psql").args([url.as_str(), "-qAtc", &missing]).output();
+        if !deleted.is_ok_and(|output| output.status.success()) {
             eprintln!("skipped: no psql");
             return;
         }

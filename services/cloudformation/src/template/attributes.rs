@@ -83,6 +83,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "as it is made")]
     fn refusal(resource: Value) -> String {
         match check(&json!({ "Resources": { "R": resource } })) {
             Ok(()) => String::new(),

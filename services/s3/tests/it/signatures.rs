@@ -225,8 +225,8 @@ async fn a_browsers_upload_is_recorded_with_who_signed_it() {
     let kind = [("content-type", "multipart/form-data; boundary=x")];
     let posted = world.plain("POST", "/bucket", &kind, bytes::Bytes::from(body)).await;
     assert_eq!(posted.status, 204, "{}", posted.text());
-    let recorded = recorder.0.lock().unwrap().clone();
+    let events = recorder.0.lock().unwrap().clone();
     let input = serde_json::json!({"Bucket": "bucket", "Key": "in/k"});
     let owner = format!("arn:aws:iam::{}:root", crate::ACCOUNT);
-    assert_eq!(recorded, [("PostObject".to_owned(), owner, input)]);
+    assert_eq!(events, [("PostObject".to_owned(), owner, input)]);
 }
