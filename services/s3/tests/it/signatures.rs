@@ -206,7 +206,7 @@ impl service::audit::Audit for Recorder {
 async fn a_browsers_upload_is_recorded_with_who_signed_it() {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
-    let world = crate::World::new();
+    let world = World::new();
     assert_eq!(world.root("PUT", "/bucket", "").await.status, 200);
     let recorder = std::sync::Arc::new(Recorder::default());
     world.router.set_audit(recorder.clone());
