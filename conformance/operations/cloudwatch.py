@@ -193,7 +193,7 @@ def tags():
         refused("ResourceNotFoundException", "nothing-here", call, ResourceARN=no, **given)
 
 
-@operations("cloudwatch", "PutCompositeAlarm", "DescribeAlarms")
+@operations("cloudwatch", "PutCompositeAlarm")
 def suppressed_actions():
     name, topic = named("alarm"), client("sns").create_topic(Name=named("topic"))["TopicArn"]
     url = client("sqs").create_queue(QueueName=named("queue"))["QueueUrl"]

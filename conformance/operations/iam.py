@@ -458,6 +458,6 @@ def roles_last_used():
     made = role("lambda", "sqs:ListQueues")
     name = made.rsplit("/", 1)[1]
     assert "LastUsedDate" not in iam().get_role(RoleName=name)["Role"]["RoleLastUsed"]
-    keys = client("sts").assume_role(RoleArn=made, RoleSessionName="s")["Credentials"]
+    keys = client("sts").assume_role(RoleArn=made, RoleSessionName="session")["Credentials"]
     client("sqs", keys["AccessKeyId"], keys["SecretAccessKey"], aws_session_token=keys["SessionToken"]).list_queues()
     assert iam().get_role(RoleName=name)["Role"]["RoleLastUsed"]["LastUsedDate"]

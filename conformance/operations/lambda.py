@@ -349,7 +349,7 @@ def durable_executions():
     denied("AccessDeniedException", "lambda:GetDurableExecution", "get_durable_execution", DurableExecutionArn=at)
 
 
-@operations("lambda", "CreateFunction", "UpdateFunctionConfiguration", "Invoke")
+@operations("lambda", "UpdateFunctionConfiguration", "Invoke")
 def variables_under_a_key():
     kms = client("kms")
     key = kms.create_key()["KeyMetadata"]["Arn"]

@@ -313,7 +313,7 @@ def listed():
     found, count = pages(logs().list_log_groups, "logGroups", "nextToken", "nextToken", logGroupNamePattern=name, limit=1)
     equal((names(found, "logGroupName"), names(found, "logGroupClass"), count), ([name, name + "-2"], ["STANDARD", "INFREQUENT_ACCESS"], 2))
     equal(found[0]["logGroupArn"], f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}")
-    equal(names(logs().list_log_groups(logGroupNamePattern=f"^{name}$")["logGroups"], "logGroupName"), [name])
+    equal(names(logs().list_log_groups(logGroupNamePattern=f"^{name}")["logGroups"], "logGroupName"), [name, name + "-2"])
     equal(names(logs().list_log_groups(logGroupNamePattern=name, logGroupClass="INFREQUENT_ACCESS")["logGroups"], "logGroupName"), [name + "-2"])
     refused("InvalidParameterException", "", logs().list_log_groups, limit=1001)
 
@@ -343,6 +343,18 @@ def exports():
     equal(text, f"{at} one\n")
     assert id in names(logs().describe_export_tasks(statusCode="COMPLETED")["exportTasks"], "taskId")
     refused("InvalidOperationException", "neither pending nor running", logs().cancel_export_task, taskId=id)
+
+    def cancelled():
+        """One that is cancelled before it is over, which a small one is at once."""
+        id = logs().create_export_task(**asked)["taskId"]
+        try:
+            logs().cancel_export_task(taskId=id)
+        except logs().exceptions.InvalidOperationException:
+            return None
+        return id
+
+    id = until(cancelled, bool)
+    until(lambda: logs().describe_export_tasks(taskId=id)["exportTasks"][0], lambda t: t["status"]["code"] == "CANCELLED")
     refused("ResourceNotFoundException", "does not exist", logs().cancel_export_task, taskId="none")
     refused("ResourceNotFoundException", GONE, logs().create_export_task, **{**asked, "logGroupName": NO})
     refused("InvalidParameterException", "time range", logs().create_export_task, **{**asked, "to": NOW - 1})

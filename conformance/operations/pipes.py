@@ -212,7 +212,7 @@ def api_destinations():
     refused("NotFoundException", NO, pipes().delete_pipe, Name=NO)
 
 
-@operations("pipes", "CreatePipe", "UpdatePipe", "DescribePipe")
+@operations("pipes", "CreatePipe")
 def logs():
     (url, source), (there, target) = queue(), queue()
     group = "/ops/" + named("pipes")

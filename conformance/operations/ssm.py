@@ -94,7 +94,7 @@ def history():
         refused("ParameterNotFound", "", call, Name="nothing-here", **more)
 
 
-@operations("ssm", "GetParameter", "GetParameters", "GetParametersByPath")
+@operations("ssm", "GetParameter")
 def public():
     root = "/aws/service/global-infrastructure"
     holds(ssm().get_parameter(Name=f"{root}/regions/us-east-1/longName")["Parameter"], Value="US East (N. Virginia)", Type="String", DataType="text",
@@ -109,7 +109,7 @@ def public():
     refused("ParameterNotFound", "", ssm().get_parameter, Name="/aws/service/none")
 
 
-@operations("ssm", "PutParameter", "DescribeParameters", "GetParameterHistory")
+@operations("ssm", "PutParameter", "DescribeParameters")
 def policies():
     events, name = client("events"), "/" + named("p")
     queue = client("sqs").create_queue(QueueName=named("queue"))["QueueUrl"]

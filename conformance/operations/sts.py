@@ -192,7 +192,7 @@ def wrong(call, **arguments):
         return error.response["Error"]["Message"]
 
 
-@operations("sts", "GetAccessKeyInfo", "DecodeAuthorizationMessage")
+@operations("sts", "GetAccessKeyInfo")
 def lookups():
     iam, name = client("iam"), named("user")
     iam.create_user(UserName=name)
@@ -200,4 +200,8 @@ def lookups():
     iam.update_access_key(UserName=name, AccessKeyId=key, Status="Inactive")
     equal(client("sts").get_access_key_info(AccessKeyId=key)["Account"], ACCOUNT)
     refused("ValidationError", "No account here", client("sts").get_access_key_info, AccessKeyId="AKIAIOSFODNN7NOTHERE")
+
+
+@operations("sts", "DecodeAuthorizationMessage", only_refused="no denial has an encoded message here")
+def encoded_messages():
     refused("InvalidAuthorizationMessageException", "not valid", client("sts").decode_authorization_message, EncodedMessage="x")

@@ -3,7 +3,7 @@
 use api_secretsmanager::{
     CreateSecret, CreateSecretRequest, CreateSecretResponse, DeleteSecret, DeleteSecretRequest, DeleteSecretResponse,
     GetSecretValue, GetSecretValueRequest, GetSecretValueResponse, PutSecretValue, PutSecretValueRequest,
-    PutSecretValueResponse,
+    PutSecretValueResponse, UpdateSecret, UpdateSecretRequest, UpdateSecretResponse,
 };
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -26,6 +26,16 @@ impl Handle<PutSecretValue> for Sink {
     async fn handle(&self, _: &Cx, req: PutSecretValueRequest) -> Result<PutSecretValueResponse, Error> {
         self.1.lock().unwrap().insert(req.secret_id, req.secret_string.unwrap_or_default());
         Ok(PutSecretValueResponse::default())
+    }
+}
+
+#[async_trait]
+impl Handle<UpdateSecret> for Sink {
+    async fn handle(&self, _: &Cx, req: UpdateSecretRequest) -> Result<UpdateSecretResponse, Error> {
+        if let Some(text) = req.secret_string {
+            self.1.lock().unwrap().insert(req.secret_id, text);
+        }
+        Ok(UpdateSecretResponse::default())
     }
 }
 

@@ -107,7 +107,7 @@ fn bench() -> Bench {
     let sink = Arc::new(Sink::default());
     operations!(router, sink, api_sqs: SendMessage);
     router.add_guard("sqs", sink.clone());
-    operations!(router, sink, api_secretsmanager: CreateSecret, DeleteSecret, GetSecretValue, PutSecretValue);
+    operations!(router, sink, api_secretsmanager: CreateSecret, DeleteSecret, GetSecretValue, PutSecretValue, UpdateSecret);
     platform.control.start();
     Bench { cx: Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1"), sink, heard }
 }

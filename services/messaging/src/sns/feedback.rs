@@ -27,6 +27,8 @@ impl Said {
     /// An endpoint of AWS refused: its code and message, before a colon and behind it.
     pub(super) fn refused(cause: &str) -> Self {
         let (code, message) = cause.split_once(": ").unwrap_or(("InternalError", cause));
+        // AWS tells SQS's code as the query protocol has it (SNS Developer Guide, "Message delivery status").
+        let code = if code == "QueueDoesNotExist" { "AWS.SimpleQueueService.NonExistentQueue" } else { code };
         let status = match code {
             "AccessDenied" | "AccessDeniedException" => 403,
             "InternalError" | "ServiceUnavailable" => 500,
@@ -158,5 +160,6 @@ mod tests {
         let said = Said::refused("AWS.SimpleQueueService.NonExistentQueue: The specified queue does not exist.");
         let wanted = r#"{"ErrorCode":"AWS.SimpleQueueService.NonExistentQueue","ErrorMessage":"The specified queue does not exist."}"#;
         assert_eq!((said.status, said.response.as_str()), (400, wanted));
+        assert_eq!(Said::refused("QueueDoesNotExist: The specified queue does not exist.").response, wanted);
     }
 }
