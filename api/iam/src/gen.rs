@@ -1374,20 +1374,12 @@ impl wire::Operation for GetServiceLastAccessedDetails {
         output: &S_GET_SERVICE_LAST_ACCESSED_DETAILS_RESPONSE,
         result_wrapper: "GetServiceLastAccessedDetailsResult",
         readonly: true,
-        needs: &[
-            wire::operation::Need {
-                action: "iam:GetServiceLastAccessedDetails",
-                resource: "*",
-                when: None,
-                passes: "",
-            },
-            wire::operation::Need {
-                action: "iam:GetServiceLastAccessedDetails",
-                resource: "*",
-                when: None,
-                passes: "",
-            },
-        ],
+        needs: &[wire::operation::Need {
+            action: "iam:GetServiceLastAccessedDetails",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -1908,20 +1900,12 @@ impl wire::Operation for ListPoliciesGrantingServiceAccess {
         output: &S_LIST_POLICIES_GRANTING_SERVICE_ACCESS_RESPONSE,
         result_wrapper: "ListPoliciesGrantingServiceAccessResult",
         readonly: true,
-        needs: &[
-            wire::operation::Need {
-                action: "iam:ListPoliciesGrantingServiceAccess",
-                resource: "*",
-                when: None,
-                passes: "",
-            },
-            wire::operation::Need {
-                action: "iam:ListPoliciesGrantingServiceAccess",
-                resource: "arn:aws:iam::{account}:{Arn}",
-                when: None,
-                passes: "",
-            },
-        ],
+        needs: &[wire::operation::Need {
+            action: "iam:ListPoliciesGrantingServiceAccess",
+            resource: "arn:aws:iam::{account}:{Arn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
