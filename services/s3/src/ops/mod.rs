@@ -178,6 +178,7 @@ mod tests {
             "PutBucketPolicy" => json!({ "Policy": json!({ "Version": "2012-10-17", "Statement": [{
                 "Effect": "Allow", "Principal": { "AWS": OWN }, "Action": "s3:GetObject",
                 "Resource": "arn:aws:s3:::bucket/*" }] }).to_string() }),
+            "PutBucketLogging" => json!({ "BucketLoggingStatus": {} }),
             "PutBucketVersioning" => json!({ "VersioningConfiguration": { "Status": "Suspended" } }),
             "PutPublicAccessBlock" => json!({ "PublicAccessBlockConfiguration": {} }),
             _ => json!({}),
