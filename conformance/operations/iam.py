@@ -461,3 +461,4 @@ def roles_last_used():
     keys = client("sts").assume_role(RoleArn=made, RoleSessionName="session")["Credentials"]
     client("sqs", keys["AccessKeyId"], keys["SecretAccessKey"], aws_session_token=keys["SessionToken"]).list_queues()
     assert iam().get_role(RoleName=name)["Role"]["RoleLastUsed"]["LastUsedDate"]
+    refused("NoSuchEntity", "", iam().get_role, RoleName=name + "-gone")

@@ -17,6 +17,8 @@ use crate::BoxError;
 pub(crate) const FROM_ANYBODY: usize = 256 << 10;
 /// All of that has come by then.
 const SMALL_WITHIN: Duration = Duration::from_mins(2);
+/// So much of a body that is too large is waited for.
+const DISCARDED: usize = 128 << 20;
 /// Between two pieces of a body.
 const IDLE: Duration = Duration::from_secs(30);
 /// A body that has been waited for longer than [`IDLE`] in all has come at this rate at least. (What the server takes to look at what
@@ -30,6 +32,7 @@ pub(crate) async fn collect(body: Incoming, limit: usize) -> Result<Bytes, Error
     let size = body.size_hint();
     let most = size.upper().map_or(limit, |most| usize::try_from(most).unwrap_or(usize::MAX));
     if size.lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
+        discard(body).await;
         return Err(too_large(limit));
     }
     let gathered = Limited::new(Progressing::new(body), limit).collect();
@@ -46,6 +49,13 @@ pub(crate) async fn collect(body: Incoming, limit: usize) -> Result<Bytes, Error
         Err(e) if e.is::<LengthLimitError>() => Err(too_large(limit)),
         Err(e) => Err(Error::new("RequestTimeoutException", 400, format!("The request body did not arrive: {e}"))),
     }
+}
+
+/// Reads on and keeps nothing: who is still sending would not hear an answer.
+async fn discard(body: Incoming) {
+    let mut body = std::pin::pin!(Limited::new(Progressing::new(body), DISCARDED));
+    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = timeout(SMALL_WITHIN, reading).await;
 }
 
 pub(crate) fn too_large(limit: usize) -> Error {
