@@ -188,7 +188,7 @@ fn a_folder_is_deployed_run_looked_at_and_taken_away() {
     let full = server.lakerun(&["delete", "st"], "");
     assert!(full.code == 1 && full.err.contains("not empty"), "{}\n{}", full.out, full.err);
     let stack = server.lakerun(&["describe", "st"], "");
-    let told = ["stack st", "CREATE_COMPLETE", "AWS::S3::Bucket st-lake"];
+    let told = ["stack st", "DELETE_FAILED AWS::S3::Bucket st-lake", "DELETE_COMPLETE"];
     assert!(stack.code == 0 && told.iter().all(|text| stack.out.contains(text)), "{}\n{}", stack.out, stack.err);
     let bucket = server.lakerun(&["describe", "arn:aws:s3:::st-lake", "-o", "json"], "");
     assert_eq!(serde_json::from_str::<Value>(&bucket.out).unwrap()["Name"], "st-lake");
