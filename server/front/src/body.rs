@@ -28,14 +28,18 @@ const LEAST_BYTES_A_SECOND: u64 = 256;
 static ROOM: Semaphore = Semaphore::const_new(2 << 20);
 
 /// A body in one piece.
-pub(crate) async fn collect(body: Incoming, limit: usize) -> Result<Bytes, Error> {
+pub(crate) async fn collect(headers: &http::HeaderMap, body: Incoming, limit: usize) -> Result<Bytes, Error> {
     let size = body.size_hint();
     let most = size.upper().map_or(limit, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    let mut body = Progressing::new(body);
     if size.lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
-        discard(body).await;
+        // Who waits for 100 (Continue) has not begun to send, and would begin if this was read.
+        if !headers.contains_key(http::header::EXPECT) {
+            discard(&mut body).await;
+        }
         return Err(too_large(limit));
     }
-    let gathered = Limited::new(Progressing::new(body), limit).collect();
+    let gathered = Limited::new(&mut body, limit).collect();
     let gathered = if most > FROM_ANYBODY {
         let kib = u32::try_from(most.min(limit).div_ceil(1 << 10)).unwrap_or(u32::MAX);
         let _room = ROOM.acquire_many(kib).await.map_err(|_| Error::internal("the room for bodies is closed"))?;
@@ -46,14 +50,17 @@ pub(crate) async fn collect(body: Incoming, limit: usize) -> Result<Bytes, Error
     };
     match gathered {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(e) if e.is::<LengthLimitError>() => Err(too_large(limit)),
+        Err(e) if e.is::<LengthLimitError>() => {
+            discard(&mut body).await;
+            Err(too_large(limit))
+        }
         Err(e) => Err(Error::new("RequestTimeoutException", 400, format!("The request body did not arrive: {e}"))),
     }
 }
 
 /// Reads on and keeps nothing: who is still sending would not hear an answer.
-async fn discard(body: Incoming) {
-    let mut body = std::pin::pin!(Limited::new(Progressing::new(body), DISCARDED));
+async fn discard(body: &mut Progressing) {
+    let mut body = Limited::new(body, DISCARDED);
     let reading = async { while let Some(Ok(_)) = body.frame().await {} };
     let _ = timeout(SMALL_WITHIN, reading).await;
 }

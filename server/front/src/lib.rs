@@ -312,7 +312,7 @@ impl Front {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let claim = Claim::of(&parts.headers, &query);
         if matches!(claim, Ok(None)) && console::Console::is_meant(&parts) {
-            return match collect(body, console::MAX_BODY).await {
+            return match collect(&parts.headers, body, console::MAX_BODY).await {
                 Ok(body) => {
                     if !reads {
                         begun.note();
@@ -334,7 +334,7 @@ impl Front {
             return self.function_url(&parts, body, &claim).await;
         }
         if let (Ok(None), Some(token)) = (&claim, parts.uri.path().strip_prefix(cloudformation::ANSWERS)) {
-            return self.stack_answer(&parts.method, token, body).await;
+            return self.stack_answer(&parts, token, body).await;
         }
         if matches!(claim, Ok(None))
             && let Some(answer) = self.link(&parts, &query).await
@@ -456,7 +456,7 @@ impl Front {
         body: Incoming,
         claim: &Result<Option<Claim>, Error>,
     ) -> http::Response<ResponseBody> {
-        let body = match collect(body, MAX_URL_BODY).await {
+        let body = match collect(&parts.headers, body, MAX_URL_BODY).await {
             Ok(body) => body,
             Err(e) => return whole(codec::encode_error(Protocol::RestJson, &e, "")),
         };
@@ -511,13 +511,18 @@ impl Front {
     }
 
     /// What a custom resource or a wait condition is answered with, which is put: who only looks at the link does not answer.
-    async fn stack_answer(&self, method: &http::Method, token: &str, body: Incoming) -> http::Response<ResponseBody> {
+    async fn stack_answer(
+        &self,
+        parts: &http::request::Parts,
+        token: &str,
+        body: Incoming,
+    ) -> http::Response<ResponseBody> {
         let mut response = http::Response::new(Bytes::new());
-        if method != http::Method::PUT {
+        if parts.method != http::Method::PUT {
             *response.status_mut() = http::StatusCode::FORBIDDEN;
             return whole(response);
         }
-        let answer = match collect(body, MAX_ANSWER).await {
+        let answer = match collect(&parts.headers, body, MAX_ANSWER).await {
             Ok(body) => self.cloudformation.take_answer(token, &body).await,
             Err(error) => Err(error),
         };
@@ -605,9 +610,9 @@ impl Front {
     ) -> Result<Bytes, Error> {
         let is_small = body.size_hint().upper().is_some_and(|n| n <= u64::try_from(body::FROM_ANYBODY).unwrap_or(0));
         if is_small || self.is_known(cx, parts, claim).await {
-            return collect(body, limit).await;
+            return collect(&parts.headers, body, limit).await;
         }
-        match collect(body, limit.min(body::FROM_ANYBODY)).await {
+        match collect(&parts.headers, body, limit.min(body::FROM_ANYBODY)).await {
             Err(error) if error.status() == 413 => {
                 let request = codec::Request {
                     method: parts.method.as_str(),
