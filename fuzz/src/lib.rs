@@ -3,6 +3,8 @@
 
 use std::cell::RefCell;
 
+pub use dynamodb::strangers::{expression as dynamodb_expression, number as dynamodb_number, statement as partiql};
+pub use s3_service::strangers::{bucket_policy, chunks, form, form_policy, select as s3_select};
 use serde_json::{Map, Value, json};
 use wire::codec::{Request, decode_input};
 use wire::{Operation, Protocol};
@@ -11,14 +13,22 @@ use wire::{Operation, Protocol};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 20] = [
+    ("bucket_policy", bucket_policy),
     ("cbor_body", cbor_body),
+    ("chunks", chunks),
     ("definition", definition),
+    ("dynamodb_expression", dynamodb_expression),
+    ("dynamodb_number", dynamodb_number),
     ("event_pattern", event_pattern),
+    ("form", form),
+    ("form_policy", form_policy),
     ("json_body", json_body),
     ("jsonata", jsonata),
     ("jsonpath", jsonpath),
+    ("partiql", partiql),
     ("query_body", query_body),
+    ("s3_select", s3_select),
     ("signature", signature),
     ("sql", sql),
     ("trino_literal", trino_literal),
