@@ -17,6 +17,8 @@ use crate::world::Everyone;
 
 /// Commits of one life beyond which it is taken to go round in circles.
 const MOST_COMMITS: u64 = 400_000;
+/// How long one life takes at most by the simulation's clock; after it the client is taken to wait for what will never be.
+const MOST_MS: i64 = 3 * 24 * 3600 * 1000;
 
 /// What outlives the process.
 pub(crate) struct Stage {
@@ -123,9 +125,10 @@ impl Stage {
         self.disks.reopen(of);
         let idle = Arc::new(Notify::new());
         let (clock, disks, told) = (self.clock.clone(), self.disks.clone(), idle.clone());
+        let until = clock.now_ms() + MOST_MS;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .on_thread_park(move || {
-                if disks.commits() > MOST_COMMITS || !clock.advance() {
+                if disks.commits() > MOST_COMMITS || clock.now_ms() > until || !clock.advance() {
                     told.notify_one();
                 }
             })
@@ -220,12 +223,14 @@ impl Client {
 
     /// What has become of an execution.
     pub(crate) async fn ended(&self, execution: &str) -> Value {
+        let mut pause_ms = 500;
         loop {
             let described = self.call("describeExecution", json!({ "ExecutionArn": execution })).await;
             if described["Status"] != "RUNNING" {
                 return described;
             }
-            self.pause().await;
+            self.sleep_ms(pause_ms).await;
+            pause_ms = 10_000.min(pause_ms * 2);
         }
     }
 }

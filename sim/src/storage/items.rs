@@ -71,10 +71,12 @@ impl World {
     }
 
     async fn items_surely(&self, operation: &str, input: Value) -> Result<Value, Error> {
+        let mut tries = 0;
         loop {
-            match self.items(operation, input.clone()).await {
-                Err(error) if error.status() >= 500 => self.ground.sleep_ms(200).await,
-                answer => return answer,
+            let answer = self.items(operation, input.clone()).await;
+            let failed = answer.as_ref().is_err_and(|error| error.status() >= 500);
+            if !failed || self.ground.is_lasting(&mut tries, operation).await {
+                return answer;
             }
         }
     }
@@ -134,12 +136,13 @@ async fn prepare(world: &World) {
         Err(error) if error.code().contains("ResourceInUse") => {}
         Err(error) => return world.ground.fault(format!("the table cannot be made: {error}")),
     }
+    let mut looks = 0;
     loop {
         let table = world.items_surely("describeTable", json!({ "TableName": TABLE })).await.unwrap_or_default();
-        if table["Table"]["TableStatus"] == "ACTIVE" {
+        let is_active = table["Table"]["TableStatus"] == "ACTIVE";
+        if is_active || world.ground.is_lasting(&mut looks, "making the table").await {
             return;
         }
-        world.ground.sleep_ms(500).await;
     }
 }
 
@@ -373,13 +376,15 @@ fn place(item: &Value) -> String {
 
 /// The items that the stream's changes make, one after the other; each must begin where the one before ended.
 async fn replayed(world: &World) -> Result<BTreeMap<String, Value>, String> {
-    let ask = async |operation: &str, input: Value| loop {
-        let answer = world.cx.call_json("dynamodbstreams", operation, input.clone()).await;
-        world.ground.unless_dead().await;
-        match answer {
-            Err(error) if error.status() >= 500 => world.ground.sleep_ms(200).await,
-            Err(error) => return Err(format!("{operation} was refused: {error}")),
-            Ok(answer) => return Ok(answer),
+    let ask = async |operation: &str, input: Value| {
+        let mut tries = 0;
+        loop {
+            let answer = world.cx.call_json("dynamodbstreams", operation, input.clone()).await;
+            world.ground.unless_dead().await;
+            let failed = answer.as_ref().is_err_and(|error| error.status() >= 500);
+            if !failed || world.ground.is_lasting(&mut tries, operation).await {
+                return answer.map_err(|error| format!("{operation} was refused: {error}"));
+            }
         }
     };
     let table = world.items_surely("describeTable", json!({ "TableName": TABLE })).await.map_err(|e| e.to_string())?;

@@ -32,6 +32,8 @@ const REGION: &str = "us-east-1";
 /// Seconds of simulated time, and commits, after which a run is taken to go on for ever.
 const LAST: u64 = 30 * 24 * 3600;
 const MOST_COMMITS: u64 = 100_000;
+/// How often one thing is tried: with a fifth of a second between them far longer than any trouble of the disk.
+const MOST_TRIES: u32 = 5000;
 
 /// What a seed came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +87,18 @@ impl Ground {
         if self.s3.is_dead() || self.dynamodb.is_dead() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Whether what was tried in vain is to be given up, which is a fault; else waits until it may be tried again.
+    async fn is_lasting(&self, tries: &mut u32, what: &str) -> bool {
+        *tries += 1;
+        let is_lasting = *tries == MOST_TRIES;
+        if is_lasting {
+            self.fault(format!("{what} fails for ever"));
+        } else {
+            self.sleep_ms(200).await;
+        }
+        is_lasting
     }
 
     async fn sleep_ms(&self, ms: u64) {
