@@ -342,6 +342,7 @@ def exports():
     at = datetime.datetime.fromtimestamp(NOW / 1000, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{NOW % 1000:03d}Z"
     equal(text, f"{at} one\n")
     assert id in names(logs().describe_export_tasks(statusCode="COMPLETED")["exportTasks"], "taskId")
+    refused("InvalidParameterException", "statusCode", logs().describe_export_tasks, statusCode="LATER")
     refused("InvalidOperationException", "neither pending nor running", logs().cancel_export_task, taskId=id)
 
     def cancelled():

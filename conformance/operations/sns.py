@@ -316,7 +316,7 @@ def told_in(arn):
     return told
 
 
-@operations("sns", "SetTopicAttributes", "Publish")
+@operations("sns", "SetTopicAttributes")
 def delivery_status():
     arn, logger = topic(), role("sns")
     allow = {"Effect": "Allow", "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}

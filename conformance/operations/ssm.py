@@ -109,7 +109,7 @@ def public():
     refused("ParameterNotFound", "", ssm().get_parameter, Name="/aws/service/none")
 
 
-@operations("ssm", "PutParameter", "DescribeParameters")
+@operations("ssm", "PutParameter")
 def policies():
     events, name = client("events"), "/" + named("p")
     queue = client("sqs").create_queue(QueueName=named("queue"))["QueueUrl"]
