@@ -243,7 +243,7 @@ enum Command {
 #[derive(clap::Args)]
 struct DataFlag {
     /// The server's data folder
-    #[arg(long, env = "LAKERUN_DATA", value_name = "DIR")]
+    #[arg(long, env = "LAKERUN_DATA", value_name = "DIR", global = true)]
     data: Option<PathBuf>,
 }
 

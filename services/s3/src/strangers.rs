@@ -2,17 +2,21 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
 use s3s::dto::{
     CSVInput, CSVOutput, ExpressionType, FileHeaderInfo, InputSerialization, JSONInput, JSONOutput, JSONType,
     OutputSerialization, ScanRange, SelectObjectContentRequest,
 };
+use service::identity::{Credentials, Identity};
 use service::{Accounts, Cx, Principal, Router};
 use store::Store;
 use store::objects::Objects;
 use tokio::runtime::Runtime;
+use wire::Error;
 
 use crate::account::Known;
 use crate::select::Select;
@@ -128,6 +132,28 @@ pub fn form(data: &[u8]) {
     });
 }
 
+/// Knows nobody's keys.
+struct Nobody;
+
+#[async_trait]
+impl Identity for Nobody {
+    async fn credentials(&self, _: &str) -> Result<Option<Credentials>, Error> {
+        Ok(None)
+    }
+    async fn authorize(&self, _: &Principal, action: &str, _: &str) -> Result<(), Error> {
+        Err(Error::access_denied(action))
+    }
+    async fn role_session(&self, _: &str, _: &str, _: Option<&str>) -> Result<Principal, Error> {
+        Err(Error::not_implemented("role sessions"))
+    }
+    async fn issue(&self, _: &Principal, _: jiff::SignedDuration) -> Result<Credentials, Error> {
+        Err(Error::not_implemented("issue"))
+    }
+    async fn revoke(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 /// A door to a bucket that everybody may write to.
 struct Opened {
     runtime: Runtime,
@@ -140,6 +166,7 @@ impl Opened {
         let runtime = tokio::runtime::Builder::new_current_thread().build().ok()?;
         let (router, settings) = (Router::new(), Settings { block_public_access: false, ..Settings::default() });
         let (store, objects) = (Store::memory(), Objects::memory());
+        router.set_identity(Arc::new(Nobody));
         let s3 = S3::new(router.clone(), store, objects, (ACCOUNT, Accounts::default()), settings).ok()?;
         let cx = Cx::new(router, Principal::root(ACCOUNT), ACCOUNT, "us-east-1");
         runtime.block_on(async {

@@ -130,6 +130,7 @@ mod tests {
     };
     use async_trait::async_trait;
     use serde_json::{Value, json};
+    use service::authorization::{Guard, ResourcePolicy};
     use service::{Handle, Platform, Principal, Router, Settings};
     use store::{Queue, Store};
     use wire::Blob;
@@ -173,6 +174,18 @@ mod tests {
         }
     }
 
+    /// The key's policy lets Logs use it, as its user guide asks for.
+    #[async_trait]
+    impl Guard for Keys {
+        async fn policy(&self, _: &Cx, _: &str, _: &str) -> Result<Option<ResourcePolicy>, Error> {
+            let policy = json!({ "Version": "2012-10-17", "Statement": {
+                "Effect": "Allow", "Principal": { "Service": "logs.eu-west-1.amazonaws.com" }, "Action": "kms:*", "Resource": "*",
+                "Condition": { "ArnEquals": { "kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:eu-west-1:000000000000:log-group:g" } },
+            } });
+            Ok(Some(ResourcePolicy { policy, must_allow: true }))
+        }
+    }
+
     async fn call(cx: &Cx, operation: &str, input: Value) -> Result<Value, Error> {
         cx.call_json("cloudwatchlogs", operation, input).await
     }
@@ -194,6 +207,7 @@ mod tests {
             settings: Settings::default(),
         };
         let keys = Arc::new(Keys::default());
+        router.add_guard("kms", keys.clone());
         service::operations!(router, keys, api_kms: GenerateDataKey, Decrypt);
         let service = crate::register(&platform);
         let cx = Cx::new(router, Principal::root("000000000000"), "000000000000", "eu-west-1");
