@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
 use std::process::Command;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -23,6 +25,12 @@ pub(crate) struct Tally {
 /// So many of a failed step's last lines are shown once more at the end of the run, where they are found.
 const LAST_LINES: usize = 60;
 
+/// Who prints nothing for so long hangs: its processes are ended, and it has failed. Far longer than anything takes on a busy machine
+/// between two lines, and short enough for the rest of a run to be heard of.
+const SILENCE: Duration = Duration::from_mins(20);
+/// Lines that may wait to be counted.
+const WAITING: usize = 1000;
+
 /// Not of a test of this: a run that counts would count what it says.
 fn show(line: &str) {
     if !cfg!(test) {
@@ -33,7 +41,7 @@ fn show(line: &str) {
 impl Tally {
     /// Runs a step's program to its end and counts what it prints. A step that fails does not end the run.
     pub(crate) fn run(&mut self, step: &str, command: Command) -> Result<()> {
-        if let Some(last) = self.once(step, command)? {
+        if let Some(last) = self.once(step, command, SILENCE)? {
             self.broken.push((step.to_owned(), last));
         }
         Ok(())
@@ -43,13 +51,13 @@ impl Tally {
     /// if it passes then, the run passes, and its last line names the suite, for a race is a fault too.
     pub(crate) fn suite(&mut self, step: &str, command: impl Fn() -> Command) -> Result<()> {
         let (passed, failed, skipped) = (self.passed, self.failed, self.skipped.len());
-        if self.once(step, command())?.is_none() {
+        if self.once(step, command(), SILENCE)?.is_none() {
             return Ok(());
         }
         show(&format!("=== {step} failed: once more"));
         (self.passed, self.failed) = (passed, failed);
         self.skipped.truncate(skipped);
-        match self.once(step, command())? {
+        match self.once(step, command(), SILENCE)? {
             None => self.again.push(step.to_owned()),
             Some(last) => self.broken.push((step.to_owned(), last)),
         }
@@ -57,20 +65,42 @@ impl Tally {
     }
 
     /// The last lines of a program that failed.
-    fn once(&mut self, step: &str, mut command: Command) -> Result<Option<VecDeque<String>>> {
+    fn once(&mut self, step: &str, mut command: Command, silence: Duration) -> Result<Option<VecDeque<String>>> {
         let (out, writer) = std::io::pipe().context("no pipe")?;
         command.stdout(writer.try_clone().context("no pipe")?).stderr(writer);
         let mut child = command.spawn().with_context(|| format!("cannot start {step}"))?;
         // Its ends of the pipe go, so that the child's are the last.
         drop(command);
+        let (told, lines) = sync_channel(WAITING);
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).split(b'\n') {
+                if told.send(line).is_err() {
+                    return;
+                }
+            }
+        });
         let mut last = VecDeque::new();
-        for line in BufReader::new(out).split(b'\n') {
-            let line = String::from_utf8_lossy(&line?).into_owned();
-            if self.note(step, &line) {
-                show(&line);
-                last.push_back(line);
-                if last.len() > LAST_LINES {
-                    last.pop_front();
+        let mut keep = |line: String| {
+            show(&line);
+            last.push_back(line);
+            if last.len() > LAST_LINES {
+                last.pop_front();
+            }
+        };
+        loop {
+            match lines.recv_timeout(silence) {
+                Ok(line) => {
+                    let line = String::from_utf8_lossy(&line?).into_owned();
+                    if self.note(step, &line) {
+                        keep(line);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    keep(format!("{step} printed nothing for {} s and was ended", silence.as_secs()));
+                    end(child.id());
+                    child.wait()?;
+                    return Ok(Some(last));
                 }
             }
         }
@@ -149,6 +179,22 @@ impl Tally {
     }
 }
 
+/// Ends a process and all that it has started: what it waits for would hold the pipe.
+fn end(process: u32) {
+    let mut all = vec![process.to_string()];
+    let listed = Command::new("ps").args(["-axo", "pid=,ppid="]).output();
+    let listed = listed.map(|listed| String::from_utf8_lossy(&listed.stdout).into_owned()).unwrap_or_default();
+    let pairs: Vec<(&str, &str)> =
+        listed.lines().filter_map(|line| line.trim().split_once(char::is_whitespace)).collect();
+    let mut at = 0;
+    while let Some(parent) = all.get(at).cloned() {
+        all.extend(pairs.iter().filter(|(_, of)| of.trim() == parent).map(|(pid, _)| (*pid).to_owned()));
+        at += 1;
+    }
+    // One that has ended by itself meanwhile is as good.
+    drop(Command::new("kill").arg("-9").args(&all).output());
+}
+
 /// `12 passed, 0 failed, 3 skipped`, the closing line of a suite; the last part may be wanting.
 fn closing(line: &str) -> Option<[u64; 3]> {
     let mut counts = [0; 3];
@@ -190,6 +236,18 @@ mod tests {
         );
         assert_eq!((tally.passed, tally.failed), (2, 1));
         assert_eq!(tally.close().unwrap_err().to_string(), "failed: fails");
+    }
+
+    #[test]
+    fn what_hangs_is_ended_with_all_that_it_has_started() {
+        let mut tally = Tally::default();
+        let hangs = shell("echo begins; sleep 1000 & echo $!; wait");
+        let last = tally.once("hangs", hangs, Duration::from_secs(5)).unwrap().unwrap();
+        assert_eq!(last.iter().map(String::as_str).next_back(), Some("hangs printed nothing for 5 s and was ended"));
+        let child = &last[1];
+        // It is gone, or is dead and waits for somebody to take note of it.
+        let state = Command::new("ps").args(["-o", "stat=", "-p", child]).output().unwrap().stdout;
+        assert!(matches!(state.first(), None | Some(b'Z')), "{}", String::from_utf8_lossy(&state));
     }
 
     #[test]
