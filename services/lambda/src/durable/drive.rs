@@ -131,6 +131,8 @@ fn begin(tx: &mut Tx<'_>, id: &Id, now: Timestamp) -> Result<Option<Turn>, Error
     let has_news = !record.invoked
         || record.calling
         || record.interrupted
+        // Of what a checkpoint's answer told it the function may have been past already.
+        || record.news
         || !record.unseen.is_empty()
         || record.failures > 0
         || record.throttles > 0;

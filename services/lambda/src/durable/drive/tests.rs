@@ -274,6 +274,58 @@ async fn a_machine_without_room_takes_no_tries() {
     assert_eq!(world.record().await.status, FAILED);
 }
 
+/// A wait that ends while the function runs is told to it by its next checkpoint's answer; where all that it could do with that has come
+/// to its end by then, it says that it waits, and is called once more.
+#[tokio::test]
+async fn what_ends_within_a_call_is_not_slept_over() {
+    let world = World::new(1).await;
+    let (of, at) = (world.id.clone(), |ms: i64| Timestamp::from_millis(ms));
+    let said = |record: &Record, id: &str, kind: &str, action: &str| {
+        let wait = (kind == "WAIT").then_some(WaitOptions { wait_seconds: Some(if id == "w1" { 1 } else { 2 }) });
+        let update = OperationUpdate {
+            id: id.to_owned(),
+            r#type: kind.to_owned(),
+            action: action.to_owned(),
+            wait_options: wait,
+            ..Default::default()
+        };
+        Said { token: record.token(), client_token: None, updates: vec![update] }
+    };
+    let pending = || Finished {
+        payload: json!({ "Status": "PENDING" }).to_string().into(),
+        failed: false,
+        streamed: false,
+        tail: String::new(),
+        version: "1".to_owned(),
+        function_arn: String::new(),
+        took: Duration::ZERO,
+        durable: None,
+    };
+    let turns = move |tx: &mut Tx<'_>| {
+        let checkpoint = |tx: &mut Tx<'_>, id: &str, kind: &str, action: &str, now: i64| {
+            let mut record = Record::load(tx, &of)?;
+            let said = said(&record, id, kind, action);
+            let told = record.checkpoint(tx, &said, at(now))?.1;
+            tx.put_json(of.record(), &record)?;
+            Ok::<_, Error>(told.into_iter().map(|one| one.id).collect::<Vec<_>>())
+        };
+        assert!(begin(tx, &of, at(0))?.is_some());
+        checkpoint(tx, "w1", "WAIT", "START", 0)?;
+        checkpoint(tx, "w2", "WAIT", "START", 0)?;
+        assert!(!settle(tx, &of, &Ok(pending()), (at(0), at(1)), "r")?);
+        assert!(begin(tx, &of, at(500))?.is_none(), "nothing has ended");
+        let turn = begin(tx, &of, at(1000))?;
+        assert_eq!(turn.map(|turn| turn.updated), Some(vec!["w1".to_owned()]));
+        assert_eq!(checkpoint(tx, "s", "STEP", "SUCCEED", 2000)?, ["w2", "s"]);
+        assert!(settle(tx, &of, &Ok(pending()), (at(1000), at(2001)), "r")?, "a wait has ended meanwhile");
+        assert!(begin(tx, &of, at(2002))?.is_some(), "so that it is called once more");
+        assert!(!settle(tx, &of, &Ok(pending()), (at(2002), at(2003)), "r")?);
+        assert_eq!(Record::load(tx, &of)?.status, FAILED, "nothing is left that it could wait for");
+        Ok::<_, Error>(())
+    };
+    world.store.write(turns).await.unwrap();
+}
+
 #[tokio::test]
 async fn the_next_function_of_a_name_has_its_own_executions() {
     let world = World::new(1).await;
