@@ -67,6 +67,7 @@ const RUNTIME: &[(&str, &str)] = runtime![
     "lakerun_spark/context.py",
     "lakerun_spark/decide.py",
     "lakerun_spark/files.py",
+    "lakerun_spark/frames.py",
     "lakerun_spark/jars.py",
     "lakerun_spark/jsonlines.py",
     "lakerun_spark/launcher.py",
@@ -74,10 +75,12 @@ const RUNTIME: &[(&str, &str)] = runtime![
     "lakerun_spark/metastore.py",
     "lakerun_spark/proven.json",
     "lakerun_spark/repl.py",
+    "lakerun_spark/results.py",
     "lakerun_spark/s3.py",
     "lakerun_spark/settings.py",
     "lakerun_spark/standby.py",
     "lakerun_spark/textfiles.py",
+    "lakerun_spark/unresolved.py",
     "lakerun_spark/warm.py",
 ];
 /// Where a template's program finds its forking side.

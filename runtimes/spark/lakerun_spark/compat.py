@@ -17,7 +17,7 @@ import json
 import re
 import uuid
 
-from . import decide, files, mend, s3, textfiles
+from . import decide, files, frames, mend, results, s3, textfiles
 
 READ_FORMATS = ("csv", "json", "parquet")
 WRITE_FORMATS = ("csv", "json", "parquet")
@@ -34,6 +34,8 @@ def install():
     _install_conf()
     _install_sessions()
     mend.install()
+    results.install()
+    frames.install()
     _install_lenient(column, expressions, plan, builtin)
     _install_unions()
 

@@ -707,12 +707,29 @@ def _local(schema):
     return {f"local:{kind}" for kind in ("decimal", "struct", "map", "array", "interval", "char") if kind in schema.replace("struct", "", 1)}
 
 
+#: Functions over batches of Arrow, whose null structs `frames.py` masks.
+_OF_ARROW = 207
+
+
+def _structs(function):
+    """Marks functions that give structs: where they are null, Sail shows zeros in their fields."""
+    fields = function.output_type.struct.fields
+    return ":struct" if function.eval_type != _OF_ARROW and any(b"struct" in _shape(field.data_type) for field in fields) else ""
+
+
+def _shape(type_):
+    """The kinds of a type and of what is within it."""
+    kind = type_.WhichOneof("kind") or ""
+    within = {"array": ["element_type"], "map": ["key_type", "value_type"]}.get(kind, [])
+    return kind.encode() + b"".join(_shape(getattr(getattr(type_, kind), name)) for name in within)
+
+
 _SPECIAL = {
     ("LocalRelation", "schema"): _local,
     ("CommonInlineUserDefinedFunction", "python_udf"): lambda v: {f"udf:{v.eval_type}:{_type(v.output_type)}"},
-    ("MapPartitions", "func"): lambda v: {f"map:{v.python_udf.eval_type}"},
-    ("GroupMap", "func"): lambda v: {f"groupmap:{v.python_udf.eval_type}"},
-    ("CoGroupMap", "func"): lambda v: {f"cogroupmap:{v.python_udf.eval_type}"},
+    ("MapPartitions", "func"): lambda v: {f"map:{v.python_udf.eval_type}" + _structs(v.python_udf)},
+    ("GroupMap", "func"): lambda v: {f"groupmap:{v.python_udf.eval_type}" + _structs(v.python_udf)},
+    ("CoGroupMap", "func"): lambda v: {f"cogroupmap:{v.python_udf.eval_type}" + _structs(v.python_udf)},
     ("Cast", "eval_mode"): lambda v: {f"castmode:{v}"},
     ("Join", "join_type"): lambda v: {f"join:{v}"},
     ("SetOperation", "set_op_type"): lambda v: {f"setop:{v}"},

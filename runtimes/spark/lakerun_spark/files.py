@@ -601,9 +601,20 @@ def _note_null_structs(table):
 
 def json_table(rows, schema):
     arrays = [pa.array([_value_of(row, field) for row in rows], field.type) for field in schema]
-    table = pa.Table.from_arrays([_masked(array) for array in arrays], schema=schema)
+    table = masked(pa.Table.from_arrays(arrays, schema=schema))
     _note_null_structs(table)
     return table
+
+
+def holds_struct(kind):
+    return pa.types.is_struct(kind) or any(holds_struct(kind.field(at).type) for at in range(kind.num_fields))
+
+
+def masked(table):
+    """A table or a batch with nulls in the fields of structs that are null."""
+    columns = [pa.chunked_array([_masked(part) for part in column.chunks], type=column.type) if isinstance(column, pa.ChunkedArray) else _masked(column)
+               for column in table.columns]
+    return type(table).from_arrays(columns, schema=table.schema)
 
 
 def _masked(array):
@@ -613,6 +624,8 @@ def _masked(array):
         return pa.StructArray.from_arrays(fields, fields=list(array.type), mask=array.is_null())
     if pa.types.is_list(array.type) and len(array):
         return pa.ListArray.from_arrays(list_offsets(array), _masked(array.values), type=array.type)
+    if pa.types.is_map(array.type) and len(array) and holds_struct(array.type.item_type):
+        return pa.MapArray.from_arrays(list_offsets(array), array.keys, _masked(array.items), type=array.type)
     return array
 
 

@@ -13,6 +13,8 @@ The engine is asked for the types of a relation's input, once for each; a plan w
 
 import re
 
+from . import unresolved
+
 _WHOLE = {"integer", "long", "short", "byte"}
 _BITS = {"integer": 32, "short": 16, "byte": 8}
 #: A text of a whole number, with or without a fraction, and one of a fraction only; blanks are those of UTF8String.trimAll.
@@ -50,14 +52,24 @@ def install():
         plan(client, asked)
 
     def _execute(self, req):
-        prepared(self, req.plan)
-        return execute(self, req)
+        with unresolved.named(self, req.plan, install.analyze):
+            prepared(self, req.plan)
+            return execute(self, req)
 
     def _fetch(self, req, *args, **kwargs):
-        prepared(self, req.plan)
-        return fetch(self, req, *args, **kwargs)
+        with unresolved.named(self, req.plan, install.analyze):
+            prepared(self, req.plan)
+        return fetched(self, req, *args, **kwargs)
 
-    Client._execute, Client._execute_and_fetch_as_iterator = _execute, _fetch
+    def fetched(self, req, *args, **kwargs):
+        with unresolved.named(self, req.plan, install.analyze):
+            yield from fetch(self, req, *args, **kwargs)
+
+    def _analyze(self, method, **kwargs):
+        with unresolved.named(self, kwargs.get("plan"), install.analyze):
+            return install.analyze(self, method, **kwargs)
+
+    Client._execute, Client._execute_and_fetch_as_iterator, Client._analyze = _execute, _fetch, _analyze
 
 
 def fields(client, relation):
@@ -317,6 +329,18 @@ def _titled(function, own):
     return function
 
 
+def _from_json(function, own):
+    """A text of nothing but blanks is null; so is an array of which an element is of another kind, that may be null of itself."""
+    text = _call("when", _call("rlike", own[0], _text(r"[^\x00-\x20]")), own[0])
+    shape = own[1].literal.string.strip().lower() if len(own) > 1 else ""
+    if shape.startswith(("array", '{"type":"array"', '{"containsnull"')):
+        found = _copy(function)
+        off = _call("!=", _call("size", found), _call("size", _call("array_compact", found)))
+        text = _guard(off, "an element of an array of JSON that is null", text)
+    function.unresolved_function.arguments[0].CopyFrom(text)
+    return function
+
+
 def _sized(function, own):
     """Of nothing Apache Spark says -1."""
     return _call("coalesce", function, _int(-1))
@@ -382,7 +406,7 @@ _CASTS = {
 _CAST = _WHOLE | {target for target, _ in _CASTS}
 #: By function: for which kinds of its arguments, and what is put there.
 _REPLACED = {"max": (("f",), _numbers), "min": (("f",), _numbers), "size": (("array", "map"), _sized), "round": (("f,i",), _rounded),
-             "try_to_timestamp": (("s",), _parsed), "initcap": (("s",), _titled)}
+             "try_to_timestamp": (("s",), _parsed), "initcap": (("s",), _titled), "from_json": (("s",), _from_json)}
 
 
 def _names(client, relation, known):
