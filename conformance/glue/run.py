@@ -29,7 +29,8 @@ from botocore.config import Config  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
 
 CASES = {}
-ON_SPARK = ("scripts_on_both_engines", "tables_in_sql", "bookmarks_of_tables", "data_quality", "databases", "databases_of_connections")
+ON_SPARK = ("scripts_on_both_engines", "tables_in_sql", "bookmarks_of_tables", "data_quality", "databases", "databases_of_connections",
+            "xml_of_files_and_tables")
 HEAD = """
 import json, sys
 from awsglue.context import GlueContext
@@ -427,6 +428,89 @@ def databases(w):
     w.job("db", DATABASE)
     run = w.run("db")
     equal((run.get("ErrorMessage"), run["told"]), (None, [[[1, "a"], [2, "b"]], [[2]]]))
+
+
+XML = """
+d = glue.create_dynamic_frame.from_options("s3", {"paths": [B + "/books"]}, format="xml", format_options={"rowTag": "book"})
+e = glue.create_dynamic_frame.from_options("s3", {"paths": [B + "/books"], "exclusions": ["**/more.xml"]}, format="xml",
+                                           format_options={"rowTag": "book", "attributePrefix": "at_", "valueTag": "text", "ignoreSurroundingSpaces": True})
+t = glue.create_dynamic_frame.from_catalog(DB, "books")
+try:
+    glue.create_dynamic_frame.from_options("s3", {"paths": [B + "/books"]}, format="xml")
+except ValueError as error:
+    untagged = str(error)
+order = ["_id", "author", "price", "tag"]
+tell([d.toDF().select(*order).dtypes, rows(d.toDF().select(*order)), rows(e.toDF().select("at_id", "author", "price.text")), rows(t), untagged])
+"""
+
+
+@case
+def xml_of_files_and_tables(w):
+    """Elements by their tag, on Apache Spark: attributes, texts beside them, repeated ones; a table whose names have another case."""
+    w.put("books/a.xml", '<books><book id="b1"><author>Ann</author><price>10.5</price><tag>x</tag><tag>y</tag></book>'
+          '<book id="b2"><author> Bob </author><price cur="EUR">7</price></book></books>')
+    w.put("books/more.xml", '<books><book id="b3"><author>Cy</author><price>1</price></book></books>')
+    columns = [{"Name": "author", "Type": "string"}, {"Name": "_ID", "Type": "string"}, {"Name": "tag", "Type": "array<string>"}]
+    storage = {"Location": f"s3://{w.bucket}/books/", "Columns": columns, "SerdeInfo": {"Parameters": {"rowTag": "book"}}}
+    w.glue.create_table(DatabaseName=w.database, TableInput={"Name": "books", "Parameters": {"classification": "xml"}, "StorageDescriptor": storage})
+    w.job("xml", XML)
+    run = w.run("xml")
+    equal(run.get("ErrorMessage"), None)
+    equal(run["told"][0], [["_id", "string"], ["author", "string"], ["price", "struct<_VALUE:double,_cur:string>"], ["tag", "array<string>"]])
+    equal(run["told"][1], [["b1", "Ann", [10.5, None], ["x", "y"]], ["b2", " Bob ", [7.0, "EUR"], None], ["b3", "Cy", [1.0, None], None]])
+    equal(run["told"][2], [["b1", "Ann", 10.5], ["b2", "Bob", 7.0]])
+    equal(run["told"][3], [[" Bob ", "b2", None], ["Ann", "b1", ["x", "y"]], ["Cy", "b3", None]])
+    equal(run["told"][4], "format xml needs the format option rowTag")
+
+
+UNKNOWN = """
+df = spark.createDataFrame([(1, "a")], "customer_id int, name string")
+df.createOrReplaceTempView("customers")
+said = []
+for ask in (lambda: df.select("custmer_id").collect(), lambda: df.filter("nam = 'a'").collect(), lambda: df.groupBy("x").count().collect(),
+            lambda: df.select(F.col("a.b")).collect(), lambda: spark.sql("select nme from customers").collect(), lambda: spark.table("nope").collect()):
+    try:
+        said.append(str(ask()))
+    except Exception as error:
+        said.append(type(error).__name__ + ": " + str(error).split(";")[0].splitlines()[0])
+tell(said)
+"""
+
+
+@case
+def columns_that_are_not_there(w):
+    """Told with the nearest names, in Apache Spark's words, on Sail too."""
+    w.job("unknown", UNKNOWN)
+    run = w.run("unknown", lakerun_engine="sail")
+    unresolved = ("AnalysisException: [UNRESOLVED_COLUMN.WITH_SUGGESTION] A column or function parameter with name {} cannot be resolved. "
+                  "Did you mean one of the following? [{}].")
+    others = [(name, "`name`, `customer_id`") for name in ("`nam`", "`x`", "`a`.`b`", "`nme`")]
+    names = [("`custmer_id`", "`customer_id`, `name`"), *others]
+    missing = ("AnalysisException: [TABLE_OR_VIEW_NOT_FOUND] The table or view `nope` cannot be found. "
+               "Verify the spelling and correctness of the schema and catalog.")
+    equal(run["told"], [*(unresolved.format(*one) for one in names), missing])
+
+
+OTHER_NAMES = """
+df = spark.createDataFrame([(1, "a"), (2, "b")], "id int, s string")
+d = DynamicFrame.fromDF(df, glue, "d")
+glue.registerDataFrameAsTable(df, "reg")
+glue.write_from_options(d, "s3", {"path": B + "/one"}, "json")
+d.write("s3", {"path": B + "/two"}, "csv")
+two = FlatMap.apply(d.split_rows({"id": {">": 1}}, "hi", "lo"), SelectFields, "frame", paths=["id"])
+some = glue.create_sample_dynamic_frame_from_options("s3", {"paths": [B + "/one"]}, 1, format="json")
+tell([glue.table("reg").count(), "reg" in glue.tableNames(), ErrorsAsDynamicFrame.apply(d).count(), sorted(two.keys()), rows(two["hi"]), rows(spark.read.json(B + "/one")),
+      rows(spark.read.csv(B + "/two", header=True)), some.count(), d.applyMapping([("id", "int", "x", "string")]).toDF().dtypes])
+"""
+
+
+@case
+def names_that_scripts_use_besides(w):
+    """What AWS's library calls otherwise, or has from SQLContext."""
+    w.job("names", OTHER_NAMES)
+    run = w.run("names")
+    equal((run.get("ErrorMessage"), run["told"]),
+          (None, [2, True, 0, ["hi", "lo"], [[2]], [[1, "a"], [2, "b"]], [["1", "a"], ["2", "b"]], 1, [["x", "string"]]]))
 
 
 @case

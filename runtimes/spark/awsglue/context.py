@@ -11,6 +11,11 @@ from .dynamicframe import DynamicFrame
 from .gluetypes import spark_type
 
 
+#: What pyspark's SQLContext, which AWS's GlueContext is one of, has from the session, and what from its catalog.
+_OF_SESSION = ("newSession", "range", "readStream", "streams", "table", "udf", "udtf")
+_OF_CATALOG = {"cacheTable": "cacheTable", "uncacheTable": "uncacheTable", "clearCache": "clearCache", "dropTempTable": "dropTempView"}
+
+
 class GlueContext:
     def __init__(self, sparkContext=None, **options):
         self._sc = sparkContext
@@ -45,8 +50,43 @@ class GlueContext:
     def setConf(self, key, value):
         self.spark_session.conf.set(key, value)
 
+    def getConf(self, key, *default):
+        return self.spark_session.conf.get(key, *default)
+
+    def tableNames(self, dbName=None):
+        return [table.name for table in self.spark_session.catalog.listTables(dbName)]
+
+    def registerDataFrameAsTable(self, df, tableName):
+        df.createOrReplaceTempView(tableName)
+
+    def registerFunction(self, name, f, returnType=None):
+        return self.spark_session.udf.register(name, f, returnType)
+
+    def __getattr__(self, name):
+        if name in _OF_SESSION:
+            return getattr(self.spark_session, name)
+        if name in _OF_CATALOG:
+            return getattr(self.spark_session.catalog, _OF_CATALOG[name])
+        raise AttributeError(f"GlueContext has no {name} in Lakerun")
+
     def get_logger(self):
         return GlueLogger()
+
+    def create_dynamic_frame_from_rdd(self, data, name, schema=None, sample_ratio=None, transformation_ctx=""):
+        return self.create_dynamic_frame.from_rdd(data, name, schema, sample_ratio)
+
+    def create_sample_dynamic_frame_from_catalog(self, database=None, table_name=None, num=100, *args, sample_options=None, **kwargs):
+        frame = self.create_dynamic_frame_from_catalog(database, table_name, *args, **kwargs)
+        return DynamicFrame(frame.toDF().limit(int(num)), self, frame.name)
+
+    def create_sample_dynamic_frame_from_options(self, connection_type, connection_options=None, num=100, sample_options=None, format=None, *args, **kwargs):
+        frame = self.create_dynamic_frame_from_options(connection_type, connection_options, format, *args, **kwargs)
+        return DynamicFrame(frame.toDF().limit(int(num)), self, frame.name)
+
+    def get_catalog_schema_as_spark_schema(self, database=None, table_name=None, catalog_id=None):
+        table = self._describe(database, table_name, catalog_id)
+        columns = table["StorageDescriptor"]["Columns"] + table.get("PartitionKeys", [])
+        return self.spark_session.createDataFrame([], ", ".join(f"`{c['Name']}` {spark_type(c['Type'])}" for c in columns)).schema
 
     def create_dynamic_frame_from_options(self, connection_type, connection_options=None, format=None, format_options=None,
                                           transformation_ctx="", push_down_predicate="", **_):
@@ -85,6 +125,18 @@ class GlueContext:
         else:
             raise NotImplementedError(f"writing to connection_type {connection_type} is not in Lakerun")
         return frame
+
+    def write_from_options(self, frame_or_dfc, *args, **kwargs):
+        return self.write_dynamic_frame.from_options(frame_or_dfc, *args, **kwargs)
+
+    def write_from_jdbc_conf(self, frame_or_dfc, *args, **kwargs):
+        return self.write_dynamic_frame.from_jdbc_conf(frame_or_dfc, *args, **kwargs)
+
+    def write_data_frame_from_catalog(self, frame, *args, **kwargs):
+        return self.write_data_frame.from_catalog(frame, *args, **kwargs)
+
+    def write_data_frame_from_options(self, frame, *args, **kwargs):
+        return self.write_data_frame.from_options(frame, *args, **kwargs)
 
     def write_dynamic_frame_from_catalog(self, frame, database=None, table_name=None, redshift_tmp_dir="", transformation_ctx="",
                                          additional_options=None, catalog_id=None, **more):

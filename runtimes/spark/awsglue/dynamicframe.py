@@ -109,8 +109,20 @@ class DynamicFrame:
     def coalesce(self, num_partitions, *_, **__):
         return self._with(self._df.coalesce(num_partitions))
 
+    def getNumPartitions(self):
+        return self._df.rdd.getNumPartitions()
+
+    def write(self, connection_type, connection_options=None, format=None, format_options=None, accumulator_size=0):
+        return self.glue_ctx.write_dynamic_frame_from_options(self, connection_type, connection_options, format, format_options)
+
     def errorsCount(self):
         return 0
+
+    def errorsAsDynamicFrame(self):
+        """None: a record that a transform cannot read ends the run."""
+        from pyspark.sql.types import StructType
+
+        return self._with(self.glue_ctx.spark_session.createDataFrame([], StructType([])))
 
     def stageErrorsCount(self):
         return 0
@@ -141,6 +153,8 @@ class DynamicFrame:
                 level = level.setdefault(name, {})
             level[path[-1]] = value
         return self._with(frame.select([_struct(v).alias(n) for n, v in nested.items()]))
+
+    applyMapping = apply_mapping
 
     def select_fields(self, paths, *_, **__):
         kept = [p for p in paths if _exists(self._df, p)]
@@ -698,3 +712,11 @@ class DynamicFrameCollection:
 
     def map(self, callable, transformation_ctx=""):
         return DynamicFrameCollection({name: callable(frame, name) for name, frame in self._frames.items()}, self._glue_ctx)
+
+    def flatmap(self, f, transformation_ctx=""):
+        """A collection of all that a function makes of each frame: it gives a frame or a collection."""
+        found = {}
+        for name, frame in self._frames.items():
+            made = f(frame, name)
+            found.update(made.items() if isinstance(made, DynamicFrameCollection) else [(name, made)])
+        return DynamicFrameCollection(found, self._glue_ctx)

@@ -10,10 +10,13 @@ from . import bookmarks
 from .gluetypes import spark_type
 
 FORMATS = {"glueparquet": "parquet", "parquet": "parquet", "csv": "csv", "json": "json", "orc": "orc", "avro": "avro"}
+#: What is read only.
+_READ = {**FORMATS, "xml": "xml"}
 _OBEYED = {
     "connection": {"path", "paths", "recurse", "exclusions", "boundedfiles", "boundedsize", "compressiontype", "maxband"},
     "csv": {"separator", "escaper", "quotechar", "multiline", "withheader", "writeheader", "skipfirst", "attachfilename"},
     "json": {"multiline", "attachfilename", "jsonpath"},
+    "xml": {"rowtag", "encoding", "excludeattribute", "treatemptyvaluesasnulls", "attributeprefix", "valuetag", "ignoresurroundingspaces"},
     "parquet": {"attachfilename", "compression"}, "orc": {"attachfilename"}, "avro": {"attachfilename"},
     "catalog": {"catalogpartitionpredicate", "recurse", "exclusions", "boundedfiles", "boundedsize", "maxband"},
     "sink": {"path", "paths", "partitionkeys", "compression", "enableupdatecatalog", "updatebehavior"},
@@ -44,9 +47,11 @@ def read_files(spark, options, format, format_options, schema=None, ctx=""):
     from lakerun_spark import s3
     from pyspark.sql import functions as F
 
-    kind = FORMATS.get((format or "parquet").lower())
+    kind = _READ.get((format or "parquet").lower())
     if kind is None:
-        raise NotImplementedError(f"format {format} is not in Lakerun: {', '.join(FORMATS)} are")
+        raise NotImplementedError(f"format {format} is not in Lakerun: {', '.join(_READ)} are")
+    if kind == "xml":
+        _check_xml(format_options)
     check("connection", options, "connection")
     check(kind, format_options, f"{kind} format")
     given = {name.lower(): value for name, value in options.items()}
@@ -64,7 +69,7 @@ def read_files(spark, options, format, format_options, schema=None, ctx=""):
         if found == []:
             continue
         base = path if found is not None and picks and any(item.partition for item in found) else None
-        part = _load(spark, kind, [s3.literal(item.url) for item in found] if picks and found else path, format_options, schema, base)
+        part = _load(spark, kind, [s3.literal(item.url) for item in found] if found and (picks or kind == "xml") else path, format_options, schema, base)
         frame = part if frame is None else frame.unionByName(part, allowMissingColumns=True)
     if frame is None:
         from pyspark.sql.types import StructType
@@ -93,7 +98,39 @@ def _load(spark, kind, paths, options, schema, base):
         if low.get("jsonpath"):
             return _json_path(frame, low["jsonpath"])
         return frame if schema or flag(low, "multiline") else choices(spark, frame, paths, base)
+    if kind == "xml":
+        return _xml(reader, paths, low)
     return reader.format(kind).load(paths)
+
+
+#: Glue's options of XML by the names that Apache Spark's reader has for them.
+_XML = {"rowtag": "rowTag", "encoding": "charset", "excludeattribute": "excludeAttribute", "treatemptyvaluesasnulls": "treatEmptyValuesAsNulls",
+        "attributeprefix": "attributePrefix", "valuetag": "valueTag", "ignoresurroundingspaces": "ignoreSurroundingSpaces"}
+
+
+def _check_xml(options):
+    """XML is read by Apache Spark's package alone, with a row's tag."""
+    from lakerun_spark import decide
+
+    given = {name.lower() for name in options}
+    if "rowtag" not in given:
+        raise ValueError("format xml needs the format option rowTag")
+    for name in sorted(given & {"attachfilename", "withschema"}):
+        raise NotImplementedError(f"the option {name} of format xml is not in Lakerun")
+    if decide.on_sail():
+        decide.move("format:xml")
+        raise NotImplementedError("format xml needs Apache Spark: start the job with --lakerun-engine spark or auto")
+
+
+def _xml(reader, paths, options):
+    """Elements of a name, each a record. Hadoop takes several files as one text, with commas between them."""
+    paths = [paths] if isinstance(paths, str) else list(paths)
+    if any("," in path for path in paths):
+        raise NotImplementedError(f"format xml: a file with a comma in its name is not read: {next(path for path in paths if ',' in path)}")
+    for name, text in _XML.items():
+        if name in options:
+            reader = reader.option(text, str(options[name]).lower() if isinstance(options[name], bool) else options[name])
+    return reader.format("xml").load(",".join(paths))
 
 
 def _csv(reader, paths, options, schema):
@@ -262,12 +299,17 @@ def format_of(table):
     library, details = serde.get("SerializationLibrary", "").lower(), serde.get("Parameters", {})
     kind = parameters.get("classification", "").lower()
     _refuse_other_tables(table, kind, parameters)
-    if kind not in FORMATS:
+    if kind not in _READ:
         marks = (("parquet", "parquet"), ("json", "json"), ("csv", "csv"), ("lazysimple", "csv"), ("orc", "orc"), ("avro", "avro"))
         kind = next((k for mark, k in marks if mark in library), kind)
-    if kind not in FORMATS:
-        raise NotImplementedError(f"the table {table.get('Name')} has the format {kind or library or 'of no SerDe'}: {', '.join(FORMATS)} are in Lakerun")
-    kind, options = FORMATS[kind], {}
+    if kind not in _READ:
+        raise NotImplementedError(f"the table {table.get('Name')} has the format {kind or library or 'of no SerDe'}: {', '.join(_READ)} are in Lakerun")
+    kind, options = _READ[kind], {}
+    if kind == "xml":
+        # As crawlers write it down.
+        tag = parameters.get("rowTag") or details.get("rowTag")
+        options = {"rowTag": tag} if tag else {}
+        _check_xml(options)
     if kind == "csv":
         options["separator"] = details.get("separatorChar") or details.get("field.delim") or parameters.get("delimiter") or ","
         if details.get("quoteChar"):
@@ -382,7 +424,7 @@ def _shape(spark, kind, options, paths, columns, base, keys):
     text = ", ".join(f"`{n}` {t}" for n, t in columns)
     if not paths:
         return spark.createDataFrame([], ", ".join([text, *(f"`{name}` string" for name in keys)]))
-    if kind == "json":
+    if kind in ("json", "xml"):
         frame = _load(spark, kind, paths, options, None, base)
         schema = _as_written(spark, frame, text)
         frame = _load(spark, kind, paths, options, schema, base) if frame.columns else frame

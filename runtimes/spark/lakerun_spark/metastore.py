@@ -156,6 +156,8 @@ def _make(spark, sql, table, shown=False):
     if table.get("TableType") == "VIRTUAL_VIEW" or not storage.get("Location"):
         raise NotImplementedError(f"{database}.{name} is a view of Athena: Apache Spark cannot read its text; read its tables")
     kind, options = sources.format_of(table)
+    if kind == "xml":
+        raise NotImplementedError(f"{database}.{name} is XML: create_dynamic_frame.from_catalog reads it, SQL does not")
     given = _csv_options(storage, options) if kind == "csv" else {}
     keys = table.get("PartitionKeys", [])
     partitions = _partitions(table, kind) if keys else {}

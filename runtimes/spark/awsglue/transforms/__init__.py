@@ -28,6 +28,7 @@ SelectFields = _method("SelectFields", "select_fields")
 Spigot = _method("Spigot", "spigot")
 SplitFields = _method("SplitFields", "split_fields")
 SplitRows = _method("SplitRows", "split_rows")
+ErrorsAsDynamicFrame = _method("ErrorsAsDynamicFrame", "errorsAsDynamicFrame")
 UnnestFrame = _method("UnnestFrame", "unnest")
 Filter = _method("Filter", "filter")
 Map = _method("Map", "map")
@@ -74,10 +75,16 @@ class FillMissingValues(_Refused):
     pass
 
 
-class FlatMap(MapToCollection):
-    pass
+class FlatMap(GlueTransform):
+    """A function over each frame of a collection."""
+
+    def __call__(self, dfc, BaseTransform, frame_name="frame", transformation_ctx="", **base_kwargs):
+        def made(frame, name):
+            return BaseTransform.apply(**{frame_name: frame, **base_kwargs})
+
+        return dfc.flatmap(made)
 
 
-__all__ = ["ApplyMapping", "DropFields", "DropNullFields", "FillMissingValues", "Filter", "FindIncrementalMatches", "FindMatches",
+__all__ = ["ApplyMapping", "DropFields", "DropNullFields", "ErrorsAsDynamicFrame", "FillMissingValues", "Filter", "FindIncrementalMatches", "FindMatches",
            "FlatMap", "GlueTransform", "Join", "Map", "MapToCollection", "Relationalize", "RenameField", "ResolveChoice",
            "SelectFields", "SelectFromCollection", "Spigot", "SplitFields", "SplitRows", "Unbox", "UnnestFrame"]
