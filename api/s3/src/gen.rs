@@ -1235,11 +1235,6 @@ impl wire::Operation for PutObject {
             },
         ],
         refused: &[
-            ("ChecksumSHA512", &[]),
-            ("ChecksumMD5", &[]),
-            ("ChecksumXXHASH64", &[]),
-            ("ChecksumXXHASH3", &[]),
-            ("ChecksumXXHASH128", &[]),
             ("ObjectLockEventHold", &[]),
             ("ObjectLockEventHoldDurationDays", &[]),
             ("ObjectLockEventHoldDurationYears", &[]),

@@ -9,7 +9,7 @@ use service::Cx;
 use store::objects::{Blob, Body, Seal};
 
 use crate::S3;
-use crate::checksum::{Checksums, Digests, Hasher, OWN};
+use crate::checksum::{ALGORITHMS, Checksums, Digests, Hasher, OWN};
 use crate::errors::{
     Result, entity_too_large, internal, invalid_argument, invalid_range, invalid_request, key_too_long,
     method_not_allowed, no_such_key, no_such_version,
@@ -419,8 +419,8 @@ impl Opened {
 pub(crate) type BoxSync = std::pin::Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send + Sync>>;
 
 pub(crate) fn known_algorithm(name: &str) -> Result<&'static str> {
-    ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"]
+    ALGORITHMS
         .into_iter()
         .find(|known| *known == name)
-        .ok_or_else(|| invalid_request("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"))
+        .ok_or_else(|| invalid_request("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128]"))
 }

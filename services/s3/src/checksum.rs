@@ -6,7 +6,10 @@ use crc_fast::{CrcAlgorithm, checksum_combine};
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha512};
 use store::objects::Digest;
+use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh64::Xxh64;
 
 use crate::errors::{Result, bad_digest, invalid_request};
 
@@ -23,10 +26,24 @@ pub(crate) struct Checksums {
     pub(crate) sha1: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha512: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) md5: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) xxhash64: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) xxhash3: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) xxhash128: Option<String>,
     /// `COMPOSITE` for checksums of part checksums, `FULL_OBJECT` otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) kind: Option<String>,
 }
+
+/// All algorithms, by S3's names.
+pub(crate) const ALGORITHMS: [&str; 10] =
+    ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"];
 
 /// The algorithm that S3 computes by itself.
 pub(crate) const OWN: &str = "CRC64NVME";
@@ -34,13 +51,18 @@ pub(crate) const FULL_OBJECT: &str = "FULL_OBJECT";
 pub(crate) const COMPOSITE: &str = "COMPOSITE";
 
 impl Checksums {
-    fn named(&self) -> [(&'static str, Option<&str>); 5] {
+    fn named(&self) -> [(&'static str, Option<&str>); 10] {
         [
             ("CRC32", self.crc32.as_deref()),
             ("CRC32C", self.crc32c.as_deref()),
             ("CRC64NVME", self.crc64nvme.as_deref()),
             ("SHA1", self.sha1.as_deref()),
             ("SHA256", self.sha256.as_deref()),
+            ("SHA512", self.sha512.as_deref()),
+            ("MD5", self.md5.as_deref()),
+            ("XXHASH64", self.xxhash64.as_deref()),
+            ("XXHASH3", self.xxhash3.as_deref()),
+            ("XXHASH128", self.xxhash128.as_deref()),
         ]
     }
 
@@ -65,8 +87,23 @@ impl Checksums {
             "CRC64NVME" => self.crc64nvme = Some(value),
             "SHA1" => self.sha1 = Some(value),
             "SHA256" => self.sha256 = Some(value),
+            "SHA512" => self.sha512 = Some(value),
+            "MD5" => self.md5 = Some(value),
+            "XXHASH64" => self.xxhash64 = Some(value),
+            "XXHASH3" => self.xxhash3 = Some(value),
+            "XXHASH128" => self.xxhash128 = Some(value),
             _ => {}
         }
+    }
+
+    /// With what another names.
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        for (name, value) in other.named() {
+            if let Some(value) = value {
+                self.set(name, value.to_owned());
+            }
+        }
+        self
     }
 
     /// Those of these algorithms.
@@ -103,6 +140,38 @@ impl Checksums {
 pub(crate) struct Hasher {
     md5: Md5,
     checksums: ChecksumHasher,
+    more: Vec<(&'static str, More)>,
+}
+
+/// Algorithms that s3s has no hasher for.
+enum More {
+    Sha512(Box<Sha512>),
+    /// The ETag's.
+    Md5,
+    Xxhash64(Box<Xxh64>),
+    Xxhash3(Box<Xxh3>),
+    Xxhash128(Box<Xxh3>),
+}
+
+impl More {
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha512(hasher) => hasher.update(bytes),
+            Self::Md5 => {}
+            Self::Xxhash64(hasher) => hasher.update(bytes),
+            Self::Xxhash3(hasher) | Self::Xxhash128(hasher) => hasher.update(bytes),
+        }
+    }
+
+    fn finish(self, md5: [u8; 16]) -> String {
+        match self {
+            Self::Sha512(hasher) => STANDARD.encode(hasher.finalize()),
+            Self::Md5 => STANDARD.encode(md5),
+            Self::Xxhash64(hasher) => STANDARD.encode(hasher.digest().to_be_bytes()),
+            Self::Xxhash3(hasher) => STANDARD.encode(hasher.digest().to_be_bytes()),
+            Self::Xxhash128(hasher) => STANDARD.encode(hasher.digest128().to_be_bytes()),
+        }
+    }
 }
 
 /// What [`Hasher`] has made of a body.
@@ -133,7 +202,7 @@ impl Digests {
 impl Hasher {
     /// Computes MD5 and the named algorithms.
     pub(crate) fn new(algorithms: &[&str]) -> Result<Self> {
-        let mut checksums = ChecksumHasher::default();
+        let (mut checksums, mut more) = (ChecksumHasher::default(), Vec::new());
         for algorithm in algorithms {
             match *algorithm {
                 "CRC32" => checksums.crc32 = Some(Crc32::new()),
@@ -141,10 +210,15 @@ impl Hasher {
                 "CRC64NVME" => checksums.crc64nvme = Some(Crc64Nvme::new()),
                 "SHA1" => checksums.sha1 = Some(Sha1::new()),
                 "SHA256" => checksums.sha256 = Some(Sha256::new()),
+                "SHA512" => more.push(("SHA512", More::Sha512(Box::default()))),
+                "MD5" => more.push(("MD5", More::Md5)),
+                "XXHASH64" => more.push(("XXHASH64", More::Xxhash64(Box::new(Xxh64::new(0))))),
+                "XXHASH3" => more.push(("XXHASH3", More::Xxhash3(Box::default()))),
+                "XXHASH128" => more.push(("XXHASH128", More::Xxhash128(Box::default()))),
                 _ => return Err(invalid_request("Checksum algorithm provided is unsupported.")),
             }
         }
-        Ok(Self { md5: Md5::new(), checksums })
+        Ok(Self { md5: Md5::new(), checksums, more })
     }
 
     pub(crate) fn finish(self) -> Digests {
@@ -155,12 +229,16 @@ impl Hasher {
             crc64nvme: sums.checksum_crc64nvme,
             sha1: sums.checksum_sha1,
             sha256: sums.checksum_sha256,
-            kind: None,
+            ..Checksums::default()
         };
+        let md5 = self.md5.finalize();
+        for (name, hasher) in self.more {
+            checksums.set(name, hasher.finish(md5));
+        }
         if !checksums.is_empty() {
             checksums.kind = Some(FULL_OBJECT.to_owned());
         }
-        Digests { md5: self.md5.finalize(), checksums }
+        Digests { md5, checksums }
     }
 }
 
@@ -168,6 +246,7 @@ impl Digest for Hasher {
     fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
         self.checksums.update(bytes);
+        self.more.iter_mut().for_each(|(_, hasher)| hasher.update(bytes));
     }
 }
 
@@ -185,7 +264,7 @@ pub(crate) fn composite(algorithm: &str, parts: &[&str]) -> Result<String> {
     let mut hasher = Hasher::new(&[algorithm])?;
     for part in parts {
         let raw = STANDARD.decode(part).map_err(|_| bad_digest("A part's checksum is not valid."))?;
-        hasher.checksums.update(&raw);
+        hasher.update(&raw);
     }
     let sums = hasher.finish().checksums;
     Ok(format!("{}-{}", sums.of(algorithm).unwrap_or_default(), parts.len()))
@@ -233,6 +312,32 @@ mod tests {
         let wrong = Checksums { crc32: Some("AAAAAA==".into()), ..Checksums::default() };
         assert!(wrong.check(&digests.checksums).unwrap_err().is("BadDigest"));
         assert!(Hasher::new(&["CRC9"]).is_err());
+    }
+
+    #[test]
+    fn newer_algorithms() {
+        let all = ["SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"];
+        let mut hasher = Hasher::new(&all).unwrap();
+        hasher.update(b"hel");
+        hasher.update(b"lo");
+        let sums = hasher.finish().checksums;
+        // As sha512sum, md5sum and xxhsum (-H64, -H3, -H128) have them.
+        for (name, wanted) in [
+            (
+                "SHA512",
+                "9b71d224bd62f3785d96d46ad3ea3d73319bfbc2890caadae2dff72519673ca72323c3d99ba5c11d7c7acc6e14b8c5da0c4663475c2e5c3adef46f73bcdec043",
+            ),
+            ("MD5", "5d41402abc4b2a76b9719d911017c592"),
+            ("XXHASH64", "26c7827d889f6da3"),
+            ("XXHASH3", "9555e8555c62dcfd"),
+            ("XXHASH128", "b5e9c1ad071b3e7fc779cfaa5e523818"),
+        ] {
+            let raw = STANDARD.decode(sums.of(name).unwrap()).unwrap();
+            assert_eq!(hex::encode(raw), wanted, "{name}");
+        }
+        assert_eq!(sums.algorithms(), all);
+        let part = sums.of("XXHASH64").unwrap();
+        assert!(composite("XXHASH64", &[part, part]).unwrap().ends_with("-2"));
     }
 
     #[test]

@@ -80,7 +80,12 @@ impl S3 {
             (Some("CRC64NVME"), None) => Some(FULL_OBJECT.to_owned()),
             (Some(_), None) => Some(COMPOSITE.to_owned()),
             (Some(algorithm), Some(kind)) => {
-                if matches!((algorithm, kind.as_str()), ("SHA1" | "SHA256", FULL_OBJECT) | ("CRC64NVME", COMPOSITE)) {
+                let impossible = match kind.as_str() {
+                    // Only CRCs of parts make that of the whole.
+                    FULL_OBJECT => !algorithm.starts_with("CRC"),
+                    _ => algorithm == "CRC64NVME",
+                };
+                if impossible {
                     let text =
                         format!("The {kind} checksum type cannot be used with the {algorithm} checksum algorithm.");
                     return Err(invalid_request(text));

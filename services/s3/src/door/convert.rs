@@ -130,7 +130,7 @@ pub(super) fn trailing(
     move || {
         let mut sums = Checksums::default();
         let Some(headers) = headers else { return Ok(sums) };
-        for algorithm in ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"] {
+        for algorithm in crate::checksum::ALGORITHMS {
             let name = format!("x-amz-checksum-{}", algorithm.to_ascii_lowercase());
             let value = headers.read(|h| h.get(&name).and_then(|v| v.to_str().ok()).map(str::to_owned)).flatten();
             if let Some(value) = value {
@@ -292,7 +292,7 @@ macro_rules! checksums_of {
             crc64nvme: $input.checksum_crc64nvme.clone(),
             sha1: $input.checksum_sha1.clone(),
             sha256: $input.checksum_sha256.clone(),
-            kind: None,
+            ..crate::checksum::Checksums::default()
         }
     };
 }

@@ -13,6 +13,7 @@ use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
 use super::requests::OPERATIONS;
+use crate::checksum::ALGORITHMS;
 
 /// An operation of the model as HTTP shows it. Header names are in lower case.
 #[derive(Debug)]
@@ -309,7 +310,7 @@ pub(super) fn check(method: &Method, path: &S3Path, query: &str, headers: &Heade
 /// A header with a checksum's value.
 fn is_checksum(name: &str) -> bool {
     let algorithm = name.strip_prefix("x-amz-checksum-");
-    algorithm.is_some_and(|name| ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"].contains(&name))
+    algorithm.is_some_and(|name| ALGORITHMS.iter().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
 /// The operation that s3s knows nothing of, by its path below a host that may name the bucket.

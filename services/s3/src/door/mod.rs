@@ -17,6 +17,7 @@ mod objects;
 mod requests;
 mod select;
 mod settings;
+mod sums;
 mod uploads;
 
 pub(crate) use access::tag_keys;
@@ -119,6 +120,7 @@ impl Door {
         }
         answer::in_own_words(&mut response, authorization.as_ref());
         answer::set_status(&mut response);
+        sums::write(&mut response);
         if tells_attributes {
             answer::bare_etag(&mut response);
         }
@@ -148,14 +150,17 @@ impl Door {
             return self.s3.post_form(request).await;
         }
         if lenient::has_void_headers(&request) {
-            return self.without_void_headers(request).await;
+            let plain = lenient::plain(&request);
+            return self.read_twice(request, plain).await;
+        }
+        if let Some(plain) = sums::without_newer(&mut request).await? {
+            return self.read_twice(request, plain).await;
         }
         self.service.call(request).await.map_err(failed)
     }
 
-    /// Reads once as it came, for its signature and permissions, and once without the headers that are to be passed over.
-    async fn without_void_headers(&self, mut request: HttpRequest) -> S3Result<HttpResponse> {
-        let mut plain = lenient::plain(&request);
+    /// Reads once as it came, for its signature and permissions, and once without what s3s does not take.
+    async fn read_twice(&self, mut request: HttpRequest, mut plain: HttpRequest) -> S3Result<HttpResponse> {
         let caller = request.extensions().get::<access::Caller>().cloned().unwrap_or_default();
         request.extensions_mut().insert(caller.clone());
         let response = self.service.call(request).await.map_err(failed)?;

@@ -9,7 +9,7 @@ use s3s::dto::{
     ObjectAttributes, ObjectPart, PutObjectInput, PutObjectOutput, PutObjectTaggingInput, PutObjectTaggingOutput,
     StorageClass, StreamingBlob, TaggingDirective,
 };
-use s3s::{S3Error, S3Request, S3Result, s3_error};
+use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 use service::Principal;
 
 use super::access::Refused;
@@ -17,11 +17,12 @@ use super::convert::{
     self, checksums_of, condition, customer_key, describe, error, headers_of, making, set_checksums, set_encryption,
     source_customer_key,
 };
-use super::{Answer, Files, answer, cx};
+use super::{Answer, Files, answer, cx, sums};
 use crate::S3;
 use crate::archive;
 use crate::body::{Expected, Reader, content_range, parts_count, wanted};
 use crate::buckets::now_ms;
+use crate::checksum::Checksums;
 use crate::conditions::Conditions;
 use crate::copy::{Copied, Copy};
 use crate::delete::Deletion;
@@ -34,6 +35,7 @@ pub(super) async fn put(s3: &S3, req: S3Request<PutObjectInput>) -> Answer<PutOb
     let cx = cx(&req)?;
     let announced = convert::announced(&req.headers);
     let trailing = convert::trailing(req.trailing_headers, announced.clone());
+    let newer = sums::newer(&req.headers);
     let input = req.input;
     if input.write_offset_bytes.is_some() {
         return Err(error(crate::errors::not_implemented("Appending to an object (x-amz-write-offset-bytes)")));
@@ -54,7 +56,7 @@ pub(super) async fn put(s3: &S3, req: S3Request<PutObjectInput>) -> Answer<PutOb
     };
     let expected = Expected {
         md5: input.content_md5.clone(),
-        checksums: checksums_of!(input),
+        checksums: checksums_of!(input).and(&newer),
         algorithm: announced.or_else(|| input.checksum_algorithm.as_ref().map(|a| a.as_str().to_owned())),
         length: input.content_length.and_then(|n| u64::try_from(n).ok()),
         ..Expected::default()
@@ -76,9 +78,9 @@ pub(super) async fn put(s3: &S3, req: S3Request<PutObjectInput>) -> Answer<PutOb
         PutObjectOutput { e_tag: Some(convert::etag(&stored.etag)), version_id: stored.version, ..Default::default() };
     set_encryption!(output, stored.sse.as_ref());
     set_checksums!(output, stored.checksums);
-    output.checksum_type = stored.checksums.kind.map(Into::into);
+    output.checksum_type = stored.checksums.kind.clone().map(Into::into);
     output.expiration = s3.expiration_of(&home, &key).await.map_err(error)?;
-    answer(output)
+    Ok(sums::told(S3Response::new(output), &stored.checksums))
 }
 
 pub(super) async fn get(s3: &S3, req: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
@@ -102,7 +104,9 @@ pub(super) async fn get(s3: &S3, req: S3Request<GetObjectInput>) -> Answer<GetOb
     crate::lineage::read(&called, &input.bucket, &input.key, &record, &range);
     let mut output = GetObjectOutput::default();
     let whole = !partial;
-    describe!(output, record, whole && input.checksum_mode.is_some());
+    let tells = whole && input.checksum_mode.is_some();
+    describe!(output, record, tells);
+    let told = if tells { record.checksums.clone() } else { Checksums::default() };
     output.content_length = Some(convert::size(range.end - range.start));
     output.content_range = partial.then(|| content_range(&range, record.size));
     output.parts_count = parts_count(&record, input.part_number);
@@ -114,10 +118,10 @@ pub(super) async fn get(s3: &S3, req: S3Request<GetObjectInput>) -> Answer<GetOb
         && let Some(files) = opened.files()
     {
         asked.give(files);
-        return answer(output);
+    } else {
+        output.body = Some(StreamingBlob::wrap(opened.stream(range)));
     }
-    output.body = Some(StreamingBlob::wrap(opened.stream(range)));
-    answer(output)
+    Ok(sums::told(S3Response::new(output), &told))
 }
 
 pub(super) async fn head(s3: &S3, req: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
@@ -137,7 +141,8 @@ pub(super) async fn head(s3: &S3, req: S3Request<HeadObjectInput>) -> Answer<Hea
     check_read(&record, &conditions)?;
     let (range, partial) = wanted(&record, input.range, input.part_number).map_err(error)?;
     let mut output = HeadObjectOutput::default();
-    describe!(output, record, !partial && input.checksum_mode.is_some());
+    let tells = !partial && input.checksum_mode.is_some();
+    describe!(output, record, tells);
     output.content_length = Some(convert::size(range.end - range.start));
     output.content_range = partial.then(|| content_range(&range, record.size));
     output.parts_count = parts_count(&record, input.part_number);
@@ -149,7 +154,7 @@ pub(super) async fn head(s3: &S3, req: S3Request<HeadObjectInput>) -> Answer<Hea
     if !record.tags.is_empty() {
         response.headers.insert("x-amz-tagging-count", HeaderValue::from(record.tags.len()));
     }
-    Ok(response)
+    Ok(if tells { sums::told(response, &record.checksums) } else { response })
 }
 
 /// What GetObjectAttributes tells.
@@ -168,6 +173,7 @@ pub(super) async fn attributes(s3: &S3, req: S3Request<GetObjectAttributesInput>
         return Err(s3_error!(InvalidArgument, "Invalid attribute name specified."));
     }
     let asked = |name: &str| asked_for.contains(&name);
+    let mut noted = sums::Noted::default();
     let mut output = GetObjectAttributesOutput {
         last_modified: Some(convert::time(record.modified_ms)),
         version_id: s3.told_version(&input.bucket, &record).await,
@@ -188,6 +194,7 @@ pub(super) async fn attributes(s3: &S3, req: S3Request<GetObjectAttributesInput>
         set_checksums!(checksum, record.checksums);
         checksum.checksum_type = record.checksums.kind.clone().map(Into::into);
         output.checksum = Some(checksum);
+        noted.whole(&record.checksums);
     }
     if asked(ObjectAttributes::OBJECT_PARTS)
         && let Some(parts) = &record.parts
@@ -206,6 +213,7 @@ pub(super) async fn attributes(s3: &S3, req: S3Request<GetObjectAttributesInput>
                     ..Default::default()
                 };
                 set_checksums!(part, p.checksums);
+                noted.part(p.number, &p.checksums);
                 part
             })
             .collect();
@@ -220,7 +228,7 @@ pub(super) async fn attributes(s3: &S3, req: S3Request<GetObjectAttributesInput>
             parts: Some(page),
         });
     }
-    answer(output)
+    Ok(noted.with(S3Response::new(output)))
 }
 
 pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
@@ -281,7 +289,9 @@ pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<Cop
         ..Default::default()
     };
     set_checksums!(result, stored.checksums);
-    result.checksum_type = stored.checksums.kind.map(Into::into);
+    result.checksum_type = stored.checksums.kind.clone().map(Into::into);
+    let mut noted = sums::Noted::default();
+    noted.whole(&stored.checksums);
     let mut output = CopyObjectOutput {
         copy_object_result: Some(result),
         version_id: stored.version,
@@ -290,7 +300,7 @@ pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<Cop
     };
     set_encryption!(output, stored.sse.as_ref());
     output.expiration = s3.expiration_of(&home, &key).await.map_err(error)?;
-    answer(output)
+    Ok(noted.with(S3Response::new(output)))
 }
 
 /// `COPY`, `REPLACE` or nothing: whether it is the second.
@@ -407,7 +417,7 @@ pub(super) async fn delete_tags(
     let cx = cx(&req)?;
     let named = Named { bucket: req.input.bucket, key: req.input.key, version: req.input.version_id };
     let version_id = s3.put_object_tags(&cx, named, Vec::new()).await.map_err(error)?;
-    let mut response = s3s::S3Response::new(DeleteObjectTaggingOutput { version_id });
+    let mut response = S3Response::new(DeleteObjectTaggingOutput { version_id });
     response.status = Some(http::StatusCode::NO_CONTENT);
     Ok(response)
 }

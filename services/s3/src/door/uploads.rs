@@ -1,14 +1,14 @@
 //! Multipart uploads over HTTP.
 
-use s3s::S3Request;
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "every operation brings its types"))]
 use s3s::dto::*;
+use s3s::{S3Request, S3Response};
 
 use super::convert::{
     self, checksums_of, condition, customer_key, error, headers_of, making, set_checksums, set_encryption,
     source_customer_key,
 };
-use super::{Answer, answer, cx};
+use super::{Answer, answer, cx, sums};
 use crate::S3;
 use crate::body::Expected;
 use crate::conditions::Conditions;
@@ -52,11 +52,12 @@ pub(super) async fn part(s3: &S3, req: S3Request<UploadPartInput>) -> Answer<Upl
     let cx = cx(&req)?;
     let announced = convert::announced(&req.headers);
     let trailing = convert::trailing(req.trailing_headers, announced.clone());
+    let newer = sums::newer(&req.headers);
     let input = req.input;
     let customer = customer_key!(input);
     let expected = Expected {
         md5: input.content_md5.clone(),
-        checksums: checksums_of!(input),
+        checksums: checksums_of!(input).and(&newer),
         algorithm: announced.or_else(|| input.checksum_algorithm.as_ref().map(|a| a.as_str().to_owned())),
         length: input.content_length.and_then(|n| u64::try_from(n).ok()),
         ..Expected::default()
@@ -68,7 +69,7 @@ pub(super) async fn part(s3: &S3, req: S3Request<UploadPartInput>) -> Answer<Upl
     let mut output = UploadPartOutput { e_tag: Some(convert::etag(&part.etag)), ..Default::default() };
     set_encryption!(output, sse.as_ref());
     set_checksums!(output, part.checksums);
-    answer(output)
+    Ok(sums::told(S3Response::new(output), &part.checksums))
 }
 
 pub(super) async fn part_copy(s3: &S3, req: S3Request<UploadPartCopyInput>) -> Answer<UploadPartCopyOutput> {
@@ -98,7 +99,9 @@ pub(super) async fn part_copy(s3: &S3, req: S3Request<UploadPartCopyInput>) -> A
     let mut output =
         UploadPartCopyOutput { copy_part_result: Some(result), copy_source_version_id: version, ..Default::default() };
     set_encryption!(output, sse.as_ref());
-    answer(output)
+    let mut noted = sums::Noted::default();
+    noted.whole(&part.checksums);
+    Ok(noted.with(S3Response::new(output)))
 }
 
 pub(super) async fn complete(
@@ -107,11 +110,16 @@ pub(super) async fn complete(
 ) -> Answer<CompleteMultipartUploadOutput> {
     let cx = cx(&req)?;
     let host = req.headers.get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost").to_owned();
+    let newer = sums::newer(&req.headers);
+    let of_parts = req.extensions.get::<sums::OfParts>().cloned().unwrap_or_default();
     let input = req.input;
     let claims = input.multipart_upload.as_ref().and_then(|m| m.parts.as_ref()).into_iter().flatten().map(|p| Claim {
         number: p.part_number.and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
         etag: p.e_tag.as_ref().map(|t| t.value().to_owned()).unwrap_or_default(),
-        checksums: checksums_of!(p),
+        checksums: match p.part_number.and_then(|number| of_parts.0.get(&number)) {
+            Some(newer) => checksums_of!(p).and(newer),
+            None => checksums_of!(p),
+        },
     });
     let claims = claims.collect();
     let conditions = Conditions {
@@ -120,7 +128,7 @@ pub(super) async fn complete(
         ..Conditions::default()
     };
     let expected = Expected {
-        checksums: checksums_of!(input),
+        checksums: checksums_of!(input).and(&newer),
         length: input.mpu_object_size.and_then(|n| u64::try_from(n).ok()),
         ..Expected::default()
     };
@@ -139,9 +147,11 @@ pub(super) async fn complete(
     output.server_side_encryption = stored.sse.as_ref().and_then(Sse::algorithm).map(|a| a.to_owned().into());
     output.ssekms_key_id = stored.sse.as_ref().and_then(Sse::kms_key).map(str::to_owned);
     set_checksums!(output, stored.checksums);
-    output.checksum_type = stored.checksums.kind.map(Into::into);
+    output.checksum_type = stored.checksums.kind.clone().map(Into::into);
     output.expiration = s3.expiration_of(&home, &key).await.map_err(error)?;
-    answer(output)
+    let mut noted = sums::Noted::default();
+    noted.whole(&stored.checksums);
+    Ok(noted.with(S3Response::new(output)))
 }
 
 pub(super) async fn abort(s3: &S3, req: S3Request<AbortMultipartUploadInput>) -> Answer<AbortMultipartUploadOutput> {
@@ -161,6 +171,7 @@ pub(super) async fn parts(s3: &S3, req: S3Request<ListPartsInput>) -> Answer<Lis
     let marker = input.part_number_marker.unwrap_or(0);
     let number = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     let mut rest = parts.into_iter().filter(|p| number(p.number) > marker);
+    let mut noted = sums::Noted::default();
     let page: Vec<Part> = rest
         .by_ref()
         .take(max)
@@ -173,11 +184,12 @@ pub(super) async fn parts(s3: &S3, req: S3Request<ListPartsInput>) -> Answer<Lis
                 ..Default::default()
             };
             set_checksums!(part, p.checksums);
+            noted.part(p.number, &p.checksums);
             part
         })
         .collect();
     let owner = convert::owner(&s3.known, record.owner.as_deref().unwrap_or_else(|| home.owner()));
-    answer(ListPartsOutput {
+    let output = ListPartsOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(input.upload_id),
@@ -192,7 +204,8 @@ pub(super) async fn parts(s3: &S3, req: S3Request<ListPartsInput>) -> Answer<Lis
         parts: Some(page),
         storage_class: Some(class(record.headers.storage_class)),
         ..Default::default()
-    })
+    };
+    Ok(noted.with(S3Response::new(output)))
 }
 
 fn class(name: Option<String>) -> StorageClass {

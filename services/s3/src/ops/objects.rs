@@ -157,6 +157,11 @@ macro_rules! describe {
             $output.checksum_crc64_nvme.clone_from(&record.checksums.crc64nvme);
             $output.checksum_sha1.clone_from(&record.checksums.sha1);
             $output.checksum_sha256.clone_from(&record.checksums.sha256);
+            $output.checksum_sha512.clone_from(&record.checksums.sha512);
+            $output.checksum_md5.clone_from(&record.checksums.md5);
+            $output.checksum_xxhash64.clone_from(&record.checksums.xxhash64);
+            $output.checksum_xxhash3.clone_from(&record.checksums.xxhash3);
+            $output.checksum_xxhash128.clone_from(&record.checksums.xxhash128);
             $output.checksum_type.clone_from(&record.checksums.kind);
         }
         $output.e_tag = Some(quoted(&record.etag));
@@ -195,6 +200,11 @@ impl Handle<api::PutObject> for S3 {
                 crc64nvme: input.checksum_crc64_nvme,
                 sha1: input.checksum_sha1,
                 sha256: input.checksum_sha256,
+                sha512: input.checksum_sha512,
+                md5: input.checksum_md5,
+                xxhash64: input.checksum_xxhash64,
+                xxhash3: input.checksum_xxhash3,
+                xxhash128: input.checksum_xxhash128,
                 kind: None,
             },
             algorithm: input.checksum_algorithm,
@@ -224,6 +234,11 @@ impl Handle<api::PutObject> for S3 {
             checksum_crc64_nvme: stored.checksums.crc64nvme,
             checksum_sha1: stored.checksums.sha1,
             checksum_sha256: stored.checksums.sha256,
+            checksum_sha512: stored.checksums.sha512,
+            checksum_md5: stored.checksums.md5,
+            checksum_xxhash64: stored.checksums.xxhash64,
+            checksum_xxhash3: stored.checksums.xxhash3,
+            checksum_xxhash128: stored.checksums.xxhash128,
             checksum_type: stored.checksums.kind,
             ..Default::default()
         })
