@@ -33,7 +33,10 @@ need_boto3(__file__)
 
 import boto3  # noqa: E402
 from botocore import UNSIGNED  # noqa: E402
+from botocore.auth import S3SigV4Auth  # noqa: E402
+from botocore.awsrequest import AWSRequest  # noqa: E402
 from botocore.config import Config  # noqa: E402
+from botocore.credentials import Credentials  # noqa: E402
 from botocore.exceptions import ClientError, EventStreamError  # noqa: E402
 
 MAIN, ALT = ("000000000000", "AKIAMAINMAINMAINMAIN", "main-secret"), ("111111111111", "AKIAALTALTALTALTALTA", "alt-secret")
@@ -560,6 +563,145 @@ def what_s3_adds_and_wants_of_checksums(w):
             ChecksumSHA1="qvTGHdzF6KLavt4PO0gs2a6pQ00=")
     assert '"' not in w.main.get_object_attributes(Bucket=b, Key="k", ObjectAttributes=["ETag"])["ETag"]
     refused("InvalidArgument", w.main.get_object_attributes, Bucket=b, Key="k", ObjectAttributes=["Nothing"])
+
+
+class Told(S3SigV4Auth):
+    """Signs with the digest of the body that the headers name."""
+    def payload(self, request):
+        return self.named
+
+    def _modify_request_before_signing(self, request):
+        self.named = request.headers["X-Amz-Content-SHA256"]
+        super()._modify_request_before_signing(request)
+
+
+def signed(w, method, path, data, headers):
+    """Status and body of a request as it is written, which no SDK sends."""
+    request = AWSRequest(method=method, url=w.endpoint + path, data=data, headers=headers)
+    Told(Credentials(MAIN[1], MAIN[2]), "s3", "us-east-1").add_auth(request)
+    at = urllib.parse.urlsplit(request.url)
+    connection = http.client.HTTPConnection(at.netloc)
+    connection.request(method, path, body=data, headers=dict(request.headers))
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+# Of "hello", of five mebibytes of "a", and composed of the two: as hashlib and the xxhash library have them.
+NEWER = {
+    "SHA512": ("m3HSJL1i83hdltRq0+o9czGb+8KJDKra4t/3JRlnPKcjI8PZm6XBHXx6zG4UuMXaDEZjR1wuXDre9G9zvN7AQw==",
+               "dG/apTY4zOym1QXc+SnT+n6yiLzvGpvzC+vzf3jfumP2uDUBPETzj+18ptxibqHPpNa7fYUMWQ+MkqZiZAcs+g==",
+               "5qMsnwzgbO+wPxsr/oRwwl8vO26pL8XREd5CKuTW1OSN2ZQxlR4/b0hvXQiI/usyo398pOWOiQJS0rH3JX9L/Q==-2"),
+    "MD5": ("XUFAKrxLKna5cZ2REBfFkg==", "ebKBBg0ze5srhMzzkK3PdA==", "fLsIqjwzCdaILBj87MS+5w==-2"),
+    "XXHASH64": ("JseCfYifbaM=", "SrGuhw/sEV4=", "aVxkA9UTsh0=-2"),
+    "XXHASH3": ("lVXoVVxi3P0=", "IYg8Ke7DmeQ=", "DiV4OE78jdw=-2"),
+    "XXHASH128": ("tenBrQcbPn/Hec+qXlI4GA==", "fq8v9rMrjkMhiDwp7sOZ5A==", "APkmprsXCRPDmG4SjtnA/w==-2"),
+}
+
+
+@case
+def newer_checksums_of_whole_objects(w):
+    b = w.bucket()
+    s3 = w.client(MAIN, request_checksum_calculation="when_required", response_checksum_validation="when_required")
+    for name, (hello, other, _) in NEWER.items():
+        member = f"Checksum{name}"
+        put = s3.put_object(Bucket=b, Key=name, Body=b"hello", **{member: hello})
+        assert put[member] == hello and put["ChecksumType"] == "FULL_OBJECT", put
+        head = s3.head_object(Bucket=b, Key=name, ChecksumMode="ENABLED")
+        assert head[member] == hello and head["ChecksumType"] == "FULL_OBJECT", head
+        got = s3.get_object(Bucket=b, Key=name, ChecksumMode="ENABLED")
+        assert got[member] == hello and got["Body"].read() == b"hello", got
+        assert member not in s3.head_object(Bucket=b, Key=name)
+        told = s3.get_object_attributes(Bucket=b, Key=name, ObjectAttributes=["Checksum"])["Checksum"]
+        assert told == {member: hello, "ChecksumType": "FULL_OBJECT"}, told
+        listed = s3.list_objects_v2(Bucket=b, Prefix=name)["Contents"][0]
+        assert listed["ChecksumAlgorithm"] == [name], listed
+        refused("BadDigest", s3.put_object, Bucket=b, Key="wrong", Body=b"hello", **{member: other})
+        refused("InvalidRequest", s3.put_object, Bucket=b, Key="wrong", Body=b"hello", **{member: "!"})
+        refused("InvalidRequest", s3.put_object, Bucket=b, Key="wrong", Body=b"hello", ChecksumSHA1="qvTGHdzF6KLavt4PO0gs2a6pQ00=", **{member: hello})
+        copied = s3.copy_object(Bucket=b, Key="copy", CopySource=f"{b}/{name}")["CopyObjectResult"]
+        assert copied[member] == hello, copied
+        copied = s3.copy_object(Bucket=b, Key="copy", CopySource=f"{b}/SHA512", ChecksumAlgorithm=name)["CopyObjectResult"]
+        assert copied[member] == hello and copied["ChecksumType"] == "FULL_OBJECT", copied
+        # Behind the body.
+        for value, status in ((hello, 200), (other, 400)):
+            header = "x-amz-checksum-" + name.lower()
+            chunks = b"5\r\nhello\r\n0\r\n" + f"{header}:{value}\r\n\r\n".encode()
+            answer = signed(w, "PUT", f"/{b}/trailed", chunks, {
+                "Content-Encoding": "aws-chunked", "x-amz-decoded-content-length": "5", "x-amz-trailer": header,
+                "X-Amz-Content-SHA256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
+            assert answer[0] == status, (name, answer)
+    refused("404", s3.head_object, Bucket=b, Key="wrong")
+    assert s3.head_object(Bucket=b, Key="trailed", ChecksumMode="ENABLED")["ChecksumXXHASH128"] == NEWER["XXHASH128"][0]
+
+
+@case
+def newer_checksums_of_parts(w):
+    b = w.bucket()
+    s3 = w.client(MAIN, request_checksum_calculation="when_required", response_checksum_validation="when_required")
+    first = b"a" * (5 << 20)
+    for name, (hello, mebibytes, whole) in NEWER.items():
+        member = f"Checksum{name}"
+        refused("InvalidRequest", s3.create_multipart_upload, Bucket=b, Key=name, ChecksumAlgorithm=name, ChecksumType="FULL_OBJECT")
+        made = s3.create_multipart_upload(Bucket=b, Key=name, ChecksumAlgorithm=name)
+        assert (made["ChecksumAlgorithm"], made["ChecksumType"]) == (name, "COMPOSITE"), made
+        upload = {"Bucket": b, "Key": name, "UploadId": made["UploadId"]}
+        refused("BadDigest", s3.upload_part, PartNumber=1, Body=first, **upload, **{member: hello})
+        refused("InvalidRequest", s3.upload_part, PartNumber=1, Body=b"x", ChecksumCRC32="jNyy+g==", **upload)
+        parts = []
+        for number, data, value in ((1, first, mebibytes), (2, b"hello", hello)):
+            part = s3.upload_part(PartNumber=number, Body=data, **upload, **({member: value} if number == 1 else {}))
+            assert part[member] == value, part
+            parts.append({"PartNumber": number, "ETag": part["ETag"], member: value})
+        assert [p[member] for p in s3.list_parts(**upload)["Parts"]] == [mebibytes, hello]
+        plain = [{k: v for k, v in p.items() if k != member} for p in parts]
+        refused("InvalidRequest", s3.complete_multipart_upload, MultipartUpload={"Parts": plain}, **upload)
+        wrong = [parts[0], {**parts[1], member: mebibytes}]
+        refused("InvalidPart", s3.complete_multipart_upload, MultipartUpload={"Parts": wrong}, **upload)
+        refused("BadDigest", s3.complete_multipart_upload, MultipartUpload={"Parts": parts}, ChecksumType="FULL_OBJECT", **upload)
+        done = s3.complete_multipart_upload(MultipartUpload={"Parts": parts}, ChecksumType="COMPOSITE", **upload)
+        assert done[member] == whole and done["ChecksumType"] == "COMPOSITE", done
+        head = s3.head_object(Bucket=b, Key=name, ChecksumMode="ENABLED")
+        assert head[member] == whole and head["ChecksumType"] == "COMPOSITE", head
+        told = s3.get_object_attributes(Bucket=b, Key=name, ObjectAttributes=["Checksum", "ObjectParts"])
+        assert told["Checksum"][member] == whole and told["Checksum"]["ChecksumType"] == "COMPOSITE", told
+        assert [p[member] for p in told["ObjectParts"]["Parts"]] == [mebibytes, hello], told
+    made = s3.create_multipart_upload(Bucket=b, Key="copied", ChecksumAlgorithm="XXHASH3")
+    part = s3.upload_part_copy(Bucket=b, Key="copied", UploadId=made["UploadId"], PartNumber=1, CopySource=f"{b}/MD5",
+                               CopySourceRange=f"bytes={5 << 20}-{(5 << 20) + 4}")["CopyPartResult"]
+    assert part["ChecksumXXHASH3"] == NEWER["XXHASH3"][0], part
+
+
+@case
+def errors_name_what_they_are_about(w):
+    b = w.bucket()
+    w.main.put_object(Bucket=b, Key="k", Body=b"hello")
+
+    def told(answer, **members):
+        error = answer["Error"]
+        assert {name: error.get(name) for name in members} == members, error
+
+    told(refused("InvalidRange", w.main.get_object, Bucket=b, Key="k", Range="bytes=7-"), RangeRequested="bytes=7-", ActualObjectSize="5")
+    told(refused("InvalidPartNumber", w.main.get_object, Bucket=b, Key="k", PartNumber=2), PartNumberRequested="2", ActualPartCount="1")
+    told(refused("InvalidArgument", w.main.get_object, Bucket=b, Key="k", PartNumber=0), ArgumentName="partNumber", ArgumentValue="0")
+    told(refused("InvalidArgument", w.main.get_object, Bucket=b, Key="k", VersionId=""), ArgumentName="versionId",
+         Message="Version id cannot be the empty string")
+    told(refused("NoSuchUpload", w.main.list_parts, Bucket=b, Key="k", UploadId="none"), UploadId="none")
+    told(refused("InvalidArgument", w.main.list_objects_v2, Bucket=b, ContinuationToken="none"), ArgumentName="continuation-token", ArgumentValue="none")
+    told(refused("InvalidArgument", w.main.list_objects_v2, Bucket=b, EncodingType="none"), ArgumentName="encoding-type", ArgumentValue="none")
+    told(refused("BadDigest", w.main.put_object, Bucket=b, Key="k", Body=b"x", ContentMD5="A" * 22 + "=="),
+         ExpectedDigest="A" * 22 + "==", CalculatedDigest=base64.b64encode(hashlib.md5(b"x").digest()).decode())
+    told(refused("PreconditionFailed", w.main.copy_object, Bucket=b, Key="c", CopySource=f"{b}/k", CopySourceIfMatch="none"),
+         Condition="x-amz-copy-source-If-Match")
+    upload = {"Bucket": b, "Key": "m", "UploadId": w.main.create_multipart_upload(Bucket=b, Key="m")["UploadId"]}
+    etag = w.main.upload_part(PartNumber=1, Body=b"x", **upload)["ETag"]
+    w.main.upload_part(PartNumber=2, Body=b"x", **upload)
+    parts = [{"PartNumber": n, "ETag": etag} for n in (1, 2, 3)]
+    told(refused("InvalidPart", w.main.complete_multipart_upload, MultipartUpload={"Parts": parts}, **upload),
+         PartNumber="3", ETag=etag.strip('"'), UploadId=upload["UploadId"])
+    told(refused("EntityTooSmall", w.main.complete_multipart_upload, MultipartUpload={"Parts": parts[:2]}, **upload),
+         PartNumber="1", ProposedSize="1", MinSizeAllowed=str(5 << 20), ETag=etag.strip('"'))
+    answer = refused("InvalidPartOrder", w.main.complete_multipart_upload, MultipartUpload={"Parts": parts[1::-1]}, **upload)
+    told(answer, UploadId=upload["UploadId"])
 
 
 @case

@@ -11,8 +11,8 @@ use store::objects::{Blob, Body, Seal};
 use crate::S3;
 use crate::checksum::{ALGORITHMS, Checksums, Digests, Hasher, OWN};
 use crate::errors::{
-    Result, entity_too_large, internal, invalid_argument, invalid_range, invalid_request, key_too_long,
-    method_not_allowed, no_such_key, no_such_version,
+    Result, entity_too_large, internal, invalid_argument_of, invalid_part_number, invalid_range, invalid_request,
+    key_too_long, method_not_allowed, no_such_key, no_such_version,
 };
 use crate::keys;
 use crate::records::{ObjectRecord, Segment};
@@ -123,7 +123,7 @@ impl S3 {
             let bytes = bytes?;
             writer.write(bytes).await.map_err(internal)?;
             if writer.size() > MAX_PUT {
-                return Err(entity_too_large());
+                return Err(entity_too_large(MAX_PUT));
             }
         }
         if expected.length.is_some_and(|length| length != writer.size()) {
@@ -238,7 +238,7 @@ impl S3 {
 /// Inside a transaction: the object, or the version that is asked for. A delete marker is none.
 pub(crate) fn readable(tx: &mut Tx<'_>, bucket: &str, key: &str, version: Option<&str>) -> Result<ObjectRecord> {
     if key.len() > 1024 {
-        return Err(key_too_long());
+        return Err(key_too_long(key.len()));
     }
     let Some(id) = version else {
         if let Some(record) = version::current(tx, bucket, key)? {
@@ -251,9 +251,9 @@ pub(crate) fn readable(tx: &mut Tx<'_>, bucket: &str, key: &str, version: Option
         });
     };
     if !version::is_id(id) {
-        return Err(invalid_argument("Invalid version id specified")
-            .with("ArgumentName", "versionId")
-            .with("ArgumentValue", id));
+        let message =
+            if id.is_empty() { "Version id cannot be the empty string" } else { "Invalid version id specified" };
+        return Err(invalid_argument_of("versionId", id, message));
     }
     match version::find(tx, bucket, key, id)? {
         Some(marker) if marker.marker => Err(method_not_allowed()
@@ -276,14 +276,19 @@ pub(crate) fn wanted(
         (None, None) => Ok((0..record.size, false)),
         (Some(_), Some(_)) => Err(invalid_request("Cannot specify both Range header and partNumber query parameter")),
         (Some(range), None) => {
-            let found = range.check(record.size).map_err(|_| invalid_range())?;
+            let unsatisfiable = |_| invalid_range(&range.to_header_string(), record.size);
+            let found = range.check(record.size).map_err(unsatisfiable)?;
             if found.is_empty() { Ok((0..record.size, false)) } else { Ok((found, true)) }
         }
         (None, Some(number)) => {
             let index = usize::try_from(number).ok().and_then(|n| n.checked_sub(1)).filter(|index| *index < 10_000);
-            let missing = || wire::Error::new("InvalidPartNumber", 416, "The requested partnumber is not satisfiable");
+            let missing = || {
+                wire::Error::new("InvalidPartNumber", 416, "The requested partnumber is not satisfiable")
+                    .with("PartNumberRequested", number)
+                    .with("ActualPartCount", record.parts.as_ref().map_or(1, Vec::len))
+            };
             let Some(index) = index else {
-                return Err(invalid_argument("Part number must be an integer between 1 and 10000, inclusive"));
+                return Err(invalid_part_number(&number.to_string()));
             };
             let Some(parts) = &record.parts else {
                 return if index == 0 { Ok((0..record.size, false)) } else { Err(missing()) };

@@ -192,9 +192,13 @@ impl Digests {
         match STANDARD.decode(expected) {
             Ok(bytes) if bytes.len() == 16 && bytes == self.md5 => Ok(()),
             Ok(bytes) if bytes.len() == 16 => {
-                Err(bad_digest("The Content-MD5 you specified did not match what we received."))
+                let error = bad_digest("The Content-MD5 you specified did not match what we received.");
+                Err(error.with("ExpectedDigest", expected).with("CalculatedDigest", STANDARD.encode(self.md5)))
             }
-            _ => Err(wire::Error::new("InvalidDigest", 400, "The Content-MD5 you specified is not valid.")),
+            _ => {
+                let error = wire::Error::new("InvalidDigest", 400, "The Content-MD5 you specified is not valid.");
+                Err(error.with("Content-MD5", expected))
+            }
         }
     }
 }

@@ -67,9 +67,11 @@ impl Conditions {
 
     /// For the source of a copy, which never answers 304.
     pub(crate) fn check_source(&self, record: &ObjectRecord) -> Result<()> {
-        self.check_read(record).map_err(|error| match error.status() {
-            304 => precondition_failed("x-amz-copy-source-If-None-Match"),
-            _ => error,
+        self.check_read(record).map_err(|error| {
+            let own = error.fields().get("Condition").and_then(serde_json::Value::as_str);
+            let passed = if self.if_none_match.is_some() { "If-None-Match" } else { "If-Modified-Since" };
+            let own = own.unwrap_or(passed);
+            precondition_failed(&format!("x-amz-copy-source-{own}"))
         })
     }
 

@@ -71,6 +71,12 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
     if rule.filter.is_some() == rule.prefix.is_some() {
         return Err(malformed_xml());
     }
+    if prefix(rule).len() > 1024 {
+        return Err(invalid_request("The maximum size of a prefix is 1024."));
+    }
+    if tags(rule).any(|tag| tag.key.as_deref().is_none_or(|key| key.is_empty() || key.chars().count() > 128)) {
+        return Err(Error::new("InvalidTag", 400, "The TagKey you have provided is invalid"));
+    }
     if let Some(filter) = &rule.filter {
         let named = [
             filter.and.is_some(),
@@ -164,6 +170,7 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
         }
     }
     check_transitions(rule)?;
+    check_waterfall(rule)?;
     for transition in rule.noncurrent_version_transitions.iter().flatten() {
         acts = true;
         if transition.noncurrent_days.is_none_or(|days| days < 0) {
@@ -229,6 +236,35 @@ fn check_transitions(rule: &LifecycleRule) -> Result<()> {
             "Found mixed 'Date' and 'Days' based Expiration and Transition actions in lifecycle rule for filter \
              '(prefix={place})'"
         )));
+    }
+    Ok(())
+}
+
+/// An object goes down the classes and never up again. Source: S3 User Guide, "Transitioning objects using Amazon S3 Lifecycle", "Supported
+/// lifecycle transitions".
+fn check_waterfall(rule: &LifecycleRule) -> Result<()> {
+    let depth = |class: &str| match class {
+        "STANDARD_IA" => 1,
+        "INTELLIGENT_TIERING" => 2,
+        "ONEZONE_IA" | "GLACIER_IR" => 3,
+        "GLACIER" => 4,
+        _ => 5,
+    };
+    let class = |class: Option<&TransitionStorageClass>| class.map(|class| class.as_str().to_owned());
+    let days =
+        rule.transitions.iter().flatten().filter_map(|t| Some((i64::from(t.days?), class(t.storage_class.as_ref())?)));
+    let dates = rule.transitions.iter().flatten();
+    let dates = dates.filter_map(|t| Some((millis(t.date.as_ref()?)?, class(t.storage_class.as_ref())?)));
+    let old = rule.noncurrent_version_transitions.iter().flatten();
+    let old = old.filter_map(|t| Some((i64::from(t.noncurrent_days?), class(t.storage_class.as_ref())?)));
+    for mut planned in [days.collect::<Vec<_>>(), dates.collect(), old.collect()] {
+        planned.sort_by_key(|(when, class)| (*when, depth(class)));
+        if let Some(pair) = planned.windows(2).find(|pair| depth(&pair[1].1) <= depth(&pair[0].1)) {
+            return Err(invalid_request(format!(
+                "Objects cannot be transitioned from the '{}' to the '{}' storage class",
+                pair[0].1, pair[1].1
+            )));
+        }
     }
     Ok(())
 }
@@ -865,14 +901,47 @@ mod tests {
         assert_eq!(fate(&moves, "k", &[noon], 9 * DAY), [Fate::Moves("GLACIER".into())]);
     }
 
+    /// The id that a rule gets, or the code of what it is refused with.
+    fn taken(rule: serde_json::Value) -> String {
+        let config = BucketLifecycleConfiguration { rules: rules(json!([rule])) };
+        check(config, "0123456789", DAY)
+            .map_or_else(|e| e.code().to_owned(), |c| c.rules[0].id.clone().unwrap_or_default())
+    }
+
+    #[test]
+    fn ways_up_and_names_that_are_none() {
+        let bad = [
+            (
+                json!({"status": "Enabled", "prefix": "", "transitions": [
+                    {"days": 30, "storage_class": "GLACIER"}, {"days": 90, "storage_class": "STANDARD_IA"}]}),
+                "InvalidRequest",
+            ),
+            (
+                json!({"status": "Enabled", "prefix": "", "noncurrent_version_transitions": [
+                    {"noncurrent_days": 90, "storage_class": "GLACIER_IR"}, {"noncurrent_days": 30, "storage_class": "DEEP_ARCHIVE"}]}),
+                "InvalidRequest",
+            ),
+            (
+                json!({"status": "Enabled", "filter": {"prefix": "p".repeat(1025)}, "expiration": {"days": 1}}),
+                "InvalidRequest",
+            ),
+            (
+                json!({"status": "Enabled", "filter": {"tag": {"key": "", "value": ""}}, "expiration": {"days": 1}}),
+                "InvalidTag",
+            ),
+        ];
+        for (rule, code) in bad {
+            assert_eq!(taken(rule.clone()), code, "{rule}");
+        }
+        let down = json!({"status": "Enabled", "prefix": "", "transitions": [
+            {"days": 180, "storage_class": "DEEP_ARCHIVE"}, {"days": 30, "storage_class": "STANDARD_IA"},
+            {"days": 90, "storage_class": "GLACIER"}]});
+        assert_eq!(taken(down), "00000123456789");
+    }
+
     #[test]
     fn what_is_refused() {
-        let put = |rule: serde_json::Value| {
-            let config = BucketLifecycleConfiguration { rules: rules(json!([rule])) };
-            check(config, "0123456789", DAY)
-                .map_or_else(|e| e.code().to_owned(), |c| c.rules[0].id.clone().unwrap_or_default())
-        };
-        assert_eq!(put(json!({"status": "Enabled", "prefix": "", "expiration": {"days": 1}})), "00000123456789");
+        assert_eq!(taken(json!({"status": "Enabled", "prefix": "", "expiration": {"days": 1}})), "00000123456789");
         let bad = [
             (json!({"status": "enabled", "prefix": "", "expiration": {"days": 1}}), "MalformedXML"),
             (json!({"status": "Enabled", "prefix": ""}), "InvalidRequest"),
@@ -924,7 +993,7 @@ mod tests {
             ),
         ];
         for (rule, code) in bad {
-            assert_eq!(put(rule.clone()), code, "{rule}");
+            assert_eq!(taken(rule.clone()), code, "{rule}");
         }
     }
 }

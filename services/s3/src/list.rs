@@ -1,10 +1,9 @@
 //! Listing keys: prefix, delimiter, pages. One function serves ListObjects, ListObjectsV2 and ListObjectVersions.
 
 use store::key::prefix_end;
-use wire::Error;
 
 use crate::S3;
-use crate::errors::{Result, invalid_argument};
+use crate::errors::{Result, invalid_argument_of};
 use crate::keys;
 use crate::records::ObjectRecord;
 use crate::tx::{Tx, require_bucket};
@@ -146,9 +145,7 @@ fn versions(tx: &mut Tx<'_>, bucket: &str, query: &Query, marker: Option<&Marker
                 None => from = from.max(format!("{}\0", marker.key)),
                 Some(id) => {
                     if !crate::version::is_id(id) {
-                        return Err(invalid_argument("Invalid version id specified")
-                            .with("ArgumentName", "version-id-marker")
-                            .with("ArgumentValue", id.as_str()));
+                        return Err(invalid_argument_of("version-id-marker", id, "Invalid version id specified"));
                     }
                     // Of a null version that is gone nobody knows where it was: then the key is listed from its newest again.
                     older = match crate::version::find(tx, bucket, &marker.key, id)? {
@@ -246,9 +243,8 @@ pub(crate) fn page_size(asked: Option<i32>, name: &str) -> Result<usize> {
     match asked {
         None => Ok(1000),
         Some(n) => usize::try_from(n).map(|n| n.min(1000)).map_err(|_| {
-            invalid_argument(format!("Argument {name} must be an integer between 0 and 2147483647"))
-                .with("ArgumentName", name)
-                .with("ArgumentValue", asked.unwrap_or_default())
+            let message = format!("Argument {name} must be an integer between 0 and 2147483647");
+            invalid_argument_of(name, &n.to_string(), message)
         }),
     }
 }
@@ -261,7 +257,7 @@ pub(crate) fn parse_token(token: &str) -> Result<String> {
     hex::decode(token)
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| invalid_argument("The continuation token provided is incorrect"))
+        .ok_or_else(|| invalid_argument_of("continuation-token", token, "The continuation token provided is incorrect"))
 }
 
 /// `encoding-type=url`: everything but unreserved characters and `/` is percent-encoded.
@@ -291,13 +287,14 @@ pub(crate) fn wants_url(encoding: Option<&str>) -> Result<bool> {
     match encoding {
         None => Ok(false),
         Some("url") => Ok(true),
-        Some(_) => Err(Error::new("InvalidArgument", 400, "Invalid Encoding Method specified in Request")),
+        Some(other) => Err(invalid_argument_of("encoding-type", other, "Invalid Encoding Method specified in Request")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use store::Store;
+    use wire::Error;
 
     use super::*;
 

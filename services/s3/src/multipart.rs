@@ -15,7 +15,10 @@ use crate::buckets::now_ms;
 use crate::change::{self, Garbage};
 use crate::checksum::{COMPOSITE, Checksums, FULL_OBJECT, OWN, combined, composite, multipart_etag};
 use crate::conditions::Conditions;
-use crate::errors::{Result, internal, invalid_argument, invalid_request, no_such_upload};
+use crate::errors::{
+    Result, bad_digest, internal, invalid_argument_of, invalid_part_number, invalid_request, malformed_xml,
+    no_such_upload,
+};
 use crate::events::Change;
 use crate::keys;
 use crate::put::{Attributes, Commit, Stored};
@@ -138,7 +141,7 @@ impl S3 {
         let number = u32::try_from(number)
             .ok()
             .filter(|n| (1..=MAX_PARTS).contains(n))
-            .ok_or_else(|| invalid_argument("Part number must be an integer between 1 and 10000, inclusive"))?;
+            .ok_or_else(|| invalid_part_number(&number.to_string()))?;
         let record = self.upload(&upload).await?;
         check_algorithm(&record, &expected)?;
         if expected.algorithm.is_none() && expected.checksums.is_empty() {
@@ -222,14 +225,13 @@ impl S3 {
                     .and_then(|(a, b)| Some((a.parse::<u64>().ok()?, b.parse::<u64>().ok()?)))
                     .filter(|(first, last)| first <= last)
                     .ok_or_else(|| {
-                        invalid_argument(
-                            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last \
-                             are the zero-based offsets of the first and last bytes to copy",
-                        )
+                        let message = "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last \
+                                       are the zero-based offsets of the first and last bytes to copy";
+                        invalid_argument_of("x-amz-copy-source-range", text, message)
                     })?;
                 if last >= size {
-                    let text = format!("Range specified is not valid for source object of size: {size}");
-                    return Err(invalid_argument(text));
+                    let message = format!("Range specified is not valid for source object of size: {size}");
+                    return Err(invalid_argument_of("x-amz-copy-source-range", text, message));
                 }
                 first..last + 1
             }
@@ -291,7 +293,7 @@ impl S3 {
             // Completing is idempotent: a client that has lost the answer asks again.
             Err(error) if error.is("NoSuchUpload") => {
                 let done = self.store.read(|tx| completed(tx, &upload)).await?;
-                return done.ok_or_else(no_such_upload);
+                return done.ok_or_else(|| no_such_upload(&upload.id));
             }
             Err(error) => return Err(error),
         };
@@ -350,7 +352,10 @@ impl Completion {
     pub(crate) fn fill(&self, tx: &mut Tx<'_>, object: &mut ObjectRecord, garbage: &mut Garbage) -> Result<()> {
         let upload = find(tx, &self.upload)?;
         let parts: Vec<PartRecord> = tx.list_json(keys::parts(&self.upload.id), MAX_PARTS as usize)?;
-        let chosen = choose(&self.claims, &parts)?;
+        let chosen = choose(&self.claims, &parts).map_err(|error| match error.code() {
+            "InvalidPart" | "InvalidPartOrder" => error.with("UploadId", self.upload.id.as_str()),
+            _ => error,
+        })?;
         let size = self.check(&upload, &chosen)?;
         let checksums = checksums_of(&upload, &chosen)?;
         if !self.expected.checksums.is_empty() && checksums.kind.is_some() {
@@ -380,6 +385,12 @@ impl Completion {
                 algorithm.to_ascii_lowercase(),
                 claim.number
             )));
+        }
+        let made = upload.checksum_type.as_deref().unwrap_or(FULL_OBJECT);
+        if self.expected.checksums.kind.as_deref().is_some_and(|kind| kind != made) {
+            return Err(bad_digest(
+                "The x-amz-checksum-type you specified is not the one that the upload was created with.",
+            ));
         }
         let size: u64 = chosen.iter().map(|p| p.size).sum();
         if self.expected.length.is_some_and(|length| length != size) {
@@ -520,7 +531,7 @@ fn upload_page(tx: &mut Tx<'_>, bucket: &str, query: &UploadQuery) -> Result<Upl
 /// Inside a transaction: the upload, or NoSuchUpload.
 fn find(tx: &mut Tx<'_>, upload: &Upload) -> Result<UploadRecord> {
     require_bucket(tx, &upload.bucket)?;
-    tx.get_json(keys::upload(&upload.bucket, &upload.key, &upload.id))?.ok_or_else(no_such_upload)
+    tx.get_json(keys::upload(&upload.bucket, &upload.key, &upload.id))?.ok_or_else(|| no_such_upload(&upload.id))
 }
 
 /// Inside a transaction: ends an upload, whose parts become garbage.
@@ -543,11 +554,7 @@ fn forget(tx: &mut Tx<'_>, upload: &Upload, record: &UploadRecord) -> Result<()>
 /// Of the stored parts, in order of their numbers, those that the claims name; all of S3's rules about them.
 fn choose<'a>(claims: &[Claim], parts: &'a [PartRecord]) -> Result<Vec<&'a PartRecord>> {
     if claims.is_empty() {
-        return Err(Error::new(
-            "MalformedXML",
-            400,
-            "The XML you provided was not well-formed or did not validate against our published schema",
-        ));
+        return Err(malformed_xml());
     }
     if claims.windows(2).any(|pair| pair[0].number >= pair[1].number) {
         return Err(Error::new(
@@ -556,29 +563,34 @@ fn choose<'a>(claims: &[Claim], parts: &'a [PartRecord]) -> Result<Vec<&'a PartR
             "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
         ));
     }
-    let invalid = || {
+    let invalid = |claim: &Claim| {
         Error::new(
             "InvalidPart",
             400,
             "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified \
              entity tag may not match the part's entity tag.",
         )
+        .with("PartNumber", claim.number)
+        .with("ETag", claim.etag.as_str())
     };
     let mut chosen = Vec::with_capacity(claims.len());
     for claim in claims {
-        let part = parts.binary_search_by_key(&claim.number, |p| p.number).map_err(|_| invalid())?;
+        let part = parts.binary_search_by_key(&claim.number, |p| p.number).map_err(|_| invalid(claim))?;
         let part = &parts[part];
         if part.etag != claim.etag {
-            return Err(invalid());
+            return Err(invalid(claim));
         }
-        claim.checksums.check(&part.checksums).map_err(|_| invalid())?;
+        claim.checksums.check(&part.checksums).map_err(|_| invalid(claim))?;
         chosen.push(part);
     }
     if let Some((_, earlier)) = chosen.split_last()
         && let Some(small) = earlier.iter().find(|p| p.size < MIN_PART)
     {
         return Err(Error::new("EntityTooSmall", 400, "Your proposed upload is smaller than the minimum allowed size")
-            .with("PartNumber", small.number));
+            .with("ProposedSize", small.size)
+            .with("MinSizeAllowed", MIN_PART)
+            .with("PartNumber", small.number)
+            .with("ETag", small.etag.as_str()));
     }
     Ok(chosen)
 }
@@ -602,6 +614,9 @@ mod tests {
             |claims: &[Claim]| choose(claims, &parts).map_or_else(|e| e.code().to_owned(), |c| c.len().to_string());
         assert_eq!(code(&[claim(1, "e1"), claim(2, "e2")]), "2");
         assert_eq!(code(&[claim(1, "e1"), claim(2, "e2"), claim(3, "e3")]), "EntityTooSmall");
+        let small = choose(&[claim(1, "e1"), claim(2, "e2"), claim(3, "e3")], &parts).unwrap_err();
+        let told = serde_json::json!({"ETag": "e2", "MinSizeAllowed": MIN_PART, "PartNumber": 2, "ProposedSize": 7});
+        assert_eq!(serde_json::Value::Object(small.fields().clone()), told);
         assert_eq!(code(&[claim(2, "e2"), claim(1, "e1")]), "InvalidPartOrder");
         assert_eq!(code(&[claim(1, "e9")]), "InvalidPart");
         assert_eq!(code(&[claim(9, "e9")]), "InvalidPart");

@@ -43,7 +43,7 @@ pub(crate) struct Attributes {
 impl Attributes {
     pub(crate) fn check(&self, key: &str) -> Result<()> {
         if key.is_empty() || key.len() > 1024 {
-            return Err(key_too_long());
+            return Err(key_too_long(key.len()));
         }
         if let Some(class) = &self.headers.storage_class
             && !STORAGE_CLASSES.contains(&class.as_str())
@@ -62,11 +62,9 @@ impl Attributes {
         }
         let size: usize = self.metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
         if size > 2048 {
-            return Err(wire::Error::new(
-                "MetadataTooLarge",
-                400,
-                "Your metadata headers exceed the maximum allowed metadata size",
-            ));
+            let message = "Your metadata headers exceed the maximum allowed metadata size";
+            let error = wire::Error::new("MetadataTooLarge", 400, message);
+            return Err(error.with("Size", size).with("MaxSizeAllowed", 2048));
         }
         check_tags(&self.tags, 10)
     }

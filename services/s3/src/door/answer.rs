@@ -99,10 +99,8 @@ pub(super) fn in_own_words(response: &mut HttpResponse, authorization: Option<&H
     } else if says("header: x-amz-date") || says("<Message>missing date</Message>") {
         let message = "AWS authentication requires a valid Date or x-amz-date header";
         (StatusCode::FORBIDDEN, "AccessDenied", message, None)
-    } else if let Some((_, rest)) = text.split_once("<Message>invalid query: max-keys: ") {
-        let value = rest.split('<').next().unwrap_or_default();
-        let message = "Provided max-keys not an integer or within integer range";
-        (StatusCode::BAD_REQUEST, "InvalidArgument", message, Some(("max-keys", value.to_owned())))
+    } else if let Some((name, value, message)) = no_integer(&text) {
+        (StatusCode::BAD_REQUEST, "InvalidArgument", message, Some((name, value)))
     } else {
         return;
     };
@@ -116,6 +114,21 @@ pub(super) fn in_own_words(response: &mut HttpResponse, authorization: Option<&H
         }
     }
     *response.body_mut() = told.into_bytes().into();
+}
+
+/// A query key that is to be an integer and is none, its value, and what S3 says of it.
+fn no_integer(text: &str) -> Option<(&'static str, String, &'static str)> {
+    const KEYS: [(&str, &str); 6] = [
+        ("max-keys", "Provided max-keys not an integer or within integer range"),
+        ("max-parts", "Provided max-parts not an integer or within integer range"),
+        ("max-uploads", "Provided max-uploads not an integer or within integer range"),
+        ("max-buckets", "Provided max-buckets not an integer or within integer range"),
+        ("part-number-marker", "Provided part-number-marker not an integer or within integer range"),
+        ("partNumber", "Part number must be an integer between 1 and 10000, inclusive"),
+    ];
+    let (_, said) = text.split_once("<Message>invalid query: ")?;
+    let (name, value) = said.split('<').next()?.split_once(": ")?;
+    KEYS.iter().find(|(key, _)| *key == name).map(|(key, message)| (*key, value.to_owned(), *message))
 }
 
 fn error(text: &str, members: Option<&HeaderValue>, path: &str, id: &str) -> String {

@@ -345,9 +345,11 @@ fn bounded(file: Field<'static>, range: std::ops::RangeInclusive<u64>) -> impl S
         *seen
     };
     let chunks = file.map(move |chunk| {
-        let chunk = chunk.map_err(|e| if e.to_string().contains("size") { entity_too_large() } else { malformed() })?;
+        let chunk = chunk.map_err(|e| {
+            if e.to_string().contains("size") { entity_too_large(crate::body::MAX_PUT) } else { malformed() }
+        })?;
         if add(chunk.len() as u64) > max {
-            return Err(entity_too_large().with("MaxSizeAllowed", max));
+            return Err(entity_too_large(max));
         }
         Ok(chunk)
     });

@@ -289,11 +289,6 @@ pub(super) fn check(method: &Method, path: &S3Path, query: &str, headers: &Heade
         let message = "You must provide the Content-Length HTTP header.";
         return Err(S3Error::with_message(S3ErrorCode::MissingContentLength, message));
     }
-    let expires = keys.iter().find(|(key, _)| key.eq_ignore_ascii_case("x-amz-expires"));
-    if expires.is_some_and(|(_, seconds)| !seconds.parse().is_ok_and(|n: i64| (0..=MAX_EXPIRES_SECONDS).contains(&n))) {
-        let message = "X-Amz-Expires must be between 0 and 604800 seconds";
-        return Err(super::convert::error(wire::Error::new("AuthorizationQueryParametersError", 400, message)));
-    }
     for (name, unless) in operation.refused {
         let key = keys.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref());
         let value = key.or_else(|| headers.get(*name).and_then(|value| value.to_str().ok())).unwrap_or_default();
@@ -337,6 +332,24 @@ pub(super) fn told(
 ) -> Option<&'static str> {
     find(method.as_str(), target(host_has_bucket, uri), &keys(uri.query().unwrap_or_default()), headers)
         .map(|found| found.name)
+}
+
+/// What no operation of S3 is, without a query that could tell a newer one: a method that its target does not have.
+pub(super) fn check_method(method: &Method, host_has_bucket: bool, uri: &http::Uri) -> Result<(), wire::Error> {
+    let query = without_signature(uri.query().unwrap_or_default());
+    if !query.is_empty() || name(method, host_has_bucket, uri).is_some() {
+        return Ok(());
+    }
+    let kind = match target(host_has_bucket, uri) {
+        Target::Root => "SERVICE",
+        Target::Bucket if *method == Method::POST => {
+            let condition = "Bucket POST must be of the enclosure-type multipart/form-data";
+            return Err(crate::errors::precondition_failed(condition));
+        }
+        Target::Bucket => "BUCKET",
+        Target::Object => "OBJECT",
+    };
+    Err(crate::errors::method_not_allowed().with("Method", method.as_str()).with("ResourceType", kind))
 }
 
 /// Is it the query of GetObjectAttributes?
@@ -388,9 +401,7 @@ pub(super) fn check_signed(query: &str, headers: &HeaderMap) -> S3Result<()> {
     let kind = SignatureKind::of(&keys, headers).map_err(super::convert::error)?;
     let signed = match kind {
         SignatureKind::None | SignatureKind::Version2 => return Ok(()),
-        SignatureKind::Query => one(keys.iter().filter(|(key, _)| key == "X-Amz-SignedHeaders"))
-            .map(|(_, names)| names.as_ref())
-            .ok_or_else(unreadable_query),
+        SignatureKind::Query => signed_of_query(&keys),
         // What cannot be read here is no signature to who checks it either, and is refused in other words.
         SignatureKind::Header => match signed_of_header(headers) {
             Some(names) => Ok(names),
@@ -452,12 +463,62 @@ fn two_mechanisms(header: Option<&HeaderValue>) -> wire::Error {
     crate::errors::invalid_argument(message).with("ArgumentName", "Authorization").with("ArgumentValue", given)
 }
 
-fn unreadable_query() -> wire::Error {
-    wire::Error::new(
-        "AuthorizationQueryParametersError",
-        400,
-        "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, \
-         X-Amz-SignedHeaders, and X-Amz-Expires parameters.",
+fn unreadable_query(message: impl Into<String>) -> wire::Error {
+    wire::Error::new("AuthorizationQueryParametersError", 400, message)
+}
+
+/// The signed headers of a presigned URL, whose other parameters are there and have their forms.
+fn signed_of_query<'a>(keys: &'a [Key<'_>]) -> Result<&'a str, wire::Error> {
+    let value = |name: &str| {
+        let missing = "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, \
+                       X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.";
+        one(keys.iter().filter(|(key, _)| key == name))
+            .map(|(_, value)| value.as_ref())
+            .ok_or_else(|| unreadable_query(missing))
+    };
+    let (algorithm, credential, date) = (value("X-Amz-Algorithm")?, value("X-Amz-Credential")?, value("X-Amz-Date")?);
+    let (expires, signature, signed) =
+        (value("X-Amz-Expires")?, value("X-Amz-Signature")?, value("X-Amz-SignedHeaders")?);
+    if algorithm != "AWS4-HMAC-SHA256" {
+        let message = "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256\"";
+        return Err(unreadable_query(message));
+    }
+    let scope: Vec<&str> = credential.rsplitn(5, '/').collect();
+    let [end, _, _, day, _] = scope[..] else { return Err(malformed_credential()) };
+    if end != "aws4_request" || day.len() != 8 {
+        return Err(malformed_credential());
+    }
+    if jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date).is_err() {
+        let message = "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"";
+        return Err(unreadable_query(message));
+    }
+    if !date.starts_with(day) {
+        let message =
+            format!("Invalid credential date \"{day}\". This date is not the same as X-Amz-Date: \"{date}\".");
+        return Err(unreadable_query(message));
+    }
+    match expires.parse::<i64>() {
+        Err(_) => return Err(unreadable_query("X-Amz-Expires should be a number")),
+        Ok(seconds) if seconds < 0 => return Err(unreadable_query("X-Amz-Expires must be non-negative")),
+        Ok(seconds) if seconds > MAX_EXPIRES_SECONDS => {
+            let message = "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less \
+                           than 604800 seconds";
+            return Err(unreadable_query(message));
+        }
+        Ok(_) => {}
+    }
+    if signature.len() != 64 || !signature.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let message = "The request signature we calculated does not match the signature you provided. Check your key and signing \
+                       method.";
+        return Err(wire::Error::new("SignatureDoesNotMatch", 403, message).with("SignatureProvided", signature));
+    }
+    Ok(signed)
+}
+
+fn malformed_credential() -> wire::Error {
+    unreadable_query(
+        "Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting \
+         \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".",
     )
 }
 
@@ -574,7 +635,8 @@ mod tests {
     fn a_signature_covers_the_headers_that_count() {
         let presigned = |signed: &str| {
             format!(
-                "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AK%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders={signed}&X-Amz-Signature=00"
+                "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AK%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders={signed}&X-Amz-Signature={:064}",
+                0
             )
         };
         let headers = |all: &[(&'static str, &'static str)]| {
@@ -603,6 +665,19 @@ mod tests {
             &copied,
             "AuthorizationQueryParametersError",
         );
+        for (from, to) in [
+            ("X-Amz-Expires=60", "X-Amz-Expires=6O"),
+            ("X-Amz-Expires=60", "X-Amz-Expires=-1"),
+            ("X-Amz-Expires=60", "X-Amz-Expires=604801"),
+            ("X-Amz-Expires=60&", ""),
+            ("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1"),
+            ("Date=20130524T000000Z", "Date=2013-05-24"),
+            ("Date=20130524T000000Z", "Date=20130525T000000Z"),
+            ("%2Faws4_request", ""),
+        ] {
+            check(&presigned("host").replace(from, to), &[], "AuthorizationQueryParametersError");
+        }
+        check(&format!("{}x", presigned("host")), &[], "SignatureDoesNotMatch");
         let twice = format!("{}&X-Amz-SignedHeaders=x-amz-copy-source", presigned("host"));
         check(&twice, &copied, "AuthorizationQueryParametersError");
         check("", &[("authorization", "AWS4-HMAC-SHA256 x"), ("x-amz-acl", "private")], "");
@@ -621,6 +696,23 @@ mod tests {
             }
         }
         check(&format!("{}&Signature=x", presigned("host")), &[], "InvalidArgument");
+    }
+
+    #[test]
+    fn methods_that_are_none() {
+        let code = |method: &str, uri: &str| {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let found = check_method(&method, false, &uri.parse().unwrap()).err();
+            found.map(|error| (error.status(), error.fields()["ResourceType"].as_str().unwrap_or_default().to_owned()))
+        };
+        assert_eq!(code("PATCH", "/b/k?X-Amz-Signature=0"), Some((405, "OBJECT".to_owned())));
+        assert_eq!(code("PATCH", "/b"), Some((405, "BUCKET".to_owned())));
+        assert_eq!(code("PUT", "/"), Some((405, "SERVICE".to_owned())));
+        for (method, uri) in [("GET", "/b/k"), ("HEAD", "/b"), ("POST", "/b?delete"), ("POST", "/b/k?newer")] {
+            assert_eq!(code(method, uri), None, "{method} {uri}");
+        }
+        let form = check_method(&Method::POST, false, &"/b".parse().unwrap()).unwrap_err();
+        assert_eq!((form.code(), form.status()), ("PreconditionFailed", 412));
     }
 
     #[test]

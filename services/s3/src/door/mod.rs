@@ -73,8 +73,10 @@ impl Door {
     }
 
     async fn logged(&self, mut request: HttpRequest) -> HttpResponse {
-        let Some(noted) = log::Noted::of(&self.s3, &mut request).await else { return self.audited(request).await };
-        let response = self.audited(request).await;
+        let Some(noted) = log::Noted::of(&self.s3, &mut request).await else {
+            return Box::pin(self.audited(request)).await;
+        };
+        let response = Box::pin(self.audited(request)).await;
         noted.keep(&self.s3, &response).await;
         response
     }
@@ -149,6 +151,7 @@ impl Door {
         if form::is_form(&request) {
             return self.s3.post_form(request).await;
         }
+        gate::check_method(request.method(), names_bucket(request.headers()), request.uri()).map_err(convert::error)?;
         if lenient::has_void_headers(&request) {
             let plain = lenient::plain(&request);
             return self.read_twice(request, plain).await;

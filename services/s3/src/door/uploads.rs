@@ -11,6 +11,7 @@ use super::convert::{
 use super::{Answer, answer, cx, sums};
 use crate::S3;
 use crate::body::Expected;
+use crate::checksum::Checksums;
 use crate::conditions::Conditions;
 use crate::list::{encode, page_size, wants_url};
 use crate::multipart::{Claim, Upload, UploadQuery};
@@ -128,7 +129,10 @@ pub(super) async fn complete(
         ..Conditions::default()
     };
     let expected = Expected {
-        checksums: checksums_of!(input).and(&newer),
+        checksums: Checksums {
+            kind: input.checksum_type.as_ref().map(|kind| kind.as_str().to_owned()),
+            ..checksums_of!(input).and(&newer)
+        },
         length: input.mpu_object_size.and_then(|n| u64::try_from(n).ok()),
         ..Expected::default()
     };

@@ -86,7 +86,11 @@ impl Handle<api::GetBucketLocation> for S3 {
 impl Handle<api::ListBuckets> for S3 {
     async fn handle(&self, cx: &Cx, input: api::ListBucketsRequest) -> Result<api::ListBucketsOutput> {
         if input.max_buckets.is_some_and(|n| !(1..=10_000).contains(&n)) {
-            return Err(crate::errors::invalid_argument("Argument max-buckets must be an integer between 1 and 10000"));
+            let (asked, message) = (
+                input.max_buckets.unwrap_or_default().to_string(),
+                "Argument max-buckets must be an integer between 1 and 10000",
+            );
+            return Err(crate::errors::invalid_argument_of("max-buckets", &asked, message));
         }
         let start = input.continuation_token.as_deref().map(parse_token).transpose()?;
         let prefix = input.prefix.clone().unwrap_or_default();
