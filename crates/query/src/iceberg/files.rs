@@ -30,7 +30,7 @@ const MOST_PARTITIONS: usize = 100;
 const LONGEST_BOUND: usize = 16;
 /// What the row groups of all open files may hold in memory together, before the largest is written out.
 const MOST_BYTES: usize = 256 << 20;
-/// Where a file has got this long its rows go on in another.
+/// How long files get where the table does not say it; Athena's own default.
 const FULL_FILE_BYTES: usize = 512 << 20;
 
 pub(crate) struct DataWriter {
@@ -43,6 +43,8 @@ pub(crate) struct DataWriter {
     /// For each partition field the column, its type and what is made of it.
     partitioning: Vec<(usize, Primitive, Transform)>,
     compression: Compression,
+    /// Where a file has got this long its rows go on in another.
+    full_file_bytes: usize,
     open: BTreeMap<Vec<u8>, Open>,
     /// Whether the file that has waited longest for rows is closed where another partition needs its place.
     is_rewriting: bool,
@@ -50,6 +52,16 @@ pub(crate) struct DataWriter {
     batches: usize,
     written: Vec<DataFile>,
     pub(crate) rows: u64,
+}
+
+/// How long a table's files get. Source: Athena User Guide, "Create Iceberg tables", `write_target_data_file_size_bytes`; Iceberg's
+/// own name for it says the same.
+pub(crate) fn full_file_bytes(properties: &BTreeMap<String, String>) -> usize {
+    ["write.target-file-size-bytes", "write_target_data_file_size_bytes"]
+        .iter()
+        .find_map(|key| properties.get(*key)?.parse().ok())
+        .filter(|bytes| *bytes > 0)
+        .unwrap_or(FULL_FILE_BYTES)
 }
 
 /// Rows of one partition, with a key that tells partitions apart.
@@ -115,6 +127,7 @@ impl DataWriter {
             table,
             spec,
             compression,
+            full_file_bytes: full_file_bytes(&metadata.properties),
             open: BTreeMap::new(),
             is_rewriting: false,
             started: 0,
@@ -168,7 +181,7 @@ impl DataWriter {
             if let Some(open) = self.open.get_mut(&key) {
                 open.used = self.batches;
                 open.writer.write(&part).await.map_err(Error::internal)?;
-                full = open.writer.bytes_written() + open.writer.in_progress_size() > FULL_FILE_BYTES;
+                full = open.writer.bytes_written() + open.writer.in_progress_size() > self.full_file_bytes;
             }
             if full && let Some(open) = self.open.remove(&key) {
                 let file = close(open, &self.table).await?;

@@ -594,3 +594,39 @@ async fn metadata_is_written_as_its_properties_say() {
         assert!(error.contains("format version 1"), "{sql}: {error}");
     }
 }
+
+/// Source: Athena User Guide, "Create Iceberg tables", table properties; `awswrangler.athena.to_iceberg` names it as its example.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_end_where_the_table_says() {
+    let lake = Lake::new().await;
+    let table = |name: &str, bytes: &str| {
+        format!(
+            "CREATE TABLE {name} (id bigint) LOCATION 's3://b/{name}/' \
+             TBLPROPERTIES ('table_type'='ICEBERG', 'write_target_data_file_size_bytes'='{bytes}')"
+        )
+    };
+    let rows = "SELECT a * 1000 + b FROM UNNEST(sequence(1, 40)) AS x (a) CROSS JOIN UNNEST(sequence(0, 999)) AS y (b)";
+    for (name, bytes, files) in
+        [("large", "536870912", "\"true\",\"40000\"\n"), ("small", "1000", "\"false\",\"40000\"\n")]
+    {
+        lake.step(&table(name, bytes)).await;
+        lake.step(&format!("INSERT INTO {name} {rows}")).await;
+        let seen = format!("SELECT count(*) = 1, sum(record_count) FROM \"{name}$files\"");
+        assert_eq!(lake.rows(&seen).await, files, "{name}");
+    }
+    let standard = "SELECT value FROM \"small$properties\" WHERE key = 'write.target-file-size-bytes'";
+    assert_eq!(lake.rows(standard).await, "\"1000\"\n");
+    for wrong in ["0", "-1", "much"] {
+        assert_eq!(
+            lake.fails(&table("w", wrong)).await,
+            format!(
+                "INVALID_TABLE_PROPERTY: line 1:1: Unable to set catalog 'awsdatacatalog' table property \
+                 'write_target_data_file_size_bytes' to ['{wrong}']"
+            )
+        );
+    }
+    // What is smaller than three quarters of the target is put together, and nothing else.
+    let before = lake.rows("SELECT file_path FROM \"small$files\" ORDER BY 1").await;
+    lake.step("OPTIMIZE small REWRITE DATA USING BIN_PACK").await;
+    assert_eq!(lake.rows("SELECT file_path FROM \"small$files\" ORDER BY 1").await, before);
+}

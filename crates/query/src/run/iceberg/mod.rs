@@ -48,6 +48,7 @@ const KNOWN_PROPERTIES: &[&str] = &[
     "format",
     "write_compression",
     "compression_level",
+    "write_target_data_file_size_bytes",
     "optimize_rewrite_data_file_threshold",
     "optimize_rewrite_delete_file_threshold",
     "optimize_rewrite_min_data_file_size_bytes",
@@ -60,8 +61,11 @@ const KNOWN_PROPERTIES: &[&str] = &[
     "object_storage_enabled",
 ];
 /// Athena's names beside those that Iceberg's own writers obey.
-const STANDARD: &[(&str, &str)] =
-    &[("format", "write.format.default"), ("write_compression", "write.parquet.compression-codec")];
+const STANDARD: &[(&str, &str)] = &[
+    ("format", "write.format.default"),
+    ("write_compression", "write.parquet.compression-codec"),
+    ("write_target_data_file_size_bytes", "write.target-file-size-bytes"),
+];
 
 fn done() -> Answer {
     Answer::Lines { columns: Vec::new(), lines: Vec::new() }
@@ -351,7 +355,10 @@ fn kept_properties<'a>(given: impl Iterator<Item = (&'a str, &'a str)>) -> Resul
                 return Err(Error::not_supported(format_args!("Iceberg's property {key}")));
             }
             _ => {
-                value.parse::<u64>().map_err(|_| wrong())?;
+                let number = value.parse::<u64>().map_err(|_| wrong())?;
+                if number == 0 && key == "write_target_data_file_size_bytes" {
+                    return Err(wrong());
+                }
             }
         }
         if let Some((_, standard)) = STANDARD.iter().find(|(own, _)| *own == key) {

@@ -10,6 +10,7 @@ use super::{column_list, done, relation};
 use crate::catalog::Table;
 use crate::error::{Error, Result};
 use crate::iceberg::commit::Change;
+use crate::iceberg::files::full_file_bytes;
 use crate::iceberg::manifest::Entry;
 use crate::iceberg::metadata::MAIN;
 use crate::iceberg::{Loaded, is_refusal, states_of};
@@ -18,7 +19,6 @@ use crate::sql::Name;
 use crate::storage::Location;
 
 /// Athena's defaults.
-const SMALL_FILE_BYTES: i64 = 384 << 20;
 const SNAPSHOT_AGE_SECONDS: i64 = 432_000;
 const METADATA_FILES_TO_KEEP: i64 = 100;
 /// Files that no state of a table names may be of a statement or a job under way, whatever age its snapshots may have: three days, as
@@ -31,7 +31,8 @@ impl Run<'_> {
         let (database, loaded) = self.iceberg(&name, "OPTIMIZE").await?;
         self.tick();
         let files = loaded.files(&self.storage, None).await?;
-        let limit = number(&loaded, "optimize_rewrite_min_data_file_size_bytes", SMALL_FILE_BYTES);
+        let small = i64::try_from(full_file_bytes(&loaded.metadata.properties) / 4 * 3).unwrap_or(i64::MAX);
+        let limit = number(&loaded, "optimize_rewrite_min_data_file_size_bytes", small);
         let deleting = !files.positions.is_empty();
         let current = loaded.metadata.default_spec_id;
         let mut chosen: BTreeSet<String> = files
