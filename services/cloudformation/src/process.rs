@@ -31,6 +31,7 @@ impl CloudFormation {
         &self,
         cx: &Cx,
         wanted: &Wanted,
+        role: Option<&str>,
         text: &str,
         parameters: &IndexMap<String, String>,
     ) -> Result<Option<String>> {
@@ -49,13 +50,7 @@ impl CloudFormation {
         }
         let values: Map<String, Value> =
             parameters.iter().map(|(name, given)| (name.clone(), as_value(&value, name, given))).collect();
-        let caller = Caller {
-            cx,
-            stack_name: &wanted.stack_name,
-            role: wanted.role_arn.as_deref(),
-            parameters,
-            values: &values,
-        };
+        let caller = Caller { cx, stack_name: &wanted.stack_name, role, parameters, values: &values };
         value = self.transform_parts(&caller, value).await?;
         for transform in &transforms {
             value = match transform.name.as_str() {

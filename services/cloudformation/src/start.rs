@@ -83,8 +83,10 @@ impl CloudFormation {
         let mut before = previous.map_or(&none, |s| &s.parameters).clone();
         before.extend(previous.iter().flat_map(|s| s.fetched.clone()));
         let mut bound = parameters::bind(&declared, &wanted.parameters, &before)?;
-        let fetched = self.fetch_parameters(cx, &declared, &mut bound).await?;
-        let processed = self.process(cx, wanted, &body, &bound).await?;
+        // The stack's role stays where a request names none.
+        let role = wanted.role_arn.as_deref().or_else(|| previous.and_then(|s| s.role_arn.as_deref()));
+        let fetched = fetch_parameters(cx, role, &declared, &mut bound).await?;
+        let processed = self.process(cx, wanted, role, &body, &bound).await?;
         let (body, original) = match processed {
             Some(processed) => (processed, Some(body)),
             None => (body, None),
@@ -113,28 +115,42 @@ impl CloudFormation {
         let tags = wanted.tags.clone().unwrap_or_else(|| previous.map(|s| s.tags.clone()).unwrap_or_default());
         Ok(Prepared { text: body, original, template, parameters: bound, fetched, tags })
     }
+}
 
-    /// Puts the values of SSM's parameters in the place of their names.
-    async fn fetch_parameters(
-        &self,
-        cx: &Cx,
-        template: &Template,
-        bound: &mut IndexMap<String, String>,
-    ) -> Result<IndexMap<String, String>> {
-        let mut fetched = IndexMap::new();
-        for (name, value) in bound {
-            let kind = template.parameters[name].get("Type").map(text).unwrap_or_default();
-            if kind.starts_with("AWS::SSM::Parameter::Value<") {
-                let output =
-                    cx.call_json("ssm", "GetParameter", json!({ "Name": value, "WithDecryption": false })).await;
-                let output = output.map_err(|_| {
-                    validation(format!("Unable to fetch parameters [{value}] from parameter store for this account."))
-                })?;
-                fetched.insert(name.clone(), std::mem::replace(value, text(&output["Parameter"]["Value"])));
-            }
-        }
-        Ok(fetched)
+/// Puts the values of SSM's parameters in the place of their names. It is the service role that reads them, if there is one: the role that
+/// deploys for CDK (`cdk bootstrap`'s template, its `deploy-role`) may read none but that of the bootstrap's version.
+async fn fetch_parameters(
+    cx: &Cx,
+    role: Option<&str>,
+    template: &Template,
+    bound: &mut IndexMap<String, String>,
+) -> Result<IndexMap<String, String>> {
+    let mut fetched = IndexMap::new();
+    let kind = |name: &String| template.parameters[name].get("Type").map(text).unwrap_or_default();
+    let mut named =
+        bound.iter_mut().filter(|(name, _)| kind(name).starts_with("AWS::SSM::Parameter::Value<")).peekable();
+    if named.peek().is_none() {
+        return Ok(fetched);
     }
+    let cx = match role {
+        Some(role) => cx.assume(role, "AWSCloudFormation").await?,
+        None => cx.clone(),
+    };
+    for (name, value) in named {
+        let output = cx.call_json("ssm", "GetParameters", json!({ "Names": [value], "WithDecryption": false })).await;
+        let output = output.map_err(|error| validation(error.message().to_owned()))?;
+        let Some(found) = output["Parameters"].get(0) else {
+            let text = format!("Unable to fetch parameters [{value}] from parameter store for this account.");
+            return Err(validation(text));
+        };
+        if found["Type"] == "SecureString" {
+            let text =
+                format!("Parameters [{value}] referenced by template have types not supported by CloudFormation.");
+            return Err(validation(text));
+        }
+        fetched.insert(name.clone(), std::mem::replace(value, text(&found["Value"])));
+    }
+    Ok(fetched)
 }
 
 /// A template in a bucket: `https://bucket.s3.region.amazonaws.com/key`, `http://endpoint/bucket/key`, `s3://bucket/key`.

@@ -236,7 +236,13 @@ async fn a_policy_under_another_name_stays() {
 }
 
 /// A role that can be assumed so many times.
-struct Roles(Arc<AtomicI32>);
+pub(super) struct Roles(Arc<AtomicI32>);
+
+impl Roles {
+    pub(super) fn many() -> Self {
+        Self(Arc::new(AtomicI32::new(i32::MAX)))
+    }
+}
 
 #[async_trait]
 impl Identity for Roles {

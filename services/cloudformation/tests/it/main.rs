@@ -162,7 +162,7 @@ impl World {
         operations!(router, cloud, api_sqs: CreateQueue, DeleteQueue, GetQueueUrl, SetQueueAttributes, TagQueue, UntagQueue);
         operations!(router, cloud, api_dynamodb: CreateTable, DescribeTimeToLive, UpdateTable, UpdateTimeToLive);
         operations!(router, cloud, api_lambda: Invoke);
-        operations!(router, cloud, api_ssm: GetParameter);
+        operations!(router, cloud, api_ssm: GetParameter, GetParameters);
         operations!(router, cloud, api_secretsmanager: GetSecretValue);
         operations!(router, cloud, api_sns: Publish);
         operations!(router, cloud, api_events: DescribeRule);

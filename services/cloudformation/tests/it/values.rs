@@ -30,6 +30,20 @@ impl Handle<api_ssm::GetParameter> for Cloud {
     }
 }
 #[async_trait]
+impl Handle<api_ssm::GetParameters> for Cloud {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        input: api_ssm::GetParametersRequest,
+    ) -> Result<api_ssm::GetParametersResult, Error> {
+        let name = input.names[0].clone();
+        self.call("GetParameters", &format!("{name} {:?}", cx.principal()));
+        let one = api_ssm::GetParameterRequest { name, ..Default::default() };
+        let found = Handle::<api_ssm::GetParameter>::handle(self, cx, one).await.ok().and_then(|found| found.parameter);
+        Ok(api_ssm::GetParametersResult { parameters: Some(found.into_iter().collect()), ..Default::default() })
+    }
+}
+#[async_trait]
 impl Handle<api_secretsmanager::GetSecretValue> for Cloud {
     async fn handle(
         &self,
@@ -304,4 +318,38 @@ async fn a_change_set_of_a_stack_that_has_changed_is_obsolete() {
     };
     let error = world.cx.call::<api::ExecuteChangeSet>(execute).await.unwrap_err();
     assert_eq!(error.code(), "InvalidChangeSetStatus", "{error:?}");
+}
+
+/// The values of SSM's parameters are read by the service role, which a stack keeps: the caller need not read them. Source: the roles of
+/// `cdk bootstrap`, of which the one that calls CloudFormation may not.
+#[tokio::test]
+async fn the_service_role_reads_the_parameters_of_ssm() {
+    let world = World::running();
+    world.cx.router().set_identity(Arc::new(failures::Roles::many()));
+    let template = |name: &str, size: &str| {
+        format!(
+            "Parameters: {{Delay: {{Type: AWS::SSM::Parameter::Value<String>, Default: '{name}'}}}}\n\
+             Resources: {{Q: {{Type: AWS::SQS::Queue, Properties: {{QueueName: q, DelaySeconds: !Ref Delay, MaximumMessageSize: {size}}}}}}}"
+        )
+    };
+    let create = |name: &str, role: Option<&str>| api::CreateStackInput {
+        stack_name: "demo".into(),
+        template_body: Some(template(name, "1024")),
+        role_arn: role.map(str::to_owned),
+        ..Default::default()
+    };
+    for (name, error) in [
+        ("/none", "Unable to fetch parameters [/none] from parameter store for this account."),
+        ("/q/secure", "Parameters [/q/secure] referenced by template have types not supported by CloudFormation."),
+    ] {
+        let refused = world.cx.call::<api::CreateStack>(create(name, None)).await.unwrap_err();
+        assert_eq!((refused.code(), refused.message()), ("ValidationError", error));
+    }
+    let role = "arn:aws:iam::000000000000:role/deployer";
+    world.cx.call::<api::CreateStack>(create("/q/delay:2", Some(role))).await.unwrap();
+    assert_eq!(world.settled("demo").await, "CREATE_COMPLETE");
+    assert_eq!(world.update(&template("/q/delay:2", "2048")).await.unwrap(), "UPDATE_COMPLETE");
+    let read = world.calls("GetParameters");
+    let by_role = |call: &String| call.contains("role/deployer") && call.contains("AWSCloudFormation");
+    assert_eq!(read.iter().map(by_role).collect::<Vec<_>>(), [false, false, true, true], "{read:?}");
 }
