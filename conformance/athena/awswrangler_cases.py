@@ -52,7 +52,8 @@ def statements():
 def iceberg():
     frame = pd.DataFrame({"id": [1, 2], "name": ["a", "b"]})
     # Staged files that are kept are staged again by the next call with the same place, and MERGE finds rows twice.
-    keys = dict(database=DATABASE, table="ice", temp_path=f"{PATH}/tmp/", s3_output=OUT, keep_files=False)
+    keys = dict(database=DATABASE, table="ice", temp_path=f"{PATH}/tmp/", s3_output=OUT, keep_files=False,
+                additional_table_properties={"write_target_data_file_size_bytes": "536870912"})
     wr.athena.to_iceberg(frame, table_location=f"{PATH}/ice/", **keys)
     wr.athena.to_iceberg(pd.DataFrame({"id": [2, 3], "name": ["B", "c"]}), merge_cols=["id"], **keys)
     read = wr.athena.read_sql_query("SELECT * FROM ice ORDER BY id", database=DATABASE, ctas_approach=False, s3_output=OUT)

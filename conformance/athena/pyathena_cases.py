@@ -108,6 +108,15 @@ def errors():
 
 
 @case
+def many_terms():
+    """dbt asks so for the partitions that it writes at once."""
+    terms = " OR ".join(f"p = '{n}'" for n in range(1, 101))
+    cursor = connect(**WHERE).cursor()
+    cursor.execute(f"SELECT count(*) FROM (SELECT CAST(n AS varchar) AS p FROM UNNEST(sequence(1, 130)) AS t(n)) WHERE {terms}")
+    check("a condition of a hundred terms", cursor.fetchall() == [(100,)])
+
+
+@case
 def iceberg():
     cursor = connect(**WHERE).cursor()
     cursor.execute(f"CREATE TABLE ice (id int, v string) LOCATION 's3://{BUCKET}/ice/' TBLPROPERTIES ('table_type'='ICEBERG')")

@@ -126,17 +126,21 @@ async fn fetch_parameters(
     bound: &mut IndexMap<String, String>,
 ) -> Result<IndexMap<String, String>> {
     let mut fetched = IndexMap::new();
-    let kind = |name: &String| template.parameters[name].get("Type").map(text).unwrap_or_default();
-    let mut named =
-        bound.iter_mut().filter(|(name, _)| kind(name).starts_with("AWS::SSM::Parameter::Value<")).peekable();
-    if named.peek().is_none() {
+    let is_fetched = |name: &str| {
+        let kind = template.parameters[name].get("Type").map(text).unwrap_or_default();
+        kind.starts_with("AWS::SSM::Parameter::Value<")
+    };
+    if !bound.keys().any(|name| is_fetched(name)) {
         return Ok(fetched);
     }
     let cx = match role {
         Some(role) => cx.assume(role, "AWSCloudFormation").await?,
         None => cx.clone(),
     };
-    for (name, value) in named {
+    for (name, value) in bound {
+        if !is_fetched(name) {
+            continue;
+        }
         let output = cx.call_json("ssm", "GetParameters", json!({ "Names": [value], "WithDecryption": false })).await;
         let output = output.map_err(|error| validation(error.message().to_owned()))?;
         let Some(found) = output["Parameters"].get(0) else {
