@@ -665,6 +665,12 @@ def newer_checksums_of_parts(w):
         told = s3.get_object_attributes(Bucket=b, Key=name, ObjectAttributes=["Checksum", "ObjectParts"])
         assert told["Checksum"][member] == whole and told["Checksum"]["ChecksumType"] == "COMPOSITE", told
         assert [p[member] for p in told["ObjectParts"]["Parts"]] == [mebibytes, hello], told
+        # Of a part, by its number or by a range that is just its bytes; of other ranges none.
+        part = s3.get_object(Bucket=b, Key=name, PartNumber=2, ChecksumMode="ENABLED")
+        assert part[member] == hello and part["Body"].read() == b"hello", part
+        assert s3.head_object(Bucket=b, Key=name, PartNumber=1, ChecksumMode="ENABLED")[member] == mebibytes
+        assert s3.head_object(Bucket=b, Key=name, Range=f"bytes=0-{(5 << 20) - 1}", ChecksumMode="ENABLED")[member] == mebibytes
+        assert member not in s3.head_object(Bucket=b, Key=name, Range="bytes=0-9", ChecksumMode="ENABLED")
     made = s3.create_multipart_upload(Bucket=b, Key="copied", ChecksumAlgorithm="XXHASH3")
     part = s3.upload_part_copy(Bucket=b, Key="copied", UploadId=made["UploadId"], PartNumber=1, CopySource=f"{b}/MD5",
                                CopySourceRange=f"bytes={5 << 20}-{(5 << 20) + 4}")["CopyPartResult"]

@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 use xxhash_rust::xxh64::Xxh64;
 
 use crate::errors::{Result, bad_digest, invalid_request};
+use crate::records::ObjectRecord;
 
 /// Checksums of a body in base64, each only where it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +135,22 @@ impl Checksums {
         }
         Ok(())
     }
+}
+
+/// The checksums of what is read: of the whole, or of the part that a number or a range names.
+/// Source: S3 User Guide, "Checking object integrity": "a byte range that aligns to a single part".
+pub(crate) fn of_range(record: &ObjectRecord, range: &std::ops::Range<u64>, partial: bool) -> Checksums {
+    if !partial {
+        return record.checksums.clone();
+    }
+    let mut start = 0;
+    for part in record.parts.iter().flatten() {
+        if *range == (start..start + part.size) && !part.checksums.is_empty() {
+            return Checksums { kind: record.checksums.kind.clone(), ..part.checksums.clone() };
+        }
+        start += part.size;
+    }
+    Checksums::default()
 }
 
 /// Sees a body on its way in.

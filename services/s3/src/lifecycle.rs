@@ -902,7 +902,7 @@ mod tests {
     }
 
     /// The id that a rule gets, or the code of what it is refused with.
-    fn taken(rule: serde_json::Value) -> String {
+    fn taken(rule: &serde_json::Value) -> String {
         let config = BucketLifecycleConfiguration { rules: rules(json!([rule])) };
         check(config, "0123456789", DAY)
             .map_or_else(|e| e.code().to_owned(), |c| c.rules[0].id.clone().unwrap_or_default())
@@ -931,17 +931,17 @@ mod tests {
             ),
         ];
         for (rule, code) in bad {
-            assert_eq!(taken(rule.clone()), code, "{rule}");
+            assert_eq!(taken(&rule), code, "{rule}");
         }
         let down = json!({"status": "Enabled", "prefix": "", "transitions": [
             {"days": 180, "storage_class": "DEEP_ARCHIVE"}, {"days": 30, "storage_class": "STANDARD_IA"},
             {"days": 90, "storage_class": "GLACIER"}]});
-        assert_eq!(taken(down), "00000123456789");
+        assert_eq!(taken(&down), "00000123456789");
     }
 
     #[test]
     fn what_is_refused() {
-        assert_eq!(taken(json!({"status": "Enabled", "prefix": "", "expiration": {"days": 1}})), "00000123456789");
+        assert_eq!(taken(&json!({"status": "Enabled", "prefix": "", "expiration": {"days": 1}})), "00000123456789");
         let bad = [
             (json!({"status": "enabled", "prefix": "", "expiration": {"days": 1}}), "MalformedXML"),
             (json!({"status": "Enabled", "prefix": ""}), "InvalidRequest"),
@@ -993,7 +993,7 @@ mod tests {
             ),
         ];
         for (rule, code) in bad {
-            assert_eq!(taken(rule.clone()), code, "{rule}");
+            assert_eq!(taken(&rule), code, "{rule}");
         }
     }
 }

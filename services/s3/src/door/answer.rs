@@ -138,7 +138,8 @@ fn error(text: &str, members: Option<&HeaderValue>, path: &str, id: &str) -> Str
         rest.split_once(&close).map(|(value, _)| value.to_owned())
     };
     let code = within("Code").unwrap_or_else(|| "InternalError".to_owned());
-    let message = within("Message").unwrap_or_else(|| usual_message(&code).to_owned());
+    let message = within("Message").filter(|_| code != "RequestTimeTooSkewed");
+    let message = message.unwrap_or_else(|| usual_message(&code).to_owned());
     let mut out =
         format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>");
     let members = members
@@ -167,6 +168,7 @@ fn usual_message(code: &str) -> &'static str {
         "MissingContentLength" => "You must provide the Content-Length HTTP header.",
         "MalformedXML" => "The XML you provided was not well-formed or did not validate against our published schema",
         "MaxMessageLengthExceeded" => "Your request was too big.",
+        "RequestTimeTooSkewed" => "The difference between the request time and the current time is too large.",
         "MissingRequestBodyError" => "Request Body is empty",
         "AccessDenied" => "Access Denied",
         "InternalError" => "We encountered an internal error. Please try again.",

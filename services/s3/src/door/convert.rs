@@ -259,7 +259,7 @@ macro_rules! set_encryption {
 }
 pub(super) use set_encryption;
 
-/// Sets the five checksum members of an output from a [`Checksums`].
+/// Sets the checksum members that an output of s3s has from a [`Checksums`]; [`super::sums`] tells the others.
 macro_rules! set_checksums {
     ($output:expr, $sums:expr) => {{
         let sums = &$sums;
@@ -337,10 +337,8 @@ macro_rules! describe {
         $output.object_lock_retain_until_date = record.retention.map(|r| $crate::door::convert::time(r.until_ms));
         $output.object_lock_legal_hold_status =
             record.legal_hold.map(|on| if on { "ON" } else { "OFF" }.to_owned().into());
-        if $checksums && !record.checksums.is_empty() {
-            $crate::door::convert::set_checksums!($output, record.checksums);
-            $output.checksum_type = record.checksums.kind.clone().map(Into::into);
-        }
+        $crate::door::convert::set_checksums!($output, $checksums);
+        $output.checksum_type = $checksums.kind.clone().map(Into::into);
     }};
 }
 pub(super) use describe;

@@ -274,6 +274,7 @@ pub(super) fn check(method: &Method, path: &S3Path, query: &str, headers: &Heade
             )));
         }
     }
+    check_algorithms(operation, headers)?;
     let sums = headers.keys().filter(|name| is_checksum(name.as_str())).count();
     if sums > 1 && operation.checksums {
         let message = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.";
@@ -300,6 +301,35 @@ pub(super) fn check(method: &Method, path: &S3Path, query: &str, headers: &Heade
         return Err(not_implemented(format!("{} is not implemented", operation.name)));
     }
     Ok(())
+}
+
+/// Algorithms that are none, and one that is named without a value of it. Source: API reference, PutObject, `x-amz-sdk-checksum-algorithm`.
+fn check_algorithms(operation: &Operation, headers: &HeaderMap) -> S3Result<()> {
+    const OTHERS: [&str; 3] = ["x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type"];
+    let invalid = |message: &'static str| Err(S3Error::with_message(S3ErrorCode::InvalidRequest, message));
+    let mut names = headers.keys().map(HeaderName::as_str);
+    if names.any(|name| name.starts_with("x-amz-checksum-") && !is_checksum(name) && !OTHERS.contains(&name)) {
+        return invalid("The algorithm type you specified in x-amz-checksum- header is invalid.");
+    }
+    let Some(named) = headers.get("x-amz-sdk-checksum-algorithm").filter(|_| operation.checksums) else {
+        return Ok(());
+    };
+    let known = |named: &str| ALGORITHMS.iter().any(|known| known.eq_ignore_ascii_case(named));
+    if !named.to_str().is_ok_and(known) {
+        return invalid("Value for x-amz-sdk-checksum-algorithm header is invalid.");
+    }
+    if !headers.keys().any(|name| is_checksum(name.as_str()) || name == "x-amz-trailer") {
+        return invalid(
+            "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.",
+        );
+    }
+    Ok(())
+}
+
+/// Is it an operation with a document for a body, of which digests may come along? Those of a CompleteMultipartUpload are the object's.
+pub(super) fn has_document(method: &Method, host_has_bucket: bool, uri: &http::Uri) -> bool {
+    let Some(name) = name(method, host_has_bucket, uri) else { return false };
+    (name.starts_with("Put") && name != "PutObject") || matches!(name, "DeleteObjects" | "RestoreObject")
 }
 
 /// A header with a checksum's value.

@@ -151,6 +151,9 @@ impl Door {
         if form::is_form(&request) {
             return self.s3.post_form(request).await;
         }
+        if gate::has_document(request.method(), names_bucket(request.headers()), request.uri()) {
+            sums::check_document(&mut request).await?;
+        }
         gate::check_method(request.method(), names_bucket(request.headers()), request.uri()).map_err(convert::error)?;
         if lenient::has_void_headers(&request) {
             let plain = lenient::plain(&request);

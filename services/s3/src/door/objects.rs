@@ -22,7 +22,7 @@ use crate::S3;
 use crate::archive;
 use crate::body::{Expected, Reader, content_range, parts_count, wanted};
 use crate::buckets::now_ms;
-use crate::checksum::Checksums;
+use crate::checksum::{Checksums, of_range};
 use crate::conditions::Conditions;
 use crate::copy::{Copied, Copy};
 use crate::delete::Deletion;
@@ -104,9 +104,9 @@ pub(super) async fn get(s3: &S3, req: S3Request<GetObjectInput>) -> Answer<GetOb
     crate::lineage::read(&called, &input.bucket, &input.key, &record, &range);
     let mut output = GetObjectOutput::default();
     let whole = !partial;
-    let tells = whole && input.checksum_mode.is_some();
-    describe!(output, record, tells);
-    let told = if tells { record.checksums.clone() } else { Checksums::default() };
+    let asks = input.checksum_mode.is_some();
+    let told = if asks { of_range(&record, &range, partial) } else { Checksums::default() };
+    describe!(output, record, told);
     output.content_length = Some(convert::size(range.end - range.start));
     output.content_range = partial.then(|| content_range(&range, record.size));
     output.parts_count = parts_count(&record, input.part_number);
@@ -141,8 +141,9 @@ pub(super) async fn head(s3: &S3, req: S3Request<HeadObjectInput>) -> Answer<Hea
     check_read(&record, &conditions)?;
     let (range, partial) = wanted(&record, input.range, input.part_number).map_err(error)?;
     let mut output = HeadObjectOutput::default();
-    let tells = !partial && input.checksum_mode.is_some();
-    describe!(output, record, tells);
+    let asks = input.checksum_mode.is_some();
+    let told = if asks { of_range(&record, &range, partial) } else { Checksums::default() };
+    describe!(output, record, told);
     output.content_length = Some(convert::size(range.end - range.start));
     output.content_range = partial.then(|| content_range(&range, record.size));
     output.parts_count = parts_count(&record, input.part_number);
@@ -154,7 +155,7 @@ pub(super) async fn head(s3: &S3, req: S3Request<HeadObjectInput>) -> Answer<Hea
     if !record.tags.is_empty() {
         response.headers.insert("x-amz-tagging-count", HeaderValue::from(record.tags.len()));
     }
-    Ok(if tells { sums::told(response, &record.checksums) } else { response })
+    Ok(sums::told(response, &told))
 }
 
 /// What GetObjectAttributes tells.

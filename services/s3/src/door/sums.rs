@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use s3s::{Body, HttpRequest, HttpResponse, S3Response, S3Result};
+use store::objects::Digest as _;
 
 use super::{answer, convert, lenient};
-use crate::checksum::Checksums;
+use crate::checksum::{ALGORITHMS, Checksums, Hasher};
 
 const NEWER: [&str; 5] = ["SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"];
 
@@ -101,6 +102,29 @@ pub(super) fn write(response: &mut HttpResponse) {
 
 /// The ends of elements that have the checksums of a whole.
 const ENDS: [&str; 4] = ["</Checksum>", "</CopyObjectResult>", "</CopyPartResult>", "</CompleteMultipartUploadResult>"];
+
+/// Holds the document that a request has for a body against the digests that came with it. s3s reads it, but not them.
+pub(super) async fn check_document(request: &mut HttpRequest) -> S3Result<()> {
+    let headers = request.headers();
+    let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut sums = Checksums::default();
+    for algorithm in ALGORITHMS {
+        if let Some(value) = value(&header(algorithm)) {
+            sums.set(algorithm, value);
+        }
+    }
+    let md5 = value("content-md5").filter(|md5| !md5.is_empty());
+    let chunked = value("x-amz-content-sha256").is_some_and(|kind| kind.starts_with("STREAMING-"));
+    if chunked || (sums.is_empty() && md5.is_none()) {
+        return Ok(());
+    }
+    let body = request.body_mut().store_all_limited(MAX_BODY).await;
+    let body = body.map_err(|_| convert::error(crate::errors::malformed_xml()))?;
+    let mut hasher = Hasher::new(&sums.algorithms()).map_err(convert::error)?;
+    hasher.update(&body);
+    let digests = hasher.finish();
+    digests.check_md5(md5.as_deref()).and_then(|()| sums.check(&digests.checksums)).map_err(convert::error)
+}
 
 /// Of the parts that a CompleteMultipartUpload names, by their numbers.
 #[derive(Clone, Debug, Default)]

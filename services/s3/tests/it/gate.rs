@@ -117,3 +117,46 @@ async fn what_aws_passes_over_is_passed_over() {
         world.send("root", "secret", None, "GET", "/bucket", &[("if-none-match", "\"1\"")], Bytes::new()).await;
     assert_eq!(answer.status, 200);
 }
+
+async fn deleted(world: &World, name: &'static str, value: &'static str) -> String {
+    let body = Bytes::from_static(b"<Delete><Object><Key>k</Key></Object></Delete>");
+    world.send("root", "secret", None, "POST", "/digests?delete", &[(name, value)], body).await.error()
+}
+
+/// What a document is held against: its MD5, or a checksum. None is passed over, whatever it is named.
+#[tokio::test]
+async fn documents_are_held_against_their_digests() {
+    let world = World::new();
+    assert_eq!(world.root("PUT", "/digests", "").await.status, 200);
+    for (name, right, wrong) in [
+        ("content-md5", "5DKh5iefM5MSKvRILIuFwQ==", "AAAAAAAAAAAAAAAAAAAAAA=="),
+        (
+            "x-amz-checksum-sha256",
+            "N3LHxLM6RcANrxrdozvL0QrfTWiSV7BCaLd/CXMfyF0=",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        ),
+        ("x-amz-checksum-xxhash3", "8/AmICokXdA=", "AAAAAAAAAAA="),
+    ] {
+        assert_eq!(deleted(&world, name, right).await, "200 ", "{name}");
+        assert_eq!(deleted(&world, name, wrong).await, "400 BadDigest", "{name}");
+    }
+    let tags = Bytes::from_static(b"<Tagging><TagSet/></Tagging>");
+    let wrong = [("x-amz-checksum-crc32", "AAAAAA==")];
+    let answer = world.send("root", "secret", None, "PUT", "/digests?tagging", &wrong, tags).await;
+    assert_eq!(answer.error(), "400 BadDigest");
+    for (headers, message) in [
+        (vec![("x-amz-checksum-foo", "x")], "The algorithm type you specified in x-amz-checksum- header is invalid."),
+        (vec![("x-amz-sdk-checksum-algorithm", "FOO")], "Value for x-amz-sdk-checksum-algorithm header is invalid."),
+        (
+            vec![("x-amz-sdk-checksum-algorithm", "SHA256")],
+            "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.",
+        ),
+    ] {
+        let answer = world.send("root", "secret", None, "PUT", "/digests/k", &headers, Bytes::from_static(b"x")).await;
+        assert_eq!(answer.error(), "400 InvalidRequest", "{headers:?}");
+        assert!(answer.text().contains(message), "{}", answer.text());
+    }
+    let named = [("x-amz-sdk-checksum-algorithm", "MD5"), ("x-amz-checksum-md5", "nUTkdZGHrnWpy8FXg2b0PQ==")];
+    let answer = world.send("root", "secret", None, "PUT", "/digests/k", &named, Bytes::from_static(b"x")).await;
+    assert_eq!(answer.error(), "400 BadDigest");
+}
