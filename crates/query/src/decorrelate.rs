@@ -46,6 +46,15 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     match plan {
         LogicalPlan::Join(join) => joined(join),
         LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) => in_expressions(plan),
+        LogicalPlan::Window(_) => {
+            let columns = plan.schema().columns();
+            let done = in_expressions(plan)?;
+            if !done.transformed {
+                return Ok(done);
+            }
+            let shown = columns.into_iter().map(Expr::Column);
+            Ok(Transformed::yes(LogicalPlanBuilder::from(done.data).project(shown)?.build()?))
+        }
         LogicalPlan::Filter(_) | LogicalPlan::Sort(_) => {
             let columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
             let done = in_expressions(plan)?;
@@ -65,8 +74,16 @@ fn certain<'a>(condition: &'a Expr, found: &mut Vec<&'a Expr>) {
             certain(left, found);
             certain(right, found);
         }
+        // That nothing is among a query's values it joins by one key alone.
+        Expr::InSubquery(query) if query.negated && !references(&query.subquery.subquery).is_empty() => {}
         Expr::InSubquery(_) => found.push(condition),
-        Expr::Not(inner) if matches!(inner.as_ref(), Expr::InSubquery(_)) => found.push(inner),
+        Expr::Not(inner) => {
+            if let Expr::InSubquery(query) = inner.as_ref()
+                && references(&query.subquery.subquery).is_empty()
+            {
+                found.push(inner);
+            }
+        }
         _ => {}
     }
 }
@@ -75,6 +92,8 @@ fn certain<'a>(condition: &'a Expr, found: &mut Vec<&'a Expr>) {
 fn in_expressions(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut input = plan.inputs()[0].clone();
     let in_order = matches!(plan, LogicalPlan::Sort(_));
+    // DataFusion has no values of queries there.
+    let all = matches!(plan, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));
     let names = NamePreserver::new(&plan);
     let mut changed = false;
     let mut expressions = Vec::new();
@@ -85,11 +104,20 @@ fn in_expressions(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     for expr in plan.expressions() {
         let saved = names.save(&expr);
         let new = expr.transform_up(|expr| match expr {
-            Expr::ScalarSubquery(query) if is_ours(&query, input.schema(), in_order) => {
+            Expr::ScalarSubquery(query)
+                if is_ours(&query, input.schema(), in_order) || (all && is_within(&query, input.schema())) =>
+            {
                 let (with, column) = attach(&input, &query)?;
                 input = with;
                 changed = true;
                 Ok(Transformed::yes(Expr::Column(column)))
+            }
+            Expr::Exists(query) if is_deep(&query.subquery.subquery)? && is_within(&query.subquery, input.schema()) => {
+                let (with, column) = attach(&input, &counted(query.subquery)?)?;
+                input = with;
+                changed = true;
+                let count = Expr::Column(column);
+                Ok(Transformed::yes(if query.negated { count.eq(lit(0i64)) } else { count.gt(lit(0i64)) }))
             }
             Expr::InSubquery(query)
                 if !joined.iter().any(|own| matches!(own, Expr::InSubquery(own) if *own == query)) =>
@@ -140,6 +168,9 @@ fn joined(join: Join) -> Result<Transformed<LogicalPlan>> {
 }
 
 fn filtered(mut join: Join) -> Result<Transformed<LogicalPlan>> {
+    if matches!(join.join_type, JoinType::Left | JoinType::Right | JoinType::Full) {
+        return beside(join);
+    }
     let has_query = |expr: &Expr| {
         expr.exists(|expr| Ok(matches!(expr, Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_))))
             .unwrap_or(false)
@@ -153,6 +184,71 @@ fn filtered(mut join: Join) -> Result<Transformed<LogicalPlan>> {
         .filter(conjunction(above).unwrap_or_else(|| lit(true)))?
         .build()?;
     Ok(Transformed::yes(node(plan)?.data))
+}
+
+/// Subqueries in the condition of an outer join, each a column of the side whose columns it names.
+fn beside(mut join: Join) -> Result<Transformed<LogicalPlan>> {
+    let Some(filter) = join.filter.take() else { return Ok(Transformed::no(LogicalPlan::Join(join))) };
+    let columns: Vec<Expr> = join.schema.columns().into_iter().map(Expr::Column).collect();
+    let (mut left, mut right) = (join.left.as_ref().clone(), join.right.as_ref().clone());
+    let new = filter.transform_up(|expr| {
+        let (query, own) = match &expr {
+            Expr::ScalarSubquery(query) => (query, None),
+            Expr::InSubquery(query) => (&query.subquery, Some(&query.expr)),
+            _ => return Ok(Transformed::no(expr)),
+        };
+        let mut named = references(&query.subquery);
+        named.extend(own.iter().flat_map(|own| own.column_refs()).cloned());
+        if named.is_empty() && own.is_none() {
+            return Ok(Transformed::no(expr));
+        }
+        let within = |side: &LogicalPlan| named.iter().all(|column| side.schema().has_column(column));
+        let side = if within(&left) {
+            &mut left
+        } else if within(&right) {
+            &mut right
+        } else {
+            return Err(refused("it names both sides of an outer join"));
+        };
+        let (with, value) = match expr {
+            Expr::InSubquery(query) => membership(side, query)?,
+            Expr::ScalarSubquery(query) => {
+                let (with, column) = attach(side, &query)?;
+                (with, Expr::Column(column))
+            }
+            other => return Ok(Transformed::no(other)),
+        };
+        *side = with;
+        Ok(Transformed::yes(value))
+    })?;
+    join.filter = Some(new.data);
+    if !new.transformed {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    }
+    join.left = Arc::new(left);
+    join.right = Arc::new(right);
+    let join = LogicalPlan::Join(join).recompute_schema()?;
+    Ok(Transformed::yes(LogicalPlanBuilder::from(join).project(columns)?.build()?))
+}
+
+/// Whether all that a subquery names of the queries around it is of this one.
+fn is_within(query: &Subquery, outer: &DFSchema) -> bool {
+    references(&query.subquery).iter().all(|column| outer.has_column(column))
+}
+
+/// Whether a derived table names columns of the outer query, from where DataFusion does not bring the condition up.
+fn is_deep(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|node| {
+        let LogicalPlan::SubqueryAlias(alias) = node else { return Ok(false) };
+        Ok(!references(&alias.input).is_empty())
+    })
+}
+
+/// The number of a subquery's rows.
+fn counted(query: Subquery) -> Result<Subquery> {
+    let count = count_udaf().call(vec![lit(1i64)]);
+    let plan = LogicalPlanBuilder::from(query.subquery.as_ref().clone()).aggregate(Vec::<Expr>::new(), vec![count])?;
+    Ok(Subquery { subquery: Arc::new(plan.build()?), ..query })
 }
 
 /// What a subquery names of the queries around it.

@@ -20,6 +20,7 @@
 
 mod analyze;
 pub mod catalog;
+mod chance;
 mod decorrelate;
 mod delta;
 mod error;

@@ -8,9 +8,11 @@ use wire::Error;
 
 use crate::records::{Column, Record};
 
-/// Bytes asked for at once.
+/// Bytes asked for at once; for a row that is longer, as many as are there already, so that it is looked through a few times only.
 const PIECE: usize = 1 << 20;
 const MOST_ROWS: usize = 1000;
+/// A page of more bytes ends, whatever rows it may have: a row may be large.
+const MOST_BYTES: usize = 8 << 20;
 
 /// One page; the token is the offset of the next row in the file.
 pub(crate) async fn page(
@@ -38,35 +40,16 @@ pub(crate) async fn page(
     } else {
         cx
     };
-    let (mut rows, mut next) = (Vec::new(), None);
     let width = record.columns.len();
     let extension = location.rsplit_once('.').map_or("", |(_, extension)| extension);
     let csv = extension == "csv";
     // A statement without columns has an empty file, one that wrote data has its rows elsewhere.
-    if width > 0 && (csv || extension == "txt") {
-        let mut text: Vec<u8> = Vec::new();
-        let mut at = 0;
-        let mut whole = false;
-        while rows.len() < size {
-            let row = if csv { csv_row(&text[at..], whole) } else { text_row(&text[at..], whole) };
-            match row {
-                Some((row, length)) => {
-                    rows.push(row);
-                    at += length;
-                }
-                None if whole => break,
-                None => {
-                    let piece = read(cx, &file, offset + text.len()).await?;
-                    whole = piece.len() < PIECE;
-                    text.extend(piece);
-                }
-            }
-        }
-        if rows.len() == size {
-            let more = at < text.len() || (!whole && !read(cx, &file, offset + text.len()).await?.is_empty());
-            next = more.then(|| (offset + at).to_string());
-        }
-    }
+    let (rows, next) = if width > 0 && (csv || extension == "txt") {
+        let parse: fn(&[u8], bool) -> Option<(Row, usize)> = if csv { csv_row } else { text_row };
+        rows_from(offset, size, parse, |at, length| read(cx, &file, at, length)).await?
+    } else {
+        (Vec::new(), None)
+    };
     Ok(GetQueryResultsOutput {
         update_count: Some(record.update_count),
         result_set: Some(ResultSet {
@@ -75,8 +58,41 @@ pub(crate) async fn page(
                 column_info: Some(record.columns.iter().map(column_info).collect()),
             }),
         }),
-        next_token: next,
+        next_token: next.map(|next| next.to_string()),
     })
+}
+
+/// The rows of a page, and where the next one begins.
+async fn rows_from<F>(
+    offset: usize,
+    size: usize,
+    parse: fn(&[u8], bool) -> Option<(Row, usize)>,
+    read: impl Fn(usize, usize) -> F,
+) -> Result<(Vec<Row>, Option<usize>), Error>
+where
+    F: Future<Output = Result<Vec<u8>, Error>>,
+{
+    let (mut rows, mut text) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    let mut whole = false;
+    while rows.len() < size && at < MOST_BYTES {
+        match parse(&text[at..], whole) {
+            Some((row, length)) => {
+                rows.push(row);
+                at += length;
+            }
+            None if whole => break,
+            None => {
+                let length = PIECE.max(text.len() - at);
+                let piece = read(offset + text.len(), length).await?;
+                whole = piece.len() < length;
+                text.extend(piece);
+            }
+        }
+    }
+    let full = rows.len() == size || at >= MOST_BYTES;
+    let more = full && (at < text.len() || (!whole && !read(offset + text.len(), 1).await?.is_empty()));
+    Ok((rows, more.then_some(offset + at)))
 }
 
 /// A result, and whose its bucket must be.
@@ -85,13 +101,13 @@ struct File<'a> {
     owner: Option<&'a str>,
 }
 
-async fn read(cx: &Cx, file: &File<'_>, offset: usize) -> Result<Vec<u8>, Error> {
+async fn read(cx: &Cx, file: &File<'_>, offset: usize, length: usize) -> Result<Vec<u8>, Error> {
     let location = file.location;
     let (bucket, key) = location.strip_prefix("s3://").and_then(|rest| rest.split_once('/')).unwrap_or_default();
     let request = GetObjectRequest {
         bucket: bucket.to_owned(),
         key: key.to_owned(),
-        range: Some(format!("bytes={offset}-{}", offset + PIECE - 1)),
+        range: Some(format!("bytes={offset}-{}", offset + length - 1)),
         expected_bucket_owner: file.owner.map(str::to_owned),
         ..GetObjectRequest::default()
     };
@@ -205,5 +221,30 @@ mod tests {
         assert_eq!(length, 7);
         assert!(text_row(b"open", false).is_none());
         assert_eq!(text_row(b"last", true).unwrap().1, 4);
+    }
+
+    /// Rows of 3 MiB: no page is much longer than its bound, no row is lost, none is read in small pieces again and again.
+    #[tokio::test]
+    async fn pages_of_large_rows_end_early() {
+        let line = |i: usize| format!("\"{}\",\"{i}\"\n", "x".repeat(3 << 20));
+        let file: Vec<u8> = (0..7).flat_map(|i| line(i).into_bytes()).collect();
+        let reads = std::cell::Cell::new(0);
+        let read = |at: usize, length: usize| {
+            reads.set(reads.get() + 1);
+            let end = file.len().min(at + length);
+            std::future::ready(Ok(file[at.min(end)..end].to_vec()))
+        };
+        let (mut pages, mut seen, mut next) = (Vec::new(), Vec::new(), Some(0));
+        while let Some(offset) = next {
+            let (rows, then) = rows_from(offset, 1000, csv_row, read).await.unwrap();
+            pages.push(rows.len());
+            seen.extend(rows.into_iter().map(|row| row.data.unwrap().remove(1).var_char_value.unwrap()));
+            next = then;
+        }
+        assert_eq!(pages, [3, 3, 1]);
+        assert_eq!(seen, ["0", "1", "2", "3", "4", "5", "6"]);
+        assert!(reads.get() < 30, "{}", reads.get());
+        let (rows, then) = rows_from(0, 2, csv_row, read).await.unwrap();
+        assert_eq!((rows.len(), then), (2, Some(line(0).len() * 2)));
     }
 }

@@ -1,10 +1,13 @@
 //! Rules that move an expression to another input give its columns their new places there, but not the parameters of its
-//! lambdas (DataFusion 55): a parameter would be taken for a column, which is an error at best.
+//! lambdas (DataFusion 55): a parameter would be taken for a column, which is an error at best. And a condition that is moved below a
+//! projection has in it what the projection draws by chance, so that other rows pass than those that are shown.
 
 use std::sync::Arc;
 
 use datafusion::common::Result;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 
@@ -27,6 +30,9 @@ impl PhysicalOptimizerRule for WithoutLambdas {
         if displayable(plan.as_ref()).indent(false).to_string().contains(") -> ") {
             return Ok(plan);
         }
+        if self.name().starts_with("FilterPushdown") && draws(&plan)? {
+            return Ok(plan);
+        }
         self.0.optimize(plan, config)
     }
 
@@ -37,4 +43,16 @@ impl PhysicalOptimizerRule for WithoutLambdas {
     fn schema_check(&self) -> bool {
         self.0.schema_check()
     }
+}
+
+/// Whether anything in a plan goes by chance.
+fn draws(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    plan.exists(|node| {
+        let mut found = false;
+        node.apply_expressions(&mut |expr| {
+            found |= is_volatile(expr);
+            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })?;
+        Ok(found)
+    })
 }

@@ -162,6 +162,7 @@ impl Run<'_> {
             Arc::new(ResolveGroupingFunction::new()),
             Arc::new(crate::analyze::TrinoAnalyzer),
             Arc::new(crate::decorrelate::Decorrelate),
+            Arc::new(crate::chance::Chance),
         ];
         analyzers.extend(datafusion::optimizer::Analyzer::new().rules);
         let state = SessionStateBuilder::new()

@@ -242,6 +242,18 @@ pub(super) fn in_query(expr: &mut Expr) {
     let _ = VisitMut::visit(expr, &mut InQuery { depth: 0, exists: true, rows: false });
 }
 
+/// The condition of a join that keeps rows which meet none.
+pub(super) fn outer_condition(join: &mut JoinOperator) -> Option<&mut Expr> {
+    match join {
+        JoinOperator::Left(JoinConstraint::On(condition))
+        | JoinOperator::LeftOuter(JoinConstraint::On(condition))
+        | JoinOperator::Right(JoinConstraint::On(condition))
+        | JoinOperator::RightOuter(JoinConstraint::On(condition))
+        | JoinOperator::FullOuter(JoinConstraint::On(condition)) => Some(condition),
+        _ => None,
+    }
+}
+
 /// `x IN (query)` in a condition where DataFusion's join would take NULL for FALSE: below anything but AND, and negated below OR.
 /// A `NOT IN` that has to be true is joined with regard to nulls, and EXISTS is never NULL.
 pub(super) fn uncertain_in_query(condition: &mut Expr) {

@@ -273,6 +273,14 @@ impl VisitorMut for Rewriter {
                 forms::in_query(expr);
             }
         }
+        if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
+            keys.iter_mut().for_each(forms::in_query);
+        }
+        for join in select.from.iter_mut().flat_map(|table| &mut table.joins) {
+            if let Some(condition) = forms::outer_condition(&mut join.join_operator) {
+                forms::in_query(condition);
+            }
+        }
         ControlFlow::Continue(())
     }
 

@@ -98,3 +98,40 @@ async fn aggregates_keep_what_stands_for_their_rows() {
     let error = lake.fails_within(&format!("SELECT cardinality(array_agg(x)) FROM {rows}"), 16 << 20).await;
     assert!(error.starts_with("EXCEEDED_LOCAL_MEMORY_LIMIT"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clauses_of_merge_ask_queries() {
+    let lake = Lake::new().await;
+    lake.step(&format!("CREATE TABLE t (k string, v int) LOCATION 's3://b/t/' {ICEBERG}")).await;
+    lake.step("INSERT INTO t VALUES ('b', 8), (NULL, 99), ('c', 100)").await;
+    let merged = lake
+        .step(
+            "MERGE INTO t USING (VALUES (99, 'z'), (100, 'y'), (101, 'w'), (102, 'x')) s (v, k) ON t.v = s.v \
+             WHEN MATCHED AND t.v IN (SELECT 99) THEN UPDATE SET k = s.k \
+             WHEN MATCHED AND s.v NOT IN (SELECT 99) THEN DELETE \
+             WHEN NOT MATCHED AND s.k IN (SELECT 'w') THEN INSERT VALUES (s.k, s.v)",
+        )
+        .await;
+    assert_eq!(merged.update_count, 3);
+    assert_eq!(lake.rows("SELECT k, v FROM t ORDER BY v").await, "\"b\",\"8\"\n\"z\",\"99\"\n\"w\",\"101\"\n");
+}
+
+/// More than 32 MiB, which are not kept in memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_source_of_merge_is_asked_once() {
+    let lake = Lake::new().await;
+    lake.step(&format!("CREATE TABLE t (v int, k string) LOCATION 's3://b/t/' {ICEBERG}")).await;
+    lake.step("INSERT INTO t VALUES (1, 'one'), (2, NULL), (30000, 'far')").await;
+    let source = "SELECT CAST((a - 1) * 100 + b AS integer) AS v, rpad(CAST(b AS varchar), 2000, 'x') AS k, random() AS r \
+                  FROM UNNEST(sequence(1, 200)) t (a) CROSS JOIN UNNEST(sequence(1, 100)) u (b)";
+    let merged = lake
+        .step(&format!(
+            "MERGE INTO t USING ({source}) s ON t.v = s.v WHEN MATCHED AND s.r >= 0.5 THEN UPDATE SET k = 'high' \
+             WHEN MATCHED AND s.r < 0.5 THEN UPDATE SET k = s.k WHEN NOT MATCHED AND s.v % 4000 = 0 AND s.r < 0.5 THEN INSERT VALUES (s.v, 'low') \
+             WHEN NOT MATCHED AND s.v % 4000 = 0 THEN INSERT VALUES (s.v, s.k)"
+        ))
+        .await;
+    assert_eq!(merged.update_count, 7);
+    let shown = "SELECT count(*), count(DISTINCT v), sum(v), count_if(k IN ('high', 'low') OR length(k) = 2000), min_by(k, -v) FROM t";
+    assert_eq!(lake.rows(shown).await, "\"8\",\"8\",\"90003\",\"7\",\"far\"\n");
+}
