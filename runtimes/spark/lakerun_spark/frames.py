@@ -2,13 +2,15 @@
 fields, the columns of `agg({"a": "sum", "b": "avg"})` stand in the order of Java's maps, samples by a seed are Apache Spark's.
 """
 
-from . import decide, files
+from . import decide, files, results
 
 
 def install():
     _mask_values()
+    _verify_values()
     _order_dicts()
     _watch_seeds()
+    _watch_pandas()
 
 
 def _mask_values():
@@ -25,6 +27,75 @@ def _mask_values():
         return engine_map(self, Masked(func), *args, **kwargs)
 
     plan.LocalRelation.__init__, DataFrame.mapInArrow = init, mapInArrow
+
+
+def _verify_values():
+    """Apache Spark's client looks whether values are of the types that a script gives for them, where Arrow would make 1 of 1.5; what is no text
+    of a text column is a text of Java's."""
+    from pyspark.sql import conversion
+    from pyspark.sql.connect.session import SparkSession
+    from pyspark.sql.types import StringType, _make_type_verifier
+
+    engine_convert, engine_create = conversion.LocalDataToArrowConversion.convert, SparkSession.createDataFrame
+
+    def convert(data, schema, *args, **kwargs):
+        verify = _make_type_verifier(schema)
+        for row in data:
+            verify(row)
+        texts = [(at, f.name) for at, f in enumerate(schema.fields) if type(f.dataType) is StringType]
+        return engine_convert([_with_texts(row, texts) for row in data] if texts else data, schema, *args, **kwargs)
+
+    def createDataFrame(self, data, schema=None, samplingRatio=None, verifySchema=None, **kwargs):
+        if verifySchema is False:
+            decide.note("local:unverified")
+        if hasattr(data, "select_dtypes"):
+            data = _as_records(data)
+        elif schema is None and isinstance(data, (list, tuple)) and data and isinstance(data[0], (int, float, str, bytes)):
+            decide.note("local:scalars")
+        return engine_create(self, data, schema, samplingRatio, verifySchema, **kwargs)
+
+    conversion.LocalDataToArrowConversion.convert, SparkSession.createDataFrame = staticmethod(convert), createDataFrame
+
+
+def _as_records(frame):
+    """A frame of pandas is Python's records to Apache Spark: numbers of few bits are its own, and what is missing among texts is a number that is none."""
+    few = {name: {"i": "int64", "u": "int64", "f": "float64"}[kind.kind] for name, kind in frame.dtypes.items()
+           if getattr(kind, "kind", "") in "iuf" and getattr(kind, "itemsize", 8) < 8}
+    texts = frame.select_dtypes("object")
+    if any(isinstance(value, float) and value != value for name in range(texts.shape[1]) for value in texts.iloc[:, name]):
+        decide.note("local:pandas:nan")
+    return frame.astype(few) if few and frame.columns.is_unique else frame
+
+
+def _watch_pandas():
+    """Lists are arrays of numpy, and structs dicts, where Arrow makes a frame of pandas."""
+    from pyspark.sql.connect.dataframe import DataFrame
+
+    engine = DataFrame.toPandas
+
+    def toPandas(self):
+        if decide.watching():
+            decide.note(*{f"topandas:{field.dataType.typeName()}" for field in self.schema.fields if field.dataType.typeName() in ("array", "map", "struct")})
+        return engine(self)
+
+    DataFrame.toPandas = toPandas
+
+
+def _with_texts(row, places):
+    """A row whose values at some places are texts."""
+    by_name = isinstance(row, dict) or getattr(row, "__from_dict__", False)
+    if not by_name and not isinstance(row, (tuple, list)):
+        return row
+    found = {}
+    for at, name in places:
+        key = name if by_name else at
+        if not by_name and at >= len(row) or isinstance(row, dict) and name not in row:
+            continue
+        if row[key] is not None and type(row[key]) is not str:
+            found[key] = results.text(row[key])
+    if not found:
+        return row
+    return {**(row if isinstance(row, dict) else row.asDict()), **found} if by_name else tuple(found.get(at, value) for at, value in enumerate(row))
 
 
 def masked(table):

@@ -134,14 +134,16 @@ def _decimal(kind):
 
 
 def _string(kind):
-    return lambda value: value if type(value) is str else _text(value)
+    return lambda value: value if type(value) is str else text(value)
 
 
-def _text(value):
+def text(value):
     """Java's toString of what a value is there."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return "null"
-    if type(value) in (str, int):
+    if type(value) is int:
         return str(value)
     if type(value) is bool:
         return "true" if value else "false"
@@ -150,9 +152,9 @@ def _text(value):
     if type(value) is decimal.Decimal and value.is_finite():
         return str(value)
     if type(value) is list:
-        return f"[{', '.join(map(_text, value))}]"
+        return f"[{', '.join(map(text, value))}]"
     if type(value) is dict and len(value) < 2:
-        return "{" + "".join(f"{_text(name)}={_text(one)}" for name, one in value.items()) + "}"
+        return "{" + "".join(f"{text(name)}={text(one)}" for name, one in value.items()) + "}"
     return _part(value, "string")
 
 
