@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result as DfResult, ScalarValue};
@@ -41,7 +41,15 @@ impl DeltaScan {
     /// Errors: a column of a type that queries do not have.
     pub(crate) fn new(table: DeltaTable, hidden: &[&'static str]) -> Result<Self> {
         let schema = table.exposed();
+        let keys = table.partition_columns();
         for (stored, field) in table.arrow.fields().iter().zip(schema.fields()) {
+            // The log has bytes as escaped text by the protocol, as plain text by Apache Spark; delta_kernel 0.30 takes them as they stand.
+            if stored.data_type() == &DataType::Binary && keys.contains(stored.name()) {
+                return Err(Error::not_supported(format_args!(
+                    "a Delta Lake table that is partitioned by bytes (column {})",
+                    stored.name()
+                )));
+            }
             if Conform::of(stored.data_type(), field).is_none() {
                 return Err(Error::not_supported(format_args!(
                     "Delta Lake's type {} (column {})",

@@ -249,3 +249,16 @@ async fn what_athena_does_not_do_with_delta_is_refused() {
     let message = lake.fails("CREATE EXTERNAL TABLE v LOCATION 's3://b/v' TBLPROPERTIES ('table_type'='DELTA')").await;
     assert!(message.starts_with("NOT_SUPPORTED: ") && message.contains("ofTomorrow"), "{message}");
 }
+
+/// The protocol escapes bytes in the log (`\u0061`), Apache Spark does not: neither reading is given for the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_of_bytes_are_refused() {
+    let lake = Lake::new().await;
+    let columns = json!([column("n", "long"), column("s", "string"), column("b", "binary")]);
+    let mut log = Log::begin(&lake, "t", plain(), json!({}), columns, &["b"]).await;
+    let add = log.add("b=x/1.parquet", file(["n", "s"], &[(1, "a")]), json!({ "b": "\\u0061" }), json!(null)).await;
+    log.commit(&[json!({ "add": add })]).await;
+    log.register("t").await;
+    let message = lake.fails("SELECT * FROM t").await;
+    assert!(message.starts_with("NOT_SUPPORTED: ") && message.contains("column b"), "{message}");
+}
