@@ -34,8 +34,16 @@ pub(crate) async fn env(data: &Path) -> Result<()> {
     ] {
         say(&format!("export {name}={value}"));
     }
+    // So that `lakerun`'s own commands find the same server.
+    let data = std::path::absolute(data)?;
+    say(&format!("export LAKERUN_DATA={}", quoted(&data.display().to_string())));
     say("unset AWS_SESSION_TOKEN AWS_PROFILE");
     Ok(())
+}
+
+/// A word of a POSIX shell, whatever is in it.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Any request that is quickly answered.

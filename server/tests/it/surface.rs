@@ -71,7 +71,8 @@ fn the_command_line_says_what_is() {
 #[test]
 fn a_killed_server_gives_no_environment() {
     let mut server = Server::start();
-    assert!(server.lakerun(&["env"], "").out.contains("AWS_ENDPOINT_URL"));
+    let told = server.lakerun(&["env"], "").out;
+    assert!(told.contains("AWS_ENDPOINT_URL") && told.contains("\nexport LAKERUN_DATA='/"), "{told}");
     server.process.kill().unwrap();
     server.process.wait().unwrap();
     let dead = server.lakerun(&["env"], "");

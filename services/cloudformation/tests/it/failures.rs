@@ -77,7 +77,7 @@ impl Handle<api_lambda::Invoke> for Cloud {
 }
 
 impl World {
-    fn calls(&self, what: &str) -> Vec<String> {
+    pub(crate) fn calls(&self, what: &str) -> Vec<String> {
         self.cloud.calls.lock().unwrap().iter().filter(|call| call.starts_with(what)).cloned().collect()
     }
 
