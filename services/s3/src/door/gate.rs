@@ -311,11 +311,11 @@ fn check_algorithms(operation: &Operation, headers: &HeaderMap) -> S3Result<()> 
     if names.any(|name| name.starts_with("x-amz-checksum-") && !is_checksum(name) && !OTHERS.contains(&name)) {
         return invalid("The algorithm type you specified in x-amz-checksum- header is invalid.");
     }
-    let Some(named) = headers.get("x-amz-sdk-checksum-algorithm").filter(|_| operation.checksums) else {
+    let Some(algorithm) = headers.get("x-amz-sdk-checksum-algorithm").filter(|_| operation.checksums) else {
         return Ok(());
     };
-    let known = |named: &str| ALGORITHMS.iter().any(|known| known.eq_ignore_ascii_case(named));
-    if !named.to_str().is_ok_and(known) {
+    let known = |name: &str| ALGORITHMS.iter().any(|known| known.eq_ignore_ascii_case(name));
+    if !algorithm.to_str().is_ok_and(known) {
         return invalid("Value for x-amz-sdk-checksum-algorithm header is invalid.");
     }
     if !headers.keys().any(|name| is_checksum(name.as_str()) || name == "x-amz-trailer") {
