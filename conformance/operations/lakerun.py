@@ -1,7 +1,7 @@
 """What Lakerun tells besides AWS: models/lakerun.json."""
 import datetime
 
-from harness import client, equal, named, operations, refused, role
+from harness import client, equal, named, operations, refused, role, until
 
 
 def lakerun():
@@ -73,3 +73,25 @@ def tables():
     version = glue.get_table(DatabaseName=db, Name="u")["Table"]["VersionId"]
     lakerun().delete_table(DatabaseName=db, Name="u", VersionId=version)
     refused("EntityNotFoundException", "", glue.get_table, DatabaseName=db, Name="u")
+
+
+@operations("lakerun", "ListDeliveries")
+def deliveries():
+    """How each message's way to each subscription went of late: what came, what failed for good, what is tried again."""
+    sns, name = client("sns"), named("told")
+    topic = sns.create_topic(Name=name)["TopicArn"]
+    refused("ResourceNotFoundException", "nothing-here", lakerun().list_deliveries, TopicArn=topic.replace(name, "nothing-here"))
+    equal(lakerun().list_deliveries(TopicArn=topic)["Deliveries"], [])
+    client("sqs").create_queue(QueueName=name)
+    queue = f"arn:aws:sqs:us-east-1:000000000000:{name}"
+    gone = queue + "-gone"
+    subscribed = {end: sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=end, ReturnSubscriptionArn=True)["SubscriptionArn"] for end in (queue, gone)}
+    message = sns.publish(TopicArn=topic, Message="hello")["MessageId"]
+    found = until(lambda: {d["Endpoint"]: d for d in lakerun().list_deliveries(TopicArn=topic)["Deliveries"]}, lambda all: len(all) == 2)
+    here = found[queue]
+    equal((here["Status"], here["MessageId"], here["SubscriptionArn"], here["Protocol"], here["Attempts"], here["StatusCode"]),
+          ("DELIVERED", message, subscribed[queue], "sqs", 1, 200))
+    equal((found[gone]["Status"], "does not exist" in found[gone]["ProviderResponse"]), ("FAILED", True))
+    equal((found[gone]["PublishedTime"] <= found[gone]["LastAttemptTime"], "NextAttemptTime" in found[gone]), (True, False))
+    equal(len(lakerun().list_deliveries(TopicArn=topic, MaxResults=1)["Deliveries"]), 1)
+    refused("ValidationException", "maxResults", lakerun().list_deliveries, TopicArn=topic, MaxResults=201)

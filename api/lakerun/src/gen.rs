@@ -34,6 +34,27 @@ impl wire::Operation for DeleteTable {
     };
 }
 
+/// `lakerun:ListDeliveries`.
+#[derive(Debug)]
+pub struct ListDeliveries;
+impl wire::Operation for ListDeliveries {
+    type Input = ListDeliveriesRequest;
+    type Output = ListDeliveriesResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListDeliveries",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_DELIVERIES_REQUEST,
+        output: &S_LIST_DELIVERIES_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "lakerun:ListDeliveries", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `lakerun:ListRuleTimes`.
 #[derive(Debug)]
 pub struct ListRuleTimes;
@@ -121,6 +142,7 @@ impl wire::Operation for RenameTable {
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteTable as wire::Operation>::SPEC,
+    <ListDeliveries as wire::Operation>::SPEC,
     <ListRuleTimes as wire::Operation>::SPEC,
     <ListScheduleTimes as wire::Operation>::SPEC,
     <NotifyWorkflow as wire::Operation>::SPEC,
@@ -140,6 +162,39 @@ wire::shape!(DeleteTableRequest: "DatabaseName" database_name, "Name" name, "Ver
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTableResponse {}
 wire::shape!(DeleteTableResponse:);
+
+/// `Delivery`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Delivery {
+    pub message_id: Option<String>,
+    pub subscription_arn: String,
+    pub protocol: String,
+    pub endpoint: String,
+    pub status: String,
+    pub attempts: i32,
+    pub status_code: Option<i32>,
+    pub provider_response: Option<String>,
+    pub published_time: Option<wire::Timestamp>,
+    pub last_attempt_time: wire::Timestamp,
+    pub next_attempt_time: Option<wire::Timestamp>,
+}
+wire::shape!(Delivery: "MessageId" message_id, "SubscriptionArn" subscription_arn, "Protocol" protocol, "Endpoint" endpoint, "Status" status, "Attempts" attempts, "StatusCode" status_code, "ProviderResponse" provider_response, "PublishedTime" published_time, "LastAttemptTime" last_attempt_time, "NextAttemptTime" next_attempt_time,);
+
+/// `ListDeliveriesRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListDeliveriesRequest {
+    pub topic_arn: String,
+    pub max_results: Option<i32>,
+}
+wire::shape!(ListDeliveriesRequest: "TopicArn" topic_arn, "MaxResults" max_results,);
+
+/// `ListDeliveriesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListDeliveriesResponse {
+    pub deliveries: Vec<Delivery>,
+    pub since: wire::Timestamp,
+}
+wire::shape!(ListDeliveriesResponse: "Deliveries" deliveries, "Since" since,);
 
 /// `ListRuleTimesRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -231,7 +286,156 @@ static S_DELETE_TABLE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_DELETE_TABLE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "DeleteTableResponse", members: &[], payload: None });
+static S_DELIVERIES: Shape =
+    Shape::List(List { member: &S_DELIVERY, element: "member", flattened: false, min: None, max: None });
+static S_DELIVERY: Shape = Shape::Structure(Structure {
+    name: "Delivery",
+    members: &[
+        Member {
+            name: "MessageId",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SubscriptionArn",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Protocol",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Endpoint",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_DELIVERY_STATUS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Attempts",
+            wire: "",
+            shape: &S_INTEGER,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatusCode",
+            wire: "",
+            shape: &S_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProviderResponse",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublishedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastAttemptTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextAttemptTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELIVERY_COUNT: Shape = Shape::Integer { min: Some(1), max: Some(200) };
+static S_DELIVERY_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["DELIVERED", "FAILED", "RETRYING"],
+    sensitive: false,
+};
 static S_EVENT_ID: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_INTEGER: Shape = Shape::Integer { min: None, max: None };
+static S_LIST_DELIVERIES_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListDeliveriesRequest",
+    members: &[
+        Member {
+            name: "TopicArn",
+            wire: "",
+            shape: &S_TOPIC_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_DELIVERY_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_DELIVERIES_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListDeliveriesResponse",
+    members: &[
+        Member {
+            name: "Deliveries",
+            wire: "",
+            shape: &S_DELIVERIES,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Since",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_RULE_TIMES_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListRuleTimesRequest",
     members: &[
@@ -357,6 +561,7 @@ static S_RENAME_TABLE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_RENAME_TABLE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "RenameTableResponse", members: &[], payload: None });
+static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TIMES: Shape =
     Shape::List(List { member: &S_TIMESTAMP, element: "member", flattened: false, min: None, max: None });
 static S_TIMES_RESPONSE: Shape = Shape::Structure(Structure {
@@ -372,6 +577,8 @@ static S_TIMES_RESPONSE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
+static S_TOPIC_ARN: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_VERSION_ID: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_WORKFLOW_NAME: Shape =

@@ -19,6 +19,7 @@ use super::metrics::{Ended, Metrics};
 use super::of_topic;
 use super::ordered::ORDERED;
 use super::publish::{Delivery, Notification};
+use super::recent::{Heard, Recent, State};
 use super::sign::Signer;
 use super::topic::Subscription;
 use sealing::Sealer;
@@ -39,6 +40,7 @@ pub(super) struct Deliverer {
     pub(super) sealer: Arc<Sealer>,
     pub(super) store: Store,
     pub(super) metrics: Metrics,
+    pub(super) recent: Recent,
 }
 
 #[async_trait]
@@ -60,15 +62,27 @@ impl Runner for Deliverer {
             }
         };
         let (cause, retry) = match result {
-            Ok(()) => return Done::Finished,
+            Ok(()) => {
+                self.asked(&task, State::Delivered, String::new()).await;
+                return Done::Finished;
+            }
             Err(Refused::ForNow(cause)) => (cause, task.attempt < MAX_ATTEMPTS),
             Err(Refused::ForGood(cause)) => (cause, false),
         };
         if retry {
             tracing::warn!(task = task.id, attempt = task.attempt, cause, "a delivery failed and is tried again");
-            return Done::RetryAfter(pause(task.attempt));
+            let (pause, now) = (pause(task.attempt), self.store.clock().now_ms());
+            let next_ms = now.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
+            match task.payload::<Delivery>() {
+                Ok(delivery) if task.kind != CONFIRM => {
+                    self.waits(&task.id, &delivery, (task.attempt, next_ms), cause).await;
+                }
+                _ => self.asked(&task, State::Waits { next_ms }, cause).await,
+            }
+            return Done::RetryAfter(pause);
         }
         tracing::error!(task = task.id, cause, "a delivery failed for good");
+        self.asked(&task, State::Failed, cause.clone()).await;
         let buried = match task.payload::<Delivery>() {
             _ if task.kind == CONFIRM => return Done::Finished,
             Ok(delivery) => {
@@ -135,6 +149,32 @@ impl Deliverer {
         let (notification, subscription, text) = (&notification, &subscription, text.as_str());
         self.tell(Outcome { task, notification, subscription, text, attempts, is_success: true, said }).await;
         Ok(())
+    }
+
+    /// A delivery has failed, and is tried again then.
+    pub(super) async fn waits(&self, task: &str, delivery: &Delivery, (attempts, next_ms): (u32, i64), said: String) {
+        let Ok(Some(subscription)) = self.subscription(&delivery.subscription_arn).await else { return };
+        let now = self.store.clock().now_ms();
+        let notification = &delivery.notification;
+        let heard = Heard {
+            message_id: Some(notification.id.clone()),
+            published_ms: Some(notification.published_ms),
+            said,
+            ..Heard::of(&subscription, task, (State::Waits { next_ms }, attempts, now))
+        };
+        self.recent.heard(&notification.topic_arn, heard);
+    }
+
+    /// How a request for confirmation by mail went; of other tasks nothing.
+    async fn asked(&self, task: &Task, state: State, said: String) {
+        if task.kind != CONFIRM {
+            return;
+        }
+        let Ok(arn) = task.payload::<String>() else { return };
+        let Ok(Some(subscription)) = self.subscription(&arn).await else { return };
+        let now = self.store.clock().now_ms();
+        let heard = Heard { said, ..Heard::of(&subscription, &task.id, (state, task.attempt, now)) };
+        self.recent.heard(&subscription.topic_arn, heard);
     }
 
     /// A delivery has failed for good: metrics and, where the topic wants it, the log say so.

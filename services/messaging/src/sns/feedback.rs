@@ -15,6 +15,7 @@ use wire::arn::Arn;
 
 use super::deliver::Deliverer;
 use super::publish::Notification;
+use super::recent::{Heard, State};
 use super::topic::{Subscription, Topic};
 
 /// What the endpoint said at last.
@@ -68,8 +69,18 @@ fn lot(task: &str) -> u8 {
 }
 
 impl Deliverer {
-    /// Logs how a delivery ended, where its topic wants that.
+    /// Remembers how a delivery ended for a while, and logs it where its topic wants that.
     pub(super) async fn tell(&self, outcome: Outcome<'_>) {
+        let state = if outcome.is_success { State::Delivered } else { State::Failed };
+        let now = self.store.clock().now_ms();
+        let heard = Heard {
+            message_id: Some(outcome.notification.id.clone()),
+            published_ms: Some(outcome.notification.published_ms),
+            status_code: Some(outcome.said.status),
+            said: outcome.said.response.clone(),
+            ..Heard::of(outcome.subscription, outcome.task, (state, outcome.attempts, now))
+        };
+        self.recent.heard(&outcome.notification.topic_arn, heard);
         let Ok(key) = Topic::key(&outcome.notification.topic_arn) else { return };
         let Ok(Some(topic)) = self.store.read(|tx| tx.get_json::<Topic>(&key)).await else { return };
         let Some(role) = role_for(&topic, &outcome) else { return };

@@ -177,6 +177,9 @@ impl Deliverer {
         if let Some(pause) = retry {
             tracing::warn!(task = task.id, failures = post.failures + 1, cause, "a delivery failed and is tried again");
             let at = self.store.clock().now_ms() + pause;
+            if let What::Message(delivery) = &post.what {
+                self.waits(&task.id, delivery, (post.failures + 1, at), cause).await;
+            }
             return self.again(&task, Post { failures: post.failures + 1, what: post.what, turn_ms: None }, at).await;
         }
         if let What::Message(delivery) = &post.what {

@@ -2,7 +2,7 @@
 //!
 //! Map: [`topic`] topics and subscriptions as records · [`publish`] one message to all who want it · [`deliver`] the task
 //! that brings it to one of them · [`ordered`] those of FIFO topics, in their order · [`mail`] SMTP · [`http`] HTTP endpoints, by a [`policy`] of retries · [`sign`] signatures ·
-//! [`links`] what messages link to · [`metrics`] what CloudWatch is told · [`lapse`] what is not confirmed in time · `ops` the operations.
+//! [`links`] what messages link to · [`metrics`] what CloudWatch is told · [`recent`] how deliveries went · [`lapse`] what is not confirmed in time · `ops` the operations.
 //!
 //! Not here: SMS, mobile push.
 
@@ -18,6 +18,7 @@ mod ops;
 mod ordered;
 mod policy;
 mod publish;
+mod recent;
 mod sign;
 mod topic;
 
@@ -44,6 +45,7 @@ pub(crate) struct Sns {
     signer: Arc<Signer>,
     sealer: Arc<Sealer>,
     metrics: metrics::Metrics,
+    recent: recent::Recent,
 }
 
 /// How KMS's refusals are told. Source: SNS API Reference, Publish, "Errors".
@@ -83,12 +85,14 @@ pub(crate) fn register(platform: &Platform) -> Result<Links, String> {
         signer: signer.clone(),
         sealer: sealer.clone(),
         metrics: metrics::Metrics(platform.router.clone()),
+        recent: recent::Recent::since(store.clock().now_ms()),
     });
     operations!(platform.router, service, api_sns:
         AddPermission, ConfirmSubscription, CreateTopic, DeleteTopic, GetSubscriptionAttributes, GetTopicAttributes, ListSubscriptions,
         ListSubscriptionsByTopic, ListTagsForResource, ListTopics, Publish, PublishBatch, RemovePermission, SetSubscriptionAttributes,
         SetTopicAttributes, Subscribe, TagResource, Unsubscribe, UntagResource,
     );
+    operations!(platform.router, service, api_lakerun: ListDeliveries);
     platform.router.add_guard("sns", service.clone());
     let router: Arc<Router> = platform.router.clone();
     let deliverer = Arc::new(Deliverer {
@@ -101,6 +105,7 @@ pub(crate) fn register(platform: &Platform) -> Result<Links, String> {
         sealer,
         store,
         metrics: service.metrics.clone(),
+        recent: service.recent.clone(),
     });
     platform.control.register(DELIVER, 8, deliverer.clone());
     platform.control.register(MAIL, 4, deliverer.clone());

@@ -97,8 +97,12 @@ impl Deliverer {
             }
             let failures = failures + 1;
             tracing::warn!(task = task.id, failures, cause, "a delivery failed and is tried again");
+            let pause = pause(failures);
+            let ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+            let next_ms = self.store.clock().now_ms().saturating_add(ms);
+            self.waits(&name, &delivery, (failures, next_ms), cause).await;
             self.store.write(move |tx| tx.put_json(&key, &Pending { delivery: delivery.clone(), failures })).await?;
-            return Ok(Done::RetryAfter(pause(failures)));
+            return Ok(Done::RetryAfter(pause));
         }
         Ok(Done::RetryAfter(SignedDuration::ZERO))
     }
