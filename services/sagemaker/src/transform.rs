@@ -8,6 +8,7 @@ use compute::worker;
 use jobs::{Attempt, Ended as JobEnded, Kind, Limits, Loaded, Next, Used, Who, Worked};
 use serde_json::json;
 use service::attempts::Outcome;
+use service::meter::Usage;
 use store::Tx;
 use wire::{Error, Timestamp};
 
@@ -109,6 +110,24 @@ impl Kind for Transforms {
         }
         Ok(Next::Over)
     }
+
+    async fn recorded(&self, place: &JobKey) {
+        let Ok(record) = self.0.store.read(|tx| place.load(tx)).await else { return };
+        if let Some((metric, amount)) = billed(&record) {
+            let (service, resource) = ("sagemaker", record.job.model_name.as_str());
+            let used = Usage { service, metric: &metric, resource, amount, unit: "Seconds" };
+            used.tell(&self.0.router, (&place.account, &place.region));
+        }
+    }
+}
+
+/// Instance-seconds, counted for each type of instance: each has a price of its own. Source: Amazon SageMaker pricing, "Batch Transform".
+fn billed(record: &JobRecord) -> Option<(String, f64)> {
+    let job = &record.job;
+    let millis = job.transform_end_time?.as_millis() - job.transform_start_time?.as_millis();
+    let lasted = Duration::from_millis(u64::try_from(millis).unwrap_or_default());
+    let on = &job.transform_resources;
+    Some((format!("TransformSeconds/{}", on.instance_type), lasted.as_secs_f64() * f64::from(on.instance_count)))
 }
 
 fn failed(reason: impl Into<String>) -> Ended {

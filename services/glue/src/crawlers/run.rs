@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use service::Cx;
 use service::attempts::Outcome;
+use service::meter::Usage;
 use store::Tx;
 use wire::{Error, Timestamp};
 
@@ -164,6 +165,31 @@ impl Kind for Crawls {
         }
         Ok(Next::Over)
     }
+
+    async fn recorded(&self, place: &Payload) {
+        let history = super::history(&place.scope(), &place.crawler);
+        let Ok(newest) = self.0.store.read(|tx| tx.scan_prefix(&history, LOOKED_AT)).await else { return };
+        let mut crawls = newest.iter().filter_map(|(key, value)| store::kv::decode::<CrawlerHistory>(key, value).ok());
+        let Some(crawl) = crawls.find(|crawl| crawl.crawl_id.as_ref() == Some(&place.run)) else { return };
+        if let Some(amount) = billed(&crawl) {
+            let (service, resource) = ("glue", place.crawler.as_str());
+            let used = Usage { service, metric: "CrawlerDPUSeconds", resource, amount, unit: "Seconds" };
+            used.tell(&self.0.platform.router, (&place.account, &place.region));
+        }
+    }
+}
+
+/// The newest of a crawler's crawls, of which one has just ended.
+const LOOKED_AT: usize = 10;
+
+/// DPU-seconds, ten minutes at least. AWS does not say how many DPUs a crawl takes: two, as in the example of its pricing page. Source: AWS
+/// Glue pricing, "Crawlers".
+fn billed(crawl: &CrawlerHistory) -> Option<f64> {
+    const LEAST_SECONDS: f64 = 600.0;
+    const DPUS: f64 = 2.0;
+    let millis = crawl.end_time?.as_millis() - crawl.start_time?.as_millis();
+    let lasted = Duration::from_millis(u64::try_from(millis).unwrap_or_default());
+    Some(lasted.as_secs_f64().max(LEAST_SECONDS) * DPUS)
 }
 
 impl Crawls {
