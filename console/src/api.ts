@@ -22,8 +22,8 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
   return value as T;
 }
 
-/** What to do when the session is over; the app sets it. */
-export const session = { lost: () => {} };
+/** Who is signed in, and what to do when the session is over; the app sets both. */
+export const session: { who?: Session; lost: () => void } = { lost: () => {} };
 
 export async function call<T>(service: string, operation: string, input: object = {}): Promise<T> {
   try {
@@ -76,6 +76,14 @@ export async function some<T>(
 /** Some services name the page that they ask for otherwise than the one that they give. */
 const tokenInput = (token: string): string =>
   ({ NextContinuationToken: "ContinuationToken", NextMarker: "Marker", LastEvaluatedTableName: "ExclusiveStartTableName" })[token] ?? token;
+
+/** A text's bytes as a blob of AWS's JSON; piece by piece, as a call takes so many arguments only. */
+export const base64 = (text: string): string => {
+  const bytes = new TextEncoder().encode(text);
+  let plain = "";
+  for (let at = 0; at < bytes.length; at += 32_768) plain += String.fromCharCode(...bytes.subarray(at, at + 32_768));
+  return btoa(plain);
+};
 
 /** Runs jobs, at most `width` at once. */
 export async function pool<T, R>(items: T[], width: number, run: (item: T) => Promise<R>): Promise<R[]> {

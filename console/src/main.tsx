@@ -141,6 +141,7 @@ function App() {
     }).finally(() => { if (link) location.replace(`#${decodeURIComponent(link[2] ?? "/")}`); });
   }, []);
   useEffect(() => { scrollTo(0, 0); }, [route.page, route.rest]);
+  session.who = who ?? undefined;
   if (who === undefined) return <main><Loading /></main>;
   if (who === null) return <SignIn said={said} onDone={setWho} />;
   return (

@@ -71,3 +71,7 @@ export const arnLink = (arn: string): string | undefined => {
   if (service === "cloudwatch" && kind === "alarm") return link("alarms", names.join(":"));
   return undefined;
 };
+
+/** The page of what a metric's dimension names. */
+export const dimensionLink = (name: string, value: string): string | undefined =>
+  ({ QueueName: link("queues", value), FunctionName: link("functions", value), TableName: link("tables", value), StateMachineArn: link("machine", value), EndpointName: link("models", `endpoint/${value}`), JobName: link("jobs", value), BucketName: link("lake", `s3/${value}`) } as Record<string, string>)[name];

@@ -13,7 +13,7 @@ const TONES: [Tone, Set<string>][] = [
   ["aborted", words("aborted cancelled canceled stopped revoked")],
   ["running", words("running pending progress starting stopping queued creating deleting updating activating deactivating enabling disabling cancelling waiting")],
   ["idle", words("inactive deactivated disabled not out insufficient")],
-  ["succeeded", words("succeeded success succeed completed complete active activated enabled ready ok allowed service sync available confirmed")],
+  ["succeeded", words("succeeded success succeed completed complete active activated enabled ready ok allowed service sync available confirmed delivered")],
 ];
 
 export function toneOf(status: string): Tone {

@@ -64,7 +64,7 @@ const PAGES = () => {
     ["lake", address("lake")], ["lake-buckets", address("lake", "", "?tab=Buckets")], ["lake-bucket", address("lake", `s3/${bucket}`, "?prefix=sales%2Fday%3D2024-05-01%2F&key=sales%2Fday%3D2024-05-01%2Fsales.csv")],
     ["lake-table", address("lake", "catalog/sales/daily")], ["sql", address("sql")], ["functions", address("functions")], ["function-triggers", address("functions", "greet", "?tab=Triggers")], ["function-monitor", address("functions", "greet", "?tab=Monitor")], ["models", address("models")], ["model", address("models", "model/forecast")],
     ["triggers", address("jobs", "", "?tab=Triggers")], ["workflow", address("jobs", "workflow/nightly")], ["alarms", address("alarms")], ["audit", address("audit", "", "?name=CreateWorkflow")], ["alarm", address("alarms", "too many dead letters")], ["stack-drift", address("stacks", "mail", "?tab=Drift")], ["jobs", address("jobs")], ["job", address("jobs", "refine")], ["crawler", address("jobs", "crawler/sales")],
-    ["tables", address("tables")], ["table", address("tables", "files")], ["table-query", address("tables", "files", "?key=file-3")], ["queues", address("queues")], ["queue", address("queues", "work")], ["topics", address("topics")],
+    ["tables", address("tables")], ["table", address("tables", "files")], ["table-query", address("tables", "files", "?key=file-3")], ["queues", address("queues")], ["queue", address("queues", "work")], ["topics", address("topics")], ["topic", address("topics", "arn:aws:sns:us-east-1:000000000000:alarms")], ["replays", address("things", "replays")],
     ["rules", address("rules")], ["schedule", address("rules", "schedule/default/every-hour")], ["rule", address("rules", "rule/default/nightly")], ["stacks", address("stacks")], ["stack", address("stacks", "mail")],
     ["roles", address("roles")], ["role", address("roles", "console")], ["secrets", address("secrets")], ["logs", address("logs")], ["metrics", address("metrics")], ["costs", address("costs")], ["nowhere", address("nowhere")],
   ];
@@ -345,6 +345,188 @@ test("the first page is small, and what edits and draws comes with the pages tha
     assert.ok(bytes > 10_000 && bytes < most * 1000, `${name}: ${bytes} bytes`);
     await context.close();
   }
+});
+
+/** The pages of the navigation, and those of one thing that are looked at most. */
+const MAIN = () => PAGES().filter(([name]) => ["overview", "machines", "machine", "execution", "execution-data", "lake", "lake-bucket", "lake-table", "lineage", "functions", "function-monitor", "models", "jobs", "job", "crawler", "alarms", "tables", "table",
+  "queues", "queue", "topics", "topic", "rules", "schedule", "stacks", "stack", "roles", "role", "secrets", "logs", "metrics", "costs"].includes(name));
+
+/** Waits until a page has asked nothing for a while. */
+async function settled(page, quiet = 800) {
+  let last = Date.now();
+  const note = () => { last = Date.now(); };
+  page.on("request", note);
+  page.on("requestfinished", note);
+  while (Date.now() - last < quiet) await new Promise((done) => setTimeout(done, 50));
+  page.off("request", note);
+  page.off("requestfinished", note);
+}
+
+/** Bytes of code and styles that a page has fetched, as they came over the wire. */
+const fetched = (page) => page.evaluate(() => performance.getEntriesByType("resource").filter((e) => /\.(js|css)$/.test(e.name)).reduce((n, e) => n + e.encodedBodySize, 0));
+
+test("no page but the editors fetches more than 150 kB", { ...skip, timeout: PATIENCE }, async (t) => {
+  const sizes = [];
+  for (const [name, hash] of MAIN()) {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`${server.endpoint}/console/#token=${server.token}&to=${encodeURIComponent(hash.slice(1))}`);
+    await page.waitForFunction(() => document.querySelector("main h1") && !document.querySelector(".skeleton"));
+    const bytes = await fetched(page);
+    sizes.push([bytes, name]);
+    assert.ok(bytes > 10_000 && bytes <= 150_000, `${name}: ${bytes} bytes`);
+    await context.close();
+  }
+  const [most, name] = sizes.sort(([a], [b]) => b - a)[0];
+  t.diagnostic(`the largest: ${name}, ${Math.round(most / 1000)} kB`);
+});
+
+test("something is painted before any code has come", { ...skip, timeout: PATIENCE }, async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.route("**/*.js", () => {});
+  await page.goto(`${server.endpoint}/console/`, { waitUntil: "commit" });
+  await page.getByText("Lakerun…").waitFor();
+  await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length === 1);
+  await context.close();
+});
+
+test("an hour of an idle page passes without a request, whatever page it is", { ...skip, timeout: PATIENCE }, async () => {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  // The clock of the page is the test's: what a timer would ask within an hour is asked at once. And nobody writes anything.
+  await page.clock.install();
+  await page.route("**/console/api/changes*", (route) => route.fulfill({ status: 204 }));
+  await page.goto(`${server.endpoint}/console/#token=${server.token}`);
+  await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+  const asked = [];
+  for (const [name, hash] of MAIN()) {
+    await show(page, hash);
+    await settled(page);
+    const mine = [];
+    const note = (request) => { if (!/\/changes\?/.test(request.url())) mine.push(request.url().split("/console/").pop()); };
+    page.on("request", note);
+    await page.clock.fastForward("01:00:00");
+    await page.waitForTimeout(300);
+    page.off("request", note);
+    if (mine.length > 0) asked.push(`${name}: ${mine.join(", ")}`);
+  }
+  assert.deepEqual(asked, []);
+  await context.close();
+});
+
+/** Every element that a keyboard must reach on a page, by a number that is set on it. */
+const wanted = (page) => page.evaluate(() => {
+  let n = 0;
+  const shown = (e) => e.checkVisibility({ visibilityProperty: true }) && !e.disabled && e.tabIndex >= 0 && !e.closest("dialog:not([open])");
+  for (const e of document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")) if (shown(e)) e.dataset.reach = String(n++);
+  return n;
+});
+
+test("everything on a page is reached by Tab, and shows that it is", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  const missed = [];
+  for (const [name, hash] of MAIN()) {
+    await show(page, hash);
+    await settled(page);
+    const count = await wanted(page);
+    await page.evaluate(() => { document.activeElement?.blur(); window.scrollTo(0, 0); });
+    const reached = new Set();
+    const unseen = new Set();
+    for (let i = 0; i < count + 5; i++) {
+      await page.keyboard.press("Tab");
+      const at = await page.evaluate(() => {
+        const e = document.activeElement;
+        // In a drawing the box's line is the ring.
+        const box = e?.querySelector?.(":scope > rect");
+        const seen = e && (getComputedStyle(e).outlineStyle !== "none" || (box && parseFloat(getComputedStyle(box).strokeWidth) >= 3));
+        return e && e !== document.body ? { reach: e.dataset?.reach, seen: Boolean(seen), what: `${e.tagName} ${e.textContent?.slice(0, 30)}` } : {};
+      });
+      if (at.reach !== undefined) reached.add(at.reach);
+      if (at.seen === false) unseen.add(at.what);
+    }
+    if (reached.size < count) missed.push(`${name}: ${reached.size} of ${count}`);
+    if (unseen.size > 0) missed.push(`${name}: no ring on ${[...unseen].slice(0, 3).join(" | ")}`);
+  }
+  assert.deepEqual(missed, []);
+  await context.close();
+});
+
+test("of 10,000 executions the first are shown with as many requests as of a dozen, and all are read in ten", { ...skip, timeout: PATIENCE }, async (t) => {
+  const stateMachineArn = await machineOf("crowd", { StartAt: "A", States: { A: { Type: "Succeed" } } });
+  const runs = Array.from({ length: 10_000 }, (_, n) => ({ executionArn: `${stateMachineArn.replace(":stateMachine:", ":execution:")}:run-${n}`, stateMachineArn, name: `run-${n}`, status: n % 50 ? "SUCCEEDED" : "FAILED", startDate: 1_700_000_000 - n, stopDate: 1_700_000_001 - n }));
+  const asked = async (hash, before) => {
+    const { page, context } = await open();
+    await before?.(page);
+    await settled(page);
+    const calls = [];
+    page.on("request", (request) => { const [, operation] = /\/console\/api\/([^?]*)/.exec(request.url()) ?? []; if (operation && operation !== "changes") calls.push(operation); });
+    await show(page, hash);
+    await page.locator("tbody tr").first().waitFor();
+    await settled(page);
+    return { page, context, calls };
+  };
+  const few = await asked(address("machine", made.orders.machine));
+  const many = await asked(address("machine", stateMachineArn), (page) => answering(page, "states/ListExecutions", (route) => {
+    const { maxResults, nextToken = "0" } = JSON.parse(route.request().postData());
+    const from = Number(nextToken);
+    const to = from + maxResults;
+    void route.fulfill({ contentType: "application/json", body: JSON.stringify({ executions: runs.slice(from, to), ...(to < runs.length ? { nextToken: String(to) } : {}) }) });
+  }));
+  assert.deepEqual(many.calls, few.calls);
+  assert.ok(await many.page.locator("tbody tr").count() <= 100, "rows are made as they are asked for");
+  const before = many.calls.length;
+  // The last one, by its name: read on until it is found.
+  await many.page.getByRole("searchbox", { name: "Name" }).fill("run-9999");
+  const began = performance.now();
+  await many.page.getByRole("button", { name: "Look through older ones" }).click();
+  await many.page.getByRole("link", { name: "run-9999" }).waitFor();
+  t.diagnostic(`all of 10,000 in ${Math.round(performance.now() - began)} ms`);
+  assert.equal(many.calls.length - before, 10);
+  await many.page.getByRole("searchbox", { name: "Name" }).fill("");
+  await many.page.getByText("10,000 executions").waitFor();
+  assert.ok(await many.page.locator("tbody tr").count() <= 100);
+  await few.context.close();
+  await many.context.close();
+});
+
+test("children and jobs lead to who asked for them, and back", { ...skip, timeout: PATIENCE }, async () => {
+  const child = await machineOf("child", { StartAt: "A", States: { A: { Type: "Succeed" } } });
+  const start = { Type: "Task", Resource: "arn:aws:states:::states:startExecution.sync:2", Parameters: { StateMachineArn: child, Name: "the-child", Input: {} }, Next: "Ask" };
+  const ask = { Type: "Task", Resource: "arn:aws:states:::athena:startQueryExecution.sync", Parameters: { QueryString: "SELECT count(*) FROM sales.daily", ResultConfiguration: { OutputLocation: "s3://console-lake/results/" } }, End: true };
+  const parent = await machineOf("parent", { StartAt: "Start", States: { Start: start, Ask: ask } });
+  const { executionArn } = await api.call("states", "StartExecution", { stateMachineArn: parent, name: "the-parent", input: "{}" });
+  assert.equal((await ended(api, executionArn)).status, "SUCCEEDED");
+  const { page, context } = await open();
+  await show(page, address("execution", executionArn));
+  const details = page.getByRole("complementary", { name: "Details" });
+  await details.getByRole("link", { name: "the-child" }).click();
+  await page.getByRole("heading", { name: /the-child/, level: 1 }).waitFor();
+  // Up again: the state that started it, and its execution.
+  const asked = page.locator("dd", { hasText: "the-parent" });
+  await asked.getByRole("link", { name: "Start", exact: true }).waitFor();
+  await asked.getByRole("link", { name: "the-parent" }).click();
+  await page.getByRole("heading", { name: /the-parent/, level: 1 }).waitFor();
+  await details.locator("dd div", { hasText: "query" }).getByRole("link").click();
+  await page.getByRole("heading", { name: "SQL", level: 1 }).waitFor();
+  await page.locator("dd", { hasText: "the-parent" }).getByRole("link", { name: "Ask" }).waitFor();
+  await context.close();
+});
+
+test("each message's way to each subscription is told, mails among them", { ...skip, timeout: PATIENCE }, async () => {
+  const { TopicArn } = await api.call("sns", "CreateTopic", { Name: "told" });
+  await api.call("sns", "Subscribe", { TopicArn, Protocol: "sqs", Endpoint: "arn:aws:sqs:us-east-1:000000000000:work" });
+  await api.call("sns", "Subscribe", { TopicArn, Protocol: "email", Endpoint: "reader@example.com" });
+  const { page, context } = await open();
+  await show(page, address("topics", TopicArn));
+  await page.getByText("Nothing was delivered yet.").waitFor();
+  await page.getByRole("textbox", { name: "Message" }).fill("hello");
+  await page.getByRole("button", { name: "Publish" }).click();
+  const rows = page.getByRole("region", { name: "Deliveries" });
+  await rows.getByRole("row", { name: /delivered.*sqs work/ }).waitFor();
+  // No mail server is set: it is tried again, and says why.
+  await rows.getByRole("row", { name: /retrying.*email reader@example\.com.*no mail server is configured/ }).waitFor();
+  await context.close();
 });
 
 test("a run that starts elsewhere shows by itself", { ...skip, timeout: PATIENCE }, async () => {

@@ -100,7 +100,7 @@ export class Data {
   /** The tokens of the pages of a thousand, as the first reading got them: from there it is not far to any event. */
   private readonly marks: (string | undefined)[] = [];
 
-  constructor(private readonly executionArn: string) {}
+  constructor(readonly executionArn: string) {}
 
   mark(token: string | undefined): void { this.marks.push(token); }
 

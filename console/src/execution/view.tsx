@@ -15,6 +15,7 @@ import { History, type HistoryEvent, iterations, type Node, picked, summary } fr
 // What is shown on demand is fetched on demand.
 const Start = late(() => import("./start.tsx").then((m) => m.Start));
 const Costs = late(() => import("../pages/costs.tsx").then((m) => m.Costs));
+const Origin = late(() => import("../pages/origin.tsx").then((m) => m.Origin));
 const Drawn = late(() => import("../pages/lineage.tsx").then((m) => m.Drawn));
 
 /** Tabs that take the whole width. */
@@ -151,6 +152,7 @@ export default function Execution({ rest: arn, params }: { rest: string; params:
             <>
               <h2>Execution</h2>
               <KeyValues of={[["ARN", <Arn arn={arn} />], ["State machine", <Arn arn={described.stateMachineArn} />], ["Started", <Time at={described.startDate} />], ["Ended", <Time at={described.stopDate} />], ["Redrive", described.redriveStatusReason]]} />
+              {express ? null : <Origin worker={arn} again={described.status} />}
               <Value title="Input" text={described.input} />
               <Value title="Output" text={described.output} />
             </>

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { all, call } from "../api.ts";
-import { link } from "../route.ts";
+import { dimensionLink, link } from "../route.ts";
 import { Arn, Badge, fail, KeyValues, Loaded, Page, say, Table, Time, useLoad } from "../ui.tsx";
 
 interface Alarm {
@@ -62,7 +62,7 @@ function One({ name }: { name: string }) {
       <Loaded of={loaded}>{({ alarm: a, history }) => (
         <>
           <div class="card"><KeyValues of={[
-            ["ARN", <Arn arn={a.AlarmArn} />], ["State", <Badge status={a.StateValue} />], ["Since", <Time at={a.StateUpdatedTimestamp} />], ["Why", a.StateReason], ["Condition", condition(a)], ["Of", (a.Dimensions ?? []).map((d) => `${d.Name} ${d.Value}`).join(", ")],
+            ["ARN", <Arn arn={a.AlarmArn} />], ["State", <Badge status={a.StateValue} />], ["Since", <Time at={a.StateUpdatedTimestamp} />], ["Why", a.StateReason], ["Condition", condition(a)], ["Of", (a.Dimensions ?? []).map((d) => { const to = dimensionLink(d.Name, d.Value); return <div key={d.Name}><span class="quiet">{d.Name}</span> {to ? <a href={to}>{d.Value}</a> : d.Value}</div>; })],
             ["Where data is missing", a.TreatMissingData], ["Description", a.AlarmDescription], ...([["On alarm", a.AlarmActions], ["When good again", a.OKActions], ["Without data", a.InsufficientDataActions]] as const).map(([what, arns]): [string, ComponentChildren] => [what, (arns ?? []).length > 0 ? arns!.map((arn) => <div><Arn arn={arn} /></div>) : ""]),
           ]} />
             <p class="row">{a.MetricName ? <a href={link("metrics", "", { metric: `${a.Namespace} ${a.MetricName}`, stat: a.Statistic })}>Its metric as a plot</a> : null}

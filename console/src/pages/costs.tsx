@@ -1,13 +1,14 @@
 // What an execution would have cost at AWS's list prices: an estimate from what is known here of what it ran, row by row, and what is
 // left out said.
 
-import { call, pool } from "../api.ts";
+import { all, call, pool } from "../api.ts";
 import type { History, Node } from "../execution/states.ts";
 import type { Data } from "../execution/data.ts";
 import { bytes, count, duration } from "../time.ts";
 import { Loaded, parsed, Table, useLoad } from "../ui.tsx";
 import { Prices } from "./pricelist.tsx";
-import { athena, DPUS, glue, lambda, money, prices, usd } from "./prices.ts";
+import { asked, lineage } from "./linked.ts";
+import { athena, CRAWL_DPUS, crawl, DPUS, glue, lambda, money, prices, requestUnits, transform, usd } from "./prices.ts";
 
 export interface Cost { what: string; state: string; amount: string; usd: number }
 
@@ -47,14 +48,41 @@ async function estimate(history: History, data: Data): Promise<{ rows: Cost[]; l
       else {
         const each = found.WorkerType ? DPUS[found.WorkerType] : undefined;
         const dpus = found.NumberOfWorkers && found.WorkerType ? each && found.NumberOfWorkers * each : found.MaxCapacity;
-        if (dpus === undefined || found.ExecutionClass === "FLEX") lacking.add(`the job run of ${visit.name}: no price is known for its workers`);
-        else rows.push({ what: "Glue", state: visit.name, amount: `${duration(found.ExecutionTime ?? seconds)} × ${dpus} DPU`, usd: glue(found.ExecutionTime ?? seconds, dpus) });
+        const flexible = found.ExecutionClass === "FLEX";
+        if (dpus === undefined) lacking.add(`the job run of ${visit.name}: no price is known for its workers`);
+        else rows.push({ what: "Glue", state: visit.name, amount: `${duration(found.ExecutionTime ?? seconds)} × ${dpus} DPU${flexible ? ", FLEX" : ""}`, usd: glue(found.ExecutionTime ?? seconds, dpus, flexible) });
       }
-    } else if (/^states:startExecution/.test(resource)) lacking.add("nested executions: see them by themselves");
+    } else if (/glue:startCrawler/.test(resource)) {
+      const crawls = await crawled(data.executionArn, visit.name, String(parameters.Name ?? "")).catch(() => []);
+      if (crawls.length === 0) lacking.add(`the crawl of ${visit.name}`);
+      for (const seconds of crawls) rows.push({ what: "Crawler", state: visit.name, amount: `${duration(seconds)} × ${CRAWL_DPUS} DPU, at least ten minutes`, usd: crawl(seconds) });
+    } else if (/^sagemaker:createTransformJob/.test(resource)) {
+      const job = await call<Transform>("sagemaker", "DescribeTransformJob", { TransformJobName: parameters.TransformJobName }).catch(() => undefined);
+      const took = job?.TransformEndTime !== undefined && job.TransformStartTime !== undefined ? job.TransformEndTime - job.TransformStartTime : undefined;
+      const cost = job && took !== undefined ? transform(took, job.TransformResources.InstanceType, job.TransformResources.InstanceCount) : undefined;
+      if (cost === undefined) lacking.add(took === undefined ? `the transform of ${visit.name}, which has not ended` : `the transform of ${visit.name}: no price is kept for ${job!.TransformResources.InstanceType}`);
+      else rows.push({ what: "SageMaker", state: visit.name, amount: `${duration(took!)} × ${job!.TransformResources.InstanceCount} ${job!.TransformResources.InstanceType}`, usd: cost });
+    } else if (/dynamodb:\w+Item$/.test(resource) && !/batch|transact/i.test(resource)) {
+      const units = requestUnits(resource, parameters);
+      lacking.add("how DynamoDB's tables are billed: requests are reckoned as of on-demand ones");
+      rows.push({ what: "DynamoDB", state: visit.name, amount: `${units.amount} ${units.write ? "write" : "read"} request ${units.amount === 1 ? "unit" : "units"} at least`, usd: units.amount * usd(units.write ? "dynamodb.write_request_unit" : "dynamodb.read_request_unit") });
+    } else if (/dynamodb:/.test(resource)) lacking.add(`the DynamoDB requests of ${visit.name}: what they have read is not in the history`);
+    else if (/^states:startExecution/.test(resource)) lacking.add("nested executions: see them by themselves");
     else if (/^(sagemaker|ecs|batch|emr)/.test(resource)) lacking.add(`what ${visit.name} ran (${resource.split(":")[0]} is priced by instances)`);
   });
   if (history.visits.some((v) => v.mapRun)) lacking.add("children of Map Runs: see them by themselves");
   return { rows, lacking: [...lacking] };
+}
+
+interface Transform { TransformStartTime?: number; TransformEndTime?: number; TransformResources: { InstanceType: string; InstanceCount: number } }
+
+/** How long each crawl took that a state has started. */
+async function crawled(arn: string, state: string, CrawlerName: string): Promise<number[]> {
+  const worker = `${arn}#${state}`;
+  const graph = await lineage(worker, "FOLDER", "UPSTREAM", 1);
+  const ids = new Set(asked(graph, worker).started.filter((n) => n.Type === "CRAWL").map((n) => n.Id.split(":").pop()));
+  const { items } = await all<{ CrawlId: string; StartTime?: number; EndTime?: number }>("glue", "ListCrawls", { CrawlerName }, "Crawls", "NextToken", 200);
+  return items.filter((c) => ids.has(c.CrawlId) && c.StartTime !== undefined && c.EndTime !== undefined).map((c) => c.EndTime! - c.StartTime!);
 }
 
 /** What a job was submitted with, by its answer. */

@@ -1,14 +1,14 @@
 // Functions: configuration, versions and what calls them, a test, metrics of the last day, logs.
 
 import { useState } from "preact/hooks";
-import { all, call } from "../api.ts";
+import { all, ApiError, base64, call } from "../api.ts";
 import { Log } from "../execution/panel.tsx";
 import { link, setParams } from "../route.ts";
 import { bytes, duration } from "../time.ts";
 import { Arn, Badge, Failure, KeyValues, Loaded, Page, Table, Tabs, Time, useLoad, Value } from "../ui.tsx";
 import { type Figure, LastDay } from "./lastday.tsx";
 
-interface Fn { FunctionName: string; FunctionArn: string; Runtime?: string; Handler?: string; MemorySize?: number; Timeout?: number; CodeSize?: number; LastModified?: string; Role?: string; State?: string; StateReason?: string; Environment?: { Variables?: Record<string, string> }; Description?: string }
+interface Fn { FunctionName: string; FunctionArn: string; Runtime?: string; Handler?: string; MemorySize?: number; Timeout?: number; CodeSize?: number; LastModified?: string; Role?: string; State?: string; StateReason?: string; Environment?: { Variables?: Record<string, string> }; Description?: string; LoggingConfig?: { LogGroup?: string } }
 
 export default function Functions({ rest, params }: { rest: string; params: URLSearchParams }) {
   return rest ? <One name={rest} params={params} /> : <List />;
@@ -48,7 +48,7 @@ function One({ name, params }: { name: string; params: URLSearchParams }) {
             ]} /></div> : null}
             {tab === "Triggers" ? <Triggers name={name} /> : null}
             {tab === "Monitor" ? <LastDay namespace="AWS/Lambda" dimensions={{ FunctionName: name }} figures={FIGURES} /> : null}
-            {tab === "Logs" ? <Logs group={`/aws/lambda/${name}`} /> : null}
+            {tab === "Logs" ? <Logs group={f.LoggingConfig?.LogGroup ?? `/aws/lambda/${name}`} /> : null}
           </div>
         </>
       )}</Loaded>
@@ -102,7 +102,7 @@ function Test({ name }: { name: string }) {
     try {
       JSON.parse(text);
       localStorage.setItem(saved, text);
-      const found = await call<{ Payload?: string; FunctionError?: string; LogResult?: string }>("lambda", "Invoke", { FunctionName: name, Payload: btoa(String.fromCharCode(...new TextEncoder().encode(text))), LogType: "Tail" });
+      const found = await call<{ Payload?: string; FunctionError?: string; LogResult?: string }>("lambda", "Invoke", { FunctionName: name, Payload: base64(text), LogType: "Tail" });
       const plain = (b64?: string) => (b64 === undefined ? undefined : new TextDecoder().decode(Uint8Array.from(atob(b64), (c) => c.charCodeAt(0))));
       setAnswer({ payload: plain(found.Payload), error: found.FunctionError, log: plain(found.LogResult), seconds: (performance.now() - began) / 1000 });
     } catch (wrong) { setError(wrong); } finally { setBusy(false); }
@@ -117,12 +117,27 @@ function Test({ name }: { name: string }) {
   );
 }
 
-/** The last day's log of a group: of all its streams, of some, or of those whose names begin alike. */
-export function Logs({ group, streams, prefix }: { group: string; streams?: string[]; prefix?: string }) {
+/** Of a group without a choice of streams the newest lines are shown: the shortest of these times, in minutes, that has enough. */
+const SPANS: [number, string][] = [[10, "ten minutes"], [120, "two hours"], [1440, "day"]];
+const ENOUGH = 100;
+const LINES = 2000;
+
+/** A group's lines: of some streams, or lines with a pattern, all; else the newest. */
+export function Logs({ group, streams, prefix, pattern }: { group: string; streams?: string[]; prefix?: string; pattern?: string }) {
+  const whole = Boolean(streams || prefix || pattern);
   const loaded = useLoad(async () => {
-    const { items } = await all<{ timestamp: number; message: string }>("logs", "FilterLogEvents", { logGroupName: group, startTime: Date.now() - 86_400_000, ...(streams ? { logStreamNames: streams } : {}), ...(prefix ? { logStreamNamePrefix: prefix } : {}) }, "events", "nextToken", 2000);
-    return items.sort((a, b) => a.timestamp - b.timestamp);
-  }, [group, streams?.join(), prefix], ["logs"]);
-  if (loaded.value === undefined && loaded.error) return <p class="quiet">No logs yet in {group}.</p>;
-  return <Loaded of={loaded}>{(events) => (events.length === 0 ? <p class="quiet">No logs of the last day in {group}.</p> : <Log events={events} />)}</Loaded>;
+    const of = { logGroupName: group, ...(streams ? { logStreamNames: streams } : {}), ...(prefix ? { logStreamNamePrefix: prefix } : {}), ...(pattern ? { filterPattern: pattern } : {}) };
+    const read = (startTime?: number) => all<{ timestamp: number; message: string }>("logs", "FilterLogEvents", startTime ? { ...of, startTime } : of, "events", "nextToken", LINES);
+    const sorted = (items: { timestamp: number; message: string }[]) => items.sort((a, b) => a.timestamp - b.timestamp);
+    if (whole) return { events: sorted((await read()).items), span: "" };
+    for (const [minutes, span] of SPANS) {
+      const { items, more } = await read(Date.now() - minutes * 60_000);
+      if (items.length >= ENOUGH || more || minutes === 1440) return { events: sorted(items), span };
+    }
+    return { events: [], span: "day" };
+  }, [group, streams?.join(), prefix, pattern], ["logs"]);
+  if (loaded.value === undefined && loaded.error instanceof ApiError && loaded.error.code.includes("ResourceNotFound")) return <p class="quiet">No logs yet in {group}.</p>;
+  return <Loaded of={loaded}>{({ events, span }) => (events.length === 0 ? <p class="quiet">{whole ? `It has logged nothing in ${group} that is kept.` : `No logs of the last day in ${group}.`}</p> : (
+    <>{whole ? null : <p class="quiet">The last {span} of <a href={link("logs", "", { group })}>{group}</a>.</p>}<Log events={events} /></>
+  ))}</Loaded>;
 }

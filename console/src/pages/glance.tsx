@@ -56,7 +56,7 @@ function Machine({ host }: { host: Host }) {
       <Bar name="Memory" share={v.mem_used_percent} text={`${Math.round(v.mem_used_percent ?? 0)} % of ${bytes(v.mem_total)}`} metric="CWAgent mem_used_percent" />
       <Bar name="Disk" share={v.disk_used_percent} text={`${Math.round(v.disk_used_percent ?? 0)} %, ${bytes(v.disk_free)} free`} metric="CWAgent disk_used_percent" />
       <Bar name="Workers" share={workers} text={`${v.Processes} of ${v.ProcessesMost}${v.Waiting ? `, ${v.Waiting} wait` : ""}`} metric="Lakerun/Capacity Processes" />
-      <Bar name="Promised to them" share={promised} text={`${bytes((v.Memory ?? 0) * MB)} of ${bytes((v.MemoryMost ?? 0) * MB)}`} metric="Lakerun/Capacity Memory" />
+      <Bar name="Promised" share={promised} text={`${bytes((v.Memory ?? 0) * MB)} of ${bytes((v.MemoryMost ?? 0) * MB)}`} metric="Lakerun/Capacity Memory" />
     </div>
   );
 }

@@ -1,11 +1,13 @@
 // What works on the lake: Glue jobs with their runs and bookmarks, crawlers, triggers and workflows.
 
-import { all, call } from "../api.ts";
+import { useEffect, useState } from "preact/hooks";
+import { all, call, session } from "../api.ts";
 import { link, setParams } from "../route.ts";
 import { duration } from "../time.ts";
-import { Arn, Badge, fail, KeyValues, Loaded, Page, say, Table, Tabs, Time, useLoad, Value } from "../ui.tsx";
+import { Arn, Badge, Failure, fail, KeyValues, Loaded, Loading, Page, say, Table, Tabs, Time, useLoad, Value } from "../ui.tsx";
 import { Logs } from "./functions.tsx";
 import { Place } from "./lake.tsx";
+import { Origin } from "./origin.tsx";
 
 interface Job { Name: string; Role?: string; Command?: { Name?: string; ScriptLocation?: string; PythonVersion?: string }; GlueVersion?: string; WorkerType?: string; NumberOfWorkers?: number; Timeout?: number; MaxRetries?: number; LastModifiedOn?: number; DefaultArguments?: Record<string, string> }
 interface JobRun { Id: string; JobName: string; JobRunState: string; StartedOn?: number; CompletedOn?: number; ExecutionTime?: number; ErrorMessage?: string; StateDetail?: string; Attempt?: number; Arguments?: Record<string, string> }
@@ -16,7 +18,8 @@ interface WorkflowRun { WorkflowRunId: string; Status: string; StartedOn?: numbe
 interface Bookmark { Version?: number; Run?: number; Attempt?: number; RunId?: string; JobBookmark?: string }
 
 export default function Jobs({ rest, params }: { rest: string; params: URLSearchParams }) {
-  if (rest.startsWith("crawler/")) return <OneCrawler name={rest.slice(8)} />;
+  if (rest.startsWith("run/")) return <Run id={rest.slice(4)} />;
+  if (rest.startsWith("crawler/")) return <OneCrawler name={rest.slice(8)} params={params} />;
   if (rest.startsWith("workflow/")) return <OneWorkflow name={rest.slice(9)} />;
   return rest ? <OneJob name={rest} params={params} /> : <List params={params} />;
 }
@@ -80,21 +83,45 @@ function OneJob({ name, params }: { name: string; params: URLSearchParams }) {
           <div class="card"><KeyValues of={[["Kind", job.Command?.Name], ["Script", <Place uri={job.Command?.ScriptLocation} />], ["Glue version", job.GlueVersion], ["Workers", job.NumberOfWorkers ? `${job.NumberOfWorkers} × ${job.WorkerType ?? ""}` : ""], ["Timeout", job.Timeout ? `${job.Timeout} min` : ""], ["Retries", job.MaxRetries], ["Role", job.Role?.startsWith("arn:") ? <Arn arn={job.Role} /> : job.Role], ...Object.entries(job.DefaultArguments ?? {})]} /></div>
           <h2>Runs</h2>
           <Table rows={runs} label="Runs" empty="It has not run yet." mark={(r) => r.Id === run} key={(r) => r.Id} columns={[
-            { name: "Run", cell: (r) => <button class="quiet-button" onClick={() => setParams({ run: r.Id === run ? undefined : r.Id })}>{r.Id}</button>, wide: true },
+            { name: "Run", cell: (r) => <button class="quiet-button" aria-pressed={r.Id === run} onClick={() => setParams({ run: r.Id === run ? undefined : r.Id })}>{r.Id}</button>, wide: true },
             { name: "State", cell: (r) => <Badge status={r.JobRunState} />, sort: (r) => r.JobRunState }, { name: "Started", cell: (r) => <Time at={r.StartedOn} />, sort: (r) => r.StartedOn ?? 0 },
             { name: "Lasted", numeric: true, cell: (r) => (r.StartedOn && r.CompletedOn ? duration(r.CompletedOn - r.StartedOn) : ""), sort: (r) => r.ExecutionTime ?? 0 },
             { name: "Why", wide: true, cell: (r) => (r.StateDetail ? <span class="quiet">{r.StateDetail}</span> : <span class="error">{r.ErrorMessage}</span>) },
             { name: "", cell: (r) => (["RUNNING", "STARTING", "WAITING"].includes(r.JobRunState) ? <button class="danger" onClick={() => call("glue", "BatchStopJobRun", { JobName: name, JobRunIds: [r.Id] }).then(loaded.again, fail)}>Stop</button> : "") },
           ]} />
           {bookmark ? <><h2>Bookmark</h2><div class="card"><KeyValues of={[["Version", bookmark.Version], ["Made by run", bookmark.RunId], ["Runs with it", bookmark.Run]]} /><Value title="State" text={bookmark.JobBookmark} /><p><button class="danger" onClick={() => { if (confirm(`Reset the bookmark of ${name}? The next run reads everything again.`)) call("glue", "ResetJobBookmark", { JobName: name }).then(() => { say("Reset"); loaded.again(); }, fail); }}>Reset…</button></p></div></> : null}
-          {run ? <><p><a href={link("lineage", `glue:jobrun:${run}`)}>What it read and wrote</a></p><h2>Output of {run}</h2><Logs group="/aws-glue/jobs/output" streams={[run]} /><h2>Errors</h2><Logs group="/aws-glue/jobs/error" streams={[run]} /></> : null}
+          {run ? <><h2>Run {run}</h2><Origin worker={`glue:jobrun:${run}`} /><p><a href={link("lineage", `glue:jobrun:${run}`)}>What it read and wrote</a></p><h2>Output</h2><Logs group="/aws-glue/jobs/output" streams={[run]} /><h2>Errors</h2><Logs group="/aws-glue/jobs/error" streams={[run]} /></> : null}
         </>
       )}</Loaded>
     </Page>
   );
 }
 
-function OneCrawler({ name }: { name: string }) {
+/** A run whose job is not known: its id alone leads there. */
+function Run({ id }: { id: string }) {
+  const [error, setError] = useState<unknown>();
+  useEffect(() => {
+    let alive = true;
+    const look = async () => {
+      const { items } = await all<Job>("glue", "GetJobs", {}, "Jobs", "NextToken", 10_000);
+      for (const { Name } of items) {
+        const there = await call("glue", "GetJobRun", { JobName: Name, RunId: id }).then(() => true, () => false);
+        if (!alive) return;
+        if (there) { location.replace(link("jobs", Name, { run: id })); return; }
+      }
+      throw new Error(`No job that is there has a run ${id}: its job was deleted, or its runs are no longer kept.`);
+    };
+    look().catch((e) => alive && setError(e));
+    return () => { alive = false; };
+  }, [id]);
+  return <Page title={id} kind="Job run" up={["Jobs", "#/jobs"]}>{error ? <Failure error={error} /> : <Loading />}<p><a href={link("lineage", `glue:jobrun:${id}`)}>What it read and wrote</a></p></Page>;
+}
+
+/** The lineage's name of a crawl: of its account and region. */
+const crawlOf = (name: string, id: string): string | undefined => (session.who ? `glue:crawl:${session.who.account}:${session.who.region}:${name}:${id}` : undefined);
+
+function OneCrawler({ name, params }: { name: string; params: URLSearchParams }) {
+  const chosen = params.get("crawl") ?? undefined;
   const loaded = useLoad(async () => {
     const [{ Crawler }, crawls] = await Promise.all([call<{ Crawler: Crawler }>("glue", "GetCrawler", { Name: name }), all<Crawl>("glue", "ListCrawls", { CrawlerName: name }, "Crawls", "NextToken", 200)]);
     return { crawler: Crawler, crawls: crawls.items };
@@ -103,12 +130,13 @@ function OneCrawler({ name }: { name: string }) {
     <Page title={name} kind="Crawler" up={["Crawlers", "#/jobs?tab=Crawlers"]} actions={<button class="primary" onClick={() => call("glue", "StartCrawler", { Name: name }).then(() => { say("Started"); loaded.again(); }, fail)}>Run</button>}>
       <Loaded of={loaded}>{({ crawler, crawls }) => (
         <>
-          <div class="card"><KeyValues of={[["State", <Badge status={crawler.State} />], ["Database", crawler.DatabaseName], ["Role", crawler.Role], ["Reads", crawler.Targets?.S3Targets?.map((t) => <div><Place uri={t.Path} /></div>)], ["Last error", crawler.LastCrawl?.ErrorMessage]]} /></div>
+          <div class="card"><KeyValues of={[["State", <Badge status={crawler.State} />], ["Database", crawler.DatabaseName], ["Role", crawler.Role?.startsWith("arn:") ? <Arn arn={crawler.Role} /> : crawler.Role], ["Reads", crawler.Targets?.S3Targets?.map((t) => <div><Place uri={t.Path} /></div>)], ["Last error", crawler.LastCrawl?.ErrorMessage]]} /></div>
           <h2>Crawls</h2>
-          <Table rows={crawls} label="Crawls" empty="It has not run yet." columns={[
-            { name: "State", cell: (c) => <Badge status={c.State} /> }, { name: "Started", cell: (c) => <Time at={c.StartTime} />, sort: (c) => c.StartTime ?? 0 },
+          <Table rows={crawls} label="Crawls" empty="It has not run yet." mark={(c) => c.CrawlId === chosen} key={(c) => c.CrawlId} columns={[
+            { name: "Crawl", cell: (c) => <button class="quiet-button" aria-pressed={c.CrawlId === chosen} onClick={() => setParams({ crawl: c.CrawlId === chosen ? undefined : c.CrawlId })}>{c.CrawlId}</button> }, { name: "State", cell: (c) => <Badge status={c.State} /> }, { name: "Started", cell: (c) => <Time at={c.StartTime} />, sort: (c) => c.StartTime ?? 0 },
             { name: "Lasted", numeric: true, cell: (c) => (c.StartTime && c.EndTime ? duration(c.EndTime - c.StartTime) : "") }, { name: "Changed", wide: true, cell: (c) => <code>{c.Summary}</code> }, { name: "Why", wide: true, cell: (c) => <span class="error">{c.ErrorMessage}</span> },
           ]} />
+          {chosen ? <><h2>Crawl {chosen}</h2>{crawlOf(name, chosen) ? <><Origin worker={crawlOf(name, chosen)!} /><p><a href={link("lineage", crawlOf(name, chosen))}>What it read and wrote</a></p></> : null}<h2>Log</h2><Logs group="/aws-glue/crawlers" streams={[name]} pattern={`"${chosen}"`} /></> : null}
         </>
       )}</Loaded>
     </Page>

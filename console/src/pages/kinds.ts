@@ -1,7 +1,9 @@
 // What the pages of `things.tsx` list: for each kind the operations that list and describe it, what of it is a column, and what belongs to it.
 
+import { link } from "../route.ts";
+
 export interface Listed { service: string; operation: string; member: string; /** What the answer calls the next page. */ token?: string; input?: object }
-export interface Part { title: string; list: (name: string, whole: Record<string, unknown>) => Listed; columns: string[]; /** What one sees where there is none. */ empty: string }
+export interface Part { title: string; list: (name: string, whole: Record<string, unknown>) => Listed; columns: string[]; /** The page of one. */ to?: (row: Record<string, unknown>) => string; /** What one sees where there is none. */ empty: string }
 export interface Kind {
   title: string; one: string;
   list: Listed;
@@ -30,7 +32,7 @@ export const KINDS: Record<string, Kind> = {
     title: "Event buses", one: "Event bus", name: "Name", columns: ["Arn"], list: events("ListEventBuses", "EventBuses"),
     describe: (Name) => ({ service: "events", operation: "DescribeEventBus", input: { Name } }),
     parts: [
-      { title: "Rules", empty: "No rule listens to it.", columns: ["Name", "State", "Description"], list: (EventBusName) => events("ListRules", "Rules", { EventBusName }) },
+      { title: "Rules", empty: "No rule listens to it.", columns: ["Name", "State", "Description"], to: (rule) => link("rules", `rule/${String(rule.EventBusName ?? "default")}/${String(rule.Name)}`), list: (EventBusName) => events("ListRules", "Rules", { EventBusName }) },
       { title: "Archives", empty: "No archive keeps its events.", columns: ["ArchiveName", "State", "EventCount", "SizeBytes", "RetentionDays", "CreationTime"], list: (_, bus) => events("ListArchives", "Archives", { EventSourceArn: bus.Arn }) },
     ],
   },

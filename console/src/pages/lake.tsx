@@ -10,6 +10,15 @@ import { Copy, fail, KeyValues, late, Loaded, Page, save, say, Table, Tabs, Time
 
 interface Column { Name: string; Type?: string; Comment?: string }
 interface CatalogTable { Name: string; DatabaseName: string; TableType?: string; UpdateTime?: number; CreateTime?: number; PartitionKeys?: Column[]; Parameters?: Record<string, string>; VersionId?: string; ViewOriginalText?: string; StorageDescriptor?: { Columns?: Column[]; Location?: string; InputFormat?: string; SerdeInfo?: { SerializationLibrary?: string; Parameters?: Record<string, string> } } }
+
+/** What its files are: as its parameters say, else as its SerDe reads them; of a view that it is one. */
+function format(table: CatalogTable): string {
+  const said = table.Parameters?.classification ?? table.Parameters?.table_type;
+  if (said) return said.toLowerCase();
+  if (table.TableType === "VIRTUAL_VIEW") return "view";
+  const reads = `${table.StorageDescriptor?.SerdeInfo?.SerializationLibrary ?? ""} ${table.StorageDescriptor?.InputFormat ?? ""}`.toLowerCase();
+  return ["parquet", "orc", "avro", "json", "opencsv", "grok", "regex"].find((kind) => reads.includes(kind))?.replace("opencsv", "csv") ?? (/lazysimple|textinput/.test(reads) ? "text" : "");
+}
 interface Stored { Key: string; Size: number; LastModified: number; ETag: string }
 
 const Preview = late(() => import("./preview.tsx").then((m) => m.Preview));
@@ -45,7 +54,7 @@ function Home({ params }: { params: URLSearchParams }) {
               { name: "Table", cell: (t) => <a href={link("lake", `catalog/${t.DatabaseName}/${t.Name}`)}>{t.Name}</a>, sort: (t) => t.Name },
               { name: "Database", cell: (t) => t.DatabaseName, sort: (t) => t.DatabaseName },
               { name: "Columns", numeric: true, cell: (t) => (t.StorageDescriptor?.Columns?.length ?? 0) + (t.PartitionKeys?.length ?? 0) },
-              { name: "Format", cell: (t) => t.Parameters?.classification ?? t.Parameters?.table_type ?? t.TableType },
+              { name: "Format", cell: format, sort: (t) => format(t) },
               { name: "Location", wide: true, cell: (t) => <Place uri={t.StorageDescriptor?.Location} /> },
               { name: "Changed", cell: (t) => <Time at={t.UpdateTime} />, sort: (t) => t.UpdateTime ?? 0 },
             ]} />
@@ -194,7 +203,7 @@ function CatalogPage({ database, name, params }: { database: string; name: strin
         const columns = (of: CatalogTable) => [...(of.StorageDescriptor?.Columns ?? []), ...(of.PartitionKeys ?? []).map((c) => ({ ...c, Comment: "partition key" }))];
         return (
           <>
-            <div class="card"><KeyValues of={[["Location", <Place uri={table.StorageDescriptor?.Location} />], ["Kind", table.TableType], ["Format", table.Parameters?.classification ?? table.Parameters?.table_type], ["SerDe", table.StorageDescriptor?.SerdeInfo?.SerializationLibrary], ["Made", <Time at={table.CreateTime} />], ["Changed", <Time at={table.UpdateTime} />]]} /></div>
+            <div class="card"><KeyValues of={[["Location", <Place uri={table.StorageDescriptor?.Location} />], ["Kind", table.TableType], ["Format", format(table)], ["SerDe", table.StorageDescriptor?.SerdeInfo?.SerializationLibrary], ["Made", <Time at={table.CreateTime} />], ["Changed", <Time at={table.UpdateTime} />]]} /></div>
             <Tabs names={tabs} now={tab} onPick={(t) => setParams({ tab: t })} />
             <div role="tabpanel" aria-labelledby={`tab-${tab}`}>
               {tab === "Schema" ? <>

@@ -1,12 +1,13 @@
 // Models and what predicts with them: endpoints with a call to try, batch transforms with what they wrote.
 
 import { useState } from "preact/hooks";
-import { all, call } from "../api.ts";
+import { all, base64, call } from "../api.ts";
 import { link, setParams } from "../route.ts";
 import { duration } from "../time.ts";
 import { Arn, Badge, Failure, KeyValues, Loaded, Page, Table, Tabs, Time, useLoad, Value } from "../ui.tsx";
 import { Logs } from "./functions.tsx";
 import { Place } from "./lake.tsx";
+import { Origin } from "./origin.tsx";
 
 interface Model { ModelName: string; ModelArn: string; CreationTime: number }
 interface Container { Image?: string; ModelDataUrl?: string; Environment?: Record<string, string> }
@@ -127,7 +128,7 @@ function Try({ name }: { name: string }) {
     setBusy(true);
     const began = performance.now();
     try {
-      const Body = btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+      const Body = base64(text);
       const found = await call<{ Body?: string; InvokedProductionVariant?: string }>("sagemakerruntime", "InvokeEndpoint", { EndpointName: name, ContentType: type, Body });
       setAnswer({ body: new TextDecoder().decode(Uint8Array.from(atob(found.Body ?? ""), (c) => c.charCodeAt(0))), variant: found.InvokedProductionVariant, seconds: (performance.now() - began) / 1000 });
     } catch (wrong) { setError(wrong); } finally { setBusy(false); }
@@ -161,6 +162,7 @@ function OneTransform({ name }: { name: string }) {
             ["On", t.TransformResources ? `${t.TransformResources.InstanceCount} × ${t.TransformResources.InstanceType}` : ""], ["Started", <Time at={t.TransformStartTime ?? t.CreationTime} />],
             ["Lasted", t.TransformEndTime ? duration(t.TransformEndTime - (t.TransformStartTime ?? t.CreationTime)) : ""],
           ]} /></div>
+          <Origin worker={worker(t.TransformJobArn)} />
           <p><a href={link("lineage", worker(t.TransformJobArn))}>What it read and wrote</a></p>
           <h2>Log</h2>
           <Logs group="/aws/sagemaker/TransformJobs" prefix={`${name}/`} />

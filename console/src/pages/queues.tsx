@@ -1,15 +1,17 @@
 // Queues: how full they are, a look at messages, sending one, moving failed ones back.
 
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { all, call, pool } from "../api.ts";
-import { link, setParams } from "../route.ts";
+import { arnLink, link, setParams } from "../route.ts";
+import { count, duration } from "../time.ts";
 import { Arn, fail, KeyValues, Loaded, Page, say, Table, Time, useLoad, Value } from "../ui.tsx";
 import { type Figure, LastDay } from "./lastday.tsx";
 
 type Attributes = Record<string, string>;
 interface Message { MessageId: string; ReceiptHandle: string; Body: string; Attributes?: Attributes }
 
-const FIGURES: Figure[] = [["NumberOfMessagesSent", "Sum", "sent"], ["NumberOfMessagesReceived", "Sum", "received"], ["NumberOfMessagesDeleted", "Sum", "deleted"], ["ApproximateNumberOfMessagesVisible", "Maximum", "waiting, at most"], ["ApproximateAgeOfOldestMessage", "Maximum", "s old, at most"]];
+const FIGURES: Figure[] = [["NumberOfMessagesSent", "Sum", "sent"], ["NumberOfMessagesReceived", "Sum", "received"], ["NumberOfMessagesDeleted", "Sum", "deleted"], ["ApproximateNumberOfMessagesVisible", "Maximum", "waiting at once"], ["ApproximateAgeOfOldestMessage", "Maximum", "age of the oldest, in s"]];
 
 const attributes = (QueueUrl: string) => call<{ Attributes: Attributes }>("sqs", "GetQueueAttributes", { QueueUrl, AttributeNames: ["All"] }).then((r) => r.Attributes);
 
@@ -33,8 +35,15 @@ function List({ name }: { name: string }) {
     { name: "Waiting", numeric: true, cell: (q) => q.of.ApproximateNumberOfMessages, sort: (q) => Number(q.of.ApproximateNumberOfMessages ?? -1) },
     { name: "In flight", numeric: true, cell: (q) => q.of.ApproximateNumberOfMessagesNotVisible, sort: (q) => Number(q.of.ApproximateNumberOfMessagesNotVisible ?? -1) },
     { name: "Delayed", numeric: true, cell: (q) => q.of.ApproximateNumberOfMessagesDelayed },
-    { name: "Failed messages go to", cell: (q) => (q.of.RedrivePolicy ? (JSON.parse(q.of.RedrivePolicy) as { deadLetterTargetArn: string }).deadLetterTargetArn.split(":").pop() : "") },
+    { name: "Failed messages go to", cell: (q) => (q.of.RedrivePolicy ? <a href={arnLink((JSON.parse(q.of.RedrivePolicy) as { deadLetterTargetArn: string }).deadLetterTargetArn)}>{(JSON.parse(q.of.RedrivePolicy) as { deadLetterTargetArn: string }).deadLetterTargetArn.split(":").pop()}</a> : "") },
   ]} /></>}</Loaded></Page>;
+}
+
+/** Where messages go that were received too often. */
+function dead(of: Attributes): ComponentChildren {
+  if (!of.RedrivePolicy) return "";
+  const { deadLetterTargetArn: arn, maxReceiveCount: most } = JSON.parse(of.RedrivePolicy) as { deadLetterTargetArn: string; maxReceiveCount: number | string };
+  return <><Arn arn={arn} /> after {count(Number(most), "receive")}</>;
 }
 
 function One({ name }: { name: string }) {
@@ -54,7 +63,7 @@ function One({ name }: { name: string }) {
       <Loaded of={loaded}>{({ of, sources }) => (
         <>
           <div class="cards">{([["Waiting", "ApproximateNumberOfMessages"], ["In flight", "ApproximateNumberOfMessagesNotVisible"], ["Delayed", "ApproximateNumberOfMessagesDelayed"]] as const).map(([label, key]) => <div class="figure"><span>{label}</span><b>{of[key]}</b></div>)}</div>
-          <div class="card"><KeyValues of={[["ARN", <Arn arn={of.QueueArn!} />], ["Visibility timeout", `${of.VisibilityTimeout} s`], ["Kept for", `${of.MessageRetentionPeriod} s`], ["FIFO", of.FifoQueue], ["Redrive policy", of.RedrivePolicy ? <code>{of.RedrivePolicy}</code> : ""], ["Dead letters of", sources.map((s) => s.split("/").pop()).join(", ")]]} />
+          <div class="card"><KeyValues of={[["ARN", <Arn arn={of.QueueArn!} />], ["Visibility timeout", `${of.VisibilityTimeout} s`], ["Kept for", duration(Number(of.MessageRetentionPeriod))], ["FIFO", of.FifoQueue === "true" ? "yes" : ""], ["Dead letters go to", dead(of)], ["Dead letters of", sources.map((s) => <div><a href={link("queues", s.split("/").pop())}>{s.split("/").pop()}</a></div>)]]} />
             {sources.length > 0 ? <p><button onClick={() => call("sqs", "StartMessageMoveTask", { SourceArn: of.QueueArn }).then(() => say("The messages go back to where they came from"), fail)}>Move all back to their queues</button></p> : null}
           </div>
           <LastDay namespace="AWS/SQS" dimensions={{ QueueName: name }} figures={FIGURES} />

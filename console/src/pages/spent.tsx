@@ -5,18 +5,23 @@ import { count } from "../time.ts";
 import { Loaded, Page, Table, useLoad } from "../ui.tsx";
 import { money } from "./prices.ts";
 import { Prices } from "./pricelist.tsx";
-import { costs, KINDS, lastDays, priced, type Series, sum } from "./usage.ts";
+import { costs, kindOf, lastDays, priced, type Series, sum } from "./usage.ts";
 import { used } from "./used.ts";
 
 const SPANS = [7, 14];
 const day = (at: number): string => new Date(at * 1000).toISOString().slice(0, 10);
-const amount = (s: { metric: string }, n: number): string => `${n.toLocaleString(undefined, { maximumFractionDigits: 2 })} ${KINDS[s.metric]?.unit ?? ""}`;
+/** An amount in its unit. */
+function amount(s: { metric: string }, n: number): string {
+  const unit = kindOf(s.metric)?.unit ?? "";
+  return `${n.toLocaleString(undefined, { maximumFractionDigits: 2 })} ${n === 1 ? unit.replace(/s$/, "") : unit}`;
+}
 
 /** The page of what used something. */
 function place(s: Series): string | undefined {
-  const service = KINDS[s.metric]?.service;
+  const service = kindOf(s.metric)?.service;
   if (service === "states") return arnLink(s.value);
-  return service === "lambda" ? link("functions", s.value) : service === "glue" ? link("jobs", s.value) : undefined;
+  if (s.metric === "CrawlerDPUSeconds") return link("jobs", `crawler/${s.value}`);
+  return ({ lambda: link("functions", s.value), glue: link("jobs", s.value), dynamodb: link("tables", s.value), sagemaker: link("models", `model/${s.value}`), athena: link("things", `workgroups/${s.value}`) } as Record<string, string>)[service ?? ""];
 }
 
 export default function Spent({ params }: { rest: string; params: URLSearchParams }) {
@@ -43,19 +48,19 @@ function Sums({ services, resources, days }: { services: Series[]; resources: Se
       <p><b class="total">{money(all.total)}</b> <span class="quiet">is what AWS's list prices make of what ran here in the last {count(days.length, "day")}. It costs nothing here. Days are UTC's.</span></p>
       <h2>By day</h2>
       <Table rows={rows} label="Costs by day" columns={[
-        { name: "Day", cell: (r) => day(r.at) },
-        ...kinds.map((s) => ({ name: KINDS[s.metric]!.name, numeric: true, cell: (r: { at: number }) => { const n = s.days.get(r.at) ?? 0; const cost = priced(s.metric, n); return n === 0 ? "" : <span title={amount(s, n)}>{cost === undefined ? amount(s, n) : money(cost)}</span>; } })),
+        { name: "Day", cell: (r) => <time>{day(r.at)}</time> },
+        ...kinds.map((s) => ({ name: kindOf(s.metric)!.name, numeric: true, cell: (r: { at: number }) => { const n = s.days.get(r.at) ?? 0; const cost = priced(s.metric, n); return n === 0 ? "" : <span title={amount(s, n)}>{cost === undefined ? amount(s, n) : money(cost)}</span>; } })),
         { name: "In all", numeric: true, cell: (r) => <b>{money(r.usd)}</b> },
-        { name: "Of the dearest", wide: true, cell: (r) => <div class="operator-bar" style={{ width: `${(r.usd / most) * 100}%` }} /> },
+        { name: "Of the dearest", wide: true, cell: (r) => r.usd === 0 ? null : <div class="operator-bar" style={{ width: `${(r.usd / most) * 100}%` }} /> },
       ]} />
       <h2>By what used it</h2>
       <Table rows={resources.filter((s) => sum(s) > 0)} label="Costs by resource" empty="Nothing was used in these days." columns={[
-        { name: "Service", cell: (s) => KINDS[s.metric]?.name ?? s.metric, sort: (s) => KINDS[s.metric]?.name ?? s.metric },
+        { name: "Service", cell: (s) => kindOf(s.metric)?.name ?? s.metric, sort: (s) => kindOf(s.metric)?.name ?? s.metric },
         { name: "Resource", wide: true, cell: (s) => { const to = place(s); const name = s.value.split(":").pop()!; return to ? <a href={to}>{name}</a> : name; }, sort: (s) => s.value },
         { name: "Amount", numeric: true, cell: (s) => amount(s, sum(s)), sort: sum },
         { name: "At AWS's price", numeric: true, cell: (s) => { const cost = priced(s.metric, sum(s)); return cost === undefined ? "no price is kept" : money(cost); }, sort: (s) => priced(s.metric, sum(s)) ?? -1 },
       ]} />
-      <p class="quiet">Not in it: {all.unpriced.length > 0 ? `${all.unpriced.map((s) => KINDS[s.metric]!.name).join(", ")} (their amounts are shown); ` : ""}Express executions, crawlers, SageMaker, DynamoDB, storage, requests of S3 and messages, transfer; what ran before this version, and what ended in the seconds before a server was killed. Free tiers and discounts are not taken off.</p>
+      <p class="quiet">Not in it: {all.unpriced.length > 0 ? `${all.unpriced.map((s) => kindOf(s.metric)!.name).join(", ")} (their amounts are shown); ` : ""}Express executions, endpoints, storage, requests of S3 and messages, transfer; what ran before this version, and what ended in the seconds before a server was killed. Free tiers and discounts are not taken off.</p>
       <Prices />
     </>
   );

@@ -10,6 +10,7 @@ import { link, setParams } from "../route.ts";
 import { bytes, duration } from "../time.ts";
 import { Badge, Failure, fail, late, Loaded, Loading, Page, save, say, Table, Time, useLoad } from "../ui.tsx";
 import { type Cells, Grid, isNumber, SORTED_MOST } from "./grid.tsx";
+import { Origin } from "./origin.tsx";
 import { operators } from "./plan.ts";
 
 interface Query { QueryExecutionId: string; Query: string; WorkGroup?: string; QueryExecutionContext?: { Database?: string }; StatementType?: string; Status: { State: string; StateChangeReason?: string; SubmissionDateTime?: number }; Statistics?: { DataScannedInBytes?: number; TotalExecutionTimeInMillis?: number; QueryQueueTimeInMillis?: number }; ResultConfiguration?: { OutputLocation?: string } }
@@ -205,6 +206,7 @@ function Answer({ id }: { id: string }) {
       <p class="row"><Badge status={query.Status.State} />
         {running(query) ? <button onClick={() => call("athena", "StopQueryExecution", { QueryExecutionId: id }).catch(fail)}>Cancel</button> : null}
         <span class="quiet">{told?.TotalExecutionTimeInMillis === undefined ? "" : duration(told.TotalExecutionTimeInMillis / 1000)}{told?.DataScannedInBytes === undefined ? "" : ` · ${bytes(told.DataScannedInBytes)} scanned`}</span> {running(query) ? null : <a href={link("lineage", `athena:query:${id}`)}>Lineage</a>}</p>
+      <Origin worker={`athena:query:${id}`} again={running(query)} />
       {query.Status.State === "FAILED" ? <p class="error" role="alert">{query.Status.StateChangeReason}</p> : null}
       {query.Status.State === "SUCCEEDED" ? (/^\s*explain\b/i.test(query.Query) ? <Plan query={query} /> : <Rows query={query} />) : null}
     </div>

@@ -13,15 +13,18 @@ const read = (of: Listed): Promise<{ items: Row[]; more: boolean }> => all<Row>(
 
 /** A member's name in words: LastModifiedTime is "Last modified time". */
 const words = (member: string): string => {
-  const spaced = member.replace(/([a-z0-9])([A-Z])/g, "$1 $2").toLowerCase().replace(/\barn\b/, "ARN").replace(/\bid\b/, "ID").replace(/\buri\b/, "URI");
+  const spaced = member.replace(/([a-z0-9])([A-Z])/g, "$1 $2").replace(/([A-Z]+)([A-Z][a-z])/g, "$1 $2").toLowerCase().replace(/\b(aws|api)\b/g, (word) => word.toUpperCase()).replace(/\barn\b/, "ARN").replace(/\bid\b/, "ID").replace(/\buri\b/, "URI");
   return spaced[0]!.toUpperCase() + spaced.slice(1);
 };
+
+/** What a kind is called within a sentence: "API destination" keeps its capitals. */
+const inside = (one: string): string => (/^[A-Z]{2}/.test(one) ? one : one.toLowerCase());
 
 /** A member as it is best shown, by its name and what it holds. */
 function Member({ name, value }: { name: string; value: unknown }): ComponentChildren {
   if (value === undefined || value === null || value === "") return null;
   if (/(State|Status)$/.test(name) && typeof value === "string") return <Badge status={value} />;
-  if (/(Time|Date|At)$/.test(name) && (typeof value === "number" || typeof value === "string")) return <Time at={value} />;
+  if (/(Time|Date|At)$/.test(name) && (typeof value === "number" || typeof value === "string")) return value === 0 ? <span class="quiet">not known</span> : <Time at={value} />;
   if (/Bytes$/.test(name) && typeof value === "number") return bytes(value);
   if (typeof value === "string") return value.startsWith("arn:") ? <Arn arn={value} /> : name.endsWith("Policy") || name === "EventPattern" ? <Json text={value} /> : value;
   if (typeof value === "number") return value.toLocaleString();
@@ -51,7 +54,7 @@ function List({ id, kind }: { id: string; kind: Kind }) {
   const loaded = useLoad(() => read(kind.list), [id], [kind.topic ?? kind.list.service]);
   return (
     <Page title={kind.title}>
-      <Loaded of={loaded}>{({ items }) => <Table rows={items} label={kind.title} empty={`No ${kind.one.toLowerCase()} yet.`} columns={[
+      <Loaded of={loaded}>{({ items }) => <Table rows={items} label={kind.title} empty={`No ${inside(kind.one)} yet.`} columns={[
         { name: kind.one, wide: true, cell: (r) => <a href={link("things", `${id}/${String(r[kind.name])}`)}>{String(r[kind.name])}</a>, sort: (r) => String(r[kind.name]) },
         ...kind.columns.map(column),
       ]} />}</Loaded>
@@ -65,7 +68,7 @@ function One({ id, kind, name }: { id: string; kind: Kind; name: string }) {
   const loaded = useLoad(async () => {
     const asked = kind.describe!(name);
     const whole = at(await call<Row>(asked.service, asked.operation, asked.input), asked.place) as Row | undefined;
-    if (!whole) throw new Error(`There is no ${kind.one.toLowerCase()} ${name}.`);
+    if (!whole) throw new Error(`There is no ${inside(kind.one)} ${name}.`);
     return { whole };
   }, [id, name], [kind.topic ?? kind.list.service]);
   const act = (action: NonNullable<Kind["actions"]>[number]) => call(action.service, action.operation, action.input(name)).then(() => { say(`${action.title}: done`); loaded.again(); }, fail);
@@ -85,5 +88,5 @@ function One({ id, kind, name }: { id: string; kind: Kind; name: string }) {
 function Belonging({ part, name, whole }: { part: Part; name: string; whole: Row }) {
   const of = part.list(name, whole);
   const loaded = useLoad(() => read(of), [JSON.stringify(of)], []);
-  return <><h2>{part.title}</h2><Loaded of={loaded}>{({ items }) => <Table rows={items} label={part.title} empty={part.empty} columns={part.columns.map(column)} />}</Loaded></>;
+  return <><h2>{part.title}</h2><Loaded of={loaded}>{({ items }) => <Table rows={items} label={part.title} empty={part.empty} columns={part.columns.map((name, at) => { const plain = column(name); const to = part.to; return at === 0 && to ? { ...plain, cell: (r: Row) => <a href={to(r)}>{String(r[name])}</a> } : plain; })} />}</Loaded></>;
 }

@@ -1,7 +1,7 @@
 // Reads CloudWatch's metrics of usage and of the machine.
 
-import { all, call } from "../api.ts";
-import { DAY, KINDS, type Series, USAGE } from "./usage.ts";
+import { all, call, pool } from "../api.ts";
+import { DAY, kindOf, type Series, USAGE } from "./usage.ts";
 
 export interface Metric { Namespace: string; MetricName: string; Dimensions: { Name: string; Value: string }[] }
 interface Result { Id: string; Timestamps: number[]; Values: number[] }
@@ -22,11 +22,42 @@ export async function read(metrics: Metric[], from: number, to: number, period: 
   return found;
 }
 
+/** So many tables are asked whether they are billed by request. */
+const TABLES = 300;
+
+/** What on-demand tables have taken, by table: CloudWatch counts it in any mode, and what is provisioned is billed by the hour. */
+async function tables(days: number[]): Promise<Series[]> {
+  const { items } = await all<Metric>("cloudwatch", "ListMetrics", { Namespace: "AWS/DynamoDB" }, "Metrics", "NextToken", 10_000);
+  const metrics = items.filter((m) => m.Dimensions.length === 1 && m.Dimensions[0]!.Name === "TableName" && /^Consumed(Read|Write)CapacityUnits$/.test(m.MetricName));
+  if (metrics.length === 0) return [];
+  const values = await read(metrics, days[0]!, days[days.length - 1]! + DAY, DAY, "Sum");
+  const there = new Set((await all<string>("dynamodb", "ListTables", {}, "TableNames", "LastEvaluatedTableName", 10_000)).items);
+  const names = [...new Set(metrics.filter((_, i) => values[i]!.size > 0).map((m) => m.Dimensions[0]!.Value))].filter((name) => there.has(name)).slice(0, TABLES);
+  const modes = new Map(await pool(names, 6, async (TableName): Promise<[string, string | undefined]> =>
+    [TableName, await call<{ Table: { BillingModeSummary?: { BillingMode?: string } } }>("dynamodb", "DescribeTable", { TableName }).then(({ Table }) => Table.BillingModeSummary?.BillingMode, () => undefined)]));
+  return metrics.map((m, i) => {
+    const value = m.Dimensions[0]!.Value;
+    const metric = modes.get(value) !== "PAY_PER_REQUEST" ? "ProvisionedUnits" : m.MetricName.includes("Read") ? "ReadRequestUnits" : "WriteRequestUnits";
+    return { metric, value, days: values[i]! };
+  });
+}
+
+/** Series of one metric, added up. */
+function together(all: Series[]): Series[] {
+  const found = new Map<string, Series>();
+  for (const { metric, days } of all) {
+    const whole = found.get(metric) ?? { metric, value: "", days: new Map() };
+    for (const [day, n] of days) whole.days.set(day, (whole.days.get(day) ?? 0) + n);
+    found.set(metric, whole);
+  }
+  return [...found.values()];
+}
+
 /** What was used on these days: by service in all, or by what used it. */
 export async function used(by: "Service" | "Resource", days: number[]): Promise<Series[]> {
-  const metrics = by === "Service"
-    ? Object.entries(KINDS).map(([MetricName, { service }]): Metric => ({ Namespace: USAGE, MetricName, Dimensions: [{ Name: "Service", Value: service }] }))
-    : (await all<Metric>("cloudwatch", "ListMetrics", { Namespace: USAGE }, "Metrics", "NextToken", 10_000)).items.filter((m) => m.Dimensions[0]?.Name === by);
-  const values = await read(metrics, days[0]!, days[days.length - 1]! + DAY, DAY, "Sum");
-  return metrics.map((m, i) => ({ metric: m.MetricName, value: m.Dimensions[0]!.Value, days: values[i]! }));
+  const listed = all<Metric>("cloudwatch", "ListMetrics", { Namespace: USAGE, Dimensions: [{ Name: by }] }, "Metrics", "NextToken", 10_000);
+  const metrics = (await listed).items.filter((m) => kindOf(m.MetricName));
+  const [values, dynamo] = await Promise.all([metrics.length > 0 ? read(metrics, days[0]!, days[days.length - 1]! + DAY, DAY, "Sum") : [], tables(days)]);
+  const found = metrics.map((m, i) => ({ metric: m.MetricName, value: m.Dimensions[0]!.Value, days: values[i]! }));
+  return [...found, ...(by === "Service" ? together(dynamo) : dynamo)];
 }

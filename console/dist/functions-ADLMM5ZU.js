@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-W57WWYW3.js";import"./chunk-64ZW5Y2X.js";import"./chunk-5XJBOALR.js";import"./chunk-E5IQOVZM.js";import"./chunk-YGLY2FDH.js";import"./chunk-MXWKQQRQ.js";import"./chunk-MXIL2SYY.js";import"./chunk-PPQGM4SI.js";import"./chunk-EUNGTJJ3.js";import"./chunk-ONFQWQRN.js";export{b as Logs,a as default};
