@@ -202,7 +202,7 @@ async fn empty(client: &Client, bucket: &str) -> Result<()> {
             gone += 1;
         }
     }
-    say(&format!("{gone} objects of {bucket} deleted"));
+    say(&format!("{gone} object{} of {bucket} deleted", if gone == 1 { "" } else { "s" }));
     Ok(())
 }
 

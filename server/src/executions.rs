@@ -44,12 +44,15 @@ impl RunArgs {
     }
 }
 
+/// Source: Step Functions' API Reference, `ListExecutions`.
+const STATUSES: [&str; 6] = ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"];
+
 #[derive(clap::Args)]
 pub(crate) struct ListArgs {
     /// A state machine's name or ARN; all of them where none is given
     state_machine: Option<String>,
-    /// Only those: RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, PENDING_REDRIVE
-    #[arg(long, value_name = "STATUS")]
+    /// Only those
+    #[arg(long, value_name = "STATUS", ignore_case = true, value_parser = STATUSES)]
     status: Option<String>,
     /// At most so many, newest first
     #[arg(long, default_value_t = 50)]
@@ -304,7 +307,7 @@ pub(crate) async fn list(client: &Client, asked: ListArgs) -> Result<()> {
         if let Some(status) = &asked.status {
             filter["statusFilter"] = status.to_ascii_uppercase().into();
         }
-        match pages(client, "ListExecutions", filter, "executions", asked.limit).await {
+        match pages(client, "ListExecutions", filter, "executions", asked.limit.saturating_add(1)).await {
             Err(error) => {
                 let (error, named) = (error.to_string(), asked.state_machine.as_deref());
                 match (error.split(':').next(), named) {
@@ -322,6 +325,7 @@ pub(crate) async fn list(client: &Client, asked: ListArgs) -> Result<()> {
     found.sort_by(|a, b| {
         b["startDate"].as_f64().unwrap_or_default().total_cmp(&a["startDate"].as_f64().unwrap_or_default())
     });
+    let is_cut = found.len() > asked.limit;
     found.truncate(asked.limit);
     if asked.output != Format::Table {
         return output::document(asked.output, &json!({ "executions": found }));
@@ -341,6 +345,9 @@ pub(crate) async fn list(client: &Client, asked: ListArgs) -> Result<()> {
         ]);
     }
     output::table(&["STATUS", "STARTED", "LASTED", "STATE MACHINE", "NAME"], &rows);
+    if is_cut {
+        crate::info::complain(&format!("the newest {}: there are older ones (--limit N)", asked.limit));
+    }
     Ok(())
 }
 
@@ -470,6 +477,9 @@ fn text(flag: &str, argument: &str) -> Result<String> {
     };
     match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
         Ok(_) => Ok(text),
+        Err(_) if !argument.starts_with('@') && Path::new(argument).is_file() => {
+            bail!("{flag} is not JSON; for what the file holds write {flag} @{argument}")
+        }
         Err(e) => bail!("{flag} is not JSON: {e}"),
     }
 }

@@ -75,7 +75,7 @@ pub(crate) async fn status(data: &Path, format: Format) -> Result<()> {
     }
     output::record(&told);
     let counts = holds.as_object().into_iter().flatten();
-    say(&format!("holds      {}", counts.map(|(what, n)| counted(what, n)).collect::<Vec<_>>().join(", ")));
+    say(&format!("holds     {}", counts.map(|(what, n)| counted(what, n)).collect::<Vec<_>>().join(", ")));
     Ok(())
 }
 
@@ -198,6 +198,11 @@ pub(crate) async fn logs(data: &Path, prefix: &str, follow: bool) -> Result<()> 
             }
         }
         if !follow {
+            match (groups.is_empty(), prefix) {
+                (false, _) => {}
+                (true, "") => complain("nothing has logged yet: there is no log group"),
+                (true, prefix) => complain(&format!("no log group begins with {prefix}")),
+            }
             return Ok(());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;

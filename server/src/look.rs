@@ -44,7 +44,7 @@ const SAGEMAKER: (&str, &str) = ("sagemaker", "sagemaker");
 const ATHENA: (&str, &str) = ("athena", "athena");
 const EVENTS: (&str, &str) = ("events", "events");
 
-const KINDS: [Kind; 23] = [
+const KINDS: [Kind; 29] = [
     kind("Glue job", GLUE, "GetJob", "JobName", "/Job"),
     kind("crawler", GLUE, "GetCrawler", "Name", "/Crawler"),
     kind("Glue workflow", GLUE, "GetWorkflow", "Name", "/Workflow"),
@@ -59,6 +59,12 @@ const KINDS: [Kind; 23] = [
     kind("query", ATHENA, "GetQueryExecution", "QueryExecutionId", "/QueryExecution"),
     kind("rule", EVENTS, "DescribeRule", "Name", ""),
     kind("event bus", EVENTS, "DescribeEventBus", "Name", ""),
+    kind("archive", EVENTS, "DescribeArchive", "ArchiveName", ""),
+    kind("replay", EVENTS, "DescribeReplay", "ReplayName", ""),
+    kind("API destination", EVENTS, "DescribeApiDestination", "Name", ""),
+    kind("connection", EVENTS, "DescribeConnection", "Name", ""),
+    by_arn(kind("parameter", ("ssm", "ssm"), "GetParameter", "Name", "/Parameter")),
+    kind("image repository", ("ecr", "ecr"), "DescribeRepositories", "repositoryNames", "/repositories/0"),
     kind("schedule", ("scheduler", "scheduler"), "GetSchedule", "Name", ""),
     kind("pipe", ("pipes", "pipes"), "DescribePipe", "Name", ""),
     kind("role", ("iam", "iam"), "GetRole", "RoleName", "/Role"),
@@ -98,7 +104,8 @@ pub(crate) async fn describe(client: &Client, name: &str, format: Format) -> Res
 /// What lineage knows it as.
 fn of_lineage(kind: &str, name: &str, value: &Value) -> Option<String> {
     match kind {
-        "execution" | "Map Run" | "object" | "folder" => Some(name.to_owned()),
+        "execution" => Some(value["executionArn"].as_str().unwrap_or(name).to_owned()),
+        "Map Run" | "object" | "folder" => Some(name.to_owned()),
         "catalog table" => Some(format!("glue://{}/{}", value["DatabaseName"].as_str()?, value["Name"].as_str()?)),
         // Partitions are told by their files.
         "partition" => {
@@ -111,7 +118,7 @@ fn of_lineage(kind: &str, name: &str, value: &Value) -> Option<String> {
 
 /// All that have this name, or the one with this ARN.
 async fn find(client: &Client, name: &str) -> Result<Vec<(&'static str, Value)>> {
-    if let Some(place) = name.strip_prefix("s3://") {
+    if let Some(place) = name.strip_prefix("s3://").filter(|place| place.contains('/')) {
         return Ok(vec![if place.ends_with('/') {
             ("folder", folder(client, place).await?)
         } else {
@@ -127,15 +134,29 @@ async fn find(client: &Client, name: &str) -> Result<Vec<(&'static str, Value)>>
     if name.contains(":mapRun:") {
         return Ok(vec![("Map Run", executions::call(client, "DescribeMapRun", json!({ "mapRunArn": name })).await?)]);
     }
+    if name.split_once('/').is_some_and(|(machine, _)| is_plain(machine))
+        && let Ok(found) = executions::described(client, &executions::execution_arn(client, name)?).await
+    {
+        return Ok(vec![("execution", found)]);
+    }
     let door = Door::open(client).await?;
-    let found = named(client, &door, name).await;
+    let bucket = name.strip_prefix("s3://").map(|bucket| format!("arn:aws:s3:::{bucket}"));
+    let found = named(client, &door, bucket.as_deref().unwrap_or(name)).await;
     door.close().await?;
     let found = found?;
     if found.is_empty() {
+        if let Some(bucket) = name.strip_prefix("s3://") {
+            bail!("there is no bucket {bucket}");
+        }
         let kinds: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
         bail!("there is no state machine, execution, bucket, catalog table, queue, {} {name}", kinds.join(", "));
     }
     Ok(found)
+}
+
+/// A state machine's name before an execution's: no ARN, and nothing that begins with a slash.
+fn is_plain(machine: &str) -> bool {
+    !machine.is_empty() && !machine.contains(':')
 }
 
 async fn named(client: &Client, door: &Door<'_>, name: &str) -> Result<Vec<(&'static str, Value)>> {
@@ -190,7 +211,7 @@ async fn one(client: &Client, door: &Door<'_>, kind: &Kind, name: &str, short: &
         "topic" if !name.starts_with("arn:") => {
             json!(format!("arn:aws:sns:{}:{}:{name}", client.server.region, client.server.account))
         }
-        "alarm" => json!([short]),
+        "alarm" | "image repository" => json!([short]),
         _ if kind.by_arn => json!(name),
         _ => json!(short),
     };
@@ -224,7 +245,12 @@ async fn of_catalog(client: &Client, place: &str) -> Result<(&'static str, Value
     let [database, table, pairs @ ..] = parts.as_slice() else {
         bail!("a table is named glue://DATABASE/TABLE, a partition glue://DATABASE/TABLE/KEY=VALUE, not glue://{place}")
     };
-    let mut answer = table_of(client, database, table).await?;
+    let mut answer = match table_of(client, database, table).await {
+        Err(error) if error.to_string().starts_with("EntityNotFoundException") => {
+            bail!("the catalog has no table {database}.{table}")
+        }
+        answer => answer?,
+    };
     if pairs.is_empty() {
         return Ok(("catalog table", answer["Table"].take()));
     }
@@ -267,7 +293,7 @@ async fn object(client: &Client, place: &str) -> Result<Value> {
     };
     let key: Vec<String> = key.split('/').map(crate::deploy::package::escape).collect();
     let path = format!("/{bucket}/{}", key.join("/"));
-    let Some(headers) = client.head(&path).await? else { bail!("there is no object {place}") };
+    let Some(headers) = client.head(&path).await? else { bail!("there is no object s3://{place}") };
     let mut told = serde_json::Map::new();
     for name in ["content-length", "content-type", "last-modified", "etag", "x-amz-version-id"] {
         if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {

@@ -143,7 +143,7 @@ enum Command {
         #[command(flatten)]
         data: DataFlag,
     },
-    /// Start an execution of a state machine, and follow it
+    /// Start an execution of a state machine; with --follow show its states as they run
     #[command(after_help = EXIT_CODES)]
     Run {
         #[command(flatten)]

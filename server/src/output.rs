@@ -73,13 +73,22 @@ pub(crate) fn record(value: &Value) {
     let Some(members) = value.as_object() else { return say(&plain(value)) };
     let wide = members.keys().map(String::len).max().unwrap_or(0);
     for (name, value) in members {
-        let text = plain(value);
+        let text = time(name, value).unwrap_or_else(|| plain(value));
         if text.contains('\n') {
             say(&format!("{name}\n  {}", text.replace('\n', "\n  ")));
         } else {
             say(&format!("{name:<wide$}  {text}"));
         }
     }
+}
+
+/// A member that is a time by its name and its value, as people read it: AWS's JSON has seconds since 1970, and milliseconds for logs.
+fn time(name: &str, value: &Value) -> Option<String> {
+    const SECONDS: std::ops::Range<f64> = 1e9..1e10;
+    let is_time = ["Time", "Date", "Timestamp", "On", "At", "date", "time"].iter().any(|end| name.ends_with(end));
+    let value = value.as_f64().filter(|_| is_time)?;
+    let seconds = [value, value / 1000.0].into_iter().find(|seconds| SECONDS.contains(seconds))?;
+    Some(crate::executions::moment(seconds))
 }
 
 /// A value as a cell: texts without their quotes, JSON in a text as indented JSON.
@@ -128,7 +137,19 @@ pub(crate) fn failure(error: &str, cause: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{aligned, cause, failure};
+    use serde_json::json;
+
+    use super::{aligned, cause, failure, time};
+
+    #[test]
+    fn times_are_read_by_people() {
+        let told = |name, value| time(name, &value);
+        assert_eq!(told("CreateTime", json!(1_796_088_748.809)).as_deref(), Some("2026-12-01 01:32:28Z"));
+        assert_eq!(told("creationTime", json!(1_796_088_748_809_u64)).as_deref(), Some("2026-12-01 01:32:28Z"));
+        assert_eq!(told("Timeout", json!(2880)), None);
+        assert_eq!(told("ExecutionTime", json!(17)), None, "it is a duration");
+        assert_eq!(told("Version", json!(1_796_088_748)), None);
+    }
 
     #[test]
     fn an_error_is_said_once() {

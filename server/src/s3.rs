@@ -78,6 +78,12 @@ async fn list(client: &Client, asked: &ListArgs) -> Result<()> {
     };
     let time = |row: &Value| row["LastModified"].as_f64().map(executions::moment).unwrap_or_default();
     let rows: Vec<_> = found.iter().map(|row| vec![time(row), text(row, "Size"), text(row, "Place")]).collect();
+    if rows.is_empty() {
+        let nothing =
+            if place.is_empty() { "there is no bucket".to_owned() } else { format!("nothing is in s3://{place}") };
+        crate::info::complain(&nothing);
+        return Ok(());
+    }
     output::table(&["CHANGED", "BYTES", "PLACE"], &rows);
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `lakerun sql`: Athena from the command line: one statement, a file, or a prompt.
 
+mod prompt;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,9 +18,9 @@ const POLL: Duration = Duration::from_millis(50);
 /// Where results go whose workgroup names no place.
 const RESULTS: &str = "lakerun-query-results";
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct SqlArgs {
-    /// The statement; a prompt where none is given (\d lists tables, \d TABLE describes one, \q leaves)
+    /// The statement; a prompt where none is given, with a history and completion where there is rlwrap (\? shows its commands)
     statement: Option<String>,
     /// A file with one statement; - for what is piped in
     #[arg(short, long, value_name = "FILE", conflicts_with = "statement")]
@@ -30,6 +32,9 @@ pub(crate) struct SqlArgs {
     workgroup: String,
     #[arg(short, long, value_enum, default_value_t)]
     output: Form,
+    /// The prompt's lines are edited by the terminal, though there is rlwrap
+    #[arg(long)]
+    plain: bool,
     /// Where Parquet goes: a file, or a folder where there are several
     #[arg(long, value_name = "FILE", required_if_eq("output", "parquet"))]
     to: Option<PathBuf>,
@@ -65,7 +70,7 @@ pub(crate) async fn run(client: &Client, asked: SqlArgs) -> Result<ExitCode> {
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
         }
         (None, None) if !std::io::stdin().is_terminal() => std::io::read_to_string(std::io::stdin())?,
-        (None, None) => return prompt(client, &asked).await,
+        (None, None) => return prompt::run(client, &asked).await,
     };
     if let (Form::Parquet, Some(to)) = (asked.output, &asked.to) {
         unload(client, &asked, &statement, to).await?;
@@ -175,7 +180,9 @@ fn show(answer: &Answer, form: Form) -> Result<()> {
             let cell = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "NULL".to_owned());
             let rows: Vec<Vec<String>> = answer.rows.iter().map(|row| row.iter().map(cell).collect()).collect();
             output::table(&names, &rows);
-            let summary = format!("({} rows, {} ms, {} bytes scanned)", rows.len(), answer.millis, answer.scanned);
+            let plural = if rows.len() == 1 { "" } else { "s" };
+            let (rows, millis, scanned) = (rows.len(), answer.millis, answer.scanned);
+            let summary = format!("({rows} row{plural}, {millis} ms, {scanned} bytes scanned)");
             let _ = writeln!(std::io::stderr(), "{summary}");
         }
     }
@@ -219,8 +226,10 @@ fn field(text: &str) -> String {
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
-/// Tables as `database.table`, with their columns.
-async fn catalog(client: &Client) -> Result<Vec<(String, Vec<(String, String)>)>> {
+/// Tables as `database.table`, with the names and types of their columns.
+type Tables = Vec<(String, Vec<(String, String)>)>;
+
+async fn catalog(client: &Client) -> Result<Tables> {
     let mut tables = Vec::new();
     let paged = ("NextToken", usize::MAX);
     let databases = client.all(("glue", "AWSGlue.GetDatabases"), json!({}), ("DatabaseList", paged.0), paged.1).await?;
@@ -238,47 +247,36 @@ async fn catalog(client: &Client) -> Result<Vec<(String, Vec<(String, String)>)>
     Ok(tables)
 }
 
-/// Statements end with `;`. The line is the terminal's: under `rlwrap` it has a history.
-async fn prompt(client: &Client, asked: &SqlArgs) -> Result<ExitCode> {
-    let mut statement = String::new();
-    loop {
-        let _ = write!(std::io::stderr(), "{}", if statement.is_empty() { "sql> " } else { "...> " });
-        let mut line = String::new();
-        if std::io::stdin().read_line(&mut line)? == 0 {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let command = line.trim();
-        if statement.is_empty() && (command.starts_with('\\') || ["quit", "exit", ""].contains(&command)) {
-            match command.strip_prefix("\\d") {
-                Some(name) => describe(&catalog(client).await?, name.trim()),
-                None if command.is_empty() => {}
-                None => return Ok(ExitCode::SUCCESS),
-            }
-            continue;
-        }
-        statement.push_str(&line);
-        if !command.ends_with(';') {
-            continue;
-        }
-        match ask(client, asked, &std::mem::take(&mut statement)).await {
-            Ok(answer) => show(&answer, asked.output)?,
-            Err(error) => crate::info::complain(&format!("{error:#}")),
-        }
-    }
-}
-
-/// `\d`, `\d TABLE`.
-fn describe(tables: &[(String, Vec<(String, String)>)], name: &str) {
-    let named = |table: &str| table == name || table.split_once('.').is_some_and(|(_, short)| short == name);
+/// `\d`, `\d TABLE`, `\d DATABASE`: a table of the database that is chosen, else of any.
+fn describe(tables: &Tables, name: &str, database: &str) -> Result<()> {
+    let row = |(table, columns): &(String, Vec<_>)| vec![table.clone(), columns.len().to_string()];
+    let list = |of: &dyn Fn(&str) -> bool| tables.iter().filter(|(table, _)| of(table)).map(row).collect::<Vec<_>>();
     if name.is_empty() {
-        let rows = tables.iter().map(|(table, columns)| vec![table.clone(), columns.len().to_string()]);
-        return output::table(&["TABLE", "COLUMNS"], &rows.collect::<Vec<_>>());
+        output::table(&["TABLE", "COLUMNS"], &list(&|_| true));
+        return Ok(());
     }
-    for (table, columns) in tables.iter().filter(|(table, _)| named(table)) {
+    let whole = |wanted: &str| tables.iter().filter(|(table, _)| table == wanted).collect::<Vec<_>>();
+    let mut named = whole(&name.to_lowercase());
+    if named.is_empty() {
+        named = whole(&format!("{database}.{}", name.to_lowercase()));
+    }
+    if named.is_empty() {
+        let is_named = |table: &str| table.split_once('.').is_some_and(|(_, short)| short == name.to_lowercase());
+        named = tables.iter().filter(|(table, _)| is_named(table)).collect();
+    }
+    let within = list(&|table| table.split_once('.').is_some_and(|(of, _)| of == name.to_lowercase()));
+    if named.is_empty() && within.is_empty() {
+        bail!("the catalog has no table and no database {name} that holds one");
+    }
+    if named.is_empty() {
+        output::table(&["TABLE", "COLUMNS"], &within);
+    }
+    for (table, columns) in named {
         say(table);
         let rows: Vec<_> = columns.iter().map(|(name, kind)| vec![name.clone(), kind.clone()]).collect();
         output::table(&["COLUMN", "TYPE"], &rows);
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -41,6 +41,23 @@ fn the_command_line_says_what_is() {
     assert!(again.code == 1 && again.err.contains("has ended already: ABORTED"), "{}", again.err);
     let missing = server.lakerun(&["describe", "nosuch"], "");
     assert!(missing.code == 1 && missing.err.contains("there is no state machine"), "{}", missing.err);
+    let named = server.lakerun(&["describe", "waits/one"], "");
+    let told = ["execution waits/one", "ABORTED", "startDate", "Z\n"];
+    assert!(named.code == 0 && told.iter().all(|text| named.out.contains(text)), "{}\n{}", named.out, named.err);
+    let second = server.lakerun(&["run", "waits", "--name", "two"], "");
+    assert_eq!(second.code, 0, "{}", second.err);
+    let cut = server.lakerun(&["executions", "--limit", "1"], "");
+    assert!(cut.code == 0 && cut.err.contains("the newest 1: there are older ones"), "{}", cut.err);
+    let whole = server.lakerun(&["executions", "--limit", "2", "--status", "aborted"], "");
+    assert!(whole.code == 0 && whole.err.is_empty() && whole.out.contains("one"), "{}\n{}", whole.out, whole.err);
+    let unknown = server.lakerun(&["executions", "--status", "WRONG"], "");
+    assert!(unknown.code == 2 && unknown.err.contains("PENDING_REDRIVE"), "{}", unknown.err);
+    let none = server.lakerun(&["logs", "/nowhere"], "");
+    assert!(none.code == 0 && none.err.contains("no log group begins with /nowhere"), "{}", none.err);
+    let table = server.lakerun(&["describe", "glue://default/nowhere"], "");
+    assert!(table.code == 1 && table.err.contains("the catalog has no table default.nowhere"), "{}", table.err);
+    let bucket = server.lakerun(&["describe", "s3://nowhere"], "");
+    assert!(bucket.code == 1 && bucket.err.contains("there is no bucket nowhere"), "{}", bucket.err);
     let opened = server.lakerun(&["open", "sql"], "");
     assert!(opened.code == 0 && opened.out.trim_end().ends_with("&to=/sql"), "{}", opened.out);
 
@@ -175,9 +192,9 @@ fn a_folder_is_deployed_run_looked_at_and_taken_away() {
     let told = ["objects", "1", "state Store for execution", "day=1/x.json"];
     assert!(folder_of.code == 0 && told.iter().all(|text| folder_of.out.contains(text)), "{}", folder_of.out);
     let missing = server.lakerun(&["describe", "s3://st-lake/day=2/x"], "");
-    assert!(missing.err.contains("there is no object st-lake/day=2/x"), "{}", missing.err);
+    assert!(missing.err.contains("there is no object s3://st-lake/day=2/x"), "{}", missing.err);
     let missing = server.lakerun(&["describe", "s3://st-lake/nowhere"], "");
-    assert!(missing.code == 1 && missing.err.contains("there is no object st-lake/nowhere"), "{}", missing.err);
+    assert!(missing.code == 1 && missing.err.contains("there is no object s3://st-lake/nowhere"), "{}", missing.err);
     let listed = server.lakerun(&["executions", "st", "-o", "json"], "");
     let listed: Value = serde_json::from_str(&listed.out).unwrap();
     let first = listed["executions"][1]["executionArn"].as_str().unwrap();
@@ -202,6 +219,10 @@ fn a_folder_is_deployed_run_looked_at_and_taken_away() {
     assert_eq!(none.out.trim(), "[]");
     let listed = server.lakerun(&["s3", "ls", "s3://st-lake/", "-o", "json"], "");
     assert_eq!(serde_json::from_str::<Value>(&listed.out).unwrap()[0]["Place"], "s3://st-lake/day=1/");
+    let bucket = server.lakerun(&["describe", "s3://st-lake"], "");
+    assert!(bucket.code == 0 && bucket.out.contains("bucket s3://st-lake"), "{}\n{}", bucket.out, bucket.err);
+    let nothing = server.lakerun(&["s3", "ls", "s3://st-lake/nowhere/"], "");
+    assert!(nothing.code == 0 && nothing.err.contains("nothing is in s3://st-lake/nowhere/"), "{}", nothing.err);
     let printed = server.lakerun(&["s3", "cat", "s3://st-lake/day=1/x.json"], "");
     assert!(printed.code == 0 && serde_json::from_str::<Value>(&printed.out).is_ok(), "{}", printed.out);
     let missing = server.lakerun(&["s3", "cat", "s3://st-lake/nowhere"], "");
@@ -212,7 +233,7 @@ fn a_folder_is_deployed_run_looked_at_and_taken_away() {
     let full = server.lakerun(&["delete", "st"], "");
     assert!(full.code == 1 && full.err.contains("not empty"), "{}\n{}", full.out, full.err);
     let gone = server.lakerun(&["delete", "st", "--force"], "");
-    assert!(gone.code == 0 && gone.out.contains("1 objects of st-lake deleted"), "{}\n{}", gone.out, gone.err);
+    assert!(gone.code == 0 && gone.out.contains("1 object of st-lake deleted"), "{}\n{}", gone.out, gone.err);
 }
 
 #[test]
