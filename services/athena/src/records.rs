@@ -162,7 +162,8 @@ fn primary() -> WorkGroup {
             ..WorkGroupConfiguration::default()
         }),
         description: Some(String::new()),
-        creation_time: Some(wire::Timestamp::default()),
+        // It is there from the beginning.
+        creation_time: None,
         identity_center_application_arn: None,
     }
 }

@@ -73,6 +73,11 @@ fn told(arn: Option<String>) -> Option<DeadLetterConfig> {
     arn.map(|arn| DeadLetterConfig { arn: Some(arn) })
 }
 
+/// A time of a bus. The default one is there from the beginning: of it none is known until it is changed.
+fn time(ms: i64) -> Option<Timestamp> {
+    (ms > 0).then(|| Timestamp::from_millis(ms))
+}
+
 #[async_trait]
 impl Handle<DescribeEventBus> for Bridge {
     async fn handle(&self, cx: &Cx, req: DescribeEventBusRequest) -> Result<DescribeEventBusResponse, Error> {
@@ -82,8 +87,8 @@ impl Handle<DescribeEventBus> for Bridge {
             name: Some(bus.name),
             arn: Some(bus.arn),
             description: bus.description,
-            creation_time: Some(Timestamp::from_millis(bus.created_ms)),
-            last_modified_time: Some(Timestamp::from_millis(bus.modified_ms.unwrap_or(bus.created_ms))),
+            creation_time: time(bus.created_ms),
+            last_modified_time: time(bus.modified_ms.unwrap_or(bus.created_ms)),
             policy: bus.policy,
             dead_letter_config: told(bus.dead_letter_arn),
             log_config: bus.log_config,
@@ -157,8 +162,8 @@ impl Handle<ListEventBuses> for Bridge {
             name: Some(bus.name),
             arn: Some(bus.arn),
             description: bus.description,
-            creation_time: Some(Timestamp::from_millis(bus.created_ms)),
-            last_modified_time: Some(Timestamp::from_millis(bus.modified_ms.unwrap_or(bus.created_ms))),
+            creation_time: time(bus.created_ms),
+            last_modified_time: time(bus.modified_ms.unwrap_or(bus.created_ms)),
             policy: bus.policy,
             ..EventBus::default()
         };
