@@ -209,8 +209,14 @@ export function Tabs({ names, now, onPick }: { names: string[]; now: string; onP
     onPick(next);
     requestAnimationFrame(() => (document.getElementById(`tab-${next}`) as HTMLElement | null)?.focus());
   };
+  const row = useRef<HTMLDivElement>(null);
+  // On a narrow window the tab that is shown may lie beyond the edge.
+  useEffect(() => {
+    const tab = row.current?.querySelector<HTMLElement>('[aria-selected="true"]');
+    if (tab && row.current) row.current.scrollLeft = tab.offsetLeft + tab.offsetWidth / 2 - row.current.clientWidth / 2;
+  }, [now]);
   return (
-    <div class="tabs" role="tablist" onKeyDown={keys}>
+    <div class="tabs" role="tablist" onKeyDown={keys} ref={row}>
       {names.map((name) => (
         <button id={`tab-${name}`} role="tab" aria-selected={name === now} tabIndex={name === now ? 0 : -1} onClick={() => onPick(name)}>{name}</button>
       ))}
@@ -218,8 +224,12 @@ export function Tabs({ names, now, onPick }: { names: string[]; now: string; onP
   );
 }
 
+/** Nothing to show: no value, or a time that is not known. */
+const isBlank = (value: ComponentChildren): boolean =>
+  value === undefined || value === null || value === "" || (typeof value === "object" && "type" in value && value.type === Time && (value.props as { at?: unknown }).at === undefined);
+
 export const KeyValues = ({ of }: { of: [string, ComponentChildren][] }) => (
-  <dl class="values">{of.filter(([, value]) => value !== undefined && value !== null && value !== "").map(([name, value]) => <Fragment key={name}><dt>{name}</dt><dd>{value}</dd></Fragment>)}</dl>
+  <dl class="values">{of.filter(([, value]) => !isBlank(value)).map(([name, value]) => <Fragment key={name}><dt>{name}</dt><dd>{value}</dd></Fragment>)}</dl>
 );
 
 export const parsed = (text?: string): unknown => {

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
+import { ofValues } from "./axis.ts";
 
 const COLOURS = ["#3b7ddd", "#d9622b", "#2e9e5b", "#b5417f", "#8a6fd1", "#b58a00", "#1b9aaa", "#7a7f8a"];
 
@@ -33,7 +34,7 @@ export function Chart({ names, numeric, rows }: Props) {
     const label = (_: unknown, values: number[]) => values.map((v) => (Number.isInteger(v) ? (keys[v] ?? "").slice(0, 14) : ""));
     const plot = new uPlot({
       width: box.current.clientWidth, height: 300, scales: { x: { time: isTime, ...(isTime || isNumber ? {} : { range: [-0.6, rows.length - 0.4] }) }, ...(form === "bars" ? { y: { range: fromZero } } : {}) },
-      axes: [isTime || isNumber ? axis : { ...axis, values: label, incrs: [1, 2, 5, 10, 20, 50, 100] }, axis],
+      axes: [isTime || isNumber ? axis : { ...axis, values: label, incrs: [1, 2, 5, 10, 20, 50, 100] }, ofValues(axis)],
       series: [{ label: names[across] }, ...up.map((c, i) => ({ label: names[c], stroke: COLOURS[i], width: 2, fill: form === "bars" ? `${COLOURS[i]}99` : undefined, ...(form === "bars" ? { paths: uPlot.paths.bars!({ size: [0.7, 60] }) } : {}), points: { show: form === "lines" && rows.length < 200 } }))],
     }, [order.map((i) => at[i]!), ...up.map((c) => order.map((i) => (rows[i]![c] === undefined ? null : Number(rows[i]![c]))))], box.current);
     const sized = new ResizeObserver(() => box.current && plot.setSize({ width: box.current.clientWidth, height: 300 }));

@@ -5,6 +5,7 @@ import uPlot from "uplot";
 import { all, call } from "../api.ts";
 import { setParams } from "../route.ts";
 import { Empty, Failure, Loaded, Loading, Page, useLoad } from "../ui.tsx";
+import { ofValues } from "./axis.ts";
 
 interface Metric { Namespace: string; MetricName: string; Dimensions: { Name: string; Value: string }[] }
 
@@ -70,7 +71,7 @@ function Plot({ metrics, stat, span }: { metrics: Metric[]; stat: string; span: 
     const colour = getComputedStyle(box.current).color;
     const axis = { stroke: colour, grid: { stroke: "#8885", width: 1 }, ticks: { stroke: "#8885" } };
     const plot = new uPlot({
-      width: box.current.clientWidth, height: 300, axes: [axis, axis],
+      width: box.current.clientWidth, height: 300, axes: [axis, ofValues(axis)],
       series: [{}, ...metrics.map((m, i) => ({ label: short(m), stroke: COLOURS[i], width: 2, points: { show: true, size: 5 }, spanGaps: false }))],
     }, data, box.current);
     const sized = new ResizeObserver(() => box.current && plot.setSize({ width: box.current.clientWidth, height: 300 }));

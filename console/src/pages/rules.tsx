@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { all, call, pool } from "../api.ts";
 import { link, setParams } from "../route.ts";
+import { ZONE } from "../time.ts";
 import { Arn, Badge, fail, KeyValues, Loaded, Page, Table, Tabs, Time, useLoad, Value } from "../ui.tsx";
 import { type Figure, LastDay } from "./lastday.tsx";
 
@@ -85,7 +86,7 @@ function OneRule({ bus, name }: { bus: string; name: string }) {
 /** When it starts its target next, as the server reckons it: here and in its own time zone. */
 function Times({ of, ask, zone }: { of: string; ask: [string, object]; zone?: string }) {
   const loaded = useLoad(() => call<{ Times: number[] }>("lakerun", ask[0], { ...ask[1], MaxResults: 10 }), [JSON.stringify(ask), of]);
-  const own = zone ? new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", timeZone: zone }) : undefined;
+  const own = zone && zone !== ZONE ? new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", timeZone: zone }) : undefined;
   return (
     <>
       <h2>The next times{of === "ENABLED" ? "" : ", were it enabled"}</h2>

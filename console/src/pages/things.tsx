@@ -76,7 +76,7 @@ function One({ id, kind, name }: { id: string; kind: Kind; name: string }) {
     <Page title={name} kind={kind.one} up={[kind.title, link("things", id)]} actions={kind.actions?.map((action) => <button onClick={() => act(action)}>{action.title}</button>)}>
       <Loaded of={loaded}>{({ whole }) => (
         <>
-          <div class="card"><KeyValues of={Object.entries(whole).filter(([member]) => !["ResponseMetadata", "$metadata"].includes(member)).map(([member, value]) => [words(member), <Member name={member} value={value} />])} /></div>
+          <div class="card"><KeyValues of={Object.entries(whole).filter(([member, value]) => !["ResponseMetadata", "$metadata"].includes(member) && value !== "" && value !== null).map(([member, value]) => [words(member), <Member name={member} value={value} />])} /></div>
           {kind.note ? <p class="quiet">{kind.note}</p> : null}
           {kind.parts?.map((part) => <Belonging key={part.title} part={part} name={name} whole={whole} />)}
         </>

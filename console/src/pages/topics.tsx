@@ -23,7 +23,7 @@ function List() {
   }, [], ["sns"]);
   return <Page title="Topics"><Loaded of={loaded}>{(rows) => <Table rows={rows} label="Topics" empty="No topic yet." columns={[
     { name: "Topic", cell: (t) => <a href={link("topics", t.arn)}>{t.arn.split(":").pop()}</a>, sort: (t) => t.arn, wide: true },
-    { name: "Subscriptions", wide: true, cell: (t) => t.told.map((s) => `${s.Protocol}: ${s.Endpoint}`).join(", ") },
+    { name: "Subscriptions", wide: true, cell: (t) => t.told.map((s) => <div key={s.SubscriptionArn + s.Endpoint}><span class="quiet">{s.Protocol}</span> {arnLink(s.Endpoint) ? <a href={arnLink(s.Endpoint)}>{s.Endpoint.split(":").pop()}</a> : s.Endpoint}</div>) },
   ]} />}</Loaded></Page>;
 }
 

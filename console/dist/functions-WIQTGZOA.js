@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-GQCXWH3C.js";import"./chunk-CPASCWUQ.js";import"./chunk-ZOK2COV3.js";import"./chunk-K2FEAA7Z.js";import"./chunk-YVQ3QDTO.js";import"./chunk-MXWKQQRQ.js";import"./chunk-MXIL2SYY.js";import"./chunk-PPQGM4SI.js";import"./chunk-FKVCHHOB.js";import"./chunk-ONFQWQRN.js";export{b as Logs,a as default};
