@@ -326,9 +326,12 @@ test("a long history opens, and its rows are made as they come into sight", { ..
   const { executionArn } = await api.call("states", "StartExecution", { stateMachineArn: machine.stateMachineArn });
   assert.equal((await ended(api, executionArn)).status, "SUCCEEDED");
   const { page, context } = await open();
+  let asked = 0;
+  page.on("request", (request) => { if (request.url().endsWith("/states/GetExecutionHistory")) asked += 1; });
   const began = performance.now();
   await show(page, address("execution", executionArn, "?tab=Events"));
   await page.getByText("24,008 of 24,008").waitFor();
+  assert.equal(asked, 25, "a thousand events at once, each once");
   t.diagnostic(`24,008 events in ${Math.round(performance.now() - began)} ms`);
   assert.ok(await page.locator(".virtual-row").count() < 100);
   await context.close();
@@ -488,6 +491,40 @@ test("of 10,000 executions the first are shown with as many requests as of a doz
   assert.ok(await many.page.locator("tbody tr").count() <= 100);
   await few.context.close();
   await many.context.close();
+});
+
+test("what the pages count is what the services say", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  const figure = (words) => page.locator(".figure", { hasText: words }).first().locator("b").innerText().then((text) => Number(text.replaceAll(",", "")));
+  const rows = (label) => page.getByRole("region", { name: label, exact: true }).locator("tbody tr").count();
+  const QueueUrl = (await api.call("sqs", "GetQueueUrl", { QueueName: "work-dead" })).QueueUrl;
+  const { Attributes } = await api.call("sqs", "GetQueueAttributes", { QueueUrl, AttributeNames: ["All"] });
+  await show(page, address("queues", "work-dead"));
+  assert.equal(await figure("Waiting"), Number(Attributes.ApproximateNumberOfMessages));
+  await show(page, address("queues"));
+  assert.equal(await rows("Queues"), (await api.call("sqs", "ListQueues", {})).QueueUrls.length);
+  await show(page, address("tables", "files"));
+  const { Table: table } = await api.call("dynamodb", "DescribeTable", { TableName: "files" });
+  await page.getByText(`${table.ItemCount} items`).waitFor();
+  await show(page, address("lake"));
+  const { DatabaseList: databases } = await api.call("glue", "GetDatabases", {});
+  const { TableList: tables } = await api.call("glue", "SearchTables", {});
+  await page.getByText(`${databases.length} database${databases.length === 1 ? "" : "s"}, ${tables.length} table`).waitFor();
+  await show(page, address("machine", made.retried.machine));
+  const { executions } = await api.call("states", "ListExecutions", { stateMachineArn: made.retried.machine });
+  await page.getByText(`${executions.length} execution`).first().waitFor();
+  await show(page, address("stacks", "mail"));
+  assert.equal(await rows("Resources"), (await api.call("cloudformation", "ListStackResources", { StackName: "mail" })).StackResourceSummaries.length);
+  const topic = "arn:aws:sns:us-east-1:000000000000:alarms";
+  await show(page, address("topics", topic));
+  assert.equal(await rows("Subscriptions"), (await api.call("sns", "ListSubscriptionsByTopic", { TopicArn: topic })).Subscriptions.length);
+  // Each kind's total is the sum of what used it, and a day's costs are those of its kinds.
+  await show(page, address("costs"));
+  const cells = await page.getByRole("region", { name: "Costs by day" }).locator("tbody tr").first().locator("td").allInnerTexts();
+  const amounts = cells.slice(1, -1).map((text) => Number(text.replace("$", "") || 0));
+  const [whole, parts] = [amounts.pop(), amounts.reduce((n, part) => n + part, 0)];
+  assert.ok(Math.abs(whole - parts) <= 0.06 * whole, `${cells}: shown to two digits`);
+  await context.close();
 });
 
 test("children and jobs lead to who asked for them, and back", { ...skip, timeout: PATIENCE }, async () => {
