@@ -202,8 +202,14 @@ test("a model leads to its data, a function to what calls it, a trigger to its j
   await show(page, address("models"));
   await page.getByRole("link", { name: "forecast" }).click();
   await page.getByRole("link", { name: "s3://console-lake/models/forecast.tar.gz" }).waitFor();
+  const { Configuration } = await api.call("lambda", "GetFunction", { FunctionName: "greet" });
+  await api.call("sns", "Subscribe", { TopicArn: "arn:aws:sns:us-east-1:000000000000:alarms", Protocol: "lambda", Endpoint: Configuration.FunctionArn });
+  await api.call("events", "PutTargets", { Rule: "nightly", Targets: [{ Id: "greet", Arn: Configuration.FunctionArn }] });
   await show(page, address("functions", "greet", "?tab=Triggers"));
   await page.getByRole("link", { name: "arn:aws:sqs:us-east-1:000000000000:work" }).waitFor();
+  const callers = page.getByRole("region", { name: "Callers" });
+  await callers.getByRole("row", { name: /rule nightly/ }).waitFor();
+  await callers.getByRole("row", { name: /topic alarms/ }).waitFor();
   await show(page, address("jobs", "", "?tab=Triggers"));
   await page.getByRole("row", { name: /at-two.*cron\(0 2/ }).getByRole("link", { name: "refine" }).waitFor();
   await context.close();
@@ -498,6 +504,12 @@ test("what the pages count is what the services say", { ...skip, timeout: PATIEN
   const figure = (words) => page.locator(".figure", { hasText: words }).first().locator("b").innerText().then((text) => Number(text.replaceAll(",", "")));
   const rows = (label) => page.getByRole("region", { name: label, exact: true }).locator("tbody tr").count();
   const QueueUrl = (await api.call("sqs", "GetQueueUrl", { QueueName: "work-dead" })).QueueUrl;
+  // Who sends to a queue, and who reads it.
+  await show(page, address("queues", "work"));
+  const of = (term) => page.locator("dt", { hasText: term }).locator("+ dd");
+  await of("Topics that send to it").getByRole("link", { name: "alarms" }).waitFor();
+  await of("Functions that read it").getByRole("link", { name: "greet" }).waitFor();
+  await of("Pipes").getByRole("link", { name: "to-topic" }).waitFor();
   const { Attributes } = await api.call("sqs", "GetQueueAttributes", { QueueUrl, AttributeNames: ["All"] });
   await show(page, address("queues", "work-dead"));
   assert.equal(await figure("Waiting"), Number(Attributes.ApproximateNumberOfMessages));

@@ -1,7 +1,7 @@
 // Functions: configuration, versions and what calls them, a test, metrics of the last day, logs.
 
 import { useState } from "preact/hooks";
-import { all, ApiError, base64, call } from "../api.ts";
+import { all, ApiError, base64, call, pool } from "../api.ts";
 import { Log } from "../execution/panel.tsx";
 import { link, setParams } from "../route.ts";
 import { bytes, duration } from "../time.ts";
@@ -46,7 +46,7 @@ function One({ name, params }: { name: string; params: URLSearchParams }) {
               ["Role", f.Role ? <Arn arn={f.Role} /> : ""], ["Reserved concurrency", Concurrency?.ReservedConcurrentExecutions], ["Changed", <Time at={f.LastModified} />],
               ...Object.keys(f.Environment?.Variables ?? {}).map((key): [string, string] => [`$${key}`, "set"]),
             ]} /></div> : null}
-            {tab === "Triggers" ? <Triggers name={name} /> : null}
+            {tab === "Triggers" ? <Triggers name={name} arn={f.FunctionArn} /> : null}
             {tab === "Monitor" ? <LastDay namespace="AWS/Lambda" dimensions={{ FunctionName: name }} figures={FIGURES} /> : null}
             {tab === "Logs" ? <Logs group={f.LoggingConfig?.LogGroup ?? `/aws/lambda/${name}`} /> : null}
           </div>
@@ -59,8 +59,49 @@ function One({ name, params }: { name: string; params: URLSearchParams }) {
 interface Mapping { UUID: string; EventSourceArn?: string; State?: string; BatchSize?: number; LastProcessingResult?: string }
 interface Named { Name: string; FunctionVersion: string; Description?: string }
 
+/** So many buckets are asked whom they tell. */
+const BUCKETS = 200;
+
+interface Caller { kind: string; name: string; to?: string; what?: string }
+interface Notified { LambdaFunctionConfigurations?: { LambdaFunctionArn: string; Events?: string[] }[] }
+
+/** Rules, topics and buckets that call a function, and its URLs: of whatever version or alias. */
+async function callers(name: string, arn: string): Promise<{ found: Caller[]; more: boolean }> {
+  const its = (target?: string) => target === arn || target?.startsWith(`${arn}:`) === true;
+  const [rules, topics, urls, buckets] = await Promise.all([
+    all<string>("events", "ListRuleNamesByTarget", { TargetArn: arn }, "RuleNames", "NextToken"),
+    all<{ TopicArn: string; Endpoint: string; Protocol: string }>("sns", "ListSubscriptions", {}, "Subscriptions", "NextToken", 10_000),
+    all<{ FunctionUrl: string; AuthType: string }>("lambda", "ListFunctionUrlConfigs", { FunctionName: name }, "FunctionUrlConfigs", "NextMarker"),
+    all<{ Name: string }>("s3", "ListBuckets", {}, "Buckets", "ContinuationToken", 10_000),
+  ]);
+  const told = await pool(buckets.items.slice(0, BUCKETS), 6, async ({ Name }): Promise<Caller[]> => {
+    const { LambdaFunctionConfigurations: of = [] } = await call<Notified>("s3", "GetBucketNotificationConfiguration", { Bucket: Name }).catch(() => ({}) as Notified);
+    return of.filter((c) => its(c.LambdaFunctionArn)).map((c) => ({ kind: "bucket", name: Name, to: link("lake", `s3/${Name}`), what: c.Events?.join(", ") }));
+  });
+  return {
+    found: [
+      ...rules.items.map((rule) => ({ kind: "rule", name: rule, to: link("rules", `rule/default/${rule}`) })),
+      ...topics.items.filter((s) => s.Protocol === "lambda" && its(s.Endpoint)).map((s) => ({ kind: "topic", name: s.TopicArn.split(":").pop()!, to: link("topics", s.TopicArn) })),
+      ...told.flat(), ...urls.items.map((u) => ({ kind: "URL", name: u.FunctionUrl, what: u.AuthType })),
+    ],
+    more: buckets.items.length > BUCKETS,
+  };
+}
+
+function Callers({ name, arn }: { name: string; arn: string }) {
+  const loaded = useLoad(() => callers(name, arn), [name, arn], ["events", "sns", "lambda"]);
+  return (
+    <>
+      <h2>Called by</h2>
+      <Loaded of={loaded}>{({ found, more }) => <>{more ? <p class="cut" role="status">The first {BUCKETS} buckets were asked whom they tell.</p> : null}<Table rows={found} label="Callers" empty="No rule of the default bus, no topic and no bucket calls it, and it has no URL." columns={[
+        { name: "Kind", cell: (c) => c.kind, sort: (c) => c.kind }, { name: "Name", wide: true, cell: (c) => (c.to ? <a href={c.to}>{c.name}</a> : c.name), sort: (c) => c.name }, { name: "When", wide: true, cell: (c) => c.what },
+      ]} /></>}</Loaded>
+    </>
+  );
+}
+
 /** Versions and aliases, environments that are kept warm, and the queues and streams that it reads. */
-function Triggers({ name }: { name: string }) {
+function Triggers({ name, arn }: { name: string; arn: string }) {
   const loaded = useLoad(async () => {
     const of = { FunctionName: name };
     const [versions, aliases, mappings, warm] = await Promise.all([
@@ -76,6 +117,7 @@ function Triggers({ name }: { name: string }) {
       <Table rows={mappings} label="Event sources" empty="It reads no queue and no stream." columns={[
         { name: "Source", wide: true, cell: (m) => <Arn arn={m.EventSourceArn ?? ""} /> }, { name: "State", cell: (m) => <Badge status={(m.State ?? "").toUpperCase()} /> }, { name: "Batch", numeric: true, cell: (m) => m.BatchSize }, { name: "Last", wide: true, cell: (m) => m.LastProcessingResult },
       ]} />
+      <Callers name={name} arn={arn} />
       <h2>Provisioned concurrency</h2>
       <Table rows={warm} label="Provisioned concurrency" empty="No environment is provisioned." columns={[{ name: "Of", wide: true, cell: (w) => <Arn arn={w.FunctionArn} /> }, { name: "Environments", numeric: true, cell: (w) => w.AllocatedProvisionedConcurrentExecutions }, { name: "Status", cell: (w) => <Badge status={w.Status ?? ""} /> }]} />
       <h2>Aliases</h2>

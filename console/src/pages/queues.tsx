@@ -39,6 +39,9 @@ function List({ name }: { name: string }) {
   ]} /></>}</Loaded></Page>;
 }
 
+/** Names with their pages, one a line. */
+const named = (of: [string, string | undefined][]): ComponentChildren => (of.length === 0 ? "" : of.map(([name, to]) => <div key={name}>{to ? <a href={to}>{name}</a> : name}</div>));
+
 /** Where messages go that were received too often. */
 function dead(of: Attributes): ComponentChildren {
   if (!of.RedrivePolicy) return "";
@@ -50,7 +53,13 @@ function One({ name }: { name: string }) {
   const loaded = useLoad(async () => {
     const { QueueUrl } = await call<{ QueueUrl: string }>("sqs", "GetQueueUrl", { QueueName: name });
     const [of, sources] = await Promise.all([attributes(QueueUrl), call<{ queueUrls?: string[] }>("sqs", "ListDeadLetterSourceQueues", { QueueUrl }).then((r) => r.queueUrls ?? [], () => [])]);
-    return { url: QueueUrl, of, sources };
+    const [readers, topics, pipes] = await Promise.all([
+      all<{ FunctionArn: string; State: string }>("lambda", "ListEventSourceMappings", { EventSourceArn: of.QueueArn }, "EventSourceMappings", "NextMarker"),
+      all<{ TopicArn: string; Endpoint: string }>("sns", "ListSubscriptions", {}, "Subscriptions", "NextToken", 10_000),
+      all<{ Name: string; Source?: string; Target?: string }>("pipes", "ListPipes", {}, "Pipes", "NextToken"),
+    ]);
+    const from = topics.items.filter((s) => s.Endpoint === of.QueueArn).map((s) => s.TopicArn);
+    return { url: QueueUrl, of, sources, readers: readers.items, from, pipes: pipes.items.filter((p) => [p.Source, p.Target].includes(of.QueueArn)) };
   }, [name], ["sqs"]);
   const [messages, setMessages] = useState<Message[]>();
   const [body, setBody] = useState("");
@@ -60,10 +69,11 @@ function One({ name }: { name: string }) {
   const send = (e: Event) => { e.preventDefault(); call("sqs", "SendMessage", { QueueUrl: url, MessageBody: body }).then(() => { say("Sent"); setBody(""); }, fail); };
   return (
     <Page title={name} kind="Queue" up={["Queues", "#/queues"]}>
-      <Loaded of={loaded}>{({ of, sources }) => (
+      <Loaded of={loaded}>{({ of, sources, readers, from, pipes }) => (
         <>
           <div class="cards">{([["Waiting", "ApproximateNumberOfMessages"], ["In flight", "ApproximateNumberOfMessagesNotVisible"], ["Delayed", "ApproximateNumberOfMessagesDelayed"]] as const).map(([label, key]) => <div class="figure"><span>{label}</span><b>{of[key]}</b></div>)}</div>
-          <div class="card"><KeyValues of={[["ARN", <Arn arn={of.QueueArn!} />], ["Visibility timeout", `${of.VisibilityTimeout} s`], ["Kept for", duration(Number(of.MessageRetentionPeriod))], ["FIFO", of.FifoQueue === "true" ? "yes" : ""], ["Dead letters go to", dead(of)], ["Dead letters of", sources.map((s) => <div><a href={link("queues", s.split("/").pop())}>{s.split("/").pop()}</a></div>)]]} />
+          <div class="card"><KeyValues of={[["ARN", <Arn arn={of.QueueArn!} />], ["Visibility timeout", `${of.VisibilityTimeout} s`], ["Kept for", duration(Number(of.MessageRetentionPeriod))], ["FIFO", of.FifoQueue === "true" ? "yes" : ""], ["Dead letters go to", dead(of)], ["Topics that send to it", named(from.map((arn) => [arn.split(":").pop()!, link("topics", arn)]))], ["Functions that read it", named(readers.map((r) => [r.FunctionArn.split(":")[6] ?? r.FunctionArn, arnLink(r.FunctionArn)]))],
+            ["Pipes", named(pipes.map((p) => [p.Name, link("things", `pipes/${p.Name}`)]))], ["Dead letters of", named(sources.map((s) => [s.split("/").pop()!, link("queues", s.split("/").pop())]))]]} />
             {sources.length > 0 ? <p><button onClick={() => call("sqs", "StartMessageMoveTask", { SourceArn: of.QueueArn }).then(() => say("The messages go back to where they came from"), fail)}>Move all back to their queues</button></p> : null}
           </div>
           <LastDay namespace="AWS/SQS" dimensions={{ QueueName: name }} figures={FIGURES} />
