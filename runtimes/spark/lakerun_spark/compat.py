@@ -16,6 +16,7 @@ import itertools
 import json
 import re
 import uuid
+from urllib.parse import unquote
 
 from . import decide, files, frames, mend, results, s3, textfiles
 
@@ -305,6 +306,8 @@ def _install_writer(writer):
         else:
             self.mode("append")
             engine_save(self, target)
+            if write.partitioning_cols:
+                _rename_folders(bucket, folder, set(before))
             if kind == "parquet" and not write.partitioning_cols and not set(name for name, _ in s3.keys(bucket, folder)) - set(before):
                 # Of a frame without rows a file remains, which tells the schema.
                 _write_one(self, bucket, folder)
@@ -331,6 +334,17 @@ def _partition_text(self, write):
         text = F.col(f"`{name}`").cast("string")
         frame = frame.withColumn(name, F.when(text.isNull() | (text == ""), F.lit("__HIVE_DEFAULT_PARTITION__")).otherwise(text))
     return frame._plan
+
+
+def _rename_folders(bucket, folder, before):
+    """Folders of partitions as Spark names them: Sail writes é as %C3%A9, and = and : as they are; columns' names, too."""
+    for name, _ in list(s3.keys(bucket, folder)):
+        *steps, file = name[len(folder):].split("/")
+        pairs = [step.partition("=")[::2] for step in steps]
+        wanted = "/".join([*("=".join(textfiles._escaped(unquote(part)) for part in pair) for pair in pairs), file])
+        if name not in before and folder + wanted != name:
+            s3.client().copy_object(Bucket=bucket, Key=folder + wanted, CopySource={"Bucket": bucket, "Key": name}, **s3.encryption())
+            s3.delete(bucket, [name])
 
 
 def _dynamic(self, write):

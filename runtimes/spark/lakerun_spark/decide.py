@@ -363,11 +363,17 @@ def _walk(message, out, columns, schema):
                     out.update(f"unnamed:with:{part}" for part in _rewritten(one))
                 if one.WhichOneof("expr_type") == "expression_string":
                     out.update(part for part in _sql(f"select {one.expression_string.expression}", True) if part.startswith("sql:unnamed:"))
+    elif name == "Window" and message.window_function.unresolved_function.function_name.lower() in _COLLECTS:
+        # Nulls are in their lists on Sail.
+        out.add("window:collect")
     elif name == "Window" and message.frame_spec.HasField("lower") and not message.frame_spec.lower.unbounded:
         # A frame that slides: engines that take away what leaves it go by other roundings than those that add up what is in it.
         out.add(f"frame:slides({_kinds(message.window_function, columns)})")
     elif name == "UpdateFields":
         out.add("update:add" if message.HasField("value_expression") else "update:drop")
+        if spelled.get(message.field_name.lower(), {message.field_name}) != {message.field_name}:
+            # Sail finds a struct's field by its name as it is spelled.
+            out.add("update:case")
     elif name == "UnresolvedFunction" and mend.is_mended(message):
         # Its parts stand for themselves.
         out.add("mended:" + message.arguments[0].unresolved_function.function_name)
@@ -401,6 +407,11 @@ def _walk(message, out, columns, schema):
             continue
         for item in _messages(field, value):
             _walk(item, out, columns, schema)
+
+
+#: How the columns and fields that were looked at are spelled, by their names in small letters.
+spelled = {}
+_COLLECTS = {"collect_list", "collect_set", "array_agg"}
 
 
 def _operands(function, columns):
@@ -617,6 +628,8 @@ def _sql(text, whole=True, columns=None):
                 pass
             elif isinstance(node, exp.RegexpSplit) and isinstance(node.expression, exp.Literal) and not node.expression.name:
                 out.add("sql:RegexpSplit(characters)")
+            elif isinstance(node, exp.Window) and isinstance(node.this, (exp.ArrayAgg, exp.ArrayUniqueAgg)):
+                out.add("sql:window:collect")
             elif isinstance(node, exp.Func) or isinstance(node, (exp.Neg, exp.Binary)):
                 out.add(f"sql:{kind}")
                 first = node.args.get("this")

@@ -11,6 +11,7 @@ def install():
     _order_dicts()
     _watch_seeds()
     _watch_pandas()
+    _spell_names()
 
 
 def _mask_values():
@@ -174,3 +175,95 @@ def _watch_seeds():
             return _engine(self, *args, **kwargs)
 
         setattr(DataFrame, name, taken)
+
+
+def _spell_names():
+    """Names count whatever their case: a column is renamed, and one that two sides are joined by has the name of its own side. Where Apache
+    Spark goes by their case all the same (attributes of a frame, the subset of `replace`), so does this."""
+    from pyspark.sql.connect.dataframe import DataFrame
+
+    rename, rename_all, join, unpivot, by_regex = (
+        DataFrame.withColumnRenamed, DataFrame.withColumnsRenamed, DataFrame.join, DataFrame.unpivot, DataFrame.colRegex)
+
+    def withColumnRenamed(self, existing, new):
+        return rename(self, _spelled(self.columns, existing), new)
+
+    def withColumnsRenamed(self, colsMap):
+        names, taken = self.columns, {}
+        for existing, new in colsMap.items():
+            # One after another: what has been renamed is not there any more.
+            taken.setdefault(_spelled(names, existing), new)
+        return rename_all(self, taken)
+
+    def joined(self, other, on=None, how=None):
+        names = [on] if isinstance(on, str) else on
+        if isinstance(names, (list, tuple)) and names and all(isinstance(name, str) for name in names):
+            side = other if str(how or "").lower().replace("_", "") in ("right", "rightouter") else self
+            have = side.columns
+            on = [_spelled(have, name) for name in names]
+        return join(self, other, on, how)
+
+    def unpivoted(self, ids, values, *args, **kwargs):
+        # They are named as they were asked for.
+        asked = [name for group in (ids, values) for name in (group if isinstance(group, (list, tuple)) else [group]) if isinstance(name, str)]
+        have = self.columns
+        frame = rename_all(self, {_spelled(have, name): name for name in asked if name not in have and _spelled(have, name) != name})
+        return unpivot(frame, ids, values, *args, **kwargs)
+
+    def colRegex(self, colName):
+        return by_regex(self, "`(?i)" + colName[1:] if isinstance(colName, str) and colName.startswith("`") else colName)
+
+    DataFrame.withColumnRenamed, DataFrame.withColumnsRenamed, DataFrame.join = withColumnRenamed, withColumnsRenamed, joined
+    DataFrame.unpivot, DataFrame.melt, DataFrame.colRegex = unpivoted, unpivoted, colRegex
+    _check_names(DataFrame)
+
+
+def _check_names(frame):
+    """Methods that find a column by its name as it is spelled, or that want it to be there."""
+    from pyspark._globals import _NoValue
+
+    attribute, replace, fill, corr, cov = frame.__getattr__, frame.replace, frame.fillna, frame.corr, frame.cov
+
+    def __getattr__(self, name):
+        if not name.startswith("_") and name != "rdd" and name not in self.columns:
+            raise AttributeError(f"'DataFrame' object has no attribute '{name}'")
+        return attribute(self, name)
+
+    def replaced(self, to_replace, value=_NoValue, subset=None):
+        have = self.columns
+        if subset is not None:
+            asked = [subset] if isinstance(subset, str) else list(subset)
+            subset = [name for name in asked if name in have or _spelled(have, name) == name]
+            if asked and not subset:
+                return self
+        found = replace(self, to_replace, value, subset)
+        # Sail writes names in small letters.
+        return found if found.columns == have else found.toDF(*have)
+
+    def filled(self, value, subset=None):
+        asked = list(value) if isinstance(value, dict) else [subset] if isinstance(subset, str) else list(subset or [])
+        have = {name.lower() for name in self.columns} if asked else set()
+        missing = [name for name in asked if isinstance(name, str) and not set(name) & set(".`") and name.lower() not in have]
+        if missing:
+            self.select(*missing).schema  # Says that they are not there.
+        return fill(self, value, subset)
+
+    def with_zeros(engine):
+        """Nulls are zeros to these two."""
+        from pyspark.sql import functions as F
+
+        def computed(self, col1, col2, *args, **kwargs):
+            pair = self.select(*[F.coalesce(F.col(name).cast("double"), F.lit(0.0)).alias(f"c{at}") for at, name in enumerate((col1, col2))])
+            return engine(pair, "c0", "c1", *args, **kwargs)
+
+        return computed
+
+    frame.__getattr__, frame.replace, frame.fillna, frame.corr, frame.cov = __getattr__, replaced, filled, with_zeros(corr), with_zeros(cov)
+
+
+def _spelled(names, wanted):
+    """A name as it stands among others, where one of them differs from it by case alone."""
+    if wanted in names or not isinstance(wanted, str):
+        return wanted
+    alike = [name for name in names if name.lower() == wanted.lower()]
+    return alike[0] if len(alike) == 1 else wanted

@@ -100,6 +100,7 @@ def _paths(members, before):
 
     for member in members:
         name = before + member.name.lower()
+        decide.spelled.setdefault(member.name.lower(), set()).add(member.name)
         yield name, decide._KINDS.get(decide._python_kind(member.dataType), "?")
         if member.dataType.typeName() == "struct":
             yield from _paths(member.dataType.fields, name + ".")
