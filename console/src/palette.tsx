@@ -70,6 +70,7 @@ export function Palette() {
           <ul id="found" role="listbox" aria-label="Found">
             {found.map((f, i) => <li key={f.kind + f.to + i} id={`found-${i}`} role="option" aria-selected={i === at} onMouseEnter={() => setAt(i)} onClick={() => go(f)}><span class="quiet">{f.kind}</span>{f.name}</li>)}
           </ul>
+          {found.length === 0 ? <p class="empty" role="status">Nothing has “{text}” in its name.</p> : null}
         </>
       ) : null}
     </dialog>

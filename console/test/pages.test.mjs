@@ -164,6 +164,8 @@ test("lineage tells which state wrote an object, and what came of a file", { ...
   // What nobody noted is said.
   await show(page, address("lineage", "s3://console-lake/nowhere.csv"));
   await page.getByText("Nothing is recorded of s3://console-lake/nowhere.csv").waitFor();
+  await show(page, address("lineage", "sales"));
+  await page.getByText("“sales” is no address").waitFor();
   await context.close();
 });
 
@@ -811,6 +813,10 @@ test("the palette finds by keyboard alone", { ...skip, timeout: PATIENCE }, asyn
   await page.keyboard.press("Control+k");
   await page.getByRole("combobox", { name: "Find" }).waitFor();
   await page.keyboard.type("many state machine");
+  await page.getByRole("option", { name: /many-files/ }).waitFor();
+  await page.keyboard.type("zzz");
+  await page.getByText("Nothing has “many state machinezzz” in its name.").waitFor();
+  for (let i = 0; i < 3; i++) await page.keyboard.press("Backspace");
   await page.getByRole("option", { name: /many-files/ }).waitFor();
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: /many-files/, level: 1 }).waitFor();

@@ -142,7 +142,7 @@ function Test({ name }: { name: string }) {
     setBusy(true);
     const began = performance.now();
     try {
-      JSON.parse(text);
+      try { JSON.parse(text); } catch (bad) { throw new Error(`The event is not JSON: ${(bad as Error).message}`); }
       localStorage.setItem(saved, text);
       const found = await call<{ Payload?: string; FunctionError?: string; LogResult?: string }>("lambda", "Invoke", { FunctionName: name, Payload: base64(text), LogType: "Tail" });
       const plain = (b64?: string) => (b64 === undefined ? undefined : new TextDecoder().decode(Uint8Array.from(atob(b64), (c) => c.charCodeAt(0))));

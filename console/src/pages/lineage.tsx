@@ -60,7 +60,10 @@ export function Drawn({ resource, detail = "FOLDER", way = "BOTH", depth, topics
   );
 }
 
-const Unrecorded = ({ resource }: { resource: string }) => (
+/** What data and workers are called by. */
+const ADDRESS = /^(s3|glue|dynamodb):\/\/.|^arn:.|^(athena|glue|sagemaker|lambda):\w/;
+
+const Unrecorded = ({ resource }: { resource: string }) => (!ADDRESS.test(resource) ? <p class="empty">“{resource}” is no address: data is named s3://bucket/key, s3://bucket/folder/, glue://database/table or dynamodb://table, an execution by its ARN.</p> :
   <p class="empty">Nothing is recorded of {resource}. {resource.startsWith("arn:") ? "It has read and written nothing itself, or before lineage was kept." : "No state, job or function has read or written it; what is done with keys of users and of the owner is not recorded."}</p>
 );
 

@@ -134,7 +134,7 @@ function Edit({ table, item, onDone, onClose }: { table: Described; item: Item; 
   const [error, setError] = useState<unknown>();
   const key = Object.fromEntries(table.KeySchema.map((k) => [k.AttributeName, item[k.AttributeName]]));
   const is = Object.keys(item).length > 0;
-  const put = () => { try { call("dynamodb", "PutItem", { TableName: table.TableName, Item: JSON.parse(text) }).then(() => { say("Saved"); onDone(); }, setError); } catch (e) { setError(e); } };
+  const put = () => { try { call("dynamodb", "PutItem", { TableName: table.TableName, Item: JSON.parse(text) }).then(() => { say("Saved"); onDone(); }, setError); } catch (e) { setError(new Error(`The item is not JSON: ${(e as Error).message}`)); } };
   const remove = () => { if (confirm("Delete this item?")) call("dynamodb", "DeleteItem", { TableName: table.TableName, Key: key }).then(() => { say("Deleted"); onDone(); }, fail); };
   return (
     <Dialog title={is ? "Item" : "New item"} onClose={onClose}>

@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-R6R3SEQ3.js";import"./chunk-WT46FX3R.js";import"./chunk-NVD76VBD.js";import"./chunk-LQ3NDNUX.js";import"./chunk-YVQ3QDTO.js";import"./chunk-MXWKQQRQ.js";import"./chunk-MXIL2SYY.js";import"./chunk-PPQGM4SI.js";import"./chunk-KTALL32T.js";import"./chunk-ONFQWQRN.js";export{b as Logs,a as default};

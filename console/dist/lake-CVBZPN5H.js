@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-SCEZ24A2.js";import"./chunk-R2KQIPGE.js";import"./chunk-KTALL32T.js";import"./chunk-ONFQWQRN.js";export{b as Place,a as default};
