@@ -292,6 +292,31 @@ test("the last days are priced by what was used, and the machine says how full i
   await context.close();
 });
 
+test("crawls and requests of on-demand tables have their price, and a crawl tells who asked for it", { ...skip, timeout: PATIENCE }, async () => {
+  await api.call("iam", "CreateRole", { RoleName: "crawls", AssumeRolePolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", Principal: { Service: "glue.amazonaws.com" }, Action: "sts:AssumeRole" }] }) });
+  await api.call("iam", "PutRolePolicy", { RoleName: "crawls", PolicyName: "all", PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }] }) });
+  await api.call("glue", "CreateCrawler", { Name: "priced", Role: "crawls", DatabaseName: "sales", TablePrefix: "priced_", Targets: { S3Targets: [{ Path: "s3://console-lake/sales/" }] } });
+  await api.call("glue", "StartCrawler", { Name: "priced" });
+  const { page, context } = await open();
+  await show(page, address("jobs", "crawler/priced"));
+  const crawls = page.getByRole("region", { name: "Crawls" });
+  await crawls.getByRole("row", { name: /completed/ }).waitFor();
+  await crawls.getByRole("row", { name: /completed/ }).getByRole("button").click();
+  await page.locator("dt", { hasText: "Asked for by" }).locator("+ dd").getByText("root").waitFor();
+  await page.getByRole("region", { name: "Log" }).getByText(/Running Start Crawl for Crawler priced/).waitFor();
+  // What was used is written every few seconds.
+  await show(page, address("costs"));
+  const rows = page.getByRole("region", { name: "Costs by resource" });
+  for (let i = 0; (await rows.getByRole("row", { name: /Crawlers/ }).count()) === 0 && i < 60; i++) {
+    await page.waitForTimeout(500);
+    await page.getByRole("button", { name: "Refresh" }).click();
+  }
+  // Ten minutes at the least, with two DPUs.
+  assert.match(await rows.getByRole("row", { name: /Crawlers/ }).innerText(), /Crawlers\s+priced\s+1,200 DPU-seconds\s+\$0\.15/);
+  assert.match(await rows.getByRole("row", { name: /DynamoDB, writes/ }).innerText(), /files\s+30 write request units\s+\$0\.000019/);
+  await context.close();
+});
+
 test("items are asked for by key, and two versions of a schema stand side by side", { ...skip, timeout: PATIENCE }, async () => {
   const { page, context } = await open();
   await show(page, address("tables", "files"));
