@@ -14,6 +14,9 @@ const MOST_ROWS: usize = 1000;
 /// A page of more bytes ends, whatever rows it may have: a row may be large.
 const MOST_BYTES: usize = 8 << 20;
 
+/// The first row of a text and its length; none where it may go on beyond the text, which is not `whole`.
+type Parse = fn(&[u8], bool) -> Option<(Row, usize)>;
+
 /// One page; the token is the offset of the next row in the file.
 pub(crate) async fn page(
     cx: &Cx,
@@ -45,7 +48,7 @@ pub(crate) async fn page(
     let csv = extension == "csv";
     // A statement without columns has an empty file, one that wrote data has its rows elsewhere.
     let (rows, next) = if width > 0 && (csv || extension == "txt") {
-        let parse: fn(&[u8], bool) -> Option<(Row, usize)> = if csv { csv_row } else { text_row };
+        let parse: Parse = if csv { csv_row } else { text_row };
         rows_from(offset, size, parse, |at, length| read(cx, &file, at, length)).await?
     } else {
         (Vec::new(), None)
@@ -66,7 +69,7 @@ pub(crate) async fn page(
 async fn rows_from<F>(
     offset: usize,
     size: usize,
-    parse: fn(&[u8], bool) -> Option<(Row, usize)>,
+    parse: Parse,
     read: impl Fn(usize, usize) -> F,
 ) -> Result<(Vec<Row>, Option<usize>), Error>
 where
