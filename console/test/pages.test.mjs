@@ -292,11 +292,17 @@ test("the last days are priced by what was used, and the machine says how full i
   await context.close();
 });
 
-test("crawls and requests of on-demand tables have their price, and a crawl tells who asked for it", { ...skip, timeout: PATIENCE }, async () => {
+test("crawls, transforms and requests of on-demand tables have their price, and a crawl tells who asked for it", { ...skip, timeout: PATIENCE }, async () => {
   await api.call("iam", "CreateRole", { RoleName: "crawls", AssumeRolePolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", Principal: { Service: "glue.amazonaws.com" }, Action: "sts:AssumeRole" }] }) });
   await api.call("iam", "PutRolePolicy", { RoleName: "crawls", PolicyName: "all", PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }] }) });
   await api.call("glue", "CreateCrawler", { Name: "priced", Role: "crawls", DatabaseName: "sales", TablePrefix: "priced_", Targets: { S3Targets: [{ Path: "s3://console-lake/sales/" }] } });
   await api.call("glue", "StartCrawler", { Name: "priced" });
+  // It fails, for its model's data are not there; its instances are paid for.
+  const job = { TransformJobName: "priced", ModelName: "forecast", TransformInput: { DataSource: { S3DataSource: { S3DataType: "S3Prefix", S3Uri: "s3://console-lake/sales/" } } }, TransformOutput: { S3OutputPath: "s3://console-lake/forecast/" }, TransformResources: { InstanceType: "ml.m5.xlarge", InstanceCount: 2 } };
+  await api.call("sagemaker", "CreateTransformJob", job);
+  let done = {};
+  while (!done.TransformEndTime) { await new Promise((go) => setTimeout(go, 200)); done = await api.call("sagemaker", "DescribeTransformJob", { TransformJobName: "priced" }); }
+  const seconds = 2 * (done.TransformEndTime - done.TransformStartTime);
   const { page, context } = await open();
   await show(page, address("jobs", "crawler/priced"));
   const crawls = page.getByRole("region", { name: "Crawls" });
@@ -307,12 +313,14 @@ test("crawls and requests of on-demand tables have their price, and a crawl tell
   // What was used is written every few seconds.
   await show(page, address("costs"));
   const rows = page.getByRole("region", { name: "Costs by resource" });
-  for (let i = 0; (await rows.getByRole("row", { name: /Crawlers/ }).count()) === 0 && i < 60; i++) {
+  for (let i = 0; (await rows.getByRole("row", { name: /Crawlers|Batch transforms/ }).count()) < 2 && i < 60; i++) {
     await page.waitForTimeout(500);
     await page.getByRole("button", { name: "Refresh" }).click();
   }
   // Ten minutes at the least, with two DPUs.
   assert.match(await rows.getByRole("row", { name: /Crawlers/ }).innerText(), /Crawlers\s+priced\s+1,200 DPU-seconds\s+\$0\.15/);
+  const [, amount] = /Batch transforms, ml\.m5\.xlarge\s+forecast\s+([\d.]+) instance-seconds/.exec(await rows.getByRole("row", { name: /Batch transforms/ }).innerText());
+  assert.ok(Math.abs(Number(amount) - seconds) < 0.01, `${amount} ${seconds}`);
   assert.match(await rows.getByRole("row", { name: /DynamoDB, writes/ }).innerText(), /files\s+30 write request units\s+\$0\.000019/);
   await context.close();
 });
