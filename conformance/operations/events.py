@@ -354,3 +354,27 @@ def called_destinations():
         refused("ValidationException", "HttpParameters", events().put_targets, Rule=name,
                 Targets=[{"Id": "q", "Arn": dead_arn, "HttpParameters": {"HeaderParameters": {"a": "b"}}}])
         refused("ValidationException", "entries", events().put_events, Entries=[])
+
+
+@operations("events", "TestEventPattern")
+def patterns():
+    """Source: EventBridge User Guide, "Comparison operators"; the messages are those of AWS's Event Ruler."""
+    def matches(pattern, detail):
+        event = {"id": "1", "detail-type": "t", "source": "s", "account": ACCOUNT, "time": "2020-01-01T00:00:00Z", "region": REGION, "resources": [], "detail": detail}
+        return client("events").test_event_pattern(EventPattern=json.dumps({"detail": pattern}), Event=json.dumps(event))["Result"]
+
+    for pattern, detail, wanted in (
+            # What is in arrays within arrays is at the array's path; an empty array has nothing at its own.
+            ({"a": ["x"]}, {"a": [["x"]]}, True), ({"a": [{"exists": True}]}, {"a": []}, False), ({"a": [{"exists": False}]}, {"a": []}, True),
+            ({"a": [{"exists": True}]}, {"a": {"b": 1}}, False), ({"a": {"b": [{"exists": False}]}}, {"a": [{"b": 1}, {"c": 2}]}, False),
+            ({"e": {"n": ["a"], "m": ["b"]}}, {"e": [{"n": "a", "m": "x"}, {"n": "z", "m": "b"}]}, False), ({"e": {"n": ["a"], "m": ["b"]}}, {"e": [{"n": "a", "m": "b"}]}, True),
+            ({"a": [{"anything-but": ["x", "y"]}]}, {"a": "z"}, True), ({"a": [{"anything-but": ["x", "y"]}]}, {}, False), ({"a": [{"anything-but": {"suffix": [".a", ".b"]}}]}, {"a": "x.b"}, False),
+            ({"a": [{"numeric": [">", 0, "<=", 5]}]}, {"a": 5}, True), ({"a": [{"numeric": [">", 0, "<=", 5]}]}, {"a": 0}, False), ({"a": [{"numeric": ["=", 3]}]}, {"a": "3"}, False),
+            ({"a": [{"wildcard": "a\\*b"}]}, {"a": "a*b"}, True), ({"a": [{"cidr": "10.0.0.0/24"}]}, {"a": "10.0.0.255"}, True),
+            ({"a": ["k"], "$or": [{"x": [1]}, {"y": [{"numeric": [">", 5]}]}]}, {"a": "k", "y": 6}, True)):
+        equal(matches(pattern, detail), wanted)
+    for pattern, text in (({"anything-but": ["x", 1]}, "either all values are number or string"), ({"anything-but": [None]}, "start|null|boolean is not supported"),
+                          ({"numeric": ["=", 1, "=", 2]}, "Too many elements in numeric expression"), ({"numeric": [">", 1, ">", 2]}, "Bad numeric range operator: >"),
+                          ({"numeric": [">", 2, "<", 1]}, "Bottom must be less than top"), ({"numeric": [">", "5"]}, "Value of > must be numeric"),
+                          ({"numeric": ["!=", 5]}, "Unrecognized numeric range operator: !="), ({"numeric": [">", 6e9]}, "between -5.0E9 and 5.0E9")):
+        refused("InvalidEventPatternException", text, client("events").test_event_pattern, EventPattern=json.dumps({"detail": {"a": [pattern]}}), Event="{}")

@@ -462,3 +462,14 @@ def roles_last_used():
     client("sqs", keys["AccessKeyId"], keys["SecretAccessKey"], aws_session_token=keys["SessionToken"]).list_queues()
     assert iam().get_role(RoleName=name)["Role"]["RoleLastUsed"]["LastUsedDate"]
     refused("NoSuchEntity", "", iam().get_role, RoleName=name + "-gone")
+
+
+@operations("iam", "CreatePolicy")
+def names_of_statements():
+    def given(sid):
+        statement = {"Sid": sid, "Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+        return {"PolicyName": named("policy"), "PolicyDocument": json.dumps({"Version": "2012-10-17", "Statement": [statement]})}
+
+    client("iam").create_policy(**given("Abc9"))
+    for sid in ("a b", "a-b", "a_b"):
+        refused("MalformedPolicyDocument", "Statement IDs (SID) must be alpha-numeric", client("iam").create_policy, **given(sid))

@@ -289,3 +289,12 @@ def tags():
     equal(sm().describe_secret(SecretId=name)["Tags"], [{"Key": "b", "Value": ""}])
     refused("ResourceNotFoundException", GONE, sm().tag_resource, SecretId="nothing-here", Tags=[{"Key": "a", "Value": "1"}])
     refused("ResourceNotFoundException", GONE, sm().untag_resource, SecretId="nothing-here", TagKeys=["a"])
+
+
+@operations("secretsmanager", "GetSecretValue")
+def stages_of_other_versions():
+    made = client("secretsmanager").create_secret(Name=named("secret"), SecretString="1")
+    other = client("secretsmanager").put_secret_value(SecretId=made["ARN"], SecretString="2")["VersionId"]
+    equal(client("secretsmanager").get_secret_value(SecretId=made["ARN"], VersionId=other, VersionStage="AWSCURRENT")["SecretString"], "2")
+    refused("InvalidRequestException", "You provided a VersionStage that is not associated to the provided VersionId", client("secretsmanager").get_secret_value,
+            SecretId=made["ARN"], VersionId=made["VersionId"], VersionStage="AWSCURRENT")

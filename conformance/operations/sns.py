@@ -346,3 +346,38 @@ def delivery_status():
     holds(bad["delivery"], destination=gone, statusCode=400)
     equal((bad["status"], json.loads(bad["delivery"]["providerResponse"])["ErrorCode"].split(".")[-1]), ("FAILURE", "NonExistentQueue"))
     refused("InvalidParameter", "SQSSuccessFeedbackSampleRate", sns().set_topic_attributes, TopicArn=arn, AttributeName="SQSSuccessFeedbackSampleRate", AttributeValue="101")
+
+
+@operations("sns", "Subscribe", "SetSubscriptionAttributes", "Publish")
+def complexity_of_filters():
+    """Source: SNS Developer Guide, "Filter policy constraints": five keys, of nested ones the outermost, and 150 combinations."""
+    topic = sns().create_topic(Name=named("topic"))["TopicArn"]
+    queue = client("sqs").create_queue(QueueName=named("queue"))["QueueUrl"]
+    arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def keys(n):
+        return {f"k{i}": ["x"] for i in range(n)}
+
+    made = sns().subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"FilterPolicy": json.dumps(keys(5))})["SubscriptionArn"]
+
+    def given(policy):
+        return {"SubscriptionArn": made, "AttributeName": "FilterPolicy", "AttributeValue": json.dumps(policy)}
+
+    def put(policy):
+        sns().set_subscription_attributes(**given(policy))
+
+    def refuses(text, policy):
+        refused("InvalidParameter", text, sns().set_subscription_attributes, **given(policy))
+
+    put({"a": [str(n) for n in range(150)]})
+    refuses("can not have more than 5 keys", keys(6))
+    refuses("too complex", {"a": [str(n) for n in range(151)]})
+    refuses("either all values are number or string", {"a": [{"anything-but": ["x", 1]}]})
+    refused("InvalidParameter", "can not have more than 5 keys", sns().subscribe, TopicArn=topic, Protocol="sqs", Endpoint=arn.replace("queue", "other"),
+            Attributes={"FilterPolicy": json.dumps(keys(6))})
+    sns().set_subscription_attributes(SubscriptionArn=made, AttributeName="FilterPolicyScope", AttributeValue="MessageBody")
+    put({"a": {"b": [str(n) for n in range(75)]}})
+    refuses("too complex", {"a": {"b": [str(n) for n in range(76)]}})
+    sns().publish(TopicArn=topic, Message="m", MessageAttributes={"n": {"DataType": "Number", "StringValue": "1.5"}})
+    refused("ParameterValueInvalid", "Could not cast message attribute 'n' value to number", sns().publish, TopicArn=topic, Message="m",
+            MessageAttributes={"n": {"DataType": "Number", "StringValue": "x"}})

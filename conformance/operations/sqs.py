@@ -211,3 +211,25 @@ def encryption():
     both = {"SqsManagedSseEnabled": "true", "KmsMasterKeyId": key}
     refused("InvalidAttributeValue", "one type of server-side encryption", sqs().set_queue_attributes, QueueUrl=other, Attributes=both)
     refused(MISSING, "does not exist", sqs().receive_message, QueueUrl=gone())
+
+
+@operations("sqs", "SendMessage", "SendMessageBatch")
+def attributes_of_messages():
+    """Source: SQS Developer Guide, "Message attribute components" and "Message attribute data types"."""
+    url = client("sqs").create_queue(QueueName=named("queue"))["QueueUrl"]
+
+    def attribute(name, kind="String", text="x"):
+        return {"QueueUrl": url, "MessageBody": "b", "MessageAttributes": {name: {"DataType": kind, "StringValue": text}}}
+
+    for name, kind, text in (("a.b-c_D9", "String", "x"), ("n", "Number", "-1.5e3"), ("n", "Number.int", "12345678901234567890123456789012345678"), ("awsome", "String", "x")):
+        client("sqs").send_message(**attribute(name, kind, text))
+    for name in ("AWS.x", "aws.x", "Amazon.y"):
+        refused("InvalidParameterValue", "reserved for internal use", client("sqs").send_message, **attribute(name))
+    for name in (".a", "a.", "a..b", "a b", "\u00fc"):
+        refused("InvalidParameterValue", f"The message attribute name '{name}' is invalid", client("sqs").send_message, **attribute(name))
+    for text in ("x", "inf", "1e127", "1" * 39, "0x10"):
+        refused("InvalidParameterValue", "Can't cast the value of message (user) attribute 'n' to a number", client("sqs").send_message, **attribute("n", "Number", text))
+    answer = client("sqs").send_message_batch(QueueUrl=url, Entries=[
+        {"Id": "good", "MessageBody": "b"}, {"Id": "bad", "MessageBody": "b", "MessageAttributes": {"n": {"DataType": "Number", "StringValue": "x"}}}])
+    equal(([one["Id"] for one in answer["Successful"]], [(one["Id"], one["Code"]) for one in answer["Failed"]]), (["good"], [("bad", "InvalidParameterValue")]))
+    refused("AWS.SimpleQueueService.EmptyBatchRequest", "", client("sqs").send_message_batch, QueueUrl=url, Entries=[])

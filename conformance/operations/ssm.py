@@ -147,3 +147,10 @@ def policies():
     refused("IncompatiblePolicyException", "Expiration", ssm().put_parameter, **given, Policies=json.dumps(three[1:2]))
     refused("InvalidPolicyTypeException", "Other", ssm().put_parameter, **given, Policies=json.dumps([policy("Other")]))
     refused("InvalidPolicyAttributeException", "Unit", ssm().put_parameter, **given, Policies=json.dumps([policy("NoChangeNotification", After="1", Unit="Weeks")]))
+
+
+@operations("ssm", "PutParameter")
+def empty_values():
+    client("ssm").put_parameter(Name=named("parameter"), Value="x", Type="String")
+    refused("ValidationException", "Value '' at 'value' failed to satisfy constraint: Member must have length greater than or equal to 1",
+            client("ssm").put_parameter, Name=named("parameter"), Value="", Type="String")

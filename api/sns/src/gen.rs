@@ -1608,7 +1608,7 @@ static S_SUBSCRIBE_INPUT: Shape = Shape::Structure(Structure {
         Member {
             name: "Endpoint",
             wire: "",
-            shape: &S_ENDPOINT,
+            shape: &S_ENDPOINT_2,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1674,7 +1674,7 @@ static S_SUBSCRIPTION: Shape = Shape::Structure(Structure {
         Member {
             name: "Endpoint",
             wire: "",
-            shape: &S_ENDPOINT,
+            shape: &S_ENDPOINT_2,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1819,7 +1819,7 @@ static S_AUTHENTICATE_ON_UNSUBSCRIBE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_BOOLEAN: Shape = Shape::Boolean;
 static S_DELEGATE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
-static S_ENDPOINT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ENDPOINT_2: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_LABEL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MESSAGE_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };

@@ -85,19 +85,45 @@ impl Pattern {
 
     /// Whether the event, an object, has what the pattern asks for.
     pub fn matches(&self, event: &Value) -> bool {
-        match event {
+        self.matches_at(event, event, &mut Vec::new())
+    }
+
+    /// The same of a part of the event, to which a path leads.
+    fn matches_at<'a>(&'a self, part: &Value, event: &Value, path: &mut Vec<&'a str>) -> bool {
+        match part {
             // Objects in an array: one of them must have it all.
-            Value::Array(list) => list.iter().any(|one| self.matches(one)),
-            Value::Object(map) => self.matches_map(map),
-            _ => self.matches_map(&Map::new()),
+            Value::Array(list) if !list.is_empty() => list.iter().any(|one| self.matches_at(one, event, path)),
+            Value::Object(map) => self.matches_map(map, event, path),
+            _ => self.matches_map(&Map::new(), event, path),
         }
     }
 
-    fn matches_map(&self, map: &Map<String, Value>) -> bool {
-        self.fields.iter().all(|(name, node)| match node {
-            Node::Inner(pattern) => pattern.matches(map.get(name).unwrap_or(&Value::Null)),
-            Node::Leaf(matchers) => matchers.iter().any(|matcher| matcher.matches(map.get(name))),
-        }) && self.alternatives.iter().all(|group| group.iter().any(|pattern| pattern.matches_map(map)))
+    fn matches_map<'a>(&'a self, map: &Map<String, Value>, event: &Value, path: &mut Vec<&'a str>) -> bool {
+        let mut has = |(name, node): &'a (String, Node)| {
+            path.push(name);
+            let found = match node {
+                Node::Inner(pattern) => pattern.matches_at(map.get(name).unwrap_or(&Value::Null), event, path),
+                Node::Leaf(matchers) => matchers.iter().any(|matcher| match matcher {
+                    // Nowhere in the event, whichever of an array's objects has the rest.
+                    Matcher::Exists(false) => !is_there(event, path),
+                    matcher => map.get(name).is_some_and(|value| matcher.matches(value)),
+                }),
+            };
+            path.pop();
+            found
+        };
+        self.fields.iter().all(&mut has)
+            && self.alternatives.iter().all(|group| group.iter().any(|pattern| pattern.matches_map(map, event, path)))
+    }
+}
+
+/// Whether any leaf is at a path: what is in arrays is at the path of the array, and an empty one has none.
+fn is_there(part: &Value, path: &[&str]) -> bool {
+    match (part, path) {
+        (Value::Array(list), _) => list.iter().any(|one| is_there(one, path)),
+        (Value::Object(map), [name, rest @ ..]) => map.get(*name).is_some_and(|value| is_there(value, rest)),
+        (Value::Object(_), []) => false,
+        (_, path) => path.is_empty(),
     }
 }
 
@@ -117,7 +143,7 @@ mod tests {
 
     #[test]
     fn matches_as_documented() {
-        let event = r#"{"source":"aws.states","detail":{"status":"FAILED","n":5,"ip":"10.0.1.7","file":"in/a.csv","tags":["x","y"],"none":null,"flag":true,"list":[{"a":1,"b":2},{"a":3,"b":4}]}}"#;
+        let event = r#"{"source":"aws.states","detail":{"status":"FAILED","n":5,"ip":"10.0.1.7","file":"in/a.csv","tags":["x","y"],"none":null,"flag":true,"nested":[["z"]],"empty":[],"list":[{"a":1,"b":2},{"a":3,"b":4,"c":5}]}}"#;
         for (pattern, expected) in [
             (r#"{"source":["aws.states"]}"#, true),
             (r#"{"source":["aws.s3","aws.states"],"detail":{"status":["FAILED"]}}"#, true),
@@ -147,6 +173,14 @@ mod tests {
             (r#"{"nothing":{"deep":[{"exists":false}]}}"#, true),
             (r#"{"detail":{"none":[null],"flag":[true]}}"#, true),
             (r#"{"detail":{"tags":["y"]}}"#, true),
+            (r#"{"detail":{"nested":["z"]}}"#, true),
+            (r#"{"detail":{"empty":[{"exists":true}]}}"#, false),
+            (r#"{"detail":{"empty":[{"exists":false}]}}"#, true),
+            (r#"{"detail":{"empty":{"deep":[{"exists":false}]}}}"#, true),
+            (r#"{"detail":{"list":[{"exists":true}]}}"#, false),
+            (r#"{"detail":{"list":{"c":[{"exists":false}]}}}"#, false),
+            (r#"{"detail":{"list":{"a":[1],"d":[{"exists":false}]}}}"#, true),
+            (r#"{"detail":{"n":[{"anything-but":["x"]}]}}"#, true),
             (r#"{"detail":{"file":[{"wildcard":"in/*.csv"}]}}"#, true),
             (r#"{"detail":{"file":[{"wildcard":"*.cs"}]}}"#, false),
             (r#"{"detail":{"list":{"a":[1],"b":[2]}}}"#, true),
@@ -167,7 +201,20 @@ mod tests {
             (r#"{"a":[]}"#, "Empty arrays"),
             (r#"{"a":"x"}"#, "\"a\" must be an object or an array"),
             (r#"{"a":[{"nope":1}]}"#, "Unrecognized match type nope"),
-            (r#"{"a":[{"numeric":[">"]}]}"#, "numeric"),
+            (r#"{"a":[{"numeric":[">"]}]}"#, "Value of > must be numeric"),
+            (r#"{"a":[{"numeric":">"}]}"#, "Value of numeric must be an array."),
+            (r#"{"a":[{"numeric":[1,2]}]}"#, "Invalid member in numeric match: 1"),
+            (r#"{"a":[{"numeric":["=",1,"=",2]}]}"#, "Too many elements in numeric expression"),
+            (r#"{"a":[{"numeric":["<",5,">",1]}]}"#, "Too many elements in numeric expression"),
+            (r#"{"a":[{"numeric":[">",1,">",2]}]}"#, "Bad numeric range operator: >"),
+            (r#"{"a":[{"numeric":[">",1,"<"]}]}"#, "Value of < must be numeric"),
+            (r#"{"a":[{"numeric":[">",2,"<",1]}]}"#, "Bottom must be less than top"),
+            (r#"{"a":[{"numeric":[">",1,"<",2,"<",3]}]}"#, "Too many terms in numeric range expression"),
+            (r#"{"a":[{"numeric":["!=",1]}]}"#, "Unrecognized numeric range operator: !="),
+            (r#"{"a":[{"numeric":[">",5000000001]}]}"#, "Value must be between -5.0E9 and 5.0E9, inclusive"),
+            (r#"{"a":[{"anything-but":["x",1]}]}"#, "either all values are number or string"),
+            (r#"{"a":[{"anything-but":[]}]}"#, "either all values are number or string"),
+            (r#"{"a":[{"anything-but":[null]}]}"#, "start|null|boolean is not supported"),
             (r#"{"a":[{"cidr":"300.0.0.0/8"}]}"#, "CIDR"),
             (r#"{"a":[{"wildcard":"a**b"}]}"#, "wildcard"),
             (r#"{"a":[{"exists":"yes"}]}"#, "exists"),

@@ -63,16 +63,12 @@ impl Matcher {
         }
     }
 
-    /// `found` is the event's field; an array matches by any of its entries.
-    pub(crate) fn matches(&self, found: Option<&Value>) -> bool {
-        if let Self::Exists(wanted) = self {
-            // AWS: `exists` speaks of leaves; an object is none.
-            return found.is_some_and(|value| !value.is_object()) == *wanted;
-        }
+    /// `found` is the event's field; an array matches by any of its entries, and of those within. An object is no leaf.
+    pub(crate) fn matches(&self, found: &Value) -> bool {
         match found {
-            None | Some(Value::Object(_)) => false,
-            Some(Value::Array(list)) => list.iter().any(|value| self.accepts(value)),
-            Some(value) => self.accepts(value),
+            Value::Object(_) => false,
+            Value::Array(list) => list.iter().any(|value| self.matches(value)),
+            value => self.accepts(value),
         }
     }
 
@@ -178,24 +174,67 @@ fn anything_but(operand: &Value) -> Result<Matcher, Error> {
             let tests = list.iter().map(|one| Text::parse(kind, one)).collect::<Result<_, _>>()?;
             Ok(Matcher::AnythingButText(tests))
         }
-        Value::Array(list) if !list.is_empty() && list.iter().all(plain) => Ok(Matcher::AnythingBut(list.clone())),
+        Value::Array(list) => {
+            if !list.iter().all(plain) {
+                return Err(Error("Inside anything but list, start|null|boolean is not supported.".to_owned()));
+            }
+            if list.iter().all(Value::is_string) == list.iter().all(Value::is_number) {
+                let text =
+                    "Inside anything but list, either all values are number or string, mixed type is not supported";
+                return Err(Error(text.to_owned()));
+            }
+            Ok(Matcher::AnythingBut(list.clone()))
+        }
         value if plain(value) => Ok(Matcher::AnythingBut(vec![value.clone()])),
         _ => Err(Error("Value of anything-but must be an array or single string/number value.".to_owned())),
     }
 }
 
+/// A number to compare with, an upper bound, or a range from the one to the other.
 fn numeric(operand: &Value) -> Result<Vec<(Bound, f64)>, Error> {
-    let malformed = || Error("Invalid numeric match: expected one or two operators, each with a number".to_owned());
-    let list = operand.as_array().ok_or_else(malformed)?;
-    if !matches!(list.len(), 2 | 4) {
-        return Err(malformed());
+    let wrong = |text: String| Err(Error(text));
+    let Value::Array(list) = operand else { return wrong("Value of numeric must be an array.".to_owned()) };
+    let Some(Value::String(operator)) = list.first() else {
+        let member = list.first().map_or_else(|| "]".to_owned(), ToString::to_string);
+        return wrong(format!("Invalid member in numeric match: {member}"));
+    };
+    let Some(bound) = Bound::parse(operator) else {
+        return wrong(format!("Unrecognized numeric range operator: {operator}"));
+    };
+    let first = limit(operator, list.get(1))?;
+    if list.len() == 2 {
+        return Ok(vec![(bound, first)]);
     }
-    list.chunks(2)
-        .map(|pair| {
-            let bound = pair[0].as_str().and_then(Bound::parse).ok_or_else(malformed)?;
-            Ok((bound, pair[1].as_f64().ok_or_else(malformed)?))
-        })
-        .collect()
+    if !matches!(bound, Bound::Greater | Bound::GreaterOrEqual) {
+        return wrong("Too many elements in numeric expression".to_owned());
+    }
+    let Some(Value::String(operator)) = list.get(2) else {
+        return wrong(format!("Bad value in numeric range: {}", list[2]));
+    };
+    let Some(top @ (Bound::Less | Bound::LessOrEqual)) = Bound::parse(operator) else {
+        return wrong(format!("Bad numeric range operator: {operator}"));
+    };
+    let last = limit(operator, list.get(3))?;
+    if list.len() > 4 {
+        return wrong("Too many terms in numeric range expression".to_owned());
+    }
+    if first >= last {
+        return wrong("Bottom must be less than top".to_owned());
+    }
+    Ok(vec![(bound, first), (top, last)])
+}
+
+/// Source: EventBridge User Guide, "Numeric matching": the values that it works with.
+const FARTHEST: f64 = 5e9;
+
+fn limit(operator: &str, value: Option<&Value>) -> Result<f64, Error> {
+    let operator = if operator == "=" { "equals" } else { operator };
+    let number = value.and_then(Value::as_f64);
+    let number = number.ok_or_else(|| Error(format!("Value of {operator} must be numeric")))?;
+    if number.abs() > FARTHEST {
+        return Err(Error("Value must be between -5.0E9 and 5.0E9, inclusive".to_owned()));
+    }
+    Ok(number)
 }
 
 /// A block of addresses, `10.0.0.0/8`.

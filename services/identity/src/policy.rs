@@ -85,6 +85,15 @@ fn parsed(document: &str) -> Result<Value, Error> {
     let mut sids = BTreeSet::new();
     for statement in statements(&policy) {
         statement_form(statement)?;
+        if statement
+            .get("Sid")
+            .and_then(Value::as_str)
+            .is_some_and(|sid| !sid.bytes().all(|b| b.is_ascii_alphanumeric()))
+        {
+            return Err(malformed(
+                "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*",
+            ));
+        }
         if let Some(sid) = statement.get("Sid").and_then(Value::as_str)
             && !sid.is_empty()
             && !sids.insert(sid)
@@ -190,6 +199,12 @@ mod tests {
             (
                 r#"[{"Sid":"a","Effect":"Allow","Action":"s3:*","Resource":"*"},{"Sid":"a","Effect":"Deny","Action":"s3:*","Resource":"*"}]"#,
                 Some("Statement IDs (SID) in a single policy must be unique."),
+            ),
+            (
+                r#"{"Sid":"a b","Effect":"Allow","Action":"s3:*","Resource":"*"}"#,
+                Some(
+                    "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*",
+                ),
             ),
         ];
         for (statement, expected) in cases {

@@ -12,6 +12,7 @@ use super::deliver::{DELIVER, MAIL};
 use super::http::{POST, Post, What};
 use super::ordered;
 use super::topic::{Subscription, Topic, invalid};
+use crate::sqs::is_number;
 
 const MAX_BYTES: usize = 262_144;
 /// For how long FIFO topics know duplicates.
@@ -108,6 +109,11 @@ impl Notification {
                     "The message attribute '{name}' must contain non-empty message attribute value for message \
                      attribute type '{}'.",
                     value.data_type
+                )));
+            }
+            if kind == "Number" && !value.string_value.as_deref().is_some_and(is_number) {
+                return Err(error::invalid_parameter_value_exception(format!(
+                    "Could not cast message attribute '{name}' value to number."
                 )));
             }
         }

@@ -365,6 +365,12 @@ impl Subscription {
                 "FilterPolicy: Filter policy scope MessageAttributes does not support nested filter policy",
             ));
         }
+        if filter.keys().filter(|name| *name != "$or").count() > MOST_KEYS {
+            return Err(invalid(format!("FilterPolicy: Filter policy can not have more than {MOST_KEYS} keys")));
+        }
+        if combinations(&filter, 1) > MOST_COMBINATIONS {
+            return Err(invalid("FilterPolicy: Filter policy is too complex"));
+        }
         Ok(())
     }
 
@@ -380,9 +386,49 @@ impl Subscription {
     }
 }
 
+/// Source: SNS Developer Guide, "Filter policy constraints": of nested keys the outermost are counted.
+const MOST_KEYS: usize = 5;
+const MOST_COMBINATIONS: usize = 150;
+
+/// The combinations of a filter's values: the product of how many each key has, times how deep it lies.
+fn combinations(filter: &serde_json::Map<String, Value>, depth: usize) -> usize {
+    filter.iter().fold(1, |product: usize, (name, value)| {
+        let own = match value {
+            // One of these is enough: they add up.
+            Value::Array(list) if name == "$or" && list.iter().all(Value::is_object) => {
+                let each = list.iter().filter_map(Value::as_object).map(|one| combinations(one, depth));
+                each.fold(0, usize::saturating_add)
+            }
+            Value::Array(list) => list.len().saturating_mul(depth),
+            Value::Object(inner) => combinations(inner, depth + 1),
+            _ => 1,
+        };
+        product.saturating_mul(own)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Source: SNS Developer Guide, "Filter policy constraints", its two examples.
+    #[test]
+    fn how_complex_a_filter_is() {
+        let of = |filter: Value| combinations(filter.as_object().unwrap(), 1);
+        let values = |n: usize| (0..n).map(|n| n.to_string()).collect::<Value>();
+        assert_eq!(of(serde_json::json!({"a": values(3), "b": values(1), "c": values(2)})), 6);
+        let nested = serde_json::json!({
+            "a": {"b": {"c": values(4)}}, "d": {"e": values(3)}, "f": values(3),
+        });
+        assert_eq!(of(nested), (4 * 3) * (3 * 2) * 3);
+        let keys = |n: usize| (0..n).map(|n| (n.to_string(), values(1))).collect::<serde_json::Map<_, _>>();
+        let check =
+            |filter: Value| Subscription::check_filter(&filter.to_string(), None).map_err(|e| e.message().to_owned());
+        assert_eq!(check(keys(5).into()), Ok(()));
+        assert!(check(keys(6).into()).unwrap_err().contains("can not have more than 5 keys"));
+        assert_eq!(check(serde_json::json!({"a": values(150)})), Ok(()));
+        assert!(check(serde_json::json!({"a": values(151)})).unwrap_err().contains("too complex"));
+    }
 
     fn topic() -> Topic {
         let arn = "arn:aws:sns:eu-west-1:000000000000:t".to_owned();

@@ -208,7 +208,41 @@ pub(super) fn check(queue: &Queue, new: &New) -> Result<(), Error> {
     Ok(())
 }
 
+/// Source: SQS Developer Guide, "Message attribute components".
+fn check_name(name: &str) -> Result<(), Error> {
+    let is_reserved = ["aws.", "amazon."]
+        .iter()
+        .any(|prefix| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)));
+    if is_reserved {
+        return Err(invalid_parameter(
+            "You can't use message attribute names beginning with 'AWS.' or 'Amazon.'. These strings are reserved for \
+             internal use.",
+        ));
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if (1..=256).contains(&name.len())
+        && name.chars().all(fits)
+        && !name.starts_with('.')
+        && !name.ends_with('.')
+        && !name.contains("..")
+    {
+        return Ok(());
+    }
+    Err(invalid_parameter(format!(
+        "The message attribute name '{name}' is invalid. Attribute name can contain A-Z, a-z, 0-9, underscore (_), hyphen \
+         (-), and period (.) characters."
+    )))
+}
+
+/// Whether a text is a number of up to 38 digits, as attributes have them. Source: SQS Developer Guide, "Message attribute data types".
+pub(crate) fn is_number(text: &str) -> bool {
+    let digits = text.split(['e', 'E']).next().unwrap_or_default().bytes().filter(u8::is_ascii_digit).count();
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
+    plain && digits <= 38 && text.parse::<f64>().is_ok_and(|number| number.abs() <= 1e126)
+}
+
 fn check_attribute(name: &str, value: &MessageAttributeValue) -> Result<(), Error> {
+    check_name(name)?;
     let kind = value.data_type.split('.').next().unwrap_or_default();
     let fits = match kind {
         "String" | "Number" => value.string_value.as_ref().is_some_and(|text| !text.is_empty()),
@@ -220,6 +254,11 @@ fn check_attribute(name: &str, value: &MessageAttributeValue) -> Result<(), Erro
             )));
         }
     };
+    if kind == "Number" && value.string_value.as_ref().is_some_and(|text| !text.is_empty() && !is_number(text)) {
+        return Err(invalid_parameter(format!(
+            "Can't cast the value of message (user) attribute '{name}' to a number."
+        )));
+    }
     if fits {
         return Ok(());
     }

@@ -13,6 +13,8 @@ mod ops;
 mod queue;
 mod sweep;
 
+pub(crate) use message::is_number;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -335,6 +335,13 @@ impl Secrets {
     /// None where the parameter is of another kind or key than when its value was encrypted, or was not.
     async fn put_parameter(&self, cx: &Cx, req: PutParameterRequest) -> Result<Option<PutParameterResult>, Error> {
         check_name(&req.name)?;
+        if req.value.is_empty() {
+            // AWS's words, though its model does not have the limit.
+            return Err(Error::validation(
+                "1 validation error detected: Value '' at 'value' failed to satisfy constraint: Member must have length \
+                 greater than or equal to 1",
+            ));
+        }
         if req.overwrite == Some(true) && req.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
             // AWS's words.
             return Err(Error::validation(

@@ -171,6 +171,12 @@ impl Handle<GetSecretValue> for Secrets {
             Some(wanted) => *id == wanted && req.version_stage.as_ref().is_none_or(|s| v.stages.contains(s)),
             None => v.stages.iter().any(|s| s == stage),
         });
+        if let (None, Some(wanted), Some(_)) = (found, &req.version_id, &req.version_stage)
+            && secret.versions.contains_key(wanted)
+        {
+            let text = "You provided a VersionStage that is not associated to the provided VersionId.";
+            return Err(invalid_request_exception(text));
+        }
         let (id, version) = found.filter(|(_, version)| !version.is_empty()).ok_or_else(|| {
             resource_not_found_exception(match &req.version_id {
                 Some(id) => format!("Secrets Manager can't find the specified secret value for VersionId: {id}"),
