@@ -222,3 +222,48 @@ def suppressed_actions():
     holds(seen(), ActionsSuppressedBy=None, StateValue="ALARM")
     refused("ValidationException", "required", cw().put_composite_alarm, **given)
     refused("ValidationException", "does not exist", cw().put_composite_alarm, **{**given, "ActionsSuppressor": "nobody"}, ActionsSuppressorWaitPeriod=1, ActionsSuppressorExtensionPeriod=1)
+
+
+@operations("cloudwatch", "PutMetricData", "GetMetricStatistics", "GetMetricData", "PutMetricAlarm", "DescribeAlarms")
+def high_resolution():
+    """Source: CloudWatch User Guide, "High-resolution metrics": what is kept by the second can be asked for in periods of 1, 5, 10 and 30 seconds, and
+    alarmed on every 10 seconds."""
+    space, at = named("space"), NOW - datetime.timedelta(minutes=5)
+
+    def put(second, value, resolution=1, metric="fine"):
+        cw().put_metric_data(Namespace=space, MetricData=[
+            {"MetricName": metric, "Timestamp": at + datetime.timedelta(seconds=second), "Value": value, "StorageResolution": resolution}])
+
+    for second, value in ((0, 1.0), (3, 2.0), (12, 4.0), (61, 8.0)):
+        put(second, value)
+        put(second, value, 60, "coarse")
+    span = {"StartTime": at, "EndTime": at + datetime.timedelta(seconds=90)}
+
+    def sums(metric, period):
+        points = cw().get_metric_statistics(Namespace=space, MetricName=metric, Period=period, Statistics=["Sum"], **span)["Datapoints"]
+        return [(int((p["Timestamp"] - at).total_seconds()), p["Sum"]) for p in sorted(points, key=lambda p: p["Timestamp"])]
+
+    equal(sums("fine", 1), [(0, 1.0), (3, 2.0), (12, 4.0), (61, 8.0)])
+    equal(sums("fine", 5), [(0, 3.0), (10, 4.0), (60, 8.0)])
+    equal(sums("fine", 10), [(0, 3.0), (10, 4.0), (60, 8.0)])
+    equal(sums("fine", 30), [(0, 7.0), (60, 8.0)])
+    equal(sums("fine", 60), [(0, 7.0), (60, 8.0)])
+    equal(sums("coarse", 10), [])
+    equal(sums("coarse", 60), [(0, 7.0), (60, 8.0)])
+    metric = {"Metric": {"Namespace": space, "MetricName": "fine"}, "Period": 30, "Stat": "Sum"}
+    got = cw().get_metric_data(MetricDataQueries=[{"Id": "m", "MetricStat": metric, "ReturnData": False}, {"Id": "e", "Expression": "m / PERIOD(m)"}],
+                               ScanBy="TimestampAscending", **span)["MetricDataResults"]
+    equal(got[0]["Values"], [7.0 / 30, 8.0 / 30])
+    refused("InvalidParameterValue", "StorageResolution", cw().put_metric_data, Namespace=space, MetricData=[{"MetricName": "m", "Value": 1.0, "StorageResolution": 30}])
+    refused("InvalidParameterValue", "Period", cw().get_metric_statistics, Namespace=space, MetricName="fine", Period=15, Statistics=["Sum"], **span)
+    wanted = {**alarm(named("fast")), "Namespace": space, "MetricName": "now", "Period": 10, "EvaluationPeriods": 2, "DatapointsToAlarm": 1}
+    cw().put_metric_alarm(**wanted)
+    cw().put_metric_data(Namespace=space, MetricData=[{"MetricName": "now", "Value": 5.0, "StorageResolution": 1}])
+    seen = until(lambda: cw().describe_alarms(AlarmNames=[wanted["AlarmName"]])["MetricAlarms"][0], lambda a: a["StateValue"] == "ALARM")
+    holds(seen, Period=10)
+    refused("ValidationException", "Metric alarm period must be 10, 20, 30 or a multiple of 60", cw().put_metric_alarm, **{**wanted, "Period": 5})
+    refused("ValidationException", "a day", cw().put_metric_alarm, **{**wanted, "EvaluationPeriods": 8641})
+    refused("ValidationException", "", cw().describe_alarms, MaxRecords=0)
+    refused("InvalidParameterValue", "Period must be 1, 5, 10, 20, 30", cw().get_metric_data, StartTime=at, EndTime=NOW,
+            MetricDataQueries=[{"Id": "m", "MetricStat": {**metric, "Period": 15}}])
+    cw().delete_alarms(AlarmNames=[wanted["AlarmName"]])

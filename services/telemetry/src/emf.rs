@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::filters::Measured;
-use crate::metrics::series::{Series, is_taken};
+use crate::metrics::series::{At, Series, is_taken};
 use crate::metrics::stat::Stat;
 
 /// Source: the specification: a metric has at most 100 values, a dimension set at most 30 keys, a directive at most 100 metrics.
@@ -35,6 +35,7 @@ struct Directive {
 struct Definition {
     name: String,
     unit: Option<String>,
+    storage_resolution: Option<i64>,
 }
 
 /// What a message measures; nothing where it is not in the format, or of a time of which no measurements are taken.
@@ -48,17 +49,18 @@ pub(crate) fn metrics(at_ms: i64, message: &str, now: i64) -> Vec<Measured> {
     if !is_taken(at.div_euclid(1000), now) {
         return Vec::new();
     }
-    let minute = at.div_euclid(60_000);
-    metadata.cloud_watch_metrics.iter().flat_map(|directive| directive.measured(&root, minute)).collect()
+    let at = at.div_euclid(1000);
+    metadata.cloud_watch_metrics.iter().flat_map(|directive| directive.measured(&root, at)).collect()
 }
 
 impl Directive {
-    fn measured(&self, root: &Map<String, Value>, minute: i64) -> Vec<Measured> {
+    fn measured(&self, root: &Map<String, Value>, second: i64) -> Vec<Measured> {
         let none = [Vec::new()];
         let sets = if self.dimensions.is_empty() { &none[..] } else { &self.dimensions };
         let mut out = Vec::new();
         for definition in self.metrics.iter().take(MAX_METRICS) {
             let Some(stat) = root.get(&definition.name).and_then(stat) else { continue };
+            let Some(at) = At::of(second, definition.storage_resolution) else { continue };
             for set in sets.iter().filter(|set| set.len() <= MAX_DIMENSIONS) {
                 let dimensions: Option<BTreeMap<_, _>> =
                     set.iter().map(|name| Some((name.clone(), text(root.get(name)?)?))).collect();
@@ -71,7 +73,7 @@ impl Directive {
                     unit: definition.unit.clone().unwrap_or_else(|| "None".to_owned()),
                     newest: 0,
                 };
-                out.push((series, minute, stat.clone()));
+                out.push((series, at, stat.clone()));
             }
         }
         out
@@ -113,9 +115,11 @@ mod tests {
         let now = 1_574_109_732;
         let found = metrics(0, message, now);
         assert_eq!(found.len(), 3);
-        let (series, minute, stat) = &found[1];
+        let (series, at, stat) = &found[1];
         assert_eq!((series.namespace.as_str(), series.metric.as_str()), ("lambda-function-metrics", "time"));
-        assert_eq!((series.unit.as_str(), *minute), ("Milliseconds", 1_574_109_732_004 / 60_000));
+        assert_eq!((series.unit.as_str(), *at), ("Milliseconds", At::Minute(1_574_109_732_004 / 60_000)));
+        let fine = metrics(0, &message.replace("\"StorageResolution\": 60", "\"StorageResolution\": 1"), now);
+        assert_eq!(fine[0].1, At::Second(now));
         assert_eq!(series.dimensions["functionVersion"], "$LATEST");
         assert_eq!((stat.value("Sum"), stat.value("SampleCount")), (Some(300.0), Some(2.0)));
         for other in ["{}", "x _aws", r#"{"_aws": 1}"#, r#"{"_aws": {"CloudWatchMetrics": [{"Namespace": "n"}]}}"#] {

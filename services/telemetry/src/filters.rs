@@ -10,7 +10,7 @@ use wire::Error;
 
 use crate::emf;
 use crate::logs::{Batch, Scope};
-use crate::metrics::series::{Home, Series};
+use crate::metrics::series::{At, Home, Series};
 use crate::metrics::stat::Stat;
 use crate::pattern::Pattern;
 use crate::seal::Seal;
@@ -45,8 +45,8 @@ pub(crate) struct PassOn {
     pub(crate) sealed: Option<String>,
 }
 
-/// A measurement: of what, in which minute.
-pub(crate) type Measured = (Series, i64, Stat);
+/// A measurement: of what, and when.
+pub(crate) type Measured = (Series, At, Stat);
 
 /// Does what the group's filters ask for with a batch that is being stored under this number.
 pub(crate) fn apply(
@@ -62,8 +62,8 @@ pub(crate) fn apply(
         count(tx, home, &record.filter, batch)?;
     }
     let now = tx.now().as_second();
-    for (series, minute, stat) in batch.events.iter().flat_map(|(at, message)| emf::metrics(*at, message, now)) {
-        home.add(tx, &series, minute, &stat)?;
+    for (series, at, stat) in batch.events.iter().flat_map(|(at, message)| emf::metrics(*at, message, now)) {
+        home.add_at(tx, &series, at, &stat)?;
     }
     let subscribed: Vec<SubscriptionRecord> = tx.list_json(scope.subscriptions(group), usize::MAX)?;
     for record in &subscribed {

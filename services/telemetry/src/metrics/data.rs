@@ -8,7 +8,7 @@ use wire::Error;
 
 use super::math::search::{Metric, Search};
 use super::math::{Asked, Expr, Grid, MOST_POINTS, Series, Value, World, evaluate};
-use super::read::Wanted;
+use super::read::{Wanted, is_period};
 use super::series::Home;
 use super::{Metrics, stat};
 
@@ -141,9 +141,9 @@ impl Query {
                 )));
             }
         };
-        if let Some(period) = query.period.filter(|period| *period <= 0 || period % 60 != 0) {
+        if let Some(period) = query.period.filter(|period| !is_period(i64::from(*period))) {
             return Err(error::invalid_parameter_value_exception(format!(
-                "The value {period} for parameter MetricDataQueries.member.{number}.Period must be a multiple of 60."
+                "The value {period} for parameter MetricDataQueries.member.{number}.Period must be 1, 5, 10, 20, 30 or a multiple of 60."
             )));
         }
         let shown = query.return_data != Some(false);

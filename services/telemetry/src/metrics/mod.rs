@@ -95,11 +95,12 @@ impl Metrics {
 #[async_trait]
 impl Runner for Metrics {
     async fn run(&self, _: Task) -> Done {
+        let now = self.router.now().as_second();
         let oldest = (self.router.now() - SignedDuration::from_hours(24 * KEPT_DAYS)).as_second() / 60;
         let now_ms = self.router.now().as_millisecond();
         let forgotten = async {
             alarms::forget(&self.store, now_ms).await?;
-            series::forget(&self.store, oldest).await
+            series::forget(&self.store, oldest, now).await
         };
         if let Err(error) = forgotten.await {
             tracing::error!(%error, "old metrics could not be forgotten; it is tried again tomorrow");

@@ -1,4 +1,4 @@
-//! What is measured: a metric with its dimensions in one unit. And where its minutes are.
+//! What is measured: a metric with its dimensions in one unit. And where its minutes are, and the seconds of what is measured in seconds.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +42,11 @@ impl Home {
         Key::new(OWNER).push("data").push(&self.account).push(&self.region)
     }
 
+    /// What is measured in high resolution, by the second.
+    fn data_of_seconds(&self) -> Key {
+        Key::new(OWNER).push("seconds").push(&self.account).push(&self.region)
+    }
+
     /// Those that fit; a namespace and a metric narrow the search.
     pub(crate) fn series(
         &self,
@@ -72,6 +77,27 @@ impl Home {
         tx.put_json(key, &known)
     }
 
+    /// Adds to a minute, and to a second where it is measured so.
+    pub(crate) fn add_at(&self, tx: &mut Tx<'_>, series: &Series, at: At, stat: &Stat) -> Result<(), store::Error> {
+        let At::Second(second) = at else { return self.add(tx, series, at.minute(), stat) };
+        let key = series.key(self.data_of_seconds()).push_i64(second);
+        let mut known: Stat = tx.get_json(&key)?.unwrap_or_default();
+        known.take_in(stat);
+        tx.put_json(key, &known)?;
+        self.add(tx, series, at.minute(), stat)
+    }
+
+    /// The seconds from one to before another.
+    pub(crate) fn seconds(
+        &self,
+        tx: &mut Tx<'_>,
+        series: &Series,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<(i64, Stat)>, store::Error> {
+        between(tx, &series.key(self.data_of_seconds()), from, to)
+    }
+
     /// The minutes from one to before another.
     pub(crate) fn minutes(
         &self,
@@ -80,10 +106,38 @@ impl Home {
         from: i64,
         to: i64,
     ) -> Result<Vec<(i64, Stat)>, store::Error> {
-        let start = series.key(self.data());
-        let (first, end) = (start.clone().push_i64(from), start.push_i64(to));
-        let rows = tx.scan(first.as_bytes(), Some(end.as_bytes()), usize::MAX, false)?;
-        rows.iter().map(|(key, value)| Ok((minute_of(key), store::kv::decode(key, value)?))).collect()
+        between(tx, &series.key(self.data()), from, to)
+    }
+}
+
+fn between(tx: &mut Tx<'_>, start: &Key, from: i64, to: i64) -> Result<Vec<(i64, Stat)>, store::Error> {
+    let (first, end) = (start.clone().push_i64(from), start.clone().push_i64(to));
+    let rows = tx.scan(first.as_bytes(), Some(end.as_bytes()), usize::MAX, false)?;
+    rows.iter().map(|(key, value)| Ok((time_of(key), store::kv::decode(key, value)?))).collect()
+}
+
+/// When something was measured, as finely as it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    Minute(i64),
+    Second(i64),
+}
+
+impl At {
+    /// Of seconds since 1970, for a `StorageResolution`; `None` where there is no such resolution. Source: API Reference, MetricDatum.
+    pub(crate) fn of(second: i64, resolution: Option<i64>) -> Option<Self> {
+        match resolution {
+            None | Some(60) => Some(Self::Minute(second.div_euclid(60))),
+            Some(1) => Some(Self::Second(second)),
+            Some(_) => None,
+        }
+    }
+
+    pub(crate) fn minute(self) -> i64 {
+        match self {
+            Self::Minute(minute) => minute,
+            Self::Second(second) => second.div_euclid(60),
+        }
     }
 }
 
@@ -101,7 +155,7 @@ impl Series {
     }
 }
 
-fn minute_of(key: &[u8]) -> i64 {
+fn time_of(key: &[u8]) -> i64 {
     Key::parts(key).last().and_then(|part| Key::part_i64(part)).unwrap_or_default()
 }
 
@@ -110,12 +164,16 @@ const SERIES_AT_ONCE: usize = 50;
 /// Minutes of a series that are removed in one transaction.
 const MINUTES_AT_ONCE: usize = 1000;
 
-/// Removes minutes before `oldest`, and series that have none left: some in each transaction, so that others can write between them.
-pub(crate) async fn forget(store: &Store, oldest: i64) -> Result<(), store::Error> {
+/// Seconds are kept for three hours. Source: CloudWatch User Guide, "Metrics retention".
+pub(crate) const SECONDS_KEPT: i64 = 3 * 3600;
+
+/// Removes minutes before `oldest`, seconds that are kept no longer, and series that have none left: some in each transaction, so that
+/// others can write between them.
+pub(crate) async fn forget(store: &Store, oldest: i64, now: i64) -> Result<(), store::Error> {
     let mut after = Key::new(OWNER).push("series").as_bytes().to_vec();
     loop {
         let from = after.clone();
-        match store.write(move |tx| forget_some(tx, &from, oldest)).await? {
+        match store.write(move |tx| forget_some(tx, &from, oldest, now)).await? {
             Some(last) => after = last,
             None => return Ok(()),
         }
@@ -123,7 +181,7 @@ pub(crate) async fn forget(store: &Store, oldest: i64) -> Result<(), store::Erro
 }
 
 /// The same of the series after a key; where to go on, where there is more.
-fn forget_some(tx: &mut Tx<'_>, after: &[u8], oldest: i64) -> Result<Option<Vec<u8>>, store::Error> {
+fn forget_some(tx: &mut Tx<'_>, after: &[u8], oldest: i64, now: i64) -> Result<Option<Vec<u8>>, store::Error> {
     let page = tx.scan_after(Key::new(OWNER).push("series"), after, SERIES_AT_ONCE)?;
     let mut done = after.to_vec();
     for (key, value) in &page {
@@ -132,15 +190,17 @@ fn forget_some(tx: &mut Tx<'_>, after: &[u8], oldest: i64) -> Result<Option<Vec<
         let text =
             |part: Option<&Vec<u8>>| part.map(|part| String::from_utf8_lossy(part).into_owned()).unwrap_or_default();
         let home = Home { account: text(parts.get(2)), region: text(parts.get(3)) };
-        let start = series.key(home.data());
-        let end = start.clone().push_i64(oldest);
-        let old = tx.scan(start.as_bytes(), Some(end.as_bytes()), MINUTES_AT_ONCE, false)?;
-        for (minute, _) in &old {
-            tx.delete(minute)?;
-        }
-        if old.len() == MINUTES_AT_ONCE {
-            // The rest of it next.
-            return Ok(Some(done));
+        for (data, oldest) in [(home.data(), oldest), (home.data_of_seconds(), now - SECONDS_KEPT)] {
+            let start = series.key(data);
+            let end = start.clone().push_i64(oldest);
+            let old = tx.scan(start.as_bytes(), Some(end.as_bytes()), MINUTES_AT_ONCE, false)?;
+            for (time, _) in &old {
+                tx.delete(time)?;
+            }
+            if old.len() == MINUTES_AT_ONCE {
+                // The rest of it next.
+                return Ok(Some(done));
+            }
         }
         if series.newest < oldest {
             tx.delete(key)?;
@@ -156,7 +216,7 @@ mod tests {
 
     use store::Store;
 
-    use super::{Home, Series, forget};
+    use super::{At, Home, SECONDS_KEPT, Series, forget};
     use crate::metrics::stat::Stat;
 
     #[tokio::test]
@@ -191,7 +251,21 @@ mod tests {
             })
             .await
             .unwrap();
-        forget(&store, 10).await.unwrap();
+        let (place, at) = (home.clone(), 660);
+        store
+            .write(move |tx| {
+                let mut stat = Stat::default();
+                stat.add(1.0, 1.0);
+                for second in [0, at, at + 1] {
+                    place.add_at(tx, &series("fine"), At::Second(second), &stat)?;
+                }
+                Ok::<_, store::Error>(())
+            })
+            .await
+            .unwrap();
+        forget(&store, 10, at + SECONDS_KEPT).await.unwrap();
+        let fine = store.read(|tx| home.seconds(tx, &series("fine"), 0, 1000)).await.unwrap();
+        assert_eq!(fine.iter().map(|(second, _)| *second).collect::<Vec<_>>(), [at, at + 1]);
         let left = store
             .read(|tx| {
                 let names: Vec<_> =
@@ -202,6 +276,6 @@ mod tests {
             })
             .await
             .unwrap();
-        assert_eq!(left, (vec![("kept".to_owned(), 11)], vec![10, 11], 0));
+        assert_eq!(left, (vec![("fine".to_owned(), 11), ("kept".to_owned(), 11)], vec![10, 11], 0));
     }
 }

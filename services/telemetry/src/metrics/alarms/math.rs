@@ -8,6 +8,7 @@ use wire::Error;
 
 use crate::metrics::data::{Queries, What};
 use crate::metrics::math::{Expr, Grid, Points, Series, Value};
+use crate::metrics::read::is_period;
 
 /// The queries of an alarm, and the place of the one that is watched.
 pub(in crate::metrics) struct Watched {
@@ -83,7 +84,7 @@ pub(in crate::metrics) fn check(req: &PutMetricAlarmInput, queries: &[MetricData
         What::Expression(_) => None,
     });
     let empty: Vec<(String, Series)> = empty.collect();
-    if let Some((_, series)) = empty.iter().find(|(_, series)| series.period.is_none_or(|p| p <= 0 || p % 60 != 0)) {
+    if let Some((_, series)) = empty.iter().find(|(_, series)| !series.period.is_some_and(is_period)) {
         return Ok(series.period.unwrap_or_default());
     }
     watched.points(watched.queries.evaluate(&empty, &BTreeMap::new(), (0, watched.period), Grid::Clock)?)?;

@@ -92,11 +92,12 @@ impl Watch {
 
     async fn of_metric(&self, alarm: &AlarmRecord, metric: &MetricAlarm) -> Result<Option<State>, Error> {
         let watched = metric.metrics.as_deref().map(Watched::read).transpose()?;
-        let period =
-            watched.as_ref().map_or_else(|| i64::from(metric.period.unwrap_or(60)), |watched| watched.period).max(60);
+        let period = watched.as_ref().map_or_else(|| i64::from(metric.period.unwrap_or(60)), |watched| watched.period);
         let wanted_periods = range(metric);
-        // Whole minutes only: what is still being counted says nothing yet.
-        let end = self.0.router.now().as_second().div_euclid(60) * 60;
+        // Whole minutes only: what is still being counted says nothing yet. Short periods are looked at every ten seconds. Source:
+        // CloudWatch User Guide, "High-resolution alarms".
+        let step = if period < 60 { EVERY.as_secs() } else { 60 };
+        let end = self.0.router.now().as_second().div_euclid(step) * step;
         let begin = end - period * i64::try_from(wanted_periods).unwrap_or(1);
         let times = || (0..).take(wanted_periods).map(|n| begin + n * period);
         if let Some(watched) = watched {

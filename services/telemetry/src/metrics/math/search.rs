@@ -30,8 +30,8 @@ impl Asked {
             _ => return Err(Fault::invalid("SEARCH takes a search expression, a statistic and a period")),
         };
         let period = period.ok_or_else(|| Fault::invalid("SEARCH needs a period, or the Period of its query"))?;
-        if period <= 0 || period % 60 != 0 {
-            return Err(Fault::invalid("The period of SEARCH must be a multiple of 60"));
+        if !crate::metrics::read::is_period(period) {
+            return Err(Fault::invalid("The period of SEARCH must be 1, 5, 10, 20, 30 or a multiple of 60"));
         }
         if !crate::metrics::stat::is_known(stat) {
             return Err(Fault::Invalid(format!("The statistic '{stat}' of SEARCH is not supported")));

@@ -23,6 +23,7 @@ use wire::{Error, Timestamp};
 use crate::metrics::Metrics;
 use crate::metrics::alarms::rule::Rule;
 use crate::metrics::alarms::{AlarmRecord, State, act, alarms, history, math, note, watch};
+use crate::metrics::read::is_period;
 use crate::metrics::series::Home;
 use crate::metrics::stat;
 
@@ -114,10 +115,7 @@ fn check(req: &PutMetricAlarmInput) -> Result<(), Error> {
             "PutMetricAlarm: {operator}, which compares with an anomaly detection band"
         )));
     }
-    if matches!(period, 10 | 20 | 30) {
-        return Err(Error::not_implemented("PutMetricAlarm: a period of less than a minute"));
-    }
-    if period <= 0 || period % 60 != 0 {
+    if !is_period(period) || matches!(period, 1 | 5) {
         return Err(Error::validation("Metric alarm period must be 10, 20, 30 or a multiple of 60."));
     }
     let longest = if period >= 3600 { LONGEST_RANGE_OF_HOURS } else { LONGEST_RANGE };

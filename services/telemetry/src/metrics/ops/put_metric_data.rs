@@ -9,7 +9,7 @@ use wire::Error;
 use wire::types::Empty;
 
 use crate::metrics::Metrics;
-use crate::metrics::series::{Home, Series, is_taken};
+use crate::metrics::series::{At, Home, Series, is_taken};
 use crate::metrics::stat::Stat;
 
 /// Source: CloudWatch service quotas.
@@ -31,19 +31,23 @@ impl Handle<PutMetricData> for Metrics {
         let data = data.map(|datum| read(&req.namespace, datum, now)).collect::<Result<Vec<_>, _>>()?;
         let home = Home::of(cx);
         cx.write(&self.store, move |tx| {
-            data.iter().try_for_each(|(series, minute, stat)| home.add(tx, series, *minute, stat)).map_err(Error::from)
+            data.iter().try_for_each(|(series, at, stat)| home.add_at(tx, series, *at, stat)).map_err(Error::from)
         })
         .await?;
         Ok(Empty {})
     }
 }
 
-fn read(namespace: &str, datum: MetricDatum, now: i64) -> Result<(Series, i64, Stat), Error> {
+fn read(namespace: &str, datum: MetricDatum, now: i64) -> Result<(Series, At, Stat), Error> {
     let wrong = |what: String| error::invalid_parameter_value_exception(what);
     let at = datum.timestamp.map_or(now, |at| at.0.as_second());
     if !is_taken(at, now) {
         return Err(wrong("The parameter MetricData.member.1.Timestamp must be a value within two weeks in the past and two hours in the future.".to_owned()));
     }
+    let at = At::of(at, datum.storage_resolution.map(i64::from)).ok_or_else(|| {
+        let given = datum.storage_resolution.unwrap_or_default();
+        wrong(format!("The value {given} for parameter MetricData.member.1.StorageResolution is invalid."))
+    })?;
     let dimensions: BTreeMap<_, _> =
         datum.dimensions.unwrap_or_default().into_iter().map(|one| (one.name, one.value)).collect();
     if dimensions.len() > MAX_DIMENSIONS {
@@ -89,7 +93,7 @@ fn read(namespace: &str, datum: MetricDatum, now: i64) -> Result<(Series, i64, S
         unit: datum.unit.unwrap_or_else(|| "None".to_owned()),
         newest: 0,
     };
-    Ok((series, at.div_euclid(60), stat))
+    Ok((series, at, stat))
 }
 
 fn finite(value: f64) -> Result<f64, Error> {
