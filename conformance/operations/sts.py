@@ -1,6 +1,7 @@
 """STS: https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html"""
 import atexit
 import base64
+import datetime
 import functools
 import hashlib
 import http.server
@@ -205,3 +206,77 @@ def lookups():
 @operations("sts", "DecodeAuthorizationMessage", only_refused="no denial has an encoded message here")
 def encoded_messages():
     refused("InvalidAuthorizationMessageException", "not valid", client("sts").decode_authorization_message, EncodedMessage="x")
+
+
+def keys_of(user, action, resource="*"):
+    iam = client("iam")
+    iam.create_user(UserName=user)
+    iam.put_user_policy(UserName=user, PolicyName="may", PolicyDocument=allow(action, resource))
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
+
+
+@operations("sts", "GetFederationToken")
+def federation_tokens():
+    user, name = named("user"), "Bob@example"
+    own = keys_of(user, ["sts:GetFederationToken", "sqs:*"])
+    asking = client("sts", *own)
+    queues = [client("sqs").create_queue(QueueName=named("q"))["QueueUrl"] for _ in range(2)]
+    urns = [client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"] for url in queues]
+
+    def session(service, made):
+        keys = made["Credentials"]
+        return client(service, keys["AccessKeyId"], keys["SecretAccessKey"], aws_session_token=keys["SessionToken"])
+
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["sqs:GetQueueUrl", "s3:*"], "Resource": "*"}, {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": urns[0]}]})
+    made = asking.get_federation_token(Name=name, Policy=policy, DurationSeconds=900)
+    arn = f"arn:aws:sts::{ACCOUNT}:federated-user/{name}"
+    equal(made["FederatedUser"], {"FederatedUserId": f"{ACCOUNT}:{name}", "Arn": arn})
+    equal({key: value for key, value in session("sts", made).get_caller_identity().items() if key != "ResponseMetadata"},
+          {"UserId": f"{ACCOUNT}:{name}", "Account": ACCOUNT, "Arn": arn})
+    # What both the user and the session's policy allow.
+    sqs = session("sqs", made)
+    sqs.send_message(QueueUrl=queues[0], MessageBody="x")
+    refused("AccessDeniedException", f"User: {arn} is not authorized to perform: sqs:SendMessage", sqs.send_message, QueueUrl=queues[1], MessageBody="x")
+    refused("AccessDeniedException", "sqs:DeleteQueue", sqs.delete_queue, QueueUrl=queues[0])
+    refused("AccessDenied", "", session("s3", made).list_buckets)
+    # A queue's policy that names it gives it what its session does not; one that names its maker gives it nothing.
+    for principal, taken in ((arn, True), (f"arn:aws:iam::{ACCOUNT}:user/{user}", False)):
+        statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sqs:SendMessage", "Resource": urns[1]}
+        client("sqs").set_queue_attributes(QueueUrl=queues[1], Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})})
+        if taken:
+            sqs.send_message(QueueUrl=queues[1], MessageBody="x")
+        else:
+            refused("AccessDeniedException", "sqs:SendMessage", sqs.send_message, QueueUrl=queues[1], MessageBody="x")
+    # Without a policy it may do nothing, but what policies of resources say.
+    bare = session("sqs", asking.get_federation_token(Name="Ann"))
+    refused("AccessDeniedException", "because no session policy allows", bare.send_message, QueueUrl=queues[0], MessageBody="x")
+    # Neither IAM nor STS, whatever the policies say.
+    of_all = asking.get_federation_token(Name="All", Policy=allow("*"))
+    refused("AccessDenied", "neither IAM nor STS", session("iam", of_all).list_users)
+    refused("AccessDenied", "session credentials", session("sts", of_all).get_session_token)
+    refused("AccessDenied", "", session("sts", of_all).get_federation_token, Name="Eve")
+    # Conditions see the federated user, and its tags where it may have them.
+    refused("AccessDenied", "sts:TagSession", asking.get_federation_token, Name="Tag", Tags=[{"Key": "team", "Value": "data"}])
+    client("iam").put_user_policy(UserName=user, PolicyName="tag", PolicyDocument=allow("sts:TagSession"))
+    condition = {"StringEquals": {"aws:PrincipalTag/team": "data", "aws:PrincipalType": "FederatedUser", "aws:userid": f"{ACCOUNT}:Tag", "aws:PrincipalArn": arn.replace(name, "Tag")},
+                 "Null": {"aws:username": "true"}}
+    tagged = asking.get_federation_token(Name="Tag", Tags=[{"Key": "team", "Value": "data"}], Policy=json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*", "Condition": condition}]}))
+    session("sqs", tagged).send_message(QueueUrl=queues[0], MessageBody="x")
+    assert tagged["PackedPolicySize"] > 0, tagged
+    # An owner's are good for an hour at most; a federated user of an owner is bounded as others are.
+    of_owner = sts().get_federation_token(Name="Own", Policy=allow("sqs:GetQueueUrl"), DurationSeconds=129600)
+    left = (of_owner["Credentials"]["Expiration"] - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+    assert 3500 < left <= 3600, left
+    equal(session("sts", of_owner).get_caller_identity()["Arn"], arn.replace(name, "Own"))
+    session("sqs", of_owner).get_queue_url(QueueName=queues[0].rsplit("/", 1)[1])
+    refused("AccessDeniedException", "sqs:DeleteQueue", session("sqs", of_owner).delete_queue, QueueUrl=queues[0])
+    # What is gone with its maker.
+    client("iam").delete_user_policy(UserName=user, PolicyName="may")
+    refused("AccessDeniedException", "because no identity-based policy allows", sqs.send_message, QueueUrl=queues[0], MessageBody="x")
+    refused("ValidationError", "name", sts().get_federation_token, Name="x")
+    refused("ValidationError", "durationSeconds", sts().get_federation_token, Name="Bob", DurationSeconds=899)
+    refused("MalformedPolicyDocument", "", sts().get_federation_token, Name="Bob", Policy="{}")
+    refused("MalformedPolicyDocument", "does not exist", sts().get_federation_token, Name="Bob", PolicyArns=[{"arn": f"arn:aws:iam::{ACCOUNT}:policy/none"}])

@@ -123,6 +123,32 @@ impl wire::Operation for GetCallerIdentity {
     };
 }
 
+/// `sts:GetFederationToken`.
+#[derive(Debug)]
+pub struct GetFederationToken;
+impl wire::Operation for GetFederationToken {
+    type Input = GetFederationTokenRequest;
+    type Output = GetFederationTokenResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetFederationToken",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_FEDERATION_TOKEN_REQUEST,
+        output: &S_GET_FEDERATION_TOKEN_RESPONSE,
+        result_wrapper: "GetFederationTokenResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "sts:GetFederationToken",
+            resource: "arn:aws:sts::{account}:federated-user/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("MinimumSessionTokenSize", &[])],
+    };
+}
+
 /// `sts:GetSessionToken`.
 #[derive(Debug)]
 pub struct GetSessionToken;
@@ -151,6 +177,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DecodeAuthorizationMessage as wire::Operation>::SPEC,
     <GetAccessKeyInfo as wire::Operation>::SPEC,
     <GetCallerIdentity as wire::Operation>::SPEC,
+    <GetFederationToken as wire::Operation>::SPEC,
     <GetSessionToken as wire::Operation>::SPEC,
 ];
 
@@ -247,6 +274,14 @@ pub struct DecodeAuthorizationMessageResponse {
 }
 wire::shape!(DecodeAuthorizationMessageResponse: "DecodedMessage" decoded_message,);
 
+/// `FederatedUser`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FederatedUser {
+    pub federated_user_id: String,
+    pub arn: String,
+}
+wire::shape!(FederatedUser: "FederatedUserId" federated_user_id, "Arn" arn,);
+
 /// `GetAccessKeyInfoRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetAccessKeyInfoRequest {
@@ -274,6 +309,29 @@ pub struct GetCallerIdentityResponse {
     pub arn: Option<String>,
 }
 wire::shape!(GetCallerIdentityResponse: "UserId" user_id, "Account" account, "Arn" arn,);
+
+/// `GetFederationTokenRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetFederationTokenRequest {
+    pub name: String,
+    pub policy: Option<String>,
+    pub policy_arns: Option<Vec<PolicyDescriptorType>>,
+    pub duration_seconds: Option<i32>,
+    pub tags: Option<Vec<Tag>>,
+    pub minimum_session_token_size: Option<i32>,
+}
+wire::shape!(GetFederationTokenRequest: "Name" name, "Policy" policy, "PolicyArns" policy_arns, "DurationSeconds" duration_seconds, "Tags" tags, "MinimumSessionTokenSize" minimum_session_token_size,);
+
+/// `GetFederationTokenResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetFederationTokenResponse {
+    pub credentials: Option<Credentials>,
+    pub federated_user: Option<FederatedUser>,
+    pub packed_policy_size: Option<i32>,
+    pub session_token_utilization: Option<i32>,
+    pub session_token_size: Option<i32>,
+}
+wire::shape!(GetFederationTokenResponse: "Credentials" credentials, "FederatedUser" federated_user, "PackedPolicySize" packed_policy_size, "SessionTokenUtilization" session_token_utilization, "SessionTokenSize" session_token_size,);
 
 /// `GetSessionTokenRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -747,6 +805,28 @@ static S_DECODE_AUTHORIZATION_MESSAGE_RESPONSE: Shape = Shape::Structure(Structu
     }],
     payload: None,
 });
+static S_FEDERATED_USER: Shape = Shape::Structure(Structure {
+    name: "FederatedUser",
+    members: &[
+        Member {
+            name: "FederatedUserId",
+            wire: "",
+            shape: &S_FEDERATED_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Arn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_GET_ACCESS_KEY_INFO_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetAccessKeyInfoRequest",
     members: &[Member {
@@ -796,6 +876,106 @@ static S_GET_CALLER_IDENTITY_RESPONSE: Shape = Shape::Structure(Structure {
             name: "Arn",
             wire: "",
             shape: &S_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_FEDERATION_TOKEN_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetFederationTokenRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_USER_NAME_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Policy",
+            wire: "",
+            shape: &S_SESSION_POLICY_DOCUMENT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PolicyArns",
+            wire: "",
+            shape: &S_POLICY_DESCRIPTOR_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DurationSeconds",
+            wire: "",
+            shape: &S_DURATION_SECONDS_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAG_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MinimumSessionTokenSize",
+            wire: "",
+            shape: &S_MINIMUM_SESSION_TOKEN_SIZE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_FEDERATION_TOKEN_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetFederationTokenResponse",
+    members: &[
+        Member {
+            name: "Credentials",
+            wire: "",
+            shape: &S_CREDENTIALS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FederatedUser",
+            wire: "",
+            shape: &S_FEDERATED_USER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PackedPolicySize",
+            wire: "",
+            shape: &S_NON_NEGATIVE_INTEGER_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SessionTokenUtilization",
+            wire: "",
+            shape: &S_SESSION_TOKEN_UTILIZATION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SessionTokenSize",
+            wire: "",
+            shape: &S_SESSION_TOKEN_SIZE_TYPE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1028,6 +1208,8 @@ static S_ENCODED_MESSAGE_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(10240), pattern: None, values: &[], sensitive: false };
 static S_EXTERNAL_ID_TYPE: Shape =
     Shape::String { min: Some(2), max: Some(1224), pattern: Some("[\\w+=,.@:\\/-]*"), values: &[], sensitive: false };
+static S_FEDERATED_ID_TYPE: Shape =
+    Shape::String { min: Some(2), max: Some(193), pattern: Some("[\\w+=,.@\\:-]*"), values: &[], sensitive: false };
 static S_MINIMUM_SESSION_TOKEN_SIZE_TYPE: Shape = Shape::Integer { min: Some(0), max: Some(4096) };
 static S_NON_NEGATIVE_INTEGER_TYPE: Shape = Shape::Integer { min: Some(0), max: None };
 static S_ORIGIN_IDENTITY_ISSUER_TYPE: Shape =
@@ -1097,6 +1279,8 @@ static S_UNRESTRICTED_SESSION_POLICY_DOCUMENT_TYPE: Shape = Shape::String {
 static S_URL_TYPE: Shape =
     Shape::String { min: Some(4), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_USER_ID_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_USER_NAME_TYPE: Shape =
+    Shape::String { min: Some(2), max: Some(32), pattern: Some("[\\w+=,.@-]*"), values: &[], sensitive: false };
 static S_WEB_IDENTITY_SUBJECT_TYPE: Shape =
     Shape::String { min: Some(6), max: Some(255), pattern: None, values: &[], sensitive: false };
 

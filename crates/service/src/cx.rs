@@ -44,7 +44,8 @@ pub enum Principal {
         #[serde(default)]
         context: Box<SessionContext>,
     },
-    /// A user of IAM, with keys of their own or with a session of `GetSessionToken`.
+    /// A user of IAM, with keys of their own, or with a session of `GetSessionToken` or `GetFederationToken`; of an owner's
+    /// `GetFederationToken`, too, whose ARN is the account's `root`.
     User {
         /// `arn:aws:iam::000000000000:user/path/name`
         user_arn: String,
@@ -77,6 +78,12 @@ pub struct SessionContext {
     /// The service that was given the role, where one acts by it.
     #[serde(default)]
     pub service: Option<String>,
+    /// The name of a federated user: it may do what both its maker and the session's policies allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub federated: Option<String>,
+    /// The policy that a federated user's session was made with, JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 /// Where a request came from.
@@ -205,8 +212,17 @@ impl Principal {
         }
     }
 
+    /// The name of a federated user, whose session `GetFederationToken` has made.
+    pub fn federated(&self) -> Option<&str> {
+        self.session()?.federated.as_deref()
+    }
+
     /// All the ARNs by which a policy may name the caller.
     pub fn arns(&self, account: &str) -> Vec<String> {
+        // What is given to its maker is not given to it by that alone.
+        if self.federated().is_some() {
+            return vec![self.arn(account)];
+        }
         let own = (!matches!(self, Self::Anonymous)).then(|| self.arn(account));
         let mut all: Vec<String> = self.policy_arn().map(str::to_owned).into_iter().chain(own).collect();
         all.dedup();
@@ -227,7 +243,13 @@ impl Principal {
                 let account = role_arn.split(':').nth(4).filter(|own| !own.is_empty()).unwrap_or(account);
                 format!("arn:aws:sts::{account}:assumed-role/{name}/{session}")
             }
-            Self::User { user_arn, .. } => user_arn.clone(),
+            Self::User { user_arn, .. } => match self.federated() {
+                None => user_arn.clone(),
+                Some(name) => {
+                    let account = self.account().unwrap_or(account);
+                    format!("arn:aws:sts::{account}:federated-user/{name}")
+                }
+            },
         }
     }
     /// Of a role's session; see [`Cx::attempt`].

@@ -119,6 +119,13 @@ async fn identity(cx: &Cx) -> Value {
         Principal::Anonymous => {
             return json!({ "type": "AWSAccount", "principalId": "", "accountId": "ANONYMOUS_PRINCIPAL" });
         }
+        Principal::User { user_arn, access_key, .. } if principal.federated().is_some() => {
+            told["accessKeyId"] = access_key.clone().into();
+            let kind = if user_arn.ends_with(":root") { "Root" } else { "IAMUser" };
+            told["sessionContext"] =
+                json!({ "sessionIssuer": { "type": kind, "arn": user_arn, "accountId": account } });
+            "FederatedUser"
+        }
         Principal::User { user_arn, access_key, .. } => {
             told["userName"] = user_arn.rsplit('/').next().into();
             told["accessKeyId"] = access_key.clone().into();

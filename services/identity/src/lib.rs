@@ -97,8 +97,8 @@ pub fn register(platform: &Platform, root: RootKeys) -> Arc<Identity> {
         TagOpenIDConnectProvider, TagPolicy, TagRole, TagUser, UntagInstanceProfile, UntagOpenIDConnectProvider,
         UntagPolicy, UntagRole, UntagUser, UpdateAccessKey, UpdateAccountPasswordPolicy, UpdateAssumeRolePolicy,
         UpdateGroup, UpdateOpenIDConnectProviderThumbprint, UpdateRole, UpdateRoleDescription, UpdateUser);
-    operations!(router, identity, api_sts: GetCallerIdentity, AssumeRole, AssumeRoleWithWebIdentity, GetSessionToken,
-        GetAccessKeyInfo, DecodeAuthorizationMessage);
+    operations!(router, identity, api_sts: GetCallerIdentity, AssumeRole, AssumeRoleWithWebIdentity, GetFederationToken,
+        GetSessionToken, GetAccessKeyInfo, DecodeAuthorizationMessage);
     router.set_identity(identity.clone());
     identity
 }

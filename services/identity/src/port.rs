@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rand::Rng as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use service::authorization::{Context, Nothing, gather};
 use service::identity::{Credentials, Judgement};
 use service::policy::{Asked, Verdict, asked_about, evaluate, withheld};
@@ -97,7 +97,10 @@ impl service::identity::Identity for Identity {
             }
             Principal::Anonymous => None,
             Principal::Role { session, .. } => self.known(principal).await?.map(|k| format!("{}:{session}", k.id)),
-            Principal::User { .. } => self.known(principal).await?.map(|known| known.id.clone()),
+            Principal::User { .. } => self.known(principal).await?.map(|known| match principal.federated() {
+                Some(name) => format!("{}:{name}", principal.account().unwrap_or(&self.account)),
+                None => known.id.clone(),
+            }),
         })
     }
 
@@ -204,6 +207,11 @@ impl Identity {
                 "User: {arn} is not authorized to perform: {action} on resource: {resource} {why}"
             ))
         };
+        // Source: STS API reference, GetFederationToken.
+        let is_federated = principal.federated().is_some();
+        if is_federated && (action.starts_with("iam:") || action.starts_with("sts:")) {
+            return Ok(Judgement::Denied(because("because federated users may call neither IAM nor STS")));
+        }
         // Source: STS API reference, GetSessionToken.
         if matches!(principal, Principal::User { context: Some(_), .. }) && action.starts_with("iam:") {
             return Ok(Judgement::Denied(because("because keys of GetSessionToken without MFA may not call IAM")));
@@ -237,7 +245,11 @@ impl Identity {
         };
         let lacks = |policies: &[Value], what: &str| {
             let why = format!("because no {what} allows the {action} action{}", unknown(policies));
-            (says(policies) != Verdict::Allowed).then(|| Judgement::Denied(because(&why)))
+            (says(policies) != Verdict::Allowed).then(|| match what {
+                // A resource's policy that names a federated user gives what its session's policies do not.
+                "session policy" if is_federated => Judgement::Silent(because(&why)),
+                _ => Judgement::Denied(because(&why)),
+            })
         };
         let bounds = [(known.boundary.as_ref(), "permissions boundary"), (session.as_ref(), "session policy")];
         if let Some(denied) = denies(&known.policies, "an identity-based policy") {
@@ -261,10 +273,11 @@ impl Identity {
     async fn session_policies(&self, principal: &Principal) -> Result<Option<Vec<Value>>, Error> {
         let inline = match principal {
             Principal::Role { policy, .. } => policy.as_deref(),
-            _ => None,
+            _ => principal.session().and_then(|session| session.policy.as_deref()),
         };
         let arns = principal.session().map_or(&[][..], |session| session.policy_arns.as_slice());
-        if inline.is_none() && arns.is_empty() {
+        // Without any policy a federated user may do nothing.
+        if inline.is_none() && arns.is_empty() && principal.federated().is_none() {
             return Ok(None);
         }
         let mut all: Vec<Value> = inline.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
@@ -323,6 +336,13 @@ impl Identity {
             (Principal::Role { .. }, Some(arn)) if arn.resource.starts_with("role/") => {
                 self.role(arn.account, arn.name()).await?
             }
+            (Principal::User { .. }, Some(arn)) if arn.resource == "root" => Some(Arc::new(KnownPrincipal {
+                arn: principal.policy_arn().unwrap_or_default().to_owned(),
+                id: arn.account.to_owned(),
+                policies: vec![json!({ "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }] })],
+                boundary: None,
+                tags: BTreeMap::new(),
+            })),
             (Principal::User { .. }, Some(arn)) => self.user(arn.account, arn.name()).await?,
             _ => None,
         };

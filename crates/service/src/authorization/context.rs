@@ -192,16 +192,19 @@ impl Request<'_> {
             // `aws:SourceOwner`, the account that asks, is SNS's own. Source: SNS Developer Guide, "Example cases for Amazon SNS access
             // control".
             "aws:sourceowner" | "aws:principalaccount" => one(cx.caller_account()),
+            "aws:principalarn" if principal.federated().is_some() => one(&principal.arn(cx.caller_account())),
             "aws:principalarn" => some(principal.policy_arn())
                 .into_iter()
                 .chain(principal.policy_arn().is_none().then(|| principal.arn(cx.caller_account())))
                 .collect(),
             "aws:principaltype" => one(match principal {
                 Principal::Role { .. } => "AssumedRole",
+                Principal::User { .. } if principal.federated().is_some() => "FederatedUser",
                 Principal::User { .. } => "User",
                 Principal::Anonymous => "Anonymous",
                 Principal::Root { .. } | Principal::Platform => "Account",
             }),
+            "aws:username" if principal.federated().is_some() => Vec::new(),
             "aws:username" => match principal {
                 Principal::User { user_arn, .. } => some(user_arn.rsplit('/').next()),
                 _ => Vec::new(),

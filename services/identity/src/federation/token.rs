@@ -4,22 +4,26 @@
 use api_sts::error::{
     expired_token_exception, idp_rejected_claim_exception, invalid_identity_token_exception as invalid,
 };
+use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::dangerous::insecure_decode_claims;
-use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 use wire::Error;
 
 /// Clocks differ.
 const GRACE_SECONDS: i64 = 300;
-/// What issuers sign with. The library has no ES512, which AWS takes, too.
+/// What issuers sign with that the library has.
 const ALGORITHMS: [Algorithm; 5] =
     [Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::ES256, Algorithm::ES384];
 
 /// What a token says.
 pub(crate) struct Token<'a> {
     text: &'a str,
-    algorithm: Algorithm,
+    /// `None` is ES512, which the library has not.
+    algorithm: Option<Algorithm>,
     /// The key that it says it is signed with.
     pub(crate) key_id: Option<String>,
     pub(crate) issuer: String,
@@ -51,10 +55,16 @@ impl<'a> Token<'a> {
             invalid("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
         };
         let all: Map<String, Value> = insecure_decode_claims(text).map_err(|_| not())?;
-        let header = decode_header(text).map_err(|_| not())?;
-        if !ALGORITHMS.contains(&header.alg) {
-            return Err(invalid(format!("The signature algorithm {:?} of the token is not supported", header.alg)));
-        }
+        let (algorithm, key_id) = if let Some(header) = es512(text) {
+            (None, header["kid"].as_str().map(str::to_owned))
+        } else {
+            let header = decode_header(text).map_err(|_| not())?;
+            if !ALGORITHMS.contains(&header.alg) {
+                let text = format!("The signature algorithm {:?} of the token is not supported", header.alg);
+                return Err(invalid(text));
+            }
+            (Some(header.alg), header.kid)
+        };
         let texts = |name: &str| match &all[name] {
             Value::String(one) => Some(vec![one.clone()]),
             Value::Array(many) => many.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
@@ -75,7 +85,7 @@ impl<'a> Token<'a> {
         };
         let party = all.get("azp").and_then(Value::as_str).map(str::to_owned);
         let audience = party.map_or(audience, |party| vec![party]);
-        Ok(Self { text, algorithm: header.alg, key_id: header.kid, issuer, subject, audience, expires, all })
+        Ok(Self { text, algorithm, key_id, issuer, subject, audience, expires, all })
     }
 
     /// Whether one of the issuer's keys has signed it.
@@ -85,7 +95,11 @@ impl<'a> Token<'a> {
         if candidates.peek().is_none() {
             return Signed::KeyMissing;
         }
-        let mut rules = Validation::new(self.algorithm);
+        let Some(algorithm) = self.algorithm else {
+            let signs = |key: &Jwk| signed_with_p521(self.text, key).is_some();
+            return if candidates.any(signs) { Signed::Yes } else { Signed::No };
+        };
+        let mut rules = Validation::new(algorithm);
         // Times are looked at with the server's clock, and whom it is for by whom the provider lists.
         rules.required_spec_claims.clear();
         (rules.validate_exp, rules.validate_nbf, rules.validate_aud) = (false, false, false);
@@ -115,6 +129,30 @@ impl<'a> Token<'a> {
             _ => Ok(()),
         }
     }
+}
+
+/// The header of a token that is signed with ES512.
+fn es512(text: &str) -> Option<Value> {
+    let header = URL_SAFE_NO_PAD.decode(text.split('.').next()?).ok()?;
+    let header: Value = serde_json::from_slice(&header).ok()?;
+    Some(header).filter(|header| header["alg"] == "ES512")
+}
+
+/// Whether a key of the curve P-521 has signed a token. Source: RFC 7518, 3.4 and 6.2.1.
+fn signed_with_p521(text: &str, key: &Jwk) -> Option<()> {
+    const COORDINATE: usize = 66;
+    let AlgorithmParameters::EllipticCurve(parameters) = &key.algorithm else { return None };
+    if parameters.curve != EllipticCurve::P521 {
+        return None;
+    }
+    let mut point = vec![4];
+    for coordinate in [&parameters.x, &parameters.y] {
+        let bytes = URL_SAFE_NO_PAD.decode(coordinate).ok().filter(|bytes| bytes.len() == COORDINATE)?;
+        point.extend(bytes);
+    }
+    let (signed, signature) = text.rsplit_once('.')?;
+    let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+    UnparsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, &point).verify(signed.as_bytes(), &signature).ok()
 }
 
 /// A time as tokens have it: a number of seconds, whole or not.
@@ -176,6 +214,34 @@ mod tests {
         let body = changed.split('.').nth(1).unwrap();
         assert_eq!(check(&format!("{}.{body}.{}", parts[0], parts[2])), Signed::No);
         assert_eq!(check(&format!("{}.{}.", parts[0], parts[1])), Signed::No);
+    }
+
+    #[test]
+    fn keys_of_the_largest_curve() {
+        use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+        let generate = || EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).unwrap();
+        let public = |pair: &EcdsaKeyPair, id: &str| {
+            let (x, y) = pair.public_key().as_ref()[1..].split_at(66);
+            let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+            json!({"kty": "EC", "crv": "P-521", "alg": "ES512", "use": "sig", "kid": id, "x": x, "y": y})
+        };
+        let sign = |pair: &EcdsaKeyPair, id: &str| {
+            let header = json!({"alg": "ES512", "typ": "JWT", "kid": id}).to_string();
+            let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims().to_string()));
+            let signature = pair.sign(&aws_lc_rs::rand::SystemRandom::new(), text.as_bytes()).unwrap();
+            format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
+        };
+        let (own, other) = (generate(), generate());
+        let (_, of_another_curve) = key();
+        let keys = keys_of(&json!({"keys": [public(&own, "one"), public(&other, "two"), of_another_curve]})).unwrap();
+        assert_eq!(keys.len(), 3);
+        let check = |text: &str| Token::read(text).unwrap().signed(&keys);
+        assert_eq!(check(&sign(&own, "one")), Signed::Yes);
+        assert_eq!(check(&sign(&own, "two")), Signed::No);
+        assert_eq!(check(&sign(&own, "three")), Signed::KeyMissing);
+        let text = sign(&own, "one");
+        let (signed, _) = text.rsplit_once('.').unwrap();
+        assert_eq!(check(&format!("{signed}.")), Signed::No);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod accessed;
 mod account;
+mod federation_token;
 mod groups;
 mod holders;
 mod keys;

@@ -146,7 +146,10 @@ fn is_bounded(session: &Credentials) -> bool {
         Principal::User { attempt, .. } => (false, attempt.is_some()),
         _ => (false, false),
     };
-    let managed = session.principal.session().is_some_and(|context| !context.policy_arns.is_empty());
+    let managed = session
+        .principal
+        .session()
+        .is_some_and(|context| !context.policy_arns.is_empty() || context.federated.is_some());
     inline || managed || attempt || session.attempt.is_some()
 }
 

@@ -70,7 +70,7 @@ fn narrowed(cx: &Cx, location: &str) -> Option<Principal> {
         // Nothing bounds the owner's: those would be good for all that there is.
         Principal::Root { .. } | Principal::Platform | Principal::Anonymous => None,
         Principal::User { user_arn, attempt, context, .. } => {
-            if context.as_ref().is_some_and(|context| !context.policy_arns.is_empty()) {
+            if context.as_ref().is_some_and(|context| !context.policy_arns.is_empty() || context.federated.is_some()) {
                 return None;
             }
             let policy_arns = vec![S3_ONLY.to_owned()];
