@@ -282,3 +282,28 @@ def drift():
     missing(cf().describe_stack_resource_drifts)
     missing(cf().detect_stack_resource_drift, LogicalResourceId="Q")
     denied("AccessDenied", "cloudformation:DetectStackDrift", "detect_stack_drift", StackName=name)
+
+
+@operations("cloudformation", "DescribeType", "ListTypes")
+def types():
+    one = cf().describe_type(Type="RESOURCE", TypeName="AWS::Logs::LogStream")
+    arn = f"arn:aws:cloudformation:{REGION}::type/resource/AWS-Logs-LogStream"
+    holds(one, Arn=arn, Type="RESOURCE", TypeName="AWS::Logs::LogStream", Visibility="PUBLIC", DeprecatedStatus="LIVE", ProvisioningType="IMMUTABLE")
+    equal(cf().describe_type(Arn=arn)["Schema"], one["Schema"])
+    schema = json.loads(one["Schema"])
+    equal([schema[key] for key in ("typeName", "primaryIdentifier", "createOnlyProperties")],
+          ["AWS::Logs::LogStream"] + [["/properties/LogGroupName", "/properties/LogStreamName"]] * 2)
+    equal(sorted(schema["handlers"]), ["create", "delete", "list", "read"])
+    equal(cf().describe_type(Type="RESOURCE", TypeName="AWS::IAM::Policy")["ProvisioningType"], "NON_PROVISIONABLE")
+    refused("TypeNotFoundException", "The type 'AWS::EC2::VPC' cannot be found", cf().describe_type, Type="RESOURCE", TypeName="AWS::EC2::VPC")
+    refused("TypeNotFoundException", "cannot be found", cf().describe_type, Type="HOOK", TypeName="AWS::S3::Bucket")
+    refused("ValidationError", "either TypeName and Type, or Arn", cf().describe_type, TypeName="AWS::S3::Bucket")
+    found = pages(cf().list_types, "TypeSummaries", "NextToken", "NextToken", Visibility="PUBLIC", MaxResults=50)[0]
+    listed = names(found, "TypeName")
+    equal(listed, sorted(set(listed)))
+    assert {"AWS::S3::Bucket", "AWS::Logs::LogStream", "AWS::CloudFormation::WaitCondition"} <= set(listed), listed
+    equal(cf().list_types()["TypeSummaries"], [])
+    some = cf().list_types(Filters={"Category": "AWS_TYPES", "TypeNamePrefix": "AWS::SQS::"}, ProvisioningType="FULLY_MUTABLE")["TypeSummaries"]
+    equal(names(some, "TypeName"), ["AWS::SQS::Queue", "AWS::SQS::QueueInlinePolicy"])
+    equal(cf().list_types(Visibility="PUBLIC", Type="MODULE")["TypeSummaries"], [])
+    refused("ValidationError", "maxResults", cf().list_types, MaxResults=101)

@@ -55,11 +55,12 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 }
 
 /// Suites of boto3 that run against a server of their own: the step's name, the folder, the flags before the binary.
-const SUITES: [(&str, &str, &[&str]); 13] = [
+const SUITES: [(&str, &str, &[&str]); 14] = [
     ("EventBridge by boto3", "events", &["--binary"]),
     ("policies of resources by boto3", "iam", &["--binary"]),
     ("deploy tools", "deploy", &["--binary"]),
     ("defaults of properties in templates", "cloudformation/defaults.py", &["--binary"]),
+    ("failures of stacks' operations, call by call", "cloudformation/failures.py", &["--binary"]),
     ("operations by boto3", "operations", &["--lakerun"]),
     ("DynamoDB by boto3", "dynamodb", &["--lakerun"]),
     ("S3 by boto3", "s3", &["--lakerun"]),

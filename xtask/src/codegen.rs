@@ -460,6 +460,14 @@ impl Model<'_> {
         }
     }
 
+    /// The name of a shape's schema. Of two shapes whose names differ by case alone (`RoleARN`, `RoleArn`) the second has another.
+    fn static_of(&self, shape: &str) -> String {
+        let name = static_name(shape);
+        let mut names = self.shapes.keys();
+        let is_second = names.any(|other| other.as_str() < shape && other.eq_ignore_ascii_case(shape));
+        if is_second { format!("{name}_2") } else { name }
+    }
+
     /// The Rust type of a shape.
     fn rust(&self, shape: &str) -> String {
         let body = &self.shapes[shape];
@@ -536,7 +544,7 @@ impl Model<'_> {
             Some(n) => format!("Some({})", n as i64),
             None => "None".to_owned(),
         };
-        let inner = |key: &str| static_name(body[key]["shape"].as_str().unwrap_or_default());
+        let inner = |key: &str| self.static_of(body[key]["shape"].as_str().unwrap_or_default());
         let location = |key: &str| body[key]["locationName"].as_str();
         let text = match body["type"].as_str().unwrap_or_default() {
             "structure" if body["document"].as_bool() == Some(true) => "Shape::Document".to_owned(),
@@ -565,7 +573,7 @@ impl Model<'_> {
                     write!(
                         members,
                         "Member {{ name: {name:?}, wire: {wire:?}, shape: &{}, required: {}, location: Location::{location}, idempotency_token: {} }},",
-                        static_name(target_shape),
+                        self.static_of(target_shape),
                         required.contains(&name.as_str()),
                         target["idempotencyToken"].as_bool().unwrap_or(false),
                     )?;
@@ -612,7 +620,7 @@ impl Model<'_> {
                 )
             }
         };
-        writeln!(out, "static {}: Shape = {text};", static_name(shape))?;
+        writeln!(out, "static {}: Shape = {text};", self.static_of(shape))?;
         Ok(())
     }
 }

@@ -223,7 +223,7 @@ impl wire::Operation for ListResources {
                 passes: "cloudformation.amazonaws.com",
             },
         ],
-        refused: &[("TypeVersionId", &[]), ("ResourceModel", &[])],
+        refused: &[("TypeVersionId", &[])],
     };
 }
 

@@ -398,6 +398,32 @@ impl wire::Operation for DescribeStacks {
     };
 }
 
+/// `cloudformation:DescribeType`.
+#[derive(Debug)]
+pub struct DescribeType;
+impl wire::Operation for DescribeType {
+    type Input = DescribeTypeInput;
+    type Output = DescribeTypeOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeType",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_TYPE_INPUT,
+        output: &S_DESCRIBE_TYPE_OUTPUT,
+        result_wrapper: "DescribeTypeResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "cloudformation:DescribeType",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `cloudformation:DetectStackDrift`.
 #[derive(Debug)]
 pub struct DetectStackDrift;
@@ -669,6 +695,27 @@ impl wire::Operation for ListStacks {
     };
 }
 
+/// `cloudformation:ListTypes`.
+#[derive(Debug)]
+pub struct ListTypes;
+impl wire::Operation for ListTypes {
+    type Input = ListTypesInput;
+    type Output = ListTypesOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListTypes",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_TYPES_INPUT,
+        output: &S_LIST_TYPES_OUTPUT,
+        result_wrapper: "ListTypesResult",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "cloudformation:ListTypes", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `cloudformation:RollbackStack`.
 #[derive(Debug)]
 pub struct RollbackStack;
@@ -861,6 +908,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DescribeStackResourceDrifts as wire::Operation>::SPEC,
     <DescribeStackResources as wire::Operation>::SPEC,
     <DescribeStacks as wire::Operation>::SPEC,
+    <DescribeType as wire::Operation>::SPEC,
     <DetectStackDrift as wire::Operation>::SPEC,
     <DetectStackResourceDrift as wire::Operation>::SPEC,
     <ExecuteChangeSet as wire::Operation>::SPEC,
@@ -872,6 +920,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListImports as wire::Operation>::SPEC,
     <ListStackResources as wire::Operation>::SPEC,
     <ListStacks as wire::Operation>::SPEC,
+    <ListTypes as wire::Operation>::SPEC,
     <RollbackStack as wire::Operation>::SPEC,
     <SetStackPolicy as wire::Operation>::SPEC,
     <SignalResource as wire::Operation>::SPEC,
@@ -1176,6 +1225,51 @@ pub struct DescribeStacksOutput {
 }
 wire::shape!(DescribeStacksOutput: "Stacks" stacks, "NextToken" next_token,);
 
+/// `DescribeTypeInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeTypeInput {
+    pub r#type: Option<String>,
+    pub type_name: Option<String>,
+    pub arn: Option<String>,
+    pub version_id: Option<String>,
+    pub publisher_id: Option<String>,
+    pub public_version_number: Option<String>,
+}
+wire::shape!(DescribeTypeInput: "Type" r#type, "TypeName" type_name, "Arn" arn, "VersionId" version_id, "PublisherId" publisher_id, "PublicVersionNumber" public_version_number,);
+
+/// `DescribeTypeOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeTypeOutput {
+    pub arn: Option<String>,
+    pub r#type: Option<String>,
+    pub type_name: Option<String>,
+    pub default_version_id: Option<String>,
+    pub is_default_version: Option<bool>,
+    pub type_tests_status: Option<String>,
+    pub type_tests_status_description: Option<String>,
+    pub description: Option<String>,
+    pub schema: Option<String>,
+    pub provisioning_type: Option<String>,
+    pub deprecated_status: Option<String>,
+    pub logging_config: Option<LoggingConfig>,
+    pub required_activated_types: Option<Vec<RequiredActivatedType>>,
+    pub execution_role_arn: Option<String>,
+    pub visibility: Option<String>,
+    pub source_url: Option<String>,
+    pub documentation_url: Option<String>,
+    pub last_updated: Option<wire::Timestamp>,
+    pub time_created: Option<wire::Timestamp>,
+    pub configuration_schema: Option<String>,
+    pub publisher_id: Option<String>,
+    pub original_type_name: Option<String>,
+    pub original_type_arn: Option<String>,
+    pub public_version_number: Option<String>,
+    pub latest_public_version: Option<String>,
+    pub is_activated: Option<bool>,
+    pub auto_update: Option<bool>,
+}
+wire::shape!(DescribeTypeOutput: "Arn" arn, "Type" r#type, "TypeName" type_name, "DefaultVersionId" default_version_id, "IsDefaultVersion" is_default_version, "TypeTestsStatus" type_tests_status, "TypeTestsStatusDescription" type_tests_status_description, "Description" description, "Schema" schema, "ProvisioningType" provisioning_type, "DeprecatedStatus" deprecated_status, "LoggingConfig" logging_config, "RequiredActivatedTypes" required_activated_types, "ExecutionRoleArn" execution_role_arn, "Visibility" visibility, "SourceUrl" source_url, "DocumentationUrl" documentation_url, "LastUpdated" last_updated, "TimeCreated" time_created, "ConfigurationSchema" configuration_schema, "PublisherId" publisher_id, "OriginalTypeName" original_type_name, "OriginalTypeArn" original_type_arn, "PublicVersionNumber" public_version_number, "LatestPublicVersion" latest_public_version, "IsActivated" is_activated, "AutoUpdate" auto_update,);
+
 /// `DetectStackDriftInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DetectStackDriftInput {
@@ -1369,6 +1463,27 @@ pub struct ListStacksOutput {
 }
 wire::shape!(ListStacksOutput: "StackSummaries" stack_summaries, "NextToken" next_token,);
 
+/// `ListTypesInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListTypesInput {
+    pub visibility: Option<String>,
+    pub provisioning_type: Option<String>,
+    pub deprecated_status: Option<String>,
+    pub r#type: Option<String>,
+    pub filters: Option<TypeFilters>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListTypesInput: "Visibility" visibility, "ProvisioningType" provisioning_type, "DeprecatedStatus" deprecated_status, "Type" r#type, "Filters" filters, "MaxResults" max_results, "NextToken" next_token,);
+
+/// `ListTypesOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListTypesOutput {
+    pub type_summaries: Option<Vec<TypeSummary>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListTypesOutput: "TypeSummaries" type_summaries, "NextToken" next_token,);
+
 /// `LiveResourceDrift`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveResourceDrift {
@@ -1377,6 +1492,14 @@ pub struct LiveResourceDrift {
     pub drift_detection_timestamp: Option<wire::Timestamp>,
 }
 wire::shape!(LiveResourceDrift: "PreviousValue" previous_value, "ActualValue" actual_value, "DriftDetectionTimestamp" drift_detection_timestamp,);
+
+/// `LoggingConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoggingConfig {
+    pub log_role_arn: String,
+    pub log_group_name: String,
+}
+wire::shape!(LoggingConfig: "LogRoleArn" log_role_arn, "LogGroupName" log_group_name,);
 
 /// `ModuleInfo`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1450,6 +1573,16 @@ pub struct PropertyDifference {
     pub difference_type: String,
 }
 wire::shape!(PropertyDifference: "PropertyPath" property_path, "ExpectedValue" expected_value, "ActualValue" actual_value, "DifferenceType" difference_type,);
+
+/// `RequiredActivatedType`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RequiredActivatedType {
+    pub type_name_alias: Option<String>,
+    pub original_type_name: Option<String>,
+    pub publisher_id: Option<String>,
+    pub supported_major_versions: Option<Vec<i32>>,
+}
+wire::shape!(RequiredActivatedType: "TypeNameAlias" type_name_alias, "OriginalTypeName" original_type_name, "PublisherId" publisher_id, "SupportedMajorVersions" supported_major_versions,);
 
 /// `ResourceChange`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1779,6 +1912,34 @@ pub struct TemplateSummaryConfig {
 }
 wire::shape!(TemplateSummaryConfig: "TreatUnrecognizedResourceTypesAsWarnings" treat_unrecognized_resource_types_as_warnings,);
 
+/// `TypeFilters`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TypeFilters {
+    pub category: Option<String>,
+    pub publisher_id: Option<String>,
+    pub type_name_prefix: Option<String>,
+}
+wire::shape!(TypeFilters: "Category" category, "PublisherId" publisher_id, "TypeNamePrefix" type_name_prefix,);
+
+/// `TypeSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TypeSummary {
+    pub r#type: Option<String>,
+    pub type_name: Option<String>,
+    pub default_version_id: Option<String>,
+    pub type_arn: Option<String>,
+    pub last_updated: Option<wire::Timestamp>,
+    pub description: Option<String>,
+    pub publisher_id: Option<String>,
+    pub original_type_name: Option<String>,
+    pub public_version_number: Option<String>,
+    pub latest_public_version: Option<String>,
+    pub publisher_identity: Option<String>,
+    pub publisher_name: Option<String>,
+    pub is_activated: Option<bool>,
+}
+wire::shape!(TypeSummary: "Type" r#type, "TypeName" type_name, "DefaultVersionId" default_version_id, "TypeArn" type_arn, "LastUpdated" last_updated, "Description" description, "PublisherId" publisher_id, "OriginalTypeName" original_type_name, "PublicVersionNumber" public_version_number, "LatestPublicVersion" latest_public_version, "PublisherIdentity" publisher_identity, "PublisherName" publisher_name, "IsActivated" is_activated,);
+
 /// `UpdateStackInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStackInput {
@@ -1871,6 +2032,7 @@ static S_ATTRIBUTE_CHANGE_TYPE: Shape = Shape::String {
     values: &["Add", "Remove", "Modify", "SyncWithActual"],
     sensitive: false,
 };
+static S_AUTO_UPDATE: Shape = Shape::Boolean;
 static S_BEFORE_CONTEXT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_BEFORE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_BEFORE_VALUE_FROM: Shape = Shape::String {
@@ -1915,6 +2077,13 @@ static S_CAPABILITY: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+    sensitive: false,
+};
+static S_CATEGORY: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["REGISTERED", "ACTIVATED", "THIRD_PARTY", "AWS_TYPES"],
     sensitive: false,
 };
 static S_CAUSING_ENTITY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
@@ -2130,6 +2299,8 @@ static S_CLIENT_REQUEST_TOKEN: Shape = Shape::String {
 };
 static S_CLIENT_TOKEN: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_CONFIGURATION_SCHEMA: Shape =
+    Shape::String { min: Some(1), max: Some(60000), pattern: Some("[\\s\\S]+"), values: &[], sensitive: false };
 static S_CONTINUE_UPDATE_ROLLBACK_INPUT: Shape = Shape::Structure(Structure {
     name: "ContinueUpdateRollbackInput",
     members: &[
@@ -2683,6 +2854,8 @@ static S_DEPLOYMENT_CONFIG_MODE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["STANDARD", "EXPRESS"], sensitive: false };
 static S_DEPLOYMENT_MODE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["REVERT_DRIFT"], sensitive: false };
+static S_DEPRECATED_STATUS: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["LIVE", "DEPRECATED"], sensitive: false };
 static S_DESCRIBE_CHANGE_SET_INPUT: Shape = Shape::Structure(Structure {
     name: "DescribeChangeSetInput",
     members: &[
@@ -3217,6 +3390,282 @@ static S_DESCRIBE_STACKS_OUTPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DESCRIBE_TYPE_INPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeTypeInput",
+    members: &[
+        Member {
+            name: "Type",
+            wire: "",
+            shape: &S_REGISTRY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TypeName",
+            wire: "",
+            shape: &S_TYPE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Arn",
+            wire: "",
+            shape: &S_TYPE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionId",
+            wire: "",
+            shape: &S_TYPE_VERSION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublisherId",
+            wire: "",
+            shape: &S_PUBLISHER_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublicVersionNumber",
+            wire: "",
+            shape: &S_PUBLIC_VERSION_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_TYPE_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeTypeOutput",
+    members: &[
+        Member {
+            name: "Arn",
+            wire: "",
+            shape: &S_TYPE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Type",
+            wire: "",
+            shape: &S_REGISTRY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TypeName",
+            wire: "",
+            shape: &S_TYPE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DefaultVersionId",
+            wire: "",
+            shape: &S_TYPE_VERSION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IsDefaultVersion",
+            wire: "",
+            shape: &S_IS_DEFAULT_VERSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TypeTestsStatus",
+            wire: "",
+            shape: &S_TYPE_TESTS_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TypeTestsStatusDescription",
+            wire: "",
+            shape: &S_TYPE_TESTS_STATUS_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Schema",
+            wire: "",
+            shape: &S_TYPE_SCHEMA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProvisioningType",
+            wire: "",
+            shape: &S_PROVISIONING_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DeprecatedStatus",
+            wire: "",
+            shape: &S_DEPRECATED_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LoggingConfig",
+            wire: "",
+            shape: &S_LOGGING_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RequiredActivatedTypes",
+            wire: "",
+            shape: &S_REQUIRED_ACTIVATED_TYPES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionRoleArn",
+            wire: "",
+            shape: &S_ROLE_ARN_2,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Visibility",
+            wire: "",
+            shape: &S_VISIBILITY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SourceUrl",
+            wire: "",
+            shape: &S_OPTIONAL_SECURE_URL,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DocumentationUrl",
+            wire: "",
+            shape: &S_OPTIONAL_SECURE_URL,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastUpdated",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TimeCreated",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConfigurationSchema",
+            wire: "",
+            shape: &S_CONFIGURATION_SCHEMA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublisherId",
+            wire: "",
+            shape: &S_PUBLISHER_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OriginalTypeName",
+            wire: "",
+            shape: &S_TYPE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OriginalTypeArn",
+            wire: "",
+            shape: &S_TYPE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublicVersionNumber",
+            wire: "",
+            shape: &S_PUBLIC_VERSION_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LatestPublicVersion",
+            wire: "",
+            shape: &S_PUBLIC_VERSION_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IsActivated",
+            wire: "",
+            shape: &S_IS_ACTIVATED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AutoUpdate",
+            wire: "",
+            shape: &S_AUTO_UPDATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DESCRIPTION: Shape =
     Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_DETAILED_STATUS: Shape = Shape::String {
@@ -3638,11 +4087,20 @@ static S_HOOK_STATUS_REASON: Shape =
     Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_HOOK_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_IDENTITY_PROVIDER: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["AWS_Marketplace", "GitHub", "Bitbucket"],
+    sensitive: false,
+};
 static S_IMPORT_EXISTING_RESOURCES: Shape = Shape::Boolean;
 static S_IMPORTS: Shape =
     Shape::List(List { member: &S_STACK_NAME, element: "member", flattened: false, min: None, max: None });
 static S_INCLUDE_NESTED_STACKS: Shape = Shape::Boolean;
 static S_INCLUDE_PROPERTY_VALUES: Shape = Shape::Boolean;
+static S_IS_ACTIVATED: Shape = Shape::Boolean;
+static S_IS_DEFAULT_VERSION: Shape = Shape::Boolean;
 static S_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_LAST_OPERATIONS: Shape =
     Shape::List(List { member: &S_OPERATION_ENTRY, element: "member", flattened: false, min: None, max: None });
@@ -3857,6 +4315,90 @@ static S_LIST_STACKS_OUTPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LIST_TYPES_INPUT: Shape = Shape::Structure(Structure {
+    name: "ListTypesInput",
+    members: &[
+        Member {
+            name: "Visibility",
+            wire: "",
+            shape: &S_VISIBILITY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProvisioningType",
+            wire: "",
+            shape: &S_PROVISIONING_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DeprecatedStatus",
+            wire: "",
+            shape: &S_DEPRECATED_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Type",
+            wire: "",
+            shape: &S_REGISTRY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Filters",
+            wire: "",
+            shape: &S_TYPE_FILTERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_MAX_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_TYPES_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ListTypesOutput",
+    members: &[
+        Member {
+            name: "TypeSummaries",
+            wire: "",
+            shape: &S_TYPE_SUMMARIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIVE_RESOURCE_DRIFT: Shape = Shape::Structure(Structure {
     name: "LiveResourceDrift",
     members: &[
@@ -3887,6 +4429,35 @@ static S_LIVE_RESOURCE_DRIFT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LOG_GROUP_NAME: Shape = Shape::String {
+    min: Some(1),
+    max: Some(512),
+    pattern: Some("[\\.\\-_/#A-Za-z0-9]+"),
+    values: &[],
+    sensitive: false,
+};
+static S_LOGGING_CONFIG: Shape = Shape::Structure(Structure {
+    name: "LoggingConfig",
+    members: &[
+        Member {
+            name: "LogRoleArn",
+            wire: "",
+            shape: &S_ROLE_ARN_2,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LogGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LOGICAL_ID_HIERARCHY: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_LOGICAL_RESOURCE_ID: Shape =
@@ -3898,6 +4469,7 @@ static S_LOGICAL_RESOURCE_IDS: Shape = Shape::List(List {
     min: Some(1),
     max: Some(200),
 });
+static S_MAX_RESULTS: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_METADATA: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MODULE_INFO: Shape = Shape::Structure(Structure {
     name: "ModuleInfo",
@@ -3972,6 +4544,8 @@ static S_OPERATION_TYPE: Shape = Shape::String {
     values: &["CREATE_STACK", "UPDATE_STACK", "DELETE_STACK", "CONTINUE_ROLLBACK", "ROLLBACK", "CREATE_CHANGESET"],
     sensitive: false,
 };
+static S_OPTIONAL_SECURE_URL: Shape =
+    Shape::String { min: None, max: Some(4096), pattern: None, values: &[], sensitive: false };
 static S_OUTPUT: Shape = Shape::Structure(Structure {
     name: "Output",
     members: &[
@@ -4209,8 +4783,68 @@ static S_PROPERTY_DIFFERENCES: Shape =
 static S_PROPERTY_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_PROPERTY_PATH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_PROPERTY_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_PROVISIONING_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["NON_PROVISIONABLE", "IMMUTABLE", "FULLY_MUTABLE"],
+    sensitive: false,
+};
+static S_PUBLIC_VERSION_NUMBER: Shape = Shape::String {
+    min: Some(5),
+    max: None,
+    pattern: Some("^(0|[1-9]\\d*)\\.(0|[1-9]\\d*)\\.(.*)$"),
+    values: &[],
+    sensitive: false,
+};
+static S_PUBLISHER_ID: Shape =
+    Shape::String { min: Some(1), max: Some(40), pattern: Some("[0-9a-zA-Z]{12,40}"), values: &[], sensitive: false };
+static S_PUBLISHER_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(100), pattern: Some("[\\s\\S]+"), values: &[], sensitive: false };
+static S_REGISTRY_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["RESOURCE", "MODULE", "HOOK"], sensitive: false };
 static S_REPLACEMENT: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["True", "False", "Conditional"], sensitive: false };
+static S_REQUIRED_ACTIVATED_TYPE: Shape = Shape::Structure(Structure {
+    name: "RequiredActivatedType",
+    members: &[
+        Member {
+            name: "TypeNameAlias",
+            wire: "",
+            shape: &S_TYPE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OriginalTypeName",
+            wire: "",
+            shape: &S_TYPE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublisherId",
+            wire: "",
+            shape: &S_PUBLISHER_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SupportedMajorVersions",
+            wire: "",
+            shape: &S_SUPPORTED_MAJOR_VERSIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_REQUIRED_ACTIVATED_TYPES: Shape =
+    Shape::List(List { member: &S_REQUIRED_ACTIVATED_TYPE, element: "member", flattened: false, min: None, max: None });
 static S_REQUIRES_RECREATION: Shape = Shape::String {
     min: None,
     max: None,
@@ -4670,6 +5304,13 @@ static S_RETAIN_RESOURCES: Shape =
     Shape::List(List { member: &S_LOGICAL_RESOURCE_ID, element: "member", flattened: false, min: None, max: None });
 static S_ROLE_ARN: Shape =
     Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[], sensitive: false };
+static S_ROLE_ARN_2: Shape = Shape::String {
+    min: Some(1),
+    max: Some(256),
+    pattern: Some("arn:.+:iam::[0-9]{12}:role/.+"),
+    values: &[],
+    sensitive: false,
+};
 static S_ROLLBACK_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "RollbackConfiguration",
     members: &[
@@ -5909,6 +6550,9 @@ static S_STACKS: Shape =
     Shape::List(List { member: &S_STACK, element: "member", flattened: false, min: None, max: None });
 static S_STAGE_LIST: Shape =
     Shape::List(List { member: &S_TEMPLATE_STAGE, element: "member", flattened: false, min: None, max: None });
+static S_SUPPORTED_MAJOR_VERSION: Shape = Shape::Integer { min: Some(1), max: Some(65535) };
+static S_SUPPORTED_MAJOR_VERSIONS: Shape =
+    Shape::List(List { member: &S_SUPPORTED_MAJOR_VERSION, element: "member", flattened: false, min: None, max: None });
 static S_TAG: Shape = Shape::Structure(Structure {
     name: "Tag",
     members: &[
@@ -6002,7 +6646,183 @@ static S_TRANSFORMS_LIST: Shape =
     Shape::List(List { member: &S_TRANSFORM_NAME, element: "member", flattened: false, min: None, max: None });
 static S_TREAT_UNRECOGNIZED_RESOURCE_TYPES_AS_WARNINGS: Shape = Shape::Boolean;
 static S_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TYPE_ARN: Shape = Shape::String {
+    min: None,
+    max: Some(1024),
+    pattern: Some("arn:aws[A-Za-z0-9-]{0,64}:cloudformation:[A-Za-z0-9-]{1,64}:([0-9]{12})?:type/.+"),
+    values: &[],
+    sensitive: false,
+};
+static S_TYPE_FILTERS: Shape = Shape::Structure(Structure {
+    name: "TypeFilters",
+    members: &[
+        Member {
+            name: "Category",
+            wire: "",
+            shape: &S_CATEGORY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublisherId",
+            wire: "",
+            shape: &S_PUBLISHER_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TypeNamePrefix",
+            wire: "",
+            shape: &S_TYPE_NAME_PREFIX,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_TYPE_HIERARCHY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TYPE_NAME: Shape = Shape::String {
+    min: Some(10),
+    max: Some(204),
+    pattern: Some("[A-Za-z0-9]{2,64}::[A-Za-z0-9]{2,64}::[A-Za-z0-9]{2,64}(::MODULE){0,1}"),
+    values: &[],
+    sensitive: false,
+};
+static S_TYPE_NAME_PREFIX: Shape = Shape::String {
+    min: Some(1),
+    max: Some(204),
+    pattern: Some("([A-Za-z0-9]{2,64}::){0,2}([A-Za-z0-9]{2,64}:?){0,1}"),
+    values: &[],
+    sensitive: false,
+};
+static S_TYPE_SCHEMA: Shape =
+    Shape::String { min: Some(1), max: Some(16777216), pattern: None, values: &[], sensitive: false };
+static S_TYPE_SUMMARIES: Shape =
+    Shape::List(List { member: &S_TYPE_SUMMARY, element: "member", flattened: false, min: None, max: None });
+static S_TYPE_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "TypeSummary",
+    members: &[
+        Member {
+            name: "Type",
+            wire: "",
+            shape: &S_REGISTRY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TypeName",
+            wire: "",
+            shape: &S_TYPE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DefaultVersionId",
+            wire: "",
+            shape: &S_TYPE_VERSION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TypeArn",
+            wire: "",
+            shape: &S_TYPE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastUpdated",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublisherId",
+            wire: "",
+            shape: &S_PUBLISHER_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OriginalTypeName",
+            wire: "",
+            shape: &S_TYPE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublicVersionNumber",
+            wire: "",
+            shape: &S_PUBLIC_VERSION_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LatestPublicVersion",
+            wire: "",
+            shape: &S_PUBLIC_VERSION_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublisherIdentity",
+            wire: "",
+            shape: &S_IDENTITY_PROVIDER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublisherName",
+            wire: "",
+            shape: &S_PUBLISHER_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IsActivated",
+            wire: "",
+            shape: &S_IS_ACTIVATED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_TYPE_TESTS_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["PASSED", "FAILED", "IN_PROGRESS", "NOT_TESTED"],
+    sensitive: false,
+};
+static S_TYPE_TESTS_STATUS_DESCRIPTION: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: Some("[\\s\\S]+"), values: &[], sensitive: false };
+static S_TYPE_VERSION_ID: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: Some("[A-Za-z0-9-]+"), values: &[], sensitive: false };
 static S_UPDATE_STACK_INPUT: Shape = Shape::Structure(Structure {
     name: "UpdateStackInput",
     members: &[
@@ -6297,6 +7117,8 @@ static S_VALIDATE_TEMPLATE_OUTPUT: Shape = Shape::Structure(Structure {
 });
 static S_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_VERSION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_VISIBILITY: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["PUBLIC", "PRIVATE"], sensitive: false };
 static S_WARNINGS: Shape = Shape::Structure(Structure {
     name: "Warnings",
     members: &[Member {
@@ -6317,6 +7139,10 @@ pub mod error {
     /// `AlreadyExistsException`.
     pub fn already_exists_exception(message: impl Into<String>) -> Error {
         Error::new("AlreadyExistsException", 400, message)
+    }
+    /// `CFNRegistryException`.
+    pub fn cfn_registry_exception(message: impl Into<String>) -> Error {
+        Error::new("CFNRegistryException", 400, message)
     }
     /// `ChangeSetNotFound`.
     pub fn change_set_not_found_exception(message: impl Into<String>) -> Error {
@@ -6341,5 +7167,9 @@ pub mod error {
     /// `TokenAlreadyExistsException`.
     pub fn token_already_exists_exception(message: impl Into<String>) -> Error {
         Error::new("TokenAlreadyExistsException", 400, message)
+    }
+    /// `TypeNotFoundException`.
+    pub fn type_not_found_exception(message: impl Into<String>) -> Error {
+        Error::new("TypeNotFoundException", 404, message)
     }
 }

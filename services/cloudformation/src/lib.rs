@@ -108,8 +108,8 @@ pub fn register(platform: &Platform, envs: Option<PythonEnvs>) -> Arc<CloudForma
     let service = Arc::new(CloudFormation { router, store, answers, envs });
     operations!(platform.router, service, api:
         CancelUpdateStack, ContinueUpdateRollback, CreateChangeSet, CreateStack, DeleteChangeSet, DeleteStack, DescribeChangeSet, DescribeStackDriftDetectionStatus, DescribeStackEvents,
-        DescribeStackResource, DescribeStackResourceDrifts, DescribeStackResources, DescribeStacks, DetectStackDrift, DetectStackResourceDrift, ExecuteChangeSet, GetStackPolicy, GetTemplate,
-        GetTemplateSummary, ListChangeSets, ListExports, ListImports, ListStackResources, ListStacks, RollbackStack,
+        DescribeStackResource, DescribeStackResourceDrifts, DescribeStackResources, DescribeStacks, DescribeType, DetectStackDrift, DetectStackResourceDrift, ExecuteChangeSet, GetStackPolicy, GetTemplate,
+        GetTemplateSummary, ListChangeSets, ListExports, ListImports, ListStackResources, ListStacks, ListTypes, RollbackStack,
         SetStackPolicy, SignalResource, UpdateStack,
         UpdateTerminationProtection, ValidateTemplate);
     let operations = Arc::new(ongoing::Job(engine::Operations(service.clone())));

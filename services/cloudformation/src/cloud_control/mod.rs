@@ -7,7 +7,7 @@
 mod ops;
 mod request;
 mod run;
-mod types;
+pub(crate) mod types;
 
 use std::sync::{Arc, Mutex};
 
@@ -73,21 +73,22 @@ impl CloudFormation {
 async fn read(at: &Context, of: &Type, identifier: &str) -> Result<Option<existing::Found>> {
     let Some(mut found) = whole::find(at, of.name, identifier).await? else { return Ok(None) };
     if let Some(properties) = found.properties.as_object_mut() {
-        properties.retain(|name, _| !of.write_only.contains(&name.as_str()));
+        properties.retain(|name, _| !of.write_only.contains(name));
     }
     Ok(Some(found))
 }
 
 /// The identifier within what was told.
 fn identifier(of: &Type, found: &existing::Found) -> String {
-    found.properties.get(of.identifier).map_or_else(|| found.made.physical_id.clone(), crate::parameters::text)
+    let told = |name: &str| found.properties.get(name).map(crate::parameters::text);
+    of.identifier(told).unwrap_or_else(|| found.made.physical_id.clone())
 }
 
 /// What can be given of what was told.
 fn given(of: &Type, told: &Value) -> Value {
     let properties = told.as_object().into_iter().flatten();
     properties
-        .filter(|(name, _)| !of.read_only.contains(&name.as_str()))
+        .filter(|(name, _)| !of.read_only.contains(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }

@@ -10,10 +10,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::request::{MOST, Place, Request};
 use super::run::{self, Requests, Work};
-use super::types::{self, Type};
+use super::types::{self, List, Type};
 use crate::ongoing::Job;
 use crate::parameters::text;
-use crate::resources::Context;
+use crate::resources::{Context, whole};
 use crate::{CloudFormation, Result};
 
 /// Items on a page where nothing is said. Source: API Reference, ListResources and ListResourceRequests.
@@ -97,11 +97,17 @@ impl Handle<api::ListResources> for CloudFormation {
         let of = types::find(&input.type_name, "LIST")?;
         let as_caller = self.controller(cx, input.role_arn.as_deref()).await?;
         let at = self.controlled(as_caller, of.name, "list");
-        let mut found = all(&at, of).await.map_err(handler)?;
+        let list = of.list.ok_or_else(|| {
+            let text = format!("Resource type {} does not support LIST action", of.name);
+            error::unsupported_action_exception(text)
+        })?;
+        let parent = parent(of, list, input.resource_model.as_deref())?;
+        let mut found = all(&at, of, list, &parent).await.map_err(handler)?;
         found.sort();
+        found.dedup();
         let (found, next_token) = page(found, |one| one, input.next_token.as_deref(), input.max_results)?;
         let description = |identifier: String| api::ResourceDescription {
-            properties: Some(json!({ of.identifier: identifier }).to_string()),
+            properties: Some(Value::from(of.identifying(&identifier)).to_string()),
             identifier: Some(identifier),
         };
         Ok(api::ListResourcesOutput {
@@ -287,10 +293,10 @@ fn check_patch(of: &Type, patch: &Patch) -> Result<()> {
     if touched.iter().any(|(_, whole)| *whole) {
         return Err(error::invalid_request_exception("Invalid patch update: the whole resource cannot be replaced"));
     }
-    for (names, what) in [(of.read_only, "readOnlyProperties"), (of.create_only, "createOnlyProperties")] {
+    for (names, what) in [(&of.read_only, "readOnlyProperties"), (&of.create_only, "createOnlyProperties")] {
         let found: Vec<String> = names
             .iter()
-            .filter(|name| touched.iter().any(|(path, _)| path.split('/').nth(1) == Some(**name)))
+            .filter(|name| touched.iter().any(|(path, _)| path.split('/').nth(1) == Some(name.as_str())))
             .map(|name| format!("/properties/{name}"))
             .collect();
         if !found.is_empty() {
@@ -314,37 +320,89 @@ fn patched(of: &Type, old: &Value, patch: &Patch) -> Result<Value> {
     Ok(desired)
 }
 
-/// The identifiers of all resources of a type.
-async fn all(at: &Context, of: &Type) -> Result<Vec<String>> {
-    let Some(list) = &of.list else {
-        let text = format!("Resource type {} does not support LIST action", of.name);
-        return Err(error::unsupported_action_exception(text));
-    };
+/// The identifiers of all resources of a type, or of those of a parent.
+async fn all(at: &Context, of: &Type, list: &List, parent: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for first in inputs(at, of, list).await? {
-        let mut input = first;
+    for mut input in inputs(at, of, list).await? {
+        if let Some((_, member)) = list.parent {
+            input[member] = parent.into();
+        }
         loop {
             let output = at.cx.call_json(list.service, list.operation, input.clone()).await?;
-            let items = output[list.members].as_array().into_iter().flatten();
-            found
-                .extend(items.map(|item| text(if list.identifier.is_empty() { item } else { &item[list.identifier] })));
+            found.extend(items(&output[list.members]).iter().filter_map(|item| list.identifier(item, parent)));
             match output.get(list.marker.0).filter(|marker| !marker.is_null()) {
                 Some(marker) if found.len() < MOST => input[list.marker.1] = marker.clone(),
                 _ => break,
             }
         }
     }
-    Ok(found)
+    if !list.is_looked_at {
+        return Ok(found);
+    }
+    let mut there = Vec::new();
+    for identifier in found {
+        if whole::find(at, of.name, &identifier).await?.is_some() {
+            there.push(identifier);
+        }
+    }
+    Ok(there)
 }
 
-/// What is asked first: rules are asked for bus by bus.
-async fn inputs(at: &Context, of: &Type, list: &types::List) -> Result<Vec<Value>> {
-    if of.name != "AWS::Events::Rule" {
-        return Ok(vec![list.input()]);
+/// What is listed; a policy is a text, whose statements are.
+fn items(told: &Value) -> Vec<Value> {
+    match told {
+        Value::Array(items) => items.clone(),
+        Value::String(policy) => {
+            let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+            policy["Statement"].as_array().cloned().unwrap_or_default()
+        }
+        _ => Vec::new(),
     }
-    let buses = at.cx.call_json("eventbridge", "listEventBuses", json!({})).await?;
-    let names = buses["EventBuses"].as_array().into_iter().flatten();
-    Ok(names.map(|bus| json!({ "EventBusName": bus["Name"] })).collect())
+}
+
+/// Whose resources are asked for: what `ResourceModel` says of it. Empty where the type's are asked for all together.
+fn parent(of: &Type, list: &List, model: Option<&str>) -> Result<String> {
+    let model: Value = match model {
+        None => json!({}),
+        Some(text) => serde_json::from_str(text)
+            .ok()
+            .filter(Value::is_object)
+            .ok_or_else(|| error::invalid_request_exception("ResourceModel is not a JSON object"))?,
+    };
+    let known: Vec<&str> = list.parent.iter().map(|(property, _)| *property).collect();
+    // What would narrow the list, and does not, is refused.
+    if let Some(unknown) = model.as_object().and_then(|map| map.keys().find(|name| !known.contains(&name.as_str()))) {
+        let text = format!("ResourceModel of {} with {unknown} is not supported", of.name);
+        return Err(error::invalid_request_exception(text));
+    }
+    let Some((property, _)) = list.parent else { return Ok(String::new()) };
+    let given = model.get(property).map(text).filter(|given| !given.is_empty());
+    given.ok_or_else(|| {
+        error::invalid_request_exception(format!(
+            "Missing or invalid ResourceModel property in {} list handler request input.  Required property:  [{property}]",
+            of.name
+        ))
+    })
+}
+
+/// What is asked first: rules are asked for bus by bus, and named queries workgroup by workgroup.
+async fn inputs(at: &Context, of: &Type, list: &List) -> Result<Vec<Value>> {
+    let (service, operation, members, member) = match of.name {
+        "AWS::Events::Rule" => ("eventbridge", "listEventBuses", "EventBuses", "EventBusName"),
+        "AWS::Athena::NamedQuery" => ("athena", "listWorkGroups", "WorkGroups", "WorkGroup"),
+        _ => return Ok(vec![list.input(of)]),
+    };
+    let mut found = Vec::new();
+    let mut input = json!({});
+    loop {
+        let output = at.cx.call_json(service, operation, input).await?;
+        let names = output[members].as_array().into_iter().flatten();
+        found.extend(names.map(|one| json!({ member: one["Name"] })));
+        match output.get("NextToken").filter(|token| !token.is_null()) {
+            Some(token) => input = json!({ "NextToken": token }),
+            None => return Ok(found),
+        }
+    }
 }
 
 /// The page after a token of what is sorted by name.

@@ -152,7 +152,7 @@ impl CloudFormation {
     async fn make(&self, work: &Work, request: &Request, of: &Type, at: &Context) -> Outcomes {
         let kind = resources::find(of.name).ok_or_else(|| Failure::new("InvalidRequest", "no such type"))?;
         if let Some(name) =
-            request.desired.as_object().and_then(|map| map.keys().find(|name| of.read_only.contains(&name.as_str())))
+            request.desired.as_object().and_then(|map| map.keys().find(|name| of.read_only.contains(name)))
         {
             let text = format!("Encountered unsupported property {name}");
             return Err(Failure::new("InvalidRequest", text));
@@ -174,12 +174,12 @@ impl CloudFormation {
                 if failure.code != "InternalFailure"
                     && let Some(left) = left
                 {
-                    failure.identifier = Some(identified(of, &left));
+                    failure.identifier = Some(identified(of, &left, &request.desired));
                 }
                 return Err(failure);
             }
         };
-        told(of, at, &identified(of, &made)).await
+        told(of, at, &identified(of, &made, &request.desired)).await
     }
 
     async fn change(&self, work: &Work, request: &Request, of: &Type, at: &Context) -> Outcomes {
@@ -188,7 +188,7 @@ impl CloudFormation {
         let made = found.ok_or_else(|| gone(of, &identifier))?.made;
         self.note_begun(work).await?;
         match resources::update(of.name, at, &made, &request.old, &request.desired).await? {
-            Updated::InPlace(made) => told(of, at, &identified(of, &made)).await,
+            Updated::InPlace(_) => told(of, at, &identifier).await,
             Updated::Replace => {
                 let text = "The update needs a new resource in the place of this one; delete it and make another";
                 Err(Failure::new("NotUpdatable", text))
@@ -237,11 +237,13 @@ async fn told(of: &Type, at: &Context, identifier: &str) -> Outcomes {
     }
 }
 
-/// The identifier of what has been made.
-fn identified(of: &Type, made: &Made) -> String {
-    // A rule's physical id is its name, and its identifier its ARN.
-    let told = if of.name == "AWS::Events::Rule" { made.attributes.get("Arn") } else { None };
-    told.map_or_else(|| made.physical_id.clone(), crate::parameters::text)
+/// The identifier of what has been made: of what GetAtt answers, what was given, or what Ref answers.
+fn identified(of: &Type, made: &Made, given: &Value) -> String {
+    let value = |name: &str| {
+        let told = made.attributes.get(name).or_else(|| given.get(name)).filter(|value| !value.is_null());
+        Some(told.map_or_else(|| made.physical_id.clone(), crate::parameters::text))
+    };
+    of.identifier(value).unwrap_or_else(|| made.physical_id.clone())
 }
 
 /// The identifier that the properties give a resource themselves.
@@ -260,13 +262,15 @@ fn named(of: &Type, properties: &Value, at: &Context) -> Option<String> {
             let path = given("Path").unwrap_or_else(|| "/".to_owned());
             Some(format!("arn:aws:iam::{}:policy{path}{}", at.cx.account(), given("ManagedPolicyName")?))
         }
-        "AWS::KMS::Key" => None,
+        // Put where there is one already, they would change it; their identifier is the secret's.
+        "AWS::SecretsManager::ResourcePolicy" | "AWS::SecretsManager::RotationSchedule" => given("SecretId"),
         "AWS::SNS::Topic"
         | "AWS::SQS::Queue"
         | "AWS::SecretsManager::Secret"
         | "AWS::StepFunctions::Activity"
         | "AWS::StepFunctions::StateMachine" => existing::name_of(of.name, properties, at),
-        _ => given(of.identifier),
+        _ if of.identifiers.iter().any(|name| of.read_only.contains(name)) => None,
+        _ => of.identifier(given),
     }
 }
 

@@ -8,6 +8,7 @@ mod rollback_stack;
 mod signal_resource;
 mod stacks;
 mod templates;
+mod types;
 
 pub(crate) use drift::detection_is_old;
 

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Context, Kind, Made, Updated, only, required};
+use super::{Context, Kind, Made, Updated, only, required, text};
 use crate::Result;
+use crate::template::validation;
 
 pub(super) struct Database;
 
@@ -33,6 +34,13 @@ impl Kind for Database {
 fn input(at: &Context, properties: &Value) -> Result<(Value, String)> {
     only(properties, &["CatalogId", "DatabaseInput", "DatabaseName", "Tags"])?;
     let mut input = required(properties, "DatabaseInput")?.clone();
+    if let Some(name) = properties.get("DatabaseName").filter(|name| !name.is_null()) {
+        let within = input.get("Name").filter(|name| !name.is_null());
+        if within.is_some_and(|within| text(within).to_lowercase() != text(name).to_lowercase()) {
+            return Err(validation("DatabaseName and the Name of DatabaseInput must be the same"));
+        }
+        input["Name"] = name.clone();
+    }
     let name = at.name(&input, "Name", 255).to_lowercase();
     input["Name"] = name.clone().into();
     Ok((input, name))

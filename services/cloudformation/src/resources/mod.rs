@@ -58,6 +58,7 @@ mod states_state_machine;
 mod states_state_machine_alias;
 mod states_state_machine_version;
 mod tags;
+mod told;
 mod wait_condition;
 pub(crate) mod whole;
 mod zip;
@@ -270,6 +271,7 @@ pub(crate) fn is_missing(error: &Error) -> bool {
         "AWS.SimpleQueueService.NonExistentQueue",
         "DashboardNotFoundError",
         "EntityNotFoundException",
+        "LifecyclePolicyNotFoundException",
         "NoSuchBucket",
         "NoSuchBucketPolicy",
         "NoSuchEntity",
@@ -277,14 +279,17 @@ pub(crate) fn is_missing(error: &Error) -> bool {
         "NotFoundException",
         "ParameterNotFound",
         "RepositoryNotFoundException",
+        "RepositoryPolicyNotFoundException",
         "QueueDoesNotExist",
+        "ResourceNotFound",
         "ResourceNotFoundException",
         "StateMachineDoesNotExist",
     ];
     error.status() == 404
         || codes.contains(&error.code())
         || error.message().starts_with("Could not find ")
-        || error.is("InvalidRequestException") && error.message().ends_with("is not found.")
+        || error.is("InvalidRequestException")
+            && [" is not found.", " was not found"].iter().any(|end| error.message().ends_with(end))
 }
 
 /// Where a resource belongs, and with whose powers it is made.

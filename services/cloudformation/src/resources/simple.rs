@@ -183,7 +183,7 @@ pub(super) const ALARM: &[&str] = &[
     "Unit",
 ];
 
-const MAPPING: &[&str] = &[
+pub(super) const MAPPING: &[&str] = &[
     "BatchSize",
     "BisectBatchOnFunctionError",
     "DestinationConfig",

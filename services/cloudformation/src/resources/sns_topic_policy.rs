@@ -11,33 +11,40 @@ pub(super) struct TopicPolicy;
 #[async_trait]
 impl Kind for TopicPolicy {
     async fn create(&self, at: &Context, properties: &Value) -> Result<Made> {
-        put(at, properties).await?;
         let id = at.name(&Value::Null, "", 128);
+        put(at, properties, Some(&id)).await?;
         Ok(Made::new(id.clone(), json!({ "Id": id })))
     }
 
     async fn update(&self, at: &Context, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
-        put(at, new).await?;
+        put(at, new, None).await?;
         for topic in topics(old).into_iter().filter(|t| !topics(new).contains(t)) {
             clear(at, &topic).await?;
         }
         Ok(Updated::InPlace(made.clone()))
     }
 
-    async fn delete(&self, at: &Context, _: &Made, properties: &Value) -> Result<()> {
-        for topic in topics(properties) {
+    async fn delete(&self, at: &Context, made: &Made, properties: &Value) -> Result<()> {
+        let has_it = if made.attributes.get("Topics").is_some() { &made.attributes } else { properties };
+        for topic in topics(has_it) {
             clear(at, &topic).await?;
         }
         Ok(())
     }
 }
 
-async fn put(at: &Context, properties: &Value) -> Result<()> {
+/// With an id, of one that is being made: where a later topic fails, those before have it.
+async fn put(at: &Context, properties: &Value, id: Option<&str>) -> Result<()> {
     only(properties, &["PolicyDocument", "Topics"])?;
     let policy = document(required(properties, "PolicyDocument")?);
+    let mut done = Vec::new();
     for topic in topics(properties) {
         let input = json!({ "TopicArn": topic, "AttributeName": "Policy", "AttributeValue": policy });
         at.call("sns", "SetTopicAttributes", input).await?;
+        done.push(topic);
+        if let Some(id) = id {
+            at.begun(&Made::new(id, json!({ "Id": id, "Topics": done })));
+        }
     }
     Ok(())
 }

@@ -159,6 +159,7 @@ fn change(kind: &str, at: &Context, made: &Made) -> Option<Change> {
 }
 
 /// The tags of a resource as its `Tags` property has them; `None` where its type has none that can be told.
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) async fn told(kind: &str, at: &Context, made: &Made) -> Result<Option<Value>> {
     let id = &made.physical_id;
     let (service, operation, input, member) = match kind {
@@ -168,7 +169,16 @@ pub(super) async fn told(kind: &str, at: &Context, made: &Made) -> Result<Option
             json!({ "ResourceARN": at.arn("athena", format!("workgroup/{id}")) }),
             "Tags",
         ),
-        "AWS::CloudWatch::Alarm" => {
+        "AWS::Athena::DataCatalog" => (
+            "athena",
+            "listTagsForResource",
+            json!({ "ResourceARN": at.arn("athena", format!("datacatalog/{id}")) }),
+            "Tags",
+        ),
+        "AWS::CloudTrail::Trail" => {
+            ("cloudtrail", "listTags", json!({ "ResourceIdList": [made.attribute("Arn")] }), "ResourceTagList")
+        }
+        "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm" => {
             ("cloudwatch", "listTagsForResource", json!({ "ResourceARN": made.attribute("Arn") }), "Tags")
         }
         "AWS::DynamoDB::Table" => {
@@ -177,11 +187,19 @@ pub(super) async fn told(kind: &str, at: &Context, made: &Made) -> Result<Option
         "AWS::ECR::Repository" => {
             ("ecr", "listTagsForResource", json!({ "ResourceArn": made.attribute("Arn") }), "Tags")
         }
-        "AWS::Events::Rule" => {
+        "AWS::Events::EventBus" | "AWS::Events::Rule" => {
             ("eventbridge", "listTagsForResource", json!({ "ResourceARN": made.attribute("Arn") }), "Tags")
         }
         "AWS::Glue::Job" => ("glue", "getTags", json!({ "ResourceArn": at.arn("glue", format!("job/{id}")) }), "Tags"),
+        "AWS::Glue::Crawler" | "AWS::Glue::Trigger" => {
+            let what = kind.rsplit("::").next().unwrap_or_default().to_ascii_lowercase();
+            ("glue", "getTags", json!({ "ResourceArn": at.arn("glue", format!("{what}/{id}")) }), "Tags")
+        }
+        "AWS::Glue::Registry" | "AWS::Glue::Schema" => ("glue", "getTags", json!({ "ResourceArn": id }), "Tags"),
         "AWS::KMS::Key" => ("kms", "listResourceTags", json!({ "KeyId": id }), "Tags"),
+        "AWS::Lambda::EventSourceMapping" => {
+            ("lambda", "listTags", json!({ "Resource": made.attribute("EventSourceMappingArn") }), "Tags")
+        }
         "AWS::Lambda::Function" => ("lambda", "listTags", json!({ "Resource": made.attribute("Arn") }), "Tags"),
         "AWS::Logs::LogGroup" => (
             "cloudwatchlogs",
@@ -189,6 +207,13 @@ pub(super) async fn told(kind: &str, at: &Context, made: &Made) -> Result<Option
             json!({ "ResourceArn": at.arn("logs", format!("log-group:{id}")) }),
             "Tags",
         ),
+        "AWS::Pipes::Pipe" => ("pipes", "listTagsForResource", json!({ "ResourceArn": made.attribute("Arn") }), "Tags"),
+        "AWS::SageMaker::Endpoint" | "AWS::SageMaker::Model" => {
+            ("sagemaker", "listTags", json!({ "ResourceArn": id }), "Tags")
+        }
+        "AWS::Scheduler::ScheduleGroup" => {
+            ("scheduler", "listTagsForResource", json!({ "ResourceArn": made.attribute("Arn") }), "Tags")
+        }
         "AWS::S3::Bucket" => ("s3", "getBucketTagging", json!({ "Bucket": id }), "TagSet"),
         "AWS::SNS::Topic" => ("sns", "listTagsForResource", json!({ "ResourceArn": id }), "Tags"),
         "AWS::SQS::Queue" => ("sqs", "listQueueTags", json!({ "QueueUrl": id }), "Tags"),
@@ -205,7 +230,7 @@ pub(super) async fn told(kind: &str, at: &Context, made: &Made) -> Result<Option
         Err(error) if error.is("NoSuchTagSet") => return Ok(None),
         output => output?,
     };
-    let tags = &output[member];
+    let tags = if member == "ResourceTagList" { &output[member][0]["TagsList"] } else { &output[member] };
     let of_kms = |tag: &Value| Some((text(tag.get("TagKey")?), text(tag.get("TagValue")?)));
     let mut found = pairs(Some(tags));
     found.extend(tags.as_array().into_iter().flatten().filter_map(of_kms));
@@ -213,8 +238,8 @@ pub(super) async fn told(kind: &str, at: &Context, made: &Made) -> Result<Option
         return Ok(None);
     }
     Ok(Some(match kind {
-        // The two types whose tags are a map.
-        "AWS::SSM::Parameter" | "AWS::Glue::Job" => {
+        // The types whose tags are a map.
+        "AWS::SSM::Parameter" | "AWS::Glue::Crawler" | "AWS::Glue::Job" | "AWS::Glue::Trigger" | "AWS::Pipes::Pipe" => {
             Value::Object(found.into_iter().map(|(key, value)| (key, value.into())).collect::<Map<_, _>>())
         }
         _ => found.into_iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect(),

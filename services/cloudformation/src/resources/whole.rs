@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::existing::{self, Found};
-use super::{Context, Made, is_missing, same, tags, text};
+use super::{Context, Made, is_missing, same, tags, text, told};
 use crate::Result;
 
 /// The resource of a primary identifier; `None` where there is none.
@@ -20,7 +20,8 @@ pub(crate) async fn find(at: &Context, kind: &str, id: &str) -> Result<Option<Fo
         Err(error) if is_missing(&error) => return Ok(None),
         told => properties.extend(told?.map(|tags| ("Tags".to_owned(), tags))),
     }
-    properties.retain(|_, value| !is_nothing(value));
+    // A pattern that lets all through is one.
+    properties.retain(|name, value| name == "FilterPattern" || !is_nothing(value));
     found.properties = properties.into();
     Ok(Some(found))
 }
@@ -39,6 +40,7 @@ async fn own(at: &Context, kind: &str, id: &str) -> Result<Option<Found>> {
     Ok(match kind {
         "AWS::Athena::WorkGroup" => Some(work_group(at, id).await?),
         "AWS::CloudWatch::Alarm" => alarm(at, id).await?,
+        "AWS::DynamoDB::GlobalTable" => Some(told::global_table(at, id).await?),
         "AWS::DynamoDB::Table" => Some(table(at, id).await?),
         "AWS::Events::Rule" => Some(rule(at, id).await?),
         "AWS::Glue::Job" => Some(job(at, id).await?),
@@ -46,6 +48,7 @@ async fn own(at: &Context, kind: &str, id: &str) -> Result<Option<Found>> {
         "AWS::KMS::Alias" => alias(at, id).await?,
         "AWS::S3::BucketPolicy" => Some(bucket_policy(at, id).await?),
         "AWS::StepFunctions::Activity" => Some(activity(at, id).await?),
+        _ if existing::identifier(kind).is_none() => told::find(at, kind, id).await?,
         _ => match existing::find(at, kind, id).await? {
             None => None,
             Some(found) => more(at, kind, found).await?,
@@ -82,7 +85,7 @@ async fn more(at: &Context, kind: &str, mut found: Found) -> Result<Option<Found
 }
 
 /// `None` where a setting is not there.
-async fn look(at: &Context, service: &str, operation: &str, input: Value) -> Result<Value> {
+pub(super) async fn look(at: &Context, service: &str, operation: &str, input: Value) -> Result<Value> {
     // Of a repository that is there.
     let unset = ["RepositoryPolicyNotFoundException", "LifecyclePolicyNotFoundException"];
     match at.look(service, operation, input).await {
@@ -112,7 +115,7 @@ async fn work_group(at: &Context, id: &str) -> Result<Found> {
 }
 
 /// Takes out what is null, however deep.
-fn strip(value: &mut Value) {
+pub(super) fn strip(value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.retain(|_, value| !value.is_null());
@@ -137,7 +140,7 @@ async fn alarm(at: &Context, id: &str) -> Result<Option<Found>> {
     Ok(Some(Found { made: Made::new(id, json!({ "Arn": alarm["AlarmArn"] })), properties: properties.into() }))
 }
 
-async fn table(at: &Context, id: &str) -> Result<Found> {
+pub(super) async fn table(at: &Context, id: &str) -> Result<Found> {
     let output = at.look("dynamodb", "describeTable", json!({ "TableName": id })).await?;
     let mut table = output["Table"].clone();
     strip(&mut table);
