@@ -233,6 +233,21 @@ def tables_are_updated():
 
 
 @case
+def warm_throughput_is_kept():
+    with Table(schema=keys("p"), definitions=types(p="S"), WarmThroughput={"ReadUnitsPerSecond": 13000, "WriteUnitsPerSecond": 5000}) as table:
+        told = lambda: table.call("describe_table")["Table"]["WarmThroughput"]
+        expect(told(), {"ReadUnitsPerSecond": 13000, "WriteUnitsPerSecond": 5000, "Status": "ACTIVE"})
+        table.call("update_table", WarmThroughput={"ReadUnitsPerSecond": 14000})
+        expect(told()["ReadUnitsPerSecond"], 14000)
+        expect(told()["WriteUnitsPerSecond"], 5000)
+    with Table(schema=keys("p"), definitions=types(p="S")) as table:
+        expect(table.call("describe_table")["Table"]["WarmThroughput"], {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000, "Status": "ACTIVE"})
+        index = {"IndexName": "by-g", "KeySchema": keys("g"), "Projection": {"ProjectionType": "ALL"}, "WarmThroughput": {"ReadUnitsPerSecond": 13000}}
+        table.call("update_table", AttributeDefinitions=types(p="S", g="S"), GlobalSecondaryIndexUpdates=[{"Create": index}])
+        expect(table.call("describe_table")["Table"]["GlobalSecondaryIndexes"][0]["WarmThroughput"]["ReadUnitsPerSecond"], 13000)
+
+
+@case
 def tables_are_listed_in_pages():
     with Table() as a, Table() as b, Table() as c:
         found, start = [], None
@@ -643,7 +658,7 @@ def indexes():
         expect(len(query("by-r", "p = :p AND r < :r", {":p": "x", ":r": 7})["Items"]), 3)
         expect(query("by-r", "p = :p AND r = :r", {":p": "x", ":r": 9}, Select="ALL_ATTRIBUTES")["Items"][0]["lost"], {"S": "l"})
         expect(query("by-r", "p = :p AND r = :r", {":p": "x", ":r": 9}, ProjectionExpression="lost")["Items"], [wire({"lost": "l"})])
-        table.invalid("does not project", "query", IndexName="by-g", KeyConditionExpression="g = :g", ExpressionAttributeValues=wire({":g": "g"}), ProjectionExpression="lost")
+        table.invalid("Global secondary index by-g does not project [lost]", "query", IndexName="by-g", KeyConditionExpression="g = :g", ExpressionAttributeValues=wire({":g": "g"}), ProjectionExpression="lost")
         table.invalid("ALL_ATTRIBUTES is not supported", "query", IndexName="by-g", KeyConditionExpression="g = :g", ExpressionAttributeValues=wire({":g": "g"}), Select="ALL_ATTRIBUTES")
         table.invalid("Consistent reads are not supported", "query", IndexName="by-g", KeyConditionExpression="g = :g", ExpressionAttributeValues=wire({":g": "g"}), ConsistentRead=True)
         assert query("by-r", "p = :p", {":p": "x"}, ConsistentRead=True)["Items"]
@@ -697,7 +712,7 @@ def batches():
         expect(answer["UnprocessedItems"], {})
         found = client.batch_get_item(RequestItems={table.name: {"Keys": [wire({"p": "x", "c": str(at)}) for at in range(20, 30)], "ProjectionExpression": "#at", "ExpressionAttributeNames": {"#at": "at"}}})
         expect(sorted(int(item["at"]["N"]) for item in found["Responses"][table.name]), [20, 21, 22, 23, 24])
-        invalid("less than or equal to 25", client.batch_write_item, RequestItems={table.name: [put(at) for at in range(26)]})
+        invalid("at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than or equal to 1]", client.batch_write_item, RequestItems={table.name: [put(at) for at in range(26)]})
         invalid("duplicates", client.batch_write_item, RequestItems={table.name: [put(1), put(1)]})
         invalid("", client.batch_write_item, RequestItems={})
         invalid("length greater than or equal to 1", client.batch_write_item, RequestItems={table.name: []})

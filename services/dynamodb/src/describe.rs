@@ -3,21 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api_dynamodb::{
-    AttributeDefinition, BillingModeSummary, GlobalSecondaryIndexDescription, KeySchemaElement,
-    LocalSecondaryIndexDescription, OnDemandThroughput, Projection, ProvisionedThroughput,
-    ProvisionedThroughputDescription, RestoreSummary, StreamSpecification, TableClassSummary, TableDescription,
+    AttributeDefinition, BillingModeSummary, GlobalSecondaryIndexDescription,
+    GlobalSecondaryIndexWarmThroughputDescription, KeySchemaElement, LocalSecondaryIndexDescription,
+    OnDemandThroughput, Projection, ProvisionedThroughput, ProvisionedThroughputDescription, RestoreSummary,
+    StreamSpecification, TableClassSummary, TableDescription, TableWarmThroughputDescription,
 };
 use wire::Timestamp;
 
 use crate::Invalid;
 use crate::table::{Billing, Contents, Index, KeySchema, Projected, Table};
 
+/// What AWS's tables on demand are ready for by themselves, in units a second. Source: DynamoDB Developer Guide, "Understanding DynamoDB
+/// warm throughput".
+pub(crate) const WARM_BY_ITSELF: (i64, i64) = (12_000, 4_000);
+
 impl Table {
     pub(crate) fn describe(&self, contents: &Contents, status: &str) -> TableDescription {
-        let (read, write) = match self.billing {
-            Billing::PayPerRequest => (0, 0),
-            Billing::Provisioned { read, write } => (read, write),
+        let provisioned = match self.billing {
+            Billing::PayPerRequest => None,
+            Billing::Provisioned { read, write } => Some((read, write)),
         };
+        let ((read, write), warm) = (provisioned.unwrap_or((0, 0)), warm_units(self.warm, provisioned));
         let own = |index: &Index| contents.indexes.get(&index.name).copied().unwrap_or_default();
         let local = self.indexes.iter().filter(|index| !index.global);
         let local = local.map(|index| self.describe_local(index, own(index)));
@@ -64,6 +70,11 @@ impl Table {
                 restore_in_progress: origin.in_progress,
             }),
             sse_description: self.sse_key.as_deref().map(crate::encryption::description),
+            warm_throughput: Some(TableWarmThroughputDescription {
+                read_units_per_second: Some(warm.0),
+                write_units_per_second: Some(warm.1),
+                status: Some("ACTIVE".to_owned()),
+            }),
             deletion_protection_enabled: Some(self.deletion_protection),
             ..TableDescription::default()
         }
@@ -95,6 +106,7 @@ impl Table {
         table_status: &str,
     ) -> GlobalSecondaryIndexDescription {
         let (read, write) = index.throughput.unwrap_or((0, 0));
+        let warm = warm_units(index.warm, index.throughput);
         GlobalSecondaryIndexDescription {
             index_name: Some(index.name.clone()),
             key_schema: Some(elements(&index.key)),
@@ -105,6 +117,11 @@ impl Table {
             index_arn: Some(format!("{}/index/{}", self.arn, index.name)),
             index_size_bytes: Some(bytes),
             item_count: Some(items),
+            warm_throughput: Some(GlobalSecondaryIndexWarmThroughputDescription {
+                read_units_per_second: Some(warm.0),
+                write_units_per_second: Some(warm.1),
+                status: Some("ACTIVE".to_owned()),
+            }),
             ..GlobalSecondaryIndexDescription::default()
         }
     }
@@ -140,6 +157,11 @@ impl Table {
         }
         Ok(())
     }
+}
+
+/// What was asked for, or what a provisioned table or index has anyway.
+fn warm_units(asked: Option<(i64, i64)>, provisioned: Option<(i64, i64)>) -> (i64, i64) {
+    asked.or(provisioned).unwrap_or(WARM_BY_ITSELF)
 }
 
 pub(crate) fn elements(key: &KeySchema) -> Vec<KeySchemaElement> {

@@ -57,6 +57,9 @@ pub(crate) struct Table {
     /// Most read and write units on demand.
     #[serde(default)]
     pub(crate) on_demand_limits: Option<(i64, i64)>,
+    /// Read and write units that it was asked to be ready for, where that was said. It is, for all.
+    #[serde(default)]
+    pub(crate) warm: Option<(i64, i64)>,
     /// Copies that are being made of its items.
     #[serde(default)]
     pub(crate) snapshots: Vec<Snapshot>,
@@ -131,6 +134,8 @@ pub(crate) struct Index {
     pub(crate) key: KeySchema,
     pub(crate) projection: Projected,
     pub(crate) throughput: Option<(i64, i64)>,
+    #[serde(default)]
+    pub(crate) warm: Option<(i64, i64)>,
     /// A task is filling it with what the table held when it was made.
     #[serde(default)]
     pub(crate) backfilling: bool,

@@ -85,7 +85,10 @@ impl Check {
                         let mut text = Value::String(key.clone());
                         self.value(m.key, &mut text, &format!("{path}.key"), depth + 1)?;
                     }
-                    if !item.is_null() {
+                    if let Some(constraint) = out_of_bounds(m.value, item) {
+                        let constraint = format!("Map value must satisfy constraint: [{constraint}]");
+                        self.fail(&shown("{...}"), path, &constraint);
+                    } else if !item.is_null() {
                         self.value(m.value, item, &format!("{path}.{key}.member"), depth + 1)?;
                     }
                 }
@@ -188,6 +191,21 @@ impl Check {
     }
 }
 
+/// The bounds of a map's values, where a value of it is too short or too long: AWS tells them at the map. Source: AWS's answer to a
+/// `BatchWriteItem` with 26 requests for a table.
+fn out_of_bounds(shape: &Shape, value: &Value) -> Option<String> {
+    let (n, min, max) = match (shape, value) {
+        (Shape::List(list), Value::Array(items)) => (items.len() as u64, list.min, list.max),
+        _ => return None,
+    };
+    if min.is_none_or(|min| n >= min) && max.is_none_or(|max| n <= max) {
+        return None;
+    }
+    let most = max.map(|max| format!("Member must have length less than or equal to {max}"));
+    let least = min.map(|min| format!("Member must have length greater than or equal to {min}"));
+    Some(most.into_iter().chain(least).collect::<Vec<_>>().join(", "))
+}
+
 /// A value, as much of it as is told.
 fn shown(value: &str) -> String {
     let head: String = value.chars().take(MAX_SHOWN).collect();
@@ -239,7 +257,7 @@ mod tests {
     use serde_json::json;
 
     use super::prepare;
-    use crate::schema::{List, Location, Member, Shape, Structure};
+    use crate::schema::{List, Location, Map, Member, Shape, Structure};
 
     static PLAIN: Shape =
         Shape::String { min: Some(1), max: Some(3), pattern: None, values: &["a", "b"], sensitive: false };
@@ -254,6 +272,30 @@ mod tests {
 
     const fn member(name: &'static str, shape: &'static Shape, required: bool) -> Member {
         Member { name, wire: name, shape, required, location: Location::Body, idempotency_token: false }
+    }
+
+    /// As AWS tells it of `BatchWriteItem`: at the map, once a table, and both bounds.
+    #[test]
+    fn bounds_of_a_maps_values() {
+        static TWO: Shape =
+            Shape::List(List { member: &SECRET, element: "member", flattened: false, min: Some(1), max: Some(2) });
+        static ITEMS_MAP: Shape = Shape::Map(Map {
+            key: &SECRET,
+            value: &TWO,
+            key_name: "key",
+            value_name: "value",
+            flattened: false,
+            max: None,
+        });
+        static ITEMS: Shape =
+            Shape::Structure(Structure { name: "Input", members: &[member("Items", &ITEMS_MAP, true)], payload: None });
+        let text = "1 validation error detected: Value '{...}' at 'items' failed to satisfy constraint: Map value must satisfy constraint: \
+                    [Member must have length less than or equal to 2, Member must have length greater than or equal to 1]";
+        for of in [json!([]), json!(["a", "b", "c"])] {
+            let error = prepare(&ITEMS, json!({ "Items": { "t": of } })).unwrap_err();
+            assert_eq!(error.message(), text);
+        }
+        assert!(prepare(&ITEMS, json!({ "Items": { "t": ["a"] } })).is_ok());
     }
 
     #[test]

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api_dynamodb::{
     CreateTable, CreateTableInput, CreateTableOutput, GlobalSecondaryIndex, LocalSecondaryIndex, OnDemandThroughput,
-    StreamSpecification, Tag, error,
+    StreamSpecification, Tag, WarmThroughput, error,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::describe::{attribute_types, billing, index_key_schema, key_schema, projected};
+use crate::describe::{WARM_BY_ITSELF, attribute_types, billing, index_key_schema, key_schema, projected};
 use crate::table::{Billing, Contents, Index, KeySchema, Projected, Table};
 use crate::write::{Home, new_table_name};
 use crate::{DynamoDb, Invalid, streams};
@@ -89,6 +89,7 @@ pub(super) fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
         on_demand_since_ms: None,
         insights: BTreeMap::new(),
         on_demand_limits: limits(req.on_demand_throughput.as_ref()),
+        warm: warm(None, req.warm_throughput.as_ref()),
         snapshots: Vec::new(),
         recovery: None,
         origin: None,
@@ -99,6 +100,13 @@ pub(super) fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
     table.check_definitions()?;
     check_indexes(&table.indexes, billing)?;
     Ok(table)
+}
+
+/// What a table or an index is to be ready for, after this was asked: what is not named stays.
+pub(super) fn warm(now: Option<(i64, i64)>, asked: Option<&WarmThroughput>) -> Option<(i64, i64)> {
+    let Some(asked) = asked else { return now };
+    let (read, write) = now.unwrap_or(WARM_BY_ITSELF);
+    Some((asked.read_units_per_second.unwrap_or(read), asked.write_units_per_second.unwrap_or(write)))
 }
 
 pub(super) fn limits(throughput: Option<&OnDemandThroughput>) -> Option<(i64, i64)> {
@@ -180,6 +188,7 @@ pub(super) fn indexes(
             key: own,
             projection: projected(local.projection)?,
             throughput: None,
+            warm: None,
             backfilling: false,
             made: String::new(),
         });
@@ -192,6 +201,7 @@ pub(super) fn indexes(
             key: index_key_schema(&global.key_schema)?,
             projection: projected(global.projection)?,
             throughput,
+            warm: warm(None, global.warm_throughput.as_ref()),
             backfilling: false,
             made: String::new(),
         });

@@ -293,11 +293,7 @@ fn read(
     let shown: Vec<&str> = projection.iter().flat_map(Projection::attributes).collect();
     let whole = lacks(&shown);
     if let Some(index) = index.filter(|index| index.global && whole && index.projection != Projected::All) {
-        return Err(Error::validation(format!(
-            "One or more parameter values were invalid: Global secondary index {} does not project one or more of the \
-             requested attributes",
-            index.name
-        )));
+        return Err(Error::validation(super::query::not_projected(table, index, shown.iter().copied())));
     }
     // A condition on what a local index does not keep is asked of the items, which are shown as the index has them: as a Query's filter.
     let filtered: Vec<&str> = filter.iter().flat_map(Condition::attributes).collect();

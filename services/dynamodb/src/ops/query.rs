@@ -216,11 +216,7 @@ impl View {
                     index.name
                 )
             } else {
-                format!(
-                    "One or more parameter values were invalid: Global secondary index {} does not project one or more \
-                     of the requested attributes",
-                    index.name
-                )
+                not_projected(table, index, projection.iter().flat_map(Projection::attributes))
             }));
         }
         Ok(Self { projection, count_only: select == Some("COUNT"), whole: lacking, as_kept: false })
@@ -254,4 +250,13 @@ impl View {
         };
         Some(items.into_iter().map(show).collect())
     }
+}
+/// What is said of attributes that a global index does not keep: their names, in the order in which they were asked for.
+pub(super) fn not_projected<'a>(table: &Table, index: &Index, asked: impl Iterator<Item = &'a str>) -> String {
+    let lacking: Vec<&str> = asked.filter(|name| !table.projects(index, name)).collect();
+    format!(
+        "One or more parameter values were invalid: Global secondary index {} does not project [{}]",
+        index.name,
+        lacking.join(", ")
+    )
 }

@@ -9,7 +9,7 @@ use service::{Cx, Handle};
 use store::{NewTask, Tx};
 use wire::Error;
 
-use super::create_table::{check_indexes, limits, view_of};
+use super::create_table::{check_indexes, limits, view_of, warm};
 use crate::describe::{attribute_types, billing, index_key_schema, projected};
 use crate::table::{Billing, Index, Table};
 use crate::tasks::{BACKFILL, Backfill, CLEAR_INDEX};
@@ -103,6 +103,7 @@ fn apply(tx: &mut Tx<'_>, table: &mut Table, req: UpdateTableInput, id: &str, no
     if let Some(limits) = limits(req.on_demand_throughput.as_ref()) {
         table.on_demand_limits = Some(limits);
     }
+    table.warm = warm(table.warm, req.warm_throughput.as_ref());
     if let Some(protected) = req.deletion_protection_enabled {
         table.deletion_protection = protected;
     }
@@ -213,6 +214,7 @@ fn change_index(
                 key: index_key_schema(&create.key_schema)?,
                 projection: projected(create.projection)?,
                 throughput: create.provisioned_throughput.map(|t| (t.read_capacity_units, t.write_capacity_units)),
+                warm: warm(None, create.warm_throughput.as_ref()),
                 backfilling: true,
                 made: removal.to_owned(),
             };
@@ -227,8 +229,12 @@ fn change_index(
             Ok(Some(index))
         }
         (None, Some(update), None) => {
-            let throughput = update.provisioned_throughput.map(|t| (t.read_capacity_units, t.write_capacity_units));
-            global(table, &update.index_name)?.throughput = throughput;
+            let index = global(table, &update.index_name)?;
+            index.warm = warm(index.warm, update.warm_throughput.as_ref());
+            if update.provisioned_throughput.is_some() || update.warm_throughput.is_none() {
+                let new = update.provisioned_throughput.map(|t| (t.read_capacity_units, t.write_capacity_units));
+                index.throughput = new;
+            }
             Ok(None)
         }
         (None, None, Some(delete)) => {
