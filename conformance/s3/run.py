@@ -892,6 +892,18 @@ def names_tags_and_places(w):
 
 
 @case
+def times_are_whole_seconds(w):
+    """A list says of an object what a HEAD says, and both what the copy did."""
+    b = w.bucket()
+    w.main.put_object(Bucket=b, Key="a", Body=b"x")
+    copied = w.main.copy_object(Bucket=b, Key="c", CopySource={"Bucket": b, "Key": "a"})["CopyObjectResult"]["LastModified"]
+    listed = {one["Key"]: one["LastModified"] for one in w.main.list_objects_v2(Bucket=b)["Contents"]}
+    versions = {one["Key"]: one["LastModified"] for one in w.main.list_object_versions(Bucket=b)["Versions"]}
+    assert listed == versions == {key: w.main.head_object(Bucket=b, Key=key)["LastModified"] for key in "ac"}
+    assert copied == listed["c"] and copied.microsecond == 0
+
+
+@case
 def lengths_and_times_that_are_none(w):
     b = w.bucket()
     w.main.put_object(Bucket=b, Key="k", Body=b"x")
@@ -998,6 +1010,59 @@ def storage_metrics(w):
         time.sleep(0.5)
     found = [last("NumberOfObjects", "AllStorageTypes"), last("BucketSizeBytes", "StandardStorage"), last("BucketSizeBytes", "StandardIAStorage")]
     assert found == [3, 1020, 500], found
+
+
+@case
+def request_metrics(w):
+    """Of requests that a configuration's filter wants; a bucket without any is not counted."""
+    b = w.bucket()
+    put = lambda id, **named: w.main.put_bucket_metrics_configuration(Bucket=b, Id=id, MetricsConfiguration={"Id": id, **named})
+    refused("NoSuchConfiguration", w.main.get_bucket_metrics_configuration, Bucket=b, Id="whole")
+    put("whole")
+    put("logs", Filter={"Prefix": "logs/"})
+    both = {"And": {"Prefix": "logs/", "Tags": [{"Key": "kind", "Value": "a"}]}}
+    put("tagged", Filter=both)
+    assert w.main.get_bucket_metrics_configuration(Bucket=b, Id="tagged")["MetricsConfiguration"] == {"Id": "tagged", "Filter": both}
+    listed = w.main.list_bucket_metrics_configurations(Bucket=b)
+    assert [one["Id"] for one in listed["MetricsConfigurationList"]] == ["logs", "tagged", "whole"] and not listed["IsTruncated"], listed
+    refused("MalformedXML", put, "one", Filter={"And": {"Prefix": "logs/"}})
+    refused("InvalidArgument", put, "a b")
+    refused("InvalidArgument", w.main.put_bucket_metrics_configuration, Bucket=b, Id="x", MetricsConfiguration={"Id": "y"})
+    refused("NotImplemented", put, "point", Filter={"AccessPointArn": "arn:aws:s3:us-east-1:000000000000:accesspoint/a"})
+    refused("NoSuchConfiguration", w.main.delete_bucket_metrics_configuration, Bucket=b, Id="nothing")
+    put("short")
+    w.main.delete_bucket_metrics_configuration(Bucket=b, Id="short")
+    w.main.put_object(Bucket=b, Key="logs/1", Body=b"x" * 1000, Tagging="kind=a")
+    w.main.put_object(Bucket=b, Key="other", Body=b"x" * 10)
+    w.main.get_object(Bucket=b, Key="logs/1")["Body"].read()
+    refused("NoSuchKey", w.main.get_object, Bucket=b, Key="logs/2")
+    w.main.head_object(Bucket=b, Key="logs/1")
+    w.main.list_objects_v2(Bucket=b)
+    w.main.delete_objects(Bucket=b, Delete={"Objects": [{"Key": "nothing"}]})
+    w.main.delete_object(Bucket=b, Key="logs/1")
+    watch = boto3.client("cloudwatch", endpoint_url=w.endpoint, region_name="us-east-1", aws_access_key_id=MAIN[1], aws_secret_access_key=MAIN[2])
+
+    def total(metric, id, statistic="Sum"):
+        now = time.time()
+        found = watch.get_metric_statistics(Namespace="AWS/S3", MetricName=metric, StartTime=now - 600, EndTime=now + 60, Period=60, Statistics=[statistic],
+                                            Dimensions=[{"Name": "BucketName", "Value": b}, {"Name": "FilterId", "Value": id}])
+        return sum(point[statistic] for point in found["Datapoints"])
+
+    deadline = time.time() + 30
+    while total("DeleteRequests", "whole") < 2 and time.time() < deadline:
+        time.sleep(0.2)
+    names = ("PutRequests", "GetRequests", "HeadRequests", "ListRequests", "DeleteRequests", "PostRequests", "4xxErrors", "5xxErrors")
+    # With the five configurations that were refused.
+    assert [total(name, "whole") for name in names] == [2, 2, 1, 1, 2, 0, 6, 0], [total(name, "whole") for name in names]
+    assert [total(name, "logs") for name in names] == [1, 2, 1, 0, 1, 0, 1, 0], [total(name, "logs") for name in names]
+    # An object's tags are those that it has when the request comes.
+    assert [total(name, "tagged") for name in names] == [0, 1, 1, 0, 1, 0, 0, 0], [total(name, "tagged") for name in names]
+    found = [total("AllRequests", id) for id in ("logs", "tagged", "short")]
+    # The deletion of the configuration was the last request of its own.
+    assert found == [5, 3, 1], found
+    found = total("BytesUploaded", "logs"), total("BytesDownloaded", "tagged")
+    assert found == (1000, 1000), found
+    assert total("FirstByteLatency", "whole", "SampleCount") == total("AllRequests", "whole")
 
 
 @case

@@ -80,7 +80,7 @@ pub(crate) fn internal(cause: impl fmt::Display) -> Error {
     Error::new("InternalError", 500, cause.to_string())
 }
 
-/// Of inventory, metrics, analytics and intelligent tiering, which no bucket has.
+/// Of inventory, analytics and intelligent tiering, which no bucket has, and of metrics that it has not.
 pub(crate) fn no_such_configuration() -> Error {
     Error::new("NoSuchConfiguration", 404, "The specified configuration does not exist.")
 }

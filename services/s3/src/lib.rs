@@ -7,7 +7,7 @@
 //! Map: [`records`] what is stored and [`keys`] where · [`body`] bytes in and out · [`put`], [`copy`], [`delete`],
 //! [`multipart`] and what they share, [`change`] · [`conditions`], [`checksum`], [`list`] · [`buckets`], [`settings`] ·
 //! [`attempts`] undo of superseded attempts · [`events`] · [`sweep`] garbage after a crash · [`gone`] what a deleted bucket leaves ·
-//! [`metrics`] what CloudWatch is told · [`strangers`] what `fuzz/` calls.
+//! [`metrics`], [`request_metrics`] what CloudWatch is told · [`strangers`] what `fuzz/` calls.
 //!
 //! [`version`] the versions of a key · [`admitted`] which bucket a request was let to · [`access`], [`policy`] with [`actions`], [`acl`] who may · [`state`] what governs a bucket · [`lock`], [`sse`],
 //! [`kms`], [`archive`], [`account`].
@@ -45,6 +45,7 @@ mod ops;
 mod policy;
 mod put;
 mod records;
+mod request_metrics;
 mod scrub;
 mod select;
 mod settings;

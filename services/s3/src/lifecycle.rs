@@ -125,7 +125,7 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
         positive(expiration.days, "Expiration")?;
         midnight(expiration.date.as_ref())?;
         if marker && tags(rule).next().is_some() {
-            return Err(invalid_request("ExpiredObjectDeleteMarker cannot be specified with tags."));
+            return Err(invalid_request("ExpiredObjectDeleteMarker cannot be specified with Tags."));
         }
     }
     if let Some(old) = &rule.noncurrent_version_expiration {
@@ -147,7 +147,7 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
             ));
         }
         if tags(rule).next().is_some() {
-            return Err(invalid_request("AbortIncompleteMultipartUpload cannot be specified with tags."));
+            return Err(invalid_request("AbortIncompleteMultipartUpload cannot be specified with Tags."));
         }
     }
     for transition in rule.transitions.iter().flatten() {

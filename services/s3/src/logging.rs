@@ -99,7 +99,8 @@ impl S3 {
         let unfit = |message: &str| Error::new("InvalidTargetBucketForLogging", 400, message);
         let target = match self.governed(&asked.target_bucket).await {
             Ok(target) if target.owner() == source.owner() => target,
-            Ok(_) | Err(_) => {
+            Err(_) => return Err(unfit("The target bucket for logging does not exist")),
+            Ok(_) => {
                 return Err(unfit("The owner for the bucket to be logged and the target bucket must be the same."));
             }
         };

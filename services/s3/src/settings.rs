@@ -23,6 +23,7 @@ pub(crate) const LIFECYCLE: &str = "lifecycle";
 /// `TransitionDefaultMinimumObjectSize`, where it is not the usual one.
 pub(crate) const LIFECYCLE_SMALLEST: &str = "lifecycle-smallest";
 pub(crate) const LOGGING: &str = "logging";
+pub(crate) const METRICS: &str = "metrics";
 pub(crate) const NOTIFICATION: &str = "notification";
 pub(crate) const OBJECT_LOCK: &str = "object-lock";
 pub(crate) const OWNERSHIP: &str = "ownershipControls";

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use s3s::dto::{
-    BucketLifecycleConfiguration, CORSConfiguration, PublicAccessBlockConfiguration, ServerSideEncryptionConfiguration,
+    BucketLifecycleConfiguration, CORSConfiguration, MetricsConfiguration, PublicAccessBlockConfiguration,
+    ServerSideEncryptionConfiguration,
 };
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ use crate::lock::DefaultRetention;
 use crate::policy;
 use crate::records::BucketRecord;
 use crate::settings::{
-    ACL, CORS, ENCRYPTION, LIFECYCLE, LOGGING, OBJECT_LOCK, OWNERSHIP, POLICY, PUBLIC_ACCESS, REQUEST_PAYMENT,
+    ACL, CORS, ENCRYPTION, LIFECYCLE, LOGGING, METRICS, OBJECT_LOCK, OWNERSHIP, POLICY, PUBLIC_ACCESS, REQUEST_PAYMENT,
 };
 use crate::tx::Tx;
 
@@ -35,6 +36,8 @@ pub(crate) struct Bucket {
     pub(crate) requester_pays: bool,
     /// Requests to it are logged.
     pub(crate) logs: bool,
+    /// Of which requests to it CloudWatch is told.
+    pub(crate) metrics: Vec<MetricsConfiguration>,
 }
 
 /// The four switches of a public access block.
@@ -115,6 +118,7 @@ fn read(tx: &mut Tx<'_>, name: &str) -> Result<Option<Bucket>> {
         lifecycle: tx.get_json(keys::setting(name, LIFECYCLE))?,
         requester_pays: payer.as_deref() == Some("Requester"),
         logs: tx.get(keys::setting(name, LOGGING))?.is_some(),
+        metrics: tx.get_json(keys::setting(name, METRICS))?.unwrap_or_default(),
         record,
     }))
 }

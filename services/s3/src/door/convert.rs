@@ -79,6 +79,12 @@ pub(super) fn time(ms: i64) -> Timestamp {
     Timestamp::from(UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
 }
 
+/// As S3 tells when something was made or changed: in whole seconds, in documents as in headers, so that a list and a HEAD say the same.
+/// Source: API reference, the examples of ListObjectsV2 and CopyObject.
+pub(super) fn second(ms: i64) -> Timestamp {
+    time(ms - ms.rem_euclid(1000))
+}
+
 pub(super) fn millis(time: &Timestamp) -> Option<i64> {
     let mut text = Vec::new();
     time.format(TimestampFormat::DateTime, &mut text).ok()?;
@@ -330,7 +336,7 @@ macro_rules! describe {
         $output.website_redirect_location = headers.website_redirect_location.clone();
         $output.storage_class = headers.storage_class.clone().map(Into::into);
         $output.e_tag = Some($crate::door::convert::etag(&record.etag));
-        $output.last_modified = Some($crate::door::convert::time(record.modified_ms));
+        $output.last_modified = Some($crate::door::convert::second(record.modified_ms));
         $output.metadata = Some(record.metadata.clone().into_iter().collect());
         $crate::door::convert::set_encryption!($output, record.sse.as_ref());
         $output.object_lock_mode = record.retention.map(|r| r.mode.name().to_owned().into());

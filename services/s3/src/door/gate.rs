@@ -82,7 +82,7 @@ pub(super) enum Target {
 }
 
 /// The operations that the door serves: those that [`super::Handler`] has a function for.
-const SERVED: [&str; 85] = [
+const SERVED: [&str; 86] = [
     "AbortMultipartUpload",
     "CompleteMultipartUpload",
     "CopyObject",
@@ -150,6 +150,7 @@ const SERVED: [&str; 85] = [
     "PutBucketEncryption",
     "PutBucketLifecycleConfiguration",
     "PutBucketLogging",
+    "PutBucketMetricsConfiguration",
     "PutBucketNotificationConfiguration",
     "PutBucketOwnershipControls",
     "PutBucketPolicy",

@@ -29,7 +29,7 @@ pub(super) async fn buckets(s3: &S3, req: S3Request<ListBucketsInput>) -> Answer
     let continuation_token = found.last().filter(|_| more).map(|b| token(&b.name));
     let buckets = found.into_iter().map(|b| Bucket {
         bucket_region: Some(b.region),
-        creation_date: Some(convert::time(b.created_ms)),
+        creation_date: Some(convert::second(b.created_ms)),
         name: Some(b.name),
     });
     answer(ListBucketsOutput {
@@ -146,7 +146,7 @@ pub(super) async fn versions(s3: &S3, req: S3Request<ListObjectVersionsInput>) -
             markers.push(DeleteMarkerEntry {
                 is_latest: Some(newest),
                 key: Some(encode(&key, url)),
-                last_modified: Some(convert::time(record.modified_ms)),
+                last_modified: Some(convert::second(record.modified_ms)),
                 owner,
                 version_id,
             });
@@ -210,7 +210,7 @@ fn object(key: &str, record: ObjectRecord, url: bool, owner: Option<Owner>, now_
         checksum_type: record.checksums.kind.map(Into::into),
         e_tag: Some(convert::etag(&record.etag)),
         key: Some(encode(key, url)),
-        last_modified: Some(convert::time(record.modified_ms)),
+        last_modified: Some(convert::second(record.modified_ms)),
         owner,
         restore_status: restored.map(|until| RestoreStatus {
             is_restore_in_progress: Some(false),

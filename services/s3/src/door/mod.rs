@@ -5,8 +5,8 @@ mod answer;
 mod audit;
 mod auth;
 mod convert;
-
 mod cors;
+mod counts;
 mod form;
 mod gate;
 mod host;
@@ -69,7 +69,16 @@ impl Door {
 
     /// Answers one request. Never fails: what goes wrong is an S3 error in XML.
     pub fn serve(&self, request: HttpRequest) -> BoxFuture<'_, HttpResponse> {
-        Box::pin(crate::admitted::during(self.logged(request)))
+        Box::pin(crate::admitted::during(self.counted(request)))
+    }
+
+    async fn counted(&self, request: HttpRequest) -> HttpResponse {
+        let counted = counts::Counted::of(&self.s3, &request).await;
+        let response = Box::pin(self.logged(request)).await;
+        if let Some(counted) = counted {
+            counted.tell(&self.s3, &response);
+        }
+        response
     }
 
     async fn logged(&self, mut request: HttpRequest) -> HttpResponse {
@@ -119,6 +128,9 @@ impl Door {
                 replace(&mut response, "Unknown operation", &format!("{name} is not implemented"));
             }
             *response.status_mut() = http::StatusCode::BAD_REQUEST;
+        }
+        if matches!(gate::name(&method, named, &uri), Some("PutBucketAcl" | "PutObjectAcl")) {
+            replace(&mut response, "<Code>MalformedXML</Code>", "<Code>MalformedACLError</Code>");
         }
         answer::in_own_words(&mut response, authorization.as_ref());
         answer::set_status(&mut response);
@@ -491,8 +503,7 @@ impl s3s::S3 for Handler {
         &self,
         req: S3Request<GetBucketEncryptionInput>,
     ) -> Answer<GetBucketEncryptionOutput> {
-        let found = settings::get(&self.s3, &req.input.bucket, crate::settings::ENCRYPTION).await?;
-        answer(GetBucketEncryptionOutput { server_side_encryption_configuration: Some(found) })
+        settings::encryption(&self.s3, &req.input.bucket).await
     }
     async fn put_bucket_encryption(
         &self,
@@ -713,22 +724,26 @@ impl s3s::S3 for Handler {
         &self,
         req: S3Request<GetBucketMetricsConfigurationInput>,
     ) -> Answer<GetBucketMetricsConfigurationOutput> {
-        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
-        Err(convert::error(crate::errors::no_such_configuration()))
+        let found = self.s3.metrics(&req.input.bucket, &req.input.id).await.map_err(convert::error)?;
+        answer(GetBucketMetricsConfigurationOutput { metrics_configuration: Some(found) })
     }
     async fn delete_bucket_metrics_configuration(
         &self,
         req: S3Request<DeleteBucketMetricsConfigurationInput>,
     ) -> Answer<DeleteBucketMetricsConfigurationOutput> {
-        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
-        Err(convert::error(crate::errors::no_such_configuration()))
+        settings::delete_metrics(&self.s3, req).await
     }
     async fn list_bucket_metrics_configurations(
         &self,
         req: S3Request<ListBucketMetricsConfigurationsInput>,
     ) -> Answer<ListBucketMetricsConfigurationsOutput> {
-        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
-        answer(ListBucketMetricsConfigurationsOutput { is_truncated: Some(false), ..Default::default() })
+        settings::list_metrics(&self.s3, req).await
+    }
+    async fn put_bucket_metrics_configuration(
+        &self,
+        req: S3Request<PutBucketMetricsConfigurationInput>,
+    ) -> Answer<PutBucketMetricsConfigurationOutput> {
+        settings::put_metrics(&self.s3, req).await
     }
     async fn delete_bucket_replication(
         &self,

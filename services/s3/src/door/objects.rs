@@ -176,7 +176,7 @@ pub(super) async fn attributes(s3: &S3, req: S3Request<GetObjectAttributesInput>
     let asked = |name: &str| asked_for.contains(&name);
     let mut noted = sums::Noted::default();
     let mut output = GetObjectAttributesOutput {
-        last_modified: Some(convert::time(record.modified_ms)),
+        last_modified: Some(convert::second(record.modified_ms)),
         version_id: s3.told_version(&input.bucket, &record).await,
         ..Default::default()
     };
@@ -286,7 +286,7 @@ pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<Cop
     let Copied { stored, source_version } = s3.copy_object(&cx, copy).await.map_err(error)?;
     let mut result = CopyObjectResult {
         e_tag: Some(convert::etag(&stored.etag)),
-        last_modified: Some(convert::time(stored.modified_ms)),
+        last_modified: Some(convert::second(stored.modified_ms)),
         ..Default::default()
     };
     set_checksums!(result, stored.checksums);

@@ -1372,7 +1372,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
         refused: &[],
-        actions: &[],
+        actions: &[Action { name: "s3:PutMetricsConfiguration", when: None }],
         checksums: false,
     },
     Operation {

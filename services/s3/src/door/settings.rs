@@ -580,6 +580,47 @@ pub(super) async fn put_logging(s3: &S3, req: S3Request<PutBucketLoggingInput>) 
     answer(PutBucketLoggingOutput::default())
 }
 
+/// With `BucketKeyEnabled`, which AWS tells of every rule.
+pub(super) async fn encryption(s3: &S3, bucket: &str) -> Answer<GetBucketEncryptionOutput> {
+    let mut found: ServerSideEncryptionConfiguration = get(s3, bucket, ENCRYPTION).await?;
+    for rule in &mut found.rules {
+        rule.bucket_key_enabled.get_or_insert(false);
+    }
+    answer(GetBucketEncryptionOutput { server_side_encryption_configuration: Some(found) })
+}
+
+pub(super) async fn put_metrics(
+    s3: &S3,
+    req: S3Request<PutBucketMetricsConfigurationInput>,
+) -> Answer<PutBucketMetricsConfigurationOutput> {
+    let cx = cx(&req)?;
+    let input = req.input;
+    s3.put_metrics(&cx, &input.bucket, &input.id, input.metrics_configuration).await.map_err(error)?;
+    answer(PutBucketMetricsConfigurationOutput::default())
+}
+
+pub(super) async fn delete_metrics(
+    s3: &S3,
+    req: S3Request<DeleteBucketMetricsConfigurationInput>,
+) -> Answer<DeleteBucketMetricsConfigurationOutput> {
+    s3.delete_metrics(&cx(&req)?, &req.input.bucket, &req.input.id).await.map_err(error)?;
+    answer(DeleteBucketMetricsConfigurationOutput::default())
+}
+
+pub(super) async fn list_metrics(
+    s3: &S3,
+    req: S3Request<ListBucketMetricsConfigurationsInput>,
+) -> Answer<ListBucketMetricsConfigurationsOutput> {
+    let token = req.input.continuation_token;
+    let (page, next) = s3.metrics_page(&req.input.bucket, token.as_deref()).await.map_err(error)?;
+    answer(ListBucketMetricsConfigurationsOutput {
+        continuation_token: token,
+        is_truncated: Some(next.is_some()),
+        metrics_configuration_list: (!page.is_empty()).then_some(page),
+        next_continuation_token: next,
+    })
+}
+
 pub(super) async fn put_tagging(s3: &S3, req: S3Request<PutBucketTaggingInput>) -> Answer<PutBucketTaggingOutput> {
     check_bucket_tags(&convert::tags(req.input.tagging.tag_set.clone())).map_err(error)?;
     s3.put_setting(&cx(&req)?, &req.input.bucket, TAGGING, &req.input.tagging).await.map_err(error)?;

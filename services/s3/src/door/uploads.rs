@@ -93,7 +93,7 @@ pub(super) async fn part_copy(s3: &S3, req: S3Request<UploadPartCopyInput>) -> A
         s3.upload_part_copy(&cx, target, (source, conditions, source_customer), range).await.map_err(error)?;
     let mut result = CopyPartResult {
         e_tag: Some(convert::etag(&part.etag)),
-        last_modified: Some(convert::time(part.modified_ms)),
+        last_modified: Some(convert::second(part.modified_ms)),
         ..Default::default()
     };
     set_checksums!(result, part.checksums);
@@ -182,7 +182,7 @@ pub(super) async fn parts(s3: &S3, req: S3Request<ListPartsInput>) -> Answer<Lis
         .map(|p| {
             let mut part = Part {
                 e_tag: Some(convert::etag(&p.etag)),
-                last_modified: Some(convert::time(p.modified_ms)),
+                last_modified: Some(convert::second(p.modified_ms)),
                 part_number: Some(number(p.number)),
                 size: Some(convert::size(p.size)),
                 ..Default::default()
@@ -231,7 +231,7 @@ pub(super) async fn list(s3: &S3, req: S3Request<ListMultipartUploadsInput>) -> 
         MultipartUpload {
             checksum_algorithm: upload.algorithm.map(Into::into),
             checksum_type: upload.checksum_type.map(Into::into),
-            initiated: Some(convert::time(upload.initiated_ms)),
+            initiated: Some(convert::second(upload.initiated_ms)),
             initiator: Some(Initiator { display_name: owner.display_name.clone(), id: owner.id.clone() }),
             key: Some(encode(&upload.key, url)),
             owner: Some(owner),

@@ -250,7 +250,10 @@ impl Handle<api::GetPublicAccessBlock> for S3 {
 impl Handle<api::GetBucketEncryption> for S3 {
     async fn handle(&self, cx: &Cx, input: api::GetBucketEncryptionRequest) -> Result<api::GetBucketEncryptionOutput> {
         super::guard_bucket::<api::GetBucketEncryption>(self, cx, super::home!(input)).await?;
-        let found: dto::ServerSideEncryptionConfiguration = self.require_setting(&input.bucket, ENCRYPTION).await?;
+        let mut found: dto::ServerSideEncryptionConfiguration = self.require_setting(&input.bucket, ENCRYPTION).await?;
+        for rule in &mut found.rules {
+            rule.bucket_key_enabled.get_or_insert(false);
+        }
         told::<api::GetBucketEncryption>(&json!({ "server_side_encryption_configuration": found }))
     }
 }
