@@ -325,6 +325,105 @@ def sources(f):
     got = until(seen, lambda s: image("good-14") in s)
     check("bisecting takes no retries", all(image(f"good-{n:02}") in got for n in range(15)) and json.loads(told[0]["Body"])["DDBStreamBatchInfo"]["batchSize"] == 1, (told, got))
     f.la.delete_event_source_mapping(UUID=made["UUID"])
+    windows(f, ddb)
+    lanes(f, ddb)
+
+
+CALLED = """
+import json, time, boto3
+
+table = boto3.client("dynamodb")
+
+
+def handler(event, context):
+    records, names = event["Records"], [record["dynamodb"]["Keys"]["id"]["S"] for record in event["Records"]]
+    begun = time.time()
+    if "poison" in names:
+        raise RuntimeError("poison")
+    if "slow" in context.function_name:
+        time.sleep(0.5)
+    # Of long texts the length: an item has no room for them.
+    short = {key: len(value) if isinstance(value, str) else value for key, value in event.get("state", {}).items()}
+    shown = event | {"Records": names} | ({"state": short} if "state" in event else {})
+    item = {"id": context.aws_request_id, "event": json.dumps(shown), "begun": str(begun), "ended": str(time.time())}
+    table.put_item(TableName="called", Item={key: {"S": value} for key, value in item.items()})
+    if "windowed" not in context.function_name:
+        return None
+    if "stateless" in names:
+        return {}
+    state = event["state"]
+    for name in names:
+        state[name] = state.get(name, 0) + 1
+    if "large" in names:
+        state["text"] = "x" * (1 << 20)
+    return {"state": state}
+"""
+
+
+def streamed(ddb, name):
+    ddb.create_table(TableName=name, KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                     BillingMode="PAY_PER_REQUEST", StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
+    return ddb.describe_table(TableName=name)["Table"]["LatestStreamArn"]
+
+
+def called(ddb):
+    items = ddb.scan(TableName="called", ConsistentRead=True)["Items"]
+    calls = [{"event": json.loads(item["event"]["S"]), "begun": float(item["begun"]["S"]), "ended": float(item["ended"]["S"])} for item in items]
+    return sorted(calls, key=lambda call: call["begun"])
+
+
+def windows(f, ddb):
+    ddb.create_table(TableName="called", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST")
+    stream = streamed(ddb, "windowed")
+    f.make("windowed", {"app.py": CALLED})
+    made = f.la.create_event_source_mapping(EventSourceArn=stream, FunctionName="windowed", StartingPosition="TRIM_HORIZON", TumblingWindowInSeconds=4, BatchSize=2, MaximumRetryAttempts=0)
+    time.sleep(4 - time.time() % 4)
+    for n in range(5):
+        ddb.put_item(TableName="windowed", Item={"id": {"S": "a"}, "n": {"N": str(n)}})
+    calls = until(lambda: [call["event"] for call in called(ddb)], lambda all: any(event["isFinalInvokeForWindow"] for event in all))
+    final = calls[-1]
+    check("a window gathers", final["state"] == {"a": 5} and final["Records"] == [] and final["isFinalInvokeForWindow"] and not final["isWindowTerminatedEarly"], calls)
+    check("each call has the state of the one before", [event["state"] for event in calls[:-1]][:2] == [{}, {"a": len(calls[0]["Records"])}] and not any(event["isFinalInvokeForWindow"] for event in calls[:-1]), calls)
+    start, end = (datetime.datetime.fromisoformat(final["window"][name].replace("Z", "+00:00")).timestamp() for name in ("start", "end"))
+    check("the mapping says how it went", f.la.get_event_source_mapping(UUID=made["UUID"])["LastProcessingResult"] == "OK")
+    check("and says which", start % 4 == 0 and end == start + 4 and final["shardId"].startswith("shardId-") and final["eventSourceARN"] == stream, final)
+    f.la.update_event_source_mapping(UUID=made["UUID"], BatchSize=1)
+    time.sleep(4 - time.time() % 4)
+    for name in ("large", "stateless", "b"):
+        ddb.put_item(TableName="windowed", Item={"id": {"S": name}})
+        time.sleep(0.2)
+    early = lambda all: [event for event in all if event["isWindowTerminatedEarly"]]
+    calls = until(lambda: [call["event"] for call in called(ddb)], lambda all: early(all) and all[-1]["isFinalInvokeForWindow"] and not all[-1]["isWindowTerminatedEarly"] and "b" in all[-1]["state"])
+    check("a state that is too large ends its window", len(early(calls)) == 1 and early(calls)[0]["state"]["text"] == 1 << 20 and early(calls)[0]["isFinalInvokeForWindow"], early(calls))
+    check("and the next begins with none; an answer without one has failed", calls[-1]["state"] == {"b": 1}, calls[-1])
+    f.la.delete_event_source_mapping(UUID=made["UUID"])
+
+
+def lanes(f, ddb):
+    stream = streamed(ddb, "laned")
+    f.make("slow", {"app.py": CALLED})
+    client("s3").create_bucket(Bucket="discarded")
+    for n in range(3):
+        for key in "abcdefgh":
+            ddb.put_item(TableName="laned", Item={"id": {"S": key}, "n": {"N": str(n)}})
+    ddb.put_item(TableName="laned", Item={"id": {"S": "poison"}})
+    before = len(called(ddb))
+    made = f.la.create_event_source_mapping(EventSourceArn=stream, FunctionName="slow", StartingPosition="TRIM_HORIZON", ParallelizationFactor=4, BatchSize=10, MaximumRetryAttempts=0,
+                                            BisectBatchOnFunctionError=True, DestinationConfig={"OnFailure": {"Destination": "arn:aws:s3:::discarded"}})
+    calls = until(lambda: called(ddb)[before:], lambda all: sum(len(call["event"]["Records"]) for call in all) >= 24)
+    keys = [key for call in calls for key in call["event"]["Records"]]
+    check("everything comes", sorted(keys) == sorted("abcdefgh" * 3), keys)
+    check("batches run at once", any(one["begun"] < other["begun"] < one["ended"] for one in calls for other in calls), [(call["begun"], call["ended"]) for call in calls])
+    for key in "abcdefgh":
+        own = [call for call in calls if key in call["event"]["Records"]]
+        check(f"not those of one item ({key})", all(one["ended"] <= other["begun"] for one, other in zip(own, own[1:])))
+    found = until(lambda: client("s3").list_objects_v2(Bucket="discarded").get("Contents", []), bool)
+    told = json.loads(client("s3").get_object(Bucket="discarded", Key=found[0]["Key"])["Body"].read())
+    check("the mapping says that it failed", until(lambda: f.la.list_event_source_mappings(FunctionName="slow")["EventSourceMappings"][0]["LastProcessingResult"],
+                                                   lambda result: result.startswith("PROBLEM")) == "PROBLEM: Function call failed")
+    check("a bucket hears of what was given up, whole", found[0]["Key"].startswith(f"aws/lambda/{made['UUID']}/shardId-") and told["DDBStreamBatchInfo"]["batchSize"] == 1
+          and json.loads(told["payload"])["Records"][0]["dynamodb"]["Keys"] == {"id": {"S": "poison"}}, (found, told))
+    f.la.delete_event_source_mapping(UUID=made["UUID"])
 
 
 def events(f):

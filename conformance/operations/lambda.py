@@ -180,6 +180,39 @@ def event_source_mappings():
         refused("ResourceNotFoundException", "The resource you requested does not exist", call, UUID=id)
 
 
+@operations("lambda", "CreateEventSourceMapping", "UpdateEventSourceMapping")
+def mappings_of_streams():
+    name, table = function(), named("table")
+    made = client("dynamodb").create_table(
+        TableName=table, KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}], StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+    stream = made["TableDescription"]["LatestStreamArn"]
+    whole = {"FunctionName": name, "EventSourceArn": stream, "StartingPosition": "TRIM_HORIZON", "Enabled": False}
+    create = lambda **more: lam().create_event_source_mapping(**{**whole, **more})
+    invalid = "InvalidParameterValueException"
+    refused(invalid, "Unsupported starting position for arn type: AT_TIMESTAMP", create, StartingPosition="AT_TIMESTAMP")
+    for age in (0, 59):
+        refused(invalid, "MaximumRecordAgeInSeconds", create, MaximumRecordAgeInSeconds=age)
+    for member, value in (("MaximumRecordAgeInSeconds", 604801), ("MaximumRetryAttempts", 10001), ("ParallelizationFactor", 0),
+                          ("ParallelizationFactor", 11), ("TumblingWindowInSeconds", 901)):
+        refused("ValidationException", member[0].lower() + member[1:], create, **{member: value})
+    refused(invalid, "together with TumblingWindowInSeconds", create, ParallelizationFactor=2, TumblingWindowInSeconds=1)
+    refused(invalid, "scalingConfig", create, ScalingConfig={"MaximumConcurrency": 2})
+    made = create(TumblingWindowInSeconds=30, DestinationConfig={"OnFailure": {"Destination": "arn:aws:s3:::discarded"}})
+    holds(made, TumblingWindowInSeconds=30, ParallelizationFactor=1, MaximumRecordAgeInSeconds=-1, MaximumRetryAttempts=-1, BatchSize=100)
+    update = lambda **more: lam().update_event_source_mapping(UUID=made["UUID"], **more)
+    refused(invalid, "together with TumblingWindowInSeconds", update, ParallelizationFactor=2)
+    refused(invalid, "MaximumRecordAgeInSeconds", update, MaximumRecordAgeInSeconds=1)
+    holds(update(ParallelizationFactor=10, TumblingWindowInSeconds=0), ParallelizationFactor=10, TumblingWindowInSeconds=0)
+    lam().delete_event_source_mapping(UUID=made["UUID"])
+    queue = named("queue")
+    client("sqs").create_queue(QueueName=queue)
+    made = lam().create_event_source_mapping(FunctionName=name, EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}", Enabled=False)
+    refused(invalid, "tumblingWindowInSeconds", update, TumblingWindowInSeconds=5)
+    refused(invalid, "parallelizationFactor", update, ParallelizationFactor=5)
+    lam().delete_event_source_mapping(UUID=made["UUID"])
+
+
 @operations("lambda", "AddPermission", "GetPolicy", "RemovePermission", "TagResource", "UntagResource", "ListTags")
 def permissions_and_tags():
     name = function(Tags={"a": "1"})

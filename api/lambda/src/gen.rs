@@ -1664,8 +1664,6 @@ impl wire::Operation for UpdateEventSourceMapping {
             ("KMSKeyArn", &[]),
             ("MetricsConfig", &[]),
             ("LoggingConfig", &[]),
-            ("ParallelizationFactor", &["1"]),
-            ("TumblingWindowInSeconds", &["0"]),
             ("SourceAccessConfigurations", &[]),
             ("AmazonManagedKafkaEventSourceConfig", &[]),
             ("SelfManagedKafkaEventSourceConfig", &[]),

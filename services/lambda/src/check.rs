@@ -148,14 +148,14 @@ pub(crate) fn destinations(region: &str, config: Option<&DestinationConfig>) -> 
 /// Where a stream's batches go that were given up. Source: Lambda Developer Guide, "Retain discarded batch records".
 pub(crate) fn stream_destination(region: &str, config: Option<&DestinationConfig>) -> Result<(), Error> {
     let on_failure = config.and_then(|config| config.on_failure.as_ref());
-    served(region, on_failure.and_then(|failure| failure.destination.as_deref()), &["sqs", "sns"])
+    served(region, on_failure.and_then(|failure| failure.destination.as_deref()), &["sqs", "sns", "s3"])
 }
 
 fn served(region: &str, target: Option<&str>, services: &[&str]) -> Result<(), Error> {
     let Some(target) = target.filter(|target| !target.is_empty()) else { return Ok(()) };
     match Arn::parse(target) {
         // It would be looked for by its name in the function's own region.
-        Some(arn) if services.contains(&arn.service.as_str()) && arn.region != region => {
+        Some(arn) if services.contains(&arn.service.as_str()) && arn.service != "s3" && arn.region != region => {
             Err(error::invalid_parameter_value_exception(format!(
                 "The destination ARN {target} is invalid. It must be of the function's region, {region}."
             )))

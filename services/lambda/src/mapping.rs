@@ -99,6 +99,17 @@ pub(crate) fn of_function(
     Ok(mappings)
 }
 
+/// The mapping with how its last invocation ended.
+pub(crate) fn told(
+    tx: &mut Tx<'_>,
+    place: &Scope,
+    mapping: EventSourceMappingConfiguration,
+) -> Result<EventSourceMappingConfiguration, Error> {
+    let result = stream::last_result(tx, place, mapping.uuid.as_deref().unwrap_or_default())?;
+    let last_processing_result = result.or(mapping.last_processing_result);
+    Ok(EventSourceMappingConfiguration { last_processing_result, ..mapping })
+}
+
 /// Runs until the mapping is changed or deleted.
 pub(crate) async fn poll(lambda: &Lambda, task: &Task) -> Result<Done, Error> {
     let wanted: Poll = task.payload()?;

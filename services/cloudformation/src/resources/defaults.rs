@@ -81,6 +81,7 @@ fn of(kind: &str) -> &'static [Default] {
             ("MaximumRetryAttempts", || (-1).into()),
             ("ParallelizationFactor", || 1.into()),
             ("ScalingConfig", || json!({})),
+            ("TumblingWindowInSeconds", || 0.into()),
         ],
         "AWS::Lambda::Function" => &[
             ("DeadLetterConfig", || json!({ "TargetArn": "" })),

@@ -63,7 +63,7 @@ impl Handle<CreateEventSourceMapping> for Lambda {
             maximum_record_age_in_seconds: is_stream.then(|| req.maximum_record_age_in_seconds.unwrap_or(-1)),
             maximum_retry_attempts: is_stream.then(|| req.maximum_retry_attempts.unwrap_or(-1)),
             bisect_batch_on_function_error: is_stream.then(|| req.bisect_batch_on_function_error.unwrap_or(false)),
-            tumbling_window_in_seconds: is_stream.then_some(0),
+            tumbling_window_in_seconds: is_stream.then(|| req.tumbling_window_in_seconds.unwrap_or(0)),
             last_processing_result: is_stream.then(|| "No records processed".to_owned()),
             filter_criteria: req
                 .filter_criteria
@@ -199,11 +199,20 @@ fn check_stream(req: &CreateEventSourceMappingRequest, is_stream: bool) -> Resul
             );
         }
     }
-    if req.tumbling_window_in_seconds.is_some_and(|window| window != 0) {
-        return invalid("Tumbling windows are not supported here on event source mappings.");
+    check_batches(req.parallelization_factor, req.tumbling_window_in_seconds, req.maximum_record_age_in_seconds)
+}
+
+/// A window's state is one batch's at a time, and no record is given up within a minute. Source: Lambda API Reference,
+/// `CreateEventSourceMapping` ("values less than 60 and greater than -1 … are not allowed").
+pub(super) fn check_batches(factor: Option<i32>, window: Option<i32>, age: Option<i32>) -> Result<(), Error> {
+    let invalid = |text: &str| Err(error::invalid_parameter_value_exception(text));
+    if age.is_some_and(|age| (0..60).contains(&age)) {
+        return invalid("MaximumRecordAgeInSeconds must be -1, or 60 to 604800.");
     }
-    if req.parallelization_factor.is_some_and(|factor| factor != 1) {
-        return invalid("A ParallelizationFactor other than 1 is not supported here on event source mappings.");
+    if factor.is_some_and(|factor| factor > 1) && window.is_some_and(|window| window > 0) {
+        return invalid(
+            "A ParallelizationFactor other than 1 is not supported here together with TumblingWindowInSeconds.",
+        );
     }
     Ok(())
 }

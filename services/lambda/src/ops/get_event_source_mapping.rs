@@ -16,7 +16,11 @@ impl Handle<GetEventSourceMapping> for Lambda {
         req: GetEventSourceMappingRequest,
     ) -> Result<EventSourceMappingConfiguration, Error> {
         let place = Scope::of(cx);
-        let found = self.store.read(|tx| Ok::<_, Error>(tx.get_json(place.mapping(&req.uuid))?)).await?;
-        found.ok_or_else(mapping::not_found)
+        self.store
+            .read(|tx| {
+                let found = tx.get_json(place.mapping(&req.uuid))?.ok_or_else(mapping::not_found)?;
+                mapping::told(tx, &place, found)
+            })
+            .await
     }
 }

@@ -9,8 +9,8 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use super::page;
-use crate::Lambda;
 use crate::function::{Name, Scope};
+use crate::{Lambda, mapping};
 
 #[async_trait]
 impl Handle<ListEventSourceMappings> for Lambda {
@@ -25,7 +25,14 @@ impl Handle<ListEventSourceMappings> for Lambda {
         let (mut mappings, next_marker) = self
             .store
             .read(|tx| {
-                page::<EventSourceMappingConfiguration>(tx, &place.mappings(), req.marker.as_deref(), req.max_items)
+                let (page, next) = page::<EventSourceMappingConfiguration>(
+                    tx,
+                    &place.mappings(),
+                    req.marker.as_deref(),
+                    req.max_items,
+                )?;
+                let told: Result<Vec<_>, Error> = page.into_iter().map(|one| mapping::told(tx, &place, one)).collect();
+                Ok::<_, Error>((told?, next))
             })
             .await?;
         mappings.retain(|mapping| {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::create_event_source_mapping::{check, check_queue, check_sizes};
+use super::create_event_source_mapping::{check, check_batches, check_queue, check_sizes};
 use crate::check::stream_destination;
 use crate::filters::Filters;
 use crate::function::{Name, Scope};
@@ -37,48 +37,7 @@ impl Handle<UpdateEventSourceMapping> for Lambda {
                 place.resolve(tx, name, 1.0)?;
                 found.function_arn = Some(place.arn(&name.name, name.qualifier.as_deref()));
             }
-            if req.batch_size.is_some() {
-                found.batch_size = req.batch_size;
-            }
-            if req.maximum_batching_window_in_seconds.is_some() {
-                found.maximum_batching_window_in_seconds = req.maximum_batching_window_in_seconds;
-            }
-            if mapping::is_stream(found.event_source_arn.as_deref().unwrap_or_default()) {
-                check_sizes(found.batch_size, found.maximum_batching_window_in_seconds)?;
-                if req.maximum_record_age_in_seconds.is_some() {
-                    found.maximum_record_age_in_seconds = req.maximum_record_age_in_seconds;
-                }
-                if req.maximum_retry_attempts.is_some() {
-                    found.maximum_retry_attempts = req.maximum_retry_attempts;
-                }
-                if req.bisect_batch_on_function_error.is_some() {
-                    found.bisect_batch_on_function_error = req.bisect_batch_on_function_error;
-                }
-                if req.destination_config.is_some() {
-                    found.destination_config.clone_from(&req.destination_config);
-                }
-            } else {
-                check_queue(&[
-                    ("bisectBatchOnFunctionError", req.bisect_batch_on_function_error == Some(true)),
-                    (
-                        "destinationConfig",
-                        req.destination_config.as_ref().is_some_and(|config| *config != DestinationConfig::default()),
-                    ),
-                    ("maximumRecordAgeInSeconds", req.maximum_record_age_in_seconds.is_some()),
-                    ("maximumRetryAttempts", req.maximum_retry_attempts.is_some()),
-                ])?;
-                check(found.batch_size, found.maximum_batching_window_in_seconds)?;
-            }
-            if let Some(criteria) = &req.filter_criteria {
-                let is_any = criteria.filters.as_ref().is_some_and(|filters| !filters.is_empty());
-                found.filter_criteria = is_any.then(|| criteria.clone());
-            }
-            if req.scaling_config.is_some() {
-                found.scaling_config.clone_from(&req.scaling_config);
-            }
-            if req.function_response_types.is_some() {
-                found.function_response_types.clone_from(&req.function_response_types);
-            }
+            change(&mut found, &req)?;
             if let Some(enabled) = req.enabled {
                 found.state = Some(if enabled { "Enabled" } else { "Disabled" }.to_owned());
             }
@@ -88,6 +47,49 @@ impl Handle<UpdateEventSourceMapping> for Lambda {
             Ok(found)
         })
         .await
+    }
+}
+
+/// Sets what is named, but for the function and whether it is enabled.
+fn change(found: &mut EventSourceMappingConfiguration, req: &UpdateEventSourceMappingRequest) -> Result<(), Error> {
+    set(&mut found.batch_size, req.batch_size.as_ref());
+    set(&mut found.maximum_batching_window_in_seconds, req.maximum_batching_window_in_seconds.as_ref());
+    if mapping::is_stream(found.event_source_arn.as_deref().unwrap_or_default()) {
+        check_sizes(found.batch_size, found.maximum_batching_window_in_seconds)?;
+        set(&mut found.maximum_record_age_in_seconds, req.maximum_record_age_in_seconds.as_ref());
+        set(&mut found.maximum_retry_attempts, req.maximum_retry_attempts.as_ref());
+        set(&mut found.bisect_batch_on_function_error, req.bisect_batch_on_function_error.as_ref());
+        set(&mut found.destination_config, req.destination_config.as_ref());
+        set(&mut found.parallelization_factor, req.parallelization_factor.as_ref());
+        set(&mut found.tumbling_window_in_seconds, req.tumbling_window_in_seconds.as_ref());
+        let (factor, window) = (found.parallelization_factor, found.tumbling_window_in_seconds);
+        check_batches(factor, window, req.maximum_record_age_in_seconds)?;
+    } else {
+        check_queue(&[
+            ("bisectBatchOnFunctionError", req.bisect_batch_on_function_error == Some(true)),
+            (
+                "destinationConfig",
+                req.destination_config.as_ref().is_some_and(|config| *config != DestinationConfig::default()),
+            ),
+            ("maximumRecordAgeInSeconds", req.maximum_record_age_in_seconds.is_some()),
+            ("maximumRetryAttempts", req.maximum_retry_attempts.is_some()),
+            ("parallelizationFactor", req.parallelization_factor.is_some_and(|factor| factor != 1)),
+            ("tumblingWindowInSeconds", req.tumbling_window_in_seconds.is_some_and(|window| window != 0)),
+        ])?;
+        check(found.batch_size, found.maximum_batching_window_in_seconds)?;
+    }
+    if let Some(criteria) = &req.filter_criteria {
+        let is_any = criteria.filters.as_ref().is_some_and(|filters| !filters.is_empty());
+        found.filter_criteria = is_any.then(|| criteria.clone());
+    }
+    set(&mut found.scaling_config, req.scaling_config.as_ref());
+    set(&mut found.function_response_types, req.function_response_types.as_ref());
+    Ok(())
+}
+
+fn set<T: Clone>(member: &mut Option<T>, wanted: Option<&T>) {
+    if let Some(wanted) = wanted {
+        *member = Some(wanted.clone());
     }
 }
 
