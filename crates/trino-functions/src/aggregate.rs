@@ -40,6 +40,10 @@ pub fn resolve(name: &str, types: &[Type]) -> Result<Aggregate> {
             }
         }
     }
+    // A form of the grammar's, which says what it wants.
+    if let ("listagg", Some(ty)) = (name, types.first()) {
+        return Err(Error::type_mismatch(format!("Expected expression of varchar, but the value has {ty} type")));
+    }
     Err(unexpected(name, overloads.iter().map(|(signature, _)| signature), types))
 }
 
@@ -569,6 +573,8 @@ pub struct Moments {
     m2: f64,
     m3: f64,
     m4: f64,
+    /// The second power as variances are kept: of an infinity it is not a number, and its last digits are its own.
+    spread: f64,
 }
 
 impl Moments {
@@ -582,6 +588,7 @@ impl Moments {
         let delta_n2 = delta_n * delta_n;
         let term = delta * delta_n * before;
         self.mean += delta_n;
+        self.spread += delta * (x - self.mean);
         self.m4 += term * delta_n2 * (n * n - 3.0 * n + 3.0) + 6.0 * delta_n2 * self.m2 - 4.0 * delta_n * self.m3;
         self.m3 += term * delta_n * (n - 2.0) - 3.0 * delta_n * self.m2;
         self.m2 += term;
@@ -608,16 +615,17 @@ impl Moments {
         self.m4 += other.m4 + m4;
         self.m3 += other.m3 + m3;
         self.m2 += other.m2 + delta2 * a * b / n;
+        self.spread += other.spread + delta2 * a * b / n;
         self.mean = (a * self.mean + b * other.mean) / n;
         self.n = n;
     }
 
-    pub(crate) fn figures(&self) -> [f64; 5] {
-        [self.n, self.mean, self.m2, self.m3, self.m4]
+    pub(crate) fn figures(&self) -> [f64; 6] {
+        [self.n, self.mean, self.m2, self.m3, self.m4, self.spread]
     }
 
-    pub(crate) fn of([n, mean, m2, m3, m4]: [f64; 5]) -> Self {
-        Self { n, mean, m2, m3, m4 }
+    pub(crate) fn of([n, mean, m2, m3, m4, spread]: [f64; 6]) -> Self {
+        Self { n, mean, m2, m3, m4, spread }
     }
 
     fn variance(&self, call: &Aggregate, sample: bool, root: bool) -> Value {
@@ -625,7 +633,7 @@ impl Moments {
         if self.n == 0.0 || divisor == 0.0 {
             return Value::Null;
         }
-        let value = self.m2 / divisor;
+        let value = self.spread / divisor;
         float(call, if root { value.sqrt() } else { value })
     }
 

@@ -213,7 +213,7 @@ impl Running {
         Ok(match empty {
             Self::Counted(_) => Self::Counted(numbers.first().copied().unwrap_or(0)),
             Self::Sum(..) => Self::Sum(double(0), double(1)),
-            Self::Moments(_) => Self::Moments(Moments::of([0, 1, 2, 3, 4].map(double))),
+            Self::Moments(_) => Self::Moments(Moments::of([0, 1, 2, 3, 4, 5].map(double))),
             Self::Pairs(_) => Self::Pairs(Pairs::of([0, 1, 2, 3, 4, 5].map(double))),
             Self::Checksum(..) => match numbers {
                 [any, sum] => Self::Checksum(*any != 0, sum.cast_unsigned()),

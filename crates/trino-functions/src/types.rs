@@ -115,6 +115,17 @@ impl Type {
         Self::Row(fields.into_iter().map(|ty| (None, ty)).collect())
     }
 
+    /// Whether a sketch is in its values, which have no text.
+    pub fn has_sketch(&self) -> bool {
+        match self {
+            Self::Sketch(..) => true,
+            Self::Array(item) => item.has_sketch(),
+            Self::Map(key, value) => key.has_sketch() || value.has_sketch(),
+            Self::Row(fields) => fields.iter().any(|(_, ty)| ty.has_sketch()),
+            _ => false,
+        }
+    }
+
     pub fn is_integer(&self) -> bool {
         matches!(self, Self::Tinyint | Self::Smallint | Self::Integer | Self::Bigint)
     }
@@ -489,8 +500,14 @@ impl Parser<'_> {
                 }
                 Type::Decimal(p, s)
             }
-            "varchar" => Type::Varchar(self.number()?.filter(|n| *n < i32::MAX.cast_unsigned())),
-            "char" => Type::Char(self.number()?.unwrap_or(1)),
+            "varchar" => match self.number()? {
+                Some(n) if n > i32::MAX.cast_unsigned() => return None,
+                given => Type::Varchar(given.filter(|n| *n < i32::MAX.cast_unsigned())),
+            },
+            "char" => match self.number()?.unwrap_or(1) {
+                n if n > 65_536 => return None,
+                n => Type::Char(n),
+            },
             "varbinary" => Type::Varbinary,
             "json" => Type::Json,
             "date" => Type::Date,

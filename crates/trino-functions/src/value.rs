@@ -554,10 +554,11 @@ pub fn compare(a: &Value, b: &Value) -> Result<Option<Ordering>> {
             let row = matches!(a, V::Row(_));
             for (x, y) in x.iter().zip(y) {
                 if x.is_null() || y.is_null() {
-                    if row {
-                        return Ok(None);
-                    }
-                    return Err(Error::not_supported("ARRAY comparison not supported for arrays with null elements"));
+                    return Err(Error::not_supported(if row {
+                        "ROW comparison not supported for fields with null elements"
+                    } else {
+                        "ARRAY comparison not supported for arrays with null elements"
+                    }));
                 }
                 match compare(x, y)? {
                     Some(Ordering::Equal) => {}

@@ -151,6 +151,28 @@ const CONTAINS: Rows = |_, a| {
     Ok(if open { Value::Null } else { false.into() })
 };
 
+/// Whether a network such as `10.0.0.0/8` has an address.
+const CONTAINS_ADDRESS: Rows = |_, a| {
+    let wrong = || Error::argument("Invalid CIDR");
+    let (network, length) = a[0].as_str().split_once('/').ok_or_else(wrong)?;
+    let network: std::net::IpAddr = network.parse().map_err(|_| wrong())?;
+    let length: u32 = length.parse().map_err(|_| wrong())?;
+    let Value::Bytes(bytes) = &a[1] else { return Err(Error::internal("an address")) };
+    let address = <[u8; 16]>::try_from(bytes.as_slice()).map_err(|_| Error::internal("an address"))?;
+    let address = std::net::Ipv6Addr::from(address);
+    let (network, address, width): (u128, u128, u32) = match (network, address.to_ipv4_mapped()) {
+        (std::net::IpAddr::V4(network), Some(address)) => {
+            (u128::from(u32::from(network)), u128::from(u32::from(address)), 32)
+        }
+        (std::net::IpAddr::V4(_), None) if length <= 32 => return Ok(false.into()),
+        (std::net::IpAddr::V4(_), None) => return Err(wrong()),
+        (std::net::IpAddr::V6(network), _) => (u128::from(network), u128::from(address), 128),
+    };
+    let rest = width.checked_sub(length).ok_or_else(wrong)?;
+    let prefix = |address: u128| address.checked_shr(rest).unwrap_or(0);
+    Ok((prefix(network) == prefix(address)).into())
+};
+
 const CONTAINS_SEQUENCE: Rows = |_, a| {
     let (items, part) = (a[0].items(), a[1].items());
     Ok((part.is_empty() || items.windows(part.len()).any(|window| window == part)).into())
@@ -333,6 +355,7 @@ pub(super) const TABLE: &[Row] = &[
     ("cardinality", "map(K, V) -> bigint", Strict(CARDINALITY)),
     ("combinations", "array(T), integer -> array(array(T))", Strict(COMBINATIONS)),
     ("contains", "array(C), C -> boolean", Strict(CONTAINS)),
+    ("contains", "varchar, ipaddress -> boolean", Strict(CONTAINS_ADDRESS)),
     ("contains_sequence", "array(C), array(C) -> boolean", Strict(CONTAINS_SEQUENCE)),
     ("element_at", "array(E), bigint -> E", Strict(ELEMENT_AT)),
     ("current_groups", "-> array(varchar)", Nullable(|_, _| Ok(Value::Array(Vec::new())))),

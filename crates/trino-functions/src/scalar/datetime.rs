@@ -289,7 +289,10 @@ const FROM_UNIXTIME: Rows = |_, a| {
         [Value::Str(name)] => {
             Zone::of(name).map_err(|_| Error::not_supported(format!("Time zone not supported: {name}")))?
         }
-        [hours, minutes, ..] => Zone::offset(hours.as_int() * 60 + minutes.as_int())?,
+        [hours, minutes, ..] => {
+            let total = hours.as_int().checked_mul(60).and_then(|hours| hours.checked_add(minutes.as_int()));
+            Zone::offset(total.ok_or_else(|| Error::argument("Invalid offset minutes"))?)?
+        }
         _ => Zone::UTC,
     };
     Ok(Value::TimestampTz(unix(a[0].as_double())?, zone))

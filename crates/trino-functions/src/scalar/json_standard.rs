@@ -54,7 +54,7 @@ fn over_path(
 ) -> Result<Call> {
     Path::parse(path)?;
     match &types[0] {
-        Type::Varchar(_) | Type::Char(_) => {}
+        Type::Varchar(_) | Type::Char(_) | Type::Varbinary => {}
         Type::Unknown => types[0] = VARCHAR,
         other => {
             return Err(Error::type_mismatch(format!(
@@ -76,6 +76,15 @@ fn over_path(
             }
             *ty = returns.clone();
         }
+    }
+    if name == "$json_query"
+        && let (Some(quotes), Some(wrapper)) = (said(words, "quotes"), said(words, "wrapper"))
+        && wrapper != "without"
+    {
+        let (quotes, wrapper) = (quotes.to_uppercase(), wrapper.to_uppercase());
+        return Err(Error::argument(format!(
+            "{quotes} QUOTES behavior specified with WITH {wrapper} ARRAY WRAPPER behavior"
+        )));
     }
     if name == "$json_query" && !matches!(returns, Type::Varchar(_) | Type::Char(_)) {
         return Err(Error::type_mismatch(format!("Cannot output JSON value as {returns} using formatting JSON")));
@@ -112,7 +121,7 @@ fn item(value: &Value, ty: &Type, format: &str) -> Result<Json> {
         return Ok(Json::Null);
     }
     if format == "json" {
-        return read(value.as_str())
+        return read(json_text(value)?)
             .ok_or_else(|| Error::new("JSON_INPUT_CONVERSION_ERROR", "conversion to JSON failed: "));
     }
     if matches!(ty, Type::Char(_)) {
@@ -135,7 +144,7 @@ fn item(value: &Value, ty: &Type, format: &str) -> Result<Json> {
 
 /// The items that the path finds, or why there are none.
 fn found(call: &Call, a: &[Value]) -> Result<Vec<Json>> {
-    let text = a[0].as_str();
+    let text = json_text(&a[0])?;
     // No text at all is a null for Jackson.
     let input = if text.trim_ascii().is_empty() {
         Json::Null
@@ -148,6 +157,15 @@ fn found(call: &Call, a: &[Value]) -> Result<Vec<Json>> {
         variables.push((a[at].as_str().to_owned(), json));
     }
     Path::parse(a[1].as_str())?.items(&input, &variables)
+}
+
+/// The text of an input, which may be one in UTF-8.
+fn json_text(value: &Value) -> Result<&str> {
+    match value {
+        Value::Bytes(bytes) => std::str::from_utf8(bytes)
+            .map_err(|_| Error::new("JSON_INPUT_CONVERSION_ERROR", "conversion to JSON failed: ")),
+        text => Ok(text.as_str()),
+    }
 }
 
 /// The items that a path finds, as texts: the rows of JSON_TABLE.
@@ -222,13 +240,13 @@ const VALUE: crate::call::Rows = |call, a| {
 };
 
 fn cast_if(value: &Value, from: &Type, to: &Type) -> Result<Value> {
+    let wrong = format!(
+        "cannot extract SQL scalar from JSON: Cannot cast value of type {from} to declared return type of function JSON_VALUE: {to}"
+    );
     if !is_possible(from, to) {
-        return Err(Error::new(
-            "JSON_VALUE_RESULT_ERROR",
-            format!("cannot extract SQL scalar from JSON: cannot cast value of type {from} to declared type {to}"),
-        ));
+        return Err(Error::new("JSON_VALUE_RESULT_ERROR", wrong));
     }
-    cast(value, from, to)
+    cast(value, from, to).map_err(|_| Error::new("JSON_VALUE_RESULT_ERROR", wrong))
 }
 
 const QUERY: crate::call::Rows = |call, a| {
@@ -276,12 +294,11 @@ fn constructor(name: &'static str, types: &[Type], words: &str, width: usize, ru
     if name == "$json_object" {
         for ty in params.iter_mut().skip(1).step_by(width) {
             match ty {
-                Type::Varchar(_) | Type::Char(_) => *ty = VARCHAR,
-                Type::Unknown => {}
+                Type::Varchar(_) => *ty = VARCHAR,
+                // A key of char has no padding.
+                Type::Char(_) | Type::Unknown => {}
                 other => {
-                    return Err(Error::type_mismatch(format!(
-                        "Cannot use an expression of type {other} as JSON object key: varchar is expected"
-                    )));
+                    return Err(Error::argument(format!("Invalid type of JSON object key: {other}")));
                 }
             }
         }

@@ -327,7 +327,9 @@ const WIDTH_BUCKET_BINS: Rows = |_, a| {
 
 /// A number of three digits or so with `K`, `M`, …, as Airlift prints it.
 const FORMAT_NUMBER: Rows = |_, a| {
-    let mut x = a[0].as_double().trunc();
+    // Trino makes a bigint of it: of no number 0, of infinity the greatest.
+    let whole = a[0].as_double() as i64;
+    let mut x = whole as f64;
     let mut units = ["", "K", "M", "B", "T", "Q"].iter();
     let mut unit = *units.next().unwrap_or(&"");
     while x.abs() >= 1000.0 {
@@ -336,6 +338,8 @@ const FORMAT_NUMBER: Rows = |_, a| {
         x /= 1000.0;
     }
     let digits = match x.abs() {
+        // Java's least bigint has no absolute value.
+        _ if whole == i64::MIN => 2,
         ..10.0 => 2,
         ..100.0 => 1,
         _ => 0,

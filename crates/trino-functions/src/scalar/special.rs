@@ -112,8 +112,22 @@ fn common_of(types: &[Type]) -> Result<Type, (Type, Type)> {
     Ok(found)
 }
 
+/// What Trino says of a type that it does not know, or of a decimal's digits.
+fn unknown(target: &str) -> Error {
+    let digits = ["decimal(", "numeric(", "dec("].iter().find_map(|word| target.strip_prefix(word));
+    let numbers = digits.and_then(|rest| rest.strip_suffix(')')).map(|rest| rest.split(','));
+    let numbers: Option<Vec<u32>> = numbers.and_then(|all| all.map(|n| n.trim().parse().ok()).collect());
+    match numbers.as_deref() {
+        Some([p, ..]) if !(1..=38).contains(p) => {
+            Error::argument(format!("DECIMAL precision must be in range [1, 38]: {p}"))
+        }
+        Some([p, s]) if s > p => Error::argument(format!("DECIMAL scale must be in range [0, precision ({p})]: {s}")),
+        _ => Error::type_mismatch(format!("Unknown type: {target}")),
+    }
+}
+
 fn cast(name: &'static str, types: &[Type], target: &str) -> Result<Call> {
-    let to = Type::parse(target).ok_or_else(|| Error::type_mismatch(format!("Unknown type: {target}")))?;
+    let to = Type::parse(target).ok_or_else(|| unknown(target))?;
     let from = &types[0];
     if !crate::cast::is_possible(from, &to) {
         return Err(Error::type_mismatch(format!("Cannot cast {from} to {to}")));
@@ -363,7 +377,7 @@ fn field(types: &[Type], name: &str) -> Result<Call> {
         if name.parse::<i64>().is_ok() {
             return Err(Error::argument(format!("ROW index out of bounds: {name}")));
         }
-        return Err(Error::new("COLUMN_NOT_FOUND", format!("Column '{name}' cannot be resolved")));
+        return Err(Error::new("INVALID_COLUMN_REFERENCE", format!("Column reference '{name}' is invalid")));
     };
     let kernel: Arrays = |call, columns, rows| {
         let row = columns[0].expanded(rows)?;
@@ -500,7 +514,8 @@ fn modulus(arguments: &[Argument]) -> Option<Result<Call>> {
 }
 
 fn between(types: Vec<Type>) -> Result<Call> {
-    let Ok(ty) = common_of(&types) else {
+    let ordered = common_of(&types).ok().filter(|ty| ty.is_orderable() || *ty == Type::Unknown);
+    let Some(ty) = ordered else {
         return Err(Error::type_mismatch(format!(
             "Cannot check if {} is BETWEEN {} and {}",
             types[0], types[1], types[2]

@@ -113,7 +113,7 @@ const INVERSE_NORMAL_CDF: Rows = |_, v| {
 
 const T_CDF: Rows = |_, v| {
     let (x, df) = (v[0].as_double(), v[1].as_double());
-    within(df > 0.0, "df must be greater than 0")?;
+    within(df >= 1.0, "degrees of freedom must be greater than or equal to 1")?;
     let tail = beta(df / (df + x * x), 0.5 * df, 0.5) / 2.0;
     Ok(if x > 0.0 {
         1.0 - tail
@@ -127,7 +127,7 @@ const T_CDF: Rows = |_, v| {
 
 const T_PDF: Rows = |_, v| {
     let (x, df) = (v[0].as_double(), v[1].as_double());
-    within(df > 0.0, "df must be greater than 0")?;
+    within(df >= 1.0, "degrees of freedom must be greater than or equal to 1")?;
     let half = f64::midpoint(df, 1.0);
     let log =
         ln_gamma(half) - 0.5 * (std::f64::consts::PI.ln() + df.ln()) - ln_gamma(df / 2.0) - half * (x * x / df).ln_1p();

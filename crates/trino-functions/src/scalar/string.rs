@@ -1,7 +1,7 @@
 //! Text functions; positions count characters from 1.
 
 use super::Row;
-use crate::call::{Kernel::Nullable, Kernel::Strict, Rows};
+use crate::call::{Call, Kernel::Nullable, Kernel::Strict, Rows};
 use crate::error::{Error, Result};
 use crate::text::to_text;
 use crate::types::Type;
@@ -408,6 +408,12 @@ const NORMALIZE: Rows = |_, a| {
 
 const FAIL: Rows = |_, a| Err(Error::new("GENERIC_USER_ERROR", a.last().map_or("", Value::as_str)));
 
+/// Arguments of which the first, a char, has its padding.
+fn padded(call: &Call, a: &[Value]) -> Vec<Value> {
+    let first = a.iter().zip(&call.params).take(1).map(|(text, ty)| to_text(text, ty).into());
+    first.chain(a.iter().skip(1).cloned()).collect()
+}
+
 pub(super) const TABLE: &[Row] = &[
     ("chr", "bigint -> varchar(1)", Strict(CHR)),
     ("codepoint", "varchar(1) -> integer", Strict(CODEPOINT)),
@@ -425,6 +431,7 @@ pub(super) const TABLE: &[Row] = &[
     ("lower", "varchar(x) -> varchar(x)", Strict(LOWER)),
     ("upper", "char(x) -> char(x)", Strict(UPPER)),
     ("upper", "varchar(x) -> varchar(x)", Strict(UPPER)),
+    ("lpad", "char(x), bigint, varchar(y) -> varchar", Strict(|call, a| LPAD(call, &padded(call, a)))),
     ("lpad", "varchar(x), bigint, varchar(y) -> varchar", Strict(LPAD)),
     ("lpad", "varbinary, bigint, varbinary -> varbinary", Strict(LPAD)),
     ("rpad", "varchar(x), bigint, varchar(y) -> varchar", Strict(RPAD)),
@@ -443,6 +450,7 @@ pub(super) const TABLE: &[Row] = &[
     ("trim", "varchar(x), varchar(y) -> varchar(x)", Strict(|_, a| Ok(trim(a, Side::Both)))),
     ("normalize", "varchar(x) -> varchar", Strict(NORMALIZE)),
     ("normalize", "varchar(x), varchar(y) -> varchar", Strict(NORMALIZE)),
+    ("reverse", "char(x) -> char(x)", Strict(|call, a| REVERSE(call, &padded(call, a)))),
     ("reverse", "varchar(x) -> varchar(x)", Strict(REVERSE)),
     ("reverse", "varbinary -> varbinary", Strict(REVERSE)),
     ("reverse", "array(E) -> array(E)", Strict(REVERSE)),
@@ -486,10 +494,11 @@ pub(super) fn replaced_length(x: u32, z: u32) -> u32 {
 }
 
 /// `replace`, whose result's length is reckoned from its arguments'.
-pub(super) fn replace(types: &[Type]) -> Option<crate::call::Call> {
+pub(super) fn replace(types: &[Type]) -> Option<Call> {
     let length = |ty: &Type| match ty {
         Type::Varchar(n) => Some(*n),
-        Type::Char(n) => Some(Some(*n)),
+        // The length of three is reckoned, for which Trino finds no coercion.
+        Type::Char(n) if types.len() == 2 => Some(Some(*n)),
         Type::Unknown => Some(Some(0)),
         _ => None,
     };
@@ -502,5 +511,5 @@ pub(super) fn replace(types: &[Type]) -> Option<crate::call::Call> {
         _ => return None,
     };
     let params = lengths.into_iter().map(Type::Varchar).collect();
-    Some(crate::call::Call { name: "replace", params, returns, kernel: Strict(REPLACE) })
+    Some(Call { name: "replace", params, returns, kernel: Strict(REPLACE) })
 }

@@ -167,7 +167,6 @@ pub(super) const TABLE: &[Row] = &[
 pub(super) fn encode(types: &[Type]) -> Option<crate::call::Call> {
     let length = match types {
         [Type::Varchar(n)] => *n,
-        [Type::Char(n)] => Some(*n),
         [Type::Unknown] => Some(0),
         _ => return None,
     };
