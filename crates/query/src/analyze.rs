@@ -23,8 +23,8 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{grouping_set_to_exprlist, merge_schema, split_conjunction};
 use datafusion::logical_expr::{
     Aggregate, AggregateUDF, Distinct, Expr, ExprFunctionExt, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder,
-    Operator, Projection, ScalarUDF, SortExpr, Union, Values, Window, WindowFrameBound, WindowFrameUnits,
-    WindowFunctionDefinition,
+    Operator, Projection, RecursiveQuery, ScalarUDF, SortExpr, Union, Values, Window, WindowFrameBound,
+    WindowFrameUnits, WindowFunctionDefinition,
 };
 use datafusion::optimizer::AnalyzerRule;
 use trino_functions::scalar::operator::is_native;
@@ -116,6 +116,39 @@ fn ordered(keys: Vec<SortExpr>, schema: &DFSchema) -> Result<Vec<SortExpr>> {
     Ok(all)
 }
 
+/// The distance of a frame by values, a text here still, is of the key's kind; of whole numbers it is the whole number that finds the
+/// same rows.
+fn measured(bound: &mut WindowFrameBound, key: &Type, start: bool) -> Result<()> {
+    let (value, before) = match bound {
+        WindowFrameBound::Preceding(value) => (value, true),
+        WindowFrameBound::Following(value) => (value, false),
+        WindowFrameBound::CurrentRow => return Ok(()),
+    };
+    let ScalarValue::Utf8(Some(text)) = &*value else { return Ok(()) };
+    let number = text.parse::<f64>().ok();
+    let datetime =
+        matches!(key, Type::Date | Type::Timestamp(_) | Type::TimestampTz(_) | Type::Time(_) | Type::TimeTz(_));
+    let interval = matches!(key, Type::IntervalDay | Type::IntervalYear);
+    if !key.is_numeric() && !datetime && !interval {
+        return Err(failed(Error::type_mismatch(format!(
+            "Window frame of type RANGE PRECEDING or FOLLOWING requires that sort item type be numeric, datetime or interval (actual: {key})"
+        ))));
+    }
+    if number.is_some() != key.is_numeric() {
+        let ty = if number.is_some() { "a number" } else { "interval" };
+        return Err(failed(Error::type_mismatch(format!(
+            "Window frame RANGE value type ({ty}) not compatible with sort item type ({key})"
+        ))));
+    }
+    if key.is_integer()
+        && let Some(number) = number.filter(|_| text.contains(['.', 'e', 'E']))
+    {
+        let whole = if start == before { number.floor() } else { number.ceil() };
+        *value = ScalarValue::Utf8(Some(format!("{whole:.0}")));
+    }
+    Ok(())
+}
+
 /// As [`ordered`]; a frame by values has one key, and those that name a distance need its type.
 fn ordered_window(mut window: WindowFunction, schema: &DFSchema) -> Result<Expr> {
     let keys = ordered(window.params.order_by.clone(), schema)?;
@@ -129,6 +162,12 @@ fn ordered_window(mut window: WindowFunction, schema: &DFSchema) -> Result<Expr>
     let frame = &window.params.window_frame;
     let by_distance =
         frame.units == WindowFrameUnits::Range && (distance(&frame.start_bound) || distance(&frame.end_bound));
+    if by_distance && let [key] = window.params.order_by.as_slice() {
+        let ty = type_of(&key.expr, schema)?;
+        let frame = &mut window.params.window_frame;
+        measured(&mut frame.start_bound, &ty, true)?;
+        measured(&mut frame.end_bound, &ty, false)?;
+    }
     if !by_distance || keys.len() == window.params.order_by.len() {
         window.params.order_by = keys;
     }
@@ -294,6 +333,92 @@ fn check_keys(plan: &LogicalPlan) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A plan whose sets have the types common to all of their queries, as a result's and a table's columns are to be told before it is
+/// analyzed.
+///
+/// # Errors
+/// Types that have nothing in common.
+pub(crate) fn set_operations(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let is_set = |plan: &LogicalPlan| {
+        Ok(matches!(plan, LogicalPlan::Union(_) | LogicalPlan::RecursiveQuery(_))
+            || matches!(plan, LogicalPlan::Join(join) if is_set_join(join)))
+    };
+    if !plan.exists(is_set)? {
+        return Ok(plan);
+    }
+    let common = |plan: LogicalPlan| {
+        Ok(Transformed::yes(match plan {
+            LogicalPlan::Union(union) => set_operation(&union)?,
+            LogicalPlan::Join(join) if is_set_join(&join) => common_join(join)?,
+            LogicalPlan::RecursiveQuery(query) => recursion(query)?,
+            other => other.recompute_schema()?,
+        }))
+    };
+    Ok(plan.transform_up(common)?.data)
+}
+
+/// INTERSECT and EXCEPT are joins of whole rows in which nulls are equal.
+fn is_set_join(join: &Join) -> bool {
+    matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti)
+        && join.null_equality == NullEquality::NullEqualsNull
+        && join.filter.is_none()
+}
+
+/// The rows of INTERSECT and EXCEPT have the types common to both queries, not those of the left one.
+fn common_join(join: Join) -> Result<LogicalPlan> {
+    let types = |plan: &LogicalPlan| -> Vec<Type> { plan.schema().fields().iter().map(|f| Type::of(f)).collect() };
+    let (left, right) = (types(&join.left), types(&join.right));
+    let both = left.iter().zip(&right).map(|(left, right)| common(left, right)).collect::<Option<Vec<_>>>();
+    let Some(both) = both.filter(|both| *both != left && left.len() == right.len()) else {
+        return Ok(LogicalPlan::Join(join));
+    };
+    let of_left = match join.left.as_ref() {
+        LogicalPlan::Distinct(Distinct::All(input)) => {
+            LogicalPlan::Distinct(Distinct::All(of_types(input, &both)?.into()))
+        }
+        other => of_types(&Arc::new(other.clone()), &both)?,
+    };
+    let of_right = of_types(&join.right, &both)?;
+    LogicalPlan::Join(Join { left: of_left.into(), right: of_right.into(), ..join }).recompute_schema()
+}
+
+/// A query whose columns keep their names and have other types.
+fn of_types(input: &Arc<LogicalPlan>, types: &[Type]) -> Result<LogicalPlan> {
+    let schema = input.schema();
+    let columns = schema.columns().into_iter().zip(schema.fields()).zip(types).map(|((column, field), ty)| {
+        let (relation, name) = (column.relation.clone(), column.name.clone());
+        coerced(Expr::Column(column), &Type::of(field), ty).alias_qualified(relation, name)
+    });
+    Ok(LogicalPlan::Projection(Projection::try_new(columns.collect(), Arc::clone(input))?))
+}
+
+/// A recursion's columns have the types of its first query: its step's values must be of these.
+fn recursion(query: RecursiveQuery) -> Result<LogicalPlan> {
+    if let LogicalPlan::Projection(step) = query.recursive_term.as_ref() {
+        for (at, (expr, base)) in step.expr.iter().zip(query.static_term.schema().fields()).enumerate() {
+            // DataFusion casts the step's columns as it plans; no other cast is there yet.
+            let inner = match expr {
+                Expr::Alias(alias) => alias.expr.as_ref(),
+                other => other,
+            };
+            let Expr::Cast(cast) = inner else { continue };
+            let (from, to) = (type_of(&cast.expr, step.input.schema())?, Type::of(base));
+            if !trino_functions::types::can_coerce(&from, &to) {
+                return Err(failed(Error::type_mismatch(format!(
+                    "recursion step relation output type ({from}) is not coercible to recursion base relation output type ({to}) at column {}",
+                    at + 1
+                ))));
+            }
+        }
+    }
+    if !query.is_distinct {
+        return LogicalPlan::RecursiveQuery(query).recompute_schema();
+    }
+    // UNION takes equal rows out of the result, not out of the steps, which find no end by that.
+    let all = RecursiveQuery::try_new(query.name, query.static_term, query.recursive_term, false)?;
+    Ok(LogicalPlan::Distinct(Distinct::All(Arc::new(LogicalPlan::RecursiveQuery(all)))))
 }
 
 /// UNION's columns get the types common to all of its queries.

@@ -6,6 +6,7 @@ mod empty_text;
 mod grouping;
 mod join_order;
 mod lambdas;
+mod recursion;
 mod relations;
 mod shared;
 mod unnest;
@@ -26,6 +27,7 @@ pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Syn
     rules.push(Arc::new(grouping::Grouping));
     rules.push(Arc::new(dynamic::DynamicFilters));
     rules.push(Arc::new(conjunction::Conjunctions));
+    rules.push(Arc::new(recursion::Depth));
     rules
 }
 

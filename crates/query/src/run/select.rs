@@ -22,6 +22,7 @@ impl Run<'_> {
         let started = tokio::time::Instant::now();
         let (session, plan) = self.plan(&select).await?;
         let columns = column_infos(&plan, &select);
+        let sketch = sketch_in(&plan);
         let physical = physical(&session, plan).await?;
         self.clock.planning = started.elapsed();
 
@@ -30,7 +31,9 @@ impl Run<'_> {
         if self.job.inline {
             let mut values = Vec::new();
             while let Some(batch) = stream.next().await {
-                values.extend(text_rows(&batch?));
+                let batch = batch?;
+                no_sketch(sketch.as_ref())?;
+                values.extend(text_rows(&batch));
             }
             return Ok(Answer::Values(values));
         }
@@ -40,6 +43,7 @@ impl Run<'_> {
         let mut text = csv_header(&columns);
         while let Some(batch) = stream.next().await {
             let batch = batch?;
+            no_sketch(sketch.as_ref())?;
             rows += batch.num_rows() as u64;
             csv_rows(&batch, &mut text);
             if text.len() > 1 << 20 {
@@ -127,6 +131,20 @@ pub(super) async fn physical(session: &Session, plan: LogicalPlan) -> Result<Arc
 /// As [`physical`], with the plans of what is read several times.
 async fn planned(session: &Session, plan: &LogicalPlan) -> Result<Planned> {
     Ok(Box::pin(crate::plan::physical(plan, &session.context().state())).await?)
+}
+
+/// The type of a result's column that is a sketch, whose bytes are not kept here.
+fn sketch_in(plan: &LogicalPlan) -> Option<trino_functions::Type> {
+    plan.schema().fields().iter().map(|field| trino_functions::Type::of(field)).find(trino_functions::Type::has_sketch)
+}
+
+fn no_sketch(sketch: Option<&trino_functions::Type>) -> Result<()> {
+    match sketch {
+        Some(ty) => Err(Error::not_supported(format_args!(
+            "Values of type {ty} in a result: give cardinality, value_at_quantile or another function of them"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The result's columns, named as in the text or `_col0` by position.

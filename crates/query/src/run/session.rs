@@ -275,7 +275,7 @@ impl Run<'_> {
         database.clone_into(&mut options.default_schema);
         options.default_catalog = catalog_name;
         let plan = state.statement_to_plan(DfStatement::Statement(Box::new(SqlStatement::Query(query)))).await?;
-        Ok(plan)
+        Ok(crate::analyze::set_operations(plan)?)
     }
 
     async fn provider(
