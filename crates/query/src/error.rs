@@ -52,6 +52,16 @@ impl Error {
         }
     }
 
+    /// A Hive statement that has no meaning, under Hive's number.
+    pub fn hive(number: u32, text: impl std::fmt::Display) -> Self {
+        Self {
+            category: 2,
+            error_type: 1006,
+            retryable: false,
+            message: format!("FAILED: SemanticException [Error {number}]: {text}"),
+        }
+    }
+
     /// What a Hive statement answers when the catalog refused it.
     pub fn ddl(text: impl std::fmt::Display) -> Self {
         Self {
@@ -171,6 +181,10 @@ fn explain(error: &DataFusionError, at: Option<(u64, u64)>) -> Error {
         DataFusionError::NotImplemented(text) if text.contains("in sqltorel: Lambda(") => {
             Error::user(1006, "TYPE_MISMATCH", "line 1:8: Lambda expression should always be used inside a function")
         }
+        DataFusionError::NotImplemented(text) if text.starts_with("Multiple recursive references") => {
+            let text = "multiple recursive references in the step relation of recursion";
+            Error::user(1006, "INVALID_RECURSIVE_REFERENCE", place(at.or(Some((1, 1))), text))
+        }
         // What sqlparser reads and Trino's grammar has not: `… PIVOT (…)`.
         DataFusionError::NotImplemented(text) if text.starts_with("Unsupported ast node ") => {
             let node = text.trim_start_matches("Unsupported ast node ");
@@ -202,6 +216,13 @@ fn external(inner: &(dyn std::error::Error + 'static)) -> Error {
 
 fn schema(error: &SchemaError, at: Option<(u64, u64)>) -> Error {
     match error {
+        // Columns that share a name have others here, which tell of it.
+        SchemaError::FieldNotFound { field, valid_fields }
+            if valid_fields.iter().any(|known| crate::sql::shares(&known.name, &field.name)) =>
+        {
+            let text = format!("Column '{}' is ambiguous", field.flat_name());
+            Error::user(1006, "AMBIGUOUS_NAME", place(at.or(Some((1, 8))), &text))
+        }
         SchemaError::FieldNotFound { field, .. } => Error::user(
             1006,
             "COLUMN_NOT_FOUND",
@@ -218,13 +239,16 @@ fn schema(error: &SchemaError, at: Option<(u64, u64)>) -> Error {
             "AMBIGUOUS_NAME",
             place(at.or(Some((1, 8))), &format!("Column '{}' is ambiguous", field.name())),
         ),
-        SchemaError::DuplicateUnqualifiedField { name } | SchemaError::DuplicateQualifiedField { name, .. } => {
-            Error::user(
-                1006,
-                "DUPLICATE_COLUMN_NAME",
-                place(at, &format!("Column name '{name}' specified more than once")),
-            )
+        // Two relations of one name, of which a column is asked.
+        SchemaError::DuplicateQualifiedField { qualifier, name } => {
+            let text = format!("Column '{qualifier}.{name}' is ambiguous");
+            Error::user(1006, "AMBIGUOUS_NAME", place(at.or(Some((1, 8))), &text))
         }
+        SchemaError::DuplicateUnqualifiedField { name } => Error::user(
+            1006,
+            "DUPLICATE_COLUMN_NAME",
+            place(at, &format!("Column name '{name}' specified more than once")),
+        ),
     }
 }
 
@@ -328,6 +352,14 @@ fn plan(text: &str, at: Option<(u64, u64)>) -> Error {
     if let Some((code, text)) = known_plan(first) {
         return Error::user(1006, code, place(at.or(Some((1, 1))), &text));
     }
+    if let Some((given, _)) = first
+        .split_once("No function matches the given name and argument types '")
+        .and_then(|(_, rest)| rest.split_once('\''))
+    {
+        let (name, parameters) = given.split_once('(').unwrap_or((given, ""));
+        let text = format!("Unexpected parameters ({parameters} for function {name}");
+        return Error::user(1006, "FUNCTION_NOT_FOUND", place(at.or(Some((1, 8))), &text));
+    }
     if first.contains("type_coercion")
         || first.contains("coerce")
         || first.contains("No function matches")
@@ -339,14 +371,36 @@ fn plan(text: &str, at: Option<(u64, u64)>) -> Error {
     Error::semantic(place(at.or(Some((1, 1))), first))
 }
 
+/// Mistakes in windows.
+fn known_window(text: &str) -> Option<(&'static str, String)> {
+    if let Some(rest) = text.strip_prefix("The window ") {
+        let name = rest.split(' ').next().unwrap_or_default();
+        return Some(("INVALID_WINDOW_REFERENCE", format!("Cannot resolve WINDOW name {name}")));
+    }
+    let (code, text) = if text.starts_with("Window function calls cannot be nested") {
+        ("NESTED_WINDOW", "Cannot nest window functions or row pattern measures inside window function arguments")
+    } else if text.starts_with("Aggregate function calls cannot contain window function calls") {
+        ("NESTED_WINDOW", "Cannot nest window functions or row pattern measures inside aggregation")
+    } else if text.starts_with("Invalid window frame: end bound cannot be UNBOUNDED PRECEDING") {
+        ("INVALID_WINDOW_FRAME", "Window frame end cannot be UNBOUNDED PRECEDING")
+    } else if text.starts_with("Invalid window frame: start bound") {
+        ("INVALID_WINDOW_FRAME", "Window frame starting from FOLLOWING cannot end with PRECEDING")
+    } else if text.starts_with("Invalid window frame: frame offsets") {
+        ("INVALID_WINDOW_FRAME", "Window frame offset value must not be negative or null")
+    } else {
+        return None;
+    };
+    Some((code, text.to_owned()))
+}
+
 /// Mistakes that DataFusion finds too, under Trino's names and in its words.
 fn known_plan(text: &str) -> Option<(&'static str, String)> {
+    if let Some(found) = known_window(text) {
+        return Some(found);
+    }
     let quoted = |n: usize| text.split('\'').nth(n).unwrap_or_default().to_owned();
     Some(if text.starts_with("Aggregate function calls cannot be nested") {
         ("NESTED_AGGREGATION", format!("Cannot nest aggregations inside aggregation: [{}]", quoted(1)))
-    } else if text.starts_with("Window function calls cannot be nested") {
-        let text = "Cannot nest window functions or row pattern measures inside window function arguments";
-        ("NESTED_WINDOW", text.to_owned())
     } else if text.starts_with("Aggregate functions are not allowed in the WHERE clause") {
         let text = "WHERE clause cannot contain aggregations, window functions or grouping operations";
         ("EXPRESSION_NOT_SCALAR", text.to_owned())
@@ -374,14 +428,19 @@ fn known_plan(text: &str) -> Option<(&'static str, String)> {
             "MISMATCHED_COLUMN_ALIASES",
             format!("Column alias list has {names} entries but relation has {columns} columns"),
         )
-    } else if text.starts_with("Invalid window frame: start bound") {
-        let text = "Window frame starting from FOLLOWING cannot end with PRECEDING";
-        ("INVALID_WINDOW_FRAME", text.to_owned())
-    } else if text.starts_with("Invalid window frame: frame offsets") {
-        ("INVALID_WINDOW_FRAME", "Window frame offset value must not be negative or null".to_owned())
     } else if let Some(rest) = text.strip_prefix("Order by column out of bounds, specified: ") {
         let position = rest.split(',').next().unwrap_or_default();
         ("INVALID_COLUMN_REFERENCE", format!("ORDER BY position {position} is not in select list"))
+    } else if text.starts_with("Order by index starts at 1") {
+        ("INVALID_COLUMN_REFERENCE", "ORDER BY position 0 is not in select list".to_owned())
+    } else if text.starts_with("Field ") && text.ends_with(" not found in struct") {
+        let field = text.split(' ').nth(1).unwrap_or_default();
+        ("INVALID_COLUMN_REFERENCE", format!("Column reference '{field}' is invalid"))
+    } else if let Some(name) = text.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found")) {
+        ("TABLE_NOT_FOUND", format!("Table '{name}' does not exist"))
+    } else if text.starts_with("Cannot project plan column ") {
+        let text = "recursion step relation output type is not coercible to recursion base relation output type";
+        ("TYPE_MISMATCH", text.to_owned())
     } else if let Some(rest) = text.strip_prefix("Cannot find column with position ") {
         let position = rest.split(' ').next().unwrap_or_default();
         ("INVALID_COLUMN_REFERENCE", format!("GROUP BY position {position} is not in select list"))

@@ -122,7 +122,7 @@ impl LambdaFunction {
             "transform" | "zip_with" => Type::array(result.clone()),
             "filter" | "map_filter" if boolean => first.clone(),
             "any_match" | "all_match" | "none_match" if boolean => Type::Boolean,
-            "$array_sort_by" if result.is_integer() => first.clone(),
+            "$array_sort_by" if *result == Type::Integer => first.clone(),
             "reduce" if *result != Type::Unknown || matches!(given.get(1), Some(V(Type::Unknown))) => {
                 results.get(1).copied().unwrap_or(result).clone()
             }

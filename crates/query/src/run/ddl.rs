@@ -52,6 +52,28 @@ fn only_external(create: &CreateTable) -> Result<()> {
     Ok(())
 }
 
+/// Errors: columns of one name, and buckets by what is no column.
+fn once_each(create: &CreateTable) -> Result<()> {
+    if let Some(name) = twice(&create.columns) {
+        return Err(Error::hive(10036, format_args!("Duplicate column name: {name}")));
+    }
+    let repeated = twice(&create.partition_keys).is_some()
+        || create.partition_keys.iter().any(|key| create.columns.iter().any(|column| column.name == key.name));
+    if repeated {
+        return Err(Error::hive(10035, "Column repeated in partitioning columns"));
+    }
+    match create.bucketed_by.iter().find(|name| !create.columns.iter().any(|column| column.name == **name)) {
+        Some(name) => Err(Error::hive(10002, format_args!("Invalid column reference '{name}'"))),
+        None => Ok(()),
+    }
+}
+
+/// A name that several columns have.
+fn twice(columns: &[Column]) -> Option<&str> {
+    let again = |(at, column): (usize, &Column)| columns[..at].iter().any(|other| other.name == column.name);
+    columns.iter().enumerate().find(|found| again(*found)).map(|(_, column)| column.name.as_str())
+}
+
 /// How often a table that others change meanwhile is looked at again.
 const TRIES: usize = 5;
 
@@ -68,6 +90,7 @@ impl Run<'_> {
             }
             return Err(Error::ddl(format_args!("AlreadyExistsException(message:Table {} already exists)", name.name)));
         }
+        once_each(&create)?;
         let properties: BTreeMap<String, String> = create.properties.iter().cloned().collect();
         if properties.get("table_type").is_some_and(|ty| ty.eq_ignore_ascii_case("iceberg")) {
             if create.external {
@@ -461,8 +484,9 @@ impl Run<'_> {
         if place.is_some() {
             return Err(Error::not_supported("CHANGE COLUMN with FIRST or AFTER in a Hive table"));
         }
+        let is_key = table.partition_keys.iter().any(|key| key.name == new.name);
         let columns = &mut table.storage_descriptor.get_or_insert_default().columns;
-        if new.name != old && columns.iter().any(|column| column.name == new.name) {
+        if new.name != old && (is_key || columns.iter().any(|column| column.name == new.name)) {
             return Err(Error::ddl(format_args!("Duplicate column name: {}", new.name)));
         }
         let Some(column) = columns.iter_mut().find(|column| column.name == old) else {
@@ -492,6 +516,10 @@ impl Run<'_> {
         let (database, mut table) = self.changed(name).await?;
         if table.is_iceberg() {
             return Box::pin(self.iceberg_columns(&database, &table, &columns, replace)).await;
+        }
+        let key = |column: &&Column| table.partition_keys.iter().any(|key| key.name == column.name);
+        if let Some(name) = twice(&columns).or_else(|| columns.iter().find(key).map(|column| column.name.as_str())) {
+            return Err(Error::ddl(format_args!("Duplicate column name: {name}")));
         }
         let storage = table.storage_descriptor.get_or_insert_default();
         if replace {

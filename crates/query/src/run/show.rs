@@ -155,7 +155,7 @@ impl Run<'_> {
         };
         let _ = writeln!(text, "{})", list(table.columns()));
         if let Some(comment) = &table.description {
-            let _ = writeln!(text, "COMMENT '{comment}'");
+            let _ = writeln!(text, "COMMENT '{}'", comment.replace('\'', "\\'"));
         }
         if !table.partition_keys.is_empty() {
             let _ = writeln!(text, "PARTITIONED BY ( \n{})", list(&table.partition_keys));

@@ -89,7 +89,9 @@ pub(super) fn statement(source: &Source<'_>) -> Result<Statement> {
 fn explain(c: &mut Cursor<'_, '_>) -> Result<Statement> {
     c.at += 1;
     let analyze = c.accept("ANALYZE");
-    c.accept("VERBOSE");
+    if analyze {
+        c.accept("VERBOSE");
+    }
     let mut form = PlanForm::Text;
     if c.peek() == Some(&Token::LParen) && matches!(c.word_at(1).as_deref(), Some("TYPE" | "FORMAT")) {
         c.at += 1;
@@ -147,15 +149,15 @@ fn optimize(c: &mut Cursor<'_, '_>) -> Result<Statement> {
 
 fn create(c: &mut Cursor<'_, '_>) -> Result<Statement> {
     c.at += 1;
-    let or_replace = c.accept("OR") && c.expect("REPLACE").is_ok();
+    let or_replace = c.accept("OR");
+    if or_replace {
+        c.expect("REPLACE")?;
+    }
+    if or_replace && c.word().as_deref() != Some("VIEW") {
+        return Err(c.mismatch());
+    }
     if c.accept("VIEW") {
         let name = c.name()?;
-        if c.accept("COMMENT") {
-            c.string()?;
-        }
-        if c.accept("SECURITY") {
-            c.at += 1;
-        }
         c.expect("AS")?;
         let sql = c.source.text_from(c.at).to_owned();
         let select = Box::new(select(c.source, c.at)?);
@@ -723,6 +725,10 @@ impl Cursor<'_, '_> {
         let mut properties = Vec::new();
         loop {
             let key = self.identifier()?;
+            if properties.iter().any(|(known, _)| *known == key) {
+                let text = format_args!("line 1:1: Duplicate property: {key}");
+                return Err(Error::user(1006, "DUPLICATE_PROPERTY", text));
+            }
             self.expect_token(&Token::Eq)?;
             let value =
                 if self.accept("ARRAY") { Property::List(self.array()?) } else { Property::Text(self.literal()?) };
@@ -940,6 +946,11 @@ mod tests {
             ("SELECT 1; SELECT 2", "line 1:9: mismatched input ';'. Only one sql statement is allowed"),
             ("DROP TABLE", "line 1:11: mismatched input '<EOF>'"),
             ("CREATE EXTERNAL TABLE t (a foo)", "line 1:28: mismatched input 'foo'"),
+            ("CREATE OR REPLACE EXTERNAL TABLE t (a int)", "line 1:19: mismatched input 'EXTERNAL'"),
+            ("CREATE OR VIEW v AS SELECT 1 AS a", "line 1:11: mismatched input 'VIEW'"),
+            ("CREATE VIEW v SECURITY x AS SELECT 1 AS a", "line 1:15: mismatched input 'SECURITY'"),
+            ("CREATE TABLE t WITH (format='ORC', format='ORC') AS SELECT 1 AS a", "DUPLICATE_PROPERTY: line 1:1"),
+            ("EXPLAIN VERBOSE SELECT 1", "line 1:1: mismatched input 'VERBOSE'"),
         ] {
             let error = parse(sql).unwrap_err().message;
             assert!(error.starts_with(expected), "{sql}: {error}");

@@ -2,7 +2,10 @@
 
 use std::any::TypeId;
 
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
 #[derive(Debug, Default)]
 pub(super) struct Trino;
@@ -78,6 +81,27 @@ impl Dialect for Trino {
 
     fn allow_extract_custom(&self) -> bool {
         true
+    }
+
+    /// `a IS DISTINCT FROM b AND c`: what follows is a value, where sqlparser reads a whole condition.
+    fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        use Keyword::{DISTINCT, FROM, IS, NOT};
+        let negated = if parser.parse_keywords(&[IS, DISTINCT, FROM]) {
+            false
+        } else if parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]) {
+            true
+        } else {
+            return None;
+        };
+        let left = Box::new(expr.clone());
+        Some(parser.parse_subexpr(precedence).map(Box::new).map(|right| {
+            if negated { Expr::IsNotDistinctFrom(left, right) } else { Expr::IsDistinctFrom(left, right) }
+        }))
+    }
+
+    /// `a JOIN b JOIN c ON … ON …`: the last condition is the first join's.
+    fn supports_left_associative_joins_without_parens(&self) -> bool {
+        false
     }
 
     fn supports_comment_optimizer_hint(&self) -> bool {

@@ -521,7 +521,7 @@ fn not(expr: Expr) -> Expr {
     Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(Expr::Nested(Box::new(expr))) }
 }
 
-/// `(a, b) = (c, d)`, `(a, b) < (c, d)`, `(a, b) IN ((1, 2), …)`: field by field.
+/// `(a, b) = (c, d)`, `(a, b) IN ((1, 2), …)`: field by field.
 pub(super) fn rows(expr: &Expr) -> Option<Expr> {
     use BinaryOperator as Op;
     // Rows of what goes by chance are compared whole, so that each field is evaluated once.
@@ -537,7 +537,7 @@ pub(super) fn rows(expr: &Expr) -> Option<Expr> {
             match op {
                 Op::Eq => equal(&left, &right),
                 Op::NotEq => Some(not(equal(&left, &right)?)),
-                Op::Lt | Op::Gt | Op::LtEq | Op::GtEq => Some(ordered(&left, op, &right)),
+                // In order they are compared whole: a null that decides is an error.
                 _ => None,
             }
         }
@@ -559,23 +559,6 @@ pub(super) fn rows(expr: &Expr) -> Option<Expr> {
 fn equal(left: &[Expr], right: &[Expr]) -> Option<Expr> {
     let pairs = left.iter().zip(right).map(|(l, r)| binary(l.clone(), BinaryOperator::Eq, r.clone()));
     all_of(pairs, &BinaryOperator::And)
-}
-
-fn ordered(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Expr {
-    use BinaryOperator as Op;
-    let strict = match op {
-        Op::LtEq => Op::Lt,
-        Op::GtEq => Op::Gt,
-        other => other.clone(),
-    };
-    match (left, right) {
-        ([l], [r]) => binary(l.clone(), op.clone(), r.clone()),
-        ([l, left @ ..], [r, right @ ..]) => {
-            let same = binary(l.clone(), Op::Eq, r.clone());
-            binary(binary(l.clone(), strict, r.clone()), Op::Or, binary(same, Op::And, ordered(left, op, right)))
-        }
-        _ => Expr::Value(Value::Null.into()),
-    }
 }
 
 /// `(a, b) IN (query)` where only truth counts: in the conditions of WHERE and HAVING.
@@ -839,46 +822,6 @@ pub(super) fn not_trinos(select: &AstSelect) -> Result<()> {
         return Err(Error::user(1006, "COLUMN_NOT_FOUND", "line 1:1: Column 'all' cannot be resolved"));
     }
     Ok(())
-}
-
-/// GROUPING says of rows of groups by which columns they are grouped, of nothing else and nowhere else.
-pub(super) fn grouping_calls(select: &AstSelect) -> Result<()> {
-    let of_condition = select.selection.as_ref().and_then(grouping_call);
-    if let Some(call) = of_condition {
-        let list = plain_arguments(&call).unwrap_or_default();
-        let list = list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let text = format!(
-            "line 1:1: WHERE clause cannot contain aggregations, window functions or grouping operations: [GROUPING ({list})]"
-        );
-        return Err(Error::user(1006, "EXPRESSION_NOT_SCALAR", text));
-    }
-    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(items, _) if items.is_empty());
-    let shown = select.projection.iter().filter_map(|item| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
-        _ => None,
-    });
-    for call in shown.chain(&select.having).filter_map(grouping_call) {
-        if !grouped {
-            let text = "line 1:1: A GROUPING() operation can only be used with a corresponding GROUPING SET/CUBE/ROLLUP/GROUP BY clause";
-            return Err(Error::user(1006, "MISSING_GROUP_BY", text));
-        }
-        let is_name = |expr: &Expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-        if let Some(other) = plain_arguments(&call).unwrap_or_default().iter().find(|expr| !is_name(expr)) {
-            let at = call.name.span().start;
-            return Err(Error::syntax(at.line.max(1), at.column.max(1), format_args!("mismatched input '{other}'")));
-        }
-    }
-    Ok(())
-}
-
-/// The first call of GROUPING in an expression, but for what stands in a query.
-fn grouping_call(expr: &Expr) -> Option<Function> {
-    let found = visit_expressions(expr, |expr| match expr {
-        Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(None),
-        Expr::Function(call) if name_of(call).as_deref() == Some("grouping") => ControlFlow::Break(Some(call.clone())),
-        _ => ControlFlow::Continue(()),
-    });
-    found.break_value().flatten()
 }
 
 /// `GROUP BY AUTO`: by all that is selected and is no aggregate.
@@ -1318,6 +1261,18 @@ pub(super) fn inline_windows(select: &mut AstSelect) {
     }
     for item in &mut select.projection {
         let _ = VisitMut::visit(item, &mut known);
+    }
+}
+
+/// `ROLLUP ((a, b), c)`: columns that come and go together make sets of keys, which DataFusion plans.
+pub(super) fn several_in_one_key(select: &mut AstSelect) {
+    let GroupByExpr::Expressions(elements, _) = &mut select.group_by else { return };
+    for element in elements {
+        if let Expr::Rollup(keys) | Expr::Cube(keys) = &*element
+            && keys.iter().any(|key| key.len() != 1)
+        {
+            *element = Expr::GroupingSets(grouping_sets(element));
+        }
     }
 }
 

@@ -105,9 +105,14 @@ fn cut_returning(tokens: &mut &[TokenWithSpan], spec: &mut Vec<String>) {
     *tokens = &tokens[..at];
 }
 
+/// Cuts `FORMAT JSON [ENCODING UTF8]` off the end.
+fn cut_format(tokens: &mut &[TokenWithSpan]) -> bool {
+    cut(tokens, &["FORMAT", "JSON"]) || cut(tokens, &["FORMAT", "JSON", "ENCODING", "UTF8"])
+}
+
 /// An expression and how it is read: JSON where it says so or is one of these functions' results.
 fn formatted(mut tokens: &[TokenWithSpan]) -> Option<(Argument, Argument)> {
-    let json = cut(&mut tokens, &["FORMAT", "JSON"])
+    let json = cut_format(&mut tokens)
         || ["json_object", "json_array", "json_query"].iter().any(|name| is(tokens, 0, &[name]))
             && closing(tokens, 1).is_some_and(|close| close + 1 == tokens.len());
     Some((expression(tokens)?, raw(if json { "json" } else { "" })))
@@ -193,8 +198,8 @@ fn over_path(name: &str, mut tokens: &[TokenWithSpan]) -> Option<Vec<Argument>> 
         cut(&mut tokens, &["ON", "SCALAR", "STRING"]);
         if cut(&mut tokens, &["OMIT", "QUOTES"]) {
             spec.push("quotes=omit".to_owned());
-        } else {
-            cut(&mut tokens, &["KEEP", "QUOTES"]);
+        } else if cut(&mut tokens, &["KEEP", "QUOTES"]) {
+            spec.push("quotes=keep".to_owned());
         }
         if cut(&mut tokens, &["WRAPPER"]) {
             cut(&mut tokens, &["ARRAY"]);
@@ -221,7 +226,7 @@ fn over_path(name: &str, mut tokens: &[TokenWithSpan]) -> Option<Vec<Argument>> 
     }
     let [input, path] = parts(tokens)[..] else { return None };
     let mut input = input;
-    cut(&mut input, &["FORMAT", "JSON"]);
+    cut_format(&mut input);
     let [TokenWithSpan { token: Token::SingleQuotedString(path), .. }] = path else { return None };
     let mut arguments = vec![expression(input)?, raw(path), raw(spec.join(";")), empty, error];
     for part in parts(passing) {

@@ -62,8 +62,6 @@ const GRAMMAR: &[&str] = &[
     "current_timestamp",
     "localtime",
     "localtimestamp",
-    "char_length",
-    "character_length",
     "unnest",
     "rand",
     "current_catalog",
@@ -118,6 +116,16 @@ pub(super) fn is_known(name: &str) -> bool {
         ]
         .contains(&name)
         || crate::row_pattern::is_marker(name)
+}
+
+/// Whether a function is one over windows.
+pub(super) fn is_windowed(name: &str) -> bool {
+    WINDOW.contains(&name) || name == "reduce_agg" || trino_functions::aggregate::exists(name)
+}
+
+/// Whether users give lambdas to a function of this name.
+pub(super) fn takes_lambdas(name: &str) -> bool {
+    LAMBDA.contains(&name) || name == "reduce_agg"
 }
 
 /// The function that stands for what the session says until that is known.
@@ -569,7 +577,6 @@ impl Lowering {
             }
             "current_catalog" | "current_schema" => return Ok(Some(call(SESSION, vec![raw(&name)]))),
             "rand" => function.name = named("random"),
-            "char_length" | "character_length" => function.name = named("length"),
             "reduce_agg" if !windowed => {
                 let args = arguments(function);
                 let [value, init, merge, _] = &args[..] else { return Ok(None) };
@@ -605,6 +612,9 @@ impl Lowering {
             }
             if let Some(WindowType::WindowSpec(spec)) = &mut function.over {
                 check_frame(&name, spec)?;
+                if let Some(frame) = &mut spec.window_frame {
+                    without_rows(frame);
+                }
                 if spec.order_by.is_empty()
                     && let Some(frame) = &mut spec.window_frame
                     && frame.units == WindowFrameUnits::Groups
@@ -782,6 +792,41 @@ fn wrong_offset(offset: &Expr) -> Option<&'static str> {
         }
         Expr::Value(value) if value.value == Value::Null => Some("Offset must not be null"),
         _ => None,
+    }
+}
+
+/// A frame of rows or groups that ends before it begins has none: it lies behind all of them.
+fn without_rows(frame: &mut WindowFrame) {
+    let place = |bound: &WindowFrameBound| -> Option<i128> {
+        let (sign, offset) = match bound {
+            WindowFrameBound::CurrentRow => return Some(0),
+            WindowFrameBound::Preceding(Some(offset)) => (-1, offset),
+            WindowFrameBound::Following(Some(offset)) => (1, offset),
+            _ => return None,
+        };
+        match offset.as_ref() {
+            Expr::Value(value) => match &value.value {
+                Value::Number(text, _) => text.parse::<i64>().ok().map(|n| sign * i128::from(n)),
+                _ => None,
+            },
+            _ => None,
+        }
+    };
+    let same_side = |start: &WindowFrameBound, end: &WindowFrameBound| {
+        use WindowFrameBound::{Following, Preceding};
+        matches!((start, end), (Preceding(_), Preceding(_)) | (Following(_), Following(_)))
+    };
+    if frame.units != WindowFrameUnits::Range
+        && let Some(end) = &frame.end_bound
+        && same_side(&frame.start_bound, end)
+        && let (Some(from), Some(to)) = (place(&frame.start_bound), place(end))
+        && from > to
+    {
+        let behind = || {
+            let far = Value::Number((1u64 << 40).to_string(), false);
+            WindowFrameBound::Following(Some(Box::new(Expr::Value(far.into()))))
+        };
+        (frame.start_bound, frame.end_bound) = (behind(), Some(behind()));
     }
 }
 

@@ -2,6 +2,7 @@
 //! queries (sqlparser with a dialect of ours, then [`rewrite`]), Hive's for everything about tables ([`ddl`]).
 
 mod aliases;
+mod checks;
 mod ddl;
 mod dialect;
 mod dml;
@@ -24,7 +25,7 @@ pub(crate) use forms::AS_OF;
 pub(crate) use forms::like_pattern;
 pub(crate) use hidden::hide;
 pub(crate) use lower::{in_session, without_catalogs};
-pub(crate) use rewrite::{INTERNAL, SHARED};
+pub(crate) use rewrite::{INTERNAL, SHARED, shares};
 pub(crate) use routines::{ARGUMENT, RETURNED, ROUTINE};
 pub(crate) use row_pattern::ANY;
 pub(crate) use stars::{COLUMNS_OF, FIELDS_OF};

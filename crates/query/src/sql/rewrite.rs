@@ -62,9 +62,16 @@ pub(crate) const INTERNAL: &str = "__column_";
 /// Prefix of names that columns of a relation share: nobody can name them, but `*` shows them.
 pub(crate) const SHARED: &str = "__column_as_";
 
+/// Whether a column is one of several that were given this name.
+pub(crate) fn shares(column: &str, name: &str) -> bool {
+    let number = column.strip_prefix(SHARED).and_then(|rest| rest.strip_prefix(name)).and_then(|r| r.strip_prefix('_'));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
 pub(super) fn select(mut query: Query, source: &Source<'_>, hidden: Vec<&'static str>) -> Result<Select> {
     let mut labels = Vec::new();
     collect_labels(&query.body, source, &mut labels);
+    super::checks::query(&query)?;
     super::named::apart(&mut query);
     let mut rewriter = Rewriter { error: None };
     if VisitMut::visit(&mut query, &mut rewriter).is_break() {
@@ -256,12 +263,12 @@ impl VisitorMut for Rewriter {
     fn pre_visit_select(&mut self, select: &mut AstSelect) -> ControlFlow<()> {
         self.check(forms::not_trinos(select))?;
         self.check(reserved_alias(select))?;
-        self.check(forms::grouping_calls(select))?;
         forms::group_by_auto(select);
         self.check(stars::expand(select))?;
         aliases::source_names(select);
         forms::inline_windows(select);
         forms::group_unnest(select);
+        forms::several_in_one_key(select);
         forms::distinct_groups(select);
         forms::flatten_group_by(select);
         for condition in select.selection.iter_mut().chain(select.having.iter_mut()) {
@@ -307,6 +314,11 @@ impl VisitorMut for Rewriter {
             let at = function.name.span().start;
             if super::lower::is_refused(&name) {
                 self.error = Some(Error::not_supported(format_args!("Function '{name}' is not supported")));
+                return ControlFlow::Break(());
+            }
+            if RESERVED.contains(&name.as_str()) {
+                let text = format!("mismatched input '{name}'. Expecting: <expression>");
+                self.error = Some(Error::syntax(at.line.max(1), at.column.max(1), text));
                 return ControlFlow::Break(());
             }
             let text = format!("line {}:{}: Function '{name}' not registered", at.line.max(1), at.column.max(1));

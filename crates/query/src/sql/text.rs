@@ -18,9 +18,16 @@ pub(crate) struct Source<'a> {
 impl<'a> Source<'a> {
     pub(crate) fn new(text: &'a str) -> Result<Self> {
         let mut tokens = Vec::new();
-        Tokenizer::new(&Trino, text)
-            .tokenize_with_location_into_buf(&mut tokens)
-            .map_err(|error| Error::syntax(error.location.line, error.location.column, error.message))?;
+        Tokenizer::new(&Trino, text).tokenize_with_location_into_buf(&mut tokens).map_err(|error| {
+            let text = error.message;
+            let quote = match text.as_str() {
+                "Unterminated string literal" => "mismatched input '''. ",
+                other if other.starts_with("Expected close delimiter") => "mismatched input '\"'. ",
+                other if other.contains("hex digit") => "mismatched input. ",
+                _ => "",
+            };
+            Error::syntax(error.location.line, error.location.column, format_args!("{quote}{text}"))
+        })?;
         tokens.retain(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
         while tokens.last().is_some_and(|token| token.token == Token::SemiColon) {
             tokens.pop();

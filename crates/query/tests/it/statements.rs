@@ -6,6 +6,66 @@ use query::catalog::{Catalog, Table};
 use crate::{LAZY, Lake};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_of_a_table_are_told_apart() {
+    let lake = Lake::new().await;
+    for (columns, expected) in [
+        ("(a int, A string)", "FAILED: SemanticException [Error 10036]: Duplicate column name: a"),
+        (
+            "(a int) PARTITIONED BY (a string)",
+            "FAILED: SemanticException [Error 10035]: Column repeated in partitioning columns",
+        ),
+        (
+            "(a int) CLUSTERED BY (b) INTO 4 BUCKETS",
+            "FAILED: SemanticException [Error 10002]: Invalid column reference 'b'",
+        ),
+    ] {
+        assert_eq!(lake.fails(&format!("CREATE EXTERNAL TABLE t {columns} LOCATION 's3://b/t/'")).await, expected);
+    }
+    lake.step("CREATE EXTERNAL TABLE t (a int, b int) PARTITIONED BY (k string) LOCATION 's3://b/t/'").await;
+    for change in [
+        "ADD COLUMNS (c int, c int)",
+        "ADD COLUMNS (k int)",
+        "ADD COLUMNS (a int)",
+        "REPLACE COLUMNS (k int)",
+        "CHANGE COLUMN a b int",
+        "CHANGE COLUMN a k int",
+    ] {
+        let text = lake.fails(&format!("ALTER TABLE t {change}")).await;
+        assert!(text.contains("Duplicate column name: "), "{change}: {text}");
+    }
+    lake.step("ALTER TABLE t REPLACE COLUMNS (a bigint, c int)").await;
+    let names: Vec<String> = lake.catalog_table("t").await.columns().iter().map(|column| column.name.clone()).collect();
+    assert_eq!(names, ["a", "c"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sets_are_of_types_common_to_their_queries() {
+    let lake = Lake::new().await;
+    lake.step("CREATE TABLE u WITH (external_location='s3://b/u/') AS SELECT 1 AS a UNION ALL SELECT 2.5").await;
+    assert_eq!(lake.catalog_table("u").await.columns()[0].ty, "decimal(11,1)");
+    assert_eq!(lake.rows("SELECT a FROM u ORDER BY a").await, "\"1.0\"\n\"2.5\"\n");
+    lake.step("CREATE VIEW w AS SELECT 1 AS a EXCEPT SELECT 2.50 ORDER BY a").await;
+    assert_eq!(lake.catalog_table("w").await.columns()[0].ty, "decimal(12,2)");
+    assert_eq!(lake.rows("SELECT a FROM w").await, "\"1.00\"\n");
+    let of = |sql: &'static str| async {
+        let outcome = lake.step(sql).await;
+        outcome.columns.iter().map(|column| column.ty.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("SELECT 1 AS a UNION ALL SELECT 2.5 ORDER BY a").await, ["decimal"]);
+    assert_eq!(of("SELECT SMALLINT '1' AS a UNION SELECT BIGINT '7'").await, ["bigint"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sketches_are_no_results() {
+    let lake = Lake::new().await;
+    for sql in ["SELECT approx_set(x) FROM (VALUES 1) t(x)", "SELECT ARRAY[tdigest_agg(x)] FROM (VALUES 1e0) t(x)"] {
+        let text = lake.fails(sql).await;
+        assert!(text.starts_with("NOT_SUPPORTED: Values of type "), "{sql}: {text}");
+    }
+    assert_eq!(lake.rows("SELECT cardinality(approx_set(x)) FROM (VALUES 1, 2, 2) t(x)").await, "\"2\"\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_are_made_read_and_dropped() {
     let lake = Lake::new().await;
     lake.table("flights", "carrier string, arr_delay double, month bigint", "", LAZY, &[("field.delim", ",")]).await;
