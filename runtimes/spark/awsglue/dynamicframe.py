@@ -73,6 +73,13 @@ def _spelled(frame, path):
     return ".".join(names)
 
 
+class ResolveOption:
+    """How toDF() makes one type of a choice: `Project` or `Cast` to a type, or `KeepAsStruct`."""
+
+    def __init__(self, path, action, target=None):
+        self.path, self.action, self.target = path, action, target
+
+
 class DynamicFrame:
     def __init__(self, df, glue_ctx, name=""):
         self._df, self.glue_ctx, self.name = df, glue_ctx, name
@@ -82,7 +89,10 @@ class DynamicFrame:
         return cls(dataframe, glue_ctx, name)
 
     def toDF(self, options=None):
-        return self._df
+        frame = self._df
+        for option in options or []:
+            frame = _resolve(frame, option.path, _action(option))
+        return frame
 
     def _with(self, df):
         return DynamicFrame(df, self.glue_ctx, self.name)
@@ -283,8 +293,13 @@ class DynamicFrame:
         return DynamicFrameCollection({name1: self._with(self._df.filter(match)), name2: self._with(self._df.filter(~match))}, self.glue_ctx)
 
     def spigot(self, path, options=None, *_, **__):
-        rows = (options or {}).get("topk", 10)
-        self._df.limit(int(rows)).write.mode("append").json(path)
+        """The first `topk` records, of those that are drawn by `prob`."""
+        given = dict(options or {})
+        rows, chance = int(given.pop("topk", 10)), float(given.pop("prob", 1.0))
+        if given or not 0 <= chance <= 1:
+            raise ValueError(f"spigot: topk and prob, between 0 and 1, are its options: {options}")
+        frame = self._df if chance == 1 else self._df.sample(chance)
+        frame.limit(rows).write.mode("append").json(path)
         return self
 
 
@@ -329,6 +344,16 @@ def _resolved(value, kind, target):
     """A value as one type; of a choice, whichever alternative it holds."""
     F, names = _functions(), choice_types(kind)
     return F.coalesce(*[value.getField(n).try_cast(target) for n in names]) if names else value.try_cast(target)
+
+
+def _action(option):
+    """A ResolveOption as ResolveChoice writes it: `project:long`. Source: AWS Glue Developer Guide, "DynamicFrame class", toDF."""
+    verb = {"project": "project", "cast": "cast", "keepasstruct": "keep_as_struct"}.get(str(option.action).lower())
+    if verb is None:
+        raise ValueError(f"Invalid ResolveOption action: {option.action}")
+    target = option.target() if isinstance(option.target, type) else option.target
+    target = target if isinstance(target, str) or target is None else target.simpleString()
+    return verb if verb == "keep_as_struct" else f"{verb}:{target or ''}"
 
 
 def _resolve(frame, path, action):
