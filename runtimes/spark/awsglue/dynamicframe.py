@@ -186,6 +186,11 @@ class DynamicFrame:
         old, new = old_name.replace("`", ""), new_name.replace("`", "")
         if old in self._df.columns:
             return self._with(self._df.withColumnRenamed(old, new))
+        source, target = _parts(old_name), _parts(new_name)
+        if len(target) > 1 and source[:-1] == target[:-1]:
+            # A full path: the field stays in its struct.
+            inner = self._df[f"`{target[0]}`"].withField(_within(target), column(self._df, old_name)).dropFields(_within(source))
+            return self._with(self._df.withColumn(target[0], inner))
         return self._with(self._df.withColumn(new, column(self._df, old_name))).drop_fields([old_name])
 
     def filter(self, f, *_, **__):
