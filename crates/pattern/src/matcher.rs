@@ -214,14 +214,14 @@ fn numeric(operand: &Value) -> Result<Vec<(Bound, f64)>, Error> {
     let Some(top @ (Bound::Less | Bound::LessOrEqual)) = Bound::parse(operator) else {
         return wrong(format!("Bad numeric range operator: {operator}"));
     };
-    let last = limit(operator, list.get(3))?;
+    let highest = limit(operator, list.get(3))?;
     if list.len() > 4 {
         return wrong("Too many terms in numeric range expression".to_owned());
     }
-    if first >= last {
+    if first >= highest {
         return wrong("Bottom must be less than top".to_owned());
     }
-    Ok(vec![(bound, first), (top, last)])
+    Ok(vec![(bound, first), (top, highest)])
 }
 
 /// Source: EventBridge User Guide, "Numeric matching": the values that it works with.

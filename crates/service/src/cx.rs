@@ -203,6 +203,12 @@ impl Principal {
         }
     }
 
+    /// What `aws:PrincipalArn` is: a role's own, not its session's, and a federated user's.
+    pub fn principal_arn(&self, account: &str) -> String {
+        let own = self.policy_arn().filter(|_| self.federated().is_none());
+        own.map_or_else(|| self.arn(account), str::to_owned)
+    }
+
     /// What a session was made with; none for long-lived keys.
     pub fn session(&self) -> Option<&SessionContext> {
         match self {

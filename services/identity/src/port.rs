@@ -187,6 +187,7 @@ impl service::identity::Identity for Identity {
 
 impl Identity {
     /// What all the policies that the caller has or is bounded by say together. Source: IAM User Guide, "Policy evaluation logic".
+    #[expect(clippy::too_many_lines, reason = "one step after the other")]
     async fn weigh(
         &self,
         principal: &Principal,

@@ -192,11 +192,7 @@ impl Request<'_> {
             // `aws:SourceOwner`, the account that asks, is SNS's own. Source: SNS Developer Guide, "Example cases for Amazon SNS access
             // control".
             "aws:sourceowner" | "aws:principalaccount" => one(cx.caller_account()),
-            "aws:principalarn" if principal.federated().is_some() => one(&principal.arn(cx.caller_account())),
-            "aws:principalarn" => some(principal.policy_arn())
-                .into_iter()
-                .chain(principal.policy_arn().is_none().then(|| principal.arn(cx.caller_account())))
-                .collect(),
+            "aws:principalarn" => one(&principal.principal_arn(cx.caller_account())),
             "aws:principaltype" => one(match principal {
                 Principal::Role { .. } => "AssumedRole",
                 Principal::User { .. } if principal.federated().is_some() => "FederatedUser",

@@ -16,9 +16,15 @@ use crate::trail::{find, place};
 /// Source: CloudTrail API Reference, AddTags.
 const MOST: usize = 50;
 
-pub(super) fn map(tags: Vec<Tag>) -> Result<BTreeMap<String, String>, Error> {
+pub(super) fn map(cx: &Cx, tags: Vec<Tag>) -> Result<BTreeMap<String, String>, Error> {
     let map: BTreeMap<String, String> = tags.into_iter().map(|tag| (tag.key, tag.value.unwrap_or_default())).collect();
     check(&map)?;
+    // A service that makes the trail for somebody may set them: stacks do.
+    if let Some(key) = map.keys().find(|key| key.starts_with("aws:"))
+        && cx.called_via().is_none()
+    {
+        return Err(error::invalid_tag_parameter_exception(format!("The tag {key} begins with aws:")));
+    }
     Ok(map)
 }
 
@@ -26,16 +32,13 @@ fn check(tags: &BTreeMap<String, String>) -> Result<(), Error> {
     if tags.len() > MOST {
         return Err(error::tags_limit_exceeded_exception(format!("A trail has at most {MOST} tags.")));
     }
-    match tags.keys().find(|key| key.starts_with("aws:")) {
-        Some(key) => Err(error::invalid_tag_parameter_exception(format!("The tag {key} begins with aws:"))),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 #[async_trait]
 impl Handle<AddTags> for Trails {
     async fn handle(&self, cx: &Cx, req: AddTagsRequest) -> Result<AddTagsResponse, Error> {
-        let (place, new) = (place(cx, &req.resource_id), map(req.tags_list)?);
+        let (place, new) = (place(cx, &req.resource_id), map(cx, req.tags_list)?);
         cx.write(&self.store, move |tx| {
             let mut trail = find(tx, &place)?;
             trail.tags.extend(new.clone());

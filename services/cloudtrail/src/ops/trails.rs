@@ -39,7 +39,7 @@ impl Handle<CreateTrail> for Trails {
             multi_region: req.is_multi_region_trail == Some(true),
             selectors: vec![all_management()],
             advanced: Vec::new(),
-            tags: super::tags::map(req.tags_list.unwrap_or_default())?,
+            tags: super::tags::map(cx, req.tags_list.unwrap_or_default())?,
             logging: false,
             started_ms: None,
             stopped_ms: None,
