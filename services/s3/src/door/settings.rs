@@ -611,10 +611,10 @@ pub(super) async fn list_metrics(
     s3: &S3,
     req: S3Request<ListBucketMetricsConfigurationsInput>,
 ) -> Answer<ListBucketMetricsConfigurationsOutput> {
-    let token = req.input.continuation_token;
-    let (page, next) = s3.metrics_page(&req.input.bucket, token.as_deref()).await.map_err(error)?;
+    let after = req.input.continuation_token;
+    let (page, next) = s3.metrics_page(&req.input.bucket, after.as_deref()).await.map_err(error)?;
     answer(ListBucketMetricsConfigurationsOutput {
-        continuation_token: token,
+        continuation_token: after,
         is_truncated: Some(next.is_some()),
         metrics_configuration_list: (!page.is_empty()).then_some(page),
         next_continuation_token: next,
