@@ -569,6 +569,10 @@ def jobs():
     stopped = glue().batch_stop_job_run(JobName=name, JobRunIds=[id, "jr_none"])
     equal((stopped["SuccessfulSubmissions"], sorted(e["JobRunId"] for e in stopped["Errors"])), ([], sorted([id, "jr_none"])))
     refused("IdempotentParameterMismatchException", name, glue().create_job, Name=name, Role="r", Command=command)
+    for words, given in (("10080", {"Timeout": 10081}), ("FLEX", {"ExecutionClass": "FLEX"}),
+                         ("FLEX", {"ExecutionClass": "FLEX", "Command": {**command, "Name": "glueetl"}, "GlueVersion": "2.0"})):
+        refused("InvalidInputException", words, glue().create_job, **{"Name": named("j"), "Role": "r", "Command": command, **given})
+        refused("InvalidInputException", words, glue().update_job, JobName=name, JobUpdate={"Role": "r", "Command": command, **given})
     refused("ValidationException", "maxResults", glue().get_jobs, MaxResults=0)
     refused("ValidationException", "maxResults", glue().list_jobs, MaxResults=0)
     refused("ValidationException", "jobNames", glue().batch_get_jobs)

@@ -94,6 +94,15 @@ def versions_and_aliases():
     equal(json.load(lam().invoke(FunctionName=f"{name}:live", Payload="0")["Payload"]), [0, "two", "2"])
     weights = {"AdditionalVersionWeights": {"1": 0.5}}
     equal(lam().update_alias(FunctionName=name, Name="live", RoutingConfig=weights)["RoutingConfig"], weights)
+    for version, weight, code, words in (("2", 0.5, "InvalidParameterValueException", "already included"), ("$LATEST", 0.5, "InvalidParameterValueException", "more than 1 version"),
+                                         ("9", 0.5, "ResourceNotFoundException", f"{GONE}: {arn(name)}:9"), ("1", 1.5, "ValidationException", "less than or equal to 1.0")):
+        refused(code, words, lam().update_alias, FunctionName=name, Name="live", RoutingConfig={"AdditionalVersionWeights": {version: weight}})
+    refused("InvalidParameterValueException", "cannot be greater than 1", lam().create_alias, FunctionName=name, Name="both", FunctionVersion="2",
+            RoutingConfig={"AdditionalVersionWeights": {"1": 0.2, "9": 0.1}})
+    refused("InvalidParameterValueException", "more than 1 version", lam().create_alias, FunctionName=name, Name="both", FunctionVersion="$LATEST",
+            RoutingConfig={"AdditionalVersionWeights": {"1": 0.2}})
+    equal(lam().get_alias(FunctionName=name, Name="live")["RoutingConfig"], weights)
+    refused("RequestTooLargeException", "limit 6291456 bytes", lam().invoke, FunctionName=name, Payload="1" * 6291457)
     lam().create_alias(FunctionName=name, Name="old", FunctionVersion="1")
     equal(sorted(names(pages(lam().list_aliases, "Aliases", "NextMarker", "Marker", FunctionName=name, MaxItems=1)[0], "Name")), ["live", "old"])
     equal(names(lam().list_aliases(FunctionName=name, FunctionVersion="2")["Aliases"], "Name"), ["live"])

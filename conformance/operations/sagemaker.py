@@ -119,6 +119,8 @@ def transform_jobs():
     equal([(j["TransformJobName"], j["TransformJobStatus"]) for j in sm().list_transform_jobs(NameContains=name)["TransformJobSummaries"]], [(name, "Failed")])
     equal(sm().list_transform_jobs(NameContains=name, StatusEquals="Completed")["TransformJobSummaries"], [])
     refused("ResourceInUse", name, sm().create_transform_job, **job)
+    for given in ({"MaxPayloadInMB": 101}, {"MaxPayloadInMB": 60, "MaxConcurrentTransforms": 2}):
+        refused("ValidationException", "100 MB", sm().create_transform_job, **{**job, "TransformJobName": named("j"), **given})
     refused("ValidationException", f'Could not find model "{arn("model", "nothing-here")}"', sm().create_transform_job, **{**job, "TransformJobName": named("j"), "ModelName": "nothing-here"})
     refused("ValidationException", "Could not find requested job with name: nothing-here", sm().describe_transform_job, TransformJobName="nothing-here")
     refused("ValidationException", "Could not find requested job with name: nothing-here", sm().stop_transform_job, TransformJobName="nothing-here")

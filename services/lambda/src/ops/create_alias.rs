@@ -28,6 +28,7 @@ impl Handle<CreateAlias> for Lambda {
                 return Err(error::resource_conflict_exception(format!("Alias already exists: {arn}")));
             }
             check_version(tx, place, &name, &req.function_version)?;
+            check_routing(tx, place, &name, &req.function_version, req.routing_config.as_ref())?;
             let alias = AliasConfiguration {
                 alias_arn: Some(arn),
                 name: Some(req.name.clone()),
@@ -54,6 +55,40 @@ pub(super) fn check_version(tx: &mut Tx<'_>, place: &Scope, name: &str, version:
         None => version == LATEST,
     };
     if exists { Ok(()) } else { Err(place.not_found(name, Some(version))) }
+}
+
+/// The second version of an alias, and its part of the calls. Source: AWS Lambda Developer Guide, "Implement Lambda
+/// canary deployments using a weighted alias": two published versions at most.
+pub(super) fn check_routing(
+    tx: &mut Tx<'_>,
+    place: &Scope,
+    name: &str,
+    primary: &str,
+    routing: Option<&AliasRoutingConfiguration>,
+) -> Result<(), Error> {
+    let weights = routing.and_then(|routing| routing.additional_version_weights.as_ref());
+    let Some((version, weight)) = weights.and_then(|weights| weights.first_key_value()) else { return Ok(()) };
+    let invalid = |message: String| Err(error::invalid_parameter_value_exception(message).with("Type", "User"));
+    if !(0.0..=1.0).contains(weight) {
+        return Err(Error::validation(format!(
+            "1 validation error detected: Value '{{{version}={weight}}}' at 'routingConfig.additionalVersionWeights' failed \
+             to satisfy constraint: Map value must satisfy constraint: [Member must have value less than or equal to 1.0, \
+             Member must have value greater than or equal to 0.0]"
+        )));
+    }
+    if weights.is_some_and(|weights| weights.len() > 1) {
+        return invalid("Number of items in AdditionalVersionWeights cannot be greater than 1".to_owned());
+    }
+    if [primary, version.as_str()].contains(&LATEST) {
+        return invalid(format!("{LATEST} is not supported for an alias pointing to more than 1 version"));
+    }
+    if version == primary {
+        return invalid(format!(
+            "Invalid function version {version}. Function version {version} is already included in routing \
+             configuration."
+        ));
+    }
+    check_version(tx, place, name, version)
 }
 
 pub(super) fn not_found(place: &Scope, name: &str, alias: &str) -> Error {

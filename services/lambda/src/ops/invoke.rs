@@ -19,9 +19,10 @@ use crate::Lambda;
 use crate::asynchronous::{Event, Events};
 use crate::function::{Name, Scope};
 use crate::invoke::{Call, Finished};
-use crate::runtime::MAX_RESPONSE_BYTES;
 
 const MAX_EVENT_BYTES: usize = 1 << 20;
+/// 6 MB; an answer may have a hundred bytes more.
+const MAX_REQUEST_BYTES: usize = 6 << 20;
 
 #[async_trait]
 impl Handle<Invoke> for Lambda {
@@ -94,13 +95,13 @@ impl Lambda {
                 ..Default::default()
             }));
         }
-        too_large(call.payload.len(), MAX_RESPONSE_BYTES, "RequestResponse")?;
+        too_large(call.payload.len(), MAX_REQUEST_BYTES, "RequestResponse")?;
         let finished = self.run_durable(cx, &resolved, call, name).await?;
         Ok(Some(response(finished, false)))
     }
 
     async fn synchronous(&self, cx: &Cx, call: Call) -> Result<Finished, Error> {
-        too_large(call.payload.len(), MAX_RESPONSE_BYTES, "RequestResponse")?;
+        too_large(call.payload.len(), MAX_REQUEST_BYTES, "RequestResponse")?;
         let Some(task) = cx.task_id() else {
             // As on AWS, a function runs to its end though its caller hung up.
             let me = self.me.upgrade().ok_or_else(|| Error::internal("the service is shutting down"))?;
@@ -164,7 +165,7 @@ impl Handle<InvokeWithResponseStream> for Lambda {
     ) -> Result<InvokeWithResponseStreamResponse, Error> {
         let name = Name::parse(&req.function_name, req.qualifier.as_deref())?;
         let payload = event_of(req.payload)?;
-        too_large(payload.len(), MAX_RESPONSE_BYTES, "RequestResponse")?;
+        too_large(payload.len(), MAX_REQUEST_BYTES, "RequestResponse")?;
         if req.invocation_type.as_deref() == Some("DryRun") {
             let place = Scope::of(cx);
             self.store.read(|tx| place.resolve_call(tx, &name, 1.0)).await?;

@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::create_alias::{check_version, is_weighted, not_found};
+use super::create_alias::{check_routing, check_version, is_weighted, not_found};
+use crate::function::LATEST;
 use crate::{Lambda, check};
 
 #[async_trait]
@@ -28,6 +29,8 @@ impl Handle<UpdateAlias> for Lambda {
             if let Some(routing) = &req.routing_config {
                 alias.routing_config = Some(routing.clone()).filter(is_weighted);
             }
+            let primary = alias.function_version.as_deref().unwrap_or(LATEST);
+            check_routing(tx, place, &name, primary, alias.routing_config.as_ref())?;
             alias.revision_id = Some(revision.clone());
             tx.put_json(key, &alias)?;
             Ok(alias)

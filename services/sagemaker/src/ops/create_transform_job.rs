@@ -23,6 +23,7 @@ impl Handle<CreateTransformJob> for SageMaker {
                 return Err(Error::validation(format!("{what} must be an s3:// path, not {path}")));
             }
         }
+        check_payload(&req)?;
         let arn = job_arn(cx, &req.transform_job_name);
         let (place, now) = (JobKey::of(cx, &req.transform_job_name), Timestamp(cx.now()));
         let (model, tags) = (model_key(cx, &req.model_name), tags_key(cx, &arn));
@@ -47,6 +48,21 @@ impl Handle<CreateTransformJob> for SageMaker {
         cx.began(Worker::Job(task));
         Ok(made)
     }
+}
+
+/// Source: SageMaker API Reference, CreateTransformJob, MaxPayloadInMB: 100 MB, for all at once too.
+fn check_payload(req: &CreateTransformJobRequest) -> Result<(), Error> {
+    let (payload, at_once) =
+        (i64::from(req.max_payload_in_mb.unwrap_or(0)), i64::from(req.max_concurrent_transforms.unwrap_or(0)));
+    if payload > 100 {
+        return Err(Error::validation(format!("MaxPayloadInMB cannot be greater than 100 MB, given: {payload}")));
+    }
+    if payload * at_once > 100 {
+        let message =
+            format!("MaxConcurrentTransforms * MaxPayloadInMB cannot exceed 100 MB, given: {at_once} * {payload}");
+        return Err(Error::validation(message));
+    }
+    Ok(())
 }
 
 fn described(req: CreateTransformJobRequest, arn: String, now: Timestamp) -> DescribeTransformJobResponse {

@@ -10,12 +10,15 @@ use crate::jobs::{Jobs, bookmarks};
 use crate::scope::Scope;
 use crate::tags;
 
+/// The longest Timeout of a job or run.
+pub(super) const MAX_TIMEOUT_MINUTES: i32 = 10_080;
 const COMMANDS: [&str; 4] = ["glueetl", "pythonshell", "gluestreaming", "glueray"];
 
 #[async_trait]
 impl Handle<CreateJob> for Jobs {
     async fn handle(&self, cx: &Cx, req: CreateJobRequest) -> Result<CreateJobResponse, Error> {
         check_command(&req.command)?;
+        check_runs(req.timeout, req.execution_class.as_deref(), &req.command, req.glue_version.as_deref())?;
         let (key, name) = (job_key(cx, &req.name), req.name.clone());
         let place = RunKey::of(cx, &name, "");
         let (scope, arn) = (Scope::of(cx), cx.arn("glue", format!("job/{name}")));
@@ -53,6 +56,26 @@ pub(super) fn check_command(command: &JobCommand) -> Result<(), Error> {
         Some(location) if location.starts_with("s3://") => Ok(()),
         _ => invalid("ScriptLocation of the job's command must be an s3:// path".to_owned()),
     }
+}
+
+/// Source: AWS Glue API Reference, Job: a Timeout is less than 7 days; FLEX is for glueetl with Glue 3.0 and above.
+pub(super) fn check_runs(
+    timeout: Option<i32>,
+    class: Option<&str>,
+    command: &JobCommand,
+    version: Option<&str>,
+) -> Result<(), Error> {
+    let invalid = |message: String| Err(api_glue::error::invalid_input_exception(message));
+    if let Some(minutes) = timeout.filter(|minutes| *minutes > MAX_TIMEOUT_MINUTES) {
+        return invalid(format!("Timeout must be at most {MAX_TIMEOUT_MINUTES} minutes (7 days), given: {minutes}"));
+    }
+    let old = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok()).is_some_and(|major| major < 3);
+    if class == Some("FLEX") && (command.name.as_deref() != Some("glueetl") || old) {
+        return invalid(
+            "ExecutionClass FLEX is for jobs of command type glueetl with Glue version 3.0 and above".to_owned(),
+        );
+    }
+    Ok(())
 }
 
 fn same(a: &Job, b: &Job) -> bool {

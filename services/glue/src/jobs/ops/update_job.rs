@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::{Error, Timestamp};
 
-use super::create_job::check_command;
+use super::create_job::{check_command, check_runs};
 use crate::jobs::records::{JobRecord, job_key, load_job};
 use crate::jobs::{Jobs, capacity};
 
@@ -18,7 +18,10 @@ impl Handle<UpdateJob> for Jobs {
         let (key, now) = (job_key(cx, &req.job_name), Timestamp(cx.now()));
         cx.write(&self.store, move |tx| {
             let old = load_job(tx, &key, &req.job_name)?;
-            tx.put_json(&key, &JobRecord::new(updated(old, req.job_update.clone(), now)))?;
+            let new = updated(old, req.job_update.clone(), now);
+            let command = new.command.clone().unwrap_or_default();
+            check_runs(new.timeout, new.execution_class.as_deref(), &command, new.glue_version.as_deref())?;
+            tx.put_json(&key, &JobRecord::new(new))?;
             Ok(UpdateJobResponse { job_name: Some(req.job_name.clone()) })
         })
         .await
