@@ -7,6 +7,7 @@ resource is as it was before.
 
 Closes with 'N passed, N failed'.
 """
+import functools
 import json
 import os
 import pathlib
@@ -24,6 +25,8 @@ import boto3  # noqa: E402
 import defaults  # noqa: E402
 from defaults import ACCOUNT, FUNCTION, QUEUE, REGION, ROLE, TAGS, TOPIC, arn, iam, plain, policy  # noqa: E402
 
+client = functools.cache(boto3.client)
+
 SERVICES = ["athena", "cloudformation", "cloudtrail", "cloudwatch", "dynamodb", "ecr", "events", "glue", "iam", "kms", "lambda", "logs", "pipes", "s3", "sagemaker",
             "scheduler", "secretsmanager", "sns", "sqs", "ssm", "states"]
 # What looks, what undoes, and what hands a role on.
@@ -39,7 +42,7 @@ def everybody(action, resource):
 
 def more_types(version):
     """Types of which all is said when they are made: what they have."""
-    url = boto3.client("sqs").get_queue_url(QueueName="base")["QueueUrl"]
+    url = client("sqs").get_queue_url(QueueName="base")["QueueUrl"]
     machine = arn("states", "stateMachine:fresh")
     image = "000000000000.dkr.ecr.us-east-1.amazonaws.com/lakerun-inference:latest"
     return {
@@ -90,19 +93,19 @@ def more_types(version):
 
 def more_base():
     """What they name, beside what the defaults' types name."""
-    boto3.client("iam").create_user(UserName="base")
-    boto3.client("stepfunctions").create_state_machine(name="fresh", definition=json.dumps(defaults.ASL), roleArn=ROLE)
-    boto3.client("sns").create_topic(Name="second")
-    boto3.client("glue").create_registry(RegistryName="base")
-    boto3.client("glue").create_table(DatabaseName="base", TableInput={"Name": "rows", "PartitionKeys": [{"Name": "p", "Type": "string"}],
+    client("iam").create_user(UserName="base")
+    client("stepfunctions").create_state_machine(name="fresh", definition=json.dumps(defaults.ASL), roleArn=ROLE)
+    client("sns").create_topic(Name="second")
+    client("glue").create_registry(RegistryName="base")
+    client("glue").create_table(DatabaseName="base", TableInput={"Name": "rows", "PartitionKeys": [{"Name": "p", "Type": "string"}],
                                                                        "StorageDescriptor": {"Columns": [{"Name": "a", "Type": "int"}], "Location": "s3://base-bucket/rows/"}})
-    boto3.client("s3").put_object(Bucket="base-bucket", Key="layer.zip", Body=defaults.zipped("x = 1"))
-    boto3.client("s3").put_bucket_policy(Bucket="base-logs", Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+    client("s3").put_object(Bucket="base-bucket", Key="layer.zip", Body=defaults.zipped("x = 1"))
+    client("s3").put_bucket_policy(Bucket="base-logs", Policy=json.dumps({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": ["s3:GetBucketAcl", "s3:PutObject"],
          "Resource": ["arn:aws:s3:::base-logs", "arn:aws:s3:::base-logs/*"]}]}))
     image = "000000000000.dkr.ecr.us-east-1.amazonaws.com/lakerun-inference:latest"
-    boto3.client("sagemaker").create_model(ModelName="base", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": image})
-    boto3.client("iam").create_role(RoleName="deployer", AssumeRolePolicyDocument=json.dumps(defaults.trust("cloudformation")))
+    client("sagemaker").create_model(ModelName="base", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": image})
+    client("iam").create_role(RoleName="deployer", AssumeRolePolicyDocument=json.dumps(defaults.trust("cloudformation")))
 
 
 # Whose resources are asked for, where a type's are asked for parent by parent.
@@ -111,10 +114,10 @@ PARENTS = {"WorkGroup": ["base"], "FunctionName": ["base", "base2", "base3"], "T
 
 
 def asked(service, operation, member, **given):
-    client = boto3.client(service)
+    caller = client(service)
     try:
-        answer = getattr(client, operation)(**given)
-    except client.exceptions.ClientError as error:
+        answer = getattr(caller, operation)(**given)
+    except caller.exceptions.ClientError as error:
         return error.response["Error"]["Code"]
     found = answer.get(member)
     return [{key: value for key, value in one.items() if not defaults.APART.search(key)} if isinstance(one, dict) else one for one in found] if isinstance(found, list) else found
@@ -122,7 +125,7 @@ def asked(service, operation, member, **given):
 
 def inventory(listed):
     """All that there is, of every type that can be listed, and what stacks may have put onto what was there."""
-    control, found = boto3.client("cloudcontrol"), {}
+    control, found = client("cloudcontrol"), {}
     for kind, parent in listed:
         models = [{}] if parent is None else [{"ResourceModel": json.dumps({parent: value})} for value in PARENTS[parent]]
         for model in models:
@@ -133,12 +136,12 @@ def inventory(listed):
                                            if not one["Identifier"].startswith("/aws/") and "log_stream_created_by_aws" not in one["Identifier"]]
             except control.exceptions.ClientError as error:
                 found[kind, str(model)] = error.response["Error"]["Code"]
-    kms = boto3.client("kms")
+    kms = client("kms")
     told = [kms.describe_key(KeyId=key)["KeyMetadata"] for key in found["AWS::KMS::Key", "{}"]]
     # A key of AWS is made when it is first named, and stays.
     keys = [key["KeyId"] for key in told if key["KeyState"] != "PendingDeletion" and key["KeyManager"] == "CUSTOMER"]
     found["AWS::KMS::Key", "{}"] = keys
-    url = boto3.client("sqs").get_queue_url(QueueName="base")["QueueUrl"]
+    url = client("sqs").get_queue_url(QueueName="base")["QueueUrl"]
     for service, operation, member, given in (
             ("glue", "get_classifiers", "Classifiers", {}), ("glue", "get_connections", "ConnectionList", {}), ("glue", "list_data_quality_rulesets", "Rulesets", {}),
             ("glue", "get_partitions", "Partitions", {"DatabaseName": "base", "TableName": "rows"}), ("glue", "get_security_configurations", "SecurityConfigurations", {}),
@@ -151,26 +154,26 @@ def inventory(listed):
             ("lambda", "get_layer_version_policy", "Policy", {"LayerName": "base", "VersionNumber": 1})):
         found[service, operation, str(given)] = asked(service, operation, member, **given)
     for topic in ("base", "second"):
-        told = json.loads(boto3.client("sns").get_topic_attributes(TopicArn=arn("sns", topic))["Attributes"]["Policy"])
+        told = json.loads(client("sns").get_topic_attributes(TopicArn=arn("sns", topic))["Attributes"]["Policy"])
         found["sns", topic] = told["Id"] if told.get("Id") == "__default_policy_ID" else told
     return found
 
 
 def may(actions):
     """What the stacks' role may do from now on."""
-    boto3.client("iam").put_role_policy(RoleName="deployer", PolicyName="may", PolicyDocument=json.dumps(
+    client("iam").put_role_policy(RoleName="deployer", PolicyName="may", PolicyDocument=json.dumps(
         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ALWAYS + sorted(actions), "Resource": "*"}]}))
 
 
 def settled(stack):
-    stacks = boto3.client("cloudformation")
+    stacks = client("cloudformation")
     while (found := stacks.describe_stacks(StackName=stack)["Stacks"][0])["StackStatus"].endswith("IN_PROGRESS"):
         time.sleep(0.02)
     return found["StackStatus"]
 
 
 def reasons(stack):
-    events = boto3.client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
+    events = client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
     return [one.get("ResourceStatusReason", "") for one in events if one["ResourceStatus"].endswith("_FAILED")]
 
 
@@ -186,7 +189,7 @@ def next_action(stack, allowed):
 
 def gone(stack, allowed):
     """Deletes a stack, with what that asks of the role."""
-    stacks = boto3.client("cloudformation")
+    stacks = client("cloudformation")
     stack_id = stacks.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]
     for _ in range(5):
         stacks.delete_stack(StackName=stack_id)
@@ -203,7 +206,7 @@ def differences(before, after):
 
 def creations(number, kind, properties, listed):
     """How many calls were let fail, each the last but those before."""
-    stacks, allowed, before = boto3.client("cloudformation"), set(), inventory(listed)
+    stacks, allowed, before = client("cloudformation"), set(), inventory(listed)
     for attempt in range(40):
         stack = f"c{number}-{attempt}"
         may(allowed)
@@ -225,7 +228,7 @@ def creations(number, kind, properties, listed):
 
 
 def updates(number, kind, needed, more, reader):
-    stacks, stack, allowed = boto3.client("cloudformation"), f"u{number}", set()
+    stacks, stack, allowed = client("cloudformation"), f"u{number}", set()
 
     def template(properties):
         return json.dumps({"Resources": {"R": {"Type": kind, "Properties": properties}, "Other": NOTHING}})
@@ -270,7 +273,7 @@ def filled(value, names):
 
 
 def listable():
-    stacks, found = boto3.client("cloudformation"), []
+    stacks, found = client("cloudformation"), []
     for page in stacks.get_paginator("list_types").paginate(Visibility="PUBLIC"):
         for one in page["TypeSummaries"]:
             schema = json.loads(stacks.describe_type(Type="RESOURCE", TypeName=one["TypeName"])["Schema"])
@@ -287,8 +290,8 @@ def main():
     try:
         version = defaults.base()
         more_base()
-        connection = boto3.client("events").describe_connection(Name="base")["ConnectionArn"]
-        key = boto3.client("kms").describe_key(KeyId="alias/base")["KeyMetadata"]["Arn"]
+        connection = client("events").describe_connection(Name="base")["ConnectionArn"]
+        key = client("kms").describe_key(KeyId="alias/base")["KeyMetadata"]["Arn"]
         listed = listable()
         every = dict(defaults.types(version))
         # Who protects a table from being deleted keeps the way back from deleting it.

@@ -447,7 +447,7 @@ impl Source {
             let outcome = finished.as_ref().map_or(Outcome::NotCalled, |finished| self.outcome(finished, &piece));
             undelivered = if outcome == Outcome::NotCalled { undelivered.saturating_add(1) } else { 0 };
             let After { done, again, given_up, tries } = self.retries().after(piece, tries, outcome);
-            self.take_state(position, &done, finished.as_ref().ok());
+            take_state(position, &done, finished.as_ref().ok());
             if position.note(outcome) && done.is_empty() {
                 self.keep(run, position).await?;
             }
@@ -471,15 +471,6 @@ impl Source {
             }
         }
         Ok(false)
-    }
-
-    /// What the function has made of the window's state, where it was done with any of the records.
-    fn take_state(&self, position: &mut Position, done: &[Record], finished: Option<&Finished>) {
-        let Some(window) = position.window.as_mut().filter(|_| !done.is_empty()) else { return };
-        if let Some(state) = finished.and_then(|finished| window::state_of(&finished.payload)) {
-            window.state = state;
-            window.begins_anew = false;
-        }
     }
 
     fn retries(&self) -> Retries {
@@ -592,4 +583,13 @@ fn event(record: &Record, stream: &str) -> Value {
     let mut event = reflect::into_value(record.clone());
     event["eventSourceARN"] = stream.into();
     event
+}
+
+/// What the function has made of the window's state, where it was done with any of the records.
+fn take_state(position: &mut Position, done: &[Record], finished: Option<&Finished>) {
+    let Some(window) = position.window.as_mut().filter(|_| !done.is_empty()) else { return };
+    if let Some(state) = finished.and_then(|finished| window::state_of(&finished.payload)) {
+        window.state = state;
+        window.begins_anew = false;
+    }
 }

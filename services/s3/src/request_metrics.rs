@@ -114,7 +114,8 @@ impl S3 {
             home.require(tx)?;
             let mut all: Vec<MetricsConfiguration> = tx.get_json(&key)?.unwrap_or_default();
             change(&mut all)?;
-            Ok(if all.is_empty() { tx.delete(&key)? } else { tx.put_json(&key, &all)? })
+            if all.is_empty() { tx.delete(&key) } else { tx.put_json(&key, &all) }?;
+            Ok(())
         })
         .await
     }

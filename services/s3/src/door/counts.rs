@@ -31,9 +31,10 @@ impl Counted {
         let bucket = s3.governed(&target.bucket).await.ok().filter(|bucket| !bucket.metrics.is_empty())?;
         let host_has_bucket = host::names_bucket(request.headers());
         let (method, headers) = (request.method(), request.headers());
-        let operation = match super::form::is_form(request) {
-            true => "PostObject",
-            false => gate::told(method, host_has_bucket, request.uri(), headers).unwrap_or_default(),
+        let operation = if super::form::is_form(request) {
+            "PostObject"
+        } else {
+            gate::told(method, host_has_bucket, request.uri(), headers).unwrap_or_default()
         };
         let path = request.uri().path().trim_start_matches('/');
         let key = if host_has_bucket { path } else { path.split_once('/').map_or("", |(_, key)| key) };
