@@ -94,7 +94,7 @@ def versions_and_aliases():
     equal(json.load(lam().invoke(FunctionName=f"{name}:live", Payload="0")["Payload"]), [0, "two", "2"])
     weights = {"AdditionalVersionWeights": {"1": 0.5}}
     equal(lam().update_alias(FunctionName=name, Name="live", RoutingConfig=weights)["RoutingConfig"], weights)
-    for version, weight, code, words in (("2", 0.5, "InvalidParameterValueException", "already included"), ("$LATEST", 0.5, "InvalidParameterValueException", "more than 1 version"),
+    for version, weight, code, words in (("2", 0.5, "InvalidParameterValueException", "already included"), ("$LATEST", 0.5, "ValidationException", "[0-9]+"),
                                          ("9", 0.5, "ResourceNotFoundException", f"{GONE}: {arn(name)}:9"), ("1", 1.5, "ValidationException", "less than or equal to 1.0")):
         refused(code, words, lam().update_alias, FunctionName=name, Name="live", RoutingConfig={"AdditionalVersionWeights": {version: weight}})
     refused("InvalidParameterValueException", "cannot be greater than 1", lam().create_alias, FunctionName=name, Name="both", FunctionVersion="2",

@@ -170,8 +170,9 @@ def unproven_names(source):
 
 def unknowable(construct):
     """What stands for something that nobody has looked at, whatever answer some case of it gave: text that is not read, kinds that are not
-    known, files that are read by another reader than ours, patterns that are no literals or are not alike in Java and Rust."""
-    return "?" in construct or construct == "sql:unread" or construct.startswith(("sql:using:", "regex:other", "format:other"))
+    known, files that are read by another reader than ours, patterns that are no literals or are not alike in Java and Rust, lists over windows,
+    in which Sail keeps nulls."""
+    return "?" in construct or construct in {"sql:unread", "window:collect", "sql:window:collect"} or construct.startswith(("sql:using:", "regex:other", "format:other"))
 
 
 def _named_functions(tree):

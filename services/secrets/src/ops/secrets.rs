@@ -336,38 +336,37 @@ impl Handle<ListSecrets> for Secrets {
     async fn handle(&self, cx: &Cx, req: ListSecretsRequest) -> Result<ListSecretsResponse, Error> {
         let limit = req.max_results.and_then(|n| usize::try_from(n).ok()).unwrap_or(100);
         let after = req.next_token.map(|token| after(&token)).transpose()?;
+        let filters = req.filters.unwrap_or_default();
+        check_filters(&filters)?;
+        let scheduled = req.include_planned_deletion == Some(true);
+        let shown = move |s: &Secret| (scheduled || s.deletion.is_none()) && filters.iter().all(|f| passes(f, s));
         let (secrets, next) = match Order::of(req.sort_by.as_deref(), req.sort_order.as_deref())? {
-            None => self.by_name(cx, after, limit).await?,
+            None => self.by_name(cx, after, limit, shown).await?,
             Some(order) => {
                 let prefix = prefix(cx);
-                let all: Vec<Secret> = self.store.read(|tx| tx.list_json(&prefix, usize::MAX)).await?;
+                let mut all: Vec<Secret> = self.store.read(|tx| tx.list_json(&prefix, usize::MAX)).await?;
+                all.retain(shown);
                 order.page(all, after.as_deref(), limit)
             }
         };
         let next_token = next.map(|next| STANDARD.encode(next));
-        let filters = req.filters.unwrap_or_default();
-        check_filters(&filters)?;
-        let shown = secrets
-            .into_iter()
-            .filter(|s| req.include_planned_deletion == Some(true) || s.deletion.is_none())
-            .filter(|s| filters.iter().all(|f| passes(f, s)))
-            .map(|s| SecretListEntry {
-                rotation_enabled: s.rotation.as_ref().map(|rotation| rotation.enabled),
-                rotation_lambda_arn: s.rotation.as_ref().map(|rotation| rotation.lambda.clone()),
-                next_rotation_date: s.rotation.as_ref().and_then(next_rotation),
-                rotation_rules: s.rotation.as_ref().and_then(|rotation| rotation.rules.clone()),
-                last_rotated_date: s.rotation.as_ref().and_then(|rotation| rotation.rotated),
-                secret_versions_to_stages: Some(s.stages()),
-                arn: Some(s.arn),
-                name: Some(s.name),
-                description: s.description,
-                kms_key_id: s.kms_key_id,
-                last_changed_date: Some(s.changed),
-                created_date: Some(s.created),
-                deleted_date: s.deletion,
-                tags: Some(s.tags),
-                ..Default::default()
-            });
+        let shown = secrets.into_iter().map(|s| SecretListEntry {
+            rotation_enabled: s.rotation.as_ref().map(|rotation| rotation.enabled),
+            rotation_lambda_arn: s.rotation.as_ref().map(|rotation| rotation.lambda.clone()),
+            next_rotation_date: s.rotation.as_ref().and_then(next_rotation),
+            rotation_rules: s.rotation.as_ref().and_then(|rotation| rotation.rules.clone()),
+            last_rotated_date: s.rotation.as_ref().and_then(|rotation| rotation.rotated),
+            secret_versions_to_stages: Some(s.stages()),
+            arn: Some(s.arn),
+            name: Some(s.name),
+            description: s.description,
+            kms_key_id: s.kms_key_id,
+            last_changed_date: Some(s.changed),
+            created_date: Some(s.created),
+            deleted_date: s.deletion,
+            tags: Some(s.tags),
+            ..Default::default()
+        });
         Ok(ListSecretsResponse { secret_list: Some(shown.collect()), next_token })
     }
 }
@@ -379,21 +378,32 @@ fn next_rotation(rotation: &rotation::Rotation) -> Option<wire::Timestamp> {
 }
 
 impl Secrets {
-    /// A page in order of name, and the last name of it where there are more.
+    /// A page of those that are shown, in order of name, and the last name of it where there are more.
     async fn by_name(
         &self,
         cx: &Cx,
         after: Option<String>,
         limit: usize,
+        shown: impl Fn(&Secret) -> bool,
     ) -> Result<(Vec<Secret>, Option<String>), Error> {
         let prefix = prefix(cx);
-        let after = after.map(|name| prefix.clone().push(name).into_bytes()).unwrap_or_default();
-        let pairs = self.store.read(|tx| tx.scan_after(&prefix, &after, limit + 1)).await?;
-        let more = pairs.len() > limit;
-        let secrets: Result<Vec<Secret>, _> = pairs.iter().take(limit).map(|(k, v)| store::kv::decode(k, v)).collect();
-        let secrets = secrets?;
-        let next = secrets.last().filter(|_| more).map(|secret| secret.name.clone());
-        Ok((secrets, next))
+        let mut after = after.map(|name| prefix.clone().push(name).into_bytes()).unwrap_or_default();
+        let mut page: Vec<Secret> = Vec::new();
+        loop {
+            let pairs = self.store.read(|tx| tx.scan_after(&prefix, &after, 500)).await?;
+            let Some((last, _)) = pairs.last() else { return Ok((page, None)) };
+            after.clone_from(last);
+            for (key, value) in &pairs {
+                let secret: Secret = store::kv::decode(key, value)?;
+                if shown(&secret) {
+                    if page.len() == limit {
+                        let next = page.last().map(|secret| secret.name.clone());
+                        return Ok((page, next));
+                    }
+                    page.push(secret);
+                }
+            }
+        }
     }
 }
 
