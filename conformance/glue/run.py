@@ -703,10 +703,10 @@ def bounded_reads_of_several_paths(w):
     """The oldest files of all paths first: what a run leaves is older than nothing that it read, so that later runs read it. No key is a glob."""
     for id, key in enumerate(("old/b.json", "new/[1].json", "old/*.json", "new/c.json", "old/d.json")):
         w.put(key, json.dumps({"id": id}) + "\n")
-        time.sleep(0.01)  # Each is younger than the one before.
+        time.sleep(1)  # Each is younger than the one before: S3 tells whole seconds.
     for key in ("raw/{1}.json", "raw/1.json", "raw/a.bak", "raw/b.tmp"):
         w.put(key, json.dumps({"id": len(key)}) + "\n")
-        time.sleep(0.01)
+        time.sleep(1)
     storage = {"Columns": [{"Name": "id", "Type": "bigint"}], "Location": f"s3://{w.bucket}/raw/", "SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"}}
     w.glue.create_table(DatabaseName=w.database, TableInput={"Name": "raw", "StorageDescriptor": storage})
     w.job("bounded", BOUNDED, {"--job-bookmark-option": "job-bookmark-enable"})

@@ -2,7 +2,7 @@
 what `job.commit()` leaves, when the run has succeeded.
 
 Files in S3 count as read by their time: all before `until` less the band (`maxBand`, 900 s), and from then on those that `files` names
-with their times, so that a file whose upload ended late, or that was written again, is read. Rows of a database count as read up to
+with their times and ETags, so that a file whose upload ended late, or that was written again, is read. Rows of a database count as read up to
 the last values of their keys. Source: AWS Glue Developer Guide, "Tracking processed data using job bookmarks".
 """
 
@@ -78,14 +78,24 @@ def read(ctx, items, band=None):
     old = _run.new.get(ctx) or _entry(_run.state, ctx, "s3") or {"source": "s3", "until": 0, "band": BAND_SECONDS * 1000, "files": {}}
     band = old["band"] if band in (None, "") else int(float(band) * 1000)
     until = max([old["until"], *(item.modified for item in items)])
-    files = {**old["files"], **{item.url: item.modified for item in items}}
-    _run.new[ctx] = {"source": "s3", "until": until, "band": band, "files": {url: at for url, at in files.items() if at >= until - band}}
+    files = {**old["files"], **{item.url: [item.modified, item.etag] for item in items}}
+    _run.new[ctx] = {"source": "s3", "until": until, "band": band, "files": {url: known for url, known in files.items() if _time(known) >= until - band}}
 
 
 def _covers(entry, item):
     if entry is None:
         return False
-    return item.modified < entry["until"] - entry["band"] or entry["files"].get(item.url) == item.modified
+    if item.modified < entry["until"] - entry["band"]:
+        return True
+    known = entry["files"].get(item.url)
+    if isinstance(known, list):
+        return known == [item.modified, item.etag]
+    # Of an older release: the time alone, in milliseconds.
+    return known is not None and known // 1000 == item.modified // 1000
+
+
+def _time(known):
+    return known[0] if isinstance(known, list) else known
 
 
 def _entry(state, ctx, source):

@@ -142,7 +142,7 @@ def _kept(item, schema):
 
 
 def _name(item):
-    return (item.bucket, item.key, item.size, item.modified)
+    return (item.bucket, item.key, item.size, item.modified, item.etag)
 
 
 def _keep(cache, item, value, size):
@@ -229,7 +229,7 @@ _noted = set()
 def _note(item, data, kind, options):
     if not decide.watching():
         return
-    known = (item.url, item.modified, len(data), kind, *(dialect(options)[:2] if kind == "csv" else ()))
+    known = (item.url, item.modified, item.etag, len(data), kind, *(dialect(options)[:2] if kind == "csv" else ()))
     if known not in _noted:
         _noted.add(known)
         _note_data(kind, data, options)

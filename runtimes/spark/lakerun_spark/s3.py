@@ -117,7 +117,8 @@ class Input:
     def __init__(self, path, item, partition):
         self.path, self.partition = path, partition
         self.bucket, self.key, self.size = split(path)[0], item["Key"], item["Size"]
-        self.modified = int(item["LastModified"].timestamp() * 1000)  # ms since 1970
+        self.modified = int(item["LastModified"].timestamp() * 1000)  # ms since 1970, whole seconds as S3 tells them
+        self.etag = item.get("ETag")
 
     @property
     def url(self):
