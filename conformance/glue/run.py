@@ -531,7 +531,12 @@ def workflows_by_events(w):
                           Actions=[{"JobName": w.named("ev")}])
     arn = f"arn:aws:glue:{w.glue.meta.region_name}:{w.role.split(':')[4]}:workflow/{flow}"
     events.put_rule(Name=flow, EventPattern=json.dumps({"source": [flow]}))
-    events.put_targets(Rule=flow, Targets=[{"Id": "w", "Arn": arn, "RoleArn": role}])
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName=flow)["QueueUrl"]
+    dead = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": dead}]})})
+    events.put_targets(Rule=flow, Targets=[{"Id": "w", "Arn": arn, "RoleArn": role, "DeadLetterConfig": {"Arn": dead}}])
 
     def send(count):
         return [e["EventId"] for e in events.put_events(Entries=[{"Source": flow, "DetailType": "d", "Detail": "{}"} for _ in range(count)])["Entries"]]
@@ -542,9 +547,11 @@ def workflows_by_events(w):
         return found
     # Without glue:NotifyEvent the delivery is refused.
     send(2)
+    refused = 0
+    while refused < 2:
+        refused += len(sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10).get("Messages", []))
     iam.put_role_policy(RoleName=w.named("rule"), PolicyName="p", PolicyDocument=json.dumps(
         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "glue:NotifyEvent", "Resource": arn}]}))
-    time.sleep(1)
     sent = send(2)
     first = runs(1)[0]
     equal(first["StartingEventBatchCondition"], {"BatchSize": 2, "BatchWindow": 0})
