@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from server import Server, need_boto3  # noqa: E402
@@ -349,6 +350,15 @@ def put(stacks, stack, resources, new):
     return stacks.describe_stack_resource(StackName=stack, LogicalResourceId="R")["StackResourceDetail"]["PhysicalResourceId"]
 
 
+def rotated():
+    """Waits until a rotation, or the test of one, is done with: before, another is refused. Not for ever, as it may fail."""
+    for _ in range(100):
+        stages = boto3.client("secretsmanager").describe_secret(SecretId="base").get("VersionIdsToStages", {})
+        if not any("AWSPENDING" in held for held in stages.values()):
+            return
+        time.sleep(0.1)
+
+
 def check(number, kind, needed, more, reader, connection, key):
     stacks = boto3.client("cloudformation")
     found = []
@@ -368,6 +378,8 @@ def check(number, kind, needed, more, reader, connection, key):
         all_of_it = {"R": {"Type": kind, "Properties": filled(needed | more)}}
         if stack.startswith("old"):
             before = put(stacks, stack, all_of_it, True)
+            if kind == "AWS::SecretsManager::RotationSchedule":
+                rotated()
             had = plain(reader(before), [])
             physical = put(stacks, stack, least, False)
             assert physical == before, f"{before} is replaced by {physical}"

@@ -160,7 +160,8 @@ def inventory(listed):
 
 
 def may(actions):
-    """What the stacks' role may do from now on."""
+    """What the stacks' role may do from now on; no rotation is under way."""
+    defaults.rotated()
     client("iam").put_role_policy(RoleName="deployer", PolicyName="may", PolicyDocument=json.dumps(
         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ALWAYS + sorted(actions), "Resource": "*"}]}))
 
