@@ -479,18 +479,29 @@ impl Secrets {
         keep: impl Fn(&Record) -> bool,
     ) -> Result<(Vec<Record>, Option<String>), Error> {
         let limit = limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(50);
-        let prefix = prefix(cx);
-        let mut after = token.map(|t| prefix.clone().push(t).into_bytes()).unwrap_or_default();
-        let mut page: Vec<Record> = Vec::new();
+        self.page_after(&prefix(cx), token, limit, keep, |record| &record.name).await
+    }
+
+    /// A page of those kept of what lies below a prefix, in order of name, and the last name of it where there are more.
+    pub(super) async fn page_after<T: serde::de::DeserializeOwned>(
+        &self,
+        prefix: &Key,
+        after: Option<String>,
+        limit: usize,
+        keep: impl Fn(&T) -> bool,
+        name: impl Fn(&T) -> &String,
+    ) -> Result<(Vec<T>, Option<String>), Error> {
+        let mut after = after.map(|name| prefix.clone().push(name).into_bytes()).unwrap_or_default();
+        let mut page: Vec<T> = Vec::new();
         loop {
-            let pairs = self.store.read(|tx| tx.scan_after(&prefix, &after, 500)).await?;
+            let pairs = self.store.read(|tx| tx.scan_after(prefix, &after, 500)).await?;
             let Some((last, _)) = pairs.last() else { return Ok((page, None)) };
             after.clone_from(last);
             for (key, value) in &pairs {
-                let record: Record = store::kv::decode(key, value)?;
+                let record: T = store::kv::decode(key, value)?;
                 if keep(&record) {
                     if page.len() == limit {
-                        let next = page.last().map(|r| r.name.clone());
+                        let next = page.last().map(|last| name(last).clone());
                         return Ok((page, next));
                     }
                     page.push(record);

@@ -341,7 +341,7 @@ impl Handle<ListSecrets> for Secrets {
         let scheduled = req.include_planned_deletion == Some(true);
         let shown = move |s: &Secret| (scheduled || s.deletion.is_none()) && filters.iter().all(|f| passes(f, s));
         let (secrets, next) = match Order::of(req.sort_by.as_deref(), req.sort_order.as_deref())? {
-            None => self.by_name(cx, after, limit, shown).await?,
+            None => self.page_after(&prefix(cx), after, limit, shown, |secret: &Secret| &secret.name).await?,
             Some(order) => {
                 let prefix = prefix(cx);
                 let mut all: Vec<Secret> = self.store.read(|tx| tx.list_json(&prefix, usize::MAX)).await?;
@@ -375,36 +375,6 @@ impl Handle<ListSecrets> for Secrets {
 fn next_rotation(rotation: &rotation::Rotation) -> Option<wire::Timestamp> {
     let rules = rotation.rules.as_ref().and_then(|rules| Rules::read(rules).ok().flatten())?;
     rotation.next.map(|opens| rules.closes(opens.0).into())
-}
-
-impl Secrets {
-    /// A page of those that are shown, in order of name, and the last name of it where there are more.
-    async fn by_name(
-        &self,
-        cx: &Cx,
-        after: Option<String>,
-        limit: usize,
-        shown: impl Fn(&Secret) -> bool,
-    ) -> Result<(Vec<Secret>, Option<String>), Error> {
-        let prefix = prefix(cx);
-        let mut after = after.map(|name| prefix.clone().push(name).into_bytes()).unwrap_or_default();
-        let mut page: Vec<Secret> = Vec::new();
-        loop {
-            let pairs = self.store.read(|tx| tx.scan_after(&prefix, &after, 500)).await?;
-            let Some((last, _)) = pairs.last() else { return Ok((page, None)) };
-            after.clone_from(last);
-            for (key, value) in &pairs {
-                let secret: Secret = store::kv::decode(key, value)?;
-                if shown(&secret) {
-                    if page.len() == limit {
-                        let next = page.last().map(|secret| secret.name.clone());
-                        return Ok((page, next));
-                    }
-                    page.push(secret);
-                }
-            }
-        }
-    }
 }
 
 /// In which order secrets are listed, where the request says one. Source: Secrets Manager API reference, ListSecrets: without `SortBy`
